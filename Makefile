@@ -1,0 +1,67 @@
+# Needs make and Python >= 3.11. Everything else is installed into .venv on the first call.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test slow lint types imports format bench clean distclean
+
+help:
+	@echo "make demo      run examples/demo.py"
+	@echo "make test      run the tests; PYTEST_ARGS=... adds arguments, as in PYTEST_ARGS='-n auto'"
+	@echo "make slow      run the slow tests"
+	@echo "make lint      check format and style"
+	@echo "make types     check types"
+	@echo "make imports   check that imports point one way"
+	@echo "make format    format, and fix what can be fixed"
+	@echo "make bench     run the benchmarks"
+	@echo "make clean     remove caches and builds; distclean removes .venv as well"
+
+$(READY): pyproject.toml
+	@command -v $(PYTHON) >/dev/null 2>&1 || { \
+	  echo "graphc needs Python 3.11 or newer, and there is no '$(PYTHON)'; try make PYTHON=/path/to/python" >&2; \
+	  exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "graphc needs Python 3.11 or newer, and '$(PYTHON)' is $$($(PYTHON) -V 2>&1); try make PYTHON=python3.11" >&2; \
+	  exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { \
+	  rm -rf .venv; \
+	  echo "$(PYTHON) -m venv failed; some systems have it in a package of its own, such as python3-venv" >&2; \
+	  exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,examples,dev]'
+	@touch $@
+
+demo: $(READY)
+	$(BIN)/python examples/demo.py
+
+test: $(READY)
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+slow: $(READY)
+	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS) || test $$? -eq 5  # 5: no slow tests
+
+lint: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+imports: $(READY)
+	$(BIN)/lint-imports
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf build dist htmlcov .coverage *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find graphc backends layers tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+distclean: clean
+	rm -rf .venv

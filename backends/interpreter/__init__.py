@@ -1,0 +1,1 @@
+"""The loop interpreter backend: runs loop programs step by step."""

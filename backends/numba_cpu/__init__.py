@@ -1,0 +1,1 @@
+"""The Numba backend: loop programs to readable Python, compiled by Numba."""

@@ -1,0 +1,1 @@
+"""The reference backend: numpy defines the meaning of every op."""

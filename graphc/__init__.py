@@ -1,0 +1,1 @@
+"""Lazy computation graphs compiled to native code."""

@@ -1,0 +1,1 @@
+"""The graph: ops, tensors, nodes, their printer, parser and verifier."""

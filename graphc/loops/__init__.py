@@ -1,0 +1,1 @@
+"""Loop programs: lowering, fusion, scheduling, printing and verification."""

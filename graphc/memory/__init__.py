@@ -1,0 +1,1 @@
+"""Memory planning: liveness, reuse and in-place decisions."""

@@ -1,0 +1,1 @@
+"""Rules that bring expressions into one canonical form."""

@@ -1,0 +1,1 @@
+"""Patterns, rules and the driver that applies them."""

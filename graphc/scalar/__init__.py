@@ -1,0 +1,1 @@
+"""The scalar and index expression language shared by op lowerings and kernels."""
