@@ -1,0 +1,479 @@
+"""Builder of LLVM IR text: one `TextBuilder` a function, one line an instruction, no objects kept.
+
+    b = TextBuilder(has_fma=True)
+    x = b.load("%p", "float", 8)              # %t1 = load <8 x float>, ptr %p, align 4
+    y = b.fma(x, x, b.const(1.0, x))          # one rounding where the target has FMA
+    b.store(y, "%p")
+    text = module_text([b.function("define void @f(ptr %p)")])
+
+A value is a `Val`: operand text, element type and number of lanes (1 = a scalar, else a vector).
+Every operation works on all lanes; arguments of one operation have equal type and lanes unless
+its docstring says otherwise. No fast-math flag is ever set, except `nsz` on minimum and maximum.
+
+Blocks may be created in the middle of an emission (`branch_if_any` does): whoever needs the label
+of the block that is current, for a phi, reads `builder.block_label` after emitting.
+"""
+
+import math
+import struct
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+BITS = {"i1": 1, "i8": 8, "i16": 16, "i32": 32, "i64": 64, "float": 32, "double": 64}
+SUFFIX = {"float": "f32", "double": "f64"}  # of overloaded intrinsics; iN is itself
+INT_OF = {"float": "i32", "double": "i64"}
+SIGN_BIT = {"float": 0x80000000, "double": 0x8000000000000000}
+
+
+@dataclass(slots=True)
+class Val:
+    """An operand: `text` is its name or constant, `type` the LLVM element type."""
+
+    text: str
+    type: str
+    lanes: int = 1
+
+    @property
+    def ir_type(self) -> str:
+        return self.type if self.lanes == 1 else f"<{self.lanes} x {self.type}>"
+
+
+def vector_type(type: str, lanes: int) -> str:
+    return type if lanes == 1 else f"<{lanes} x {type}>"
+
+
+def constant_text(value: float, type: str) -> str:
+    """The literal of one element: floats as the hexadecimal double that is exactly representable.
+
+    value is rounded to the type; integers wrap to the bits of the type.
+    """
+    if type == "float":
+        try:
+            value = struct.unpack("<f", struct.pack("<f", value))[0]
+        except OverflowError:
+            value = math.copysign(math.inf, value)
+    if type in SUFFIX:
+        if value != value:
+            return "0x7FF8000000000000"
+        return f"0x{struct.unpack('<Q', struct.pack('<d', value))[0]:016X}"
+    if type == "i1":
+        return "true" if value else "false"
+    bits = BITS[type]
+    wrapped = int(value) & ((1 << bits) - 1)
+    return str(wrapped - (1 << bits) if wrapped >> (bits - 1) else wrapped)
+
+
+class TextBuilder:
+    """Collects the lines of one function, and what it needs at module level.
+
+    lines          instructions and labels, in order
+    declarations   lines `declare ...`, to be printed once a module
+    definitions    name -> text of helper functions, to be printed once a module
+    has_fma        the target has fused multiply-add: `fma` rounds once
+    block_label    the label of the block being filled
+    """
+
+    __slots__ = (
+        "_constants",
+        "_counter",
+        "_declared",
+        "block_label",
+        "declarations",
+        "definitions",
+        "has_fma",
+        "lines",
+    )
+
+    def __init__(self, *, has_fma: bool = True) -> None:
+        self.lines: list[str] = []
+        self.declarations: set[str] = set()
+        self.definitions: dict[str, str] = {}
+        self.has_fma = has_fma
+        self.block_label = "entry"
+        self._counter = 0
+        self._declared: set[str] = set()
+        self._constants: dict[tuple[float, str, int], Val] = {}
+
+    # Names, lines, blocks
+
+    def fresh(self, hint: str = "t") -> str:
+        """A new value name, '%t1'."""
+        self._counter += 1
+        return f"%{hint}{self._counter}"
+
+    def fresh_label(self, hint: str = "block") -> str:
+        """A new block label, 'block.1', without the percent sign."""
+        self._counter += 1
+        return f"{hint}.{self._counter}"
+
+    def line(self, text: str) -> None:
+        self.lines.append(f"  {text}")
+
+    def value(self, text: str) -> str:
+        """Append `%tN = text` and return `%tN`."""
+        self._counter += 1
+        name = f"%t{self._counter}"
+        self.lines.append(f"  {name} = {text}")
+        return name
+
+    def emit(self, text: str, type: str, lanes: int = 1) -> Val:
+        """Append `%tN = text` and return it as a value of the given type."""
+        self._counter += 1
+        name = f"%t{self._counter}"
+        self.lines.append(f"  {name} = {text}")
+        return Val(name, type, lanes)
+
+    def block(self, label: str) -> None:
+        """Start the block `label`; the block before it must have ended in a branch."""
+        self.lines.append(f"{label}:")
+        self.block_label = label
+
+    def branch(self, label: str) -> None:
+        self.lines.append(f"  br label %{label}")
+
+    def branch_if(self, condition: Val, then: str, otherwise: str) -> None:
+        self.lines.append(f"  br i1 {condition.text}, label %{then}, label %{otherwise}")
+
+    def phi(self, incoming: Sequence[tuple[Val, str]]) -> Val:
+        """The value of the block that control came from: pairs of value and label."""
+        first = incoming[0][0]
+        pairs = ", ".join(f"[ {value.text}, %{label} ]" for value, label in incoming)
+        return self.emit(f"phi {first.ir_type} {pairs}", first.type, first.lanes)
+
+    def branch_if_any(
+        self, mask: Val, values: Sequence[Val], rare: Callable[[], Sequence[Val]]
+    ) -> list[Val]:
+        """Where any lane of mask is set, the values that `rare` emits and returns; else `values`.
+
+        The rare code stands in a block of its own: nothing of it runs when no lane is set.
+        """
+        taken, joined = self.fresh_label("rare"), self.fresh_label("join")
+        before = self.block_label
+        self.branch_if(self.any(mask), taken, joined)
+        self.block(taken)
+        replaced = rare()
+        after = self.block_label
+        self.branch(joined)
+        self.block(joined)
+        return [
+            self.phi([(value, before), (other, after)])
+            for value, other in zip(values, replaced, strict=True)
+        ]
+
+    def function(self, signature: str) -> "FunctionText":
+        """The finished function; signature is `define ... @name(...) attributes`."""
+        body = "\n".join(self.lines)
+        text = f"{signature} {{\nentry:\n{body}\n}}\n"
+        return FunctionText(text, self.declarations, self.definitions)
+
+    # Constants, splats, lanes
+
+    def constant(self, value: float, type: str, lanes: int = 1) -> Val:
+        if value == 0:  # 0.0 and -0.0 are equal as keys
+            return self._constant(value, type, lanes)
+        key = (value, type, lanes)
+        found = self._constants.get(key)
+        if found is None:
+            found = self._constants[key] = self._constant(value, type, lanes)
+        return found
+
+    @staticmethod
+    def _constant(value: float, type: str, lanes: int) -> Val:
+        text = constant_text(value, type)
+        return Val(text if lanes == 1 else f"splat ({type} {text})", type, lanes)
+
+    def const(self, value: float, like: Val) -> Val:
+        """The constant of the type and lanes of `like`."""
+        return self.constant(value, like.type, like.lanes)
+
+    def splat(self, scalar: Val, lanes: int) -> Val:
+        """A scalar in every lane."""
+        if lanes == 1:
+            return scalar
+        vector = f"<{lanes} x {scalar.type}>"
+        one = self.value(f"insertelement {vector} poison, {scalar.type} {scalar.text}, i64 0")
+        return self.emit(
+            f"shufflevector {vector} {one}, {vector} poison, <{lanes} x i32> zeroinitializer",
+            scalar.type,
+            lanes,
+        )
+
+    def lane(self, a: Val, index: int) -> Val:
+        """Element `index` of a vector, as a scalar."""
+        if a.lanes == 1:
+            return a
+        return self.emit(f"extractelement {a.ir_type} {a.text}, i64 {index}", a.type)
+
+    # Memory
+
+    def load(self, pointer: str, type: str, lanes: int = 1, align: int = 0) -> Val:
+        """Load from `pointer` (operand text); aligned to one element unless align is given."""
+        align = align or max(1, BITS[type] // 8)
+        return self.emit(
+            f"load {vector_type(type, lanes)}, ptr {pointer}, align {align}", type, lanes
+        )
+
+    def store(self, a: Val, pointer: str, align: int = 0) -> None:
+        align = align or max(1, BITS[a.type] // 8)
+        self.lines.append(f"  store {a.ir_type} {a.text}, ptr {pointer}, align {align}")
+
+    # Calls
+
+    def declare(self, name: str, text: str) -> None:
+        """Have `declare text` printed at module level, once a name."""
+        if name not in self._declared:
+            self._declared.add(name)
+            self.declarations.add(f"declare {text}")
+
+    def call(self, name: str, args: Sequence[Val], type: str, lanes: int = 1) -> Val:
+        """Call @name, declared on first use, with a result of the given type."""
+        result = vector_type(type, lanes)
+        if name not in self._declared:
+            self.declare(name, f"{result} @{name}({', '.join(a.ir_type for a in args)})")
+        passed = ", ".join([f"{a.ir_type} {a.text}" for a in args])
+        return self.emit(f"call {result} @{name}({passed})", type, lanes)
+
+    def _intrinsic(self, name: str, *args: Val, flags: str = "") -> Val:
+        """An intrinsic overloaded on the one type of its arguments and result."""
+        type, lanes = args[0].type, args[0].lanes
+        suffix = SUFFIX.get(type, type)
+        name = f"llvm.{name}.{suffix}" if lanes == 1 else f"llvm.{name}.v{lanes}{suffix}"
+        t = type if lanes == 1 else f"<{lanes} x {type}>"
+        if name not in self._declared:
+            self.declare(name, f"{t} @{name}({', '.join([t] * len(args))})")
+        passed = ", ".join([f"{t} {a.text}" for a in args])
+        return self.emit(f"call {flags}{t} @{name}({passed})", type, lanes)
+
+    def per_lane(self, name: str, args: Sequence[Val]) -> Val:
+        """Call the scalar function @name once a lane: slow, for rare paths and missing vectors."""
+        first = args[0]
+        if first.lanes == 1:
+            return self.call(name, args, first.type)
+        result = Val("poison", first.type, first.lanes)
+        for index in range(first.lanes):
+            one = self.call(name, [self.lane(a, index) for a in args], first.type)
+            result = self.emit(
+                f"insertelement {result.ir_type} {result.text}, {one.type} {one.text}, i64 {index}",
+                first.type,
+                first.lanes,
+            )
+        return result
+
+    # Floating arithmetic
+
+    def _binary(self, op: str, a: Val, b: Val) -> Val:
+        type, lanes = a.type, a.lanes
+        t = type if lanes == 1 else f"<{lanes} x {type}>"
+        self._counter += 1
+        name = f"%t{self._counter}"
+        self.lines.append(f"  {name} = {op} {t} {a.text}, {b.text}")
+        return Val(name, type, lanes)
+
+    def fadd(self, a: Val, b: Val) -> Val:
+        return self._binary("fadd", a, b)
+
+    def fsub(self, a: Val, b: Val) -> Val:
+        return self._binary("fsub", a, b)
+
+    def fmul(self, a: Val, b: Val) -> Val:
+        return self._binary("fmul", a, b)
+
+    def fdiv(self, a: Val, b: Val) -> Val:
+        return self._binary("fdiv", a, b)
+
+    def frem(self, a: Val, b: Val) -> Val:
+        """fmod of C; scalar library calls."""
+        return self._binary("frem", a, b)
+
+    def fneg(self, a: Val) -> Val:
+        return self.emit(f"fneg {a.ir_type} {a.text}", a.type, a.lanes)
+
+    def fma(self, a: Val, b: Val, c: Val) -> Val:
+        """a*b + c: rounded once where the target has FMA, else twice."""
+        return self._intrinsic("fma" if self.has_fma else "fmuladd", a, b, c)
+
+    def fabs(self, a: Val) -> Val:
+        return self._intrinsic("fabs", a)
+
+    def sqrt(self, a: Val) -> Val:
+        return self._intrinsic("sqrt", a)
+
+    def copysign(self, magnitude: Val, sign: Val) -> Val:
+        return self._intrinsic("copysign", magnitude, sign)
+
+    def floor(self, a: Val) -> Val:
+        return self._intrinsic("floor", a)
+
+    def ceil(self, a: Val) -> Val:
+        return self._intrinsic("ceil", a)
+
+    def ftrunc(self, a: Val) -> Val:
+        """Round toward zero, staying a float (`trunc` narrows integers)."""
+        return self._intrinsic("trunc", a)
+
+    def roundeven(self, a: Val) -> Val:
+        return self._intrinsic("roundeven", a)
+
+    def minimum(self, a: Val, b: Val) -> Val:
+        """The smaller; NaN where either is NaN; of 0.0 and -0.0 either."""
+        return self._intrinsic("minimum", a, b, flags="nsz ")
+
+    def maximum(self, a: Val, b: Val) -> Val:
+        """The larger; NaN where either is NaN; of 0.0 and -0.0 either."""
+        return self._intrinsic("maximum", a, b, flags="nsz ")
+
+    # Integer arithmetic
+
+    def add(self, a: Val, b: Val) -> Val:
+        return self._binary("add", a, b)
+
+    def sub(self, a: Val, b: Val) -> Val:
+        return self._binary("sub", a, b)
+
+    def mul(self, a: Val, b: Val) -> Val:
+        return self._binary("mul", a, b)
+
+    def sdiv(self, a: Val, b: Val) -> Val:
+        """Toward zero. Division by 0, and of the smallest number by -1, stop the process."""
+        return self._binary("sdiv", a, b)
+
+    def udiv(self, a: Val, b: Val) -> Val:
+        return self._binary("udiv", a, b)
+
+    def srem(self, a: Val, b: Val) -> Val:
+        return self._binary("srem", a, b)
+
+    def urem(self, a: Val, b: Val) -> Val:
+        return self._binary("urem", a, b)
+
+    def and_(self, a: Val, b: Val) -> Val:
+        return self._binary("and", a, b)
+
+    def or_(self, a: Val, b: Val) -> Val:
+        return self._binary("or", a, b)
+
+    def xor(self, a: Val, b: Val) -> Val:
+        return self._binary("xor", a, b)
+
+    def not_(self, a: Val) -> Val:
+        return self._binary("xor", a, self.const(-1 if a.type != "i1" else 1, a))
+
+    def shl(self, a: Val, b: Val) -> Val:
+        """A shift by the width of the type or more is poison."""
+        return self._binary("shl", a, b)
+
+    def lshr(self, a: Val, b: Val) -> Val:
+        return self._binary("lshr", a, b)
+
+    def ashr(self, a: Val, b: Val) -> Val:
+        return self._binary("ashr", a, b)
+
+    def smin(self, a: Val, b: Val) -> Val:
+        return self._intrinsic("smin", a, b)
+
+    def smax(self, a: Val, b: Val) -> Val:
+        return self._intrinsic("smax", a, b)
+
+    def umin(self, a: Val, b: Val) -> Val:
+        return self._intrinsic("umin", a, b)
+
+    def umax(self, a: Val, b: Val) -> Val:
+        return self._intrinsic("umax", a, b)
+
+    # Comparison and choice
+
+    def fcmp(self, predicate: str, a: Val, b: Val) -> Val:
+        """predicate: oeq ogt oge olt ole one ord, or ueq ... uno (true where either is NaN)."""
+        return self.emit(f"fcmp {predicate} {a.ir_type} {a.text}, {b.text}", "i1", a.lanes)
+
+    def icmp(self, predicate: str, a: Val, b: Val) -> Val:
+        """predicate: eq ne sgt sge slt sle ugt uge ult ule."""
+        return self.emit(f"icmp {predicate} {a.ir_type} {a.text}, {b.text}", "i1", a.lanes)
+
+    def select(self, condition: Val, a: Val, b: Val) -> Val:
+        """a where condition (i1, as many lanes, or one for all) is set, else b."""
+        t = a.ir_type
+        return self.emit(
+            f"select {condition.ir_type} {condition.text}, {t} {a.text}, {t} {b.text}",
+            a.type,
+            a.lanes,
+        )
+
+    def any(self, mask: Val) -> Val:
+        """Scalar i1: some lane of an i1 mask is set."""
+        if mask.lanes == 1:
+            return mask
+        return self.call(f"llvm.vector.reduce.or.v{mask.lanes}i1", [mask], "i1")
+
+    # Conversion: the type argument is that of the elements
+
+    def _convert(self, op: str, a: Val, type: str) -> Val:
+        target = type if a.lanes == 1 else f"<{a.lanes} x {type}>"
+        return self.emit(f"{op} {a.ir_type} {a.text} to {target}", type, a.lanes)
+
+    def bitcast(self, a: Val, type: str) -> Val:
+        """The same bits as another type of equal width."""
+        return self._convert("bitcast", a, type)
+
+    def sext(self, a: Val, type: str) -> Val:
+        return self._convert("sext", a, type)
+
+    def zext(self, a: Val, type: str) -> Val:
+        return self._convert("zext", a, type)
+
+    def trunc(self, a: Val, type: str) -> Val:
+        return self._convert("trunc", a, type)
+
+    def fpext(self, a: Val, type: str) -> Val:
+        return self._convert("fpext", a, type)
+
+    def fptrunc(self, a: Val, type: str) -> Val:
+        return self._convert("fptrunc", a, type)
+
+    def sitofp(self, a: Val, type: str) -> Val:
+        return self._convert("sitofp", a, type)
+
+    def uitofp(self, a: Val, type: str) -> Val:
+        return self._convert("uitofp", a, type)
+
+    def fptosi(self, a: Val, type: str) -> Val:
+        """Toward zero; NaN and values out of range give some integer, as a cast in numpy.
+
+        The plain conversion would be poison there; `freeze` costs nothing, where
+        llvm.fptosi.sat falls apart into scalar code on x86.
+        """
+        converted = self._convert("fptosi", a, type)
+        return self.emit(f"freeze {converted.ir_type} {converted.text}", type, a.lanes)
+
+    def fptoui(self, a: Val, type: str) -> Val:
+        """As fptosi, to an unsigned integer."""
+        converted = self._convert("fptoui", a, type)
+        return self.emit(f"freeze {converted.ir_type} {converted.text}", type, a.lanes)
+
+    def fptosi_saturating(self, a: Val, type: str) -> Val:
+        """Toward zero, clamped to the range of the type; 0 for NaN. Slow for vectors on x86."""
+        lanes = "" if a.lanes == 1 else f"v{a.lanes}"
+        name = f"llvm.fptosi.sat.{lanes}{type}.{lanes}{SUFFIX[a.type]}"
+        return self.call(name, [a], type, a.lanes)
+
+
+@dataclass(slots=True)
+class FunctionText:
+    """A finished function and what it needs at module level."""
+
+    text: str
+    declarations: set[str]
+    definitions: dict[str, str]
+
+
+def module_text(functions: Iterable[FunctionText]) -> str:
+    """The functions with their declarations and helpers, each once, in an order that is stable."""
+    declarations: set[str] = set()
+    definitions: dict[str, str] = {}
+    texts: list[str] = []
+    for function in functions:
+        declarations |= function.declarations
+        definitions |= function.definitions
+        texts.append(function.text)
+    helpers = [definitions[name] for name in sorted(definitions)]
+    return "\n".join([*sorted(declarations), "", *helpers, *texts])
