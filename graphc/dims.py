@@ -1,0 +1,741 @@
+"""Symbolic sizes: integer polynomials over named symbols, floor divisions and maxima.
+
+A :class:`Dim` is kept in one canonical form, so expressions that expand to the same polynomial
+compare equal. Every symbol stands for an integer >= 0 that is known when the function is called.
+A result without symbols is always a plain ``int``: a ``Dim`` is never constant.
+"""
+
+from __future__ import annotations
+
+import keyword
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from math import gcd
+from numbers import Integral
+from typing import Never, TypeAlias, cast
+
+from graphc.errors import DimError
+
+Size: TypeAlias = "int | Dim"
+Interval: TypeAlias = "tuple[int | None, int | None]"
+_Proof: TypeAlias = "Callable[[Size, Size], bool]"
+
+ELIMINATION_DEPTH = 3  # how many floor divisions and maxima a bound may take apart
+ELIMINATION_WIDTH = 3  # how many of them are tried at each step
+
+
+class Atom:
+    """What a polynomial treats as a variable. ``key`` identifies it and gives its order."""
+
+    __slots__ = ("interval", "key")
+
+    key: str
+    interval: Interval  # of the value, for all symbols >= 0; None is unbounded
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, Atom) and self.key == other.key)
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __repr__(self) -> str:
+        return self.key[1:]
+
+
+class Symbol(Atom):
+    """A named integer >= 0."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.key = f"0{name}"
+        self.interval = (0, None)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Symbol, (self.name,))
+
+
+class FloorDiv(Atom):
+    """``numerator // divisor``; an integer divisor is positive."""
+
+    __slots__ = ("divisor", "numerator")
+
+    def __init__(self, numerator: Size, divisor: Size) -> None:
+        self.numerator = numerator
+        self.divisor = divisor
+        self.key = f"1{_division_text(numerator, divisor)}"
+        self.interval = _division_interval(numerator, divisor)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (FloorDiv, (self.numerator, self.divisor))
+
+
+class Max(Atom):
+    """The largest of ``sizes``: Dims in the order of their text, then at most one int."""
+
+    __slots__ = ("sizes",)
+
+    def __init__(self, sizes: tuple[Size, ...]) -> None:
+        self.sizes = sizes
+        self.key = f"2max({', '.join(map(str, sizes))})"
+        self.interval = _max_interval(sizes)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Max, (self.sizes,))
+
+
+class Monomial:
+    """A product of powers of atoms. ``order`` is the graded lexicographic order, largest first."""
+
+    __slots__ = ("_hash", "factors", "order")
+
+    def __init__(self, factors: tuple[tuple[Atom, int], ...]) -> None:
+        self.factors = factors  # sorted by the key of the atom
+        degree = sum(power for _, power in factors)
+        self.order = (-degree, tuple((atom.key, -power) for atom, power in factors))
+        self._hash = hash(self.order)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Monomial, (self.factors,))
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, Monomial) and self.order == other.order)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __mul__(self, other: Monomial) -> Monomial:
+        if not other.factors:
+            return self
+        if not self.factors:
+            return other
+        powers = dict(self.factors)
+        for atom, power in other.factors:
+            powers[atom] = powers.get(atom, 0) + power
+        return _monomial(powers)
+
+    def divided_by(self, other: Monomial) -> Monomial | None:
+        """The quotient, or None where ``other`` does not divide this monomial."""
+        powers = dict(self.factors)
+        for atom, power in other.factors:
+            left = powers.get(atom, 0) - power
+            if left < 0:
+                return None
+            powers[atom] = left
+        return _monomial({atom: power for atom, power in powers.items() if power})
+
+    def only_atom(self) -> Atom | None:
+        """The atom, where the monomial is one atom to the first power."""
+        if len(self.factors) == 1 and self.factors[0][1] == 1:
+            return self.factors[0][0]
+        return None
+
+
+def _monomial(powers: dict[Atom, int]) -> Monomial:
+    return Monomial(tuple(sorted(powers.items(), key=lambda item: item[0].key)))
+
+
+UNIT = Monomial(())
+
+
+class Dim:
+    """An integer expression in canonical form: a sum of integer coefficient times monomial."""
+
+    __slots__ = ("_hash", "_text", "terms")
+
+    terms: tuple[tuple[Monomial, int], ...]
+    _hash: int
+    _text: str | None
+
+    __array_ufunc__ = None  # numpy integers leave arithmetic with a Dim to the Dim
+
+    def __init__(self, terms: tuple[tuple[Monomial, int], ...]) -> None:
+        """Internal: ``terms`` must be canonical. Use :meth:`symbol` and arithmetic."""
+        object.__setattr__(self, "terms", terms)
+        object.__setattr__(self, "_hash", hash(terms))
+        object.__setattr__(self, "_text", None)
+
+    @staticmethod
+    def symbol(name: str) -> Dim:
+        """The size called ``name``, an integer >= 0."""
+        if not is_symbol_name(name):
+            raise DimError(f"a dimension needs an identifier as its name, got {name!r}")
+        return of_atom(Symbol(name))
+
+    def __setattr__(self, name: str, value: object) -> Never:
+        raise AttributeError(f"a Dim is immutable: cannot set {name!r}")
+
+    def __delattr__(self, name: str) -> Never:
+        raise AttributeError(f"a Dim is immutable: cannot delete {name!r}")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Dim, (self.terms,))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Dim):
+            return NotImplemented
+        return self is other or (self._hash == other._hash and self.terms == other.terms)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __str__(self) -> str:
+        if self._text is None:
+            object.__setattr__(self, "_text", _sum_text(self.terms))
+        return cast(str, self._text)
+
+    __repr__ = __str__
+
+    # Arithmetic. mypy sees Size: an int where the result is constant.
+
+    def __add__(self, other: Size) -> Size:
+        operand = _operand(other)
+        return NotImplemented if operand is None else combine(((self, 1), (operand, 1)))
+
+    __radd__ = __add__
+
+    def __sub__(self, other: Size) -> Size:
+        operand = _operand(other)
+        return NotImplemented if operand is None else combine(((self, 1), (operand, -1)))
+
+    def __rsub__(self, other: Size) -> Size:
+        operand = _operand(other)
+        return NotImplemented if operand is None else combine(((operand, 1), (self, -1)))
+
+    def __mul__(self, other: Size) -> Size:
+        operand = _operand(other)
+        return NotImplemented if operand is None else _multiply(self, operand)
+
+    __rmul__ = __mul__
+
+    def __floordiv__(self, other: Size) -> Size:
+        operand = _operand(other)
+        return NotImplemented if operand is None else floor_div(self, operand)
+
+    def __rfloordiv__(self, other: Size) -> Size:
+        operand = _operand(other)
+        return NotImplemented if operand is None else floor_div(operand, self)
+
+    def __mod__(self, other: Size) -> Size:
+        operand = _operand(other)
+        return NotImplemented if operand is None else self - operand * floor_div(self, operand)
+
+    def __rmod__(self, other: Size) -> Size:
+        operand = _operand(other)
+        return NotImplemented if operand is None else operand - self * floor_div(operand, self)
+
+    def __neg__(self) -> Dim:
+        return Dim(tuple((monomial, -factor) for monomial, factor in self.terms))
+
+    def __pos__(self) -> Dim:
+        return self
+
+    # Comparisons answer only what holds for every value of the symbols.
+
+    def __lt__(self, other: Size) -> bool:
+        return self._compare(other, "<", lambda a, b: _proves(b, a, 1), lambda a, b: _proves(a, b))
+
+    def __le__(self, other: Size) -> bool:
+        return self._compare(other, "<=", lambda a, b: _proves(b, a), lambda a, b: _proves(a, b, 1))
+
+    def __gt__(self, other: Size) -> bool:
+        return self._compare(other, ">", lambda a, b: _proves(a, b, 1), lambda a, b: _proves(b, a))
+
+    def __ge__(self, other: Size) -> bool:
+        return self._compare(other, ">=", lambda a, b: _proves(a, b), lambda a, b: _proves(b, a, 1))
+
+    def _compare(self, other: Size, sign: str, holds: _Proof, fails: _Proof) -> bool:
+        operand = _operand(other)
+        if operand is None:
+            return cast(bool, NotImplemented)
+        if holds(self, operand):
+            return True
+        if fails(self, operand):
+            return False
+        raise DimError(
+            f"cannot decide {self} {sign} {operand}: the value is only known at run time; "
+            "compare with == or compute with it symbolically"
+        )
+
+    def __bool__(self) -> Never:
+        raise DimError(
+            f"the dimension {self} has no truth value: it is only known at run time; "
+            "test isinstance(size, int) first"
+        )
+
+    def __index__(self) -> Never:
+        raise DimError(
+            f"the dimension {self} is not an integer: it is only known at run time; "
+            "use it in symbolic expressions, or give the input a static shape"
+        )
+
+    # Queries.
+
+    def symbols(self) -> frozenset[str]:
+        """The names of all symbols that occur."""
+        names: set[str] = set()
+        pending: list[Dim] = [self]
+        while pending:
+            for atom in pending.pop().atoms():
+                if isinstance(atom, Symbol):
+                    names.add(atom.name)
+                else:
+                    pending.extend(part for part in parts(atom) if isinstance(part, Dim))
+        return frozenset(names)
+
+    def atoms(self) -> Iterator[Atom]:
+        """The atoms of the polynomial itself, in order, with repetition."""
+        for monomial, _ in self.terms:
+            for atom, _ in monomial.factors:
+                yield atom
+
+    def evaluate(self, bindings: Mapping[str, int]) -> int:
+        """The value where each symbol has the value in ``bindings``."""
+        total = 0
+        for monomial, factor in self.terms:
+            for atom, power in monomial.factors:
+                factor *= _evaluate_atom(atom, bindings, self) ** power
+            total += factor
+        return total
+
+    def substitute(self, mapping: Mapping[str, Size]) -> Size:
+        """The expression with every symbol in ``mapping`` replaced, all at once."""
+        if mapping.keys().isdisjoint(self.symbols()):
+            return self
+        return self.map_atoms(lambda atom: _substitute_atom(atom, mapping))
+
+    def map_atoms(self, replace: Callable[[Atom], Size]) -> Size:
+        """The polynomial with each of its own atoms replaced by ``replace(atom)``."""
+        replaced: dict[Atom, Size] = {}
+        summands: list[tuple[Size, int]] = []
+        for monomial, factor in self.terms:
+            product: Size = 1
+            for atom, power in monomial.factors:
+                if atom not in replaced:
+                    replaced[atom] = replace(atom)
+                for _ in range(power):
+                    product = product * replaced[atom]
+            summands.append((product, factor))
+        return combine(summands)
+
+    def coefficient(self, symbol: str) -> Size | None:
+        """``c`` if this is ``c*symbol + rest``, c and rest free of ``symbol``; else None."""
+        powers = self.collect(Symbol(symbol))
+        if powers is None or any(power > 1 for power in powers):
+            return None
+        return powers.get(1, 0)
+
+    def collect(self, variable: Atom) -> dict[int, Size] | None:
+        """This as a polynomial in ``variable``: power -> coefficient, the powers that occur.
+
+        None where ``variable`` is a symbol that also occurs inside another atom.
+        """
+        by_power: dict[int, dict[Monomial, int]] = {}
+        for monomial, factor in self.terms:
+            power = 0
+            others: list[tuple[Atom, int]] = []
+            for atom, exponent in monomial.factors:
+                if atom == variable:
+                    power = exponent
+                elif isinstance(variable, Symbol) and variable.name in atom_symbols(atom):
+                    return None
+                else:
+                    others.append((atom, exponent))
+            by_power.setdefault(power, {})[Monomial(tuple(others))] = factor
+        return {power: polynomial(terms) for power, terms in by_power.items()}
+
+    def has_division(self) -> bool:
+        """Whether a floor division occurs anywhere in the expression."""
+        for atom in self.atoms():
+            if isinstance(atom, FloorDiv):
+                return True
+            if any(isinstance(part, Dim) and part.has_division() for part in parts(atom)):
+                return True
+        return False
+
+
+# Construction
+
+
+def is_symbol_name(name: str) -> bool:
+    """Whether ``name`` can name a symbol: an identifier, no keyword, as Python would read it."""
+    return (
+        name.isidentifier()
+        and not keyword.iskeyword(name)
+        and unicodedata.normalize("NFKC", name) == name
+    )
+
+
+def of_atom(atom: Atom) -> Dim:
+    """The expression that is ``atom`` alone."""
+    return Dim(((Monomial(((atom, 1),)), 1),))
+
+
+def _operand(value: object) -> Size | None:
+    if type(value) is int or isinstance(value, Dim):
+        return value
+    return int(value) if isinstance(value, Integral) else None
+
+
+def polynomial(factors: dict[Monomial, int]) -> Size:
+    """The sum of factor times monomial, in canonical form."""
+    terms = [item for item in factors.items() if item[1]]
+    if not terms:
+        return 0
+    if len(terms) == 1 and not terms[0][0].factors:
+        return terms[0][1]
+    terms.sort(key=lambda item: item[0].order)
+    return Dim(tuple(terms))
+
+
+def _terms(size: Size) -> tuple[tuple[Monomial, int], ...]:
+    return size.terms if isinstance(size, Dim) else ((UNIT, size),)
+
+
+def combine(summands: Iterable[tuple[Size, int]]) -> Size:
+    """The sum of ``factor * size`` over all ``(size, factor)``, in linear time."""
+    total: dict[Monomial, int] = {}
+    for size, factor in summands:
+        for monomial, own in _terms(size):
+            total[monomial] = total.get(monomial, 0) + factor * own
+    return polynomial(total)
+
+
+def _multiply(a: Dim, b: Size) -> Size:
+    if isinstance(b, int):
+        return Dim(tuple((monomial, own * b) for monomial, own in a.terms)) if b else 0
+    total: dict[Monomial, int] = {}
+    for left, left_factor in a.terms:
+        for right, right_factor in b.terms:
+            product = left * right
+            total[product] = total.get(product, 0) + left_factor * right_factor
+    return polynomial(total)
+
+
+# Division
+
+
+def floor_div(a: Size, b: Size) -> Size:
+    """``a // b``, rounded towards minus infinity."""
+    if isinstance(b, Dim):
+        return _divide_by_dim(a, b)
+    if b == 0:
+        raise DimError(f"division by zero: ({a})//0")
+    if isinstance(a, int):
+        return a // b
+    return _divide_by_constant(a, b) if b > 0 else _divide_by_constant(-a, -b)
+
+
+def ceil_div(a: Size, b: Size) -> Size:
+    """``a / b`` rounded up, for ``b > 0``."""
+    return floor_div(a + b - 1, b)
+
+
+def _divide_by_constant(a: Dim, divisor: int) -> Size:
+    """(d*q + r)//d -> q + r//d, with 0 <= constant of r < d and its other factors below d."""
+    quotient: dict[Monomial, int] = {}
+    remainder: dict[Monomial, int] = {}
+    for monomial, factor in a.terms:
+        if monomial.factors and factor < 0:  # keep -n//2 rather than n//2 - n
+            quotient[monomial] = -(-factor // divisor)
+        else:
+            quotient[monomial] = factor // divisor
+        remainder[monomial] = factor - divisor * quotient[monomial]
+    rest = polynomial(remainder)
+    whole = polynomial(quotient)
+    if isinstance(rest, int):
+        return whole + rest // divisor
+    return whole + _divide_remainder(rest, divisor)
+
+
+def _divide_remainder(a: Dim, divisor: int) -> Size:
+    """(g*p + c)//(g*e) -> (p + c//g)//e  and  (a//m + p)//e -> (a + m*p)//(m*e)."""
+    common = gcd(divisor, *(factor for monomial, factor in a.terms if monomial.factors))
+    if common > 1:
+        a = Dim(tuple((m, f // common) for m, f in a.terms if m.factors or f >= common))
+        divisor //= common
+    inner = [atom for m, f in a.terms if f == 1 and isinstance(atom := m.only_atom(), FloorDiv)]
+    if len(inner) == 1 and isinstance(scale := inner[0].divisor, int):
+        others = combine(((a, scale), (of_atom(inner[0]), -scale)))
+        return floor_div(inner[0].numerator + others, scale * divisor)
+    low, high = _interval(a)
+    if low is not None and high is not None and low // divisor == high // divisor:
+        return low // divisor
+    return of_atom(FloorDiv(a, divisor))
+
+
+def _divide_by_dim(a: Size, b: Dim) -> Size:
+    if not _proves(b, 1):  # b may be 0, where folding would hide the error
+        return of_atom(FloorDiv(a, b))
+    quotient, rest = divide(a, b)
+    if _proves(rest, 0) and _proves(b, rest, 1):
+        return quotient
+    return quotient + of_atom(FloorDiv(rest, b))
+
+
+def divide(a: Size, b: Size) -> tuple[Size, Size]:
+    """``(q, r)`` with ``a == q*b + r`` as polynomials, or ``(0, a)`` where that gains nothing."""
+    if isinstance(b, int):
+        quotient = polynomial({m: f // b for m, f in _terms(a)})
+        return quotient, a - quotient * b
+    leading, leading_factor = b.terms[0]
+    taken: Size = 0
+    left: dict[Monomial, int] = {}
+    rest = a
+    while isinstance(rest, Dim) or rest:
+        monomial, factor = _terms(rest)[0]
+        ratio = None if factor % leading_factor else monomial.divided_by(leading)
+        if ratio is None:
+            left[monomial] = factor
+            rest = rest - polynomial({monomial: factor})
+        else:
+            step = polynomial({ratio: factor // leading_factor})
+            taken = taken + step
+            rest = rest - step * b
+    remainder = polynomial(left)
+    if len(b.terms) > 1 and len(left) >= len(_terms(a)):
+        return 0, a
+    return taken, remainder
+
+
+# Largest and smallest
+
+
+def dim_max(*sizes: Size) -> Size:
+    """The largest of ``sizes``; arguments that another provably reaches are dropped."""
+    if not sizes:
+        raise DimError("dim_max needs at least one size")
+    constants: list[int] = []
+    dims: dict[Dim, None] = {}
+    for size in _max_arguments(sizes):
+        if isinstance(size, Dim):
+            dims[size] = None
+        else:
+            constants.append(size)
+    candidates: list[Size] = sorted(dims, key=str)
+    if constants:
+        candidates.append(max(constants))
+    kept: list[Size] = []
+    for size in candidates:
+        if any(_proves(other, size) for other in kept):
+            continue
+        kept = [other for other in kept if not _proves(size, other)]
+        kept.append(size)
+    return kept[0] if len(kept) == 1 else of_atom(Max(tuple(kept)))
+
+
+def _max_arguments(sizes: Iterable[Size]) -> Iterator[Size]:
+    for size in sizes:
+        only = size.terms[0][0].only_atom() if isinstance(size, Dim) else None
+        if isinstance(only, Max) and _terms(size) == ((Monomial(((only, 1),)), 1),):
+            yield from only.sizes
+        else:
+            yield size
+
+
+def dim_min(*sizes: Size) -> Size:
+    """The smallest of ``sizes``."""
+    return -dim_max(*(-size for size in sizes))
+
+
+# Parts, values and bounds of atoms
+
+
+def parts(atom: Atom) -> tuple[Size, ...]:
+    """The sizes inside an atom."""
+    if isinstance(atom, FloorDiv):
+        return (atom.numerator, atom.divisor)
+    return atom.sizes if isinstance(atom, Max) else ()
+
+
+def atom_symbols(atom: Atom) -> frozenset[str]:
+    """The names of the symbols in an atom."""
+    if isinstance(atom, Symbol):
+        return frozenset((atom.name,))
+    return frozenset().union(*(part.symbols() for part in parts(atom) if isinstance(part, Dim)))
+
+
+def _evaluate_atom(atom: Atom, bindings: Mapping[str, int], whole: Dim) -> int:
+    if isinstance(atom, Symbol):
+        if atom.name not in bindings:
+            raise DimError(f"the dimension {atom.name!r} has no value in {whole}")
+        return int(bindings[atom.name])
+    values = [part.evaluate(bindings) if isinstance(part, Dim) else part for part in parts(atom)]
+    if isinstance(atom, Max):
+        return max(values)
+    if values[1] == 0:
+        raise DimError(f"division by zero in {whole}: {parts(atom)[1]} is 0")
+    return values[0] // values[1]
+
+
+def _substitute_atom(atom: Atom, mapping: Mapping[str, Size]) -> Size:
+    if isinstance(atom, Symbol):
+        return mapping.get(atom.name, of_atom(atom))
+    return rebuild_atom(
+        atom, [p.substitute(mapping) if isinstance(p, Dim) else p for p in parts(atom)]
+    )
+
+
+def rebuild_atom(atom: Atom, sizes: list[Size]) -> Size:
+    """The operation of a floor division or maximum on other sizes."""
+    return dim_max(*sizes) if isinstance(atom, Max) else floor_div(sizes[0], sizes[1])
+
+
+def _interval(size: Size) -> Interval:
+    """Bounds of the value, term by term."""
+    if isinstance(size, int):
+        return size, size
+    low: int | None = 0
+    high: int | None = 0
+    for monomial, factor in size.terms:
+        bounds: Interval = (factor, factor)
+        for atom, power in monomial.factors:
+            for _ in range(min(power, 2)) if atom.interval == (0, None) else range(power):
+                bounds = _interval_product(bounds, atom.interval)
+        low = None if low is None or bounds[0] is None else low + bounds[0]
+        high = None if high is None or bounds[1] is None else high + bounds[1]
+    return low, high
+
+
+def _interval_product(a: Interval, b: Interval) -> Interval:
+    if b == (0, None):  # by far the most frequent: a symbol
+        negative, positive = a[0] is None or a[0] < 0, a[1] is None or a[1] > 0
+        return (None if negative else 0), (None if positive else 0)
+    (a_low, a_high), (b_low, b_high) = a, b
+    if a_low is not None and a_high is not None and b_low is not None and b_high is not None:
+        corners = (a_low * b_low, a_low * b_high, a_high * b_low, a_high * b_high)
+        return min(corners), max(corners)
+    if a_low is not None and b_low is not None and a_low >= 0 and b_low >= 0:
+        return a_low * b_low, None
+    if a_high is not None and b_low is not None and a_high <= 0 and b_low >= 0:
+        return None, a_high * b_low
+    return None, None
+
+
+def _division_interval(numerator: Size, divisor: Size) -> Interval:
+    low, high = lower_bound(numerator), _negated(lower_bound(-numerator))
+    least = lower_bound(divisor)
+    if least is None or least < 1:
+        return None, None
+    if isinstance(divisor, int):
+        return (None if low is None else low // least), (None if high is None else high // least)
+    return (
+        None if low is None else min(low // least, 0),
+        None if high is None else (high // least if high >= 0 else -1),
+    )
+
+
+def _max_interval(sizes: tuple[Size, ...]) -> Interval:
+    lows = [low for low in map(lower_bound, sizes) if low is not None]
+    highs = [_negated(lower_bound(-size)) for size in sizes]
+    known = [high for high in highs if high is not None]
+    return (max(lows) if lows else None), (max(known) if len(known) == len(highs) else None)
+
+
+def _negated(value: int | None) -> int | None:
+    return None if value is None else -value
+
+
+def lower_bound(size: Size, minima: Mapping[str, int] | None = None) -> int | None:
+    """A number that ``size`` never falls below, or None where none was found.
+
+    ``minima`` gives the least values of symbols that are known to exceed 0.
+    """
+    if isinstance(size, int):
+        return size
+    if minima:
+        size = size.substitute(
+            {name: Dim.symbol(name) + least for name, least in minima.items() if least > 0}
+        )
+    return _lower(size, ELIMINATION_DEPTH)
+
+
+def _lower(size: Size, depth: int) -> int | None:
+    best = _interval(size)[0]
+    if isinstance(size, int) or depth == 0:
+        return best
+    tried = 0
+    for monomial, factor in size.terms:
+        atom = monomial.only_atom()
+        if tried == ELIMINATION_WIDTH or atom is None or isinstance(atom, Symbol):
+            continue
+        tried += 1
+        value = _lower_without(size, atom, factor, depth - 1)
+        if value is not None and (best is None or value > best):
+            best = value
+    return best
+
+
+def _lower_without(size: Dim, atom: Atom, factor: int, depth: int) -> int | None:
+    """A lower bound of ``size = rest + factor*atom`` that keeps what atom and rest share.
+
+    a//d lies between (a - d + 1)/d and a/d, for an integer d; a maximum is one of its arguments.
+    """
+    rest = combine(((size, 1), (of_atom(atom), -factor)))
+    if isinstance(atom, Max):
+        bounds = [_lower(combine(((rest, 1), (a, factor))), depth) for a in atom.sizes]
+        known = [bound for bound in bounds if bound is not None]
+        if factor > 0:
+            return max(known, default=None)
+        return min(known) if len(known) == len(bounds) else None
+    if isinstance(atom, FloorDiv) and isinstance(divisor := atom.divisor, int):
+        slack = divisor - 1 if factor > 0 else 0
+        scaled = combine(((rest, divisor), (atom.numerator, factor), (slack, -factor)))
+        bound = _lower(scaled, depth)
+        return None if bound is None else -(-bound // divisor)
+    return None
+
+
+def _proves(larger: Size, smaller: Size, gap: int = 0) -> bool:
+    """Whether ``larger >= smaller + gap`` for all values of the symbols."""
+    if isinstance(larger, int) and isinstance(smaller, int):
+        return larger >= smaller + gap
+    bound = lower_bound(larger - smaller)
+    return bound is not None and bound >= gap
+
+
+# Text
+
+
+def _sum_text(terms: tuple[tuple[Monomial, int], ...]) -> str:
+    """Valid Python. A positive term comes first, where there is one."""
+    signed = [_term_text(monomial, factor) for monomial, factor in terms]
+    first = next((i for i, (sign, _) in enumerate(signed) if sign == "+"), 0)
+    sign, text = signed.pop(first)
+    if sign == "-":  # -n//2 would read as (-n)//2
+        divides = terms[0][1] == -1 and isinstance(terms[0][0].only_atom(), FloorDiv)
+        text = f"-({text})" if divides else f"-{text}"
+    return text + "".join(f" {sign} {term}" for sign, term in signed)
+
+
+def _term_text(monomial: Monomial, factor: int) -> tuple[str, str]:
+    pieces: list[str] = []
+    alone = len(monomial.factors) == 1 and monomial.factors[0][1] == 1 and abs(factor) == 1
+    for atom, power in monomial.factors:
+        if factor < 0 and power == 1 and isinstance(atom, Max) and _reads_as_min(atom):
+            factor = -factor
+            pieces.append(f"min({', '.join(str(-size) for size in atom.sizes)})")
+        elif isinstance(atom, FloorDiv) and not alone:
+            pieces.extend([f"({atom!r})"] * power)
+        else:
+            pieces.extend([repr(atom)] * power)
+    if abs(factor) != 1 or not pieces:
+        pieces.insert(0, str(abs(factor)))
+    return ("-" if factor < 0 else "+"), "*".join(pieces)
+
+
+def _reads_as_min(atom: Max) -> bool:
+    """Whether ``-max(-a, -b)`` is what the atom comes from: it prints as ``min(a, b)``."""
+    return all(isinstance(size, int) or size.terms[0][1] < 0 for size in atom.sizes)
+
+
+def _division_text(numerator: Size, divisor: Size) -> str:
+    left, right = str(numerator), str(divisor)
+    if isinstance(numerator, Dim) and len(numerator.terms) > 1:
+        left = f"({left})"
+    if isinstance(divisor, Dim):
+        only = divisor.terms[0][0].only_atom() if len(divisor.terms) == 1 else None
+        if only is None or isinstance(only, FloorDiv) or divisor.terms[0][1] != 1:
+            right = f"({right})"
+    return f"{left}//{right}"

@@ -1,0 +1,202 @@
+"""Element types and their promotion.
+
+dtypes are plain ``numpy.dtype`` objects in native byte order. Promotion follows the Array API
+standard; Python scalars are weak: they take the dtype of the array they meet. Where the standard
+leaves the result open (integer with floating point), the floating-point dtype wins with its own
+width, so that float32 in never makes float64.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from graphc.errors import DTypeError
+
+DType: TypeAlias = "np.dtype[Any]"
+Scalar: TypeAlias = "bool | int | float"
+
+bool_: DType = np.dtype(np.bool_)
+int8: DType = np.dtype(np.int8)
+int16: DType = np.dtype(np.int16)
+int32: DType = np.dtype(np.int32)
+int64: DType = np.dtype(np.int64)
+uint8: DType = np.dtype(np.uint8)
+uint16: DType = np.dtype(np.uint16)
+uint32: DType = np.dtype(np.uint32)
+uint64: DType = np.dtype(np.uint64)
+float16: DType = np.dtype(np.float16)
+float32: DType = np.dtype(np.float32)
+float64: DType = np.dtype(np.float64)
+
+signed_dtypes: tuple[DType, ...] = (int8, int16, int32, int64)
+unsigned_dtypes: tuple[DType, ...] = (uint8, uint16, uint32, uint64)
+integer_dtypes: tuple[DType, ...] = signed_dtypes + unsigned_dtypes
+floating_dtypes: tuple[DType, ...] = (float16, float32, float64)
+all_dtypes: tuple[DType, ...] = (bool_, *integer_dtypes, *floating_dtypes)
+
+default_float: DType = float32
+default_int: DType = int64
+
+finfo = np.finfo
+iinfo = np.iinfo
+
+_PYTHON_TYPES: dict[object, DType] = {bool: bool_, int: default_int, float: default_float}
+_KNOWN = frozenset(all_dtypes)
+
+
+def as_dtype(value: object) -> DType:
+    """The dtype that ``value`` names: a name such as 'float32' or 'f4', a numpy dtype or scalar
+    type, or Python's bool, int or float (bool, int64 and float32)."""
+    if isinstance(value, type) and value in _PYTHON_TYPES:
+        return _PYTHON_TYPES[value]
+    if isinstance(value, str) and value in _BY_SHORT_NAME:
+        return _BY_SHORT_NAME[value]
+    if value is None:  # numpy would read None as float64
+        raise _unknown(value)
+    try:
+        dtype: DType = np.dtype(value)  # type: ignore[call-overload]
+    except (TypeError, ValueError, SyntaxError) as error:
+        raise _unknown(value) from error
+    dtype = dtype.newbyteorder("=")
+    if dtype not in _KNOWN:
+        raise _unknown(value)
+    return np.dtype(dtype.type)
+
+
+def _unknown(value: object) -> DTypeError:
+    allowed = ", ".join(dtype.name for dtype in all_dtypes)
+    return DTypeError(f"not a dtype: {value!r}; allowed are {allowed}")
+
+
+def is_bool(dtype: DType) -> bool:
+    """Whether the values are truth values."""
+    return dtype.kind == "b"
+
+
+def is_integer(dtype: DType) -> bool:
+    """Whether the values are integers, signed or not; bool is not an integer."""
+    return dtype.kind in "iu"
+
+
+def is_signed(dtype: DType) -> bool:
+    """Whether the values can be negative."""
+    return dtype.kind in "if"
+
+
+def is_floating(dtype: DType) -> bool:
+    """Whether the values are floating-point numbers."""
+    return dtype.kind == "f"
+
+
+def is_numeric(dtype: DType) -> bool:
+    """Whether the values are numbers: integer or floating point."""
+    return dtype.kind in "iuf"
+
+
+def short_name(dtype: DType) -> str:
+    """'f32', 'i64', 'u8', 'bool'."""
+    return "bool" if dtype.kind == "b" else f"{dtype.kind}{8 * dtype.itemsize}"
+
+
+_BY_SHORT_NAME = {  # numpy's 'i8' means 8 bytes: a name that numpy knows keeps numpy's meaning
+    short_name(dtype): dtype for dtype in all_dtypes if dtype.itemsize > 1
+}
+
+
+# Promotion
+
+
+def promote(*dtypes: DType) -> DType:
+    """The dtype of an operation on arrays of ``dtypes``: associative and commutative."""
+    if not dtypes:
+        raise DTypeError("promote needs at least one dtype")
+    result = dtypes[0]
+    for dtype in dtypes[1:]:
+        if dtype != result:
+            result = _promote_pair(result, dtype)
+    return result
+
+
+def _promote_pair(a: DType, b: DType) -> DType:
+    if a.kind == b.kind:
+        return a if a.itemsize >= b.itemsize else b
+    if is_bool(a) or is_bool(b):
+        return b if is_bool(a) else a
+    if is_floating(a) or is_floating(b):
+        return a if is_floating(a) else b
+    signed, unsigned = (a, b) if is_signed(a) else (b, a)
+    if unsigned == uint64:
+        raise DTypeError(
+            f"{signed.name} and {unsigned.name} have no common integer dtype",
+            fix="cast one of them, for example x.astype('int64')",
+        )
+    return next(
+        dtype
+        for dtype in signed_dtypes
+        if dtype.itemsize >= signed.itemsize and dtype.itemsize > unsigned.itemsize
+    )
+
+
+def weak_result(dtype: DType, scalar: Scalar) -> DType:
+    """The dtype of an operation on an array of ``dtype`` and a Python scalar.
+
+    The scalar takes the array's dtype where its kind allows: bool < int < float. An int must fit
+    the integer dtype it takes.
+    """
+    if isinstance(scalar, bool):
+        return dtype
+    if isinstance(scalar, int):
+        result = default_int if is_bool(dtype) else dtype
+        if is_integer(result):
+            _check_range(result, scalar)
+        return result
+    if isinstance(scalar, float):
+        return dtype if is_floating(dtype) else default_float
+    raise DTypeError(
+        f"not a Python scalar: {scalar!r} of type {type(scalar).__name__}; "
+        "allowed are bool, int and float"
+    )
+
+
+def _check_range(dtype: DType, value: int) -> None:
+    limits = np.iinfo(dtype)
+    if not limits.min <= value <= limits.max:
+        raise DTypeError(
+            f"the integer {value} is out of the range of {dtype.name}: "
+            f"{limits.min} to {limits.max}",
+            fix="cast the array to a wider dtype",
+        )
+
+
+def scalar_dtype(scalar: Scalar) -> DType:
+    """The dtype of a Python scalar that meets no array: bool, int64 or float32."""
+    return weak_result(bool_, scalar)
+
+
+def result_type(*args: DType | Scalar) -> DType:
+    """The dtype of an operation on arrays (given by their dtypes) and Python scalars.
+
+    The arrays promote first, then the scalars join weakly.
+    """
+    dtypes = [arg for arg in args if isinstance(arg, np.dtype)]
+    scalars = [arg for arg in args if not isinstance(arg, np.dtype)]
+    if not args:
+        raise DTypeError("result_type needs at least one dtype or scalar")
+    result = promote(*dtypes) if dtypes else bool_
+    # The kind is settled first: an int beside a float only has to fit the float.
+    for scalar in sorted(scalars, key=_kind_rank, reverse=True):
+        result = weak_result(result, scalar)
+    return result
+
+
+def _kind_rank(scalar: Scalar) -> int:
+    if isinstance(scalar, bool):
+        return 0
+    return 1 if isinstance(scalar, int) else 2
+
+
+def can_cast_safely(source: DType, target: DType) -> bool:
+    """Whether every value of ``source`` is a value of ``target``, by numpy's 'safe' rule."""
+    return np.can_cast(source, target, casting="safe")
