@@ -16,9 +16,7 @@ from typing import Never, TypeAlias, cast
 
 from graphc.errors import DimError
 
-Size: TypeAlias = "int | Dim"
-Interval: TypeAlias = "tuple[int | None, int | None]"
-_Proof: TypeAlias = "Callable[[Size, Size], bool]"
+Interval: TypeAlias = tuple[int | None, int | None]
 
 ELIMINATION_DEPTH = 3  # how many floor divisions and maxima a bound may take apart
 ELIMINATION_WIDTH = 3  # how many of them are tried at each step
@@ -355,6 +353,10 @@ class Dim:
         return False
 
 
+Size: TypeAlias = int | Dim
+_Proof: TypeAlias = Callable[[Size, Size], bool]
+
+
 # Construction
 
 
@@ -455,10 +457,16 @@ def _divide_remainder(a: Dim, divisor: int) -> Size:
     if common > 1:
         a = Dim(tuple((m, f // common) for m, f in a.terms if m.factors or f >= common))
         divisor //= common
-    inner = [atom for m, f in a.terms if f == 1 and isinstance(atom := m.only_atom(), FloorDiv)]
-    if len(inner) == 1 and isinstance(scale := inner[0].divisor, int):
-        others = combine(((a, scale), (of_atom(inner[0]), -scale)))
-        return floor_div(inner[0].numerator + others, scale * divisor)
+    inner = [
+        (atom, atom.divisor)
+        for monomial, factor in a.terms
+        if factor == 1 and isinstance(atom := monomial.only_atom(), FloorDiv)
+        if isinstance(atom.divisor, int)
+    ]
+    if len(inner) == 1:
+        (atom, scale) = inner[0]
+        others = combine(((a, scale), (of_atom(atom), -scale)))
+        return floor_div(atom.numerator + others, scale * divisor)
     low, high = _interval(a)
     if low is not None and high is not None and low // divisor == high // divisor:
         return low // divisor
@@ -645,9 +653,11 @@ def lower_bound(size: Size, minima: Mapping[str, int] | None = None) -> int | No
     if isinstance(size, int):
         return size
     if minima:
-        size = size.substitute(
-            {name: Dim.symbol(name) + least for name, least in minima.items() if least > 0}
-        )
+        above = {name: Dim.symbol(name) + least for name, least in minima.items() if least > 0}
+        try:
+            size = size.substitute(above)
+        except DimError:  # a division by zero has no value to bound
+            return None
     return _lower(size, ELIMINATION_DEPTH)
 
 

@@ -14,8 +14,8 @@ import numpy as np
 
 from graphc.errors import DTypeError
 
-DType: TypeAlias = "np.dtype[Any]"
-Scalar: TypeAlias = "bool | int | float"
+DType: TypeAlias = np.dtype[Any]
+Scalar: TypeAlias = bool | int | float
 
 bool_: DType = np.dtype(np.bool_)
 int8: DType = np.dtype(np.int8)

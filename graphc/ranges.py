@@ -168,7 +168,10 @@ class _Ranges:
         if isinstance(atom, Symbol):
             only_value = self.extents.get(atom.name) == 1
             return 0 if only_value else of_atom(atom)
-        rebuilt = rebuild_atom(atom, [self.simplify(part) for part in parts(atom)])
+        sizes = [self.simplify(part) for part in parts(atom)]
+        if isinstance(atom, FloorDiv) and sizes[1] == 0:
+            return of_atom(atom)  # an error for the run time to report
+        rebuilt = rebuild_atom(atom, sizes)
         if not isinstance(rebuilt, Dim):
             return rebuilt
         return rebuilt.map_atoms(self._fold)

@@ -53,7 +53,7 @@ __all__ = [
     "upper_bound",
 ]
 
-Shape: TypeAlias = "tuple[Size, ...]"
+Shape: TypeAlias = tuple[Size, ...]
 
 
 def as_size(value: object) -> Size:
