@@ -1,0 +1,158 @@
+"""Ops that lay out whole arrays anew: repeated, reversed, rotated."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from graphc.errors import ShapeError
+from graphc.ir.arguments import AxisLike, checked_axes, checked_axis, checked_shape
+from graphc.ir.leaf import as_tensor
+from graphc.ir.lowering import IndexMap, LoweringContext
+from graphc.ir.opdef import Example, OpDef
+from graphc.ir.registry import BUILDER, public, register
+from graphc.ir.source import current_source
+from graphc.ir.tensor import Tensor
+from graphc.ops.definition import linear_jvp
+from graphc.scalar import expr as s
+from graphc.scalar.expr import Expr, Index
+from graphc.shapes import Shape, Size, dim_max, format_shape, size_sum
+
+__all__ = ["flip", "repeat", "roll", "tile"]
+
+SHAPES: tuple[tuple[int, ...], ...] = ((0,), (1,), (7,), (2, 0, 3), (3, 1, 5))
+
+
+@public
+def tile(x: Any, repetitions: AxisLike) -> Tensor:
+    """x laid out `repetitions[k]` times along axis `k`; the shorter of the two gets leading 1s."""
+    x = as_tensor(x)
+    counts = _counts("tile", repetitions)
+    ndim = max(x.ndim, len(counts))
+    counts = (1,) * (ndim - len(counts)) + counts
+    shape: Shape = (1,) * (ndim - x.ndim) + x.shape
+    apart: list[Size] = []
+    for count, size in zip(counts, shape, strict=True):
+        apart += (count, size)
+    spread = BUILDER.expand_dims(BUILDER.reshape(x, shape), tuple(range(0, 2 * ndim, 2)))
+    whole = tuple(count * size for count, size in zip(counts, shape, strict=True))
+    return BUILDER.reshape(BUILDER.broadcast_to(spread, tuple(apart)), whole)
+
+
+@public
+def repeat(x: Any, repeats: int, axis: int | None = None) -> Tensor:
+    """Each entry along `axis` `repeats` times in a row; without `axis` x is flattened first."""
+    x = as_tensor(x)
+    if axis is None:
+        x, axis = BUILDER.reshape(x, (-1,)), 0
+    axis = checked_axis("repeat", axis, x.ndim)
+    (count,) = _counts("repeat", repeats)
+    shape = (*x.shape[: axis + 1], count, *x.shape[axis + 1 :])
+    whole = (*x.shape[:axis], x.shape[axis] * count, *x.shape[axis + 1 :])
+    return BUILDER.reshape(BUILDER.broadcast_to(BUILDER.expand_dims(x, axis + 1), shape), whole)
+
+
+def _counts(name: str, counts: AxisLike) -> tuple[int, ...]:
+    sizes = checked_shape(name, counts)
+    if not all(isinstance(size, int) and size >= 0 for size in sizes):
+        raise ShapeError(
+            f"{name}: counts are ints >= 0, got {format_shape(sizes)}", source=current_source()
+        )
+    return tuple(size for size in sizes if isinstance(size, int))
+
+
+# --- flip and roll ---------------------------------------------------------------------------
+
+
+def _lower_flip(context: LoweringContext, index: tuple[Expr, ...]) -> Expr:
+    shape, axes = context.output.shape, context.attrs["axis"]
+    return context.read(
+        0,
+        tuple(
+            s.sub(Index(shape[axis] - 1), item) if axis in axes else item
+            for axis, item in enumerate(index)
+        ),
+    )
+
+
+FLIP = register(
+    OpDef(
+        "flip",
+        infer=lambda call: call.types[0],
+        reference=lambda attrs, x: np.flip(x, attrs["axis"]),
+        lower=IndexMap(_lower_flip),
+        vjp=lambda b, a, gradients: [b.flip(gradients[0], a.attrs["axis"])],
+        jvp=linear_jvp,
+        traits=frozenset({"linear", "view"}),
+        examples=lambda rng: [
+            *(Example(lambda x: flip(x), (rng.normal(size=shape),)) for shape in SHAPES),
+            Example(lambda x: flip(x, (0, -1)), (rng.normal(size=(3, 2, 5)),)),
+        ],
+    )
+)
+
+
+@public
+def flip(x: Any, axis: AxisLike | None = None) -> Tensor:
+    """The order of the entries reversed along `axis`, or along all axes."""
+    x = as_tensor(x)
+    axes = tuple(sorted(checked_axes("flip", axis, x.ndim)))
+    return FLIP(x, axis=axes) if axes else x
+
+
+def _lower_roll(context: LoweringContext, index: tuple[Expr, ...]) -> Expr:
+    picked = list(index)
+    for axis, shift in zip(context.attrs["axis"], context.attrs["shift"], strict=True):
+        size = context.output.shape[axis]
+        offset = Index(shift % dim_max(size, 1))  # an empty axis has no entries to find
+        moved = s.sub(index[axis], offset)
+        wraps = s.lt(index[axis], offset)
+        picked[axis] = s.select(wraps, s.add(moved, Index(size)), moved)
+    return context.read(0, tuple(picked))
+
+
+ROLL = register(
+    OpDef(
+        "roll",
+        infer=lambda call: call.types[0],
+        reference=lambda attrs, x: np.roll(x, attrs["shift"], attrs["axis"]),
+        lower=IndexMap(_lower_roll),
+        vjp=lambda b, a, gradients: [
+            b.roll(gradients[0], tuple(-shift for shift in a.attrs["shift"]), a.attrs["axis"])
+        ],
+        jvp=linear_jvp,
+        traits=frozenset({"linear"}),
+        examples=lambda rng: [
+            *(Example(lambda x: roll(x, 3), (rng.normal(size=shape),)) for shape in SHAPES),
+            Example(lambda x: roll(x, (-4, 1), (0, -1)), (rng.normal(size=(3, 2, 5)),)),
+        ],
+    )
+)
+
+
+@public
+def roll(x: Any, shift: AxisLike, axis: AxisLike | None = None) -> Tensor:
+    """Entries moved `shift` places on along `axis`; what leaves at the end enters at the start.
+
+    Without `axis` x is rolled as if it were flat.
+    """
+    x = as_tensor(x)
+    if axis is None:
+        return BUILDER.reshape(roll(BUILDER.reshape(x, (-1,)), shift, 0), x.shape)
+    axes = tuple(checked_axis("roll", one, x.ndim) for one in _listed(axis))
+    shifts = checked_shape("roll", shift)
+    if len(shifts) == 1:
+        shifts = shifts * len(axes)
+    if len(axes) == 1:
+        shifts = (size_sum(shifts),)
+    if len(shifts) != len(axes) or len(set(axes)) != len(axes):
+        raise ShapeError(
+            f"roll: {len(shifts)} shifts for axes {axes}",
+            source=current_source(),
+            fix="give one shift, or one for each axis, and each axis once",
+        )
+    return ROLL(x, shift=shifts, axis=axes)
+
+
+def _listed(axis: AxisLike) -> Sequence[int]:
+    return axis if isinstance(axis, Sequence) else (axis,)

@@ -1,0 +1,216 @@
+"""Slices: entries at regular steps along each axis, and the gradient of that."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from graphc.errors import ShapeError
+from graphc.ir.leaf import as_tensor
+from graphc.ir.lowering import IndexMap, LoweringContext
+from graphc.ir.node import Attributes, TensorType
+from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
+from graphc.ir.registry import Builder, public, register
+from graphc.ir.source import current_source
+from graphc.ir.tensor import Tensor
+from graphc.ops.definition import linear_jvp
+from graphc.scalar import expr as s
+from graphc.scalar.expr import Expr, Index
+from graphc.shapes import (
+    Size,
+    dim_max,
+    dim_min,
+    floor_div,
+)
+
+__all__ = ["slice_gradient", "strided_slice"]
+
+
+# --- the op: starts, sizes and steps for every axis --------------------------------------------
+
+
+def _check_range(
+    call: Inference, axis: int, size: Size, start: Size, count: Size, step: int
+) -> None:
+    """The first and the last entry that is read must lie in the axis."""
+    if not isinstance(count, int) or count == 0:
+        return  # a symbolic count comes from clipping
+    last = start + (count - 1) * step
+    needed = dim_max(size, dim_max(start, last) + 1, size - dim_min(start, last))
+    read = str(start) if count == 1 else f"{start} to {last}"
+    call.require_equal(size, needed, f"index {read} is out of range for axis {axis} of size {size}")
+
+
+def _infer_slice(call: Inference) -> TensorType:
+    (x,), attrs = call.types, call.attrs
+    for axis, size in enumerate(x.shape):
+        _check_range(
+            call, axis, size, attrs["starts"][axis], attrs["sizes"][axis], attrs["steps"][axis]
+        )
+    return TensorType(x.dtype, attrs["sizes"])
+
+
+def _python_slices(attrs: Attributes, sizes: Sequence[int]) -> tuple[slice, ...]:
+    """numpy's slices; all attributes are ints here."""
+    slices = []
+    for start, count, step in zip(attrs["starts"], sizes, attrs["steps"], strict=True):
+        stop = start + count * step
+        slices.append(
+            slice(0, 0) if count == 0 else slice(start, stop if stop >= 0 else None, step)
+        )
+    return tuple(slices)
+
+
+def _lower_slice(context: LoweringContext, index: tuple[Expr, ...]) -> Expr:
+    starts, steps = context.attrs["starts"], context.attrs["steps"]
+    return context.read(
+        0,
+        tuple(
+            s.add(Index(start), s.mul(item, Index(step)))
+            for item, start, step in zip(index, starts, steps, strict=True)
+        ),
+    )
+
+
+def _vjp_slice(b: Builder, a: Application, gradients: Gradients) -> Gradients:
+    starts, steps = a.attrs["starts"], a.attrs["steps"]
+    return [b.slice_gradient(gradients[0], a.inputs[0].shape, starts, steps)]
+
+
+def _slice_examples(rng: np.random.Generator) -> list[Example]:
+    builds: list[tuple[Callable[[Tensor], Tensor], tuple[int, ...]]] = [
+        (lambda x: x[1:], (7,)),
+        (lambda x: x[::-1], (5,)),
+        (lambda x: x[3:3], (5,)),
+        (lambda x: x[2:], (1,)),
+        (lambda x: x[::2], (0,)),
+        (lambda x: x[-2], (4,)),
+        (lambda x: x[1:-1, ::2], (4, 7)),
+        (lambda x: x[-1:0:-3, None, ..., 1], (8, 2, 3)),
+        (lambda x: x[..., -3:], (2, 0, 5)),
+        (lambda x: x[:2, ::-2], (1, 6)),
+        (lambda x: x[: x.shape[0] // 2], (9,)),
+    ]
+    return [Example(build, (rng.normal(size=shape),)) for build, shape in builds]
+
+
+SLICE = register(
+    OpDef(
+        "slice",
+        infer=_infer_slice,
+        reference=lambda attrs, x: x[_python_slices(attrs, attrs["sizes"])].copy(),
+        lower=IndexMap(_lower_slice),
+        vjp=_vjp_slice,
+        jvp=linear_jvp,
+        traits=frozenset({"linear", "view"}),
+        examples=_slice_examples,
+    )
+)
+
+
+@public
+def strided_slice(
+    x: Any, starts: Sequence[Size], sizes: Sequence[Size], steps: Sequence[int] | None = None
+) -> Tensor:
+    """The entries `starts[k] + i * steps[k]`, `0 <= i < sizes[k]`, of each axis `k`.
+
+    Nothing is clipped: static positions outside an axis are a ShapeError. Steps may be negative;
+    they are 1 if left out.
+    """
+    tensor = as_tensor(x)
+    strides = (1,) * tensor.ndim if steps is None else tuple(steps)
+    given = (tuple(starts), tuple(sizes), strides)
+    if any(len(group) != tensor.ndim for group in given) or 0 in strides:
+        raise ShapeError(
+            f"strided_slice: one start, size and step (not 0) for each of {tensor.ndim} axes",
+            details=[f"starts {given[0]}, sizes {given[1]}, steps {given[2]}"],
+            source=current_source(),
+        )
+    if given == ((0,) * tensor.ndim, tensor.shape, (1,) * tensor.ndim):
+        return tensor
+    return SLICE(tensor, starts=given[0], sizes=given[1], steps=strides)
+
+
+# --- its gradient ----------------------------------------------------------------------------
+
+
+def _infer_slice_gradient(call: Inference) -> TensorType:
+    (values,), attrs = call.types, call.attrs
+    for axis, size in enumerate(attrs["shape"]):
+        _check_range(
+            call, axis, size, attrs["starts"][axis], values.shape[axis], attrs["steps"][axis]
+        )
+    return TensorType(values.dtype, attrs["shape"])
+
+
+def _reference_slice_gradient(attrs: Attributes, values: np.ndarray) -> np.ndarray:
+    result = np.zeros(attrs["shape"], dtype=values.dtype)
+    result[_python_slices(attrs, values.shape)] = values
+    return result
+
+
+def _floor_div(x: Expr, divisor: int) -> Expr:
+    if isinstance(x, Index):
+        return Index(floor_div(x.size, divisor))
+    return s.floordiv(x, Index(divisor))
+
+
+def _lower_slice_gradient(context: LoweringContext, index: tuple[Expr, ...]) -> Expr:
+    """values[(i - start) / step] where that is a position of values, else 0."""
+    attrs, (values,) = context.attrs, context.inputs
+    conditions: list[Expr] = []
+    picked: list[Expr] = []
+    for axis, item in enumerate(index):
+        start, step, count = attrs["starts"][axis], attrs["steps"][axis], values.shape[axis]
+        if start == 0 and step == 1 and count == attrs["shape"][axis]:
+            picked.append(item)
+            continue
+        stride = abs(step)
+        distance = s.sub(item, Index(start)) if step > 0 else s.sub(Index(start), item)
+        position = distance if stride == 1 else _floor_div(distance, stride)
+        conditions += [s.le(Index(0), position), s.lt(position, Index(count))]
+        if stride != 1:
+            conditions.append(s.eq(s.mul(position, Index(stride)), distance))
+        picked.append(position)
+    zero = s.constant(0, values.dtype)
+    if not conditions:
+        return context.read(0, tuple(picked))
+    return context.read_where(s.all_of(conditions), 0, tuple(picked), zero)
+
+
+def _vjp_slice_gradient(b: Builder, a: Application, gradients: Gradients) -> Gradients:
+    starts, steps = a.attrs["starts"], a.attrs["steps"]
+    return [b.strided_slice(gradients[0], starts, a.inputs[0].shape, steps)]
+
+
+SLICE_GRADIENT = register(
+    OpDef(
+        "slice_gradient",
+        infer=_infer_slice_gradient,
+        reference=_reference_slice_gradient,
+        lower=IndexMap(_lower_slice_gradient),
+        vjp=_vjp_slice_gradient,
+        jvp=linear_jvp,
+        traits=frozenset({"linear"}),
+        examples=lambda rng: [
+            Example(lambda x: slice_gradient(x, (9,), (1,), (2,)), (rng.normal(size=(4,)),)),
+            Example(lambda x: slice_gradient(x, (9,), (8,), (-3,)), (rng.normal(size=(3,)),)),
+            Example(
+                lambda x: slice_gradient(x, (2, 5), (0, 4), (1, -1)), (rng.normal(size=(2, 5)),)
+            ),
+            Example(lambda x: slice_gradient(x, (6,), (0,), (1,)), (rng.normal(size=(0,)),)),
+            Example(
+                lambda x: slice_gradient(x, (1, 3), (0, 1), (1, 1)), (rng.normal(size=(1, 1)),)
+            ),
+        ],
+    )
+)
+
+
+@public
+def slice_gradient(
+    values: Any, shape: Sequence[Size], starts: Sequence[Size], steps: Sequence[int]
+) -> Tensor:
+    """Zeros of `shape` with `values` at the positions that a slice reads: its transpose."""
+    values = as_tensor(values)
+    return SLICE_GRADIENT(values, shape=tuple(shape), starts=tuple(starts), steps=tuple(steps))
