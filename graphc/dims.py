@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import keyword
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import gcd
 from numbers import Integral
@@ -143,7 +144,7 @@ class Dim:
     __slots__ = ("_hash", "_text", "terms")
 
     terms: tuple[tuple[Monomial, int], ...]
-    _hash: int
+    _hash: int | None
     _text: str | None
 
     __array_ufunc__ = None  # numpy integers leave arithmetic with a Dim to the Dim
@@ -151,7 +152,7 @@ class Dim:
     def __init__(self, terms: tuple[tuple[Monomial, int], ...]) -> None:
         """Internal: ``terms`` must be canonical. Use :meth:`symbol` and arithmetic."""
         object.__setattr__(self, "terms", terms)
-        object.__setattr__(self, "_hash", hash(terms))
+        object.__setattr__(self, "_hash", None)
         object.__setattr__(self, "_text", None)
 
     @staticmethod
@@ -173,10 +174,12 @@ class Dim:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Dim):
             return NotImplemented
-        return self is other or (self._hash == other._hash and self.terms == other.terms)
+        return self is other or self.terms == other.terms
 
     def __hash__(self) -> int:
-        return self._hash
+        if self._hash is None:
+            object.__setattr__(self, "_hash", hash(self.terms))
+        return cast(int, self._hash)
 
     def __str__(self) -> str:
         if self._text is None:
@@ -189,17 +192,17 @@ class Dim:
 
     def __add__(self, other: Size) -> Size:
         operand = _operand(other)
-        return NotImplemented if operand is None else combine(((self, 1), (operand, 1)))
+        return NotImplemented if operand is None else _add(self, operand, 1)
 
     __radd__ = __add__
 
     def __sub__(self, other: Size) -> Size:
         operand = _operand(other)
-        return NotImplemented if operand is None else combine(((self, 1), (operand, -1)))
+        return NotImplemented if operand is None else _add(self, operand, -1)
 
     def __rsub__(self, other: Size) -> Size:
         operand = _operand(other)
-        return NotImplemented if operand is None else combine(((operand, 1), (self, -1)))
+        return NotImplemented if operand is None else _add(-self, operand, 1)
 
     def __mul__(self, other: Size) -> Size:
         operand = _operand(other)
@@ -393,6 +396,26 @@ def polynomial(factors: dict[Monomial, int]) -> Size:
 
 def _terms(size: Size) -> tuple[tuple[Monomial, int], ...]:
     return size.terms if isinstance(size, Dim) else ((UNIT, size),)
+
+
+def _add(a: Dim, b: Size, factor: int) -> Size:
+    """``a + factor*b``. A few terms go into their places without a look at the others."""
+    added = _terms(b)
+    if len(added) > 2:
+        return combine(((a, 1), (b, factor)))
+    terms = list(a.terms)
+    for monomial, own in added:
+        place = bisect_left(terms, monomial.order, key=_order)
+        present = place < len(terms) and terms[place][0] == monomial
+        total = factor * own + (terms[place][1] if present else 0)
+        terms[place : place + present] = [(monomial, total)] if total else []
+    if not terms:
+        return 0
+    return terms[0][1] if not terms[0][0].factors else Dim(tuple(terms))
+
+
+def _order(term: tuple[Monomial, int]) -> tuple[int, tuple[tuple[str, int], ...]]:
+    return term[0].order
 
 
 def combine(summands: Iterable[tuple[Size, int]]) -> Size:
