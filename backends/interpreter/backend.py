@@ -1,0 +1,52 @@
+"""The loop interpreter as a backend: slow, and every access checked."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from graphc.backends.base import BoundProgram
+from graphc.loops.interpreter import run_program
+from graphc.loops.ir import Program
+from graphc.loops.printer import format_kernel, format_program
+
+
+class InterpreterExecutable:
+    def __init__(self, program: Program) -> None:
+        self.program = program
+
+    @property
+    def texts(self) -> Mapping[str, str]:
+        return {"loops": format_program(self.program)}
+
+    def kernel_source(self, position: int) -> str:
+        return format_kernel(self.program.kernels[position])
+
+    def bind(self, sizes: Sequence[int], temporaries: Sequence[np.ndarray]) -> BoundProgram:
+        program = self.program
+        bound = dict(zip(program.sizes, sizes, strict=True))
+        given = {name for name, buffer in program.buffers.items() if buffer.role != "temporary"}
+        own = dict(
+            zip(
+                (name for name in program.buffers if name not in given),
+                temporaries,
+                strict=True,
+            )
+        )
+
+        def run(arrays: Sequence[np.ndarray]) -> None:
+            named = zip((name for name in program.buffers if name in given), arrays, strict=True)
+            run_program(program, bound, own | dict(named))
+
+        return run
+
+
+class InterpreterBackend:
+    name = "interpreter"
+
+    def compile(self, program: Program, *, threads: int = 1) -> InterpreterExecutable:
+        """threads is not used: iterations run one after the other."""
+        return InterpreterExecutable(program)
+
+
+def make_backend() -> InterpreterBackend:
+    return InterpreterBackend()

@@ -1,0 +1,242 @@
+"""The loop interpreter: one element at a time, every access checked. It defines the meaning.
+
+It raises VerificationError, naming the kernel and the statement, for an index outside its array,
+a read of memory that was never written or now belongs to another buffer, a local assigned twice,
+and iterations of a parallel or vector loop that meet in memory.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+
+from graphc.dtypes import float64, is_floating
+from graphc.errors import VerificationError
+from graphc.loops.accumulators import Cell
+from graphc.loops.ir import (
+    Accumulate,
+    Accumulator,
+    Contraction,
+    Fault,
+    For,
+    If,
+    IndexCheck,
+    Kernel,
+    KernelCall,
+    Let,
+    Program,
+    Scratch,
+    Statement,
+    Store,
+)
+from graphc.loops.memory_check import Array, Iteration, fresh_array, read_only_array, track
+from graphc.loops.printer import format_statement
+from graphc.scalar.evaluate import Value, apply_op, evaluate_expr
+from graphc.scalar.expr import Expr
+from graphc.shapes import Size, evaluate
+
+READ_ONLY_ROLES = ("input", "variable", "constant")
+
+
+def run_program(
+    program: Program, sizes: Mapping[str, int], arrays: Mapping[str, np.ndarray]
+) -> None:
+    """Run all steps in order; outputs, updates and temporaries are written in place.
+
+    sizes: values of the program's sizes. arrays: dense arrays for all buffers; temporaries may
+    overlap. Raises Fault if an IndexCheck fails.
+    """
+    read_only = {
+        name: read_only_array(name, arrays[name])
+        for name, buffer in program.buffers.items()
+        if buffer.role in READ_ONLY_ROLES
+    }
+    written = track({name: arrays[name] for name in program.buffers if name not in read_only})
+    memory = read_only | written
+    for number, step in enumerate(program.steps):
+        match step:
+            case KernelCall(kernel, arguments, values):
+                bound = [evaluate(value, sizes) for value in values]
+                _KernelRun(kernel, [memory[name] for name in arguments], bound).run()
+            case Contraction():
+                _run_contraction(step, sizes, memory)
+            case IndexCheck():
+                _run_check(step, number, sizes, memory)
+    for name in (*program.outputs, *(value for _, value in program.updates)):
+        memory[name].read_range(0, memory[name].flat.size)
+
+
+def run_kernel(kernel: Kernel, arrays: Sequence[np.ndarray], sizes: Sequence[int] = ()) -> None:
+    """Run one kernel on dense arrays; written ones count as empty at the start."""
+    memory = [
+        fresh_array(parameter.name, array)
+        if parameter.written
+        else read_only_array(parameter.name, array)
+        for parameter, array in zip(kernel.parameters, arrays, strict=True)
+    ]
+    _KernelRun(kernel, memory, sizes).run()
+
+
+class _View:
+    """A kernel's own shape over an array."""
+
+    def __init__(self, name: str, shape: tuple[int, ...], array: Array, writable: bool) -> None:
+        self.name = name
+        self.shape = shape
+        self.array = array
+        self.writable = writable
+        if int(np.prod(shape, dtype=object)) != array.flat.size:
+            raise VerificationError(f"{name}: {list(shape)} of {array.flat.size} elements")
+
+    def position(self, index: Sequence[int]) -> int:
+        """The row-major position of an element; every axis is checked on its own."""
+        position = 0
+        for item, size in zip(index, self.shape, strict=True):
+            if not 0 <= item < size:
+                raise VerificationError(
+                    f"index {list(index)} is outside {self.name} of shape {list(self.shape)}"
+                )
+            position = position * size + item
+        return position
+
+
+class _KernelRun:
+    def __init__(self, kernel: Kernel, memory: Sequence[Array], sizes: Sequence[int]) -> None:
+        self.kernel = kernel
+        self.symbols = dict(zip(kernel.sizes, sizes, strict=True))
+        self.buffers: dict[str, _View] = {}
+        for parameter, array in zip(kernel.parameters, memory, strict=True):
+            shape = tuple(evaluate(size, self.symbols) for size in parameter.shape)
+            self.buffers[parameter.name] = _View(parameter.name, shape, array, parameter.written)
+            array.begin_step()
+        self.locals: dict[str, Value] = {}
+        self.cells: dict[str, Cell] = {}
+        self.positions: dict[str, Cell] = {}
+        self.iteration: Iteration = ()
+        self.loops_run = 0
+
+    def run(self) -> None:
+        self.run_body(self.kernel.body)
+
+    def run_body(self, body: Sequence[Statement]) -> None:
+        """Names bound here are forgotten at the end."""
+        outer = self.buffers, self.locals, self.cells, self.positions
+        self.buffers, self.locals = dict(self.buffers), dict(self.locals)
+        self.cells, self.positions = dict(self.cells), dict(self.positions)
+        for statement in body:
+            with self.naming(statement):
+                self.run_statement(statement)
+        self.buffers, self.locals, self.cells, self.positions = outer
+
+    @contextmanager
+    def naming(self, statement: Statement) -> Iterator[None]:
+        """Errors name the kernel and the innermost statement."""
+        try:
+            yield
+        except VerificationError as error:
+            if not error.details:
+                error.details = (f"{self.kernel.name}: {format_statement(statement)}",)
+                sources = getattr(statement, "sources", ()) or self.kernel.sources
+                error.source = sources[0] if sources else None
+            raise
+
+    def run_statement(self, statement: Statement) -> None:
+        match statement:
+            case For():
+                self.run_loop(statement)
+            case If(condition, body):
+                if self.value(condition):
+                    self.run_body(body)
+            case Let(name, value):
+                self.check_new(name)
+                self.locals[name] = self.value(value)
+            case Accumulator(name, combine, dtype, position_name):
+                self.check_new(name)
+                self.cells[name] = Cell(combine, dtype)
+                if position_name is not None:
+                    self.check_new(position_name)
+                    self.positions[position_name] = self.cells[name]
+            case Accumulate(name, value, position):
+                at = None if position is None else self.value(position)
+                self.cells[name].take(self.value(value), at)
+            case Store():
+                self.run_store(statement)
+            case Scratch(name, dtype, shape):
+                sizes = tuple(evaluate(size, self.symbols) for size in shape)
+                array = fresh_array(name, np.empty(sizes, dtype))
+                self.buffers[name] = _View(name, sizes, array, writable=True)
+
+    def check_new(self, name: str) -> None:
+        if name in self.locals or name in self.cells or name in self.positions:
+            raise VerificationError(f"{name} is assigned twice")
+
+    def run_loop(self, loop: For) -> None:
+        outer = self.iteration
+        self.loops_run += 1
+        number = self.loops_run
+        for value in range(evaluate(loop.extent, self.symbols)):
+            self.symbols[loop.axis] = value
+            if loop.kind != "serial":
+                self.iteration = (*outer, (number, value))
+            self.run_body(loop.body)
+        self.symbols.pop(loop.axis, None)
+        self.iteration = outer
+
+    def run_store(self, store: Store) -> None:
+        view = self.buffers[store.buffer]
+        if not view.writable:
+            raise VerificationError(f"{view.name} is not written by this kernel")
+        value = self.value(store.value)
+        position = view.position([int(self.value(item)) for item in store.index])
+        if store.accumulate:
+            old = view.array.read(position, self.iteration)
+            value = apply_op("add", (old, value), store.value.dtype)
+        view.array.write(position, value, self.iteration)
+
+    def value(self, expr: Expr) -> Value:
+        return evaluate_expr(expr, self)
+
+    # What an expression asks for.
+
+    def local(self, name: str) -> Value:
+        if name in self.locals:
+            return self.locals[name]
+        if name in self.cells:
+            return self.cells[name].value
+        if name in self.positions:
+            return self.positions[name].position
+        raise VerificationError(f"{name} has no value here")
+
+    def load(self, buffer: str, index: tuple[int, ...]) -> Value:
+        view = self.buffers[buffer]
+        return view.array.read(view.position(index), self.iteration)
+
+
+def _run_contraction(
+    step: Contraction, sizes: Mapping[str, int], memory: Mapping[str, Array]
+) -> None:
+    m, n, k = (evaluate(size, sizes) for size in (step.m, step.n, step.k))
+    for index in np.ndindex(*(evaluate(size, sizes) for size in step.batch)):
+        out, a, b = (_offset(strides, index, sizes) for strides in step.strides)
+        left = memory[step.a].read_range(a, m * k)
+        right = memory[step.b].read_range(b, k * n)
+        left = left.reshape(k, m).T if step.transpose_a else left.reshape(m, k)
+        right = right.reshape(n, k).T if step.transpose_b else right.reshape(k, n)
+        if is_floating(step.dtype):
+            left, right = left.astype(float64), right.astype(float64)
+        with np.errstate(all="ignore"):
+            product = (left @ right).astype(step.dtype)
+        memory[step.out].write_range(out, product)
+
+
+def _offset(strides: Sequence[Size], index: Sequence[int], sizes: Mapping[str, int]) -> int:
+    return sum(evaluate(stride, sizes) * item for stride, item in zip(strides, index, strict=True))
+
+
+def _run_check(
+    step: IndexCheck, number: int, sizes: Mapping[str, int], memory: Mapping[str, Array]
+) -> None:
+    low, high = evaluate(step.minimum, sizes), evaluate(step.size, sizes)
+    for value in memory[step.buffer].read_range(0, evaluate(step.count, sizes)):
+        if not low <= int(value) < high:
+            raise Fault(number, int(value))
