@@ -1,0 +1,315 @@
+"""Comparison, logic, selection and conversion of single elements."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from graphc.dtypes import DType, as_dtype, bool_, is_bool, is_floating
+from graphc.errors import GraphcError
+from graphc.ir.leaf import as_tensor
+from graphc.ir.lowering import Elementwise, LoweringContext
+from graphc.ir.node import TensorType
+from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
+from graphc.ir.registry import Builder, public, register
+from graphc.ir.tensor import Tensor
+from graphc.ops.definition import (
+    ANY,
+    BOOL,
+    INTEGER,
+    define_elementwise,
+    located,
+    one_input,
+    promote_inputs,
+    register_elementwise,
+)
+from graphc.scalar import expr as s
+from graphc.scalar.expr import Expr
+
+__all__ = [
+    "astype",
+    "cast",
+    "equal",
+    "greater",
+    "greater_equal",
+    "isfinite",
+    "isinf",
+    "isnan",
+    "less",
+    "less_equal",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "logical_xor",
+    "not_equal",
+    "where",
+]
+
+# Comparison
+
+
+def _less(x: Expr, y: Expr) -> Expr:
+    return s.and_(s.not_(x), y) if is_bool(x.dtype) else s.lt(x, y)
+
+
+def _less_equal(x: Expr, y: Expr) -> Expr:
+    return s.or_(s.not_(x), y) if is_bool(x.dtype) else s.le(x, y)
+
+
+def _define_comparison(
+    name: str,
+    symbol: str,
+    doc: str,
+    reference: Callable[..., Any],
+    expr: Callable[[Expr, Expr], Expr],
+    *traits: str,
+) -> Callable[..., Tensor]:
+    return define_elementwise(
+        name,
+        doc,
+        arity=2,
+        accepts=ANY,
+        result=BOOL,
+        reference=reference,
+        expr=expr,
+        symbol=symbol,
+        traits=traits,
+        domain=(-1.5, 1.5),
+    )
+
+
+equal = _define_comparison(
+    "equal", "==", "x1 == x2. NaN equals nothing.", np.equal, s.eq, "commutative"
+)
+not_equal = _define_comparison(
+    "not_equal", "!=", "x1 != x2. NaN differs from everything.", np.not_equal, s.ne, "commutative"
+)
+less = _define_comparison("less", "<", "x1 < x2; false for NaN.", np.less, _less)
+less_equal = _define_comparison(
+    "less_equal", "<=", "x1 <= x2; false for NaN.", np.less_equal, _less_equal
+)
+greater = _define_comparison(
+    "greater", ">", "x1 > x2; false for NaN.", np.greater, lambda x, y: _less(y, x)
+)
+greater_equal = _define_comparison(
+    "greater_equal",
+    ">=",
+    "x1 >= x2; false for NaN.",
+    np.greater_equal,
+    lambda x, y: _less_equal(y, x),
+)
+
+
+def _is_inf(x: Expr) -> Expr:
+    if not is_floating(x.dtype):
+        return s.constant(False, bool_)
+    return s.eq(s.abs_(x), s.like(x, float("inf")))
+
+
+def _is_finite(x: Expr) -> Expr:
+    if not is_floating(x.dtype):
+        return s.constant(True, bool_)
+    return s.lt(s.abs_(x), s.like(x, float("inf")))
+
+
+isnan = define_elementwise(
+    "isnan", "Whether x is NaN.", accepts=ANY, result=BOOL, reference=np.isnan, expr=s.is_nan
+)
+isinf = define_elementwise(
+    "isinf", "Whether x is inf or -inf.", accepts=ANY, result=BOOL, reference=np.isinf, expr=_is_inf
+)
+isfinite = define_elementwise(
+    "isfinite",
+    "Whether x is neither infinite nor NaN.",
+    accepts=ANY,
+    result=BOOL,
+    reference=np.isfinite,
+    expr=_is_finite,
+)
+
+# Logic: each input becomes a truth value first
+
+
+def truth(name: str, value: Any) -> Tensor:
+    """`value` as bool: nonzero is true, so NaN is."""
+    tensor = one_input(name, value)
+    return tensor if is_bool(tensor.dtype) else astype(tensor, bool_)
+
+
+@public
+def logical_and(x1: Any, x2: Any, /) -> Tensor:
+    """Whether both are true. x1, x2: shapes that broadcast, any dtypes (nonzero is true).
+
+    Raises ShapeError where the shapes do not broadcast.
+    """
+    return LOGICAL_AND(truth("logical_and", x1), truth("logical_and", x2))
+
+
+@public
+def logical_or(x1: Any, x2: Any, /) -> Tensor:
+    """Whether one or both are true. x1, x2: shapes that broadcast, any dtypes (nonzero is true).
+
+    Raises ShapeError where the shapes do not broadcast.
+    """
+    return LOGICAL_OR(truth("logical_or", x1), truth("logical_or", x2))
+
+
+@public
+def logical_xor(x1: Any, x2: Any, /) -> Tensor:
+    """Whether exactly one is true. x1, x2: shapes that broadcast, any dtypes (nonzero is true).
+
+    Raises ShapeError where the shapes do not broadcast.
+    """
+    return LOGICAL_XOR(truth("logical_xor", x1), truth("logical_xor", x2))
+
+
+@public
+def logical_not(x: Any, /) -> Tensor:
+    """Whether x is false. x: any shape, any dtype (nonzero is true)."""
+    return LOGICAL_NOT(truth("logical_not", x))
+
+
+def _register_logic(
+    build: Callable[..., Tensor],
+    symbol: str,
+    reference: Callable[..., Any],
+    expr: Callable[..., Expr],
+    arity: int = 2,
+) -> OpDef:
+    return register_elementwise(
+        build.__name__,
+        build,
+        arity=arity,
+        accepts=INTEGER,
+        result=BOOL,
+        reference=reference,
+        expr=expr,
+        symbol=symbol,
+        traits=("commutative",) if arity == 2 else (),
+        domain=(-0.9, 0.9),
+    )
+
+
+LOGICAL_AND = _register_logic(logical_and, "and", np.logical_and, s.and_)
+LOGICAL_OR = _register_logic(logical_or, "or", np.logical_or, s.or_)
+LOGICAL_XOR = _register_logic(logical_xor, "xor", np.logical_xor, s.xor)
+LOGICAL_NOT = _register_logic(logical_not, "not", np.logical_not, s.not_, arity=1)
+
+# Selection
+
+
+def _where_infer(call: Inference) -> TensorType:
+    return TensorType(call.types[1].dtype, call.broadcast())
+
+
+def _where_vjp(b: Builder, application: Application, gradients: Gradients) -> Gradients:
+    condition, gradient = application.inputs[0], gradients[0]
+    return [None, b.where(condition, gradient, 0), b.where(condition, 0, gradient)]
+
+
+def _where_jvp(b: Builder, application: Application, tangents: Gradients) -> Gradients:
+    _, taken, other = tangents
+    if taken is None and other is None:
+        return [None]
+    return [
+        b.where(application.inputs[0], 0 if taken is None else taken, 0 if other is None else other)
+    ]
+
+
+def _where_examples(rng: np.random.Generator) -> list[Example]:
+    shapes: list[tuple[tuple[int, ...], ...]] = [((),) * 3, ((0,),) * 3, ((1,),) * 3, ((4, 5),) * 3]
+    shapes += [((3, 4), (4,), ()), ((2, 1), (1, 3), (2, 3)), ((4,), (3, 4), (3, 1)), ((2,), (), ())]
+    return [
+        Example(where, (rng.uniform(size=c) < 0.5, rng.normal(size=x), rng.normal(size=y)))
+        for c, x, y in shapes
+    ]
+
+
+WHERE = register(
+    OpDef(
+        "where",
+        infer=_where_infer,
+        reference=lambda attrs, condition, x, y: np.where(condition, x, y),
+        lower=Elementwise(lambda context, condition, x, y: s.select(condition, x, y)),
+        vjp=_where_vjp,
+        jvp=_where_jvp,
+        traits=frozenset({"elementwise"}),
+        examples=_where_examples,
+    )
+)
+
+
+@public
+def where(condition: Any, x1: Any, x2: Any, /) -> Tensor:
+    """x1 where the condition holds, else x2: never a blend, in values and in gradients.
+
+    condition: any dtype (nonzero is true). x1, x2: any dtypes, promoted together. All shapes
+    broadcast. Raises ShapeError where they do not.
+    """
+    taken, other = promote_inputs("where", x1, x2)
+    return WHERE(truth("where", condition), taken, other)
+
+
+# Conversion
+
+
+def _astype_lowering(context: LoweringContext, x: Expr) -> Expr:
+    dtype: DType = context.attrs["dtype"]
+    return s.ne(x, s.like(x, 0)) if is_bool(dtype) else s.cast(x, dtype)
+
+
+def _astype_vjp(b: Builder, application: Application, gradients: Gradients) -> Gradients:
+    source, gradient = application.inputs[0].dtype, gradients[0]
+    if not (is_floating(source) and is_floating(application.output.dtype)):
+        return [None]
+    return [b.astype(gradient, source)]
+
+
+def _astype_jvp(b: Builder, application: Application, tangents: Gradients) -> Gradients:
+    tangent, dtype = tangents[0], application.output.dtype
+    if tangent is None or not is_floating(dtype):
+        return [None]
+    return [b.astype(tangent, dtype)]
+
+
+def _astype_examples(rng: np.random.Generator) -> list[Example]:
+    def example(dtype: str, shape: tuple[int, ...]) -> Example:
+        values = rng.uniform(-50, 50, size=shape)
+        return Example(lambda x: astype(x, dtype), (values,), dtype == "float64")
+
+    names = ("float64", "float32", "int64", "int32", "int8", "bool")
+    return [example(name, shape) for name in names for shape in ((), (0, 2), (3, 4))]
+
+
+ASTYPE = register(
+    OpDef(
+        "astype",
+        infer=lambda call: TensorType(call.attrs["dtype"], call.types[0].shape),
+        reference=lambda attrs, x: x.astype(attrs["dtype"]),
+        lower=Elementwise(_astype_lowering),
+        vjp=_astype_vjp,
+        jvp=_astype_jvp,
+        traits=frozenset({"elementwise", "linear"}),
+        examples=_astype_examples,
+    )
+)
+
+
+@public
+def astype(x: Any, dtype: Any, /) -> Tensor:
+    """x with its elements converted to `dtype`: a name, a numpy dtype, or bool, int, float.
+
+    Floats become integers by dropping the fraction; anything nonzero, NaN too, becomes True. The
+    result is x itself if it has the dtype already. Raises DTypeError for what is not a dtype.
+    """
+    try:
+        tensor, target = as_tensor(x), as_dtype(dtype)
+    except GraphcError as error:
+        raise located(error, "astype") from None
+    return tensor if tensor.dtype == target else ASTYPE(tensor, dtype=target)
+
+
+@public
+def cast(x: Any, dtype: Any, /) -> Tensor:
+    """The same as astype(x, dtype)."""
+    return astype(x, dtype)

@@ -1,0 +1,338 @@
+"""Arithmetic of single elements: sums, products, quotients, signs, rounding, extrema."""
+
+from collections.abc import Callable, Sequence
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from graphc.dtypes import float64, is_floating, is_signed
+from graphc.errors import FunctionError
+from graphc.ir.lowering import Composite, Elementwise, LoweringContext
+from graphc.ir.node import Attributes, TensorType
+from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
+from graphc.ir.registry import Builder, public, register
+from graphc.ir.source import current_source
+from graphc.ir.tensor import Tensor
+from graphc.ops.definition import (
+    FLOAT,
+    FLOATING,
+    NUMERIC,
+    Over,
+    check_dtype,
+    define_elementwise,
+    one_input,
+    promote_inputs,
+)
+from graphc.scalar import expr as s
+from graphc.scalar.expr import Expr
+
+__all__ = [
+    "abs",
+    "add",
+    "add_n",
+    "ceil",
+    "clip",
+    "copysign",
+    "divide",
+    "floor",
+    "floor_divide",
+    "maximum",
+    "minimum",
+    "multiply",
+    "negative",
+    "positive",
+    "remainder",
+    "round",
+    "sign",
+    "subtract",
+    "trunc",
+]
+
+# Sums and products
+
+add = define_elementwise(
+    "add",
+    "x1 + x2. Integers wrap around.",
+    arity=2,
+    reference=np.add,
+    expr=s.add,
+    partials=(1, 1),
+    traits=("commutative", "linear"),
+    symbol="+",
+)
+subtract = define_elementwise(
+    "subtract",
+    "x1 - x2. Integers wrap around.",
+    arity=2,
+    reference=np.subtract,
+    expr=s.sub,
+    partials=(1, -1),
+    traits=("linear",),
+    symbol="-",
+)
+multiply = define_elementwise(
+    "multiply",
+    "x1 * x2. Integers wrap around.",
+    arity=2,
+    reference=np.multiply,
+    expr=s.mul,
+    partials=(lambda b, a: a.inputs[1], lambda b, a: a.inputs[0]),
+    traits=("commutative",),
+    symbol="*",
+)
+negative = define_elementwise(
+    "negative",
+    "-x. Unsigned integers wrap around.",
+    reference=np.negative,
+    expr=s.neg,
+    partials=(-1,),
+    traits=("linear",),
+    symbol="-",
+)
+
+
+@public
+def positive(x: Any, /) -> Tensor:
+    """+x: x itself. Raises DTypeError for bool."""
+    return one_input("positive", x, NUMERIC)
+
+
+SMALL_SUM = 16  # inputs of one kernel; longer sums become a tree
+
+
+def _infer_sum(call: Inference) -> TensorType:
+    shapes = tuple(dict.fromkeys(t.shape for t in call.types))  # equal ones are looked at once
+    return TensorType(call.types[0].dtype, call.broadcast(shapes))
+
+
+def _sum_reference(attrs: Attributes, *arrays: np.ndarray) -> Any:
+    dtype = arrays[0].dtype
+    if not is_floating(dtype):
+        return reduce(np.add, arrays)
+    total = arrays[0].astype(float64)
+    for array in arrays[1:]:
+        total = total + array
+    return np.asarray(total).astype(dtype)
+
+
+def _sum_vjp(b: Builder, application: Application, gradients: Gradients) -> Gradients:
+    return [gradients[0]] * len(application.inputs)
+
+
+def _sum_jvp(b: Builder, application: Application, tangents: Gradients) -> Gradients:
+    known = [tangent for tangent in tangents if tangent is not None]
+    return [b.add_n(known) if known else None]
+
+
+def _sum_lowering(context: LoweringContext, *elements: Expr) -> Expr:
+    return reduce(s.add, elements)
+
+
+def _sum_examples(*counts: int) -> Callable[[np.random.Generator], list[Example]]:
+    def build(*tensors: Any) -> Tensor:
+        return add_n(tensors)
+
+    def examples(rng: np.random.Generator) -> list[Example]:
+        groups: list[list[tuple[int, ...]]] = [[(3, 4)] * count for count in counts]
+        groups += [([(2, 1), (), (1, 3)] * count)[:count] for count in counts]
+        return [
+            Example(build, tuple(rng.normal(size=shape) for shape in group)) for group in groups
+        ]
+
+    return examples
+
+
+def _sum_tree(b: Builder, *tensors: Tensor) -> Tensor:
+    level = list(tensors)
+    while len(level) > 1:
+        level = [b.add_n(level[i : i + SMALL_SUM]) for i in range(0, len(level), SMALL_SUM)]
+    return level[0]
+
+
+ADD_N = register(
+    OpDef(
+        "add_n",
+        infer=_infer_sum,
+        reference=_sum_reference,
+        lower=Elementwise(_sum_lowering),
+        vjp=_sum_vjp,
+        jvp=_sum_jvp,
+        traits=frozenset({"elementwise", "linear"}),
+        examples=_sum_examples(3, SMALL_SUM),
+    )
+)
+ADD_MANY = register(
+    OpDef(
+        "add_many",
+        infer=_infer_sum,
+        reference=_sum_reference,
+        lower=Composite(_sum_tree),
+        vjp=_sum_vjp,
+        jvp=_sum_jvp,
+        traits=frozenset({"elementwise", "linear"}),
+        examples=_sum_examples(SMALL_SUM + 1, 40),
+    )
+)
+
+
+@public
+def add_n(tensors: Sequence[Any]) -> Tensor:
+    """The sum of one or more tensors; 100,000 of them are one node.
+
+    tensors: shapes that broadcast, numeric dtypes. Result: the promoted dtype; integers wrap
+    around. Long sums are summed in groups of 16, and the groups again.
+    Raises FunctionError for no tensors, ShapeError where the shapes do not broadcast.
+    """
+    if isinstance(tensors, Tensor) or not tensors:
+        raise FunctionError(
+            "add_n: needs a list of at least one tensor", source=current_source(), code="E205"
+        )
+    promoted = promote_inputs("add_n", *tensors)
+    check_dtype("add_n", promoted[0].dtype, NUMERIC)
+    if len(promoted) == 1:
+        return promoted[0]
+    if len(promoted) == 2:
+        return add(*promoted)
+    return ADD_N(*promoted) if len(promoted) <= SMALL_SUM else ADD_MANY(*promoted)
+
+
+# Quotients
+
+divide = define_elementwise(
+    "divide",
+    "x1 / x2, true division; by zero it is inf, -inf or NaN.",
+    arity=2,
+    accepts=FLOATING,
+    result=FLOAT,
+    reference=np.divide,
+    expr=s.div,
+    partials=(
+        lambda b, a: Over(a.inputs[1]),
+        lambda b, a: b.negative(b.divide(a.output, a.inputs[1])),
+    ),
+    symbol="/",
+    domain=(0.5, 3.0),
+)
+floor_divide = define_elementwise(
+    "floor_divide",
+    "The largest integer not above x1 / x2. Integers divided by zero are 0, as in numpy.",
+    arity=2,
+    reference=np.floor_divide,
+    expr=s.floordiv,
+    partials=(0, 0),
+    symbol="//",
+    domain=(0.6, 5.4),
+    smooth=False,
+)
+remainder = define_elementwise(
+    "remainder",
+    "x1 - floor(x1 / x2) * x2: it has the sign of x2. For integers and x2 = 0 it is 0, as in\n"
+    "    numpy. The gradient by x2 is -floor(x1 / x2).",
+    arity=2,
+    reference=np.remainder,
+    expr=s.mod,
+    partials=(1, lambda b, a: b.negative(b.floor_divide(a.inputs[0], a.inputs[1]))),
+    symbol="%",
+    domain=(0.6, 5.4),
+    smooth=False,
+)
+
+# Signs, rounding, extrema
+
+
+def _sign(x: Expr) -> Expr:
+    zero, one = s.like(x, 0), s.like(x, 1)
+    if not is_signed(x.dtype):
+        return s.select(s.eq(x, zero), zero, one)
+    other = s.select(s.eq(x, zero), zero, x) if is_floating(x.dtype) else zero  # x: NaN stays
+    return s.select(s.lt(zero, x), one, s.select(s.lt(x, zero), s.like(x, -1), other))
+
+
+abs = define_elementwise(
+    "abs",
+    "The absolute value. The gradient at 0 is 0.",
+    reference=np.abs,
+    expr=lambda x: s.abs_(x) if is_signed(x.dtype) else x,
+    partials=(lambda b, a: b.sign(a.inputs[0]),),
+)
+sign = define_elementwise(
+    "sign",
+    "-1, 0 or 1; NaN for NaN. The gradient is 0.",
+    reference=np.sign,
+    expr=_sign,
+    partials=(0,),
+)
+copysign = define_elementwise(
+    "copysign",
+    "The magnitude of x1 with the sign of x2, be it 0 or NaN. The gradient by x1 at 0 is 0.",
+    arity=2,
+    accepts=FLOATING,
+    result=FLOAT,
+    reference=np.copysign,
+    expr=s.copysign,
+    partials=(lambda b, a: b.multiply(b.sign(a.inputs[0]), b.copysign(1, a.inputs[1])), 0),
+)
+
+
+def _define_rounding(
+    name: str, doc: str, reference: Callable[..., Any], expr: Callable[[Expr], Expr]
+) -> Callable[..., Tensor]:
+    def rounded(x: np.ndarray) -> Any:
+        return reference(x) if is_floating(x.dtype) else x
+
+    return define_elementwise(
+        name,
+        f"{doc} Integers stay as they are. The gradient is 0.",
+        reference=rounded,
+        expr=lambda x: expr(x) if is_floating(x.dtype) else x,
+        partials=(0,),
+        traits=("integer_valued",),
+    )
+
+
+floor = _define_rounding("floor", "The largest integer not above x.", np.floor, s.floor)
+ceil = _define_rounding("ceil", "The smallest integer not below x.", np.ceil, s.ceil)
+trunc = _define_rounding("trunc", "x without its fraction.", np.trunc, s.trunc)
+round = _define_rounding("round", "The nearest integer, halves to even.", np.rint, s.round_)
+
+maximum = define_elementwise(
+    "maximum",
+    "The larger of two; NaN if either is NaN. The gradient goes to x1 where they are equal.",
+    arity=2,
+    reference=np.maximum,
+    expr=s.maximum,
+    partials=(
+        lambda b, a: b.logical_not(b.less(a.inputs[0], a.inputs[1])),
+        lambda b, a: b.less(a.inputs[0], a.inputs[1]),
+    ),
+    traits=("commutative",),
+)
+minimum = define_elementwise(
+    "minimum",
+    "The smaller of two; NaN if either is NaN. The gradient goes to x1 where they are equal.",
+    arity=2,
+    reference=np.minimum,
+    expr=s.minimum,
+    partials=(
+        lambda b, a: b.logical_not(b.less(a.inputs[1], a.inputs[0])),
+        lambda b, a: b.less(a.inputs[1], a.inputs[0]),
+    ),
+    traits=("commutative",),
+)
+
+
+@public
+def clip(x: Any, min: Any = None, max: Any = None) -> Tensor:
+    """minimum(maximum(x, min), max): x moved into [min, max]; NaN stays NaN.
+
+    x, min, max: shapes that broadcast, numeric dtypes; None is no bound. Result: the promoted
+    dtype. Where min > max the result is max. The gradient by x is 1 inside and at the bounds.
+    Raises DTypeError for bool, ShapeError where the shapes do not broadcast.
+    """
+    bounds = [bound for bound in (min, max) if bound is not None]
+    x, *promoted = promote_inputs("clip", x, *bounds)
+    check_dtype("clip", x.dtype, NUMERIC)
+    if min is not None:
+        x = maximum(x, promoted[0])
+    return x if max is None else minimum(x, promoted[-1])
