@@ -1,0 +1,118 @@
+"""Which values carry derivatives, and why one does not."""
+
+from collections.abc import Iterable, Sequence
+
+from graphc.dtypes import is_floating
+from graphc.errors import DisconnectedError
+from graphc.ir.leaf import PLACEHOLDER, VARIABLE
+from graphc.ir.node import Node
+from graphc.ir.source import current_source
+from graphc.ir.tensor import Tensor
+from graphc.ir.traversal import path_to, topological_order
+
+__all__ = [
+    "Key",
+    "active_values",
+    "describe",
+    "disconnected_error",
+    "is_active",
+    "passes_derivatives",
+    "written",
+]
+
+Key = tuple[int, int]
+LISTED = 6  # how many blocking ops or leaves an error names
+
+
+def passes_derivatives(node: Node) -> bool:
+    """Whether the op has a derivative that is not zero everywhere."""
+    return "nondifferentiable" not in node.op.traits
+
+
+def active_values(order: Iterable[Node], wrt: Iterable[Key]) -> set[Key]:
+    """The values among `order` (inputs before users) that change smoothly with `wrt`."""
+    active = set(wrt)
+    for node in order:
+        if passes_derivatives(node) and is_active(node, active):
+            for index, type_ in enumerate(node.types):
+                if is_floating(type_.dtype):
+                    active.add((id(node), index))
+    return active
+
+
+def is_active(node: Node, active: set[Key]) -> bool:
+    """Whether any input of the node is active."""
+    return any(tensor.key in active for tensor in node.inputs)
+
+
+# --- errors ------------------------------------------------------------------------------------
+
+
+def disconnected_error(
+    outputs: Sequence[Tensor], wrt: Tensor, refused: Iterable[Node] = ()
+) -> DisconnectedError:
+    """The error for `outputs` without a derivative by `wrt`.
+
+    E302 lists the ops that block the way, with the user's lines; E303 says where the way ends, if
+    there is none at all. refused: nodes whose rule gave no gradient for an active input.
+    """
+    order = topological_order(outputs)
+    active = active_values(order, [wrt.key])
+    stopped = {id(node) for node in refused}
+    blocking = [
+        node
+        for node in order
+        if is_active(node, active)
+        and (
+            id(node) in stopped or not any((id(node), i) in active for i in range(len(node.types)))
+        )
+    ]
+    names = " and ".join(describe(output) for output in outputs[:3])
+    if blocking:
+        return DisconnectedError(
+            f"{names} depends on {describe(wrt)} only through ops without a derivative",
+            code="E302",
+            details=[f"blocked by {node.op.name:<12} {written(node)}" for node in blocking[:LISTED]]
+            + (["..."] if len(blocking) > LISTED else []),
+            source=current_source(),
+            fix="use a smooth op in its place (softmax for argmax, sigmoid for a comparison), "
+            'or pass disconnected="zero"',
+        )
+    return no_path(outputs, wrt, names, order)
+
+
+def no_path(
+    outputs: Sequence[Tensor], wrt: Tensor, names: str, order: Sequence[Node]
+) -> DisconnectedError:
+    leaves = [Tensor(node) for node in order if node.op in (PLACEHOLDER, VARIABLE)]
+    found = ", ".join(describe(leaf) for leaf in leaves[:LISTED]) or "constants alone"
+    details = [
+        *(f"{describe(output)}: {output.type}   {written(output.node)}" for output in outputs[:3]),
+        f"{describe(wrt)}: {wrt.type}   {written(wrt.node)}",
+        f"every path from {names} ends at {found}" + (", ..." if len(leaves) > LISTED else ""),
+    ]
+    fix = 'differentiate by a tensor that the cost is built from, or pass disconnected="zero"'
+    if wrt.node.inputs and any(
+        path_to(output, leaf) for output in outputs for leaf in wrt.node.inputs
+    ):
+        fix = (
+            f"{describe(wrt)} is computed from values of the cost but the cost does not use it: "
+            "keep the tensor that went into the cost and differentiate by that one"
+        )
+    return DisconnectedError(
+        f"{names} does not depend on {describe(wrt)}",
+        details=details,
+        source=current_source(),
+        fix=fix,
+    )
+
+
+def describe(tensor: Tensor) -> str:
+    """`x`, or `tanh (train.py:12)` for a value without a name."""
+    if tensor.name:
+        return tensor.name
+    return f"{tensor.node.op.name} ({tensor.source})" if tensor.source else tensor.node.op.name
+
+
+def written(node: Node) -> str:
+    return node.sources[0].describe() if node.sources else "(line unknown)"

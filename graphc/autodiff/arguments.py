@@ -1,0 +1,205 @@
+"""What the user passes in and gets back: structures of tensors, checks, missing derivatives."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+from graphc.autodiff.activity import describe, disconnected_error, written
+from graphc.dtypes import is_floating
+from graphc.errors import GradientError
+from graphc.ir.leaf import as_tensor, constant
+from graphc.ir.node import Node
+from graphc.ir.registry import BUILDER
+from graphc.ir.source import current_source
+from graphc.ir.tensor import Tensor
+from graphc.shapes import Size, format_shape
+
+__all__ = [
+    "Disconnected",
+    "KnownGrads",
+    "Tensors",
+    "check_cost",
+    "check_floating",
+    "check_known_grads",
+    "fill_gradients",
+    "fill_tangents",
+    "fit_to",
+    "flatten",
+    "flatten_like",
+    "zeros_for",
+]
+
+# One tensor, a list or tuple of tensors, or a dict of tensors.
+Tensors = Tensor | Sequence[Tensor] | Mapping[Any, Tensor]
+Rebuild = Callable[[Sequence[Any]], Any]
+Disconnected = Literal["raise", "zero", "none"]
+KnownGrads = Mapping[Tensor, Any] | Iterable[tuple[Tensor, Any]]
+
+b = BUILDER
+
+
+def flatten(value: Tensors, what: str) -> tuple[list[Tensor], Rebuild]:
+    """The tensors in `value`, and a function that gives other leaves the same structure.
+
+    what: names the argument in the error for anything that is not a tensor.
+    """
+    leaves, rebuild = _open(value)
+    for leaf in leaves:
+        if not isinstance(leaf, Tensor):
+            raise GradientError(
+                f"{what} must be tensors, got {type(leaf).__name__}: {leaf!r:.60}",
+                code="E306",
+                source=current_source(),
+                fix="pass a tensor, or a list, tuple or dict of tensors",
+            )
+    return leaves, rebuild
+
+
+def flatten_like(value: Any, count: int, what: str) -> list[Any]:
+    """The leaves of `value`, which must be as many as `count`; GradientError otherwise."""
+    leaves, _ = _open(value)
+    if len(leaves) != count:
+        raise GradientError(
+            f"{what}: got {len(leaves)}, expected {count}",
+            code="E307",
+            source=current_source(),
+            fix="give one for each tensor, in the same order",
+        )
+    return leaves
+
+
+def _open(value: Any) -> tuple[list[Any], Rebuild]:
+    if isinstance(value, Mapping):
+        keys = list(value)
+        return list(value.values()), lambda leaves: dict(zip(keys, leaves, strict=True))
+    if isinstance(value, tuple):
+        return list(value), tuple
+    if isinstance(value, list):
+        return list(value), list
+    return [value], lambda leaves: leaves[0]
+
+
+# --- missing derivatives -----------------------------------------------------------------------
+
+
+def fill_gradients(
+    gradients: Sequence[Tensor | None],
+    outputs: Sequence[Tensor],
+    targets: Sequence[Tensor],
+    disconnected: Disconnected,
+    refused: Sequence[Node] = (),
+) -> list[Tensor | None]:
+    """Gradients by targets that no path reached become an error, zeros or None."""
+    check_choice(disconnected)
+    filled = list(gradients)
+    for position, target in enumerate(targets):
+        if filled[position] is None and disconnected == "raise":
+            raise disconnected_error(outputs, target, refused)
+        if filled[position] is None and disconnected == "zero":
+            filled[position] = zeros_for(target)
+    return filled
+
+
+def fill_tangents(
+    tangents: Sequence[Tensor | None],
+    outputs: Sequence[Tensor],
+    targets: Sequence[Tensor],
+    disconnected: Disconnected,
+) -> list[Tensor | None]:
+    """Tangents of outputs that no path reached become an error, zeros or None."""
+    check_choice(disconnected)
+    filled = list(tangents)
+    for position, output in enumerate(outputs):
+        if filled[position] is None and disconnected == "raise":
+            errors = [disconnected_error([output], target) for target in targets]
+            raise min(errors, key=lambda error: error.code)  # a blocking op says more than no path
+        if filled[position] is None and disconnected == "zero":
+            filled[position] = zeros_for(output)
+    return filled
+
+
+def zeros_for(tensor: Tensor) -> Tensor:
+    """Zeros in the shape and dtype of `tensor`."""
+    zero = constant(0, tensor.dtype)
+    return zero if tensor.ndim == 0 else b.broadcast_to(zero, tensor.shape)
+
+
+# --- checks ------------------------------------------------------------------------------------
+
+
+def check_choice(disconnected: str) -> None:
+    """GradientError for a way of treating disconnected tensors that does not exist."""
+    if disconnected not in ("raise", "zero", "none"):
+        raise GradientError(
+            f"disconnected must be 'raise', 'zero' or 'none', got {disconnected!r}",
+            code="E307",
+            source=current_source(),
+        )
+
+
+def check_cost(cost: Tensor) -> Tensor:
+    """GradientError unless the cost is a floating scalar."""
+    if not isinstance(cost, Tensor):
+        raise GradientError(
+            f"the cost must be a tensor, got {type(cost).__name__}", source=current_source()
+        )
+    if cost.shape != ():
+        raise GradientError(
+            f"grad needs a scalar cost, got {cost.type}",
+            code="E301",
+            details=[f"{describe(cost)}: {cost.type}   {written(cost.node)}"],
+            source=current_source(),
+            fix="reduce it (cost.sum() or cost.mean()), or use gc.jacobian or gc.vjp",
+        )
+    check_floating([cost], "the cost")
+    return cost
+
+
+def check_floating(tensors: Iterable[Tensor], what: str) -> None:
+    """GradientError for a tensor that is not floating."""
+    for tensor in tensors:
+        if not is_floating(tensor.dtype):
+            raise GradientError(
+                f"{what}: {tensor.dtype.name} values have no derivatives",
+                code="E306",
+                details=[f"{describe(tensor)}: {tensor.type}   {written(tensor.node)}"],
+                source=current_source(),
+                fix="compute with a floating dtype, or cast with x.astype('float32') before use",
+            )
+
+
+def check_known_grads(known_grads: KnownGrads | None) -> list[tuple[Tensor, Tensor]]:
+    """Pairs (tensor, gradient); GradientError if one does not fit."""
+    if known_grads is None:
+        return []
+    pairs = known_grads.items() if isinstance(known_grads, Mapping) else known_grads
+    checked: list[tuple[Tensor, Tensor]] = []
+    for tensor, gradient in pairs:
+        check_floating(flatten(tensor, "the keys of known_grads")[0], "known_grads")
+        checked.append((tensor, fit_to(gradient, tensor, "known gradient")))
+    return checked
+
+
+def fit_to(value: Any, like: Tensor, what: str) -> Tensor:
+    """`value` as a tensor of the dtype and shape of `like`; smaller shapes broadcast."""
+    tensor = as_tensor(value, like.dtype)
+    if tensor.shape == like.shape:
+        return tensor
+    fits = tensor.ndim <= like.ndim and all(
+        may_stretch(have, want)
+        for have, want in zip(tensor.shape, like.shape[like.ndim - tensor.ndim :], strict=True)
+    )
+    if not fits:
+        raise GradientError(
+            f"{what} for {describe(like)}: shape {format_shape(tensor.shape)} does not fit "
+            f"{format_shape(like.shape)}",
+            code="E307",
+            details=[f"{describe(like)}: {like.type}   {written(like.node)}"],
+            source=current_source(),
+            fix=f"give the {what} the shape of its tensor",
+        )
+    return b.broadcast_to(tensor, like.shape)
+
+
+def may_stretch(have: Size, want: Size) -> bool:
+    """Whether `have` can be broadcast to `want`, as far as is known now."""
+    return have in (1, want) or not (isinstance(have, int) and isinstance(want, int))

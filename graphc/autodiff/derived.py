@@ -1,0 +1,134 @@
+"""What reverse and forward mode give together: Jacobians, Hessians and their products."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from graphc.autodiff.activity import describe, written
+from graphc.autodiff.arguments import (
+    Disconnected,
+    Tensors,
+    check_cost,
+    check_floating,
+    flatten,
+    flatten_like,
+)
+from graphc.autodiff.forward import jvp
+from graphc.autodiff.gradient import grad, vjp
+from graphc.errors import DimError, GradientError
+from graphc.ir.leaf import constant
+from graphc.ir.registry import BUILDER
+from graphc.ir.source import current_source
+from graphc.ir.tensor import Tensor
+from graphc.shapes import is_static, size_product
+
+__all__ = ["hessian", "hvp", "jacobian"]
+
+MOST_ROWS = 4096  # derivatives that are built one by one
+
+b = BUILDER
+
+
+def jacobian(y: Tensor, x: Tensors) -> Any:
+    """All partial derivatives: result[i..., j...] = dy[i...] / dx[j...], shape y.shape + x.shape.
+
+    y: a floating tensor of any rank. x: one tensor, or a list, tuple or dict of tensors; the result
+    has the same structure, each in the dtype of y. Entries that do not depend on x are zero.
+
+    One of the two must have a static size: the graph holds one gradient per element of y, or one
+    tangent per element of x, whichever are fewer (at most 4096).
+
+    Raises DimError E305 if both sizes are symbolic, GradientError E305 above the limit, and the
+    errors of `grad`.
+
+    >>> gc.jacobian(A @ x, x)        # A
+    """
+    targets, rebuild = flatten(x, "x")
+    check_floating([y], "y")
+    check_floating(targets, "x")
+    return rebuild([jacobian_of(y, target) for target in targets])
+
+
+def jacobian_of(y: Tensor, x: Tensor, *, constant_is_zero: bool = False) -> Tensor:
+    """The Jacobian by one tensor, from rows or from columns."""
+    rows, columns = y.size, x.size
+    sizes = [size for size in (rows, columns) if isinstance(size, int)]
+    if not sizes:
+        raise DimError(
+            f"jacobian: the sizes of {describe(y)} and {describe(x)} are both symbolic",
+            code="E305",
+            details=sizes_of(y, x),
+            source=current_source(),
+            fix="make the shape of one of them static, or use gc.vjp or gc.jvp for products",
+        )
+    if min(sizes) > MOST_ROWS:
+        raise GradientError(
+            f"jacobian: {min(sizes)} derivatives are more than the {MOST_ROWS} that are built "
+            "one by one",
+            code="E305",
+            details=sizes_of(y, x),
+            source=current_source(),
+            fix="use gc.vjp or gc.jvp for products with the Jacobian",
+        )
+    disconnected: Disconnected = "zero" if constant_is_zero else "raise"
+    shape = (*y.shape, *x.shape)
+    if rows == min(sizes):
+        seeds = unit_tensors(y)
+        found = [vjp(y, x, seed, disconnected=disconnected) for seed in seeds]
+        return b.zeros(shape, y.dtype) if not found else b.reshape(b.stack(found), shape)
+    seeds = unit_tensors(x)
+    found = [jvp(y, x, seed, disconnected=disconnected) for seed in seeds]
+    if not found:
+        return b.zeros(shape, y.dtype)
+    return b.reshape(b.stack(found, axis=y.ndim), shape)
+
+
+def unit_tensors(like: Tensor) -> list[Tensor]:
+    """For each element of `like`: one there and zero elsewhere."""
+    assert is_static(like.shape)
+    sizes = [size for size in like.shape if isinstance(size, int)]
+    eye = np.eye(math.prod(sizes), dtype=like.dtype)
+    return [constant(row.reshape(sizes)) for row in eye]
+
+
+def sizes_of(y: Tensor, x: Tensor) -> list[str]:
+    return [
+        f"{describe(t)}: {t.type}   {size_product(t.shape)} elements   {written(t.node)}"
+        for t in (y, x)
+    ]
+
+
+def hessian(cost: Tensor, x: Tensors) -> Any:
+    """Second derivatives of a scalar: result[i..., j...], shape x.shape + x.shape.
+
+    cost: a floating scalar. x: one tensor of static size; or a list or tuple of them, which gives
+    a list of lists with the block for (x[i], x[j]) in shape x[i].shape + x[j].shape; or a dict,
+    which gives a dict of dicts. Computed forward over reverse. Errors as in `jacobian`.
+
+    >>> gc.hessian((x * x).sum(), x)     # 2 * eye
+    """
+    check_cost(cost)
+    targets, rebuild = flatten(x, "x")
+    gradients = grad(cost, targets)
+    blocks = [
+        rebuild([jacobian_of(gradient, other, constant_is_zero=True) for other in targets])
+        for gradient in gradients
+    ]
+    return rebuild(blocks)
+
+
+def hvp(cost: Tensor, wrt: Tensors, vectors: Any) -> Any:
+    """Hessian-vector product: H(cost) @ vectors, without the Hessian, as jvp of the gradient.
+
+    cost: a floating scalar. wrt: one tensor, or a list, tuple or dict of tensors. vectors: one per
+    `wrt`, each broadcastable to its shape. The result has the structure of `wrt`. It costs a small
+    constant times the cost itself (Pearlmutter, "Fast exact multiplication by the Hessian", 1994).
+    Errors as in `grad` and `jvp`.
+
+    >>> gc.hvp((x * x).sum(), x, v)      # 2 * v
+    """
+    targets, rebuild = flatten(wrt, "wrt")
+    gradients = grad(cost, targets)
+    given = flatten_like(vectors, len(targets), "vectors for wrt")
+    return rebuild(jvp(gradients, targets, given, disconnected="zero"))

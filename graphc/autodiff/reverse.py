@@ -1,0 +1,243 @@
+"""Reverse mode: one walk from the outputs to the inputs.
+
+The walk is over the topological order, so graphs of any depth work and the cost is linear in the
+nodes between `wrt` and the outputs. Op rules stay small because the walk does the rest: it adds
+what flows together, undoes broadcasting, drops gradients of integers and of what does not matter,
+casts to the dtype of the input, carries `where` (see `autodiff.cotangent`) and gives gradient
+nodes the user's line of the node they belong to.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from graphc.autodiff.activity import Key, active_values, is_active, passes_derivatives
+from graphc.autodiff.cotangent import (
+    Cotangent,
+    Gate,
+    accumulate,
+    broadcasts,
+    fit,
+    narrow,
+    settle,
+    zero_like,
+)
+from graphc.errors import GradientError
+from graphc.ir.lowering import Composite, Reduction
+from graphc.ir.node import Node
+from graphc.ir.opdef import Application, Gradients
+from graphc.ir.registry import BUILDER
+from graphc.ir.source import source_scope
+from graphc.ir.tensor import Tensor
+from graphc.ir.traversal import topological_order
+
+__all__ = ["Backward", "application_of", "backpropagate", "expand", "is_select"]
+
+
+@dataclass(slots=True)
+class Backward:
+    """gradients: one per wrt, None where nothing arrived. refused: nodes whose rule stopped it."""
+
+    gradients: list[Tensor | None]
+    refused: list[Node] = field(default_factory=list)
+
+
+def backpropagate(
+    seeds: Sequence[tuple[Tensor, Tensor]],
+    wrt: Sequence[Tensor],
+    *,
+    fixed: frozenset[Key] = frozenset(),
+    leaves: frozenset[Key] = frozenset(),
+) -> Backward:
+    """The gradients by `wrt` of the sum over all (output, cotangent) in `seeds`.
+
+    fixed: values whose cotangent is its seed, or nothing: what flows into them is dropped.
+    leaves: values through which nothing flows on.
+    """
+    ends = {key[0] for key in leaves}
+    order = topological_order([output for output, _ in seeds], lambda node: id(node) in ends)
+    wanted = {tensor.key for tensor in wrt}
+    active = active_values(order, wanted) - (fixed - wanted)
+    pending: dict[Key, list[Cotangent]] = {}
+    for output, seed in seeds:
+        pending.setdefault(output.key, []).append(Cotangent(seed))
+    found: dict[Key, Tensor] = {}
+    refused: list[Node] = []
+    for node in reversed(order):
+        keys = [(id(node), index) for index in range(len(node.types))]
+        if not any(key in pending for key in keys):
+            continue
+        with source_scope(node.sources):
+            arrived = {key: accumulate(pending.pop(key)) for key in keys if key in pending}
+            for key in wanted.intersection(arrived):
+                found[key] = settle(arrived[key])
+            flowing = [None if key in leaves else arrived.get(key) for key in keys]
+            if not any(flowing) or not passes_derivatives(node) or not is_active(node, active):
+                continue
+            for tensor, part in zip(node.inputs, pull_back(node, flowing, active), strict=True):
+                if part is None:
+                    if tensor.key in active:
+                        refused.append(node)
+                elif tensor.key in active and tensor.key not in fixed:
+                    pending.setdefault(tensor.key, []).append(part)
+    return Backward([found.get(tensor.key) for tensor in wrt], refused)
+
+
+def pull_back(
+    node: Node, cotangents: Sequence[Cotangent | None], active: set[Key]
+) -> list[Cotangent | None]:
+    """The cotangents of the inputs of one node, each in the shape and dtype of its input."""
+    first = cotangents[0]
+    if is_select(node):
+        assert first is not None
+        return select_branches(node, first, active)
+    if first is not None and "elementwise" in node.op.traits:
+        results = apply_rule(node, [first.value], active)
+        return [
+            None if result is None else pull_element(node, first, result, tensor)
+            for result, tensor in zip(results, node.inputs, strict=True)
+        ]
+    results = apply_rule(node, [None if c is None else settle(c) for c in cotangents], active)
+    if all(c is None or c.plain for c in cotangents):
+        marks: Sequence[tuple[Gate | None, bool]] = [(None, False)] * len(results)
+    else:
+        marks = mark_results(node, cotangents, active)
+    parts: list[Cotangent | None] = []
+    for result, tensor, (gate, soft) in zip(results, node.inputs, marks, strict=True):
+        if result is None:
+            parts.append(None)
+            continue
+        total = fit(Cotangent(result), tensor.shape).value
+        parts.append(Cotangent(total, gate, total if soft else None))
+    return parts
+
+
+def pull_element(node: Node, cotangent: Cotangent, result: Tensor, tensor: Tensor) -> Cotangent:
+    """An elementwise rule's result, under what the cotangent was under."""
+    if broadcasts(result.shape, node.types[0].shape):  # a constant, such as zeros
+        return fit(Cotangent(result), tensor.shape)
+    return fit(Cotangent(result, cotangent.gate, cotangent.origin), tensor.shape)
+
+
+# --- where -------------------------------------------------------------------------------------
+
+
+def is_select(node: Node) -> bool:
+    """Whether the op picks between inputs 1 and 2 by input 0."""
+    return "select" in node.op.traits or node.op.name == "where"
+
+
+def select_branches(node: Node, cotangent: Cotangent, active: set[Key]) -> list[Cotangent | None]:
+    """where(c, a, b): the cotangent flows to `a` under the gate c, to `b` under not c."""
+    condition, *branches = node.inputs
+    parts: list[Cotangent | None] = [None]
+    for tensor, branch in zip(branches, (True, False), strict=True):
+        if tensor.key in active:
+            parts.append(fit(narrow(cotangent, condition, branch), tensor.shape))
+        else:
+            parts.append(None)
+    return parts
+
+
+def mark_results(
+    node: Node, cotangents: Sequence[Cotangent | None], active: set[Key]
+) -> list[tuple[Gate | None, bool]]:
+    """For each input: the gate that follows from the cotangents' gates, and whether the result
+    must be its own origin.
+
+    An op that copies elements or sums them has a rule with weights 0 and 1 only: what a mask of
+    ones and zeros reaches through it is exactly what may be nonzero.
+    """
+    soft = any(c is not None and c.origin is not None for c in cotangents)
+    arrived = [c for c in cotangents if c is not None]
+    if not copies_or_sums(node) or any(c.gate is None for c in arrived):
+        return [(None, True)] * len(node.inputs)
+    masks = [None if c is None else mask_of(c) for c in cotangents]
+    marks: list[tuple[Gate | None, bool]] = []
+    for reached, tensor in zip(apply_rule(node, masks, active), node.inputs, strict=True):
+        if reached is None:
+            marks.append((None, soft))
+            continue
+        reached = fit(Cotangent(reached), tensor.shape).value
+        marks.append((Gate(BUILDER.not_equal(reached, zero_like(reached))), soft))
+    return marks
+
+
+def copies_or_sums(node: Node) -> bool:
+    lower = node.op.lower
+    return "view" in node.op.traits or (isinstance(lower, Reduction) and lower.combine == "add")
+
+
+def mask_of(cotangent: Cotangent) -> Tensor:
+    """The gate as ones and zeros in the shape and dtype of the value."""
+    assert cotangent.gate is not None
+    mask = cotangent.gate.mask
+    if mask.shape != cotangent.value.shape:
+        mask = BUILDER.broadcast_to(mask, cotangent.value.shape)
+    return mask.astype(cotangent.value.dtype)
+
+
+# --- rules -------------------------------------------------------------------------------------
+
+
+def application_of(node: Node, active: set[Key] | None = None) -> Application:
+    """The node with its output tensors; gradients are wanted for active inputs."""
+    outputs = tuple(Tensor(node, index) for index in range(len(node.types)))
+    if active is None:
+        return Application(node, outputs)
+    return Application(node, outputs, tuple(tensor.key in active for tensor in node.inputs))
+
+
+def apply_rule(
+    node: Node, gradients: Gradients, active: set[Key] | None = None
+) -> list[Tensor | None]:
+    """The op's vjp, checked: one gradient or None per input, in the dtype of the input."""
+    rule = node.op.vjp or default_rule(node)
+    results = list(rule(BUILDER, application_of(node, active), gradients))
+    if len(results) != len(node.inputs):
+        raise GradientError(
+            f"{node.op.name}: the gradient rule gave {len(results)} gradients "
+            f"for {len(node.inputs)} inputs",
+            code="E307",
+            source=node.sources[0] if node.sources else None,
+            fix="return one gradient, or None, for each input",
+        )
+    return [
+        result if result is None or result.dtype == tensor.dtype else result.astype(tensor.dtype)
+        for result, tensor in zip(results, node.inputs, strict=True)
+    ]
+
+
+def expand(node: Node) -> tuple[Tensor, ...]:
+    """The simpler graph of a composite op."""
+    assert isinstance(node.op.lower, Composite)
+    built = node.op.lower.build(BUILDER, *node.inputs, **node.attrs)
+    return built if isinstance(built, tuple) else (built,)
+
+
+def default_rule(node: Node) -> Callable[..., Gradients]:
+    """For an op without a vjp: through its composition of simpler ops, or GradientError E304."""
+    if not isinstance(node.op.lower, Composite):
+        raise GradientError(
+            f"{node.op.name} has no derivative",
+            code="E304",
+            source=node.sources[0] if node.sources else None,
+            fix="gc.stop_gradient(...) around it treats the value as constant; "
+            "gc.custom_gradient gives it a derivative",
+        )
+
+    def rule(b: object, application: Application, gradients: Gradients) -> Gradients:
+        seeds = [
+            (output, gradient)
+            for output, gradient in zip(expand(node), gradients, strict=True)
+            if gradient is not None
+        ]
+        leaves = frozenset(tensor.key for tensor in node.inputs)
+        results = backpropagate(seeds, node.inputs, leaves=leaves).gradients
+        seen: set[Key] = set()
+        for position, tensor in enumerate(node.inputs):
+            if tensor.key in seen:  # the first position holds the sum of all
+                results[position] = None
+            seen.add(tensor.key)
+        return results
+
+    return rule
