@@ -1,0 +1,416 @@
+"""Entries picked by integer tensors, and the transposes: rows added up where indices say.
+
+Indices count from 0; negative ones count from the end of the axis. They are checked: constants
+where the graph is built, all others before a kernel reads with them.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from graphc.dtypes import as_dtype, default_float, int64, is_integer, uint64
+from graphc.errors import DTypeError, IndexOutOfRange, ShapeError
+from graphc.ir.arguments import checked_axis
+from graphc.ir.leaf import CONSTANT, as_tensor
+from graphc.ir.lowering import IndexCheck, IndexMap, LoweringContext, ScatterAdd
+from graphc.ir.node import Attributes, TensorType
+from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
+from graphc.ir.registry import BUILDER, Builder, public, register
+from graphc.ir.source import current_source
+from graphc.ir.tensor import Tensor
+from graphc.scalar import expr as s
+from graphc.scalar.expr import Expr, Index
+from graphc.shapes import Size, broadcast_shapes, format_shape, size_product
+
+__all__ = ["one_hot", "scatter_add", "take", "take_along_axis"]
+
+
+def _indices(name: str, value: Any, axis: int, size: Size) -> Tensor:
+    """`value` as an integer tensor; IndexOutOfRange for constants outside an axis of `size`."""
+    empty = isinstance(value, list | tuple) and len(value) == 0
+    indices = as_tensor(np.zeros(0, dtype=np.int64) if empty else value)
+    if not is_integer(indices.dtype) or indices.dtype == uint64:
+        raise DTypeError(
+            f"{name}: indices must be of an integer dtype (not uint64), got {indices.dtype.name}",
+            code="E214",
+            source=current_source(),
+            fix="cast them: i.astype('int64')",
+        )
+    if indices.node.op is CONSTANT and isinstance(size, int):
+        values = indices.node.attrs["value"]
+        bad = values[(values < -size) | (values >= size)]
+        if bad.size:
+            raise IndexOutOfRange(
+                f"{name}: index {bad.flat[0]} is out of range for axis {axis} of size {size}",
+                source=current_source(),
+                fix=f"indices must be in [{-size}, {size})" if size else "the axis is empty",
+            )
+    return indices
+
+
+def _position(index: Expr, size: Size) -> Expr:
+    """An index from the start of an axis of `size`."""
+    index = s.cast(index, int64)
+    return s.select(s.lt(index, Index(0)), s.add(index, Index(size)), index)
+
+
+def _positions(indices: np.ndarray, size: int) -> np.ndarray:
+    wide = indices.astype(np.int64)
+    return np.where(wide < 0, wide + size, wide)
+
+
+# --- take --------------------------------------------------------------------------------------
+
+
+def _infer_take(call: Inference) -> TensorType:
+    (x, indices), axis = call.types, call.attrs["axis"]
+    return TensorType(x.dtype, (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]))
+
+
+def _lower_take(context: LoweringContext, index: tuple[Expr, ...]) -> Expr:
+    (x, indices), axis = context.inputs, context.attrs["axis"]
+    end = axis + indices.ndim
+    position = _position(context.read(1, index[axis:end]), x.shape[axis])
+    return context.read(0, (*index[:axis], position, *index[end:]))
+
+
+def _vjp_take(b: Builder, a: Application, gradients: Gradients) -> Gradients:
+    (x, indices), axis = a.inputs, a.attrs["axis"]
+    return [b.scatter_add(indices, gradients[0], axis, x.shape[axis]), None]
+
+
+def _jvp_take(b: Builder, a: Application, tangents: Gradients) -> Gradients:
+    if tangents[0] is None:
+        return [None]
+    return [TAKE(tangents[0], a.inputs[1], **a.attrs)]
+
+
+def _float_indices(rng: np.random.Generator, size: int, shape: tuple[int, ...]) -> np.ndarray:
+    return rng.integers(-size, size, size=shape).astype(np.float64)
+
+
+def _take_examples(rng: np.random.Generator) -> list[Example]:
+    cases: list[tuple[tuple[int, ...], int, Any]] = [
+        ((5,), 0, 3),
+        ((5,), 0, [0, -1, 3, 3]),
+        ((4, 3), 0, [[1, 1], [-4, 2]]),
+        ((4, 3), 1, [2, 0, 2, 1, 2]),
+        ((2, 0, 3), 2, [1, 1]),
+        ((2, 3, 5), 1, -3),
+        ((1,), 0, [0, -1]),
+        ((3, 2), 0, []),
+        ((0,), 0, []),
+    ]
+    examples = [
+        Example(lambda x, axis=axis, i=i: take(x, i, axis=axis), (rng.normal(size=shape),))
+        for shape, axis, i in cases
+    ]
+    examples.append(
+        Example(
+            lambda x, i: take(x, i.astype("int32"), axis=1),
+            (rng.normal(size=(3, 4, 2)), _float_indices(rng, 4, (5,))),
+            differentiable=False,
+        )
+    )
+    return examples
+
+
+TAKE = register(
+    OpDef(
+        "take",
+        infer=_infer_take,
+        reference=lambda attrs, x, i: np.take(
+            x, _positions(i, x.shape[attrs["axis"]]), axis=attrs["axis"]
+        ),
+        lower=IndexMap(_lower_take),
+        vjp=_vjp_take,
+        jvp=_jvp_take,
+        examples=_take_examples,
+        index_checks=lambda context: [
+            IndexCheck(1, context.attrs["axis"], context.inputs[0].shape[context.attrs["axis"]])
+        ],
+    )
+)
+
+
+@public
+def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
+    """The entries of x at `indices` along `axis`; without `axis` x is flattened first.
+
+    indices: integers of any shape, which takes the place of the axis; in [-size, size).
+    IndexOutOfRange, for constants while the graph is built, for all others at run time.
+    """
+    x = as_tensor(x)
+    if axis is None:
+        x, axis = BUILDER.reshape(x, (-1,)), 0
+    axis = checked_axis("take", axis, x.ndim)
+    return TAKE(x, _indices("take", indices, axis, x.shape[axis]), axis=axis)
+
+
+# --- scatter_add: the transpose of take --------------------------------------------------------
+
+
+def _infer_scatter_add(call: Inference) -> TensorType:
+    (indices, values), axis = call.types, call.attrs["axis"]
+    if indices.ndim != 1 or not axis < values.ndim:
+        raise ShapeError(f"scatter_add: needs indices[j] and values[..., j, ...], axis {axis}")
+    call.require_equal(indices.shape[0], values.shape[axis], "indices and values differ in number")
+    shape = (*values.shape[:axis], call.attrs["size"], *values.shape[axis + 1 :])
+    return TensorType(values.dtype, shape)
+
+
+def _reference_scatter_add(attrs: Attributes, indices: np.ndarray, values: np.ndarray) -> Any:
+    axis, size = attrs["axis"], attrs["size"]
+    result = np.zeros((*values.shape[:axis], size, *values.shape[axis + 1 :]), values.dtype)
+    np.add.at(np.moveaxis(result, axis, 0), _positions(indices, size), np.moveaxis(values, axis, 0))
+    return result
+
+
+def _vjp_scatter_add(b: Builder, a: Application, gradients: Gradients) -> Gradients:
+    return [None, b.take(gradients[0], a.inputs[0], axis=a.attrs["axis"])]
+
+
+def _jvp_scatter_add(b: Builder, a: Application, tangents: Gradients) -> Gradients:
+    if tangents[1] is None:
+        return [None]
+    return [SCATTER_ADD(a.inputs[0], tangents[1], **a.attrs)]
+
+
+SCATTER_ADD = register(
+    OpDef(
+        "scatter_add",
+        infer=_infer_scatter_add,
+        reference=_reference_scatter_add,
+        lower=ScatterAdd(),
+        vjp=_vjp_scatter_add,
+        jvp=_jvp_scatter_add,
+        examples=lambda rng: [
+            Example(lambda v: scatter_add([1, 0, 1, -1], v, 0, 3), (rng.normal(size=(4,)),)),
+            Example(lambda v: scatter_add([2, 2], v, 1, 4), (rng.normal(size=(3, 2, 2)),)),
+            Example(lambda v: scatter_add([], v, 0, 2), (rng.normal(size=(0, 3)),)),
+            Example(lambda v: scatter_add([[0, 1], [1, 1]], v, 0, 2), (rng.normal(size=(2, 2)),)),
+            Example(lambda v: scatter_add(2, v, 0, 3), (rng.normal(size=(2,)),)),
+        ],
+        index_checks=lambda context: [IndexCheck(0, context.attrs["axis"], context.attrs["size"])],
+    )
+)
+
+
+@public
+def scatter_add(indices: Any, values: Any, axis: int, size: Size) -> Tensor:
+    """Zeros with `values[..., j, ...]` added at `indices[j]` along `axis`, in order of j.
+
+    The result has `size` entries along `axis`. indices may have any shape I; values then have I in
+    place of the axis. It is the transpose of `take`.
+    """
+    values = as_tensor(values)
+    tensor = _indices("scatter_add", indices, axis, size)
+    if tensor.ndim != 1:
+        count = size_product(tensor.shape)
+        rest = values.shape[axis + tensor.ndim :]
+        values = BUILDER.reshape(values, (*values.shape[:axis], count, *rest))
+        tensor = BUILDER.reshape(tensor, (count,))
+    return SCATTER_ADD(tensor, values, axis=axis, size=size)
+
+
+# --- take_along_axis ---------------------------------------------------------------------------
+
+
+def _infer_take_along_axis(call: Inference) -> TensorType:
+    (x, indices), axis = call.types, call.attrs["axis"]
+    if x.ndim != indices.ndim:
+        raise ShapeError(f"take_along_axis: {x} and {indices} differ in rank")
+    for other in range(x.ndim):
+        if other != axis:
+            call.require_equal(x.shape[other], indices.shape[other], f"sizes of axis {other}")
+    return TensorType(x.dtype, indices.shape)
+
+
+def _lower_take_along_axis(context: LoweringContext, index: tuple[Expr, ...]) -> Expr:
+    axis = context.attrs["axis"]
+    position = _position(context.read(1, index), context.inputs[0].shape[axis])
+    return context.read(0, (*index[:axis], position, *index[axis + 1 :]))
+
+
+def _vjp_take_along_axis(b: Builder, a: Application, gradients: Gradients) -> Gradients:
+    """One entry a row: a selection, which fuses. Several: added up at their flat positions."""
+    (x, indices), axis = a.inputs, a.attrs["axis"]
+    gradient = gradients[0]
+    if indices.shape[axis] == 1:
+        label = b.squeeze(indices, axis)
+        chosen = b.one_hot(label, x.shape[axis], dtype="bool", axis=axis)
+        return [b.where(chosen, gradient, 0), None]
+    flat = b.reshape(FLAT_POSITIONS(indices, axis=axis, size=x.shape[axis]), (-1,))
+    total = b.scatter_add(flat, b.reshape(gradient, (-1,)), 0, x.size)
+    return [b.reshape(total, x.shape), None]
+
+
+def _jvp_take_along_axis(b: Builder, a: Application, tangents: Gradients) -> Gradients:
+    if tangents[0] is None:
+        return [None]
+    return [TAKE_ALONG_AXIS(tangents[0], a.inputs[1], **a.attrs)]
+
+
+TAKE_ALONG_AXIS = register(
+    OpDef(
+        "take_along_axis",
+        infer=_infer_take_along_axis,
+        reference=lambda attrs, x, i: np.take_along_axis(
+            x, _positions(i, x.shape[attrs["axis"]]), axis=attrs["axis"]
+        ),
+        lower=IndexMap(_lower_take_along_axis),
+        vjp=_vjp_take_along_axis,
+        jvp=_jvp_take_along_axis,
+        examples=lambda rng: [
+            Example(
+                lambda x: take_along_axis(x, np.array([[2], [0], [-1], [1]]), axis=1),
+                (rng.normal(size=(4, 3)),),
+            ),
+            Example(
+                lambda x: take_along_axis(x, np.array([[1, 1, -1], [0, 2, 1]]), axis=1),
+                (rng.normal(size=(2, 3)),),
+            ),
+            Example(
+                lambda x: take_along_axis(x, np.array([[[0]], [[1]]]), axis=0),
+                (rng.normal(size=(2, 1, 3)),),
+            ),
+            Example(lambda x: take_along_axis(x, np.array([2]), axis=0), (rng.normal(size=(3,)),)),
+            Example(
+                lambda x: take_along_axis(x, np.zeros((0, 1), dtype="int64"), axis=1),
+                (rng.normal(size=(0, 3)),),
+            ),
+        ],
+        index_checks=lambda context: [
+            IndexCheck(1, context.attrs["axis"], context.inputs[0].shape[context.attrs["axis"]])
+        ],
+    )
+)
+
+
+@public
+def take_along_axis(x: Any, indices: Any, axis: int = -1) -> Tensor:
+    """x[..., indices[..., j, ...], ...]: along `axis`, each row is picked from by its own indices.
+
+    indices: integers of the rank of x; the other axes broadcast. Result: the shape of indices.
+    IndexOutOfRange as for `take`.
+    """
+    x = as_tensor(x)
+    axis = checked_axis("take_along_axis", axis, x.ndim)
+    tensor = _indices("take_along_axis", indices, axis, x.shape[axis])
+    if tensor.ndim != x.ndim:
+        raise ShapeError(
+            f"take_along_axis: indices {format_shape(tensor.shape)} for {x.type}",
+            source=current_source(),
+            fix="indices need as many axes as x, for example labels[:, None]",
+        )
+    before, after = slice(None, axis), slice(axis + 1, None)
+    shapes = [(*t.shape[before], 1, *t.shape[after]) for t in (x, tensor)]
+    common = broadcast_shapes(shapes, lambda a, b, axis: None)  # broadcast_to finds what differs
+    x, tensor = (
+        BUILDER.broadcast_to(t, (*common[before], t.shape[axis], *common[after]))
+        for t in (x, tensor)
+    )
+    return TAKE_ALONG_AXIS(x, tensor, axis=axis)
+
+
+def _lower_flat_positions(context: LoweringContext, index: tuple[Expr, ...]) -> Expr:
+    axis, size = context.attrs["axis"], context.attrs["size"]
+    shape = (*context.output.shape[:axis], size, *context.output.shape[axis + 1 :])
+    entry = (*index[:axis], _position(context.read(0, index), size), *index[axis + 1 :])
+    flat: Expr = Index(0)
+    for item, extent in zip(entry, shape, strict=True):
+        flat = s.add(s.mul(flat, Index(extent)), item)
+    return flat
+
+
+def _reference_flat_positions(attrs: Attributes, indices: np.ndarray) -> np.ndarray:
+    axis, size = attrs["axis"], attrs["size"]
+    shape = (*indices.shape[:axis], size, *indices.shape[axis + 1 :])
+    grid = list(np.indices(indices.shape, dtype=np.int64))
+    grid[axis] = _positions(indices, size)
+    flat = np.zeros(indices.shape, dtype=np.int64)
+    for item, extent in zip(grid, shape, strict=True):
+        flat = flat * extent + item
+    return flat
+
+
+# Where an entry that `take_along_axis` reads lies in the flat array.
+FLAT_POSITIONS: OpDef = register(
+    OpDef(
+        "flat_positions",
+        infer=lambda call: TensorType(int64, call.types[0].shape),
+        reference=_reference_flat_positions,
+        lower=IndexMap(_lower_flat_positions),
+        traits=frozenset({"nondifferentiable"}),
+        examples=lambda rng: [
+            Example(
+                lambda i: FLAT_POSITIONS(i.astype("int64"), axis=1, size=4),
+                (_float_indices(rng, 4, (3, 5)),),
+                differentiable=False,
+            ),
+            Example(
+                lambda i: FLAT_POSITIONS(i.astype("int32"), axis=0, size=3),
+                (_float_indices(rng, 3, (0, 2)),),
+                differentiable=False,
+            ),
+        ],
+        index_checks=lambda context: [IndexCheck(0, context.attrs["axis"], context.attrs["size"])],
+    )
+)
+
+
+# --- one_hot -----------------------------------------------------------------------------------
+
+
+def _infer_one_hot(call: Inference) -> TensorType:
+    (indices,), axis = call.types, call.attrs["axis"]
+    shape = (*indices.shape[:axis], call.attrs["num_classes"], *indices.shape[axis:])
+    return TensorType(call.attrs["dtype"], shape)
+
+
+def _lower_one_hot(context: LoweringContext, index: tuple[Expr, ...]) -> Expr:
+    attrs = context.attrs
+    axis = attrs["axis"]
+    label = context.read(0, (*index[:axis], *index[axis + 1 :]))
+    return s.cast(s.eq(_position(label, attrs["num_classes"]), index[axis]), attrs["dtype"])
+
+
+def _reference_one_hot(attrs: Attributes, indices: np.ndarray) -> np.ndarray:
+    axis, count = attrs["axis"], attrs["num_classes"]
+    classes = np.arange(count).reshape((count,) + (1,) * (indices.ndim - axis))
+    hot = np.expand_dims(_positions(indices, count), axis) == classes
+    return np.asarray(hot).astype(attrs["dtype"])
+
+
+ONE_HOT = register(
+    OpDef(
+        "one_hot",
+        infer=_infer_one_hot,
+        reference=_reference_one_hot,
+        lower=IndexMap(_lower_one_hot),
+        traits=frozenset({"nondifferentiable"}),
+        examples=lambda rng: [
+            Example(
+                lambda i, axis=axis: one_hot(i.astype("int64"), 5, "float64", axis=axis),
+                (_float_indices(rng, 5, shape),),
+                differentiable=False,
+            )
+            for shape, axis in (((), -1), ((0,), 0), ((1,), -1), ((7,), 0), ((3, 4), 1))
+        ],
+        index_checks=lambda context: [
+            IndexCheck(0, context.attrs["axis"], context.attrs["num_classes"])
+        ],
+    )
+)
+
+
+@public
+def one_hot(indices: Any, num_classes: Size, dtype: Any = default_float, axis: int = -1) -> Tensor:
+    """1 at the class that an index names, 0 elsewhere, along a new axis of size `num_classes`.
+
+    indices: integers in [-num_classes, num_classes), of any shape. IndexOutOfRange as for `take`.
+    """
+    ndim = indices.ndim if isinstance(indices, Tensor) else np.ndim(indices)
+    axis = checked_axis("one_hot", axis, ndim + 1)
+    tensor = _indices("one_hot", indices, axis, num_classes)
+    return ONE_HOT(tensor, num_classes=num_classes, dtype=as_dtype(dtype), axis=axis)
