@@ -225,6 +225,11 @@ class TextBuilder:
             self._declared.add(name)
             self.declarations.add(f"declare {text}")
 
+    def define(self, name: str, text: str) -> None:
+        """Have a helper function @name printed at module level, once a name."""
+        self._declared.add(name)
+        self.definitions[name] = text
+
     def call(self, name: str, args: Sequence[Val], type: str, lanes: int = 1) -> Val:
         """Call @name, declared on first use, with a result of the given type."""
         result = vector_type(type, lanes)

@@ -1,0 +1,95 @@
+"""Floating formats, polynomials and exact arithmetic that the function families share."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from graphc.backends.llvm.text import TextBuilder, Val
+
+Emitter = Callable[..., Val]  # (builder, argument, ...) -> result, all of one type and lanes
+
+
+@dataclass(frozen=True, slots=True)
+class FloatFormat:
+    """One of the two IEEE formats, and the integer constants of its bit pattern."""
+
+    type: str
+    int_type: str
+    mantissa: int  # stored bits
+    bias: int
+    smallest_normal: float
+
+    @property
+    def width(self) -> int:
+        return 32 if self.type == "float" else 64
+
+    @property
+    def shifter(self) -> float:
+        """Adding it rounds to an integer, which then stands in the low bits (1.5 * 2^mantissa)."""
+        return 1.5 * 2.0**self.mantissa
+
+    @property
+    def sign_bit(self) -> int:
+        return 1 << (self.width - 1)
+
+    @property
+    def mantissa_mask(self) -> int:
+        return (1 << self.mantissa) - 1
+
+
+FLOAT32 = FloatFormat("float", "i32", 23, 127, 2.0**-126)
+FLOAT64 = FloatFormat("double", "i64", 52, 1023, 2.0**-1022)
+FORMATS = {"float": FLOAT32, "double": FLOAT64}
+
+
+def horner(b: TextBuilder, x: Val, coefficients: Sequence[float]) -> Val:
+    """c[0] + x*(c[1] + x*(c[2] + ...)), coefficients in rising order."""
+    *rest, last = coefficients
+    result = b.const(last, x)
+    for c in reversed(rest):
+        result = b.fma(result, x, b.const(c, x))
+    return result
+
+
+def as_int(b: TextBuilder, a: Val) -> Val:
+    return b.bitcast(a, FORMATS[a.type].int_type)
+
+
+def as_float(b: TextBuilder, bits: Val) -> Val:
+    return b.bitcast(bits, "float" if bits.type == "i32" else "double")
+
+
+def flip_sign(b: TextBuilder, a: Val, sign: Val) -> Val:
+    """a with its sign bit xor-ed with the bits of `sign`, which are zero below the sign bit."""
+    return as_float(b, b.xor(as_int(b, a), sign))
+
+
+def sign_bits(b: TextBuilder, a: Val) -> Val:
+    """The bits of a, all cleared but the sign bit."""
+    bits = as_int(b, a)
+    return b.and_(bits, b.const(FORMATS[a.type].sign_bit, bits))
+
+
+def two_product(b: TextBuilder, x: Val, y: Val) -> tuple[Val, Val]:
+    """x*y as high + low without error; Dekker's splitting (1971) where there is no FMA."""
+    high = b.fmul(x, y)
+    if b.has_fma:
+        return high, b.fma(x, y, b.fneg(high))
+    x1, x2 = _halves(b, x)
+    y1, y2 = _halves(b, y)
+    low = b.fsub(b.fmul(x1, y1), high)
+    low = b.fadd(low, b.fmul(x1, y2))
+    low = b.fadd(low, b.fmul(x2, y1))
+    return high, b.fadd(low, b.fmul(x2, y2))
+
+
+def _halves(b: TextBuilder, x: Val) -> tuple[Val, Val]:
+    splitter = 2.0 ** ((FORMATS[x.type].mantissa + 2) // 2) + 1
+    scaled = b.fmul(x, b.const(splitter, x))
+    high = b.fsub(scaled, b.fsub(scaled, x))
+    return high, b.fsub(x, high)
+
+
+def fast_two_sum(b: TextBuilder, x: Val, y: Val) -> tuple[Val, Val]:
+    """x+y as high + low without error, given |x| >= |y| or x = 0."""
+    high = b.fadd(x, y)
+    return high, b.fsub(y, b.fsub(high, x))

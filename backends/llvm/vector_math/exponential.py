@@ -1,0 +1,194 @@
+"""exp, exp2, expm1 and the logistic function.
+
+Method: x = n*ln2 + r with |r| <= ln2/2 (Cody and Waite: ln2 in two parts, n times the first is
+exact), a minimax polynomial for e^r, then a product with 2^n. n is rounded by adding a large
+number, in whose low bits it stays: shifting these into the exponent field makes 2^n. The scaling
+is done in two factors, so that results go gradually into the subnormals and up to the last
+finite number.
+"""
+
+from dataclasses import dataclass
+
+from graphc.backends.llvm.text import TextBuilder, Val
+from graphc.backends.llvm.vector_math.arithmetic import (
+    FORMATS,
+    as_float,
+    as_int,
+    horner,
+)
+
+LOG2_E = 1.4426950408889634
+
+
+@dataclass(frozen=True, slots=True)
+class _Tables:
+    ln2: tuple[float, float]  # the first with trailing zeros
+    exp: tuple[float, ...]  # (e^r - 1 - r) / r^2, relative to e^r
+    exp2: tuple[float, ...]  # (2^r - 1) / r, relative to 2^r
+    expm1: tuple[float, ...]  # (e^r - 1 - r) / r^2, relative to e^r - 1
+    exp_range: tuple[float, float]  # beyond: 0 and infinity
+    exp2_range: tuple[float, float]
+    expm1_range: tuple[float, float]  # beyond: -1 and infinity
+    expm1_tiny: float  # e^x - 1 rounds to x
+
+
+# Minimax polynomials by the Remez exchange; each coefficient rounded with the later ones refitted.
+FLOAT = _Tables(
+    ln2=(0.693145751953125, 1.428606765330187e-06),
+    exp=(
+        0.4999999403953552,
+        0.1666651964187622,
+        0.04166824743151665,
+        0.008368839509785175,
+        0.0013822652399539948,
+    ),
+    exp2=(
+        0.6931472420692444,
+        0.24022656679153442,
+        0.0555027537047863,
+        0.009617199189960957,
+        0.0013416779693216085,
+        0.0001573472545715049,
+    ),
+    expm1=(
+        0.4999999701976776,
+        0.16666541993618011,
+        0.04166749119758606,
+        0.008366712369024754,
+        0.0013865764485672116,
+    ),
+    exp_range=(-104.0, 90.0),
+    exp2_range=(-151.0, 129.0),
+    expm1_range=(-18.0, 89.0),
+    expm1_tiny=2.0**-25,
+)
+DOUBLE = _Tables(
+    ln2=(0.6931471804855391, 7.440617110012397e-11),
+    exp=(
+        0.5000000000000011,
+        0.16666666666666413,
+        0.041666666666526256,
+        0.008333333333493278,
+        0.0013888888944660293,
+        0.0001984126951080213,
+        2.4801492014791683e-05,
+        2.7557581130947135e-06,
+        2.763064297118394e-07,
+        2.5002182250959858e-08,
+    ),
+    exp2=(
+        0.6931471805599457,
+        0.24022650695910097,
+        0.05550410866478849,
+        0.009618129107607181,
+        0.0013333558153782858,
+        0.00015403530441490752,
+        1.5252727119945189e-05,
+        1.3215442659365075e-06,
+        1.0180739541822885e-07,
+        7.072581179838263e-09,
+        4.066377069813522e-10,
+    ),
+    expm1=(
+        0.5000000000000006,
+        0.1666666666666659,
+        0.041666666666573204,
+        0.008333333333388041,
+        0.0013888888932595566,
+        0.00019841269723464241,
+        2.4801504115313294e-05,
+        2.7557402489633674e-06,
+        2.762648044846008e-07,
+        2.5055715634149346e-08,
+    ),
+    exp_range=(-746.0, 711.0),
+    exp2_range=(-1076.0, 1025.0),
+    expm1_range=(-40.0, 710.0),
+    expm1_tiny=2.0**-54,
+)
+TABLES = {"float": FLOAT, "double": DOUBLE}
+
+
+def clamp(b: TextBuilder, x: Val, low: float, high: float) -> Val:
+    """x held between two numbers; NaN stays."""
+    return b.minimum(b.maximum(x, b.const(low, x)), b.const(high, x))
+
+
+def reduce_argument(b: TextBuilder, x: Val, bias: int) -> tuple[Val, Val]:
+    """(bits whose low part is n + bias, r) with x = n*ln2 + r and |r| <= ln2/2."""
+    f, tables = FORMATS[x.type], TABLES[x.type]
+    shifter = b.const(f.shifter + bias, x)
+    shifted = b.fma(x, b.const(LOG2_E, x), shifter)
+    n = b.fsub(shifted, shifter)
+    r = b.fma(n, b.const(-tables.ln2[0], x), x)
+    r = b.fma(n, b.const(-tables.ln2[1], x), r)
+    return as_int(b, shifted), r
+
+
+def power_of_two(b: TextBuilder, bits: Val) -> Val:
+    """2^n where the low part of the integer bits is n + bias of the format, n normal."""
+    mantissa = 23 if bits.type == "i32" else 52
+    return as_float(b, b.shl(bits, b.const(mantissa, bits)))
+
+
+def scale(b: TextBuilder, p: Val, bits: Val) -> Val:
+    """p * 2^n where the low part of bits is n + 2*bias: two factors, n beyond the normal range."""
+    half = b.lshr(bits, b.const(1, bits))
+    rest = b.sub(bits, half)
+    return b.fmul(b.fmul(p, power_of_two(b, half)), power_of_two(b, rest))
+
+
+def exp_polynomial(b: TextBuilder, r: Val) -> Val:
+    """e^r for |r| <= ln2/2."""
+    return horner(b, r, (1.0, 1.0, *TABLES[r.type].exp))
+
+
+def exp(b: TextBuilder, x: Val, halvings: int = 0) -> Val:
+    """e^x / 2^halvings."""
+    f, tables = FORMATS[x.type], TABLES[x.type]
+    x = clamp(b, x, *tables.exp_range)
+    bits, r = reduce_argument(b, x, 2 * f.bias - halvings)
+    return scale(b, exp_polynomial(b, r), bits)
+
+
+def exp_in_range(b: TextBuilder, x: Val) -> Val:
+    """e^x for x where the result is a normal number: no clamp, one scaling."""
+    bits, r = reduce_argument(b, x, FORMATS[x.type].bias)
+    return b.fmul(exp_polynomial(b, r), power_of_two(b, bits))
+
+
+def exp2(b: TextBuilder, x: Val) -> Val:
+    """2^x: n = round(x), r = x - n is exact."""
+    f, tables = FORMATS[x.type], TABLES[x.type]
+    x = clamp(b, x, *tables.exp2_range)
+    shifter = b.const(f.shifter + 2 * f.bias, x)
+    shifted = b.fadd(x, shifter)
+    r = b.fsub(x, b.fsub(shifted, shifter))
+    return scale(b, horner(b, r, (1.0, *tables.exp2)), as_int(b, shifted))
+
+
+def expm1(b: TextBuilder, x: Val) -> Val:
+    """e^x - 1 = 2*(2^(n-1)*(e^r - 1) + (2^(n-1) - 1/2)); for n = 0 that is e^r - 1 itself."""
+    f, tables = FORMATS[x.type], TABLES[x.type]
+    bits, r = reduce_argument(b, clamp(b, x, *tables.expm1_range), f.bias - 1)
+    rest = b.fmul(b.fmul(r, r), horner(b, r, tables.expm1))  # e^r - 1 - r
+    half_power = power_of_two(b, bits)
+    y = b.fma(half_power, r, b.fsub(half_power, b.const(0.5, x)))
+    y = b.fma(half_power, rest, y)
+    y = b.fadd(y, y)
+    tiny = b.fcmp("olt", b.fabs(x), b.const(tables.expm1_tiny, x))
+    return b.select(tiny, x, y)  # keeps -0 and the last bit of subnormals
+
+
+def sigmoid(b: TextBuilder, x: Val) -> Val:
+    """1 / (1 + e^-x), without overflow on either side: with e = e^-|x| it is 1/(1+e) or e/(1+e).
+
+    The rounding error of 1+e is known (fast two-sum) and taken out of the quotient.
+    """
+    one = b.const(1.0, x)
+    e = exp(b, b.fneg(b.fabs(x)))
+    total = b.fadd(one, e)
+    lost = b.fsub(e, b.fsub(total, one))
+    negative = b.fcmp("olt", x, b.const(0.0, x))
+    quotient = b.fdiv(b.select(negative, e, one), total)
+    return b.fma(b.fneg(quotient), lost, quotient)
