@@ -1,0 +1,103 @@
+"""The graph interpreter: numpy, one node at a time. Slow and obvious; it defines the meaning."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from graphc.errors import IndexOutOfRange, VerificationError
+from graphc.ir.leaf import PLACEHOLDER, VARIABLE
+from graphc.ir.lowering import LoweringContext
+from graphc.ir.node import Node, TensorType, substitute_dims
+from graphc.ir.tensor import Tensor
+from graphc.ir.traversal import topological_order
+from graphc.shapes import Dim, evaluate
+
+Values = dict[tuple[int, int], np.ndarray]
+
+
+def bind_sizes(feeds: Mapping[Tensor, np.ndarray]) -> dict[str, int]:
+    """The value of every symbolic size that is a whole axis of a fed placeholder."""
+    bindings: dict[str, int] = {}
+    for tensor, array in feeds.items():
+        for size, actual in zip(tensor.shape, array.shape, strict=True):
+            if isinstance(size, Dim) and str(size) in size.symbols():
+                bindings[str(size)] = actual
+    return bindings
+
+
+def evaluate_tensors(
+    outputs: Sequence[Tensor],
+    feeds: Mapping[Tensor, np.ndarray],
+    sizes: Mapping[str, int] | None = None,
+) -> list[np.ndarray]:
+    """The values of `outputs`. feeds: arrays for the placeholders, already of their dtype."""
+    bindings = bind_sizes(feeds) if sizes is None else dict(sizes)
+    values: Values = {tensor.key: array for tensor, array in feeds.items()}
+    nodes = topological_order(outputs)
+    remaining: dict[int, int] = {}  # uses left, so that long chains do not keep every value
+    for node in nodes:
+        for tensor in node.inputs:
+            remaining[id(tensor.node)] = remaining.get(id(tensor.node), 0) + 1
+    kept = {id(tensor.node) for tensor in outputs}
+    for node in nodes:
+        if (id(node), 0) not in values:
+            run_node(node, values, bindings)
+        for tensor in node.inputs:
+            remaining[id(tensor.node)] -= 1
+            if remaining[id(tensor.node)] == 0 and id(tensor.node) not in kept:
+                for position in range(len(tensor.node.types)):
+                    values.pop((id(tensor.node), position), None)
+    return [values[tensor.key] for tensor in outputs]
+
+
+def run_node(node: Node, values: Values, bindings: Mapping[str, int]) -> None:
+    """Compute one node and check that it has the type that inference promised."""
+    if node.op is VARIABLE:
+        values[(id(node), 0)] = node.attrs["storage"].array.copy()
+        return
+    if node.op is PLACEHOLDER:
+        raise VerificationError(f"placeholder {node.attrs['name']!r} has no value")
+    attrs = {name: substitute_dims(value, bindings) for name, value in node.attrs.items()}
+    arrays = [values[tensor.key] for tensor in node.inputs]
+    check_indices(node, attrs, arrays)
+    with np.errstate(all="ignore"):
+        result = node.op.reference(attrs, *arrays)
+    results = result if isinstance(result, tuple) else (result,)
+    for position, (value, expected) in enumerate(zip(results, node.types, strict=True)):
+        array = np.asarray(value)
+        shape = tuple(evaluate(size, bindings) for size in expected.shape)
+        if array.dtype != expected.dtype or array.shape != shape:
+            raise VerificationError(
+                f"{node.op.name}: the reference gives {array.dtype}{list(array.shape)}, "
+                f"inference promised {expected} = {list(shape)}",
+                source=node.sources[0] if node.sources else None,
+            )
+        values[(id(node), position)] = array
+
+
+def check_indices(node: Node, attrs: dict[str, Any], arrays: list[np.ndarray]) -> None:
+    """IndexOutOfRange, with the first bad index, before an op that indexes runs."""
+    if node.op.index_checks is None:
+        return
+    types = tuple(TensorType(array.dtype, array.shape) for array in arrays)
+    context = LoweringContext(attrs, types, node.types)
+    for check in node.op.index_checks(context):
+        size, lowest = check.size, check.lowest
+        assert isinstance(size, int) and isinstance(lowest, int)
+        indices = arrays[check.input]
+        bad = (indices < lowest) | (indices >= size)
+        if bad.any():
+            raise out_of_range(node, int(indices[bad].flat[0]), check.axis, size, lowest)
+
+
+def out_of_range(
+    node: Node, index: int, axis: int, size: int, lowest: int | None = None
+) -> IndexOutOfRange:
+    """The run-time error for a bad index; the same words on every backend."""
+    return IndexOutOfRange(
+        f"{node.op.name}: index {index} is out of range for axis {axis} of size {size}",
+        code="E402",
+        source=node.sources[0] if node.sources else None,
+        fix=f"indices must be in [{-size if lowest is None else lowest}, {size})",
+    )

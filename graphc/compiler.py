@@ -1,0 +1,218 @@
+"""compile(): Graph -> passes -> Program -> MemoryPlan -> Executable. The only file that knows all
+stages; every stage is kept, so that it can be printed, verified and interpreted.
+"""
+
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from graphc.backends.base import BoundProgram, Executable
+from graphc.backends.reference.interpreter import evaluate_tensors
+from graphc.backends.registry import REFERENCE, get_backend
+from graphc.errors import IndexOutOfRange
+from graphc.ir.graph import Graph
+from graphc.ir.opdef import Constraint
+from graphc.ir.verifier import verify
+from graphc.loops.ir import Fault, IndexCheck, Program
+from graphc.loops.lower import lower
+from graphc.loops.verifier import verify_program
+from graphc.memory.plan import ALIGNMENT, MemoryPlan, plan_memory
+from graphc.passes.pipeline import optimize
+from graphc.rewrite.driver import RewriteLog
+from graphc.shapes import evaluate
+
+KEPT_SIZES = 16  # layouts of recent sizes kept per workspace
+
+Sizes = tuple[int, ...]
+Arrays = Sequence[np.ndarray]
+
+
+@dataclass
+class Stages:
+    """Everything compilation made, in order; None for stages a backend does not have."""
+
+    user_graph: Graph
+    graph: Graph
+    log: RewriteLog
+    constraints: list[Constraint]
+    size_names: tuple[str, ...]
+    program: Program | None = None
+    plan: MemoryPlan | None = None
+    executable: Executable | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
+
+
+# run(sizes, inputs, variables, buffers for the updates) -> outputs, new values of the updates
+Runner = Callable[[Sizes, Arrays, Arrays, Arrays], tuple[list[np.ndarray], list[np.ndarray]]]
+
+
+def compile_graph(
+    graph: Graph, backend: str, *, threads: int = 1, check: bool = False, optimized: bool = True
+) -> tuple[Stages, Runner]:
+    """All stages of a graph and a way to run it. check: verify every IR on the way."""
+    chosen = None if backend == REFERENCE else get_backend(backend)
+    stages = Stages(graph, graph, RewriteLog(), [], ())
+    with stages.timed("infer"):
+        stages.constraints = verify(graph)
+    with stages.timed("passes"):
+        if optimized:
+            stages.graph, stages.log = optimize(graph, check=check)
+    stages.size_names = size_names(graph)
+    if chosen is None:
+        return stages, GraphRunner(stages)
+    with stages.timed("lower"):
+        stages.program = lower(stages.graph, stages.size_names)
+    if check:
+        verify_program(stages.program)
+    with stages.timed("plan"):
+        stages.plan = plan_memory(stages.program)
+    with stages.timed("backend"):
+        stages.executable = chosen.compile(stages.program, threads=threads)
+    return stages, ProgramRunner(stages.program, stages.plan, stages.executable)
+
+
+def size_names(graph: Graph) -> tuple[str, ...]:
+    """The symbolic sizes of the inputs, in order of first appearance."""
+    found: dict[str, None] = {}
+    for tensor in graph.inputs:
+        for size in tensor.shape:
+            if not isinstance(size, int):
+                found.update(dict.fromkeys(sorted(size.symbols())))
+    return tuple(found)
+
+
+class GraphRunner:
+    """Runs the optimised graph through the reference interpreter."""
+
+    def __init__(self, stages: Stages) -> None:
+        self.stages = stages
+
+    def __call__(
+        self, sizes: Sizes, inputs: Arrays, variables: Arrays, spare: Arrays
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        graph = self.stages.graph
+        feeds = dict(zip(graph.inputs, inputs, strict=True))
+        bindings = dict(zip(self.stages.size_names, sizes, strict=True))
+        results = evaluate_tensors(graph.results, feeds, bindings)
+        copies = [np.array(result, order="C", copy=True) for result in results]
+        count = len(graph.outputs)
+        return copies[:count], copies[count:]
+
+
+class Workspace:
+    """An arena and the programs bound to it. Used by one call at a time."""
+
+    def __init__(self) -> None:
+        self.arena = np.empty(0, np.uint8)
+        self.bound: OrderedDict[Sizes, tuple[BoundProgram, list[tuple[int, ...]]]] = OrderedDict()
+
+
+class ProgramRunner:
+    """Runs an executable: memory for temporaries and results, faults as errors."""
+
+    def __init__(self, program: Program, plan: MemoryPlan, executable: Executable) -> None:
+        self.program = program
+        self.plan = plan
+        self.executable = executable
+        buffers = list(program.buffers.values())
+        self.temporaries = [b for b in buffers if b.role == "temporary"]
+        # How to fill the list of arrays: (role, position among its role).
+        counts: dict[str, int] = {}
+        self.layout: list[tuple[str, int, np.dtype[np.generic]]] = []
+        self.result_shapes = []
+        constants = []
+        for buffer in buffers:
+            if buffer.role == "temporary":
+                continue
+            position = counts.setdefault(buffer.role, 0)
+            counts[buffer.role] += 1
+            self.layout.append((buffer.role, position, buffer.dtype))
+            if buffer.role == "constant":
+                constants.append(np.ascontiguousarray(program.constants[buffer.name]))
+            if buffer.role == "output":
+                self.result_shapes.append(buffer.shape)
+        self.constants = constants
+        outputs = [b.name for b in buffers if b.role == "output"]
+        self.output_order = [outputs.index(name) for name in program.outputs]
+        # Workspaces not in use; concurrent calls take one each.
+        self.idle: deque[Workspace] = deque()
+        self.lock = threading.Lock()
+
+    def __call__(
+        self, sizes: Sizes, inputs: Arrays, variables: Arrays, spare: Arrays
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        try:
+            workspace = self.idle.pop()
+        except IndexError:
+            workspace = Workspace()
+        bound = workspace.bound.get(sizes)
+        if bound is None:
+            bound = self.bind(workspace, sizes)
+        run, shapes = bound
+        arrays: list[np.ndarray] = []
+        outputs: list[np.ndarray] = []
+        for role, position, dtype in self.layout:
+            if role == "output":
+                array = np.empty(shapes[position], dtype)
+                outputs.append(array)
+            elif role == "input":
+                array = inputs[position]
+            elif role == "variable":
+                array = variables[position]
+            elif role == "update":
+                array = spare[position]
+            else:
+                array = self.constants[position]
+            arrays.append(array)
+        try:
+            run(arrays)
+        except Fault as fault:
+            raise self.explain(fault, dict(zip(self.program.sizes, sizes, strict=True))) from None
+        finally:
+            self.idle.append(workspace)
+        return [outputs[position] for position in self.output_order], list(spare)
+
+    def bind(
+        self, workspace: Workspace, sizes: Sizes
+    ) -> tuple[BoundProgram, list[tuple[int, ...]]]:
+        """Lay the temporaries out for these sizes; remembered for the next call."""
+        bindings = dict(zip(self.program.sizes, sizes, strict=True))
+        peak = evaluate(self.plan.peak, bindings) + ALIGNMENT
+        if workspace.arena.nbytes < peak:
+            workspace.arena = np.empty(peak, np.uint8)
+            workspace.bound.clear()
+        base = -workspace.arena.ctypes.data % ALIGNMENT
+        temporaries = []
+        for buffer in self.temporaries:
+            offset = base + evaluate(self.plan.offsets[buffer.name], bindings)
+            shape = tuple(evaluate(size, bindings) for size in buffer.shape)
+            temporaries.append(np.ndarray(shape, buffer.dtype, workspace.arena, offset))
+        shapes = [tuple(evaluate(size, bindings) for size in s) for s in self.result_shapes]
+        bound = (self.executable.bind(sizes, temporaries), shapes)
+        workspace.bound[sizes] = bound
+        if len(workspace.bound) > KEPT_SIZES:
+            workspace.bound.popitem(last=False)
+        return bound
+
+    def explain(self, fault: Fault, bindings: Mapping[str, int]) -> IndexOutOfRange:
+        """The error of a failed index check, with the user's line."""
+        step = self.program.steps[fault.step]
+        assert isinstance(step, IndexCheck)
+        low, high = evaluate(step.minimum, bindings), evaluate(step.size, bindings)
+        return IndexOutOfRange(
+            f"{step.op}: index {fault.value} is out of range for axis {step.axis} of size {high}",
+            code="E402",
+            source=step.sources[0] if step.sources else None,
+            fix=f"indices must be in [{low}, {high})",
+        )

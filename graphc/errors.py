@@ -1,0 +1,139 @@
+"""Exception classes and the one message formatter: got / allowed / where written / how to fix.
+
+Every error has a code. `E1xx` shapes and dtypes of ops, `E2xx` feeds, inputs, names and updates,
+`E3xx` differentiation, `E4xx` values, `E5xx` backends and internal checks, `E6xx` environment.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+
+class Location(Protocol):
+    """Where the user wrote something; `ir.source.Source` is the implementation."""
+
+    def describe(self) -> str: ...
+
+
+class GraphcError(Exception):
+    """Base of all errors that graphc raises on purpose.
+
+    message: one line, what is wrong. code: `E101`... details: lines that show what was got and
+    what is allowed. source: where the user wrote it. fix: how to repair it.
+    """
+
+    code = "E500"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        details: Sequence[str] = (),
+        source: Location | None = None,
+        fix: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or type(self).code
+        self.details = tuple(details)
+        self.source = source
+        self.fix = fix
+
+    def __str__(self) -> str:
+        lines = [f"[{self.code}] {self.message}"]
+        lines += [f"    {line}" for line in self.details]
+        if self.source is not None:
+            lines.append(f"  written   {self.source.describe()}")
+        if self.fix:
+            lines.append(f"  fix       {self.fix}")
+        return "\n".join(lines)
+
+
+class ShapeError(GraphcError, ValueError):
+    """Sizes, axes or ranks that do not fit together."""
+
+    code = "E101"
+
+
+class DimError(GraphcError, TypeError):
+    """A symbolic size was used where its value must be known."""
+
+    code = "E108"
+
+
+class DTypeError(GraphcError, TypeError):
+    """A dtype that an op or a promotion does not accept."""
+
+    code = "E110"
+
+
+class SymbolicValueError(GraphcError, TypeError):
+    """A symbolic tensor was used as if it held a value: bool(), iteration, item assignment."""
+
+    code = "E211"
+
+
+class FeedError(GraphcError, ValueError):
+    """A missing, superfluous or unfit feed."""
+
+    code = "E201"
+
+
+class FeedTypeError(FeedError, TypeError):
+    """A feed whose dtype would lose information."""
+
+    code = "E202"
+
+
+class FunctionError(GraphcError, ValueError):
+    """Inputs, outputs, updates or givens of a function that contradict each other."""
+
+    code = "E205"
+
+
+class GradientError(GraphcError, ValueError):
+    """A derivative that does not exist or was asked for wrongly."""
+
+    code = "E301"
+
+
+class DisconnectedError(GradientError):
+    """The cost does not depend on a tensor that it is differentiated by."""
+
+    code = "E303"
+
+
+class IndexOutOfRange(GraphcError, IndexError):
+    """An index outside its axis, found while building or at run time."""
+
+    code = "E401"
+
+
+class BackendError(GraphcError, RuntimeError):
+    """An unknown backend, or a backend that failed to compile."""
+
+    code = "E501"
+
+
+class VerificationError(GraphcError, RuntimeError):
+    """An IR that breaks its own rules: always a defect of graphc itself."""
+
+    code = "E503"
+
+
+class RewriteError(GraphcError, RuntimeError):
+    """Rewrite rules that undo each other or exceed their budget."""
+
+    code = "E504"
+
+
+class ParseError(GraphcError, ValueError):
+    """Text that is not a printed graph."""
+
+    code = "E505"
+
+
+class MissingExtraError(GraphcError, ImportError):
+    """An optional dependency that is not installed; the message names the extra."""
+
+    code = "E601"

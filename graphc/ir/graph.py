@@ -1,0 +1,59 @@
+"""Graph: a snapshot of what a function computes, in topological order."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from graphc.ir.leaf import VARIABLE, Variable
+from graphc.ir.node import Node
+from graphc.ir.tensor import Tensor
+from graphc.ir.traversal import topological_order
+
+
+@dataclass(frozen=True)
+class Graph:
+    """inputs are placeholders; updates are pairs (variable, new value), all simultaneous.
+
+    Passes take a Graph and return a new one. `nodes` is computed once: leaves and ops, inputs
+    before users.
+    """
+
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    updates: tuple[tuple[Variable, Tensor], ...] = ()
+    name: str = "function"
+    output_names: tuple[str | None, ...] = ()
+    nodes: tuple[Node, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.output_names:
+            object.__setattr__(self, "output_names", (None,) * len(self.outputs))
+        object.__setattr__(self, "nodes", tuple(topological_order(self.results)))
+
+    @property
+    def results(self) -> tuple[Tensor, ...]:
+        """All values that must be computed: outputs, then new values of the updates."""
+        return (*self.outputs, *(value for _, value in self.updates))
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """Variables that are read or updated, each once, in order of first appearance."""
+        found: dict[int, Variable] = {}
+        for node in self.nodes:
+            if node.op is VARIABLE:
+                found.setdefault(id(node), Variable(node))
+        for variable, _ in self.updates:
+            found.setdefault(id(variable.node), variable)
+        return tuple(found.values())
+
+    def with_results(self, results: Sequence[Tensor]) -> "Graph":
+        """The same function with other expressions for outputs and updates."""
+        count = len(self.outputs)
+        updates = tuple(
+            (variable, value)
+            for (variable, _), value in zip(self.updates, results[count:], strict=True)
+        )
+        return Graph(self.inputs, tuple(results[:count]), updates, self.name, self.output_names)
+
+    def replace(self, replacement: Mapping[tuple[int, int], Tensor]) -> "Graph":
+        """Replace results by value key; keys that are missing stay."""
+        return self.with_results([replacement.get(t.key, t) for t in self.results])

@@ -1,0 +1,142 @@
+"""The forms in which an op says what its output elements are.
+
+An op lowers to exactly one of these. Backends never see ops: lowering turns the forms into loops
+over scalar expressions, or into one of the few structured steps.
+
+    Elementwise(expr)      out[i] = expr(in0[i], in1[i], ...)            after broadcasting
+    IndexMap(expr)         out[i] = expr(read, i): any reads at any index expressions
+    Reduction(combine)     out[i] = combine over the axes in attrs["axes"]
+    Composite(build)       a graph of simpler ops, put in place before lowering
+    Reinterpret()          the same elements in row-major order under another shape
+    Pieces(axis)           inputs laid side by side along an axis
+    Contraction()          matmul with attrs transpose_a, transpose_b
+    ScatterAdd()           zeros, then out[index[j], ...] += values[j, ...] in order of j
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from graphc.ir.node import Attributes, TensorType
+from graphc.scalar.expr import Expr, Index, Read, select
+from graphc.shapes import Size
+
+if TYPE_CHECKING:
+    from graphc.ir.tensor import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class LoweringContext:
+    """What a lowering may look at: attributes and types, and `read` for input elements."""
+
+    attrs: Attributes
+    inputs: tuple[TensorType, ...]
+    outputs: tuple[TensorType, ...]
+
+    @property
+    def output(self) -> TensorType:
+        return self.outputs[0]
+
+    def read(self, number: int, index: tuple[Expr, ...]) -> Expr:
+        """The element of input `number` at `index` (one expression per axis)."""
+        assert len(index) == self.inputs[number].ndim
+        return Read(number, index, self.inputs[number].dtype)
+
+    def read_where(
+        self, condition: Expr, number: int, index: tuple[Expr, ...], otherwise: Expr
+    ) -> Expr:
+        """The element of input `number` at `index` where `condition` holds, else `otherwise`.
+
+        The read happens only where the condition holds: elsewhere the index may be out of range,
+        and the input may be empty. Backends mask the load or branch.
+        """
+        return select(condition, self.read(number, index), otherwise)
+
+    def read_broadcast(self, number: int, index: tuple[Expr, ...]) -> Expr:
+        """The element of input `number` that numpy broadcasting puts at output `index`."""
+        shape = self.inputs[number].shape
+        trailing = index[len(index) - len(shape) :]
+        picked = tuple(
+            Index(0) if size == 1 else item for size, item in zip(shape, trailing, strict=True)
+        )
+        return self.read(number, picked)
+
+
+@dataclass(frozen=True, slots=True)
+class Elementwise:
+    expr: Callable[..., Expr]  # (context, *input elements) -> output element
+
+
+@dataclass(frozen=True, slots=True)
+class IndexMap:
+    expr: Callable[[LoweringContext, tuple[Expr, ...]], Expr]
+
+
+@dataclass(frozen=True, slots=True)
+class Reduction:
+    combine: str  # add mul maximum minimum and or argmax argmin
+
+
+@dataclass(frozen=True, slots=True)
+class Composite:
+    build: Callable[..., "Tensor | tuple[Tensor, ...]"]  # (builder, *inputs, **attrs)
+
+
+@dataclass(frozen=True, slots=True)
+class Reinterpret:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Contraction:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class ScatterAdd:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """Placeholders, variables and array constants: values that exist before the program runs."""
+
+
+Lowering = (
+    Elementwise
+    | IndexMap
+    | Reduction
+    | Composite
+    | Reinterpret
+    | Pieces
+    | Contraction
+    | ScatterAdd
+    | Leaf
+)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexCheck:
+    """Input `input` must hold integers in [minimum, size).
+
+    minimum: -size by default, so that negative indices count from the end.
+    """
+
+    input: int
+    axis: int
+    size: Size
+    minimum: Size | None = None
+
+    @property
+    def lowest(self) -> Size:
+        return -self.size if self.minimum is None else self.minimum
+
+
+IndexChecks = Callable[[LoweringContext], list[IndexCheck]]
+
+

@@ -1,0 +1,86 @@
+"""Node and TensorType: the frozen data that a graph is made of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from graphc.dtypes import DType
+from graphc.ir.source import Sources
+from graphc.shapes import Dim, Shape, format_shape, substitute
+
+if TYPE_CHECKING:
+    from graphc.ir.opdef import OpDef
+    from graphc.ir.tensor import Tensor
+
+Attributes = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TensorType:
+    """dtype and shape of one value; prints as `float32[n, 784]`."""
+
+    dtype: DType
+    shape: Shape
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def __str__(self) -> str:
+        return f"{self.dtype.name}{format_shape(self.shape)}"
+
+
+class Node:
+    """One application of an op: frozen, compared by identity.
+
+    `types` holds the type of each output. `sources` says where the user wrote it; a rewrite merges
+    the sources of all that it replaces.
+    """
+
+    __slots__ = ("__weakref__", "attrs", "inputs", "op", "sources", "types")
+
+    def __init__(
+        self,
+        op: "OpDef",
+        inputs: tuple["Tensor", ...],
+        attrs: Attributes,
+        types: tuple[TensorType, ...],
+        sources: Sources,
+    ) -> None:
+        self.op = op
+        self.inputs = inputs
+        self.attrs = attrs
+        self.types = types
+        self.sources = sources
+
+    def __repr__(self) -> str:
+        # Never prints its inputs: a repr must stay cheap on graphs of any depth.
+        return f"<Node {self.op.name} {', '.join(map(str, self.types))}>"
+
+
+def attribute_key(value: Any) -> Any:
+    """A hashable key under which 0.0 and -0.0, 1, True and 1.0, and dtypes stay different."""
+    if isinstance(value, np.ndarray):
+        return ("array", value.dtype.str, value.shape, value.tobytes())
+    if isinstance(value, float):
+        return ("float", value.hex() if value == value else "nan")
+    if isinstance(value, tuple):
+        return tuple(attribute_key(item) for item in value)
+    return (type(value).__name__, value)
+
+
+def structural_key(node: Node) -> tuple[Any, ...]:
+    """Equal for two nodes that apply the same op to the same values with the same attributes."""
+    attrs = tuple((name, attribute_key(value)) for name, value in sorted(node.attrs.items()))
+    return (node.op.name, tuple(tensor.key for tensor in node.inputs), attrs)
+
+
+def substitute_dims(value: Any, mapping: Mapping[str, Any]) -> Any:
+    """Replace symbolic sizes inside an attribute value (tuples included)."""
+    if isinstance(value, Dim):
+        return substitute(value, mapping)
+    if isinstance(value, tuple):
+        return tuple(substitute_dims(item, mapping) for item in value)
+    return value

@@ -1,0 +1,175 @@
+"""OpDef, and the one way to apply an op.
+
+An op is one registration of adjacent facts: what type comes out (`infer`), what it means
+(`reference`, in numpy), its derivatives (`vjp`, `jvp`), its elements (`lower`), what passes may
+assume (`traits`) and inputs to test it on (`examples`). Nothing else in graphc names single ops.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from graphc.errors import GraphcError, ShapeError
+from graphc.ir.lowering import IndexChecks, Lowering
+from graphc.ir.node import Attributes, Node, TensorType
+from graphc.ir.registry import Builder
+from graphc.ir.source import Sources, current_sources
+from graphc.ir.tensor import Tensor
+from graphc.shapes import Shape, Size, broadcast_shapes, format_shape
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """Two sizes that must be equal at the call; found by `infer` where they are symbolic."""
+
+    left: Size
+    right: Size
+    text: str
+    sources: Sources
+
+
+class Inference:
+    """What `infer` sees: input types and attributes, and a way to demand equal sizes."""
+
+    __slots__ = ("attrs", "constraints", "op", "types")
+
+    def __init__(self, op: str, types: tuple[TensorType, ...], attrs: Attributes) -> None:
+        self.op = op
+        self.types = types
+        self.attrs = attrs
+        self.constraints: list[tuple[Size, Size, str]] = []
+
+    def require_equal(self, left: Size, right: Size, text: str, fix: str | None = None) -> None:
+        """Static sizes must agree now (ShapeError); symbolic ones are checked at every call."""
+        if isinstance(left, int) and isinstance(right, int):
+            if left != right:
+                raise ShapeError(f"{self.op}: {text}: {left} != {right}", fix=fix)
+        elif left != right:
+            self.constraints.append((left, right, f"{self.op}: {text}"))
+
+    def broadcast(self, shapes: Sequence[Shape] | None = None) -> Shape:
+        """The numpy broadcast of the shapes (of all inputs by default)."""
+        shapes = [t.shape for t in self.types] if shapes is None else shapes
+
+        def require(left: Size, right: Size, axis: int) -> None:
+            text = " with ".join(map(format_shape, shapes))
+            if isinstance(left, int) and isinstance(right, int) and left != right:
+                raise ShapeError(
+                    f"{self.op}: shapes do not broadcast: {text}",
+                    details=[f"axis {axis}: {left} against {right}"],
+                    fix="sizes must be equal, or one of them 1",
+                )
+            self.require_equal(left, right, f"broadcasting {text}, axis {axis}")
+
+        return broadcast_shapes(shapes, require)
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """A node with its output tensors: what derivative rules look at.
+
+    wanted: for which inputs a vjp's answer will be used; None means for all.
+    """
+
+    node: Node
+    outputs: tuple[Tensor, ...]
+    wanted: tuple[bool, ...] | None = None
+
+    def wants(self, number: int) -> bool:
+        """Whether the gradient of input `number` will be used."""
+        return self.wanted is None or self.wanted[number]
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        return self.node.inputs
+
+    @property
+    def attrs(self) -> Attributes:
+        return self.node.attrs
+
+    @property
+    def output(self) -> Tensor:
+        return self.outputs[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A call to test an op on: `build` makes the expression from tensors that hold `inputs`.
+
+    differentiable: whether finite differences are to be compared (not at kinks or ties).
+    """
+
+    build: Callable[..., Any]
+    inputs: tuple[np.ndarray, ...]
+    differentiable: bool = True
+
+
+Gradients = Sequence[Tensor | None]
+
+
+@dataclass(frozen=True, eq=False)
+class OpDef:
+    """One registration. See the module's docstring; `ir.lowering` lists the forms of `lower`.
+
+    infer(call: Inference) -> output type or types
+    reference(attrs, *arrays) -> array or tuple of arrays; symbolic sizes in attrs are bound
+    vjp(b, application, gradients of the outputs) -> gradient of each input or None
+    jvp(b, application, tangents of the inputs (None: zero)) -> tangent of each output or None
+    traits: elementwise, commutative, linear (in each input), view, integer_valued, nondifferentiable
+    symbol: infix or prefix sign for printing
+    """
+
+    name: str
+    infer: Callable[[Inference], TensorType | tuple[TensorType, ...]]
+    reference: Callable[..., Any]
+    lower: Lowering
+    vjp: Callable[[Builder, Application, Gradients], Gradients] | None = None
+    jvp: Callable[[Builder, Application, Gradients], Gradients] | None = None
+    traits: frozenset[str] = frozenset()
+    examples: Callable[[np.random.Generator], list[Example]] | None = None
+    symbol: str | None = None
+    index_checks: IndexChecks | None = None
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+    def __call__(self, *inputs: Tensor, **attrs: Any) -> Tensor:
+        """Apply an op of one output."""
+        return self.apply(inputs, attrs)[0]
+
+    def apply(self, inputs: Sequence[Tensor], attrs: Attributes) -> tuple[Tensor, ...]:
+        """A new node; errors carry the user's line."""
+        inputs = tuple(inputs)
+        sources = current_sources()
+        types, _ = self.infer_types(tuple(t.type for t in inputs), attrs, sources, inputs)
+        node = Node(self, inputs, attrs, types, sources)
+        return tuple(Tensor(node, position) for position in range(len(types)))
+
+    def infer_types(
+        self,
+        types: tuple[TensorType, ...],
+        attrs: Attributes,
+        sources: Sources = (),
+        inputs: Sequence[Tensor] = (),
+    ) -> tuple[tuple[TensorType, ...], list[Constraint]]:
+        """Output types and the size equalities to check at run time."""
+        call = Inference(self.name, types, attrs)
+        try:
+            result = self.infer(call)
+        except GraphcError as error:
+            if error.source is None and sources:
+                error.source = sources[0]
+            if not error.details and inputs:
+                error.details = (describe_inputs(inputs),)
+            raise
+        outputs = result if isinstance(result, tuple) else (result,)
+        return outputs, [Constraint(a, b, text, sources) for a, b, text in call.constraints]
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}>"
+
+
+def describe_inputs(inputs: Sequence[Tensor], limit: int = 6) -> str:
+    """`x: float32[n, 5]    W1: float32[4, 2]`"""
+    shown = [f"{t.name or t.node.op.name}: {t.type}" for t in inputs[:limit]]
+    return "    ".join(shown) + ("    ..." if len(inputs) > limit else "")

@@ -1,0 +1,98 @@
+"""Where the user wrote an expression: the first frame outside graphc."""
+
+import linecache
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+# backends/ and layers/ are reached through symlinks in a checkout; both spellings are ours.
+_OWN_PREFIXES = tuple(
+    {
+        _PACKAGE + os.sep,
+        *(
+            os.path.realpath(os.path.join(_PACKAGE, name)) + os.sep
+            for name in ("backends", "layers")
+        ),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One line of the user's program."""
+
+    filename: str
+    line: int
+    function: str = ""
+
+    @property
+    def short(self) -> str:
+        """`train.py:12`"""
+        return f"{os.path.basename(self.filename)}:{self.line}"
+
+    @property
+    def text(self) -> str:
+        """The line as the user wrote it, or an empty string if the file is not readable."""
+        return linecache.getline(self.filename, self.line).strip()
+
+    def describe(self) -> str:
+        """`train.py:12   h = gc.tanh(x @ W1 + b1)`"""
+        text = self.text
+        return f"{self.short}   {text}" if text else self.short
+
+
+Sources = tuple[Source, ...]
+
+
+class _Scope(threading.local):
+    sources: Sources | None = None
+
+
+_scope = _Scope()
+
+
+@contextmanager
+def source_scope(sources: Sources) -> Iterator[None]:
+    """Nodes built inside carry `sources` instead of the current frame (rewrites, derivatives)."""
+    previous = _scope.sources
+    _scope.sources = sources
+    try:
+        yield
+    finally:
+        _scope.sources = previous
+
+
+def current_sources() -> Sources:
+    """The sources for a node that is built now."""
+    if _scope.sources is not None:
+        return _scope.sources
+    frame = sys._getframe(1)
+    while frame is not None:
+        filename = frame.f_code.co_filename
+        if not filename.startswith(_OWN_PREFIXES):
+            return (Source(filename, frame.f_lineno, frame.f_code.co_name),)
+        if frame.f_back is None:
+            break
+        frame = frame.f_back
+    return ()
+
+
+def current_source() -> Source | None:
+    """The user's line, for an error that is raised now."""
+    sources = current_sources()
+    return sources[0] if sources else None
+
+
+def merge_sources(*groups: Sources, limit: int = 8) -> Sources:
+    """The union in order of first appearance; at most `limit`, so that chains stay cheap."""
+    merged: dict[Source, None] = {}
+    for group in groups:
+        for source in group:
+            merged.setdefault(source)
+            if len(merged) == limit:
+                return tuple(merged)
+    return tuple(merged)

@@ -1,0 +1,234 @@
+"""Tensor: what users hold. One output of a node, with numpy's operators and methods.
+
+Operators and methods find their op in the registry by name, so `ir` never imports `ops`.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from graphc.dtypes import DType
+from graphc.errors import SymbolicValueError
+from graphc.ir import registry
+from graphc.ir.node import Node, TensorType
+from graphc.ir.operators import Operators
+from graphc.ir.source import Sources, current_sources
+from graphc.shapes import Shape, Size, size_product
+
+if TYPE_CHECKING:
+    from graphc.ir.opdef import OpDef
+
+Axis = int | tuple[int, ...] | list[int] | None
+
+
+class Tensor(Operators):
+    """A symbolic value: dtype and shape are known, elements are not until a function runs.
+
+    Compares and hashes by identity as a dict key; `==` builds an elementwise comparison.
+    """
+
+    __slots__ = ("__weakref__", "_name", "index", "node")
+    # numpy arrays on the left of an operator leave the operator to us.
+    __array_ufunc__ = None
+    __array_priority__ = 1000
+
+    def __init__(self, node: Node, index: int = 0, name: str | None = None) -> None:
+        self.node = node
+        self.index = index
+        self._name = name
+
+    # --- what it is ------------------------------------------------------------------------
+
+    @property
+    def type(self) -> TensorType:
+        return self.node.types[self.index]
+
+    @property
+    def dtype(self) -> DType:
+        return self.node.types[self.index].dtype
+
+    @property
+    def shape(self) -> Shape:
+        return self.node.types[self.index].shape
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> Size:
+        return size_product(self.shape)
+
+    @property
+    def op(self) -> "OpDef":
+        return self.node.op
+
+    @property
+    def sources(self) -> Sources:
+        return self.node.sources
+
+    @property
+    def source(self) -> str:
+        """`train.py:12`, the user's line; empty if unknown."""
+        return self.node.sources[0].short if self.node.sources else ""
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Identifies the value: equal for two Tensor objects of one node output."""
+        return (id(self.node), self.index)
+
+    @property
+    def name(self) -> str | None:
+        """The user's name; settable, and shown wherever the value is printed."""
+        return self._name or self.node.attrs.get("name")
+
+    @name.setter
+    def name(self, name: str | None) -> None:
+        self._name = name
+
+    def __repr__(self) -> str:
+        label = f" {self.name}" if self.name else ""
+        where = f" from {self.source}" if self.source else ""
+        return f"<Tensor{label}: {self.type} = {self.node.op.name}{where}>"
+
+    def __hash__(self) -> int:
+        return hash((id(self.node), self.index))
+
+    # --- what it refuses to be ---------------------------------------------------------------
+
+    def _refuse(self, message: str, code: str, fix: str) -> NoReturn:
+        sources = current_sources()
+        raise SymbolicValueError(
+            message,
+            code=code,
+            details=[f"{self.name or self.node.op.name}: {self.type}"],
+            source=sources[0] if sources else None,
+            fix=fix,
+        )
+
+    def __bool__(self) -> bool:
+        self._refuse(
+            "a symbolic tensor has no truth value while the graph is being built",
+            "E211",
+            "use gc.where(condition, a, b), logical_and/or/not or & | ~; "
+            "compare tensors with `is` to ask whether they are the same object",
+        )
+
+    def __iter__(self) -> Iterator["Tensor"]:
+        if self.ndim == 0 or not isinstance(self.shape[0], int):
+            self._refuse(
+                "cannot iterate over a symbolic tensor without a static first size",
+                "E212",
+                "index it (x[0]), reduce over the axis, or give the first size as an int",
+            )
+        return (self[position] for position in range(self.shape[0]))
+
+    def __len__(self) -> int:
+        if self.ndim == 0 or not isinstance(self.shape[0], int):
+            self._refuse(
+                "len() of a symbolic tensor without a static first size",
+                "E212",
+                "use x.shape[0], which may be symbolic",
+            )
+        return self.shape[0]
+
+    def __setitem__(self, key: object, value: object) -> NoReturn:
+        self._refuse(
+            "a symbolic tensor cannot be assigned to; graphs have no side effects",
+            "E213",
+            "build a new value with gc.where(mask, new, x) or gc.concat",
+        )
+
+    def __float__(self) -> float:
+        self._refuse("a symbolic tensor has no value yet", "E211", "compile it: gc.run(x, feed)")
+
+    def __int__(self) -> int:
+        self._refuse("a symbolic tensor has no value yet", "E211", "compile it: gc.run(x, feed)")
+
+    def __index__(self) -> int:
+        self._refuse(
+            "a symbolic tensor cannot be used as a Python index or size",
+            "E211",
+            "for positions use gc.take or x[tensor]; sizes come from x.shape",
+        )
+
+    def __array__(self, dtype: object = None, copy: object = None) -> NoReturn:
+        self._refuse(
+            "numpy was asked to convert a symbolic tensor to an array",
+            "E211",
+            "use the graphc function of the same name, or compile first: gc.run(x, feed)",
+        )
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a symbolic tensor cannot be pickled; print the graph with gc.dprint")
+
+    # --- methods -----------------------------------------------------------------------------
+
+    @property
+    def T(self) -> "Tensor":  # noqa: N802 - the name in numpy and the Array API
+        """All axes reversed."""
+        return registry.call("permute_dims", self, tuple(range(self.ndim))[::-1])
+
+    @property
+    def mT(self) -> "Tensor":  # noqa: N802 - the name in the Array API
+        """The last two axes exchanged."""
+        return registry.call("matrix_transpose", self)
+
+    def astype(self, dtype: Any) -> "Tensor":
+        return registry.call("astype", self, dtype)
+
+    def reshape(self, *shape: Any) -> "Tensor":
+        return registry.call("reshape", self, _unpack(shape))
+
+    def transpose(self, *axes: Any) -> "Tensor":
+        return registry.call("transpose", self, _unpack(axes) if axes else None)
+
+    def squeeze(self, axis: Axis = None) -> "Tensor":
+        return registry.call("squeeze", self, axis)
+
+    def flatten(self) -> "Tensor":
+        return registry.call("reshape", self, (-1,))
+
+    def dot(self, other: Any) -> "Tensor":
+        return registry.call("matmul", self, other)
+
+    def clip(self, min: Any = None, max: Any = None) -> "Tensor":
+        return registry.call("clip", self, min, max)
+
+    def sum(self, axis: Axis = None, keepdims: bool = False) -> "Tensor":
+        return registry.call("sum", self, axis=axis, keepdims=keepdims)
+
+    def prod(self, axis: Axis = None, keepdims: bool = False) -> "Tensor":
+        return registry.call("prod", self, axis=axis, keepdims=keepdims)
+
+    def mean(self, axis: Axis = None, keepdims: bool = False) -> "Tensor":
+        return registry.call("mean", self, axis=axis, keepdims=keepdims)
+
+    def var(self, axis: Axis = None, keepdims: bool = False) -> "Tensor":
+        return registry.call("var", self, axis=axis, keepdims=keepdims)
+
+    def std(self, axis: Axis = None, keepdims: bool = False) -> "Tensor":
+        return registry.call("std", self, axis=axis, keepdims=keepdims)
+
+    def max(self, axis: Axis = None, keepdims: bool = False) -> "Tensor":
+        return registry.call("max", self, axis=axis, keepdims=keepdims)
+
+    def min(self, axis: Axis = None, keepdims: bool = False) -> "Tensor":
+        return registry.call("min", self, axis=axis, keepdims=keepdims)
+
+    def any(self, axis: Axis = None, keepdims: bool = False) -> "Tensor":
+        return registry.call("any", self, axis=axis, keepdims=keepdims)
+
+    def all(self, axis: Axis = None, keepdims: bool = False) -> "Tensor":
+        return registry.call("all", self, axis=axis, keepdims=keepdims)
+
+    def argmax(self, axis: int | None = None, keepdims: bool = False) -> "Tensor":
+        return registry.call("argmax", self, axis=axis, keepdims=keepdims)
+
+    def argmin(self, axis: int | None = None, keepdims: bool = False) -> "Tensor":
+        return registry.call("argmin", self, axis=axis, keepdims=keepdims)
+
+
+def _unpack(values: tuple[Any, ...]) -> Any:
+    """`f(2, 3)` and `f((2, 3))` mean the same."""
+    return values[0] if len(values) == 1 and isinstance(values[0], tuple | list) else values
+

@@ -1,0 +1,227 @@
+"""The loop IR: the grammar on one screen.
+
+    Program   = name, sizes, buffers, steps, results
+    Buffer    = name : dtype[shape], role
+    Step      = KernelCall(kernel, buffers, sizes) | Contraction | IndexCheck
+    Kernel    = name, parameters, sizes, body
+    Parameter = name : dtype[shape], row-major and dense, read or written
+    Statement = For(axis, extent, kind) { body }
+              | Let name = expr
+              | Accumulator name = identity of combine     (declared outside the loop it sums over)
+              | Accumulate name (combine)= expr [at position]
+              | Store buffer[index] (= | +=) expr
+              | If condition { body }
+              | Scratch name : dtype[shape]                (one per iteration of the loop around it)
+    Expr      = scalar.expr: Const | Index | Local | Load | Call
+
+Meaning. A `parallel` loop has independent iterations. A `serial` loop runs in order. A `vector`
+loop has independent iterations except that it may Accumulate into accumulators declared outside
+it; it is never inside another vector loop, but may contain serial loops whose extents do not
+depend on its axis. Locals are assigned once per iteration and seen by the statements after them in
+the same or an inner body; an accumulator is read by `Local` after the loop that feeds it. Loads
+and stores index dense row-major buffers with one int64 expression per axis, always in range.
+Kernels are closed: equal kernels (but for names and sources) are emitted once.
+
+Every statement carries the user's lines that it came from.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from graphc.dtypes import DType
+from graphc.ir.source import Sources
+from graphc.scalar.expr import Expr
+from graphc.shapes import Shape, Size
+
+LoopKind = Literal["parallel", "serial", "vector"]
+Role = Literal["input", "variable", "constant", "output", "update", "temporary"]
+
+
+@dataclass(frozen=True, slots=True)
+class For:
+    axis: str
+    extent: Size
+    kind: LoopKind
+    body: tuple["Statement", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Let:
+    name: str
+    value: Expr
+    sources: Sources = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Accumulator:
+    """combine: add mul maximum minimum and or argmax argmin.
+
+    For argmax and argmin `name` holds the best value and `position_name` (int64) its position;
+    the first of equals wins, and the first NaN wins over all. An accumulator that met no element
+    holds the identity: 0, 1, the lowest or highest value (-inf, inf), true, false, position 0.
+    """
+
+    name: str
+    combine: str
+    dtype: DType
+    position_name: str | None = None
+    sources: Sources = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Accumulate:
+    name: str
+    value: Expr
+    position: Expr | None = None
+    sources: Sources = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """accumulate: add to what is there (only inside serial loops)."""
+
+    buffer: str
+    index: tuple[Expr, ...]
+    value: Expr
+    accumulate: bool = False
+    sources: Sources = ()
+
+
+@dataclass(frozen=True, slots=True)
+class If:
+    condition: Expr
+    body: tuple["Statement", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scratch:
+    name: str
+    dtype: DType
+    shape: Shape
+
+
+Statement = For | Let | Accumulator | Accumulate | Store | If | Scratch
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A dense row-major array; `shape` is the kernel's own view of the buffer it is given."""
+
+    name: str
+    dtype: DType
+    shape: Shape
+    written: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """sizes: names of the int64 run-time values that shapes, extents and indices use."""
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    sizes: tuple[str, ...]
+    body: tuple[Statement, ...]
+    sources: Sources = ()
+    comment: str = ""  # the equation, for people: `p = sigmoid(x @ w + b)`
+
+
+@dataclass(frozen=True, slots=True)
+class KernelCall:
+    """arguments: a buffer per parameter; sizes: the value of each of the kernel's sizes.
+
+    Calls share equal kernels; sources and comment say what this call is for.
+    """
+
+    kernel: Kernel
+    arguments: tuple[str, ...]
+    sizes: tuple[Size, ...]
+    sources: Sources = ()
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Contraction:
+    """out[b, i, j] = sum_k a'[b, i, k] * b'[b, k, j], a' = a or its transpose.
+
+    All three are dense row-major matrices at `offset(b)` of their buffers: a is [m, k], or [k, m]
+    if transpose_a; b is [k, n], or [n, k] if transpose_b; out is [m, n]. `batch` are the batch
+    sizes; `strides` give for out, a and b the distance in elements per batch axis (0 broadcasts).
+    """
+
+    out: str
+    a: str
+    b: str
+    dtype: DType
+    m: Size
+    n: Size
+    k: Size
+    transpose_a: bool = False
+    transpose_b: bool = False
+    batch: tuple[Size, ...] = ()
+    strides: tuple[tuple[Size, ...], tuple[Size, ...], tuple[Size, ...]] = ((), (), ())
+    sources: Sources = ()
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexCheck:
+    """Every element of the integer buffer must lie in [minimum, size); else a fault is raised.
+
+    Runs before any kernel that indexes with the buffer.
+    """
+
+    buffer: str
+    count: Size
+    minimum: Size
+    size: Size
+    axis: int
+    op: str
+    sources: Sources = ()
+
+
+Step = KernelCall | Contraction | IndexCheck
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    name: str
+    dtype: DType
+    shape: Shape
+    role: Role
+    sources: Sources = ()
+
+
+@dataclass(frozen=True)
+class Program:
+    """A whole function as steps over buffers, executed in order.
+
+    sizes: symbolic sizes, bound at every call. buffers: in order; roles say who owns the memory:
+    inputs, variables and constants are read only; outputs and updates are fresh at every call and
+    written exactly once; temporaries live in the arena of the memory plan. constants: their values.
+    """
+
+    name: str
+    sizes: tuple[str, ...]
+    buffers: dict[str, Buffer]
+    steps: tuple[Step, ...]
+    outputs: tuple[str, ...] = ()
+    updates: tuple[tuple[str, str], ...] = ()  # (variable's buffer, buffer of its new value)
+    constants: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def kernels(self) -> tuple[Kernel, ...]:
+        """Each distinct kernel once, in order of first call."""
+        seen = {
+            step.kernel.name: step.kernel for step in self.steps if isinstance(step, KernelCall)
+        }
+        return tuple(seen.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Fault(Exception):
+    """A failed check at run time: the position of the step in the program, and the bad value."""
+
+    step: int
+    value: int

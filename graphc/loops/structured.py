@@ -1,0 +1,201 @@
+"""Steps that are not fused groups: contractions, concatenation piece by piece, scatter-add."""
+
+from collections.abc import Iterator, Sequence
+
+from graphc.dtypes import int64
+from graphc.ir.lowering import Elementwise
+from graphc.ir.node import Node, TensorType
+from graphc.ir.opdef import Inference, OpDef
+from graphc.ir.tensor import Tensor
+from graphc.loops.fuse import Group, Member, Partition, axis_extents, domain_index
+from graphc.loops.ir import Contraction, For, Kernel, LoopKind, Parameter, Statement, Store
+from graphc.loops.kernels import Draft, KernelBuilder
+from graphc.loops.values import IndexTuple, root_of
+from graphc.scalar.expr import Expr, Index, Load, add, cast, constant, lt, select
+from graphc.shapes import Dim, Shape, Size, size_product, symbols_of
+
+Key = tuple[int, int]
+
+
+# --- contraction -----------------------------------------------------------------------------
+
+
+def contraction_step(node: Node, buffers: dict[Key, str]) -> Contraction:
+    """The matmul as one batched matrix product over dense row-major operands."""
+    left, right = node.inputs
+    output = Tensor(node)
+    transpose_a, transpose_b = node.attrs["transpose_a"], node.attrs["transpose_b"]
+    a_matrix, b_matrix = _matrix(left.shape, row=True), _matrix(right.shape, row=False)
+    m, k = a_matrix[::-1] if transpose_a else a_matrix
+    n = b_matrix[0] if transpose_b else b_matrix[1]
+    batch = output.shape[: output.ndim - (left.ndim > 1) - (right.ndim > 1)]
+    a_batch, b_batch = left.shape[:-2], right.shape[:-2]
+    # Matrices that follow each other without a gap are one tall matrix.
+    if batch and not b_batch and not transpose_a and a_batch == batch:
+        m, batch, a_batch = size_product(batch) * m, (), ()
+    strides = (
+        _strides(batch, batch, m * n),
+        _strides(a_batch, batch, m * k),
+        _strides(b_batch, batch, k * n),
+    )
+    return Contraction(
+        buffers[output.key],
+        buffers[root_of(left).key],
+        buffers[root_of(right).key],
+        output.dtype,
+        m,
+        n,
+        k,
+        transpose_a,
+        transpose_b,
+        batch,
+        strides,
+        node.sources,
+        f"{left.name or left.op.name}{'.T' if transpose_a else ''} @ "
+        f"{right.name or right.op.name}{'.T' if transpose_b else ''}",
+    )
+
+
+def _matrix(shape: Shape, row: bool) -> tuple[Size, Size]:
+    if len(shape) == 1:
+        return (1, shape[0]) if row else (shape[0], 1)
+    return shape[-2], shape[-1]
+
+
+def _strides(own: Shape, batch: Shape, matrix: Size) -> tuple[Size, ...]:
+    """Distance in elements per batch axis; 0 where the operand is repeated."""
+    strides: list[Size] = []
+    step = matrix
+    padded = (1,) * (len(batch) - len(own)) + own
+    for size in reversed(padded):
+        strides.append(0 if size == 1 else step)
+        step = step * size
+    return tuple(reversed(strides))
+
+
+# --- concatenation ---------------------------------------------------------------------------
+
+
+def _same_type(call: Inference) -> TensorType:
+    return call.types[0]
+
+
+PIECE = OpDef(
+    "piece",
+    infer=_same_type,
+    reference=lambda attrs, array: array,
+    lower=Elementwise(lambda context, element: element),
+)
+
+
+class _PieceBuilder(KernelBuilder):
+    """Computes one input of a concatenation right into its place in the output."""
+
+    def place(self, output: Tensor, axis: int) -> Draft:
+        self.output, self.axis = output, axis
+        self.offset = self.local_names.fresh("offset")
+        return self.build()
+
+    def is_written(self, tensor: Tensor) -> bool:
+        return True
+
+    def store(self, tensor: Tensor, index: IndexTuple) -> None:
+        value = self.known(tensor, index)
+        assert value is not None
+        name = self.parameter(self.output, self.output.shape, written=True)
+        shifted = list(index)
+        shifted[self.axis] = add(index[self.axis], Index(Dim.symbol(self.offset)))
+        self.statements.append(Store(name, tuple(shifted), value, False, tensor.sources))
+
+
+def piece_drafts(
+    node: Node, partition: Partition, buffers: dict[Key, str], size_names: Sequence[str]
+) -> Iterator[tuple[Draft, dict[str, Size]]]:
+    """A draft per non-empty input, and the sizes to call it with.
+
+    Offsets are run-time values, so that inputs of one shape share one kernel.
+    """
+    output, axis = Tensor(node), node.attrs["axis"]
+    offset: Size = 0
+    for tensor in node.inputs:
+        size = tensor.shape[axis]
+        if size != 0:
+            piece = PIECE(tensor)
+            group = Group(partition.place[output.key], tensor.shape)
+            group.members.append(Member(piece, "full", []))
+            group.roles[piece.key] = "full"
+            builder = _PieceBuilder(group, partition, buffers, size_names)
+            draft = builder.place(output, axis)
+            draft.sources = node.sources
+            yield draft, {builder.offset: offset}
+        offset = offset + size
+
+
+# --- scatter ---------------------------------------------------------------------------------
+
+
+def scatter_kernel(
+    node: Node, names: Sequence[str], buffers: dict[Key, str]
+) -> tuple[Kernel, tuple[str, ...]]:
+    """Zeros, then `out[.., index[j], ..] += values[.., j, ..]` in the order of j.
+
+    attrs: axis (of the output), size. values have the output's shape with the indexed axis
+    replaced by the shape of the indices.
+    """
+    indices, values = node.inputs
+    output, axis = Tensor(node), node.attrs["axis"]
+    zero = constant(0, output.dtype)
+    index = domain_index(output.shape, names)
+    fill = _nest(
+        [Store("out", index, zero, False, node.sources)],
+        axis_extents(output.shape, names),
+        "parallel",
+        "vector",
+    )
+    place = domain_index(values.shape, names)
+    count = indices.ndim
+    picked = Load("indices", place[axis : axis + count], indices.dtype)
+    position: Expr = cast(picked, int64)
+    # Negative indices count from the end; the range was checked before.
+    wrapped = add(position, Index(node.attrs["size"]))
+    position = select(lt(position, Index(0)), wrapped, position)
+    target = (*place[:axis], position, *place[axis + count :])
+    value = Load("values", place, values.dtype)
+    scatter = _nest(
+        [Store("out", target, value, True, node.sources)],
+        axis_extents(values.shape, names),
+        "serial",
+        "vector" if values.ndim > axis + count and values.shape[-1] != 1 else "serial",
+    )
+    parameters = (
+        Parameter("out", output.dtype, output.shape, True),
+        Parameter("indices", indices.dtype, indices.shape),
+        Parameter("values", values.dtype, values.shape),
+    )
+    symbols: set[str] = set()
+    for size_of in (*output.shape, *values.shape, *indices.shape, node.attrs["size"]):
+        symbols |= symbols_of(size_of)
+    kernel = Kernel(
+        "scatter_add",
+        parameters,
+        tuple(sorted(symbols)),
+        (*fill, *scatter),
+        node.sources,
+        node.op.name,
+    )
+    arguments = (
+        buffers[output.key],
+        buffers[root_of(indices).key],
+        buffers[root_of(values).key],
+    )
+    return kernel, arguments
+
+
+def _nest(
+    body: list[Statement], extents: dict[str, Size], kind: LoopKind, last: LoopKind
+) -> list[Statement]:
+    for number, (axis, extent) in enumerate(reversed(extents.items())):
+        chosen = last if number == 0 else kind
+        body = [For(axis, extent, chosen, tuple(body))]
+    return body
+
