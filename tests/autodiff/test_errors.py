@@ -1,0 +1,118 @@
+"""Every error of differentiation names the user's line and says what to do."""
+
+from typing import Any
+
+import pytest
+
+import graphc as gc
+
+
+def message(call: Any, kind: type[Exception] = gc.GradientError) -> str:
+    with pytest.raises(kind) as caught:
+        call()
+    text = str(caught.value)
+    assert "test_errors.py:" in text, text
+    return text
+
+
+def test_a_cost_that_is_not_a_scalar() -> None:
+    x = gc.placeholder("x", (3,))
+    h = gc.tanh(x)
+    text = message(lambda: gc.grad(h, x))
+    assert "[E301] grad needs a scalar cost, got float32[3]" in text
+    assert "h = gc.tanh(x)" in text
+    assert "gc.grad(h, x)" in text
+    assert "fix" in text
+
+
+def test_neither_cost_nor_known_gradients() -> None:
+    x = gc.placeholder("x")
+    assert "[E301]" in message(lambda: gc.grad(None, x))
+
+
+@pytest.mark.parametrize("dtype", ["int64", "bool"])
+def test_values_without_derivatives(dtype: str) -> None:
+    x = gc.placeholder("x")
+    n = gc.placeholder("n", dtype=dtype)
+    assert f"[E306] wrt: {dtype} values" in message(lambda: gc.grad(x * 2, [x, n]))
+    assert f"[E306] the cost: {dtype} values" in message(lambda: gc.grad(n, x))
+
+
+def test_wrt_that_is_not_a_tensor() -> None:
+    x = gc.placeholder("x")
+    assert "[E306] wrt must be tensors, got float" in message(lambda: gc.grad(x * 2, [x, 1.0]))
+
+
+def test_argmax_blocks_the_way() -> None:
+    x = gc.placeholder("x", (5,))
+    best = gc.argmax(x)
+    cost = best.astype("float32") * 2.0
+    text = message(lambda: gc.grad(cost, x), gc.DisconnectedError)
+    assert "[E302]" in text
+    assert "blocked by argmax" in text
+    assert "best = gc.argmax(x)" in text
+
+
+def test_all_blocking_ops_are_listed() -> None:
+    x = gc.placeholder("x")
+    first = x > 0
+    second = x.astype("int32")
+    third = gc.stop_gradient(x)
+    cost = first.astype("float32") + second.astype("float32") + third
+    text = message(lambda: gc.grad(cost, x), gc.DisconnectedError)
+    assert "blocked by greater" in text and "first = x > 0" in text
+    assert "blocked by astype" in text and "second = x.astype" in text
+    assert "blocked by stop_gradient" in text and "third = gc.stop" in text
+
+
+def test_no_path_at_all() -> None:
+    x, y, z = (gc.placeholder(name) for name in "xyz")
+    cost = y * z
+    text = message(lambda: gc.grad(cost, x), gc.DisconnectedError)
+    assert "[E303]" in text
+    assert "does not depend on x" in text
+    assert "ends at y, z" in text
+    assert "cost = y * z" in text
+
+
+def test_differentiating_by_a_new_expression() -> None:
+    x = gc.placeholder("x")
+    cost = gc.exp(2 * x)
+    text = message(lambda: gc.grad(cost, 2 * x), gc.DisconnectedError)
+    assert "keep the tensor that went into the cost" in text
+
+
+def test_one_of_several_is_disconnected() -> None:
+    x, y = gc.placeholder("x"), gc.placeholder("y")
+    assert "does not depend on y" in message(lambda: gc.grad(x * x, [x, y]), gc.DisconnectedError)
+
+
+def test_zero_and_none(run: Any) -> None:
+    x, y = gc.placeholder("x"), gc.placeholder("y", (2,), "float64")
+    dx, dy = gc.grad(x * x, [x, y], disconnected="zero")
+    assert str(dy.type) == "float64[2]"
+    assert run(dy, {}).tolist() == [0, 0]
+    assert gc.grad(x * x, [x, y], disconnected="none")[1] is None
+    assert dx is not None
+
+
+def test_an_unknown_way_to_treat_disconnected_tensors() -> None:
+    x = gc.placeholder("x")
+    assert "'raise', 'zero' or 'none'" in message(
+        lambda: gc.grad(x * x, x, disconnected="ignore")  # type: ignore[arg-type]
+    )
+
+
+def test_jvp_of_a_disconnected_output() -> None:
+    x, y = gc.placeholder("x"), gc.placeholder("y")
+    assert "[E303]" in message(lambda: gc.jvp(y * y, x, 1.0), gc.DisconnectedError)
+    blocked = (x > 0).astype("float32")
+    assert "[E302]" in message(lambda: gc.jvp(blocked, [y, x], [1.0, 1.0]), gc.DisconnectedError)
+
+
+def test_jacobian_of_two_symbolic_sizes() -> None:
+    x = gc.placeholder("x", ("n",))
+    y = gc.exp(x)
+    text = message(lambda: gc.jacobian(y, x), gc.DimError)
+    assert "[E305]" in text
+    assert "y = gc.exp(x)" in text

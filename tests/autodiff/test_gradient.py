@@ -1,0 +1,163 @@
+"""grad, value_and_grad and vjp: values, structures, known gradients."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import graphc as gc
+
+Run = Callable[..., Any]
+
+
+def test_product_of_two_variables(run: Run) -> None:
+    x, y = gc.placeholder("x"), gc.placeholder("y")
+    f = (x + y) * (2 * x - 3)
+    dx, dy = gc.grad(f, [x, y])
+    assert run([f, dx, dy], {x: 1, y: 2}) == [-3, 5, -1]
+    assert run(gc.vjp(f, [x, y], 1.0), {x: 1, y: 2}) == [5, -1]
+
+
+def test_the_result_has_the_structure_of_wrt(run: Run) -> None:
+    x, y = gc.placeholder("x"), gc.placeholder("y")
+    f = x * y
+    assert isinstance(gc.grad(f, x), type(f))
+    assert isinstance(gc.grad(f, (x, y)), tuple)
+    assert isinstance(gc.grad(f, [x]), list)
+    named = gc.grad(f, {"x": x, "y": y})
+    assert run([named["x"], named["y"]], {x: 2, y: 3}) == [3, 2]
+
+
+def test_value_and_grad(run: Run) -> None:
+    x = gc.placeholder("x", (3,))
+    cost, gradient = gc.value_and_grad((x * x).sum(), x)
+    value, slope = run([cost, gradient], {x: [1, 2, 3]})
+    assert value == 14
+    np.testing.assert_array_equal(slope, [2, 4, 6])
+
+
+def test_shape_and_dtype_of_the_input() -> None:
+    a = gc.placeholder("a", (4, 1), "float64")
+    c = gc.placeholder("c", (3,), "float32")
+    da, dc = gc.grad((a * c).sum(), [a, c])
+    assert str(da.type) == "float64[4, 1]"
+    assert str(dc.type) == "float32[3]"
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [((3, 4), (4,)), ((), (2, 3)), ((2, 1, 3), (4, 1)), ((1,), (1, 1)), ((0, 3), (1, 3))],
+)
+def test_broadcasting_is_undone(
+    left: tuple[int, ...], right: tuple[int, ...], rng: np.random.Generator
+) -> None:
+    inputs = [rng.normal(size=left), rng.uniform(1, 2, size=right)]
+    gc.verify_grad(lambda x, y: x / y + gc.exp(x) * y, inputs)
+
+
+def test_broadcasting_of_symbolic_sizes(run: Run) -> None:
+    x = gc.placeholder("x", ("n", 1))
+    y = gc.placeholder("y", (1, "m"))
+    dx, dy = gc.grad((x * y).sum(), [x, y])
+    assert (dx.shape, dy.shape) == (x.shape, y.shape)
+    slope_x, slope_y = run([dx, dy], {x: [[1], [2]], y: [[3, 4, 5]]})
+    np.testing.assert_array_equal(slope_x, [[12], [12]])
+    np.testing.assert_array_equal(slope_y, [[3, 3, 3]])
+
+
+def test_an_input_used_twice_by_one_op(run: Run) -> None:
+    x = gc.placeholder("x")
+    assert run(gc.grad(x * x, x), {x: 3}) == 6
+    assert run(gc.grad(x + x, x), {x: 3}) == 2
+    assert run(gc.grad(gc.add_n([x] * 40), x), {x: 3}) == 40
+
+
+def test_the_gradient_of_a_value_by_itself_is_one(run: Run) -> None:
+    x = gc.placeholder("x")
+    h = gc.exp(x)
+    assert run(gc.grad(h, h), {x: 1}) == 1
+
+
+def test_wrt_may_lie_between(run: Run) -> None:
+    x = gc.placeholder("x")
+    h = x * x
+    f = gc.sin(h) + x
+    dh, dx = gc.grad(f, [h, x])
+    at_h, at_x = run([dh, dx], {x: 0.5})
+    np.testing.assert_allclose(at_h, np.cos(0.25), rtol=1e-6)
+    np.testing.assert_allclose(at_x, 1 + 2 * 0.5 * np.cos(0.25), rtol=1e-6)
+
+
+def test_gradients_of_gradients(run: Run) -> None:
+    x = gc.placeholder("x", dtype="float64")
+    derivative = gc.sin(x)
+    for expected in (np.cos, lambda v: -np.sin(v), lambda v: -np.cos(v), np.sin):
+        derivative = gc.grad(derivative, x)
+        np.testing.assert_allclose(run(derivative, {x: 0.7}), expected(0.7), rtol=1e-12)
+
+
+def test_integers_between_carry_no_gradient(run: Run) -> None:
+    x = gc.placeholder("x", (3,))
+    steps = x.astype("int32").astype("float32")
+    np.testing.assert_array_equal(
+        run(gc.grad((x * steps).sum(), x), {x: [1.5, 2.5, 3.5]}), [1, 2, 3]
+    )
+
+
+def test_gradients_carry_the_users_line() -> None:
+    x = gc.placeholder("x")
+    h = gc.exp(x)  # the line
+    f = h * 2
+    gradient = gc.grad(f, x)
+    lines = {source.text for source in gradient.sources}
+    assert any("# the line" in line for line in lines)
+
+
+# --- known_grads -------------------------------------------------------------------------------
+
+
+def test_known_gradients_without_a_cost(run: Run) -> None:
+    x = gc.placeholder("x", (2,))
+    h = x * x
+    gradient = gc.grad(None, x, known_grads={h: np.array([1.0, 10.0])})
+    np.testing.assert_array_equal(run(gradient, {x: [1, 2]}), [2, 40])
+
+
+def test_a_known_gradient_replaces_what_the_cost_says(run: Run) -> None:
+    x = gc.placeholder("x")
+    h = x * x
+    f = 1000 * h + x
+    dx, dh = gc.grad(f, [x, h], known_grads={h: 1.0})
+    assert run([dx, dh], {x: 3}) == [7, 1]
+
+
+def test_known_gradients_of_two_values_on_one_path(run: Run) -> None:
+    x = gc.placeholder("x")
+    h = 3 * x
+    k = h * h
+    dx = gc.grad(None, x, known_grads=[(h, 1.0), (k, 100.0)])
+    assert run(dx, {x: 1}) == 3  # what k passes to h is dropped
+
+
+def test_a_known_gradient_of_the_wrong_shape() -> None:
+    x = gc.placeholder("x", (2,))
+    with pytest.raises(gc.GradientError, match=r"\[E307\].*\[3\] does not fit \[2\]"):
+        gc.grad(None, x, known_grads={x * x: np.zeros(3)})
+
+
+# --- vjp ---------------------------------------------------------------------------------------
+
+
+def test_vjp_of_several_outputs(run: Run) -> None:
+    x = gc.placeholder("x", (2,))
+    outputs = [x * x, gc.exp(x)]
+    result = gc.vjp(outputs, x, [np.array([1.0, 2.0]), 3.0])
+    expected = [2 * 1 + 3 * np.exp(1), 2 * 2 * 2 + 3 * np.exp(2)]
+    np.testing.assert_allclose(run(result, {x: [1, 2]}), expected, rtol=1e-6)
+
+
+def test_vjp_wants_one_cotangent_per_output() -> None:
+    x = gc.placeholder("x", (2,))
+    with pytest.raises(gc.GradientError, match=r"\[E307\] cotangents .* got 1, expected 2"):
+        gc.vjp([x, x * x], x, [1.0])
