@@ -1,0 +1,226 @@
+"""Means, variances and log-sum-exp over any axes: reductions made of simpler ones."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from graphc.dtypes import float64
+from graphc.ir.arguments import AxisLike, checked_axes
+from graphc.ir.lowering import Composite
+from graphc.ir.node import Attributes, TensorType
+from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
+from graphc.ir.registry import BUILDER, Builder, public, register
+from graphc.ir.tensor import Tensor
+from graphc.ops.definition import floating, one_input
+from graphc.shapes import Dim, Size, reduced_shape, size_product
+
+__all__ = ["logsumexp", "mean", "std", "var"]
+
+Axes = tuple[int, ...]
+
+
+def _infer(call: Inference) -> TensorType:
+    (x,) = call.types
+    return TensorType(x.dtype, reduced_shape(x.shape, call.attrs["axes"], call.attrs["keepdims"]))
+
+
+def _prepare(name: str, x: Any, axis: AxisLike | None) -> tuple[Tensor, Axes]:
+    tensor = floating(one_input(name, x))
+    return tensor, tuple(sorted(checked_axes(name, axis, tensor.ndim)))
+
+
+def _count(x: Tensor, axes: Axes) -> Size:
+    """How many elements are combined into one."""
+    return size_product([x.shape[axis] for axis in axes])
+
+
+def _spread(b: Builder, value: Tensor, application: Application) -> Tensor:
+    """A reduced value with its axes back, of size 1."""
+    attrs = application.attrs
+    return value if attrs["keepdims"] else b.expand_dims(value, attrs["axes"])
+
+
+def _examples(
+    build: Callable[..., Tensor], empty: bool = True
+) -> Callable[[np.random.Generator], list[Example]]:
+    def examples(rng: np.random.Generator) -> list[Example]:
+        def example(shape: tuple[int, ...], **options: Any) -> Example:
+            return Example(lambda x: build(x, **options), (rng.normal(size=shape),))
+
+        found = [example(shape) for shape in ((1,), (7,), (3, 1, 5))]
+        found += [example((3, 4, 5), axis=axis) for axis in (0, -1, (0, 2), ())]
+        found += [example((3, 4, 5), axis=axis, keepdims=True) for axis in (1, None, (-1, 0))]
+        found += [example((2, 0, 3), axis=0), example(())]
+        return found + ([example((2, 0, 3), axis=1)] if empty else [])
+
+    return examples
+
+
+# --- mean ----------------------------------------------------------------------------------------
+
+
+@public
+def mean(x: Any, axis: AxisLike | None = None, keepdims: bool = False) -> Tensor:
+    """The sum over `axis` divided by the number of elements; NaN where there are none.
+
+    x: any shape and dtype; integers and bool become float32. axis: an int, several, or None for
+    all. keepdims: reduced axes stay, with size 1. Raises ShapeError for axes that x does not have.
+    """
+    tensor, axes = _prepare("mean", x, axis)
+    total = BUILDER.sum(tensor, axis=axes, keepdims=keepdims)
+    return BUILDER.divide(total, _count(tensor, axes))
+
+
+# --- variance ------------------------------------------------------------------------------------
+
+
+def _centred(b: Builder, x: Tensor, axes: Axes) -> Tensor:
+    return b.subtract(x, b.mean(x, axis=axes, keepdims=True))
+
+
+def _freedom(b: Builder, x: Tensor, axes: Axes, correction: float) -> Tensor | float:
+    """The number of elements less the correction, and not below 0."""
+    count = _count(x, axes)
+    if isinstance(count, Dim):
+        return b.maximum(b.subtract(b.as_tensor(count, x.dtype), correction), 0)
+    return max(count - correction, 0.0)
+
+
+def _build_var(b: Builder, x: Tensor, axes: Axes, keepdims: bool, correction: float) -> Tensor:
+    total = b.sum(b.square(_centred(b, x, axes)), axis=axes, keepdims=keepdims)
+    return b.divide(total, _freedom(b, x, axes, correction))
+
+
+def _var_slope(b: Builder, application: Application) -> Tensor:
+    """2 (x - mean) / (n - correction). The mean's own derivative cancels: deviations sum to 0."""
+    x, attrs = application.inputs[0], application.attrs
+    freedom = _freedom(b, x, attrs["axes"], attrs["correction"])
+    return b.divide(b.multiply(_centred(b, x, attrs["axes"]), 2), freedom)
+
+
+def _var_vjp(b: Builder, application: Application, gradients: Gradients) -> Gradients:
+    gradient = gradients[0]
+    assert gradient is not None
+    return [b.multiply(_spread(b, gradient, application), _var_slope(b, application))]
+
+
+def _var_jvp(b: Builder, application: Application, tangents: Gradients) -> Gradients:
+    tangent, attrs = tangents[0], application.attrs
+    if tangent is None:
+        return [None]
+    terms = b.multiply(tangent, _var_slope(b, application))
+    return [b.sum(terms, axis=attrs["axes"], keepdims=attrs["keepdims"])]
+
+
+def _var_reference(attrs: Attributes, x: np.ndarray) -> Any:
+    wide = x.astype(float64)
+    centred = wide - wide.mean(axis=attrs["axes"], keepdims=True)
+    total = np.square(centred).sum(axis=attrs["axes"], keepdims=attrs["keepdims"])
+    count = np.prod([x.shape[axis] for axis in attrs["axes"]])
+    return np.asarray(total / np.maximum(count - attrs["correction"], 0.0)).astype(x.dtype)
+
+
+@public
+def var(
+    x: Any, axis: AxisLike | None = None, keepdims: bool = False, *, correction: float = 0.0
+) -> Tensor:
+    """The mean square deviation from the mean: sum((x - mean)^2) / (n - correction).
+
+    x: any shape and dtype; integers and bool become float32. axis: an int, several, or None for
+    all. keepdims: reduced axes stay, with size 1. correction: 0 for the variance of the elements,
+    1 for the unbiased estimate; where n <= correction the result is NaN or inf, as in numpy.
+    Raises ShapeError for axes that x does not have.
+    """
+    tensor, axes = _prepare("var", x, axis)
+    return VAR(tensor, axes=axes, keepdims=bool(keepdims), correction=float(correction))
+
+
+VAR = register(
+    OpDef(
+        "var",
+        infer=_infer,
+        reference=_var_reference,
+        lower=Composite(_build_var),
+        vjp=_var_vjp,
+        jvp=_var_jvp,
+        examples=_examples(lambda x, **options: var(x, correction=0.5, **options)),
+    )
+)
+
+
+@public
+def std(
+    x: Any, axis: AxisLike | None = None, keepdims: bool = False, *, correction: float = 0.0
+) -> Tensor:
+    """sqrt(var(x, axis, keepdims, correction=correction)).
+
+    The gradient is not finite where all elements are equal.
+    """
+    return BUILDER.sqrt(var(x, axis, keepdims, correction=correction))
+
+
+# --- logsumexp -----------------------------------------------------------------------------------
+
+
+def _build_logsumexp(b: Builder, x: Tensor, axes: Axes, keepdims: bool) -> Tensor:
+    """m + log(sum(exp(x - m))) with m the largest element, or 0 where that is not finite."""
+    largest = b.max(x, axis=axes, keepdims=True, initial=float("-inf"))
+    shift = b.where(b.isfinite(largest), largest, 0)
+    total = b.sum(b.exp(b.subtract(x, shift)), axis=axes, keepdims=True)
+    result = b.add(b.log(total), shift)
+    return result if keepdims else b.squeeze(result, axes)
+
+
+def _weights(b: Builder, application: Application) -> Tensor:
+    """exp(x - result): what each element contributes; 0 where all are -inf."""
+    result = _spread(b, application.output, application)
+    bounded = b.where(b.equal(result, float("-inf")), 0, result)
+    return b.exp(b.subtract(application.inputs[0], bounded))
+
+
+def _logsumexp_vjp(b: Builder, application: Application, gradients: Gradients) -> Gradients:
+    gradient = gradients[0]
+    assert gradient is not None
+    return [b.multiply(_spread(b, gradient, application), _weights(b, application))]
+
+
+def _logsumexp_jvp(b: Builder, application: Application, tangents: Gradients) -> Gradients:
+    tangent, attrs = tangents[0], application.attrs
+    if tangent is None:
+        return [None]
+    terms = b.multiply(tangent, _weights(b, application))
+    return [b.sum(terms, axis=attrs["axes"], keepdims=attrs["keepdims"])]
+
+
+def _logsumexp_reference(attrs: Attributes, x: np.ndarray) -> Any:
+    axes, wide = attrs["axes"], x.astype(float64)
+    largest = np.max(wide, axis=axes, keepdims=True, initial=-np.inf)
+    shift = np.where(np.isfinite(largest), largest, 0)
+    result = np.log(np.exp(wide - shift).sum(axis=axes, keepdims=True)) + shift
+    return (result if attrs["keepdims"] else np.squeeze(result, axes)).astype(x.dtype)
+
+
+@public
+def logsumexp(x: Any, axis: AxisLike | None = None, keepdims: bool = False) -> Tensor:
+    """log(sum(exp(x))) over `axis` without overflow; -inf where there are no elements.
+
+    x: any shape and dtype; integers and bool become float32. axis: an int, several, or None for
+    all. keepdims: reduced axes stay, with size 1. The gradient is exp(x - result), softmax.
+    Raises ShapeError for axes that x does not have.
+    """
+    tensor, axes = _prepare("logsumexp", x, axis)
+    return LOGSUMEXP(tensor, axes=axes, keepdims=bool(keepdims)) if axes else tensor
+
+
+LOGSUMEXP = register(
+    OpDef(
+        "logsumexp",
+        infer=_infer,
+        reference=_logsumexp_reference,
+        lower=Composite(_build_logsumexp),
+        vjp=_logsumexp_vjp,
+        jvp=_logsumexp_jvp,
+        examples=_examples(logsumexp),
+    )
+)
