@@ -13,12 +13,12 @@ over scalar expressions, or into one of the few structured steps.
     ScatterAdd()           zeros, then out[index[j], ...] += values[j, ...] in order of j
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from graphc.ir.node import Attributes, TensorType
-from graphc.scalar.expr import Expr, Index, Read, select
+from graphc.scalar.expr import Expr, Index, Read, all_of, eq, le, lt, maximum, minimum, select
 from graphc.shapes import Size
 
 if TYPE_CHECKING:
@@ -42,15 +42,32 @@ class LoweringContext:
         assert len(index) == self.inputs[number].ndim
         return Read(number, index, self.inputs[number].dtype)
 
-    def read_where(
-        self, condition: Expr, number: int, index: tuple[Expr, ...], otherwise: Expr
+    def read_within(
+        self,
+        number: int,
+        index: tuple[Expr, ...],
+        axes: Sequence[int],
+        otherwise: Expr,
+        conditions: Sequence[Expr] = (),
     ) -> Expr:
-        """The element of input `number` at `index` where `condition` holds, else `otherwise`.
+        """The element of input `number` at `index`, or `otherwise` where that lies outside the
+        input along one of `axes`, or where one of `conditions` fails.
 
-        The read happens only where the condition holds: elsewhere the index may be out of range,
-        and the input may be empty. Backends mask the load or branch.
+        Along `axes` the input must not be empty: all branches of a select are evaluated, so the
+        read is moved into range where it does not count.
         """
-        return select(condition, self.read(number, index), otherwise)
+        tests = list(conditions)
+        held = list(index)
+        for axis in axes:
+            size, position = self.inputs[number].shape[axis], index[axis]
+            if size == 1:
+                tests.append(eq(position, Index(0)))
+                held[axis] = Index(0)
+            else:
+                tests += [le(Index(0), position), lt(position, Index(size))]
+                held[axis] = minimum(maximum(position, Index(0)), Index(size - 1))
+        element = self.read(number, tuple(held))
+        return select(all_of(tests), element, otherwise) if tests else element
 
     def read_broadcast(self, number: int, index: tuple[Expr, ...]) -> Expr:
         """The element of input `number` that numpy broadcasting puts at output `index`."""
@@ -138,5 +155,3 @@ class IndexCheck:
 
 
 IndexChecks = Callable[[LoweringContext], list[IndexCheck]]
-
-

@@ -22,12 +22,16 @@ from graphc.shapes import Shape, Size, broadcast_shapes, format_shape
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """Two sizes that must be equal at the call; found by `infer` where they are symbolic."""
+    """Two sizes that must be equal at the call; found by `infer` where they are symbolic.
+
+    error: what to raise where they are not.
+    """
 
     left: Size
     right: Size
     text: str
     sources: Sources
+    error: type[GraphcError] = ShapeError
 
 
 class Inference:
@@ -39,15 +43,22 @@ class Inference:
         self.op = op
         self.types = types
         self.attrs = attrs
-        self.constraints: list[tuple[Size, Size, str]] = []
+        self.constraints: list[tuple[Size, Size, str, type[GraphcError]]] = []
 
-    def require_equal(self, left: Size, right: Size, text: str, fix: str | None = None) -> None:
-        """Static sizes must agree now (ShapeError); symbolic ones are checked at every call."""
+    def require_equal(
+        self,
+        left: Size,
+        right: Size,
+        text: str,
+        fix: str | None = None,
+        error: type[GraphcError] = ShapeError,
+    ) -> None:
+        """Static sizes must agree now (`error`); symbolic ones are checked at every call."""
         if isinstance(left, int) and isinstance(right, int):
             if left != right:
-                raise ShapeError(f"{self.op}: {text}: {left} != {right}", fix=fix)
+                raise error(f"{self.op}: {text}: {left} != {right}", fix=fix)
         elif left != right:
-            self.constraints.append((left, right, f"{self.op}: {text}"))
+            self.constraints.append((left, right, f"{self.op}: {text}", error))
 
     def broadcast(self, shapes: Sequence[Shape] | None = None) -> Shape:
         """The numpy broadcast of the shapes (of all inputs by default)."""
@@ -163,7 +174,10 @@ class OpDef:
                 error.details = (describe_inputs(inputs),)
             raise
         outputs = result if isinstance(result, tuple) else (result,)
-        return outputs, [Constraint(a, b, text, sources) for a, b, text in call.constraints]
+        return outputs, [
+            Constraint(left, right, text, sources, error)
+            for left, right, text, error in call.constraints
+        ]
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"

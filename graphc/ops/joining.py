@@ -194,9 +194,14 @@ def unstack(x: Any, axis: int = 0) -> list[Tensor]:
 
 # --- pad ---------------------------------------------------------------------------------------
 
+Widths = tuple[tuple[Size, Size], ...]
+
 
 def _infer_pad(call: Inference) -> TensorType:
     (x,), widths = call.types, call.attrs["widths"]
+    for axis, (size, pair) in enumerate(zip(x.shape, widths, strict=True)):
+        if pair != (0, 0) and (lower_bound(size) or 0) < 1:
+            raise ShapeError(f"pad: axis {axis} of {x} may be empty")
     shape = tuple(
         before + size + after for size, (before, after) in zip(x.shape, widths, strict=True)
     )
@@ -205,19 +210,10 @@ def _infer_pad(call: Inference) -> TensorType:
 
 def _lower_pad(context: LoweringContext, index: tuple[Expr, ...]) -> Expr:
     (x,), widths = context.inputs, context.attrs["widths"]
-    conditions: list[Expr] = []
-    picked: list[Expr] = []
-    for item, size, (before, after) in zip(index, x.shape, widths, strict=True):
-        position = s.sub(item, Index(before))
-        if before != 0:
-            conditions.append(s.le(Index(0), position))
-        if after != 0:
-            conditions.append(s.lt(position, Index(size)))
-        picked.append(position)
-    if not conditions:
-        return context.read(0, tuple(picked))
+    picked = [s.sub(item, Index(before)) for item, (before, _) in zip(index, widths, strict=True)]
+    padded = [axis for axis, pair in enumerate(widths) if pair != (0, 0)]
     value = s.constant(context.attrs["value"], x.dtype)
-    return context.read_where(s.all_of(conditions), 0, tuple(picked), value)
+    return context.read_within(0, tuple(picked), padded, value)
 
 
 def _vjp_pad(b: Builder, a: Application, gradients: Gradients) -> Gradients:
@@ -269,9 +265,7 @@ def pad(
     widths = _widths(tensor, pad_width)
     if mode == "constant":
         value = _pad_value(tensor, constant_values)
-        if all(pair == (0, 0) for pair in widths):
-            return tensor
-        return PAD(tensor, widths=widths, value=value)
+        return _pad_constant(tensor, widths, value)
     if mode not in _BORDERS:
         raise ShapeError(
             f"pad: unknown mode {mode!r}",
@@ -281,6 +275,20 @@ def pad(
     for axis, (before, after) in enumerate(widths):
         tensor = _pad_axis(tensor, axis, before, after, mode)
     return tensor
+
+
+def _pad_constant(x: Tensor, widths: Widths, value: bool | int | float) -> Tensor:
+    padded = [axis for axis, pair in enumerate(widths) if pair != (0, 0)]
+    if not padded:
+        return x
+    if all((lower_bound(x.shape[axis]) or 0) >= 1 for axis in padded):
+        return PAD(x, widths=widths, value=value)
+    number = convert(value, x.dtype)
+    for axis in padded:  # nothing can be read from an axis that may be empty: join pieces
+        shapes = [(*x.shape[:axis], width, *x.shape[axis + 1 :]) for width in widths[axis]]
+        first, last = (BUILDER.broadcast_to(number, shape) for shape in shapes)
+        x = concat([first, x, last], axis)
+    return x
 
 
 def _pad_value(x: Tensor, value: Any) -> bool | int | float:
@@ -302,7 +310,7 @@ def _pad_value(x: Tensor, value: Any) -> bool | int | float:
     return number
 
 
-def _widths(x: Tensor, pad_width: Any) -> tuple[tuple[Size, Size], ...]:
+def _widths(x: Tensor, pad_width: Any) -> Widths:
     """A pair for each axis; ShapeError for anything else."""
     single = not isinstance(pad_width, Sequence | np.ndarray)
     if single:

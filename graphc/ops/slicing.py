@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from graphc.errors import ShapeError
-from graphc.ir.leaf import as_tensor
+from graphc.errors import IndexOutOfRange, ShapeError
+from graphc.ir.leaf import as_tensor, constant
 from graphc.ir.lowering import IndexMap, LoweringContext
 from graphc.ir.node import Attributes, TensorType
 from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
-from graphc.ir.registry import Builder, public, register
+from graphc.ir.registry import BUILDER, Builder, public, register
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.ops.definition import linear_jvp
@@ -21,6 +21,7 @@ from graphc.shapes import (
     dim_max,
     dim_min,
     floor_div,
+    lower_bound,
 )
 
 __all__ = ["slice_gradient", "strided_slice"]
@@ -37,8 +38,9 @@ def _check_range(
         return  # a symbolic count comes from clipping
     last = start + (count - 1) * step
     needed = dim_max(size, dim_max(start, last) + 1, size - dim_min(start, last))
-    read = str(start) if count == 1 else f"{start} to {last}"
-    call.require_equal(size, needed, f"index {read} is out of range for axis {axis} of size {size}")
+    read = f"index {start} is" if count == 1 else f"entries {start} to {last} are"
+    text = f"{read} out of range for axis {axis} of size {size}"
+    call.require_equal(size, needed, text, error=IndexOutOfRange)
 
 
 def _infer_slice(call: Inference) -> TensorType:
@@ -114,8 +116,8 @@ def strided_slice(
 ) -> Tensor:
     """The entries `starts[k] + i * steps[k]`, `0 <= i < sizes[k]`, of each axis `k`.
 
-    Nothing is clipped: static positions outside an axis are a ShapeError. Steps may be negative;
-    they are 1 if left out.
+    Nothing is clipped: IndexOutOfRange for positions outside an axis. Steps are 1 if left out and
+    may be negative.
     """
     tensor = as_tensor(x)
     strides = (1,) * tensor.ndim if steps is None else tuple(steps)
@@ -137,9 +139,10 @@ def strided_slice(
 def _infer_slice_gradient(call: Inference) -> TensorType:
     (values,), attrs = call.types, call.attrs
     for axis, size in enumerate(attrs["shape"]):
-        _check_range(
-            call, axis, size, attrs["starts"][axis], values.shape[axis], attrs["steps"][axis]
-        )
+        start, count, step = attrs["starts"][axis], values.shape[axis], attrs["steps"][axis]
+        if not _is_whole(start, step, count, size) and (lower_bound(count) or 0) < 1:
+            raise ShapeError(f"slice_gradient: axis {axis} of {values} may be empty")
+        _check_range(call, axis, size, start, count, step)
     return TensorType(values.dtype, attrs["shape"])
 
 
@@ -149,33 +152,37 @@ def _reference_slice_gradient(attrs: Attributes, values: np.ndarray) -> np.ndarr
     return result
 
 
-def _floor_div(x: Expr, divisor: int) -> Expr:
-    if isinstance(x, Index):
-        return Index(floor_div(x.size, divisor))
-    return s.floordiv(x, Index(divisor))
+def _is_whole(start: Size, step: int, count: Size, size: Size) -> bool:
+    """Whether the values fill the axis as they are."""
+    return start == 0 and step == 1 and count == size
 
 
 def _lower_slice_gradient(context: LoweringContext, index: tuple[Expr, ...]) -> Expr:
     """values[(i - start) / step] where that is a position of values, else 0."""
     attrs, (values,) = context.attrs, context.inputs
     conditions: list[Expr] = []
+    guarded: list[int] = []
     picked: list[Expr] = []
     for axis, item in enumerate(index):
         start, step, count = attrs["starts"][axis], attrs["steps"][axis], values.shape[axis]
-        if start == 0 and step == 1 and count == attrs["shape"][axis]:
+        if _is_whole(start, step, count, attrs["shape"][axis]):
             picked.append(item)
             continue
-        stride = abs(step)
-        distance = s.sub(item, Index(start)) if step > 0 else s.sub(Index(start), item)
-        position = distance if stride == 1 else _floor_div(distance, stride)
-        conditions += [s.le(Index(0), position), s.lt(position, Index(count))]
-        if stride != 1:
-            conditions.append(s.eq(s.mul(position, Index(stride)), distance))
+        guarded.append(axis)
+        position = s.sub(item, Index(start)) if step > 0 else s.sub(Index(start), item)
+        if count != 1 and abs(step) != 1:
+            distance, stride = position, Index(abs(step))
+            position = _floor_div(distance, abs(step))
+            conditions.append(s.eq(s.mul(position, stride), distance))
         picked.append(position)
     zero = s.constant(0, values.dtype)
-    if not conditions:
-        return context.read(0, tuple(picked))
-    return context.read_where(s.all_of(conditions), 0, tuple(picked), zero)
+    return context.read_within(0, tuple(picked), guarded, zero, conditions)
+
+
+def _floor_div(x: Expr, divisor: int) -> Expr:
+    if isinstance(x, Index):
+        return Index(floor_div(x.size, divisor))
+    return s.floordiv(x, Index(divisor))
 
 
 def _vjp_slice_gradient(b: Builder, a: Application, gradients: Gradients) -> Gradients:
@@ -212,5 +219,43 @@ def slice_gradient(
     values: Any, shape: Sequence[Size], starts: Sequence[Size], steps: Sequence[int]
 ) -> Tensor:
     """Zeros of `shape` with `values` at the positions that a slice reads: its transpose."""
-    values = as_tensor(values)
-    return SLICE_GRADIENT(values, shape=tuple(shape), starts=tuple(starts), steps=tuple(steps))
+    tensor = as_tensor(values)
+    sizes, first, strides = tuple(shape), tuple(starts), tuple(steps)
+    placed = [
+        axis
+        for axis, count in enumerate(tensor.shape)
+        if not _is_whole(first[axis], strides[axis], count, sizes[axis])
+    ]
+    if not placed:
+        return tensor
+    if all((lower_bound(tensor.shape[axis]) or 0) >= 1 for axis in placed):
+        return SLICE_GRADIENT(tensor, shape=sizes, starts=first, steps=strides)
+    for axis in placed:  # nothing can be read from an axis that may be empty: join pieces
+        tensor = _place(tensor, axis, sizes[axis], first[axis], strides[axis])
+    return tensor
+
+
+def _place(values: Tensor, axis: int, size: Size, start: Size, step: int) -> Tensor:
+    """Zeros of `size` along an axis with the values at start, start + step, ..."""
+    count, stride = values.shape[axis], abs(step)
+    lowest = start if step > 0 else start + (count - 1) * step
+    if step < 0:
+        values = BUILDER.flip(values, axis)
+    if stride > 1:
+        apart = BUILDER.concat(
+            [BUILDER.expand_dims(values, axis + 1), _zeros(values, (count, stride - 1), axis)],
+            axis + 1,
+        )
+        spread = (*values.shape[:axis], count * stride, *values.shape[axis + 1 :])
+        values = BUILDER.reshape(apart, spread)
+        count = dim_max(count * stride - (stride - 1), 0)
+        kept = (*values.shape[:axis], count, *values.shape[axis + 1 :])
+        values = strided_slice(values, (0,) * values.ndim, kept)
+    before = dim_max(dim_min(lowest, size), 0)  # no values: any place will do
+    around = (_zeros(values, (n,), axis) for n in (before, size - before - count))
+    return BUILDER.concat([next(around), values, next(around)], axis)
+
+
+def _zeros(like: Tensor, sizes: tuple[Size, ...], axis: int) -> Tensor:
+    shape = (*like.shape[:axis], *sizes, *like.shape[axis + 1 :])
+    return BUILDER.broadcast_to(constant(0, like.dtype), shape)

@@ -166,10 +166,7 @@ def ge(x: Expr, y: Expr) -> Expr:
 
 
 def select(condition: Expr, x: Expr, y: Expr) -> Expr:
-    """`x` where the bool `condition` holds, else `y`; never a blend of the two.
-
-    A read or load inside a branch happens only where that branch is taken.
-    """
+    """`x` where the bool `condition` holds, else `y`; never a blend of the two."""
     assert condition.dtype == bool_ and x.dtype == y.dtype
     return Call("select", (condition, x, y), x.dtype)
 
