@@ -5,14 +5,14 @@ a read of memory that was never written or now belongs to another buffer, a loca
 and iterations of a parallel or vector loop that meet in memory.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from graphc.dtypes import float64, is_floating
 from graphc.errors import VerificationError
 from graphc.loops.accumulators import Cell
+from graphc.loops.blame import blaming
 from graphc.loops.ir import (
     Accumulate,
     Accumulator,
@@ -30,7 +30,6 @@ from graphc.loops.ir import (
     Store,
 )
 from graphc.loops.memory_check import Array, Iteration, fresh_array, read_only_array, track
-from graphc.loops.printer import format_statement
 from graphc.scalar.evaluate import Value, apply_op, evaluate_expr
 from graphc.scalar.expr import Expr
 from graphc.shapes import Size, evaluate
@@ -124,21 +123,9 @@ class _KernelRun:
         self.buffers, self.locals = dict(self.buffers), dict(self.locals)
         self.cells, self.positions = dict(self.cells), dict(self.positions)
         for statement in body:
-            with self.naming(statement):
+            with blaming(self.kernel, statement):
                 self.run_statement(statement)
         self.buffers, self.locals, self.cells, self.positions = outer
-
-    @contextmanager
-    def naming(self, statement: Statement) -> Iterator[None]:
-        """Errors name the kernel and the innermost statement."""
-        try:
-            yield
-        except VerificationError as error:
-            if not error.details:
-                error.details = (f"{self.kernel.name}: {format_statement(statement)}",)
-                sources = getattr(statement, "sources", ()) or self.kernel.sources
-                error.source = sources[0] if sources else None
-            raise
 
     def run_statement(self, statement: Statement) -> None:
         match statement:

@@ -190,22 +190,22 @@ def kernel_key(kernel: Kernel) -> str:
 
 
 def format_step(step: Step, buffers: Mapping[str, Buffer]) -> str:
-    """One step: what is called on which buffers, of which shapes."""
+    """One step: what is called on which buffers, of which shapes. Prints wrong steps as well."""
     match step:
         case KernelCall(kernel, arguments, sizes):
             read = [
                 name
-                for name, parameter in zip(arguments, kernel.parameters, strict=True)
+                for name, parameter in zip(arguments, kernel.parameters, strict=False)
                 if not parameter.written
             ]
             written = [
                 name
-                for name, parameter in zip(arguments, kernel.parameters, strict=True)
+                for name, parameter in zip(arguments, kernel.parameters, strict=False)
                 if parameter.written
             ]
             bound = "".join(
                 f", {name}={value}" if str(value) != name else f", {name}"
-                for name, value in zip(kernel.sizes, sizes, strict=True)
+                for name, value in zip(kernel.sizes, sizes, strict=False)
             )
             return f"{', '.join(written)} = {kernel.name}({', '.join(read)}{bound})"
         case Contraction():
@@ -258,7 +258,7 @@ def _summary_row(number: int, step: Step, buffers: Mapping[str, Buffer]) -> str:
             name, comment, sources = kernel.name, kernel.comment, kernel.sources
             written = [
                 argument
-                for argument, parameter in zip(arguments, kernel.parameters, strict=True)
+                for argument, parameter in zip(arguments, kernel.parameters, strict=False)
                 if parameter.written
             ]
         case Contraction(out, comment=comment, sources=sources):

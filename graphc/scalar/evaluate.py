@@ -118,20 +118,18 @@ _MEANING: dict[str, Callable[..., Value]] = {
 def apply_op(op: str, args: Sequence[Value], dtype: DType) -> Value:
     """The value of `Call(op, args, dtype)`; elementwise if the operands are arrays."""
     with np.errstate(all="ignore"):
-        if op == "cast":
-            result = cast_value(args[0], dtype)
-        else:
-            result = np.asarray(_MEANING[op](*args))
-        if result.dtype != dtype:
-            raise VerificationError(f"{op} of {args[0].dtype} gives {result.dtype}, not {dtype}")
-        return result[()]
+        result = np.asarray(cast_value(args[0], dtype) if op == "cast" else _MEANING[op](*args))
+    if result.dtype != dtype:
+        raise VerificationError(f"{op} of {args[0].dtype} gives {result.dtype}, not {dtype}")
+    return result[()]
 
 
 def cast_value(value: Value, dtype: DType) -> np.ndarray:
     """numpy's astype; a float outside an integer dtype's range saturates, and NaN becomes 0."""
     array = np.asarray(value)
     if not (is_floating(array.dtype) and is_integer(dtype)):
-        return array.astype(dtype)
+        with np.errstate(all="ignore"):
+            return array.astype(dtype)
     limits = np.iinfo(dtype)
     wide = np.trunc(array.astype(np.float64))
     low, high = wide < float(limits.min), wide >= float(limits.max) + (limits.max < 2**53)

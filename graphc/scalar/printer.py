@@ -136,19 +136,19 @@ class Dialect:
         return text, (SIGN if text.startswith("-") else ATOM)
 
     def call(self, op: str, args: Sequence[Expr], dtype: DType) -> Piece:
-        if op == "select":
-            return self.select(*args)
-        if op == "cast":
-            return f"{short_name(dtype)}({self.text(args[0])})", ATOM
-        if op == "neg":
-            return f"-{self.text(args[0], SIGN)}", SIGN
-        if op == "not" and is_bool(dtype):
-            return f"not {self.text(args[0], NOT)}", NOT
-        if op == "not":
-            return f"~{self.text(args[0], SIGN)}", SIGN
-        symbol = infix(op, args[0].dtype)
-        if symbol is not None:
-            return self.binary(*symbol, *args)
+        match op, args:
+            case "select", (condition, x, y):
+                return self.select(condition, x, y)
+            case "cast", (x,):
+                return f"{short_name(dtype)}({self.text(x)})", ATOM
+            case "neg", (x,):
+                return f"-{self.text(x, SIGN)}", SIGN
+            case "not", (x,):
+                if is_bool(dtype):
+                    return f"not {self.text(x, NOT)}", NOT
+                return f"~{self.text(x, SIGN)}", SIGN
+            case _, (x, y) if (symbol := infix(op, x.dtype)) is not None:
+                return self.binary(*symbol, x, y)
         return f"{op}({self.indices(args)})", ATOM
 
     def binary(self, symbol: str, precedence: int, left: Expr, right: Expr) -> Piece:

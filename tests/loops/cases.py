@@ -33,7 +33,7 @@ LINE_12 = (Source("/home/user/train.py", 12),)
 LINE_13 = (Source("/home/user/train.py", 13),)
 
 
-def at(buffer: str, *index: Expr, dtype: np.dtype = float32) -> Load:  # type: ignore[type-arg]
+def at(buffer: str, *index: Expr, dtype: np.dtype = float32) -> Load:
     """An element of a float32 buffer, unless said otherwise."""
     return Load(buffer, index, dtype)
 

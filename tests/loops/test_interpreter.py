@@ -1,6 +1,7 @@
 """The loop interpreter against numpy, and what it refuses."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from graphc.loops.ir import (
     Kernel,
     KernelCall,
     Let,
+    LoopKind,
     Parameter,
     Program,
     Statement,
@@ -173,7 +175,7 @@ def test_locals_end_with_their_body() -> None:
 
 
 @pytest.mark.parametrize("kind", ["parallel", "vector"])
-def test_iterations_that_meet(kind: str) -> None:
+def test_iterations_that_meet(kind: LoopKind) -> None:
     loop = For("i", n, "serial", (Store("y", (Index(0),), at("x", at_i)),))
     run_kernel(kernel(loop), [np.zeros(3, "f"), np.zeros(3, "f")], [3])
     message = refused(replace(loop, kind=kind))
@@ -190,10 +192,7 @@ def copy_program(*names: str) -> Program:
         "copy",
         ("n",),
         {name: Buffer(name, float32, (n,), roles[name]) for name in chain},  # type: ignore[arg-type]
-        tuple(
-            KernelCall(copy, (source, target), (n,))
-            for source, target in zip(chain, chain[1:], strict=False)
-        ),
+        tuple(KernelCall(copy, (source, target), (n,)) for source, target in pairwise(chain)),
         outputs=("y",),
     )
 

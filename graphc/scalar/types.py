@@ -1,0 +1,67 @@
+"""What each scalar operation takes and gives; the verifier's table."""
+
+from collections.abc import Callable, Sequence
+
+from graphc.dtypes import DType, bool_, is_bool, is_floating, is_integer, is_numeric
+from graphc.scalar.expr import (
+    ARITHMETIC,
+    BITWISE,
+    COMPARISON,
+    FLOAT_FUNCTIONS,
+    ROUNDING,
+)
+
+_Accepts = Callable[[DType], bool]
+
+
+def _anything(dtype: DType) -> bool:
+    return True
+
+
+def _number_or_bool(dtype: DType) -> bool:
+    return is_numeric(dtype) or is_bool(dtype)
+
+
+def _bits(dtype: DType) -> bool:
+    return is_integer(dtype) or is_bool(dtype)
+
+
+_UNARY = frozenset((*ROUNDING, *FLOAT_FUNCTIONS, "neg", "abs", "not")) - {
+    "atan2",
+    "pow",
+    "copysign",
+}
+
+# Operations on operands of one dtype; select and cast have rules of their own.
+ACCEPTS: dict[str, _Accepts] = {
+    **dict.fromkeys(ARITHMETIC, is_numeric),
+    **dict.fromkeys(("maximum", "minimum"), _number_or_bool),
+    **dict.fromkeys(ROUNDING, is_floating),
+    **dict.fromkeys(COMPARISON, _anything),
+    **dict.fromkeys(BITWISE, _bits),
+    **dict.fromkeys(("shl", "shr"), is_integer),
+    **dict.fromkeys(FLOAT_FUNCTIONS, is_floating),
+    "div": is_floating,
+    "pow": is_numeric,
+}
+
+
+def type_error(op: str, operands: Sequence[DType], result: DType) -> str | None:
+    """What is wrong with `Call(op, operands, result)`; None if it is well typed."""
+    names = ", ".join(dtype.name for dtype in operands)
+    if op == "cast":
+        return None if len(operands) == 1 else f"cast takes 1 operand, got {len(operands)}"
+    if op == "select":
+        fits = len(operands) == 3 and operands[0] == bool_ and operands[1:] == (result, result)
+        return None if fits else f"select takes bool, {result}, {result}, got {names}"
+    if op not in ACCEPTS:
+        return f"{op!r} is not a scalar operation"
+    arity = 1 if op in _UNARY else 2
+    if len(operands) != arity:
+        return f"{op} takes {arity} operands, got {len(operands)}"
+    if any(dtype != operands[0] for dtype in operands):
+        return f"{op} takes operands of one dtype, got {names}"
+    if not ACCEPTS[op](operands[0]):
+        return f"{op} does not take {operands[0]}"
+    expected = bool_ if op in COMPARISON else operands[0]
+    return None if result == expected else f"{op} gives {expected}, not {result}"
