@@ -214,6 +214,13 @@ def format_step(step: Step, buffers: Mapping[str, Buffer]) -> str:
             return f"check {buffer}[{count}] in [{minimum}, {size})  axis {axis} of {op}"
 
 
+def step_sources(step: Step) -> Sources:
+    """The user's lines that a step comes from."""
+    if isinstance(step, KernelCall):
+        return step.sources or step.kernel.sources
+    return step.sources
+
+
 def _contraction(step: Contraction) -> str:
     batch = "".join(f"{size}, " for size in step.batch)
     a = f"{step.a}[{batch}{step.m}, {step.k}]"
@@ -236,8 +243,8 @@ def format_program(program: Program) -> str:
         text = f"  {buffer.name}: {short_name(buffer.dtype)}{format_shape(buffer.shape)}"
         rows.append(_row(f"{text} {buffer.role}", buffer.sources))
     for number, step in enumerate(program.steps):
-        sources = step.kernel.sources if isinstance(step, KernelCall) else step.sources
-        rows.append(_row(f"  {number}: {format_step(step, program.buffers)}", sources))
+        text = f"  {number}: {format_step(step, program.buffers)}"
+        rows.append(_row(text, step_sources(step)))
     rows += [f"  update {variable} = {value}" for variable, value in program.updates]
     rows.append(f"  return {', '.join(program.outputs)}".rstrip())
     for kernel in program.kernels:
@@ -255,17 +262,17 @@ def summary(program: Program) -> str:
 def _summary_row(number: int, step: Step, buffers: Mapping[str, Buffer]) -> str:
     match step:
         case KernelCall(kernel, arguments, _):
-            name, comment, sources = kernel.name, kernel.comment, kernel.sources
+            name, comment = kernel.name, step.comment or kernel.comment
             written = [
                 argument
                 for argument, parameter in zip(arguments, kernel.parameters, strict=False)
                 if parameter.written
             ]
-        case Contraction(out, comment=comment, sources=sources):
+        case Contraction(out, comment=comment):
             name, written = "matmul", [out]
             sizes = f"{step.m} x {step.k} x {step.n}"
             comment = f"{comment}  {sizes}".lstrip()
-        case IndexCheck(sources=sources):
+        case IndexCheck():
             name, written = "check", []
             comment = format_step(step, buffers).removeprefix("check ")
     types = ", ".join(
@@ -273,7 +280,7 @@ def _summary_row(number: int, step: Step, buffers: Mapping[str, Buffer]) -> str:
         for buffer in written
     )
     parts = [part for part in (one_line(comment), types) if part]
-    return _row(f"{number:3}  {name:<8} {'  '.join(parts)}", sources)
+    return _row(f"{number:3}  {name:<8} {'  '.join(parts)}", step_sources(step))
 
 
 def one_line(text: str) -> str:

@@ -1,0 +1,158 @@
+"""Checks of a whole program: every kernel, and that steps fit their buffers and each other.
+
+What depends on values (indices within their axes, memory written before it is read) is for the
+interpreter to check.
+"""
+
+import numpy as np
+
+from graphc.dtypes import is_bool, is_integer, is_numeric
+from graphc.errors import VerificationError
+from graphc.loops.blame import require
+from graphc.loops.ir import Contraction, IndexCheck, Kernel, KernelCall, Program, Step
+from graphc.loops.printer import format_step
+from graphc.loops.verifier import verify_kernel
+from graphc.shapes import Size, size_product, substitute, symbols_of
+
+GIVEN_ROLES = ("input", "variable", "constant")
+RESULT_ROLES = ("output", "update")
+
+
+def verify_program(program: Program) -> None:
+    """VerificationError, with the printed step, if the program breaks a rule."""
+    _check_buffers(program)
+    kernels: dict[str, Kernel] = {}
+    available = {name for name, item in program.buffers.items() if item.role in GIVEN_ROLES}
+    for number, step in enumerate(program.steps):
+        try:
+            if isinstance(step, KernelCall):
+                _check_kernel(step.kernel, kernels)
+            written = _check_step(program, step, available)
+        except VerificationError as error:
+            if not error.details:
+                error.details = (f"step {number}: {format_step(step, program.buffers)}",)
+            raise
+        available |= written
+    for name in (*program.outputs, *(value for _, value in program.updates)):
+        require(name in available, f"{name} is a result, but no step writes it")
+
+
+def _check_kernel(kernel: Kernel, kernels: dict[str, Kernel]) -> None:
+    known = kernels.get(kernel.name)
+    if known is None:
+        verify_kernel(kernel)
+        kernels[kernel.name] = kernel
+    else:
+        require(known is kernel or known == kernel, f"two kernels are called {kernel.name}")
+
+
+def _check_buffers(program: Program) -> None:
+    for name, buffer in program.buffers.items():
+        require(name == buffer.name, f"buffer {buffer.name} is filed under {name}")
+        _check_sizes(program, buffer.shape, f"the shape of {name}")
+    constants = {name for name, item in program.buffers.items() if item.role == "constant"}
+    require(
+        constants == program.constants.keys(),
+        f"constants without value or buffer: {sorted(constants ^ program.constants.keys())}",
+    )
+    for name, value in program.constants.items():
+        buffer = program.buffers[name]
+        fits = value.dtype == buffer.dtype and value.shape == buffer.shape
+        require(fits, f"constant {name} is {value.dtype}{list(value.shape)}")
+    for name in program.outputs:
+        _check_result(program, name)
+    for variable, name in program.updates:
+        _check_result(program, name)
+        require(
+            variable in program.buffers and program.buffers[variable].role == "variable",
+            f"update of {variable}, which is no variable",
+        )
+
+
+def _check_result(program: Program, name: str) -> None:
+    require(name in program.buffers, f"result {name} has no buffer")
+    role = program.buffers[name].role
+    require(role in RESULT_ROLES, f"result {name} is in a buffer of role {role}")
+
+
+def _check_sizes(program: Program, sizes: tuple[Size, ...], what: str) -> None:
+    for size in sizes:
+        unknown = symbols_of(size) - set(program.sizes)
+        require(not unknown, f"{what} uses {', '.join(sorted(unknown))}, no size of the program")
+
+
+def _check_step(program: Program, step: Step, available: set[str]) -> set[str]:
+    """What the step writes."""
+    match step:
+        case KernelCall():
+            read, written = _check_call(program, step)
+        case Contraction():
+            read, written = _check_contraction(program, step)
+        case IndexCheck():
+            _check_sizes(program, (step.count, step.minimum, step.size), "the check")
+            read, written = {step.buffer}, set()
+            if step.buffer in program.buffers:
+                dtype = program.buffers[step.buffer].dtype
+                require(is_integer(dtype), f"{step.buffer} is {dtype}, not an integer buffer")
+    for name in sorted(read):
+        require(name in program.buffers, f"{name} has no buffer")
+        require(name in available, f"{name} is read before any step writes it")
+    for name in sorted(written):
+        require(name in program.buffers, f"{name} has no buffer")
+        role = program.buffers[name].role
+        require(role not in GIVEN_ROLES, f"{name} of role {role} is written")
+    return written
+
+
+def _check_call(program: Program, step: KernelCall) -> tuple[set[str], set[str]]:
+    kernel = step.kernel
+    parameters, arguments = kernel.parameters, step.arguments
+    require(
+        len(arguments) == len(parameters),
+        f"{kernel.name} has {len(parameters)} parameters, got {len(arguments)} buffers",
+    )
+    require(
+        len(step.sizes) == len(kernel.sizes),
+        f"{kernel.name} has {len(kernel.sizes)} sizes, got {len(step.sizes)}",
+    )
+    _check_sizes(program, step.sizes, "a size")
+    bound = dict(zip(kernel.sizes, step.sizes, strict=True))
+    read: set[str] = set()
+    written: set[str] = set()
+    for parameter, name in zip(parameters, arguments, strict=True):
+        (written if parameter.written else read).add(name)
+        if name not in program.buffers:
+            continue
+        buffer = program.buffers[name]
+        require(
+            buffer.dtype == parameter.dtype,
+            f"{parameter.name} is {parameter.dtype}, the buffer {name} is {buffer.dtype}",
+        )
+        shape = tuple(substitute(size, bound) for size in parameter.shape)
+        wanted, held = size_product(shape), size_product(buffer.shape)
+        if isinstance(wanted, int) and isinstance(held, int):  # symbolic ones: the interpreter
+            require(
+                wanted == held,
+                f"{parameter.name} has {wanted} elements, the buffer {name} has {held}",
+            )
+    both = sorted(name for name in written if name in read or arguments.count(name) > 1)
+    require(not both, f"{', '.join(both)} is written and has two names in the kernel")
+    return read, written
+
+
+def _check_contraction(program: Program, step: Contraction) -> tuple[set[str], set[str]]:
+    require(
+        is_numeric(step.dtype) or is_bool(step.dtype), f"a contraction does not take {step.dtype}"
+    )
+    for name in (step.out, step.a, step.b):
+        if name in program.buffers:
+            dtype = program.buffers[name].dtype
+            require(dtype == step.dtype, f"{name} is {dtype}, the contraction {step.dtype}")
+    sizes = (step.m, step.n, step.k, *step.batch, *np.ravel(np.array(step.strides, object)))
+    _check_sizes(program, sizes, "the contraction")
+    require(
+        all(len(item) == len(step.batch) for item in step.strides),
+        f"{len(step.batch)} batch axes, strides for {[len(item) for item in step.strides]}",
+    )
+    require(step.out not in (step.a, step.b), f"{step.out} is both read and written")
+    return {step.a, step.b}, {step.out}
