@@ -1,231 +1,160 @@
-"""Checks that a kernel obeys the grammar of loops.ir; says which statement does not."""
+"""Checks of a whole program: every kernel, and that steps fit their buffers and each other.
 
-from collections.abc import Iterable, Sequence
+What depends on values (indices within their axes, memory written before it is read) is for the
+interpreter to check.
+"""
 
-from graphc.dtypes import DType, bool_, int64, is_bool, is_integer
+import numpy as np
+
+from graphc.dtypes import is_bool, is_integer, is_numeric
 from graphc.errors import VerificationError
-from graphc.loops.accumulators import COMBINES, POSITIONAL
-from graphc.loops.blame import blaming, require
-from graphc.loops.ir import (
-    Accumulate,
-    Accumulator,
-    For,
-    If,
-    Kernel,
-    Let,
-    Scratch,
-    Statement,
-    Store,
-)
-from graphc.scalar.expr import Call, Const, Expr, Index, Load, Local, dim_symbols
-from graphc.scalar.printer import format_expr
-from graphc.scalar.types import type_error
-from graphc.shapes import Shape, Size, symbols_of
+from graphc.loops.blame import require
+from graphc.loops.ir import Contraction, IndexCheck, Kernel, KernelCall, Program, Step
+from graphc.loops.kernel_verifier import verify_kernel
+from graphc.loops.printer import format_step
+from graphc.shapes import Size, size_product, substitute, symbols_of
 
-LOOP_KINDS = ("parallel", "serial", "vector")
+__all__ = ["verify_kernel", "verify_program"]
+
+GIVEN_ROLES = ("input", "variable", "constant")
+RESULT_ROLES = ("output", "update")
 
 
-def verify_kernel(kernel: Kernel) -> None:
-    """VerificationError, with the printed statement, if the kernel breaks a rule."""
-    checker = _KernelChecker(kernel)
-    checker.check_head()
-    checker.check_body(kernel.body)
-    checker.check_written()
+def verify_program(program: Program) -> None:
+    """VerificationError, with the printed step, if the program breaks a rule."""
+    _check_buffers(program)
+    kernels: dict[str, Kernel] = {}
+    available = {name for name, item in program.buffers.items() if item.role in GIVEN_ROLES}
+    for number, step in enumerate(program.steps):
+        try:
+            if isinstance(step, KernelCall):
+                _check_kernel(step.kernel, kernels)
+            written = _check_step(program, step, available)
+        except VerificationError as error:
+            if not error.details:
+                error.details = (f"step {number}: {format_step(step, program.buffers)}",)
+            raise
+        available |= written
+    for name in (*program.outputs, *(value for _, value in program.updates)):
+        require(name in available, f"{name} is a result, but no step writes it")
 
 
-class _KernelChecker:
-    def __init__(self, kernel: Kernel) -> None:
-        self.kernel = kernel
-        self.symbols = set(kernel.sizes)
-        self.buffers = {item.name: (item.dtype, item.shape) for item in kernel.parameters}
-        self.writable = {item.name for item in kernel.parameters if item.written}
-        self.stored: set[str] = set()
-        self.locals: dict[str, DType] = {}
-        self.accumulators: dict[str, tuple[Accumulator, int]] = {}  # and loops around it
-        self.fed: set[str] = set()  # accumulators that a loop around the statement feeds
-        self.loops: list[For] = []
+def _check_kernel(kernel: Kernel, kernels: dict[str, Kernel]) -> None:
+    known = kernels.get(kernel.name)
+    if known is None:
+        verify_kernel(kernel)
+        kernels[kernel.name] = kernel
+    else:
+        require(known is kernel or known == kernel, f"two kernels are called {kernel.name}")
 
-    def check_head(self) -> None:
-        kernel = self.kernel
-        for kind, names in (
-            ("parameter", [item.name for item in kernel.parameters]),
-            ("size", list(kernel.sizes)),
-        ):
-            twice = sorted({name for name in names if names.count(name) > 1})
-            require(not twice, f"{kernel.name}: {kind} {', '.join(twice)} is declared twice")
-        for parameter in kernel.parameters:
-            self.check_sizes(parameter.shape, f"{kernel.name}: the shape of {parameter.name}")
 
-    def check_written(self) -> None:
-        missing = sorted(
-            item.name
-            for item in self.kernel.parameters
-            if item.written and item.name not in self.stored
-        )
-        require(not missing, f"{self.kernel.name}: nothing is stored in {', '.join(missing)}")
-
-    # Statements
-
-    def check_body(self, body: Sequence[Statement]) -> None:
-        """Names declared in a body end with it."""
-        outer = dict(self.locals), dict(self.buffers), dict(self.accumulators), set(self.writable)
-        for statement in body:
-            with blaming(self.kernel, statement):
-                self.check_statement(statement)
-        self.locals, self.buffers, self.accumulators, self.writable = outer
-
-    def check_statement(self, statement: Statement) -> None:
-        match statement:
-            case For():
-                self.check_loop(statement)
-            case If(condition, body):
-                self.check_expr(condition, bool_, "the condition")
-                self.check_body(body)
-            case Let(name, value):
-                self.declare_local(name, self.check_expr(value))
-            case Accumulator():
-                self.check_accumulator(statement)
-            case Accumulate():
-                self.check_accumulate(statement)
-            case Store():
-                self.check_store(statement)
-            case Scratch(name, dtype, shape):
-                require(name not in self.buffers, f"{name} is declared twice")
-                self.check_sizes(shape, f"the shape of {name}")
-                self.buffers[name] = (dtype, shape)
-                self.writable.add(name)
-
-    def check_loop(self, loop: For) -> None:
-        require(loop.kind in LOOP_KINDS, f"{loop.kind!r} is no kind of loop")
-        require(loop.axis not in self.symbols, f"{loop.axis} already names an axis or size")
-        self.check_sizes((loop.extent,), "the extent")
-        for outer in self.loops:
-            if outer.kind != "vector":
-                continue
-            require(loop.kind == "serial", f"a {loop.kind} loop inside a vector loop")
-            require(
-                outer.axis not in symbols_of(loop.extent),
-                f"the extent depends on {outer.axis}, the axis of a vector loop",
-            )
-        before = self.fed
-        self.fed = before | (_accumulated(loop.body) & self.accumulators.keys())
-        self.symbols.add(loop.axis)
-        self.loops.append(loop)
-        self.check_body(loop.body)
-        self.loops.pop()
-        self.symbols.remove(loop.axis)
-        self.fed = before
-
-    def declare_local(self, name: str, dtype: DType) -> None:
-        require(name not in self.locals, f"{name} is assigned twice")
-        self.locals[name] = dtype
-
-    def check_accumulator(self, statement: Accumulator) -> None:
-        combine, dtype = statement.combine, statement.dtype
-        require(combine in COMBINES, f"{combine!r} does not combine")
-        logical = combine in ("and", "or")
-        require(not logical or is_bool(dtype), f"{combine} does not combine {dtype}")
-        arithmetic = combine in ("add", "mul")
-        require(not (arithmetic and is_bool(dtype)), f"{combine} does not combine {dtype}")
-        positional = combine in POSITIONAL
+def _check_buffers(program: Program) -> None:
+    for name, buffer in program.buffers.items():
+        require(name == buffer.name, f"buffer {buffer.name} is filed under {name}")
+        _check_sizes(program, buffer.shape, f"the shape of {name}")
+    constants = {name for name, item in program.buffers.items() if item.role == "constant"}
+    require(
+        constants == program.constants.keys(),
+        f"constants without value or buffer: {sorted(constants ^ program.constants.keys())}",
+    )
+    for name, value in program.constants.items():
+        buffer = program.buffers[name]
+        fits = value.dtype == buffer.dtype and value.shape == buffer.shape
+        require(fits, f"constant {name} is {value.dtype}{list(value.shape)}")
+    for name in program.outputs:
+        _check_result(program, name)
+    for variable, name in program.updates:
+        _check_result(program, name)
         require(
-            positional == (statement.position_name is not None),
-            f"{combine} {'needs a' if positional else 'has no'} position",
+            variable in program.buffers and program.buffers[variable].role == "variable",
+            f"update of {variable}, which is no variable",
         )
-        self.declare_local(statement.name, dtype)
-        self.accumulators[statement.name] = (statement, len(self.loops))
-        if statement.position_name is not None:
-            self.declare_local(statement.position_name, int64)
-            self.accumulators[statement.position_name] = (statement, len(self.loops))
 
-    def check_accumulate(self, statement: Accumulate) -> None:
-        name = statement.name
-        require(name in self.accumulators, f"{name} is not an accumulator in scope")
-        accumulator, depth = self.accumulators[name]
-        require(accumulator.name == name, f"{name} is a position, not an accumulator")
-        for loop in self.loops[depth:]:
-            require(loop.kind != "parallel", f"the parallel loop over {loop.axis} feeds {name}")
-        self.check_expr(statement.value, accumulator.dtype, "the value")
-        positional = accumulator.position_name is not None
+
+def _check_result(program: Program, name: str) -> None:
+    require(name in program.buffers, f"result {name} has no buffer")
+    role = program.buffers[name].role
+    require(role in RESULT_ROLES, f"result {name} is in a buffer of role {role}")
+
+
+def _check_sizes(program: Program, sizes: tuple[Size, ...], what: str) -> None:
+    for size in sizes:
+        unknown = symbols_of(size) - set(program.sizes)
+        require(not unknown, f"{what} uses {', '.join(sorted(unknown))}, no size of the program")
+
+
+def _check_step(program: Program, step: Step, available: set[str]) -> set[str]:
+    """What the step writes."""
+    match step:
+        case KernelCall():
+            read, written = _check_call(program, step)
+        case Contraction():
+            read, written = _check_contraction(program, step)
+        case IndexCheck():
+            _check_sizes(program, (step.count, step.minimum, step.size), "the check")
+            read, written = {step.buffer}, set()
+            if step.buffer in program.buffers:
+                dtype = program.buffers[step.buffer].dtype
+                require(is_integer(dtype), f"{step.buffer} is {dtype}, not an integer buffer")
+    for name in sorted(read):
+        require(name in program.buffers, f"{name} has no buffer")
+        require(name in available, f"{name} is read before any step writes it")
+    for name in sorted(written):
+        require(name in program.buffers, f"{name} has no buffer")
+        role = program.buffers[name].role
+        require(role not in GIVEN_ROLES, f"{name} of role {role} is written")
+    return written
+
+
+def _check_call(program: Program, step: KernelCall) -> tuple[set[str], set[str]]:
+    kernel = step.kernel
+    parameters, arguments = kernel.parameters, step.arguments
+    require(
+        len(arguments) == len(parameters),
+        f"{kernel.name} has {len(parameters)} parameters, got {len(arguments)} buffers",
+    )
+    require(
+        len(step.sizes) == len(kernel.sizes),
+        f"{kernel.name} has {len(kernel.sizes)} sizes, got {len(step.sizes)}",
+    )
+    _check_sizes(program, step.sizes, "a size")
+    bound = dict(zip(kernel.sizes, step.sizes, strict=True))
+    read: set[str] = set()
+    written: set[str] = set()
+    for parameter, name in zip(parameters, arguments, strict=True):
+        (written if parameter.written else read).add(name)
+        if name not in program.buffers:
+            continue
+        buffer = program.buffers[name]
         require(
-            positional == (statement.position is not None),
-            f"{accumulator.combine} {'needs a' if positional else 'takes no'} position",
+            buffer.dtype == parameter.dtype,
+            f"{parameter.name} is {parameter.dtype}, the buffer {name} is {buffer.dtype}",
         )
-        if statement.position is not None:
-            self.check_expr(statement.position, int64, "the position")
-
-    def check_store(self, statement: Store) -> None:
-        name = statement.buffer
-        require(name in self.buffers, f"{name} is not a buffer in scope")
-        require(name in self.writable, f"{name} is not written by this kernel")
-        dtype, _ = self.buffers[name]
-        self.check_index(name, statement.index)
-        self.check_expr(statement.value, dtype, "the value")
-        self.stored.add(name)
-        if not statement.accumulate:
-            return
-        used = frozenset[str]().union(*map(dim_symbols, statement.index))
-        for loop in self.loops:
+        shape = tuple(substitute(size, bound) for size in parameter.shape)
+        wanted, held = size_product(shape), size_product(buffer.shape)
+        if isinstance(wanted, int) and isinstance(held, int):  # symbolic ones: the interpreter
             require(
-                loop.kind == "serial" or loop.axis in used,
-                f"iterations of the {loop.kind} loop over {loop.axis} may add to one element",
+                wanted == held,
+                f"{parameter.name} has {wanted} elements, the buffer {name} has {held}",
             )
-
-    # Expressions
-
-    def check_expr(self, expr: Expr, expected: DType | None = None, what: str = "") -> DType:
-        """The dtype, after a check of everything inside."""
-        match expr:
-            case Const(value, dtype):
-                kind = bool if is_bool(dtype) else int if is_integer(dtype) else float
-                require(type(value) is kind, f"{value!r} is not the value of a {dtype} constant")
-            case Index(size):
-                self.check_sizes((size,), format_expr(expr))
-            case Local(name, dtype):
-                self.check_local(name, dtype)
-            case Load(buffer, index, dtype):
-                require(buffer in self.buffers, f"{buffer} is not a buffer in scope")
-                held = self.buffers[buffer][0]
-                require(held == dtype, f"{buffer} holds {held}, not {dtype}")
-                self.check_index(buffer, index)
-            case Call(op, args, dtype):
-                operands = tuple(self.check_expr(arg) for arg in args)
-                problem = type_error(op, operands, dtype)
-                require(problem is None, f"{problem} in {op}({', '.join(map(format_expr, args))})")
-            case _:
-                raise VerificationError(f"a kernel cannot hold {format_expr(expr)}")
-        if expected is not None:
-            require(expr.dtype == expected, f"{what} is {expr.dtype}, expected {expected}")
-        return expr.dtype
-
-    def check_local(self, name: str, dtype: DType) -> None:
-        require(name in self.locals, f"{name} has no value here")
-        held = self.locals[name]
-        require(held == dtype, f"{name} is {held}, not {dtype}")
-        if name in self.accumulators:
-            owner = self.accumulators[name][0].name
-            require(owner not in self.fed, f"{name} is read inside a loop that feeds it")
-
-    def check_index(self, buffer: str, index: Sequence[Expr]) -> None:
-        rank = len(self.buffers[buffer][1])
-        require(len(index) == rank, f"{buffer} has {rank} axes, got {len(index)} indices")
-        for item in index:
-            self.check_expr(item, int64, "an index")
-
-    def check_sizes(self, sizes: Shape | Iterable[Size], what: str) -> None:
-        for size in sizes:
-            unknown = symbols_of(size) - self.symbols
-            require(not unknown, f"{what} uses {', '.join(sorted(unknown))}, not in scope")
+    both = sorted(name for name in written if name in read or arguments.count(name) > 1)
+    require(not both, f"{', '.join(both)} is written and has two names in the kernel")
+    return read, written
 
 
-def _accumulated(body: Sequence[Statement]) -> set[str]:
-    """The accumulators that a body feeds."""
-    names: set[str] = set()
-    pending = list(body)
-    while pending:
-        statement = pending.pop()
-        if isinstance(statement, Accumulate):
-            names.add(statement.name)
-        elif isinstance(statement, For | If):
-            pending.extend(statement.body)
-    return names
+def _check_contraction(program: Program, step: Contraction) -> tuple[set[str], set[str]]:
+    require(
+        is_numeric(step.dtype) or is_bool(step.dtype), f"a contraction does not take {step.dtype}"
+    )
+    for name in (step.out, step.a, step.b):
+        if name in program.buffers:
+            dtype = program.buffers[name].dtype
+            require(dtype == step.dtype, f"{name} is {dtype}, the contraction {step.dtype}")
+    sizes = (step.m, step.n, step.k, *step.batch, *np.ravel(np.array(step.strides, object)))
+    _check_sizes(program, sizes, "the contraction")
+    require(
+        all(len(item) == len(step.batch) for item in step.strides),
+        f"{len(step.batch)} batch axes, strides for {[len(item) for item in step.strides]}",
+    )
+    require(step.out not in (step.a, step.b), f"{step.out} is both read and written")
+    return {step.a, step.b}, {step.out}

@@ -24,8 +24,7 @@ from graphc.loops.ir import (
     Statement,
     Store,
 )
-from graphc.loops.program_verifier import verify_program
-from graphc.loops.verifier import verify_kernel
+from graphc.loops.verifier import verify_kernel, verify_program
 from graphc.scalar import expr as s
 from graphc.scalar.expr import Call, Const, Expr, Index, Local, Read
 from tests.loops.cases import (
