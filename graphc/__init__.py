@@ -1,1 +1,49 @@
-"""Lazy computation graphs compiled to native code."""
+"""Lazy computation graphs compiled to native code.
+
+Build expressions of placeholders and variables, differentiate them, compile them into functions:
+
+    x = gc.placeholder("x", ("n", 784))
+    w = gc.variable(np.zeros(784, "float32"), "w")
+    cost = gc.mean(gc.square(x @ w - 1))
+    train = gc.function([x], cost, updates={w: w - 0.1 * gc.grad(cost, w)})
+"""
+
+from graphc import autodiff as autodiff
+from graphc import nn as nn
+from graphc.autodiff.derived import *
+from graphc.autodiff.forward import *
+from graphc.autodiff.gradient import *
+from graphc.dtypes import *
+from graphc.errors import *
+from graphc.function import Function as Function
+from graphc.function import function as function
+from graphc.gradient_check import verify_grad as verify_grad
+from graphc.ir.graph import Graph as Graph
+from graphc.ir.leaf import Variable as Variable
+from graphc.ir.leaf import as_tensor as as_tensor
+from graphc.ir.leaf import constant as constant
+from graphc.ir.leaf import dim as dim
+from graphc.ir.leaf import placeholder as placeholder
+from graphc.ir.leaf import variable as variable
+from graphc.ir.printer import dprint as dprint
+from graphc.ir.tensor import Tensor as Tensor
+from graphc.ops.arrangement import *
+from graphc.ops.bitwise import *
+from graphc.ops.comparison import *
+from graphc.ops.contraction import *
+from graphc.ops.creation import *
+from graphc.ops.elementwise import *
+from graphc.ops.gradient_control import *
+from graphc.ops.indexing import *
+from graphc.ops.joining import *
+from graphc.ops.movement import *
+from graphc.ops.neural import *
+from graphc.ops.power import *
+from graphc.ops.reduce import *
+from graphc.ops.slicing import *
+from graphc.ops.statistics import *
+from graphc.ops.subscript import *
+from graphc.ops.transcendental import *
+from graphc.session import *
+
+__version__ = "0.1.0"

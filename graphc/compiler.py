@@ -22,7 +22,7 @@ from graphc.loops.ir import Fault, IndexCheck, Program
 from graphc.loops.lower import lower
 from graphc.loops.verifier import verify_program
 from graphc.memory.plan import ALIGNMENT, MemoryPlan, plan_memory
-from graphc.passes.pipeline import optimize
+from graphc.passes.pipeline import expand, optimize
 from graphc.rewrite.driver import RewriteLog
 from graphc.shapes import evaluate
 
@@ -68,6 +68,8 @@ def compile_graph(
     with stages.timed("passes"):
         if optimized:
             stages.graph, stages.log = optimize(graph, check=check)
+        else:
+            stages.graph = expand(graph)
     stages.size_names = size_names(graph)
     if chosen is None:
         return stages, GraphRunner(stages)

@@ -18,7 +18,12 @@ class Structure:
     """How the caller wants the outputs: kind is "none", "one", "list", "tuple" or "dict"."""
 
     kind: str
-    names: tuple[str | None, ...]
+    keys: tuple[Any, ...]
+
+    @property
+    def names(self) -> tuple[str | None, ...]:
+        """What the caller calls each output, where keys are usable as names."""
+        return tuple(k if isinstance(k, str) and k.isidentifier() else None for k in self.keys)
 
     def pack(self, outputs: list[np.ndarray]) -> Any:
         """The arrays in the structure that `outputs` had."""
@@ -29,7 +34,7 @@ class Structure:
         if self.kind == "tuple":
             return tuple(outputs)
         if self.kind == "dict":
-            return dict(zip(self.names, outputs, strict=True))
+            return dict(zip(self.keys, outputs, strict=True))
         return None
 
 
@@ -39,7 +44,7 @@ def result_structure(outputs: Any) -> tuple[list[Tensor], Structure]:
         return [], Structure("none", ())
     if isinstance(outputs, Mapping):
         tensors = [as_tensor(value) for value in outputs.values()]
-        return tensors, Structure("dict", tuple(str(key) for key in outputs))
+        return tensors, Structure("dict", tuple(outputs))
     if isinstance(outputs, list | tuple):
         tensors = [as_tensor(value) for value in outputs]
         kind = "list" if isinstance(outputs, list) else "tuple"

@@ -1,0 +1,100 @@
+"""What a compiled function shows of itself: every stage as text, with the user's lines."""
+
+from typing import TYPE_CHECKING, TextIO
+
+from graphc.backends.registry import DEFAULT
+from graphc.errors import BackendError
+from graphc.inspect.memory import format_plan
+from graphc.ir.printer import format_graph
+from graphc.loops.printer import format_program, summary
+
+if TYPE_CHECKING:
+    from graphc.compiler import Stages
+
+
+class Text(str):
+    """Text that shows as it is at the interactive prompt."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+class FunctionText:
+    """The inspection methods of `Function`. Each answers with text; `dprint` prints."""
+
+    stages: "Stages"
+    backend: str
+
+    def dprint(self, stage: str = "after", file: TextIO | None = None) -> None:
+        """Print the graph in equations. stage: "after" the passes, or "before" them."""
+        print(self.graph_text(stage), file=file)
+
+    def graph_text(self, stage: str = "after") -> Text:
+        """The graph as `gc.parse_graph` reads it back."""
+        if stage not in ("before", "after"):
+            raise ValueError(f'stage must be "before" or "after", got {stage!r}')
+        graph = self.stages.graph if stage == "after" else self.stages.user_graph
+        return Text(format_graph(graph))
+
+    def rewrites(self) -> Text:
+        """What the passes did: rule, before, after, the user's line; a row a hit."""
+        return Text(self.stages.log)
+
+    def kernels(self) -> Text:
+        """The steps of the program, one line each: kernel, what it computes, sizes, lines."""
+        self._need_program("kernels")
+        assert self.stages.program is not None
+        return Text(summary(self.stages.program))
+
+    def loops(self) -> Text:
+        """The whole loop program: every kernel as loops over scalar expressions."""
+        self._need_program("loops")
+        assert self.stages.program is not None
+        return Text(format_program(self.stages.program))
+
+    def memory_plan(self) -> Text:
+        """Where temporaries lie, what is written in place, and the peak in bytes."""
+        self._need_program("a memory plan")
+        assert self.stages.program is not None and self.stages.plan is not None
+        return Text(format_plan(self.stages.program, self.stages.plan))
+
+    def source(self, position: int = 0) -> Text:
+        """The generated code of one kernel, by its number in `kernels()`."""
+        self._need_program("generated code")
+        assert self.stages.executable is not None
+        return Text(self.stages.executable.kernel_source(position))
+
+    def llvm(self) -> Text:
+        """The LLVM IR of the whole function (backend llvm)."""
+        return self._backend_text("llvm")
+
+    def asm(self) -> Text:
+        """The assembly of the whole function (backend llvm)."""
+        return self._backend_text("asm")
+
+    def stats(self) -> dict[str, float]:
+        """Where compile time went: seconds by stage."""
+        return dict(self.stages.seconds)
+
+    def _backend_text(self, kind: str) -> Text:
+        self._need_program(kind)
+        assert self.stages.executable is not None
+        texts = self.stages.executable.texts
+        if kind not in texts:
+            raise BackendError(
+                f"backend {self.backend!r} has no {kind} text",
+                code="E501",
+                details=[f"it has: {', '.join(texts)}"],
+                fix='compile with backend="llvm"',
+            )
+        return Text(texts[kind])
+
+    def _need_program(self, what: str) -> None:
+        if self.stages.program is None:
+            raise BackendError(
+                f"backend {self.backend!r} interprets the graph: it has no {what}",
+                code="E501",
+                fix=f'compile with backend="{DEFAULT}"',
+            )
