@@ -1,0 +1,97 @@
+"""stop_gradient and custom_gradient."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import graphc as gc
+
+Run = Callable[..., Any]
+
+
+def test_stop_gradient_is_the_value_and_a_constant(run: Run) -> None:
+    x = gc.placeholder("x", (2,))
+    f = gc.stop_gradient(x) * x
+    value, slope, along = run([f, gc.grad(f.sum(), x), gc.jvp(f, x, 1.0)], {x: [2, 3]})
+    np.testing.assert_array_equal(value, [4, 9])
+    np.testing.assert_array_equal(slope, [2, 3])
+    np.testing.assert_array_equal(along, [2, 3])
+
+
+def test_stop_gradient_blocks_and_says_so() -> None:
+    x = gc.placeholder("x")
+    with pytest.raises(gc.DisconnectedError, match="blocked by stop_gradient"):
+        gc.grad(gc.stop_gradient(x * 2), x)
+
+
+@gc.custom_gradient
+def doubled_slope(x: Any) -> Any:
+    y = gc.sin(x)
+    return y, lambda dy: 2 * dy * gc.cos(x)
+
+
+def test_the_users_gradient_is_used(run: Run) -> None:
+    x = gc.placeholder("x", (3,), "float64")
+    y = doubled_slope(x)
+    points = np.array([0.1, 0.2, 0.3])
+    np.testing.assert_allclose(run(y, {x: points}), np.sin(points))
+    np.testing.assert_allclose(run(gc.grad(y.sum(), x), {x: points}), 2 * np.cos(points))
+
+
+def test_its_second_derivative_and_its_forward_mode(run: Run) -> None:
+    x = gc.placeholder("x", dtype="float64")
+    y = doubled_slope(x)
+    second = gc.grad(gc.grad(y, x), x)
+    assert run(second, {x: 0.3}) == pytest.approx(-2 * np.sin(0.3))
+    assert run(gc.jvp(y, x, 10.0), {x: 0.3}) == pytest.approx(20 * np.cos(0.3))
+
+
+def test_several_arguments_and_outputs(run: Run) -> None:
+    @gc.custom_gradient
+    def swap(x: Any, y: Any) -> Any:
+        return (y, x), lambda dy, dx: (10 * dx, 100 * dy)
+
+    x, y = gc.placeholder("x"), gc.placeholder("y")
+    first, second = swap(x, y)
+    assert run([first, second], {x: 1, y: 2}) == [2, 1]
+    assert run(gc.grad(2 * first + 3 * second, [x, y]), {x: 1, y: 2}) == [30, 200]
+    assert run(gc.grad(first, [x, y]), {x: 1, y: 2}) == [0, 100]
+    assert run(gc.jvp([first, second], [x, y], [1.0, 1.0]), {x: 1, y: 2}) == [100, 10]
+
+
+def test_none_means_no_gradient() -> None:
+    @gc.custom_gradient
+    def first_only(x: Any, y: Any) -> Any:
+        return x * y, lambda dz: (dz * y, None)
+
+    x, y = gc.placeholder("x"), gc.placeholder("y")
+    f = first_only(x, y)
+    assert gc.grad(f, [x, y], disconnected="none")[1] is None
+    with pytest.raises(gc.DisconnectedError, match="blocked by custom_gradient"):
+        gc.grad(f, y)
+
+
+def test_under_where_nothing_leaks(run: Run) -> None:
+    @gc.custom_gradient
+    def root(x: Any) -> Any:
+        y = gc.sqrt(x)
+        return y, lambda dy: dy / (2 * y)
+
+    x = gc.placeholder("x", (2,), "float64")
+    gradient = gc.grad(gc.where(x > 0, root(gc.sqrt(x)), 0.0).sum(), x)
+    np.testing.assert_allclose(run(gradient, {x: [0.0, 1.0]}), [0, 0.25])
+
+
+def test_mistakes_in_a_custom_gradient() -> None:
+    x = gc.placeholder("x", (2,))
+    with pytest.raises(gc.GradientError, match=r"must return \(outputs, gradient function\)"):
+        gc.custom_gradient(lambda x: x * x)(x)
+    wrong_count = gc.custom_gradient(lambda x: (x * x, lambda dy: (dy, dy)))(x)
+    with pytest.raises(gc.GradientError, match="2 gradients for 1 arguments") as caught:
+        gc.grad(wrong_count.sum(), x)
+    assert "test_gradient_control.py:" in str(caught.value)
+    wrong_shape = gc.custom_gradient(lambda x: (x * x, lambda dy: gc.reshape(dy, (1, 1, 2))))(x)
+    with pytest.raises(gc.GradientError, match=r"gradient 0 is float32\[1, 1, 2\]"):
+        gc.grad(wrong_shape.sum(), x)

@@ -1,0 +1,65 @@
+"""verify_grad passes what is right and reports what is wrong."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import graphc as gc
+from graphc.ir.registry import OPS
+
+VALUES = np.array([[0.5, -1.2, 2.0], [0.1, 0.9, -0.3]])
+
+
+def test_right_derivatives_pass() -> None:
+    gc.verify_grad(lambda x: gc.tanh(x).sum(axis=0), [VALUES])
+    gc.verify_grad(lambda x, y: [x @ y, gc.exp(x)], [VALUES, VALUES.T], rng=1)
+    gc.verify_grad(lambda x: x * 2, [3.0])
+    gc.verify_grad(lambda x: x * 2, [np.zeros((0, 3))])
+
+
+def test_integers_are_passed_as_they_are() -> None:
+    gc.verify_grad(lambda x, n: x * n.astype("float64"), [VALUES, np.array([1, 2, 3])])
+
+
+def test_large_inputs() -> None:
+    gc.verify_grad(lambda x: gc.log(x), [np.array([1e-3, 1.0, 1e3])], epsilon=1e-7)
+
+
+def broken(**changes: Any) -> Callable[[Any], Any]:
+    return dataclasses.replace(OPS["sin"], name="broken", **changes)
+
+
+def test_a_wrong_gradient_rule_is_located() -> None:
+    def vjp(b: Any, application: Any, gradients: Any) -> Any:
+        weights = np.ones((2, 3))
+        weights[1, 2] = 2
+        return [gradients[0] * b.cos(application.inputs[0]) * weights]
+
+    op = broken(vjp=vjp)
+    with pytest.raises(gc.GradientError) as caught:
+        gc.verify_grad(lambda x: op(x), [VALUES])
+    text = str(caught.value)
+    assert "[E308] vjp differs from finite differences" in text
+    first = text.splitlines()[1]
+    assert first.strip().startswith("input 0 [1, 2]: analytic")
+    assert "test_gradient_check.py:" in text
+
+
+def test_a_wrong_forward_rule_is_located() -> None:
+    op = broken(jvp=lambda b, application, tangents: [tangents[0]])
+    with pytest.raises(gc.GradientError, match=r"jvp differs") as caught:
+        gc.verify_grad(lambda x: op(x), [VALUES])
+    assert "output 0 [" in str(caught.value)
+
+
+def test_nan_is_a_mismatch() -> None:
+    with pytest.raises(gc.GradientError, match=r"\[E308\]"):
+        gc.verify_grad(lambda x: gc.sqrt(x), [np.array([0.0])])
+
+
+def test_nothing_to_differentiate() -> None:
+    with pytest.raises(gc.GradientError, match=r"\[E306\]"):
+        gc.verify_grad(lambda n: n * 2, [np.array([1, 2])])
