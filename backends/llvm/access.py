@@ -1,0 +1,406 @@
+"""Loads and stores: which lanes touch which addresses, and under which mask.
+
+An index is linearised over the row-major array: a polynomial in sizes and loop axes, and products
+of a stride with whatever else the index expressions compute. What the polynomial does with the
+vector axis decides the instruction:
+
+    does not contain it           one scalar load
+    1 * axis + rest               a vector load or store, aligned to one element
+    -1 * axis + rest              the same, reversed
+    anything else                 a gather or scatter from one offset per lane
+
+Lanes beyond the end of a loop (`tail`) and lanes whose condition does not hold (`conditions`)
+touch no memory. A scalar load that must not happen reads a stack slot instead.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import count
+
+from graphc.backends.llvm.accumulate import choose, part
+from graphc.backends.llvm.scalar_ops import from_memory, memory_type, to_memory
+from graphc.backends.llvm.scopes import Code
+from graphc.backends.llvm.sizes import Sizes
+from graphc.backends.llvm.text import BITS, SUFFIX, TextBuilder, Val
+from graphc.dtypes import DType
+from graphc.scalar.expr import Expr, Index
+from graphc.shapes import Dim, Shape, Size, size_product
+
+SAFE = Val("%safe", "ptr")
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """A dense row-major array; with `lanes` > 1 every element is a vector, one for each lane."""
+
+    name: str
+    pointer: Val
+    dtype: DType
+    shape: Shape
+    lanes: int = 1
+
+    @property
+    def type(self) -> str:
+        return memory_type(self.dtype)
+
+    @property
+    def strides(self) -> tuple[Size, ...]:
+        """Elements between neighbours along each axis."""
+        return tuple(size_product(self.shape[axis + 1 :]) for axis in range(len(self.shape)))
+
+
+@dataclass(slots=True)
+class Place:
+    """Where lanes find their element: a scalar pointer for lane 0, and how the others differ.
+
+    step: elements from one lane to the next if that is 0, 1 or -1; None: `offsets` tells.
+    """
+
+    pointer: Val
+    step: int | None
+    offsets: Val | None = None
+
+
+class Memory:
+    """The arrays of one function. `value` evaluates index expressions."""
+
+    def __init__(self, code: Code, sizes: Sizes, value: Callable[[Expr], Val]) -> None:
+        self.code = code
+        self.sizes = sizes
+        self.value = value
+        self.arrays: dict[str, Array] = {}
+        self.extents: dict[str, Size] = {}  # of the loops around
+        self.tail: Val | None = None
+        self.conditions: list[Val] = []
+        self.hardware_gather = False
+        self.safe_bytes = 0
+        self._versions: dict[str, int] = {}
+        self._counter = count(1)
+
+    # Loads
+
+    def load(self, name: str, index: Sequence[Expr]) -> Val:
+        """The element at `index`: a scalar where all lanes read the same one, else a vector."""
+        array = self.arrays[name]
+        place = self._place(array, index)
+        in_range = self.is_in_range(name, index)
+        conditions = [] if in_range else list(self.conditions)
+        floor = self._floor(name, in_range)
+        version = self._versions.get(name, 0)
+        lanes = self.sizes.lanes
+        if place.step == 0:
+            pointer = self._redirected(place.pointer, [self._any(c) for c in conditions], array, 1)
+            return self._emit_load(array, pointer, 1, None, version, floor)
+        if place.step is None:
+            return self._gather(array, place, conditions, version, floor)
+        mask = self._mask(None if array.lanes > 1 else self.tail, conditions)
+        pointer = place.pointer
+        if place.step == 1:
+            pointer = self._redirected(pointer, [], array, lanes)
+            return self._emit_load(array, pointer, lanes, mask, version, floor)
+        back = self.code.constant(1 - lanes, "i64")
+        pointer = self.code.gep(array.type, pointer, back)
+        reversed_mask = None if mask is None else self._reverse(mask)
+        loaded = self._emit_load(array, pointer, lanes, reversed_mask, version, floor)
+        return self._reverse(loaded)
+
+    def _emit_load(
+        self, array: Array, pointer: Val, lanes: int, mask: Val | None, version: int, floor: int
+    ) -> Val:
+        builder = self.code.builder
+
+        def make() -> Val:
+            if mask is None:
+                loaded = builder.load(pointer.text, array.type, lanes)
+            else:
+                loaded = masked_load(builder, array.type, pointer, mask)
+            return from_memory(builder, loaded, array.dtype)
+
+        operands = (pointer,) if mask is None else (pointer, mask)
+        key = ("load", array.type, pointer.text, lanes, mask and mask.text, version)
+        return self.code.pure(key, operands, make, floor)
+
+    def _gather(
+        self, array: Array, place: Place, conditions: list[Val], version: int, floor: int
+    ) -> Val:
+        code, builder = self.code, self.code.builder
+        assert place.offsets is not None
+        offsets = place.offsets
+        mask: Val | None
+        if self.tail is not None and not conditions and not self.hardware_gather:
+            # Lanes beyond the end read what lane 0 reads: no branch for each lane.
+            offsets = choose(
+                code, self.tail, offsets, code.splat(part(code, offsets, 0, 1), offsets.lanes)
+            )
+            mask = None
+        else:
+            mask = self._mask(self.tail, conditions)
+        pointer = self._redirected(place.pointer, [], array, 1)
+        pointers = code.gep(array.type, pointer, offsets)
+
+        def make() -> Val:
+            loaded = masked_gather(builder, array.type, pointers, mask)
+            return from_memory(builder, loaded, array.dtype)
+
+        operands = (pointers,) if mask is None else (pointers, mask)
+        key = ("gather", array.type, pointers.text, mask and mask.text, version)
+        return code.pure(key, operands, make, floor)
+
+    # Stores
+
+    def store(self, name: str, index: Sequence[Expr], value: Val, accumulate: bool) -> None:
+        """Write `value` (or add it) at `index`, in the lanes of the mask."""
+        array = self.arrays[name]
+        code, builder, lanes = self.code, self.code.builder, self.sizes.lanes
+        place = self._place(array, index)
+        step = place.step
+        if lanes > 1 and (step == -1 or step == 0):
+            place.offsets, step = self.sizes.steps(step), None
+        mask = None if lanes == 1 else self._mask(self.tail, self.conditions)
+        value = code.splat(value, lanes)
+        if accumulate:
+            before = self.load(name, index)
+            value = self.add(array.dtype, code.splat(before, lanes), value)
+        value = to_memory(builder, value, array.dtype)
+        if step is None:
+            assert place.offsets is not None
+            pointers = code.gep(array.type, place.pointer, place.offsets)
+            masked_scatter(builder, value, pointers, mask)
+        elif mask is None or array.lanes > 1:
+            builder.store(value, place.pointer.text)
+        else:
+            masked_store(builder, value, place.pointer, mask)
+        self.touch(name)
+
+    def add(self, dtype: DType, x: Val, y: Val) -> Val:
+        """x + y, replaced by the emitter of expressions."""
+        raise NotImplementedError
+
+    def touch(self, name: str) -> None:
+        """What was loaded from the array before may have changed."""
+        self._versions[name] = next(self._counter)
+
+    # Addresses
+
+    def _place(self, array: Array, index: Sequence[Expr]) -> Place:
+        sizes = self.sizes
+        polynomial: Size = 0
+        uniform: list[Val] = []
+        varying: list[Val] = []
+        for item, stride in zip(index, array.strides, strict=True):
+            if isinstance(item, Index):
+                polynomial = polynomial + item.size * stride
+                continue
+            product = self._times(self.value(item), stride)
+            (uniform if product.lanes == 1 else varying).append(product)
+        if array.lanes > 1:
+            return self._private_place(array, polynomial, uniform, varying)
+
+        slope: Size | None = 0
+        if sizes.varies(polynomial):
+            assert isinstance(polynomial, Dim) and sizes.vector_axis is not None
+            slope = polynomial.coefficient(sizes.vector_axis)
+        if slope is None:
+            polynomial, changing = _split(polynomial, sizes)
+            varying.append(sizes.value(changing))
+        elif not varying and slope in (0, 1, -1):
+            pointer = self._pointer(array, polynomial, uniform)
+            return Place(pointer, int(slope) if sizes.lanes > 1 else 0)
+        elif slope != 0:
+            varying.append(sizes.steps(slope))
+        pointer = self._pointer(array, polynomial, uniform)
+        return Place(pointer, None, self._total(varying))
+
+    def _private_place(
+        self, array: Array, polynomial: Size, uniform: list[Val], varying: list[Val]
+    ) -> Place:
+        """Element `index` of lane k stands at index * lanes + k."""
+        sizes = self.sizes
+        if sizes.varies(polynomial):
+            varying.append(sizes.value(polynomial))
+            polynomial = 0
+        pointer = self._pointer(
+            array, polynomial * array.lanes, [self._times(v, array.lanes) for v in uniform]
+        )
+        if not varying:
+            return Place(pointer, 1)
+        offsets = self._times(self._total(varying), array.lanes)
+        iota = self.code.iota("i64", array.lanes)
+        return Place(pointer, None, self.code.operation("add", offsets, iota))
+
+    def _times(self, value: Val, stride: Size) -> Val:
+        return value if stride == 1 else self.code.operation("mul", value, self.sizes.first(stride))
+
+    def _total(self, values: list[Val]) -> Val:
+        total = values[0]
+        for value in values[1:]:
+            total = self.code.operation("add", total, value)
+        return total
+
+    def _pointer(self, array: Array, polynomial: Size, others: list[Val]) -> Val:
+        """The address of lane 0: outer loops' terms first, so that they are added outside."""
+        code = self.code
+        terms = sorted([*self.sizes.terms(polynomial), *others], key=self._rank)
+        pointer = array.pointer
+        position = 0
+        while position < len(terms):
+            rank = self._rank(terms[position])
+            offset = terms[position]
+            position += 1
+            while position < len(terms) and self._rank(terms[position]) == rank:
+                offset = code.operation("add", offset, terms[position])
+                position += 1
+            pointer = code.gep(array.type, pointer, offset)
+        return pointer
+
+    def _rank(self, term: Val) -> int:
+        """The level of a term; constants come last, where addressing modes take them."""
+        return self.code.level(term) if term.text.startswith("%") else len(self.code.scopes)
+
+    # Conditions
+
+    def _floor(self, name: str, in_range: bool) -> int:
+        """The outermost level to which a load may move: not over stores, nor out of a branch."""
+        floor = 0
+        for level, scope in enumerate(self.code.scopes):
+            if name in scope.stored or (level and not scope.is_loop and not in_range):
+                floor = level
+        return floor
+
+    def _redirected(self, pointer: Val, conditions: list[Val], array: Array, lanes: int) -> Val:
+        """The pointer where the load happens, else one to a stack slot.
+
+        A load that moves out of loops which may not run at all must not happen then.
+        """
+        code = self.code
+        place = code.place(code.lowest([pointer, *conditions]))
+        for scope in code.scopes[place + 1 :]:
+            if scope.runs is not None:
+                conditions = [*conditions, scope.runs()]
+        if not conditions:
+            return pointer
+        condition = conditions[0]
+        for other in conditions[1:]:
+            condition = code.operation("and", condition, other)
+        self.safe_bytes = max(self.safe_bytes, lanes * BITS[array.type] // 8)
+        return choose(code, condition, pointer, SAFE)
+
+    def is_in_range(self, name: str, index: Sequence[Expr]) -> bool:
+        """Whether the index is in range whatever the conditions are."""
+        return all(
+            isinstance(item, Index) and self._is_axis_of(item.size, size)
+            for item, size in zip(index, self.arrays[name].shape, strict=True)
+        )
+
+    def _is_axis_of(self, index: Size, size: Size) -> bool:
+        if isinstance(index, int):
+            return isinstance(size, int) and 0 <= index < size
+        names = index.symbols()
+        if len(names) != 1:
+            return False
+        (name,) = names
+        return index == Dim.symbol(name) and self.extents.get(name) == size
+
+    def _mask(self, tail: Val | None, conditions: Sequence[Val]) -> Val | None:
+        mask = tail
+        for condition in conditions:
+            wide = self.code.splat(condition, self.sizes.lanes)
+            mask = wide if mask is None else self.code.operation("and", mask, wide)
+        return mask
+
+    def lane_mask(self) -> Val | None:
+        """The lanes in which statements take effect; None for all."""
+        return self._mask(self.tail, self.conditions)
+
+    def _any(self, condition: Val) -> Val:
+        """Whether the condition holds in a lane that takes part."""
+        if condition.lanes == 1:
+            return condition
+        mask = condition
+        if self.tail is not None:
+            mask = self.code.operation("and", mask, self.tail)
+        return self.code.pure(("any", mask.text), (mask,), lambda: self.code.builder.any(mask))
+
+    def _reverse(self, a: Val) -> Val:
+        order = ", ".join(f"i32 {k}" for k in reversed(range(a.lanes)))
+        return self.code.pure(
+            ("reverse", a.text, a.type, a.lanes),
+            (a,),
+            lambda: self.code.builder.emit(
+                f"shufflevector {a.ir_type} {a.text}, {a.ir_type} poison, "
+                f"<{a.lanes} x i32> <{order}>",
+                a.type,
+                a.lanes,
+            ),
+        )
+
+
+def _split(polynomial: Size, sizes: Sizes) -> tuple[Size, Size]:
+    """The terms without and with the vector axis."""
+    assert isinstance(polynomial, Dim)
+    changing: Size = 0
+    for monomial, factor in polynomial.terms:
+        term = Dim(((monomial, factor),)) if monomial.factors else factor
+        if sizes.varies(term):
+            changing = changing + term
+    return polynomial - changing, changing
+
+
+# Masked instructions
+
+
+def _overload(type: str, lanes: int) -> str:
+    return f"v{lanes}{SUFFIX.get(type, type)}"
+
+
+def _all_lanes(mask: Val | None, lanes: int) -> str:
+    return f"<{lanes} x i1> {'splat (i1 true)' if mask is None else mask.text}"
+
+
+def masked_load(b: TextBuilder, type: str, pointer: Val, mask: Val) -> Val:
+    """Zero where the mask is not set."""
+    lanes = mask.lanes
+    vector = f"<{lanes} x {type}>"
+    name = f"llvm.masked.load.{_overload(type, lanes)}.p0"
+    b.declare(name, f"{vector} @{name}(ptr, i32, <{lanes} x i1>, {vector})")
+    return b.emit(
+        f"call {vector} @{name}(ptr {pointer.text}, i32 {BITS[type] // 8}, "
+        f"{_all_lanes(mask, lanes)}, {vector} zeroinitializer)",
+        type,
+        lanes,
+    )
+
+
+def masked_store(b: TextBuilder, value: Val, pointer: Val, mask: Val) -> None:
+    lanes, vector = value.lanes, value.ir_type
+    name = f"llvm.masked.store.{_overload(value.type, lanes)}.p0"
+    b.declare(name, f"void @{name}({vector}, ptr, i32, <{lanes} x i1>)")
+    b.line(
+        f"call void @{name}({vector} {value.text}, ptr {pointer.text}, "
+        f"i32 {BITS[value.type] // 8}, {_all_lanes(mask, lanes)})"
+    )
+
+
+def masked_gather(b: TextBuilder, type: str, pointers: Val, mask: Val | None) -> Val:
+    """Zero where the mask is not set."""
+    lanes = pointers.lanes
+    vector = f"<{lanes} x {type}>"
+    name = f"llvm.masked.gather.{_overload(type, lanes)}.v{lanes}p0"
+    b.declare(name, f"{vector} @{name}(<{lanes} x ptr>, i32, <{lanes} x i1>, {vector})")
+    return b.emit(
+        f"call {vector} @{name}(<{lanes} x ptr> {pointers.text}, i32 {BITS[type] // 8}, "
+        f"{_all_lanes(mask, lanes)}, {vector} zeroinitializer)",
+        type,
+        lanes,
+    )
+
+
+def masked_scatter(b: TextBuilder, value: Val, pointers: Val, mask: Val | None) -> None:
+    """Where two lanes have one address, the higher lane wins."""
+    lanes, vector = value.lanes, value.ir_type
+    name = f"llvm.masked.scatter.{_overload(value.type, lanes)}.v{lanes}p0"
+    b.declare(name, f"void @{name}({vector}, <{lanes} x ptr>, i32, <{lanes} x i1>)")
+    b.line(
+        f"call void @{name}({vector} {value.text}, <{lanes} x ptr> {pointers.text}, "
+        f"i32 {BITS[value.type] // 8}, {_all_lanes(mask, lanes)})"
+    )

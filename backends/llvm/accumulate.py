@@ -1,0 +1,150 @@
+"""Accumulators: identities, one step of combination, and the sum over the lanes of a vector.
+
+The state of an accumulator is a list of values: the value so far, and for argmax and argmin its
+position. In a vector loop every lane keeps a state of its own; lanes are combined by halving, in
+one fixed order, so that results do not change from call to call.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from graphc.backends.llvm.scalar_ops import emit_operation, register_type
+from graphc.backends.llvm.scopes import Code
+from graphc.backends.llvm.text import Val
+from graphc.dtypes import DType, bool_, is_bool, is_floating, is_signed
+
+State = list[Val]
+
+
+@dataclass(frozen=True, slots=True)
+class Combination:
+    """How values of one dtype are combined: add mul maximum minimum and or argmax argmin."""
+
+    combine: str
+    dtype: DType
+
+    @property
+    def has_position(self) -> bool:
+        return self.combine in ("argmax", "argmin")
+
+    @property
+    def is_inexact_sum(self) -> bool:
+        """Long sums of it lose digits unless they are made of shorter ones."""
+        return self.combine == "add" and self.dtype.kind == "f" and self.dtype.itemsize <= 4
+
+    def identity(self, code: Code, lanes: int) -> State:
+        """The state of an accumulator that met no element."""
+        type = register_type(self.dtype)
+        value = code.constant(_identity(self.combine, self.dtype), type, lanes)
+        return [value, code.constant(0, "i64", lanes)] if self.has_position else [value]
+
+    def merge(self, code: Code, first: State, second: State) -> State:
+        """Two states as one; `first` comes first where positions decide."""
+        if self.has_position:
+            return self._merge_positions(code, first, second, ordered=False)
+        x, y = first[0], second[0]
+        return [
+            code.pure(
+                ("combine", self.combine, x.text, y.text, x.type, x.lanes),
+                (x, y),
+                lambda: emit_operation(code.builder, self.combine, (x, y), self.dtype, self.dtype),
+            )
+        ]
+
+    def step(self, code: Code, state: State, value: Val, position: Val | None) -> State:
+        """The state after one more element, which comes after those met before."""
+        if position is None:
+            return self.merge(code, state, [value])
+        return self._merge_positions(code, state, [value, position], ordered=True)
+
+    def _merge_positions(self, code: Code, first: State, second: State, ordered: bool) -> State:
+        """The better value; of equals the lower position, which is `first`'s if ordered."""
+
+        def take() -> Val:
+            b = code.builder
+            (x, p), (y, q) = first, second
+            if is_floating(self.dtype):
+                better = b.fcmp("ugt" if self.combine == "argmax" else "ult", y, x)
+                x_is_number = b.fcmp("ord", x, x)
+                better = b.and_(better, x_is_number)
+                if ordered:
+                    return better
+                both_nan = b.and_(b.fcmp("uno", y, y), b.not_(x_is_number))
+                equal = b.or_(b.fcmp("oeq", x, y), both_nan)
+            else:
+                x_wide, y_wide = (b.zext(v, "i8") if is_bool(self.dtype) else v for v in (x, y))
+                sign = "s" if is_signed(self.dtype) else "u"
+                better = b.icmp(sign + ("gt" if self.combine == "argmax" else "lt"), y_wide, x_wide)
+                if ordered:
+                    return better
+                equal = b.icmp("eq", x, y)
+            return b.or_(better, b.and_(equal, b.icmp("slt", q, p)))
+
+        texts = tuple(v.text for v in (*first, *second))
+        condition = code.pure(
+            (self.combine, ordered, *texts, str(self.dtype), first[0].lanes),
+            (*first, *second),
+            take,
+        )
+        return [choose(code, condition, y, x) for x, y in zip(first, second, strict=True)]
+
+    def masked(self, code: Code, mask: Val | None, state: State, old: State) -> State:
+        """The new state in the lanes of the mask, else the old one."""
+        if mask is None:
+            return state
+        return [choose(code, mask, new, before) for new, before in zip(state, old, strict=True)]
+
+    def narrow(self, code: Code, state: State, lanes: int) -> State:
+        """The state of fewer lanes: the upper half is combined with the lower until they fit."""
+        while state[0].lanes > lanes:
+            half = state[0].lanes // 2
+            low = [part(code, value, 0, half) for value in state]
+            high = [part(code, value, half, half) for value in state]
+            state = self.merge(code, low, high)
+        return state
+
+
+def choose(code: Code, condition: Val, a: Val, b: Val) -> Val:
+    if a.text == b.text:
+        return a
+    return code.pure(
+        ("select", condition.text, a.text, b.text, a.type, a.lanes),
+        (condition, a, b),
+        lambda: code.builder.select(condition, a, b),
+    )
+
+
+def part(code: Code, a: Val, start: int, lanes: int) -> Val:
+    """Some neighbouring lanes of a vector."""
+    if lanes == 1:
+        return code.pure(("lane", a.text, start), (a,), lambda: code.builder.lane(a, start))
+    picked = ", ".join(f"i32 {start + k}" for k in range(lanes))
+    return code.pure(
+        ("part", a.text, start, lanes),
+        (a,),
+        lambda: code.builder.emit(
+            f"shufflevector {a.ir_type} {a.text}, {a.ir_type} poison, <{lanes} x i32> <{picked}>",
+            a.type,
+            lanes,
+        ),
+    )
+
+
+def _identity(combine: str, dtype: DType) -> float:
+    if combine in ("maximum", "argmax"):
+        return _extreme(dtype, lowest=True)
+    if combine in ("minimum", "argmin"):
+        return _extreme(dtype, lowest=False)
+    if combine == "and":
+        return 1 if is_bool(dtype) else -1
+    return 1 if combine == "mul" else 0
+
+
+def _extreme(dtype: DType, lowest: bool) -> float:
+    if is_floating(dtype):
+        return -np.inf if lowest else np.inf
+    if dtype == bool_:
+        return 0 if lowest else 1
+    limits = np.iinfo(dtype)
+    return int(limits.min if lowest else limits.max)

@@ -1,0 +1,128 @@
+"""The llvm backend: a program becomes one native module that runs without Python."""
+
+import ctypes
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from graphc.backends.base import BoundProgram
+from graphc.backends.llvm.blas import find_blas
+from graphc.backends.llvm.entry import emit_program
+from graphc.backends.llvm.jit import Library, library_symbols, module_assembly, module_object
+from graphc.backends.llvm.target import Target, host
+from graphc.backends.llvm.vector_math import LIBM_SYMBOLS
+from graphc.loops.ir import Fault, Program
+from graphc.shapes import evaluate
+
+C_SYMBOLS = ("fmod", "fmodf", "memset", "memcpy", "memmove")
+_ENTRY = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+
+
+class LlvmBackend:
+    """Compiles for the processor of this process."""
+
+    name = "llvm"
+
+    def compile(self, program: Program, *, threads: int = 1) -> "LlvmExecutable":
+        return LlvmExecutable(program, host())
+
+
+def make_backend() -> LlvmBackend:
+    return LlvmBackend()
+
+
+class Texts(Mapping[str, str]):
+    """Texts by kind, each made when it is first asked for."""
+
+    def __init__(self, makers: Mapping[str, Callable[[], str]]) -> None:
+        self._makers = makers
+        self._made: dict[str, str] = {}
+
+    def __getitem__(self, kind: str) -> str:
+        if kind not in self._made:
+            self._made[kind] = self._makers[kind]()
+        return self._made[kind]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+
+class LlvmExecutable:
+    """A program in machine code."""
+
+    def __init__(self, program: Program, target: Target) -> None:
+        blas = find_blas()
+        emitted = emit_program(program, target, blas)
+        self.program = program
+        self.texts: Mapping[str, str] = Texts(
+            {
+                "llvm": lambda: emitted.text,
+                "asm": lambda: module_assembly(emitted.text, target),
+            }
+        )
+        self._kernels = emitted.kernels
+        self._areas = emitted.areas
+        imports = dict(library_symbols(LIBM_SYMBOLS + C_SYMBOLS))
+        if blas is not None:
+            imports.update(blas.addresses)
+        used = {name: at for name, at in imports.items() if f"@{name}(" in emitted.text}
+        self._library = Library(module_object(emitted.text, target), ["entry"], used)
+        self._entry = _ENTRY(self._library.address("entry"))
+
+    def kernel_source(self, position: int) -> str:
+        return self._kernels[self.program.kernels[position].name]
+
+    def bind(self, sizes: Sequence[int], temporaries: Sequence[np.ndarray]) -> BoundProgram:
+        program = self.program
+        values = dict(zip(program.sizes, map(int, sizes), strict=True))
+        area = max((evaluate(size, values) for size in self._areas), default=0)
+        return _Bound(self, list(values.values()), list(temporaries), area)
+
+
+class _Bound:
+    """A program with its table of pointers; what it points to lives as long as it does."""
+
+    __slots__ = ("_arguments", "_entry", "_fault", "_keep", "_positions", "_table")
+
+    def __init__(
+        self,
+        executable: LlvmExecutable,
+        sizes: list[int],
+        temporaries: list[np.ndarray],
+        area: int,
+    ) -> None:
+        buffers = list(executable.program.buffers.values())
+        table = (ctypes.c_int64 * (len(buffers) + 1))()
+        scratch = np.empty(area + 64, np.uint8)
+        given = iter(temporaries)
+        positions: list[int] = []
+        for position, buffer in enumerate(buffers):
+            if buffer.role == "temporary":
+                table[position] = _pointer(next(given))
+            else:
+                positions.append(position)
+        table[len(buffers)] = -(-_pointer(scratch) // 64) * 64
+        values = (ctypes.c_int64 * max(1, len(sizes)))(*sizes)
+        fault = ctypes.c_int64()
+        self._table = table
+        self._positions = positions
+        self._fault = fault
+        self._arguments = tuple(ctypes.addressof(item) for item in (table, values, fault))
+        self._entry = executable._entry
+        self._keep = (executable, temporaries, scratch, values)
+
+    def __call__(self, arrays: Sequence[np.ndarray]) -> None:
+        table = self._table
+        for position, array in zip(self._positions, arrays, strict=True):
+            table[position] = array.__array_interface__["data"][0]
+        status = self._entry(*self._arguments)
+        if status:
+            raise Fault(status - 1, self._fault.value)
+
+
+def _pointer(array: np.ndarray) -> int:
+    address: int = array.__array_interface__["data"][0]
+    return address

@@ -1,0 +1,242 @@
+"""Matrix products: BLAS for large float matrices, loops of our own for the others.
+
+    matrix_product     a kernel in the loop grammar, for small and for integer matrices
+    BlasProducts       functions @product_f32_nt(out, a, b, m, n, k) that call BLAS
+
+BLAS is column-major: the row-major product a @ b is the column-major product of the transposes in
+reverse order, on the same memory.
+"""
+
+from graphc.backends.llvm.blas import Blas
+from graphc.backends.llvm.target import Target
+from graphc.backends.llvm.text import FunctionText
+from graphc.dtypes import DType, is_bool, is_floating
+from graphc.loops.ir import (
+    Accumulate,
+    Accumulator,
+    Contraction,
+    For,
+    Kernel,
+    Parameter,
+    Statement,
+    Store,
+)
+from graphc.scalar.expr import Call, Expr, Index, Load, Local
+from graphc.shapes import Dim, Size
+
+SMALL = 4096  # multiplications up to which our own loops are faster than a call to BLAS
+
+
+def is_small(step: Contraction) -> bool:
+    """Whether the matrices are known to be small."""
+    work = step.m * step.n * step.k
+    return isinstance(work, int) and work <= SMALL
+
+
+def uses_blas(step: Contraction, blas: Blas | None) -> bool:
+    return (
+        blas is not None
+        and is_floating(step.dtype)
+        and step.dtype.itemsize >= 4
+        and not is_small(step)
+    )
+
+
+# Loops
+
+
+def matrix_product(step: Contraction) -> Kernel:
+    """out[i, j] = sum_k a[i, k] * b[k, j] as a kernel of three matrices; static sizes stay."""
+    sizes = [size for size in ("m", "n", "k") if not isinstance(getattr(step, size), int)]
+    m, n, k = (
+        Dim.symbol(name) if name in sizes else getattr(step, name) for name in ("m", "n", "k")
+    )
+    i, j, p = (Dim.symbol(name) for name in ("i", "j", "p"))
+    a = Load("a", _indices(p, i) if step.transpose_a else _indices(i, p), step.dtype)
+    b = Load("b", _indices(j, p) if step.transpose_b else _indices(p, j), step.dtype)
+    body = _dot_rows(step, n, k, a, b) if step.transpose_b else _sum_rows(step, n, k, a, b)
+    return Kernel(
+        "product",
+        (
+            Parameter("out", step.dtype, (m, n), written=True),
+            Parameter("a", step.dtype, (k, m) if step.transpose_a else (m, k)),
+            Parameter("b", step.dtype, (n, k) if step.transpose_b else (k, n)),
+        ),
+        tuple(sizes),
+        (For("i", m, "parallel", body),),
+    )
+
+
+def _indices(*dims: Dim) -> tuple[Expr, ...]:
+    return tuple(Index(dim) for dim in dims)
+
+
+def _multiply_add(step: Contraction, a: Expr, b: Expr) -> tuple[Statement, ...]:
+    if is_bool(step.dtype):
+        return (Accumulate("total", Call("and", (a, b), step.dtype)),)
+    return (Accumulate("total", Call("mul", (a, b), step.dtype)),)
+
+
+def _total(dtype: DType) -> Accumulator:
+    return Accumulator("total", "or" if is_bool(dtype) else "add", dtype)
+
+
+def _store(step: Contraction) -> Store:
+    i, j = Dim.symbol("i"), Dim.symbol("j")
+    return Store("out", _indices(i, j), Local("total", step.dtype))
+
+
+def _sum_rows(step: Contraction, n: Size, k: Size, a: Expr, b: Expr) -> tuple[Statement, ...]:
+    """Lanes run along the rows of b."""
+    inner = For("p", k, "serial", _multiply_add(step, a, b))
+    return (For("j", n, "vector", (_total(step.dtype), inner, _store(step))),)
+
+
+def _dot_rows(step: Contraction, n: Size, k: Size, a: Expr, b: Expr) -> tuple[Statement, ...]:
+    """Lanes run along the rows of a and of b transposed."""
+    inner = For("p", k, "vector", _multiply_add(step, a, b))
+    return (For("j", n, "serial", (_total(step.dtype), inner, _store(step))),)
+
+
+# BLAS
+
+
+def blas_name(step: Contraction) -> str:
+    """The name of the function for these matrices."""
+    letters = ("t" if step.transpose_a else "n") + ("t" if step.transpose_b else "n")
+    return f"product_f{8 * step.dtype.itemsize}_{letters}"
+
+
+def blas_function(step: Contraction, blas: Blas, target: Target) -> FunctionText:
+    """void @product_f32_nt(ptr out, ptr a, ptr b, i64 m, i64 n, i64 k).
+
+    Nothing is done for m = 0 or n = 0; k = 0 fills with zeros. A vector goes to gemv.
+    """
+    type = "float" if step.dtype.itemsize == 4 else "double"
+    letter = "s" if step.dtype.itemsize == 4 else "d"
+    emit = _cblas if blas.style == "cblas" else _fortran
+    calls, declarations = emit(step, type, letter)
+    zero_bytes = step.dtype.itemsize
+    text = f"""define internal void @{blas_name(step)}(ptr %out, ptr %a, ptr %b, i64 %m, i64 %n, \
+i64 %k) {target.function_attributes} {{
+entry:
+  %m.some = icmp sgt i64 %m, 0
+  %n.some = icmp sgt i64 %n, 0
+  %some = and i1 %m.some, %n.some
+  br i1 %some, label %nonempty, label %done
+nonempty:
+  %k.some = icmp sgt i64 %k, 0
+  br i1 %k.some, label %choose, label %clear
+clear:
+  %count = mul i64 %m, %n
+  %bytes = mul i64 %count, {zero_bytes}
+  call void @llvm.memset.p0.i64(ptr %out, i8 0, i64 %bytes, i1 false)
+  br label %done
+choose:
+  %one.column = icmp eq i64 %n, 1
+  br i1 %one.column, label %column, label %rows
+rows:
+  %one.row = icmp eq i64 %m, 1
+  br i1 %one.row, label %row, label %matrix
+{calls}
+done:
+  ret void
+}}
+"""
+    memset = "declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)"
+    return FunctionText(text, {*declarations, memset}, {})
+
+
+def _cblas(step: Contraction, type: str, letter: str) -> tuple[str, set[str]]:
+    """CBLAS with 64-bit integers. 101 row-major, 111 as it stands, 112 transposed."""
+    transpose_a = 112 if step.transpose_a else 111
+    transpose_b = 112 if step.transpose_b else 111
+    one, zero = f"{type} 1.0", f"{type} 0.0"
+    # a as it is stored, [rows, columns]; its leading dimension is the number of columns.
+    a_rows, a_columns = ("%k", "%m") if step.transpose_a else ("%m", "%k")
+    b_rows, b_columns = ("%n", "%k") if step.transpose_b else ("%k", "%n")
+    flipped_b = 111 if step.transpose_b else 112
+    text = f"""column:
+  call void @{letter}gemv(i32 101, i32 {transpose_a}, i64 {a_rows}, i64 {a_columns}, {one}, \
+ptr %a, i64 {a_columns}, ptr %b, i64 1, {zero}, ptr %out, i64 1)
+  br label %done
+row:
+  call void @{letter}gemv(i32 101, i32 {flipped_b}, i64 {b_rows}, i64 {b_columns}, {one}, \
+ptr %b, i64 {b_columns}, ptr %a, i64 1, {zero}, ptr %out, i64 1)
+  br label %done
+matrix:
+  call void @{letter}gemm(i32 101, i32 {transpose_a}, i32 {transpose_b}, i64 %m, i64 %n, i64 %k, \
+{one}, ptr %a, i64 {a_columns}, ptr %b, i64 {b_columns}, {zero}, ptr %out, i64 %n)
+  br label %done"""
+    return text, {
+        f"declare void @{letter}gemv(i32, i32, i64, i64, {type}, ptr, i64, ptr, i64, {type}, "
+        "ptr, i64)",
+        f"declare void @{letter}gemm(i32, i32, i32, i64, i64, i64, {type}, ptr, i64, ptr, i64, "
+        f"{type}, ptr, i64)",
+    }
+
+
+def _fortran(step: Contraction, type: str, letter: str) -> tuple[str, set[str]]:
+    """Fortran: everything by reference, 32-bit integers, column-major, so the operands swap."""
+    setup: list[str] = []
+    for name in ("m", "n", "k"):
+        setup.append(f"  %{name}.32 = trunc i64 %{name} to i32")
+        setup.append(f"  %{name}.at = alloca i32")
+        setup.append(f"  store i32 %{name}.32, ptr %{name}.at")
+    letters = {False: ord("N"), True: ord("T")}
+    for name, code in (
+        ("ta", letters[step.transpose_a]),
+        ("tb", letters[step.transpose_b]),
+        ("flip.a", letters[not step.transpose_a]),
+    ):
+        setup.append(f"  %{name}.at = alloca i8")
+        setup.append(f"  store i8 {code}, ptr %{name}.at")
+    setup += [
+        "  %inc.at = alloca i32",
+        "  store i32 1, ptr %inc.at",
+        f"  %one.at = alloca {type}",
+        f"  store {type} 1.0, ptr %one.at",
+        f"  %zero.at = alloca {type}",
+        f"  store {type} 0.0, ptr %zero.at",
+    ]
+    a_rows, a_columns = ("k", "m") if step.transpose_a else ("m", "k")
+    b_rows, b_columns = ("n", "k") if step.transpose_b else ("k", "n")
+    # In column-major order a is [a_columns, a_rows].
+    gemv = f"call void @{letter}gemv("
+    gemm = f"call void @{letter}gemm("
+    prepare = "\n".join(setup)
+    blocks = {
+        "column": (
+            f"  {gemv}ptr %flip.a.at, ptr %{a_columns}.at, ptr %{a_rows}.at, ptr %one.at, ptr %a, "
+            f"ptr %{a_columns}.at, ptr %b, ptr %inc.at, ptr %zero.at, ptr %out, ptr %inc.at)"
+        ),
+        "row": (
+            f"  {gemv}ptr %tb.at, ptr %{b_columns}.at, ptr %{b_rows}.at, ptr %one.at, ptr %b, "
+            f"ptr %{b_columns}.at, ptr %a, ptr %inc.at, ptr %zero.at, ptr %out, ptr %inc.at)"
+        ),
+        "matrix": (
+            f"  {gemm}ptr %tb.at, ptr %ta.at, ptr %n.at, ptr %m.at, ptr %k.at, ptr %one.at, "
+            f"ptr %b, ptr %{b_columns}.at, ptr %a, ptr %{a_columns}.at, ptr %zero.at, ptr %out, "
+            "ptr %n.at)"
+        ),
+    }
+    text = "\n".join(
+        line
+        for name, call in blocks.items()
+        for line in (
+            f"{name}:",
+            _suffixed(prepare, name),
+            _suffixed(call, name),
+            "  br label %done",
+        )
+    )
+    pointers = ", ".join(["ptr"] * 11)
+    return text, {
+        f"declare void @{letter}gemv({pointers})",
+        f"declare void @{letter}gemm({pointers}, ptr, ptr)",
+    }
+
+
+def _suffixed(text: str, name: str) -> str:
+    """The text with its local names made unique to a block."""
+    return text.replace(".at", f".at.{name}").replace(".32", f".32.{name}")

@@ -1,0 +1,254 @@
+"""A program as one LLVM module, and its entry.
+
+    i64 @entry(ptr table, ptr sizes, ptr fault)
+
+table: a pointer per buffer, in the program's order, and last the scratch area; sizes: the value of
+each of the program's sizes. Steps run in order. The result is 0, or 1 + the position of the index
+check that failed, whose bad value is then in `fault`; nothing after that check has run.
+"""
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+
+from graphc.backends.llvm.blas import Blas
+from graphc.backends.llvm.contraction import (
+    blas_function,
+    blas_name,
+    matrix_product,
+    uses_blas,
+)
+from graphc.backends.llvm.emitter import KernelText, emit_kernel
+from graphc.backends.llvm.scopes import Code
+from graphc.backends.llvm.sizes import Sizes
+from graphc.backends.llvm.target import Target
+from graphc.backends.llvm.text import FunctionText, Val, module_text
+from graphc.dtypes import DType, bool_, int64
+from graphc.loops.ir import (
+    Accumulate,
+    Accumulator,
+    Contraction,
+    For,
+    IndexCheck,
+    Kernel,
+    KernelCall,
+    Parameter,
+    Program,
+    Store,
+)
+from graphc.scalar.expr import Expr, Index, Load, Local, cast, ge, lt, or_
+from graphc.shapes import Dim, Size, substitute
+
+
+@dataclass(frozen=True, slots=True)
+class Emitted:
+    """A module. kernels: text by kernel name. areas: scratch bytes of the calls that need some."""
+
+    text: str
+    kernels: dict[str, str]
+    areas: tuple[Size, ...]
+
+
+@dataclass(slots=True)
+class _Functions:
+    """Kernels that were emitted: equal texts get one function."""
+
+    target: Target
+    texts: dict[int, KernelText] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)  # by text
+    functions: list[FunctionText] = field(default_factory=list)
+    keep: list[Kernel] = field(default_factory=list)
+
+    def kernel(self, kernel: Kernel) -> tuple[str, KernelText]:
+        text = self.texts.get(id(kernel))
+        if text is None:
+            text = self.texts[id(kernel)] = emit_kernel(kernel, self.target)
+            self.keep.append(kernel)
+        name = self.names.get(text.function.text)
+        if name is None:
+            name = self.names[text.function.text] = f"k{len(self.names)}"
+            self.functions.append(text.named(name))
+        return name, text
+
+
+def emit_program(program: Program, target: Target, blas: Blas | None) -> Emitted:
+    return _ProgramEmitter(program, target, blas).emit()
+
+
+class _ProgramEmitter:
+    def __init__(self, program: Program, target: Target, blas: Blas | None) -> None:
+        self.program = program
+        self.target = target
+        self.blas = blas
+        self.functions = _Functions(target)
+        self.products: dict[str, FunctionText] = {}
+        self.loop_products: dict[Hashable, Kernel] = {}
+        self.checks: dict[DType, tuple[Kernel, Kernel]] = {}
+        self.kernels: dict[str, str] = {}
+        self.areas: list[Size] = []
+        self.code = Code(has_fma=target.has_fma)
+        self.sizes = Sizes(self.code)
+        self.slots = {name: position for position, name in enumerate(program.buffers)}
+
+    def emit(self) -> Emitted:
+        builder = self.code.builder
+        for position, name in enumerate(self.program.sizes):
+            pointer = f"%size.at.{position}"
+            builder.line(f"{pointer} = getelementptr i64, ptr %sizes, i64 {position}")
+            self.sizes.symbols[name] = builder.load(pointer, "i64")
+        self._flags()
+        for position, step in enumerate(self.program.steps):
+            match step:
+                case KernelCall():
+                    self._kernel(step)
+                case Contraction():
+                    self._contraction(step)
+                case IndexCheck():
+                    self._check(position, step)
+        builder.line("ret i64 0")
+        entry = builder.function(
+            "define i64 @entry(ptr %table, ptr %sizes, ptr %fault) "
+            f"{self.target.function_attributes}"
+        )
+        functions = [*self.functions.functions, *self.products.values(), entry]
+        return Emitted(module_text(functions), self.kernels, tuple(self.areas))
+
+    # Steps
+
+    def _buffer(self, name: str) -> Val:
+        return self._slot(self.slots[name])
+
+    def _slot(self, position: int) -> Val:
+        """Read from the table at every use: nothing stays in a register over a call."""
+        builder = self.code.builder
+        at = builder.value(f"getelementptr ptr, ptr %table, i64 {position}")
+        return builder.emit(f"load ptr, ptr {at}, align 8", "ptr")
+
+    def _call(self, name: str, args: list[Val]) -> None:
+        passed = ", ".join(f"{arg.type} {arg.text}" for arg in args)
+        self.code.builder.line(f"call void @{name}({passed})")
+
+    def _kernel(self, step: KernelCall) -> None:
+        name, text = self.functions.kernel(step.kernel)
+        self.kernels.setdefault(step.kernel.name, text.named(name).text)
+        sizes = [self.sizes.first(size) for size in step.sizes]
+        args = [self._buffer(argument) for argument in step.arguments] + sizes
+        if text.area != 0:
+            args.append(self._slot(len(self.slots)))
+            values = dict(zip(step.kernel.sizes, step.sizes, strict=True))
+            self.areas.append(substitute(text.area, values))
+        self._call(name, args)
+
+    def _contraction(self, step: Contraction) -> None:
+        buffers = [
+            (step.out, step.strides[0]),
+            (step.a, step.strides[1]),
+            (step.b, step.strides[2]),
+        ]
+        pointers = [self._buffer(name) for name, _ in buffers]
+        dims = [step.m, step.n, step.k]
+        if uses_blas(step, self.blas):
+            assert self.blas is not None
+            name = blas_name(step)
+            if name not in self.products:
+                self.products[name] = blas_function(step, self.blas, self.target)
+        else:
+            name, _ = self.functions.kernel(self._product(step))
+            dims = [dim for dim in dims if not isinstance(dim, int)]
+        sizes = [self.sizes.first(dim) for dim in dims]
+        strides = [strides for _, strides in buffers]
+        self._batches(step, 0, name, pointers, strides, sizes)
+
+    def _product(self, step: Contraction) -> Kernel:
+        key = (step.dtype, step.m, step.n, step.k, step.transpose_a, step.transpose_b)
+        if key not in self.loop_products:
+            self.loop_products[key] = matrix_product(step)
+        return self.loop_products[key]
+
+    def _batches(
+        self,
+        step: Contraction,
+        axis: int,
+        name: str,
+        pointers: list[Val],
+        strides: list[tuple[Size, ...]],
+        sizes: list[Val],
+    ) -> None:
+        """A loop per batch axis around the call."""
+        code = self.code
+        if axis == len(step.batch):
+            self._call(name, [*pointers, *sizes])
+            return
+        if step.batch[axis] == 1:
+            self._batches(step, axis + 1, name, pointers, strides, sizes)
+            return
+        lengths = [self.sizes.first(stride[axis]) for stride in strides]
+        element = f"i{8 * step.dtype.itemsize}"
+
+        def body(index: Val, _: list[Val]) -> list[Val]:
+            moved = [
+                code.gep(element, pointer, code.operation("mul", index, length))
+                for pointer, length in zip(pointers, lengths, strict=True)
+            ]
+            self._batches(step, axis + 1, name, moved, strides, sizes)
+            return []
+
+        code.loop(code.constant(0, "i64"), self.sizes.first(step.batch[axis]), 1, [], body)
+
+    # Index checks
+
+    def _flags(self) -> None:
+        """Stack slots for what the checks answer."""
+        if any(isinstance(step, IndexCheck) for step in self.program.steps):
+            self.code.builder.line("%flag = alloca i8")
+            self.code.builder.line("%position = alloca i64")
+
+    def _check(self, position: int, step: IndexCheck) -> None:
+        """A fast scan for any bad value; only if there is one, a second scan finds the first."""
+        builder = self.code.builder
+        dtype = self.program.buffers[step.buffer].dtype
+        if dtype not in self.checks:
+            self.checks[dtype] = _check_kernels(dtype)
+        any_name, _ = self.functions.kernel(self.checks[dtype][0])
+        sizes = [self.sizes.first(size) for size in (step.count, step.minimum, step.size)]
+        data = self._buffer(step.buffer)
+        self._call(any_name, [Val("%flag", "ptr"), data, *sizes])
+        flag = builder.load("%flag", "i8")
+        bad = builder.icmp("ne", flag, builder.const(0, flag))
+        failed, passed = builder.fresh_label("failed"), builder.fresh_label("passed")
+        builder.branch_if(bad, failed, passed)
+        builder.block(failed)
+        first_name, _ = self.functions.kernel(self.checks[dtype][1])
+        self._call(first_name, [Val("%fault", "ptr"), data, *sizes])
+        builder.line(f"ret i64 {position + 1}")
+        builder.block(passed)
+
+
+def _check_kernels(dtype: DType) -> tuple[Kernel, Kernel]:
+    """Kernels of a buffer: (flag: is any value outside [minimum, size)), (the first such value)."""
+    count, minimum, size, i = (Dim.symbol(name) for name in ("count", "minimum", "size", "i"))
+    value: Expr = cast(Load("data", (Index(i),), dtype), int64)
+    bad = or_(lt(value, Index(minimum)), ge(value, Index(size)))
+    data = Parameter("data", dtype, (count,))
+    names = ("count", "minimum", "size")
+    any_bad = Kernel(
+        "any_bad_index",
+        (Parameter("flag", bool_, (), written=True), data),
+        names,
+        (
+            Accumulator("bad", "or", bool_),
+            For("i", count, "vector", (Accumulate("bad", bad),)),
+            Store("flag", (), Local("bad", bool_)),
+        ),
+    )
+    first = Local("first", int64)
+    first_bad = Kernel(
+        "first_bad_index",
+        (Parameter("value", int64, (), written=True), data),
+        names,
+        (
+            Accumulator("best", "argmax", bool_, "first"),
+            For("i", count, "vector", (Accumulate("best", bad, Index(i)),)),
+            Store("value", (), cast(Load("data", (first,), dtype), int64)),
+        ),
+    )
+    return any_bad, first_bad

@@ -1,0 +1,96 @@
+"""LLVM text to running code: an object per module, linked by name, unloaded when it is dropped.
+
+    text -> module_object -> bytes -> Library(bytes).address("entry")
+
+No optimisation passes run: the text is in its final form. LLVM is not asked to do two things at
+once: one lock guards every call into it.
+"""
+
+import ctypes
+import ctypes.util
+import threading
+from collections.abc import Mapping, Sequence
+from functools import cache
+from itertools import count
+
+import llvmlite.binding as llvm
+
+from graphc.backends.llvm.target import Target, host
+
+_lock = threading.RLock()
+_names = count(1)
+
+
+def _parse(text: str, target: Target, machine: llvm.TargetMachine) -> llvm.ModuleRef:
+    module = llvm.parse_assembly(text)
+    module.triple = target.triple
+    module.data_layout = target.data_layout
+    module.verify()
+    return module
+
+
+def module_object(text: str, target: Target) -> bytes:
+    """The object file of a module."""
+    with _lock:
+        machine = _machine(target)
+        result: bytes = machine.emit_object(_parse(text, target, machine))
+        return result
+
+
+def module_assembly(text: str, target: Target) -> str:
+    """The assembly of a module, for people."""
+    with _lock:
+        machine = _machine(target)
+        result: str = machine.emit_assembly(_parse(text, target, machine))
+        return result
+
+
+@cache
+def _machine(target: Target) -> llvm.TargetMachine:
+    return target.machine()
+
+
+@cache
+def _linker() -> llvm.LLJIT:
+    return llvm.create_lljit_compiler(host().machine())
+
+
+class Library:
+    """An object in memory. Its code is unmapped when the last reference to the library goes."""
+
+    def __init__(self, image: bytes, exports: Sequence[str], imports: Mapping[str, int]) -> None:
+        builder = llvm.JITLibraryBuilder().add_object_img(image).add_current_process()
+        for name, address in imports.items():
+            builder.import_symbol(name, address)
+        for name in exports:
+            builder.export_symbol(name)
+        with _lock:
+            self._tracker = builder.link(_linker(), f"graphc{next(_names)}")
+
+    def address(self, name: str) -> int:
+        """Of an exported symbol; valid as long as the library lives."""
+        result: int = self._tracker[name]
+        return result
+
+    def __del__(self) -> None:
+        tracker = self.__dict__.pop("_tracker", None)
+        if tracker is not None:
+            with _lock:
+                tracker.close()
+
+
+@cache
+def library_symbols(names: tuple[str, ...]) -> Mapping[str, int]:
+    """Addresses of functions of C and its math library."""
+    found: dict[str, int] = {}
+    libraries = [ctypes.CDLL(None)]
+    if path := ctypes.util.find_library("m"):
+        libraries.append(ctypes.CDLL(path))
+    for name in names:
+        for library in libraries:
+            if (function := getattr(library, name, None)) is not None:
+                address = ctypes.cast(function, ctypes.c_void_p).value
+                assert address is not None
+                found[name] = address
+                break
+    return found

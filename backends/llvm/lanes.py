@@ -1,0 +1,139 @@
+"""How a vector loop is cut: lanes of the main loop, and what is left over.
+
+dynamic extent   a main loop of several native vectors, then a masked loop of one native vector
+static extent    as few pieces as cover it; small ones in straight lines without a loop
+no masks         where the processor has no masked instructions the rest is done one by one
+"""
+
+from dataclasses import dataclass
+
+from graphc.backends.llvm.target import Target
+from graphc.dtypes import is_bool, is_floating
+from graphc.loops.ir import Accumulate, Accumulator, For, If, Let, Statement, Store
+from graphc.scalar.expr import COST, Call, Expr, Index, Load, walk
+from graphc.shapes import Size
+
+HEAVY = 40  # cost of a body from which one native vector keeps the processor busy
+LIGHT = 14  # cost up to which four are needed
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Elements start to stop in steps of `lanes`; None: only known at run time.
+
+    For a dynamic extent n: the main loop has stop None, the rest has start None.
+    """
+
+    lanes: int
+    start: int | None
+    stop: int | None
+    masked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """Facts about statements: buffers written, accumulators fed, the work of one element."""
+
+    stored: frozenset[str]
+    accumulated: tuple[str, ...]
+    cost: int
+    element_bytes: int  # of the values that lanes are counted in
+    access_bytes: frozenset[int]  # element sizes in memory
+
+
+def survey(statements: tuple[Statement, ...]) -> Body:
+    stored: set[str] = set()
+    accumulated: dict[str, None] = {}
+    floats: set[int] = set()
+    others: set[int] = set()
+    access: set[int] = set()
+    cost = 0
+
+    def expression(expr: Expr) -> None:
+        nonlocal cost
+        for item in walk(expr):
+            if isinstance(item, Call):
+                cost += COST.get(item.op, 1)
+            elif isinstance(item, Load):
+                access.add(item.dtype.itemsize)
+            if not isinstance(item, Index) and not is_bool(item.dtype):
+                size = max(item.dtype.itemsize, 4) if is_floating(item.dtype) else 0
+                floats.add(size) if size else others.add(item.dtype.itemsize)
+
+    def visit(items: tuple[Statement, ...]) -> None:
+        for item in items:
+            match item:
+                case For():
+                    visit(item.body)
+                case If():
+                    expression(item.condition)
+                    visit(item.body)
+                case Let():
+                    expression(item.value)
+                case Accumulate():
+                    accumulated[item.name] = None
+                    expression(item.value)
+                    if item.position is not None:
+                        expression(item.position)
+                case Store():
+                    stored.add(item.buffer)
+                    access.add(item.value.dtype.itemsize)
+                    expression(item.value)
+                    for index in item.index:
+                        expression(index)
+                case Accumulator():
+                    pass
+
+    visit(statements)
+    element_bytes = max(floats or others or {1})
+    return Body(
+        frozenset(stored), tuple(accumulated), cost, element_bytes, frozenset(access or {1})
+    )
+
+
+def pieces(extent: Size, body: Body, target: Target) -> list[Piece]:
+    """The pieces of a vector loop, in order."""
+    native = target.native_lanes(body.element_bytes)
+    factor = 4 if body.cost <= LIGHT else 2 if body.cost <= HEAVY else 1
+    masks = body.access_bytes <= target.masked_sizes
+    if not isinstance(extent, int):
+        main = native * factor if masks else native * min(factor, 2)
+        rest = native if masks else 1
+        if main == 1:
+            return [Piece(1, None, None)]
+        return [Piece(main, 0, None), Piece(rest, None, None, masked=masks)]
+    if extent <= 0:
+        return []
+    if masks:
+        return _static_masked(extent, native, factor)
+    return _static_unmasked(extent, native, factor)
+
+
+def _static_masked(extent: int, native: int, factor: int) -> list[Piece]:
+    if extent <= native:
+        lanes = _power_of_two_from(extent)
+        return [Piece(lanes, 0, extent, masked=lanes != extent)]
+    main = native * factor
+    while main > extent or (extent <= 2 * native * factor and extent % main and main > native):
+        main //= 2
+    stop = extent - extent % main
+    result = [Piece(main, 0, stop)]
+    if rest := extent - stop:
+        lanes = min(native, _power_of_two_from(rest))
+        result.append(Piece(lanes, stop, extent, masked=rest % lanes != 0))
+    return result
+
+
+def _static_unmasked(extent: int, native: int, factor: int) -> list[Piece]:
+    result = []
+    start, lanes = 0, native * factor
+    while start < extent:
+        if stop := (extent - start) // lanes * lanes:
+            result.append(Piece(lanes, start, start + stop))
+            start += stop
+        lanes //= 2
+    return result
+
+
+def _power_of_two_from(n: int) -> int:
+    return 1 << (n - 1).bit_length()

@@ -1,0 +1,350 @@
+"""The scalar operations of scalar.expr as instructions, with numpy's meaning at every corner.
+
+Values of a dtype in registers: bool is i1, integers are iN, float16 is a float that is rounded to
+half precision after every operation, float32 is float, float64 is double. In memory bool is i8 and
+float16 is i16.
+"""
+
+from collections.abc import Callable, Sequence
+
+from graphc.backends.llvm.text import BITS, TextBuilder, Val, vector_type
+from graphc.backends.llvm.vector_math import EMITTERS
+from graphc.dtypes import DType, float16, is_bool, is_floating, is_signed
+
+_REGISTER = {"b1": "i1", "f2": "float", "f4": "float", "f8": "double"}
+_MEMORY = {"b1": "i8", "f2": "i16", "f4": "float", "f8": "double"}
+
+
+def register_type(dtype: DType) -> str:
+    """The LLVM type of an element in a register."""
+    return _REGISTER.get(f"{dtype.kind}{dtype.itemsize}") or f"i{8 * dtype.itemsize}"
+
+
+def memory_type(dtype: DType) -> str:
+    """The LLVM type of an element in memory."""
+    return _MEMORY.get(f"{dtype.kind}{dtype.itemsize}") or f"i{8 * dtype.itemsize}"
+
+
+def from_memory(b: TextBuilder, a: Val, dtype: DType) -> Val:
+    """What was loaded, as a register value."""
+    if is_bool(dtype):
+        return b.icmp("ne", a, b.const(0, a))
+    if dtype == float16:
+        return _from_half(b, b.emit(_convert("bitcast", a, "half"), "half", a.lanes))
+    return a
+
+
+def to_memory(b: TextBuilder, a: Val, dtype: DType) -> Val:
+    """A register value, as it is stored."""
+    if is_bool(dtype):
+        return b.zext(a, "i8")
+    if dtype == float16:
+        half = b.emit(_convert("fptrunc", a, "half"), "half", a.lanes)
+        return b.emit(_convert("bitcast", half, "i16"), "i16", a.lanes)
+    return a
+
+
+def _convert(op: str, a: Val, type: str) -> str:
+    return f"{op} {a.ir_type} {a.text} to {vector_type(type, a.lanes)}"
+
+
+def _from_half(b: TextBuilder, a: Val) -> Val:
+    return b.emit(_convert("fpext", a, "float"), "float", a.lanes)
+
+
+def round_to(b: TextBuilder, a: Val, dtype: DType) -> Val:
+    """A float value rounded to float16 where that is the dtype."""
+    if dtype != float16:
+        return a
+    return _from_half(b, b.emit(_convert("fptrunc", a, "half"), "half", a.lanes))
+
+
+def emit_operation(
+    b: TextBuilder, op: str, args: Sequence[Val], operand: DType, result: DType
+) -> Val:
+    """One operation on arguments of equal lanes; `operand` is the dtype of the last argument."""
+    if op == "cast":
+        return emit_cast(b, args[0], operand, result)
+    if op == "select":
+        return b.select(*args)
+    if is_floating(operand):
+        emit = _FLOAT.get(op) or EMITTERS[op]
+        value = emit(b, *args)
+        return round_to(b, value, result) if is_floating(result) else value
+    if is_bool(operand):
+        return _BOOL[op](b, *args)
+    return (_SIGNED if is_signed(operand) else _UNSIGNED)[op](b, *args)
+
+
+def is_emitted(op: str, operand: DType) -> bool:
+    """Whether `emit_operation` knows the operation on this dtype."""
+    if op in ("cast", "select"):
+        return True
+    if is_floating(operand):
+        return op in _FLOAT or op in EMITTERS
+    if is_bool(operand):
+        return op in _BOOL
+    return op in _SIGNED
+
+
+# Casts
+
+
+def emit_cast(b: TextBuilder, a: Val, source: DType, target: DType) -> Val:
+    """numpy's astype; a float out of the integer's range gives some integer."""
+    if source == target:
+        return a
+    type = register_type(target)
+    if is_bool(target):
+        if is_floating(source):
+            return b.fcmp("une", a, b.const(0.0, a))
+        return b.icmp("ne", a, b.const(0, a))
+    if is_floating(target):
+        if is_floating(source):
+            return round_to(b, _resize_float(b, a, type), target)
+        converted = b.sitofp(a, type) if is_signed(source) else b.uitofp(a, type)
+        return round_to(b, converted, target)
+    if is_floating(source):
+        return _float_to_integer(b, a, target)
+    bits = BITS[type]
+    if BITS[a.type] == bits:
+        return a
+    if BITS[a.type] > bits:
+        return b.trunc(a, type)
+    return b.sext(a, type) if is_signed(source) else b.zext(a, type)
+
+
+def _resize_float(b: TextBuilder, a: Val, type: str) -> Val:
+    if a.type == type:
+        return a
+    return b.fpext(a, type) if type == "double" else b.fptrunc(a, type)
+
+
+def _float_to_integer(b: TextBuilder, a: Val, target: DType) -> Val:
+    """By way of a wider integer, as C compilers do it: 300.0 is 44 as uint8, -1.0 is 255."""
+    type = register_type(target)
+    if target.itemsize < 4:
+        return b.trunc(b.fptosi(a, "i32"), type)
+    if is_signed(target):
+        return b.fptosi(a, type)
+    if target.itemsize == 4:
+        return b.trunc(b.fptosi(a, "i64"), type)
+    negative = b.fcmp("olt", a, b.const(0.0, a))
+    return b.select(negative, b.fptosi(a, type), b.fptoui(a, type))
+
+
+# Floating point
+
+
+def _float_floordiv(b: TextBuilder, x: Val, y: Val) -> Val:
+    """floor(x / y) from the exact remainder; x / y where y is 0."""
+    zero, one, half = b.const(0.0, x), b.const(1.0, x), b.const(0.5, x)
+    quotient = b.fdiv(x, y)
+    remainder = b.frem(x, y)
+    exact = b.fdiv(b.fsub(x, remainder), y)
+    exact = b.select(_signs_differ(b, remainder, y), b.fsub(exact, one), exact)
+    floor = b.floor(exact)
+    floor = b.select(b.fcmp("ogt", b.fsub(exact, floor), half), b.fadd(floor, one), floor)
+    signed_zero = b.copysign(zero, quotient)
+    result = b.select(b.fcmp("une", exact, zero), floor, signed_zero)
+    return b.select(b.fcmp("oeq", y, zero), quotient, result)
+
+
+def _float_mod(b: TextBuilder, x: Val, y: Val) -> Val:
+    """The remainder with the sign of y."""
+    remainder = b.frem(x, y)
+    adjusted = b.select(_signs_differ(b, remainder, y), b.fadd(remainder, y), remainder)
+    is_zero = b.fcmp("oeq", remainder, b.const(0.0, x))
+    return b.select(is_zero, b.copysign(b.const(0.0, x), y), adjusted)
+
+
+def _signs_differ(b: TextBuilder, remainder: Val, y: Val) -> Val:
+    """The remainder is not zero, and only one of it and y is negative."""
+    zero = b.const(0.0, y)
+    differ = b.xor(b.fcmp("olt", remainder, zero), b.fcmp("olt", y, zero))
+    return b.and_(b.fcmp("une", remainder, zero), differ)
+
+
+# Integers
+
+
+def _nonzero_divisor(b: TextBuilder, y: Val) -> Val:
+    """1 where y is 0, else y."""
+    return b.select(b.icmp("eq", y, b.const(0, y)), b.const(1, y), y)
+
+
+def _literal(y: Val) -> int | None:
+    """The value of a constant, for all lanes alike; else None."""
+    text = y.text
+    if text.startswith("splat ("):
+        text = text[len("splat (") : -1].split(" ")[1]
+    return int(text) if text.lstrip("-").isdigit() else None
+
+
+def _signed_quotient(b: TextBuilder, x: Val, y: Val) -> tuple[Val, Val, Val]:
+    """Quotient and remainder towards zero, and a divisor that is neither 0 nor -1."""
+    known = _literal(y)
+    if known is None or known in (0, -1):
+        trap = b.or_(b.icmp("eq", y, b.const(0, y)), b.icmp("eq", y, b.const(-1, y)))
+        y = b.select(trap, b.const(1, y), y)
+    quotient = b.sdiv(x, y)
+    return quotient, b.sub(x, b.mul(quotient, y)), y
+
+
+def _signed_floordiv(b: TextBuilder, x: Val, y: Val) -> Val:
+    known = _literal(y)
+    if known is not None and known > 0 and known & (known - 1) == 0:
+        return b.ashr(x, b.const(known.bit_length() - 1, x))
+    zero = b.const(0, x)
+    quotient, remainder, safe = _signed_quotient(b, x, y)
+    below = b.and_(b.icmp("ne", remainder, zero), b.icmp("slt", b.xor(remainder, safe), zero))
+    result = b.sub(quotient, b.zext(below, x.type))
+    if known is not None and known not in (0, -1):
+        return result
+    result = b.select(b.icmp("eq", y, b.const(-1, y)), b.sub(zero, x), result)
+    return b.select(b.icmp("eq", y, zero), zero, result)
+
+
+def _signed_mod(b: TextBuilder, x: Val, y: Val) -> Val:
+    known = _literal(y)
+    if known is not None and known > 0 and known & (known - 1) == 0:
+        return b.and_(x, b.const(known - 1, x))
+    zero = b.const(0, x)
+    _, remainder, safe = _signed_quotient(b, x, y)
+    below = b.and_(b.icmp("ne", remainder, zero), b.icmp("slt", b.xor(remainder, safe), zero))
+    result = b.select(below, b.add(remainder, safe), remainder)
+    if known is not None and known not in (0, -1):
+        return result
+    trap = b.or_(b.icmp("eq", y, zero), b.icmp("eq", y, b.const(-1, y)))
+    return b.select(trap, zero, result)
+
+
+def _unsigned_floordiv(b: TextBuilder, x: Val, y: Val) -> Val:
+    zero = b.const(0, x)
+    quotient = b.udiv(x, _nonzero_divisor(b, y))
+    return b.select(b.icmp("eq", y, zero), zero, quotient)
+
+
+def _unsigned_mod(b: TextBuilder, x: Val, y: Val) -> Val:
+    zero = b.const(0, x)
+    remainder = b.urem(x, _nonzero_divisor(b, y))
+    return b.select(b.icmp("eq", y, zero), zero, remainder)
+
+
+def _shl(b: TextBuilder, x: Val, y: Val) -> Val:
+    """0 for shifts of the width and more; a negative count counts as such."""
+    inside = b.icmp("ult", y, b.const(BITS[x.type], y))
+    return b.select(inside, b.shl(x, y), b.const(0, x))
+
+
+def _lshr(b: TextBuilder, x: Val, y: Val) -> Val:
+    inside = b.icmp("ult", y, b.const(BITS[x.type], y))
+    return b.select(inside, b.lshr(x, y), b.const(0, x))
+
+
+def _ashr(b: TextBuilder, x: Val, y: Val) -> Val:
+    return b.ashr(x, b.umin(y, b.const(BITS[x.type] - 1, y)))
+
+
+def _signed_abs(b: TextBuilder, x: Val) -> Val:
+    return b.smax(x, b.sub(b.const(0, x), x))
+
+
+def _negate(b: TextBuilder, x: Val) -> Val:
+    return b.sub(b.const(0, x), x)
+
+
+def _identity(b: TextBuilder, x: Val) -> Val:
+    return x
+
+
+def _fcmp(predicate: str) -> Callable[..., Val]:
+    return lambda b, x, y: b.fcmp(predicate, x, y)
+
+
+def _icmp(predicate: str) -> Callable[..., Val]:
+    return lambda b, x, y: b.icmp(predicate, x, y)
+
+
+B = TextBuilder
+Table = dict[str, Callable[..., Val]]
+
+_FLOAT: Table = {
+    "add": B.fadd,
+    "sub": B.fsub,
+    "mul": B.fmul,
+    "div": B.fdiv,
+    "floordiv": _float_floordiv,
+    "mod": _float_mod,
+    "neg": B.fneg,
+    "abs": B.fabs,
+    "maximum": B.maximum,
+    "minimum": B.minimum,
+    "floor": B.floor,
+    "ceil": B.ceil,
+    "trunc": B.ftrunc,
+    "round": B.roundeven,
+    "eq": _fcmp("oeq"),
+    "ne": _fcmp("une"),
+    "lt": _fcmp("olt"),
+    "le": _fcmp("ole"),
+    "sqrt": B.sqrt,
+    "copysign": B.copysign,
+    "fma": B.fma,  # contractions only: users' products and sums are rounded one by one
+}
+
+_INTEGER: Table = {
+    "add": B.add,
+    "sub": B.sub,
+    "mul": B.mul,
+    "neg": _negate,
+    "floor": _identity,
+    "ceil": _identity,
+    "trunc": _identity,
+    "round": _identity,
+    "eq": _icmp("eq"),
+    "ne": _icmp("ne"),
+    "and": B.and_,
+    "or": B.or_,
+    "xor": B.xor,
+    "not": B.not_,
+    "shl": _shl,
+}
+
+_SIGNED: Table = _INTEGER | {
+    "floordiv": _signed_floordiv,
+    "mod": _signed_mod,
+    "abs": _signed_abs,
+    "maximum": B.smax,
+    "minimum": B.smin,
+    "lt": _icmp("slt"),
+    "le": _icmp("sle"),
+    "shr": _ashr,
+}
+
+_UNSIGNED: Table = _INTEGER | {
+    "floordiv": _unsigned_floordiv,
+    "mod": _unsigned_mod,
+    "abs": _identity,
+    "maximum": B.umax,
+    "minimum": B.umin,
+    "lt": _icmp("ult"),
+    "le": _icmp("ule"),
+    "shr": _lshr,
+}
+
+_BOOL: Table = {
+    "add": B.or_,
+    "mul": B.and_,
+    "maximum": B.or_,
+    "minimum": B.and_,
+    "and": B.and_,
+    "or": B.or_,
+    "xor": B.xor,
+    "not": B.not_,
+    "abs": _identity,
+    "eq": lambda b, x, y: b.not_(b.xor(x, y)),
+    "ne": B.xor,
+    "lt": _icmp("ult"),
+    "le": _icmp("ule"),
+}

@@ -1,0 +1,248 @@
+"""Code in nested scopes: every instruction is placed as far out as its operands allow.
+
+LLVM runs no optimisation passes over our text, so what would be loop-invariant code motion and
+common subexpression elimination happens here, while the text is written. A scope is the body of a
+loop or of a branch, and the function itself. The lines of an outer scope end just before the loop
+that is being written inside it: appending to them hoists.
+
+    level     the position of a scope in the stack; 0 is the function
+    pure      an instruction without side effects, found again or placed at the best level
+    loop      for index = start, start + step, ... below end, with values carried around it
+    branch    a body under a scalar condition
+"""
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+
+from graphc.backends.llvm.text import TextBuilder, Val
+
+Key = tuple[Hashable, ...]
+
+
+@dataclass(slots=True)
+class Scope:
+    """lines: its text so far; stored: the buffers written in it; runs: see `Code.loop`."""
+
+    lines: list[str]
+    label: str
+    is_loop: bool
+    stored: frozenset[str] = frozenset()
+    runs: Callable[[], Val] | None = None
+    found: dict[Key, Val] = field(default_factory=dict)
+
+
+def is_constant(a: Val) -> bool:
+    return not a.text.startswith("%")
+
+
+class Code:
+    """The text of one function. Values at level 0 need no entry in `levels`."""
+
+    def __init__(self, *, has_fma: bool) -> None:
+        self.builder = TextBuilder(has_fma=has_fma)
+        self.scopes = [Scope(self.builder.lines, "entry", is_loop=False)]
+        self.levels: dict[str, int] = {}
+        self._filling = 0
+
+    @property
+    def depth(self) -> int:
+        return len(self.scopes) - 1
+
+    def level(self, a: Val) -> int:
+        return self.levels.get(a.text, 0)
+
+    # Placement
+
+    def pure(
+        self, key: Key, operands: Sequence[Val], make: Callable[[], Val], floor: int = 0
+    ) -> Val:
+        """The value of an instruction: an earlier equal one, or `make()` at the best level.
+
+        key identifies the instruction together with its operands. floor: not further out.
+        Instructions leave a branch only together with a loop: what a branch computes for itself
+        stays under its condition.
+        """
+        lowest = self.lowest(operands, floor)
+        scopes, levels = self.scopes, self.levels
+        for scope in scopes[lowest:]:
+            found = scope.found.get(key)
+            if found is not None:
+                return found
+        place = self.place(lowest)
+        before = self._filling
+        self._fill(place)
+        result = make()
+        self._fill(before)
+        known = result.text in levels or any(result.text == item.text for item in operands)
+        if place and not known and not is_constant(result):
+            levels[result.text] = place
+        scopes[place].found[key] = result
+        return result
+
+    def lowest(self, operands: Sequence[Val], floor: int = 0) -> int:
+        """The outermost level where all operands are known."""
+        levels = self.levels
+        for operand in operands:
+            level = levels.get(operand.text, 0)
+            if level > floor:
+                floor = level
+        return floor
+
+    def place(self, lowest: int) -> int:
+        """Where an instruction goes whose operands are known at level `lowest`."""
+        for level in range(lowest + 1, len(self.scopes)):
+            if self.scopes[level].is_loop:
+                return level - 1
+        return len(self.scopes) - 1
+
+    def _fill(self, level: int) -> None:
+        if level == self._filling:
+            return
+        builder = self.builder
+        self.scopes[self._filling].label = builder.block_label
+        scope = self.scopes[level]
+        builder.lines = scope.lines
+        builder.block_label = scope.label
+        self._filling = level
+
+    def operation(self, op: str, a: Val, b: Val) -> Val:
+        """A binary instruction such as `add nsw`, on scalars or on a vector and its equal."""
+        a, b = self.match(a, b)
+        return self.pure(
+            (op, a.text, b.text, a.type, a.lanes),
+            (a, b),
+            lambda: self.builder.emit(f"{op} {a.ir_type} {a.text}, {b.text}", a.type, a.lanes),
+        )
+
+    def match(self, a: Val, b: Val) -> tuple[Val, Val]:
+        """Both with the lanes of the wider one."""
+        if a.lanes == b.lanes:
+            return a, b
+        lanes = max(a.lanes, b.lanes)
+        return self.splat(a, lanes), self.splat(b, lanes)
+
+    def splat(self, a: Val, lanes: int) -> Val:
+        """A scalar in every lane; vectors stay as they are."""
+        if a.lanes == lanes:
+            return a
+        if is_constant(a):
+            return Val(f"splat ({a.type} {a.text})", a.type, lanes)
+        return self.pure(("splat", a.text, lanes), (a,), lambda: self.builder.splat(a, lanes))
+
+    def constant(self, value: float, type: str, lanes: int = 1) -> Val:
+        return self.builder.constant(value, type, lanes)
+
+    def iota(self, type: str, lanes: int, step: int = 1) -> Val:
+        """0, step, 2*step, ..."""
+        items = ", ".join(f"{type} {k * step}" for k in range(lanes))
+        return Val(f"<{items}>", type, lanes) if lanes > 1 else self.constant(0, type)
+
+    def gep(self, type: str, pointer: Val, offset: Val) -> Val:
+        """The address `offset` elements behind `pointer`; a vector of them for a vector offset."""
+        if offset.text == "0":
+            return pointer
+        return self.pure(
+            ("gep", type, pointer.text, offset.text),
+            (pointer, offset),
+            lambda: self.builder.emit(
+                f"getelementptr {type}, ptr {pointer.text}, {offset.ir_type} {offset.text}",
+                "ptr",
+                offset.lanes,
+            ),
+        )
+
+    # Scopes
+
+    def _push(
+        self, hint: str, is_loop: bool, stored: frozenset[str], runs: Callable[[], Val] | None
+    ) -> Scope:
+        self._fill(self.depth)
+        label = self.builder.fresh_label(hint)
+        self.scopes.append(Scope([], label, is_loop, stored, runs))
+        self._fill(self.depth)
+        return self.scopes[-1]
+
+    def _pop(self) -> tuple[list[str], str]:
+        """The lines of the innermost scope and the label of its last block."""
+        self._fill(self.depth)
+        lines, label = self.builder.lines, self.builder.block_label
+        self._fill(self.depth - 1)
+        self.scopes.pop()
+        return lines, label
+
+    def loop(
+        self,
+        start: Val,
+        end: Val,
+        step: int,
+        carried: Sequence[Val],
+        body: Callable[[Val, list[Val]], Sequence[Val]],
+        *,
+        stored: frozenset[str] = frozenset(),
+        runs: Callable[[], Val] | None = None,
+    ) -> list[Val]:
+        """for index = start, start + step, ... < end: carried = body(index, carried).
+
+        Returns the carried values after the loop. stored: the buffers its body writes. runs: emits
+        the i1 that tells whether the body runs at all; None where it surely does.
+        """
+        builder = self.builder
+        header, done = builder.fresh_label("loop"), builder.fresh_label("done")
+        index = Val(builder.fresh("i"), "i64")
+        values = [Val(builder.fresh("a"), value.type, value.lanes) for value in carried]
+        scope = self._push("body", True, stored, runs)
+        inside = scope.label
+        for value in (index, *values):
+            self.levels[value.text] = self.depth
+        results = body(index, values)
+        self._fill(self.depth)
+        following = builder.value(f"add nuw nsw i64 {index.text}, {step}")
+        lines, latch = self._pop()
+
+        before = builder.block_label
+        builder.branch(header)
+        builder.block(header)
+        builder.line(
+            f"{index.text} = phi i64 [ {start.text}, %{before} ], [ {following}, %{latch} ]"
+        )
+        for value, initial, result in zip(values, carried, results, strict=True):
+            builder.line(
+                f"{value.text} = phi {value.ir_type} "
+                f"[ {initial.text}, %{before} ], [ {result.text}, %{latch} ]"
+            )
+        more = builder.value(f"icmp slt i64 {index.text}, {end.text}")
+        builder.line(f"br i1 {more}, label %{inside}, label %{done}")
+        builder.lines.append(f"{inside}:")
+        builder.lines.extend(lines)
+        builder.branch(header)
+        builder.block(done)
+        for value in (index, *values):
+            self.levels[value.text] = self.depth
+        return values
+
+    def branch(
+        self,
+        condition: Val,
+        carried: Sequence[Val],
+        body: Callable[[], Sequence[Val]],
+        *,
+        stored: frozenset[str] = frozenset(),
+    ) -> list[Val]:
+        """carried, replaced by what `body` returns where the scalar condition holds."""
+        builder = self.builder
+        joined = builder.fresh_label("join")
+        inside = self._push("then", False, stored, None).label
+        results = body()
+        lines, last = self._pop()
+        before = builder.block_label
+        builder.branch_if(condition, inside, joined)
+        builder.lines.append(f"{inside}:")
+        builder.lines.extend(lines)
+        builder.branch(joined)
+        builder.block(joined)
+        merged: list[Val] = []
+        for initial, result in zip(carried, results, strict=True):
+            value = builder.phi([(initial, before), (result, last)])
+            self.levels[value.text] = self.depth
+            merged.append(value)
+        return merged
