@@ -154,7 +154,8 @@ class _Canonical(Dialect):
 
     def __init__(self, kernel: Kernel) -> None:
         super().__init__()
-        self.symbols = {size: f"s{number}" for number, size in enumerate(kernel.sizes)}
+        for number, size in enumerate(kernel.sizes):
+            self.rename_symbol(size, f"s{number}")
         self.buffers = {item.name: f"p{number}" for number, item in enumerate(kernel.parameters)}
         self._count = 0
 

@@ -6,7 +6,8 @@
 constants, casts, loads and operations; what binds how tightly is decided here alone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -54,10 +55,11 @@ def parenthesized(piece: Piece, least: int) -> str:
     return piece[0] if piece[1] >= least else f"({piece[0]})"
 
 
-def size_piece(size: Size, names: Mapping[str, str]) -> Piece:
-    """A size under other names for its symbols."""
-    if isinstance(size, Dim) and names:
-        size = size.substitute({old: Dim.symbol(new) for old, new in names.items()})
+@lru_cache(maxsize=4096)  # the sizes of a program are few, and many kernels name axes alike
+def size_piece(size: Size, renamed: tuple[tuple[str, str], ...] = ()) -> Piece:
+    """A size under other names for its symbols: pairs of old and new."""
+    if isinstance(size, Dim) and renamed:
+        size = size.substitute({old: Dim.symbol(new) for old, new in renamed})
     if isinstance(size, int):
         return str(size), (ATOM if size >= 0 else SIGN)
     text = str(size)
@@ -73,22 +75,22 @@ def size_piece(size: Size, names: Mapping[str, str]) -> Piece:
 class Dialect:
     """Text for people. Each kind of name has its own renaming; absent names stay.
 
-    symbols: axes and symbolic sizes. buffers: parameters and scratch. locals: lets, accumulators.
+    Symbols are axes and sizes, buffers parameters and scratch, locals lets and accumulators.
     """
 
     exact = False
 
     def __init__(self) -> None:
-        self.symbols: dict[str, str] = {}
         self.buffers: dict[str, str] = {}
         self.locals: dict[str, str] = {}
-        self._sizes: dict[Size, Piece] = {}
+        self._symbols: dict[str, str] = {}
+        self._renamed: tuple[tuple[str, str], ...] = ()
 
     def rename_symbol(self, old: str, new: str) -> None:
         """`new` stands for the axis or size `old` from here on."""
-        if self.symbols.get(old) != new:
-            self.symbols[old] = new
-            self._sizes.clear()
+        if self._symbols.get(old) != new:
+            self._symbols[old] = new
+            self._renamed = tuple(sorted(self._symbols.items()))
 
     def buffer(self, name: str) -> str:
         return self.buffers.get(name, name)
@@ -97,12 +99,10 @@ class Dialect:
         return self.locals.get(name, name)
 
     def symbol(self, name: str) -> str:
-        return self.symbols.get(name, name)
+        return self._symbols.get(name, name)
 
     def size(self, size: Size) -> Piece:
-        if size not in self._sizes:
-            self._sizes[size] = size_piece(size, self.symbols)
-        return self._sizes[size]
+        return size_piece(size, self._renamed)
 
     def text(self, expr: Expr, least: int = CONDITIONAL) -> str:
         """The expression, ready to stand where at least the precedence `least` is needed."""
