@@ -2,10 +2,8 @@
 
 import numpy as np
 
-from graphc.dtypes import is_signed
 from graphc.ops.definition import INTEGER, INTEGRAL, define_elementwise
 from graphc.scalar import expr as s
-from graphc.scalar.expr import Expr
 
 __all__ = [
     "bitwise_and",
@@ -60,33 +58,13 @@ bitwise_invert = define_elementwise(
 )
 
 
-def _in_width(x: Expr, count: Expr) -> Expr:
-    """Whether a shift count is in [0, bits of x)."""
-    fits = s.lt(count, s.like(count, 8 * x.dtype.itemsize))
-    return s.and_(fits, s.le(s.like(count, 0), count)) if is_signed(count.dtype) else fits
-
-
-def _shift_left(x: Expr, count: Expr) -> Expr:
-    """x << count; 0 for counts outside the width, as in numpy."""
-    fits, zero = _in_width(x, count), s.like(x, 0)
-    return s.select(fits, s.shl(x, s.select(fits, count, zero)), zero)
-
-
-def _shift_right(x: Expr, count: Expr) -> Expr:
-    """x >> count; counts outside the width leave the sign alone (0 or -1), as in numpy."""
-    last = s.like(count, 8 * x.dtype.itemsize - 1)
-    fits = _in_width(x, count)
-    shifted = s.shr(x, s.select(fits, count, last))
-    return shifted if is_signed(x.dtype) else s.select(fits, shifted, s.like(x, 0))
-
-
 bitwise_left_shift = define_elementwise(
     "bitwise_left_shift",
     "x1 << x2; 0 for x2 outside of [0, bits).",
     arity=2,
     accepts=INTEGER,
     reference=np.left_shift,
-    expr=_shift_left,
+    expr=s.shl,
     symbol="<<",
     domain=(-5, 70),
 )
@@ -96,7 +74,7 @@ bitwise_right_shift = define_elementwise(
     arity=2,
     accepts=INTEGER,
     reference=np.right_shift,
-    expr=_shift_right,
+    expr=s.shr,
     symbol=">>",
     domain=(-70, 70),
 )

@@ -24,6 +24,7 @@ from graphc.ops.definition import (
     register_elementwise,
 )
 from graphc.scalar import expr as s
+from graphc.scalar.evaluate import cast_value
 from graphc.scalar.expr import Expr
 
 __all__ = [
@@ -285,7 +286,7 @@ ASTYPE = register(
     OpDef(
         "astype",
         infer=lambda call: TensorType(call.attrs["dtype"], call.types[0].shape),
-        reference=lambda attrs, x: x.astype(attrs["dtype"]),
+        reference=lambda attrs, x: cast_value(x, attrs["dtype"]),
         lower=Elementwise(_astype_lowering),
         vjp=_astype_vjp,
         jvp=_astype_jvp,
@@ -299,8 +300,9 @@ ASTYPE = register(
 def astype(x: Any, dtype: Any, /) -> Tensor:
     """x with its elements converted to `dtype`: a name, a numpy dtype, or bool, int, float.
 
-    Floats become integers by dropping the fraction; anything nonzero, NaN too, becomes True. The
-    result is x itself if it has the dtype already. Raises DTypeError for what is not a dtype.
+    Floats become integers by dropping the fraction; those outside the range become its end, and NaN
+    becomes 0. Anything nonzero, NaN too, becomes True. The result is x itself if it has the dtype
+    already. Raises DTypeError for what is not a dtype.
     """
     try:
         tensor, target = as_tensor(x), as_dtype(dtype)

@@ -41,18 +41,17 @@ def _spread(b: Builder, value: Tensor, application: Application) -> Tensor:
     return value if attrs["keepdims"] else b.expand_dims(value, attrs["axes"])
 
 
-def _examples(
-    build: Callable[..., Tensor], empty: bool = True
-) -> Callable[[np.random.Generator], list[Example]]:
-    def examples(rng: np.random.Generator) -> list[Example]:
-        def example(shape: tuple[int, ...], **options: Any) -> Example:
-            return Example(lambda x: build(x, **options), (rng.normal(size=shape),))
+def _examples(build: Callable[..., Tensor]) -> Callable[[np.random.Generator], list[Example]]:
+    """Over all axes, one, several, none, kept or not; over an empty one without derivatives."""
 
-        found = [example(shape) for shape in ((1,), (7,), (3, 1, 5))]
+    def examples(rng: np.random.Generator) -> list[Example]:
+        def example(shape: tuple[int, ...], smooth: bool = True, **options: Any) -> Example:
+            return Example(lambda x: build(x, **options), (rng.normal(size=shape),), smooth)
+
+        found = [example(shape) for shape in ((), (1,), (7,), (3, 1, 5))]
         found += [example((3, 4, 5), axis=axis) for axis in (0, -1, (0, 2), ())]
         found += [example((3, 4, 5), axis=axis, keepdims=True) for axis in (1, None, (-1, 0))]
-        found += [example((2, 0, 3), axis=0), example(())]
-        return found + ([example((2, 0, 3), axis=1)] if empty else [])
+        return [*found, example((2, 0, 3), axis=0), example((2, 0, 3), smooth=False, axis=1)]
 
     return examples
 
@@ -115,9 +114,9 @@ def _var_jvp(b: Builder, application: Application, tangents: Gradients) -> Gradi
 
 def _var_reference(attrs: Attributes, x: np.ndarray) -> Any:
     wide = x.astype(float64)
-    centred = wide - wide.mean(axis=attrs["axes"], keepdims=True)
-    total = np.square(centred).sum(axis=attrs["axes"], keepdims=attrs["keepdims"])
     count = np.prod([x.shape[axis] for axis in attrs["axes"]])
+    centred = wide - wide.sum(axis=attrs["axes"], keepdims=True) / count
+    total = np.square(centred).sum(axis=attrs["axes"], keepdims=attrs["keepdims"])
     return np.asarray(total / np.maximum(count - attrs["correction"], 0.0)).astype(x.dtype)
 
 
