@@ -4,25 +4,23 @@ The derivative of `where(c, f(x), 0)` by `x` is `where(c, g * f'(x), 0)`. Comput
 would be `where(c, g, 0) * f'(x)`, which is NaN wherever `c` is false and `f'(x)` is infinite. So
 the selection is carried along and applied last. A cotangent is a `value` with up to two notes:
 
-gate    a condition: the true cotangent is `where(gate, value, 0)`. `where` opens one; elementwise
-        rules are applied to the bare `value`, and each result keeps the gate. It is applied
-        (`settle`) where elements meet: before summing over broadcast axes, before cotangents are
-        added, and before any op that is not elementwise. Where such an op only copies elements or
-        sums them, a mask of ones and zeros goes through the same rule, and what it reaches is the
-        new gate: a condition that depends on no value, so that it is right for any order of
-        derivative.
+gate    a condition: the true cotangent is `where(gate, value, 0)`. `where` opens one. Elementwise
+        rules are applied to the bare `value`, and each result keeps the gate. Other rules are
+        followed op by op (see `autodiff.carry`): ops that copy elements take value and gate along,
+        and before elements are added up, or cotangents meet, the gate is applied (`settle`). A
+        gate never depends on the cotangent's value, so it is right for derivatives of any order.
 origin  a tensor whose zeros mean "nothing flows here". It takes over where a gate cannot follow
-        (through a matmul, a softmax): there only a NaN that a rule made out of a zero of `origin`
-        is replaced by zero. Anything finite passes, so derivatives of derivatives stay exact where
-        a cotangent happens to be zero.
+        (through a matmul): there only a NaN that a rule made out of a zero of `origin` is replaced
+        by zero. Anything finite passes, so derivatives of derivatives stay exact where a cotangent
+        happens to be zero.
 
-Graphs without `where` carry neither and are built as if this file did not exist. What is not
-covered: an op that mixes elements reads its own operands as they are, so in the gradient of
-`where(rows, h @ W, 0)` by `W` a NaN inside the rows of `h` that are not taken still reaches `W`.
+Both broadcast to the value. Graphs without `where` carry neither and are built as if this file did
+not exist. Not covered: an op that mixes elements reads its own operands as they are, so in the
+gradient of `where(rows, h @ W, 0)` by `W` a NaN in the rows of `h` that are not taken reaches `W`.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from graphc.ir.leaf import constant
 from graphc.ir.registry import BUILDER
@@ -48,13 +46,13 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gate:
-    """Where something flows. `mask` broadcasts to the shape of the value it gates.
+    """Where something flows.
 
     A gate that `where` opened knows its condition, the branch, and the gate that stood before, so
     that the gates of both branches together are recognised as the gate before.
     """
 
-    mask: Tensor
+    mask: Tensor  # bool, broadcasts to the value it gates
     condition: Tensor | None = None
     branch: bool = True
     before: "Gate | None" = None
@@ -74,13 +72,14 @@ class Gate:
         return (self.condition.key, branch, id(self.before))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Cotangent:
     """The derivative of the cost by one value; see the module's docstring."""
 
     value: Tensor
     gate: Gate | None = None
     origin: Tensor | None = None
+    settled: Tensor | None = field(default=None, init=False)
 
     @property
     def plain(self) -> bool:
@@ -93,7 +92,13 @@ def zero_like(value: Tensor) -> Tensor:
 
 
 def settle(cotangent: Cotangent) -> Tensor:
-    """The cotangent as one tensor, with gate and origin applied."""
+    """The cotangent as one tensor, with gate and origin applied; built once."""
+    if cotangent.settled is None:
+        cotangent.settled = apply_notes(cotangent)
+    return cotangent.settled
+
+
+def apply_notes(cotangent: Cotangent) -> Tensor:
     value, keep = cotangent.value, None
     if cotangent.origin is not None and cotangent.origin.key != value.key:
         flows = b.not_equal(cotangent.origin, zero_like(cotangent.origin))
@@ -195,13 +200,17 @@ def accumulate(parts: Sequence[Cotangent]) -> Cotangent:
     parts = merge_equal_gates(parts)
     if len(parts) == 1:
         return parts[0]
-    total = total_of([settle(part) for part in parts])
+    return joined(total_of([settle(part) for part in parts]), parts)
+
+
+def joined(value: Tensor, parts: Sequence[Cotangent]) -> Cotangent:
+    """A value computed from settled parts that is zero where all of them are, with its notes."""
     if any(part.plain for part in parts):
-        return Cotangent(total)
+        return Cotangent(value)
     gates = [part.gate for part in parts if part.gate is not None]
     gate = unite(gates) if len(gates) == len(parts) else None
     soft = any(part.origin is not None for part in parts)
-    return Cotangent(total, gate, total if soft else None)
+    return Cotangent(value, gate, value if soft else None)
 
 
 def merge_equal_gates(parts: Sequence[Cotangent]) -> list[Cotangent]:

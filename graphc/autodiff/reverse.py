@@ -11,18 +11,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from graphc.autodiff.activity import Key, active_values, is_active, passes_derivatives
+from graphc.autodiff.carry import carry
 from graphc.autodiff.cotangent import (
     Cotangent,
-    Gate,
     accumulate,
     broadcasts,
     fit,
     narrow,
     settle,
-    zero_like,
 )
 from graphc.errors import GradientError
-from graphc.ir.lowering import Composite, Reduction
+from graphc.ir.lowering import Composite
 from graphc.ir.node import Node
 from graphc.ir.opdef import Application, Gradients
 from graphc.ir.registry import BUILDER
@@ -96,19 +95,15 @@ def pull_back(
             None if result is None else pull_element(node, first, result, tensor)
             for result, tensor in zip(results, node.inputs, strict=True)
         ]
-    results = apply_rule(node, [None if c is None else settle(c) for c in cotangents], active)
     if all(c is None or c.plain for c in cotangents):
-        marks: Sequence[tuple[Gate | None, bool]] = [(None, False)] * len(results)
+        bare = apply_rule(node, [None if c is None else c.value for c in cotangents], active)
+        parts = [None if result is None else Cotangent(result) for result in bare]
     else:
-        marks = mark_results(node, cotangents, active)
-    parts: list[Cotangent | None] = []
-    for result, tensor, (gate, soft) in zip(results, node.inputs, marks, strict=True):
-        if result is None:
-            parts.append(None)
-            continue
-        total = fit(Cotangent(result), tensor.shape).value
-        parts.append(Cotangent(total, gate, total if soft else None))
-    return parts
+        parts = carry(cotangents, lambda gradients: apply_rule(node, gradients, active), node)
+    return [
+        None if part is None else fit(part, tensor.shape)
+        for part, tensor in zip(parts, node.inputs, strict=True)
+    ]
 
 
 def pull_element(node: Node, cotangent: Cotangent, result: Tensor, tensor: Tensor) -> Cotangent:
@@ -136,44 +131,6 @@ def select_branches(node: Node, cotangent: Cotangent, active: set[Key]) -> list[
         else:
             parts.append(None)
     return parts
-
-
-def mark_results(
-    node: Node, cotangents: Sequence[Cotangent | None], active: set[Key]
-) -> list[tuple[Gate | None, bool]]:
-    """For each input: the gate that follows from the cotangents' gates, and whether the result
-    must be its own origin.
-
-    An op that copies elements or sums them has a rule with weights 0 and 1 only: what a mask of
-    ones and zeros reaches through it is exactly what may be nonzero.
-    """
-    soft = any(c is not None and c.origin is not None for c in cotangents)
-    arrived = [c for c in cotangents if c is not None]
-    if not copies_or_sums(node) or any(c.gate is None for c in arrived):
-        return [(None, True)] * len(node.inputs)
-    masks = [None if c is None else mask_of(c) for c in cotangents]
-    marks: list[tuple[Gate | None, bool]] = []
-    for reached, tensor in zip(apply_rule(node, masks, active), node.inputs, strict=True):
-        if reached is None:
-            marks.append((None, soft))
-            continue
-        reached = fit(Cotangent(reached), tensor.shape).value
-        marks.append((Gate(BUILDER.not_equal(reached, zero_like(reached))), soft))
-    return marks
-
-
-def copies_or_sums(node: Node) -> bool:
-    lower = node.op.lower
-    return "view" in node.op.traits or (isinstance(lower, Reduction) and lower.combine == "add")
-
-
-def mask_of(cotangent: Cotangent) -> Tensor:
-    """The gate as ones and zeros in the shape and dtype of the value."""
-    assert cotangent.gate is not None
-    mask = cotangent.gate.mask
-    if mask.shape != cotangent.value.shape:
-        mask = BUILDER.broadcast_to(mask, cotangent.value.shape)
-    return mask.astype(cotangent.value.dtype)
 
 
 # --- rules -------------------------------------------------------------------------------------
