@@ -9,13 +9,8 @@ from graphc.backends.llvm.vector_math.arithmetic import (
     horner,
     two_product,
 )
-from graphc.backends.llvm.vector_math.exponential import (
-    clamp,
-    exp_polynomial,
-    power_of_two,
-    reduce_argument,
-    scale,
-)
+from graphc.backends.llvm.vector_math.exponential import DOUBLE as EXPONENTIAL
+from graphc.backends.llvm.vector_math.exponential import LOG2_E, clamp, power_of_two, scale
 from graphc.backends.llvm.vector_math.logarithm import DOUBLE as LOGARITHM
 from graphc.backends.llvm.vector_math.logarithm import split
 
@@ -88,8 +83,15 @@ def _power_double(b: TextBuilder, x: Val, y: Val) -> Val:
     rest = b.fma(y, low, rest)
     held = clamp(b, product, -746.0, 710.0)
     rest = b.select(b.fcmp("oeq", held, product), rest, zero)
-    bits, r = reduce_argument(b, held, 2 * FORMATS["double"].bias)
-    return scale(b, exp_polynomial(b, b.fadd(r, rest)), bits)
+    shifter = b.const(FORMATS["double"].shifter + 2 * FORMATS["double"].bias, x)
+    shifted = b.fma(held, b.const(LOG2_E, x), shifter)
+    n = b.fsub(shifted, shifter)
+    near = b.fma(n, b.const(-EXPONENTIAL.ln2[0], x), held)
+    r, r_low = fast_two_sum(b, near, b.fma(n, b.const(-EXPONENTIAL.ln2[1], x), rest))
+    # 1 + (r + small), where only the last two sums round by much: exact powers come out exact
+    small = b.fma(b.fmul(r, r), horner(b, r, EXPONENTIAL.exp), b.fma(r_low, r, r_low))
+    p = b.fadd(b.const(1.0, x), b.fadd(r, small))
+    return scale(b, p, as_int(b, shifted))
 
 
 def _log_two_parts(b: TextBuilder, x: Val) -> tuple[Val, Val]:

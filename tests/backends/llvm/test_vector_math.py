@@ -18,7 +18,7 @@ Array = np.ndarray[Any, Any]
 
 DTYPES: dict[str, Any] = {"float": np.float32, "double": np.float64}
 LANES = (1, 4, 8, 16)
-POINTS = 256  # a range; a multiple of all lane counts
+POINTS = 320  # a range; a multiple of all lane counts
 CASES = [(name, type) for name in EMITTERS for type in DTYPES]
 INF, NAN = math.inf, math.nan
 
@@ -232,6 +232,15 @@ def test_a_lane_does_not_depend_on_its_neighbours() -> None:
         assert (function((x,), 8).reshape(-1, 8)[:, 1:] == alone.reshape(-1, 8)[:, 1:]).all()
 
 
+@pytest.mark.parametrize("type", DTYPES)
+def test_powers_of_small_integers_are_exact(type: str) -> None:
+    base, exponent = (a.ravel() for a in np.meshgrid(np.arange(1.0, 65.0), np.arange(5.0)))
+    exact = base**exponent
+    got = Sampled("pow", type)((base, exponent), 8)
+    fits = exact < 2 / np.finfo(DTYPES[type]).eps
+    np.testing.assert_array_equal(got[fits], exact[fits])
+
+
 def test_libm_symbols_are_the_ones_declared() -> None:
     declared: set[str] = set()
     for name, type in CASES:
@@ -240,7 +249,7 @@ def test_libm_symbols_are_the_ones_declared() -> None:
     assert {name for name in names if not name.startswith("llvm.")} == set(LIBM_SYMBOLS)
 
 
-@pytest.mark.parametrize(("name", "limit"), [("exp", 22), ("log", 36), ("tanh", 34), ("pow", 64)])
+@pytest.mark.parametrize(("name", "limit"), [("exp", 22), ("log", 34), ("tanh", 31), ("pow", 62)])
 def test_code_stays_lean(name: str, limit: int) -> None:
-    overhead = 8  # lines of the sample loop
+    overhead = 8 if name in TWO_ARGUMENTS else 6  # values of the sample loop itself
     assert sample_function(name, "float", 8).text.count("\n  %") - overhead <= limit
