@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from graphc.dtypes import DType, is_bool, is_floating, is_integer
+from graphc.dtypes import DType, int64, is_bool, is_floating, is_integer
 from graphc.errors import VerificationError
 from graphc.scalar.expr import Call, Const, Expr, Index, Load, Local
 from graphc.shapes import evaluate
@@ -137,6 +137,15 @@ def cast_value(value: Value, dtype: DType) -> np.ndarray:
     return np.where(low, dtype.type(limits.min), np.where(high, dtype.type(limits.max), inside))
 
 
+def literal_value(value: Any, dtype: DType) -> Value:
+    """A literal as a numpy scalar; an integer outside the range of its dtype wraps around."""
+    if is_integer(dtype):
+        bits = 8 * dtype.itemsize
+        lowest = int(np.iinfo(dtype).min)
+        return dtype.type((int(value) - lowest) % (1 << bits) + lowest)
+    return dtype.type(value)
+
+
 class Environment(Protocol):
     """What an expression of a kernel refers to."""
 
@@ -157,9 +166,9 @@ def evaluate_expr(expr: Expr, environment: Environment) -> Value:
     """
     match expr:
         case Const(value, dtype):
-            return dtype.type(value)
+            return literal_value(value, dtype)
         case Index(size):
-            return np.int64(evaluate(size, environment.symbols))
+            return literal_value(evaluate(size, environment.symbols), int64)
         case Local(name, _):
             return environment.local(name)
         case Load(buffer, index, _):
