@@ -63,7 +63,7 @@ def _reshape_axes(result: Tensor, plan: _Plan, items: list[Any]) -> Tensor:
     if array is None:
         return result
     # numpy: if ints and arrays are apart in the key, the axes of the array come first.
-    picks = [k for k, item in enumerate(items) if not isinstance(item, slice) and item is not None]
+    picks = [k for k, item in enumerate(items) if isinstance(item, int | Dim | Tensor)]
     if picks[-1] - picks[0] + 1 == len(picks):
         return result
     first = _position_of_array(items)
@@ -82,7 +82,7 @@ def _position_of_array(items: list[Any]) -> int:
 
 
 def _expand(x: Tensor, key: Any) -> list[Any]:
-    """The items of a key: int, Dim, slice, None or integer tensor; `...` as full slices."""
+    """The items of a key: int, Dim, slice, None, integer tensor; `...` as slices, if of any."""
     items = [_index_item(x, item) for item in (key if isinstance(key, tuple) else (key,))]
     ellipses = sum(item is Ellipsis for item in items)
     if ellipses > 1:
@@ -100,7 +100,8 @@ def _expand(x: Tensor, key: Any) -> list[Any]:
     if not ellipses:
         items.append(Ellipsis)
     at = next(k for k, item in enumerate(items) if item is Ellipsis)
-    items[at : at + 1] = [slice(None)] * (x.ndim - used)
+    if used < x.ndim:  # else it stays: it still separates what stands beside it
+        items[at : at + 1] = [slice(None)] * (x.ndim - used)
     arrays = [item for item in items if isinstance(item, Tensor) and item.ndim > 0]
     if len(arrays) > 1:
         _unsupported(
@@ -152,6 +153,8 @@ def _unsupported(x: Tensor, what: str, fix: str) -> NoReturn:
 
 def _read_item(x: Tensor, plan: _Plan, item: Any) -> None:
     axis = len(plan.starts)
+    if item is Ellipsis:
+        return
     if item is None:
         plan.added.append(plan.result_ndim)
         plan.result_ndim += 1
