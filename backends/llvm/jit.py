@@ -21,7 +21,7 @@ _lock = threading.RLock()
 _names = count(1)
 
 
-def _parse(text: str, target: Target, machine: llvm.TargetMachine) -> llvm.ModuleRef:
+def _parse(text: str, target: Target) -> llvm.ModuleRef:
     module = llvm.parse_assembly(text)
     module.triple = target.triple
     module.data_layout = target.data_layout
@@ -32,16 +32,14 @@ def _parse(text: str, target: Target, machine: llvm.TargetMachine) -> llvm.Modul
 def module_object(text: str, target: Target) -> bytes:
     """The object file of a module."""
     with _lock:
-        machine = _machine(target)
-        result: bytes = machine.emit_object(_parse(text, target, machine))
+        result: bytes = _machine(target).emit_object(_parse(text, target))
         return result
 
 
 def module_assembly(text: str, target: Target) -> str:
     """The assembly of a module, for people."""
     with _lock:
-        machine = _machine(target)
-        result: str = machine.emit_assembly(_parse(text, target, machine))
+        result: str = _machine(target).emit_assembly(_parse(text, target))
         return result
 
 
@@ -52,7 +50,7 @@ def _machine(target: Target) -> llvm.TargetMachine:
 
 @cache
 def _linker() -> llvm.LLJIT:
-    return llvm.create_lljit_compiler(host().machine())
+    return llvm.create_lljit_compiler(host().machine(), use_jit_link=True)
 
 
 class Library:

@@ -35,9 +35,14 @@ class Target:
         return "nounwind"
 
     def machine(self) -> llvm.TargetMachine:
-        """A new code generator; optimisation level 2, no pass pipeline."""
+        """A new code generator: optimisation level 2, addresses relative to the code."""
         return llvm.Target.from_triple(self.triple).create_target_machine(
-            cpu=self.cpu, features=self.features, opt=2, jit=True
+            cpu=self.cpu,
+            features=self.features,
+            opt=2,
+            reloc="pic",
+            codemodel="small",
+            jit=True,
         )
 
 
