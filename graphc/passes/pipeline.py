@@ -1,0 +1,94 @@
+"""THE list of passes, in order, each with the reason why it stands where it does."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from graphc.ir.graph import Graph
+from graphc.ir.lowering import Composite, Contraction
+from graphc.ir.opdef import OpDef
+from graphc.ir.verifier import verify
+from graphc.passes.canonicalize.arith import ARITH
+from graphc.passes.canonicalize.movement import MOVEMENT
+from graphc.passes.canonicalize.reduce import REDUCE
+from graphc.passes.canonicalize.select import SELECT
+from graphc.passes.canonicalize.shape import SHAPE
+from graphc.passes.contraction import CONTRACTION
+from graphc.passes.expand import EXPAND
+from graphc.passes.fold import FOLD
+from graphc.passes.stabilize import STABILIZE
+from graphc.passes.vector_product import VECTOR_PRODUCT
+from graphc.rewrite.driver import RewriteLog, rewrite
+from graphc.rewrite.rule import RuleTable
+
+CANONICAL = (*ARITH, *SELECT, *MOVEMENT, *REDUCE, *SHAPE)
+EXPANSION = RuleTable(expand=EXPAND)
+PREPARATION = RuleTable(stabilize=STABILIZE, canonicalize=CANONICAL)  # before differentiation
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """A rule table that is applied to the whole graph until nothing fires.
+
+    Equal nodes become one in every pass (`passes.cse`), and what no result needs is gone after
+    each (`passes.dce`).
+    """
+
+    name: str
+    table: RuleTable
+    reason: str
+    needed: Callable[[OpDef], bool] = lambda op: True  # for an op that occurs; else it is skipped
+
+
+PIPELINE = (
+    Pass(
+        "simplify",
+        RuleTable(stabilize=STABILIZE, canonicalize=CANONICAL, fold=FOLD),
+        "First, and in one sweep: stabilising patterns are written once, for one spelling of each "
+        "expression, what they make is canonical again at once, and both look for log, softmax "
+        "and sigmoid as whole ops, before composites are expanded.",
+    ),
+    Pass(
+        "expand",
+        RuleTable(expand=EXPAND, canonicalize=CANONICAL, fold=FOLD),
+        "After stabilising rules, which would take the expansions apart: backends know simple ops "
+        "alone, and an expansion often has less to do than its op could know.",
+        needed=lambda op: isinstance(op.lower, Composite),
+    ),
+    Pass(
+        "contraction",
+        RuleTable(contraction=CONTRACTION, canonicalize=MOVEMENT),
+        "Composites bring transposes of their own, and the order of a matmul chain counts "
+        "uses, which are known when nothing else changes them.",
+        needed=lambda op: isinstance(op.lower, Contraction),
+    ),
+    Pass(
+        "vector products",
+        RuleTable(vector_product=VECTOR_PRODUCT, canonicalize=CANONICAL, fold=FOLD),
+        "After contraction, whose order of a chain decides which products have a vector in them.",
+        needed=lambda op: isinstance(op.lower, Contraction),
+    ),
+)
+
+
+def optimize(graph: Graph, check: bool = False) -> tuple[Graph, RewriteLog]:
+    """The graph after all passes, and what fired. check: verify before, between and after."""
+    log = RewriteLog()
+    if check:
+        verify(graph)
+    for one in PIPELINE:
+        graph = run_pass(graph, one, log)
+        if check:
+            verify(graph)
+    return graph, log
+
+
+def run_pass(graph: Graph, one: Pass, log: RewriteLog | None = None) -> Graph:
+    """The graph after one pass."""
+    if not any(one.needed(op) for op in {node.op for node in graph.nodes}):
+        return graph
+    return graph.with_results(rewrite(graph.results, one.table, log=log))
+
+
+def expand(graph: Graph) -> Graph:
+    """The same function without composite ops and nothing else changed."""
+    return graph.with_results(rewrite(graph.results, EXPANSION))
