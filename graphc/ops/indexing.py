@@ -144,7 +144,11 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
     if axis is None:
         x, axis = BUILDER.reshape(x, (-1,)), 0
     axis = checked_axis("take", axis, x.ndim)
-    return TAKE(x, _indices("take", indices, axis, x.shape[axis]), axis=axis)
+    tensor = _indices("take", indices, axis, x.shape[axis])
+    if tensor.ndim == 0 and tensor.node.op is CONSTANT:  # a slice: a view with a cheap gradient
+        key = (slice(None),) * axis + (int(tensor.node.attrs["value"]),)
+        return BUILDER.getitem(x, key)
+    return TAKE(x, tensor, axis=axis)
 
 
 # --- scatter_add: the transpose of take --------------------------------------------------------

@@ -72,6 +72,12 @@ def test_take_without_axis_is_flat() -> None:
     assert value(lambda x: gc.take(x, []), x).shape == (0,)
 
 
+def test_a_constant_scalar_is_a_slice() -> None:
+    x = gc.placeholder("x", ("n", 3))
+    assert gc.take(x, -1, axis=1).node.inputs[0].op.name == "slice"
+    assert gc.take(x, gc.constant(1), axis=0).shape == (3,)
+
+
 # --- scatter_add -------------------------------------------------------------------------------
 
 
