@@ -1,0 +1,1 @@
+"""What the commands of `graphc` do; `graphc.cli` declares them."""

@@ -1,0 +1,94 @@
+"""`graphc inspect`: the stages of one compiled function."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from graphc.commands.terminal import heading
+from graphc.errors import BackendError
+from graphc.function import Function
+from graphc.inspect.dot import write_picture
+from graphc.rewrite.driver import RewriteLog
+
+SHOWN_REWRITES = 12  # in the summary
+VIEWS: dict[str, Callable[[Function], str]] = {
+    "before": lambda function: function.graph_text("before"),
+    "after": lambda function: function.graph_text("after"),
+    "rewrites": lambda function: function.rewrites(),
+    "kernels": lambda function: function.kernels(),
+    "loops": lambda function: function.loops(),
+    "memory": lambda function: function.memory_plan(),
+    "llvm": lambda function: function.llvm(),
+    "asm": lambda function: function.asm(),
+}
+TITLES = {
+    "before": "graph as written",
+    "after": "graph after the passes",
+    "rewrites": "rewrites",
+    "kernels": "kernels",
+    "loops": "loops",
+    "memory": "memory plan",
+    "llvm": "LLVM",
+    "asm": "assembly",
+}
+
+
+def show_views(
+    console: Console, function: Function, views: Sequence[str], kernels: Sequence[int]
+) -> None:
+    """The views asked for; a single one comes alone, so that it can be piped."""
+    texts = [(TITLES[view], VIEWS[view](function)) for view in views]
+    texts += [(f"source of kernel {k}", kernel_source(function, k)) for k in kernels]
+    for title, text in texts:
+        if len(texts) > 1:
+            heading(console, title)
+        console.print(text.rstrip())
+
+
+def kernel_source(function: Function, position: int) -> str:
+    """The generated code of one kernel. BackendError if there is no such kernel."""
+    program = function.stages.program
+    if program is not None and not 0 <= position < len(program.kernels):
+        raise BackendError(
+            f"{function.name} has no kernel {position}",
+            code="E501",
+            details=[f"it has {len(program.kernels)} kernels, counted from 0"],
+            fix="look at --kernels or --loops",
+        )
+    return function.source(position)
+
+
+def show_summary(console: Console, function: Function) -> None:
+    """All stages at a glance."""
+    stages = function.stages
+    seconds = function.stats()
+    spent = ", ".join(f"{stage} {1000 * value:.1f}" for stage, value in seconds.items())
+    console.print(repr(function).strip("<>"), style="bold")
+    console.print(f"compiled in {1000 * sum(seconds.values()):.1f} ms ({spent})")
+    count = f"{len(stages.user_graph.nodes)} nodes became {len(stages.graph.nodes)}"
+    heading(console, f"graph after the passes: {count}")
+    console.print(function.graph_text().rstrip())
+    heading(console, f"rewrites: {len(stages.log)}")
+    console.print(first_rewrites(stages.log, SHOWN_REWRITES))
+    if stages.program is not None:
+        heading(console, f"kernels: {len(stages.program.steps)} steps")
+        console.print(function.kernels())
+        heading(console, "memory plan")
+        console.print(function.memory_plan())
+    hint = "more: --before --rewrites --loops --source N --llvm --asm --dot graph.svg"
+    console.print(f"\n{hint}", style="dim")
+
+
+def first_rewrites(log: RewriteLog, limit: int) -> str:
+    """The first entries of the log, and how many more there are."""
+    text = str(RewriteLog(log.entries[:limit]))
+    left = len(log) - limit
+    return f"{text}\n... {left} more: --rewrites" if left > 0 else text
+
+
+def write_dot(console: Console, function: Function, path: Path, stage: str) -> None:
+    """Draw the graph before or after the passes."""
+    graph = function.stages.user_graph if stage == "before" else function.stages.graph
+    write_picture(graph, path)
+    console.print(f"wrote {path}")

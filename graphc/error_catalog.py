@@ -1,0 +1,490 @@
+"""Every error code: what it means, code that raises it, and the same code put right.
+
+The examples assume `import graphc as gc` and `import numpy as np`; a test runs all of them.
+"""
+
+from dataclasses import dataclass
+
+FAMILIES = {
+    "E1": "shapes and dtypes",
+    "E2": "feeds, inputs, names, updates and use of symbolic tensors",
+    "E3": "differentiation",
+    "E4": "indices and values",
+    "E5": "backends and internal checks",
+    "E6": "environment",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """example raises the code; fixed does not. Empty where no user's code can raise it."""
+
+    title: str
+    text: str
+    example: str = ""
+    fixed: str = ""
+
+
+CATALOG: dict[str, Explanation] = {
+    # --- shapes and dtypes -----------------------------------------------------------------------
+    "E101": Explanation(
+        "shapes do not fit",
+        "Sizes, axes or ranks contradict each other, and that is known while the graph is built. "
+        "Shapes broadcast as in numpy: aligned at the last axis, sizes must be equal or 1.",
+        """
+x = gc.placeholder("x", ("n", 3))
+bias = gc.variable(np.zeros(4, "float32"), name="bias")
+y = x + bias
+""",
+        """
+x = gc.placeholder("x", ("n", 3))
+bias = gc.variable(np.zeros(3, "float32"), name="bias")
+y = x + bias
+""",
+    ),
+    "E102": Explanation(
+        "the inner sizes of a product differ",
+        "a @ b sums over the last axis of a and the last but one of b: they must be equal.",
+        """
+x = gc.placeholder("x", ("n", 5))
+W = gc.variable(np.zeros((4, 2), "float32"), name="W")
+h = x @ W
+""",
+        """
+x = gc.placeholder("x", ("n", 5))
+W = gc.variable(np.zeros((5, 2), "float32"), name="W")
+h = x @ W
+""",
+    ),
+    "E103": Explanation(
+        "a matrix product with a scalar",
+        "@ needs at least one axis on both sides. A scalar is multiplied with *.",
+        """
+x = gc.placeholder("x", ("n", 5))
+y = x @ gc.constant(2.0)
+""",
+        """
+x = gc.placeholder("x", ("n", 5))
+y = x * gc.constant(2.0)
+""",
+    ),
+    "E106": Explanation(
+        "a size that is none",
+        "An axis of a placeholder is an int >= 0, None (any size), a name such as 'n' (the same "
+        "number wherever it occurs in one function) or an expression of gc.dim.",
+        """
+x = gc.placeholder("x", (-1, 3))
+""",
+        """
+x = gc.placeholder("x", (None, 3))
+""",
+    ),
+    "E107": Explanation(
+        "sizes differ that an op needs to be equal, or that must not be 0",
+        "The graph could not know it: the sizes are symbolic. They are compared at every call, "
+        "before anything runs; the message names the op, both sizes and your line.",
+        """
+x, y = gc.placeholder("x", ("n",)), gc.placeholder("y", ("m",))
+f = gc.function([x, y], x + y, backend="reference")
+f(np.ones(3, "float32"), np.ones(4, "float32"))
+""",
+        """
+x, y = gc.placeholder("x", ("n",)), gc.placeholder("y", ("n",))
+f = gc.function([x, y], x + y, backend="reference")
+f(np.ones(3, "float32"), np.ones(3, "float32"))
+""",
+    ),
+    "E108": Explanation(
+        "a symbolic size was used as a number",
+        "A size such as n is known when the function is called, not while the graph is built. It "
+        "takes part in arithmetic and in shapes, but not in range(), if or array creation.",
+        """
+x = gc.placeholder("x", ("n", 3))
+rows = [x[i] for i in range(x.shape[0])]
+""",
+        """
+x = gc.placeholder("x", ("n", 3))
+rows = [x[:, j] for j in range(x.shape[1])]
+""",
+    ),
+    "E110": Explanation(
+        "a dtype that is not known, or dtypes that have no common one",
+        "Tensors are bool, integers of 8 to 64 bits, float16, float32 or float64.",
+        """
+x = gc.placeholder("x", ("n",), "complex64")
+""",
+        """
+x = gc.placeholder("x", ("n", 2), "float32")
+""",
+    ),
+    # --- feeds, inputs, names, updates, symbolic tensors -----------------------------------------
+    "E201": Explanation(
+        "a placeholder has no value",
+        "The outputs depend on a placeholder that is not among the inputs, or an input was not "
+        "passed. The message shows the path from the output to the placeholder.",
+        """
+x, y = gc.placeholder("x", ("n",)), gc.placeholder("y", ("n",))
+f = gc.function([x], x + y)
+""",
+        """
+x, y = gc.placeholder("x", ("n",)), gc.placeholder("y", ("n",))
+f = gc.function([x, y], x + y)
+""",
+    ),
+    "E202": Explanation(
+        "a feed that does not fit its input",
+        "Too many inputs, an unknown name, something that is no array, or a dtype that would lose "
+        "information: float64 arrays and fractions are not silently rounded. Python numbers and "
+        "lists take the dtype of the input.",
+        """
+x = gc.placeholder("x", ("n",), "float32")
+f = gc.function([x], x * 2, backend="reference")
+f(np.array([0.1, 0.2]))
+""",
+        """
+x = gc.placeholder("x", ("n",), "float32")
+f = gc.function([x], x * 2, backend="reference")
+f(np.array([0.1, 0.2], dtype="float32"))
+""",
+    ),
+    "E203": Explanation(
+        "a feed of another shape",
+        "The rank or a fixed size of the array is not that of the placeholder.",
+        """
+x = gc.placeholder("x", ("n", 3))
+f = gc.function([x], x * 2, backend="reference")
+f(np.ones((5, 4), "float32"))
+""",
+        """
+x = gc.placeholder("x", ("n", 3))
+f = gc.function([x], x * 2, backend="reference")
+f(np.ones((5, 3), "float32"))
+""",
+    ),
+    "E204": Explanation(
+        "a named size is given twice and differs, or not at all",
+        "The same name is the same number throughout one function. The message says which inputs "
+        "gave which number.",
+        """
+x, y = gc.placeholder("x", ("n",)), gc.placeholder("y", ("n",))
+f = gc.function([x, y], gc.sum(x * y), backend="reference")
+f(np.ones(400, "float32"), np.ones(399, "float32"))
+""",
+        """
+x, y = gc.placeholder("x", ("n",)), gc.placeholder("y", ("n",))
+f = gc.function([x, y], gc.sum(x * y), backend="reference")
+f(np.ones(400, "float32"), np.ones(400, "float32"))
+""",
+    ),
+    "E205": Explanation(
+        "an argument of function() that cannot be used",
+        "Inputs are placeholders, and every one of them is needed by some output or update.",
+        """
+x, y = gc.placeholder("x", ("n",)), gc.placeholder("y", ("n",))
+f = gc.function([x, y], x * 2)
+""",
+        """
+x, y = gc.placeholder("x", ("n",)), gc.placeholder("y", ("n",))
+f = gc.function([x, y], x * 2, on_unused_input="ignore")
+""",
+    ),
+    "E206": Explanation(
+        "a name that is not usable or taken",
+        "Names are Python identifiers that do not begin with an underscore; the inputs of one "
+        "function have different names.",
+        """
+x = gc.placeholder("my input", ("n",))
+""",
+        """
+x = gc.placeholder("my_input", ("n",))
+""",
+    ),
+    "E207": Explanation(
+        "an update of something that is no variable, or of one variable twice",
+        "All updates happen at once, so two of one variable contradict each other.",
+        """
+v = gc.variable(1.0, name="v")
+f = gc.function([], updates=[(v, v + 1), (v, v * 2)])
+""",
+        """
+v = gc.variable(1.0, name="v")
+f = gc.function([], updates=[(v, (v + 1) * 2)])
+""",
+    ),
+    "E208": Explanation(
+        "a new value of another dtype or shape than its variable",
+        "Variables keep their dtype and shape. Often an accidental float64 array is the cause.",
+        """
+v = gc.variable(np.zeros(3, "float32"), name="v")
+f = gc.function([], updates={v: v + np.ones(3)})
+""",
+        """
+v = gc.variable(np.zeros(3, "float32"), name="v")
+f = gc.function([], updates={v: v + np.ones(3, "float32")})
+""",
+    ),
+    "E209": Explanation(
+        "givens that contradict each other",
+        "givens replaces expressions by others of the same type, all at once; an expression cannot "
+        "be replaced by something that contains it through other givens.",
+        """
+x, y = gc.placeholder("x", ()), gc.placeholder("y", ())
+f = gc.function([], x + y, givens={x: y * 2, y: x * 2})
+""",
+        """
+x, y = gc.placeholder("x", ()), gc.placeholder("y", ())
+f = gc.function([y], x + y, givens={x: y * 2})
+""",
+    ),
+    "E211": Explanation(
+        "a symbolic tensor was used as if it held a value",
+        "if, and, float(), numpy functions and indexing need numbers; a tensor is an expression "
+        "that has none until a function runs. Choose inside the graph with gc.where.",
+        """
+x = gc.placeholder("x", ())
+y = x if x > 0 else -x
+""",
+        """
+x = gc.placeholder("x", ())
+y = gc.where(x > 0, x, -x)
+""",
+    ),
+    "E212": Explanation(
+        "a loop over a tensor whose first size is symbolic",
+        "Iteration unrolls while the graph is built and needs a fixed number of steps.",
+        """
+x = gc.placeholder("x", ("n", 3))
+total = sum(row for row in x)
+""",
+        """
+x = gc.placeholder("x", ("n", 3))
+total = gc.sum(x, axis=0)
+""",
+    ),
+    "E213": Explanation(
+        "item assignment on a symbolic tensor",
+        "Graphs have no side effects: x[i] = v would change a value that others already use. Build "
+        "a new value.",
+        """
+x = gc.placeholder("x", (4,))
+x[0] = 1.0
+""",
+        """
+x = gc.placeholder("x", (4,))
+x = gc.where(gc.arange(4) == 0, 1.0, x)
+""",
+    ),
+    "E214": Explanation(
+        "an op that is not for this dtype",
+        "The message lists what the op takes. Cast with x.astype(...).",
+        """
+mask = gc.placeholder("mask", ("n",), "bool")
+y = gc.take(gc.constant([1.0, 2.0]), mask)
+""",
+        """
+mask = gc.placeholder("mask", ("n",), "bool")
+y = gc.take(gc.constant([1.0, 2.0]), mask.astype("int64"))
+""",
+    ),
+    "E215": Explanation(
+        "an index or exponent of a kind that does not exist",
+        "An index holds ints, slices with fixed or symbolic ends, ..., None and at most one array "
+        "of integers. Results whose size depends on values, such as a bool mask, do not exist. An "
+        "integer raised to a negative power is not an integer.",
+        """
+x = gc.placeholder("x", ("n",))
+positive = x[x > 0]
+""",
+        """
+x = gc.placeholder("x", ("n",))
+positive = gc.where(x > 0, x, 0)
+""",
+    ),
+    "E216": Explanation(
+        "bounds of arange that are not numbers",
+        "Bounds are numbers or symbolic sizes; with a symbolic size all of them are integers.",
+        """
+x = gc.placeholder("x", ("n",))
+steps = gc.arange(0, x.shape[0], 0.5)
+""",
+        """
+x = gc.placeholder("x", ("n",))
+steps = gc.arange(2 * x.shape[0]) * 0.5
+""",
+    ),
+    # --- differentiation -------------------------------------------------------------------------
+    "E301": Explanation(
+        "grad of something that is no scalar",
+        "The cost is one number. Reduce with gc.sum or gc.mean; for more outputs use gc.jacobian, "
+        "or gc.vjp with a weight for each.",
+        """
+x = gc.placeholder("x", ("n",))
+g = gc.grad(x**2, x)
+""",
+        """
+x = gc.placeholder("x", ("n",))
+g = gc.grad(gc.sum(x**2), x)
+""",
+    ),
+    "E302": Explanation(
+        "every path goes through an op that has no derivative",
+        "argmax, comparisons, rounding and casts to integers are constant almost everywhere. The "
+        "message lists the ops that stand in the way.",
+        """
+x = gc.placeholder("x", ("n", 3))
+g = gc.grad(gc.sum(gc.argmax(x, axis=1).astype("float32")), x)
+""",
+        """
+x = gc.placeholder("x", ("n", 3))
+g = gc.grad(gc.sum(gc.max(x, axis=1)), x)
+""",
+    ),
+    "E303": Explanation(
+        "the cost does not depend on the tensor",
+        "Often the expression was built from another tensor of the same name. If it is meant, pass "
+        'disconnected="zero" (a gradient of zeros) or "none" (None).',
+        """
+x, w = gc.placeholder("x", ("n",)), gc.variable(1.0, name="w")
+g = gc.grad(gc.sum(x * 2), w)
+""",
+        """
+x, w = gc.placeholder("x", ("n",)), gc.variable(1.0, name="w")
+g = gc.grad(gc.sum(x * w), w)
+""",
+    ),
+    "E304": Explanation(
+        "an op without a derivative",
+        "The op was registered without one, or its gradient rule is not linear in the incoming "
+        "gradient, so that no forward derivative follows from it. Stop the path with "
+        "gc.stop_gradient or define one with gc.custom_gradient.",
+    ),
+    "E305": Explanation(
+        "a Jacobian of unknown or excessive size",
+        "Its rows or columns are built one by one, so one of the two sizes must be fixed and not "
+        "too large. Products with a Jacobian need neither: gc.vjp and gc.jvp.",
+        """
+x = gc.placeholder("x", ("n",))
+J = gc.jacobian(gc.tanh(x), x)
+""",
+        """
+x = gc.placeholder("x", (3,))
+J = gc.jacobian(gc.tanh(x), x)
+""",
+    ),
+    "E306": Explanation(
+        "differentiation by something that has no derivative",
+        "Only floating-point tensors have derivatives; integers, bools and numbers do not.",
+        """
+k = gc.placeholder("k", ("n",), "int64")
+g = gc.grad(gc.sum(k.astype("float32") ** 2), k)
+""",
+        """
+k = gc.placeholder("k", ("n",), "float32")
+g = gc.grad(gc.sum(k**2), k)
+""",
+    ),
+    "E307": Explanation(
+        "gradients, tangents or arguments that do not fit",
+        "As many as the tensors they belong to, of their shapes; the words for `disconnected` are "
+        "raise, zero and none.",
+        """
+x = gc.placeholder("x", (3,))
+g = gc.grad(gc.sum(x), x, disconnected="ignore")
+""",
+        """
+x = gc.placeholder("x", (3,))
+g = gc.grad(gc.sum(x), x, disconnected="zero")
+""",
+    ),
+    "E308": Explanation(
+        "verify_grad found a gradient that is wrong",
+        "The derivative differs from finite differences. Either the gradient rule is wrong, or the "
+        "function has a kink near the point it was checked at.",
+        """
+double = gc.custom_gradient(lambda x: (2 * x, lambda g: 3 * g))
+gc.verify_grad(double, [np.ones(3)])
+""",
+        """
+double = gc.custom_gradient(lambda x: (2 * x, lambda g: 2 * g))
+gc.verify_grad(double, [np.ones(3)])
+""",
+    ),
+    # --- indices and values ----------------------------------------------------------------------
+    "E401": Explanation(
+        "an index is out of range, as the graph already shows",
+        "A fixed index of a fixed axis: it lies in [-size, size).",
+        """
+x = gc.placeholder("x", ("n", 3))
+y = x[:, 3]
+""",
+        """
+x = gc.placeholder("x", ("n", 3))
+y = x[:, 2]
+""",
+    ),
+    "E402": Explanation(
+        "an index is out of range at the call",
+        "The message names the index, the axis, its size and your line. It is checked before "
+        "anything is written: all variables have their old values.",
+        """
+labels = gc.placeholder("labels", ("n",), "int64")
+f = gc.function([labels], gc.take(gc.constant([1.0, 2.0]), labels), backend="reference")
+f(np.array([0, 1, 2]))
+""",
+        """
+labels = gc.placeholder("labels", ("n",), "int64")
+f = gc.function([labels], gc.take(gc.constant([1.0, 2.0]), labels), backend="reference")
+f(np.array([0, 1, 1]))
+""",
+    ),
+    "E403": Explanation(
+        "an index with too many parts",
+        "As many ints and slices as the tensor has axes, and at most one ellipsis.",
+        """
+x = gc.placeholder("x", ("n", 3))
+y = x[0, 1, 2]
+""",
+        """
+x = gc.placeholder("x", ("n", 3))
+y = x[0, 1]
+""",
+    ),
+    # --- backends and internal checks ------------------------------------------------------------
+    "E500": Explanation(
+        "an error without a code of its own",
+        "graphc refused something and says why in the message.",
+    ),
+    "E501": Explanation(
+        "a backend that does not exist, or does not have what was asked for",
+        'The backends are llvm (also called "auto"), numba_cpu, interpreter and reference. Only '
+        "llvm has LLVM text and assembly; reference has no loops.",
+        """
+x = gc.placeholder("x", ("n",))
+f = gc.function([x], x * 2, backend="cuda")
+""",
+        """
+x = gc.placeholder("x", ("n",))
+f = gc.function([x], x * 2, backend="interpreter")
+""",
+    ),
+    "E503": Explanation(
+        "an intermediate form broke its own rules",
+        "A pass, a lowering or a backend made something invalid: this is a defect of graphc. "
+        "Please report it with the graph (f.graph_text('before')).",
+    ),
+    "E504": Explanation(
+        "rewrite rules undo each other or do not end",
+        "The message names the rules. If all of them are graphc's own this is a defect of graphc; "
+        "optimize=False compiles without rules.",
+    ),
+    "E505": Explanation(
+        "text that is no printed graph",
+        "gc.parse_graph reads what f.graph_text() wrote. The message has the line.",
+    ),
+    # --- environment -----------------------------------------------------------------------------
+    "E601": Explanation(
+        "something is not installed",
+        "An optional package or program is missing; the message says how to get it. graphc doctor "
+        "shows what is there.",
+    ),
+}
