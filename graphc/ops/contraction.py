@@ -72,28 +72,48 @@ def _jvp_matmul(b: Builder, a: Application, tangents: Gradients) -> Gradients:
 
 def _vjp_matmul(b: Builder, a: Application, gradients: Gradients) -> Gradients:
     """dA = G B^T and dB = A^T G, by flags; broadcast batch axes are summed by the driver."""
-    x1, x2 = a.inputs
     (gradient,) = gradients
     assert gradient is not None
     first, second = a.attrs["transpose_a"], a.attrs["transpose_b"]
-    if x1.ndim == 1 and x2.ndim == 1:
-        return [b.multiply(gradient, x2), b.multiply(gradient, x1)]
-    if x1.ndim == 1:
-        return [
-            b.squeeze(MATMUL(x2, b.expand_dims(gradient, -1), **_flags(second)), -1),
-            _outer(b, gradient, x1) if second else _outer(b, x1, gradient),
-        ]
-    if x2.ndim == 1:
-        return [
-            _outer(b, x2, gradient) if first else _outer(b, gradient, x2),
-            _vector_gradient(b, x1, gradient, first),
-        ]
     return [
-        MATMUL(x2, gradient, **_flags(second, True))
-        if first
-        else MATMUL(gradient, x2, **_flags(False, not second)),
-        _right_gradient(b, x1, x2, gradient, first, second),
+        _left_gradient(b, *a.inputs, gradient, first, second) if a.wants(0) else None,
+        _right_gradient(b, *a.inputs, gradient, first, second) if a.wants(1) else None,
     ]
+
+
+def _left_gradient(
+    b: Builder, x1: Tensor, x2: Tensor, gradient: Tensor, first: bool, second: bool
+) -> Tensor:
+    if x2.ndim == 1:
+        if x1.ndim == 1:
+            return b.multiply(gradient, x2)
+        return _outer(b, x2, gradient) if first else _outer(b, gradient, x2)
+    if x1.ndim == 1:
+        return b.squeeze(MATMUL(x2, b.expand_dims(gradient, -1), **_flags(second)), -1)
+    if first:
+        return MATMUL(x2, gradient, **_flags(second, True))
+    return MATMUL(gradient, x2, **_flags(False, not second))
+
+
+def _right_gradient(
+    b: Builder, x1: Tensor, x2: Tensor, gradient: Tensor, first: bool, second: bool
+) -> Tensor:
+    if x1.ndim == 1:
+        if x2.ndim == 1:
+            return b.multiply(gradient, x1)
+        return _outer(b, gradient, x1) if second else _outer(b, x1, gradient)
+    if x2.ndim == 1 and first:
+        return b.squeeze(MATMUL(x1, b.expand_dims(gradient, -1), **_flags()), -1)
+    if x2.ndim <= 2 and x1.ndim > 2 and not first:
+        # One product over all rows of the batch instead of a product for each and a sum.
+        rows = size_product(x1.shape[:-1])
+        gradient = b.reshape(gradient, (rows, *gradient.shape[x1.ndim - 1 :]))
+        x1 = b.reshape(x1, (rows, x1.shape[-1]))
+    if x2.ndim == 1:
+        return MATMUL(gradient, x1, **_flags())
+    if second:
+        return MATMUL(gradient, x1, **_flags(True, first))
+    return MATMUL(x1, gradient, **_flags(not first))
 
 
 def _flags(transpose_a: bool = False, transpose_b: bool = False) -> dict[str, bool]:
@@ -103,27 +123,6 @@ def _flags(transpose_a: bool = False, transpose_b: bool = False) -> dict[str, bo
 def _outer(b: Builder, column: Tensor, row: Tensor) -> Tensor:
     """column[..., i] * row[..., j]"""
     return b.multiply(b.expand_dims(column, -1), b.expand_dims(row, -2))
-
-
-def _vector_gradient(b: Builder, x1: Tensor, gradient: Tensor, transposed: bool) -> Tensor:
-    """Gradient of the vector v in x1 v: x1^T G, batch axes summed in the product itself."""
-    if transposed:
-        return b.squeeze(MATMUL(x1, b.expand_dims(gradient, -1), **_flags()), -1)
-    rows = size_product(gradient.shape)
-    return MATMUL(b.reshape(gradient, (rows,)), b.reshape(x1, (rows, x1.shape[-1])), **_flags())
-
-
-def _right_gradient(
-    b: Builder, x1: Tensor, x2: Tensor, gradient: Tensor, first: bool, second: bool
-) -> Tensor:
-    if x2.ndim == 2 and x1.ndim > 2 and not first:
-        # One product over all rows of the batch instead of a product for each and a sum.
-        rows = size_product(x1.shape[:-1])
-        x1 = b.reshape(x1, (rows, x1.shape[-1]))
-        gradient = b.reshape(gradient, (rows, gradient.shape[-1]))
-    if second:
-        return MATMUL(gradient, x1, **_flags(True, first))
-    return MATMUL(x1, gradient, **_flags(not first, False))
 
 
 def _matmul_examples(rng: np.random.Generator) -> list[Example]:
