@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from graphc.dtypes import DType, is_floating, is_integer
-from graphc.errors import FeedError, FeedTypeError
+from graphc.errors import FeedError, FeedTypeError, IndexOutOfRange
 from graphc.ir.opdef import Constraint
 from graphc.ir.tensor import Tensor
 from graphc.shapes import Dim, Size, evaluate, format_shape
@@ -75,15 +75,21 @@ class FeedBinder:
         declared = tensor.type
         if isinstance(value, Tensor):
             raise self.error(
-                FeedError, tensor, "E202", f"{tensor.name!r} was fed a symbolic tensor",
+                FeedError,
+                tensor,
+                "E202",
+                f"{tensor.name!r} was fed a symbolic tensor",
                 fix="feed numbers; to replace one expression by another use givens={x: expression}",
             )
         try:
             array = np.asarray(value)
         except (ValueError, TypeError) as error:
             raise self.error(
-                FeedTypeError, tensor, "E202", f"{tensor.name!r} was fed a value that is no array: "
-                f"{error}", fix="feed an array or nested lists of equal length",
+                FeedTypeError,
+                tensor,
+                "E202",
+                f"{tensor.name!r} was fed a value that is no array: {error}",
+                fix="feed an array or nested lists of equal length",
             ) from None
         weak = not isinstance(value, np.ndarray | np.generic)
         self.check_dtype(tensor, array, weak)
@@ -159,9 +165,7 @@ class FeedBinder:
                 fix="feed an array of the declared shape",
             )
 
-    def clash(
-        self, rule: AxisRule, actual: int, first: AxisRule | None, value: int
-    ) -> FeedError:
+    def clash(self, rule: AxisRule, actual: int, first: AxisRule | None, value: int) -> FeedError:
         assert first is not None
         one, other = self.inputs[first.input], self.inputs[rule.input]
         name = str(rule.size)
@@ -182,13 +186,13 @@ class FeedBinder:
             left = evaluate(constraint.left, bindings)
             right = evaluate(constraint.right, bindings)
             if left != right:
-                raise FeedError(
-                    f"{constraint.text}: {constraint.left} = {left}, "
-                    f"{constraint.right} = {right}",
-                    code="E107",
+                index = issubclass(constraint.error, IndexOutOfRange)
+                raise (IndexOutOfRange if index else FeedError)(
+                    f"{constraint.text}: {constraint.left} = {left}, {constraint.right} = {right}",
+                    code="E402" if index else "E107",
                     details=[", ".join(f"{n}={v}" for n, v in bindings.items())],
                     source=constraint.sources[0] if constraint.sources else None,
-                    fix="feed arrays whose sizes agree",
+                    fix="feed a larger array" if index else "feed arrays whose sizes agree",
                 )
 
     @staticmethod

@@ -74,10 +74,11 @@ def _vjp_matmul(b: Builder, a: Application, gradients: Gradients) -> Gradients:
     """dA = G B^T and dB = A^T G, by flags; broadcast batch axes are summed by the driver."""
     (gradient,) = gradients
     assert gradient is not None
+    x1, x2 = a.inputs
     first, second = a.attrs["transpose_a"], a.attrs["transpose_b"]
     return [
-        _left_gradient(b, *a.inputs, gradient, first, second) if a.wants(0) else None,
-        _right_gradient(b, *a.inputs, gradient, first, second) if a.wants(1) else None,
+        _left_gradient(b, x1, x2, gradient, first, second) if a.wants(0) else None,
+        _right_gradient(b, x1, x2, gradient, first, second) if a.wants(1) else None,
     ]
 
 

@@ -204,9 +204,7 @@ def test_an_int_on_a_symbolic_axis_is_checked_at_the_call() -> None:
     f = gc.function([x], [x[2], x[-3]], backend="reference")
     array = np.arange(6, dtype="float32").reshape(3, 2)
     np.testing.assert_array_equal(f(array), [array[2], array[-3]])
-    with pytest.raises(
-        (IndexError, ValueError), match="index 2 is out of range for axis 0"
-    ) as info:
+    with pytest.raises(IndexOutOfRange, match="index 2 is out of range for axis 0") as info:
         f(array[:2])
     assert "test_slicing.py:" in str(info.value)
 
@@ -215,12 +213,12 @@ def test_a_symbolic_int_is_checked_at_the_call() -> None:
     x = gc.placeholder("x", ("n",))
     last = gc.function([x], x[gc.dim("n") - 1], backend="reference")
     assert last(np.array([1.0, 2.0], "float32")) == 2
-    with pytest.raises((IndexError, ValueError), match="out of range"):
+    with pytest.raises(IndexOutOfRange, match="out of range"):
         last(np.zeros(0, "float32"))
     y = gc.placeholder("y", ("k",))
     picked = gc.function([x, y], x[gc.dim("k")] + 0 * gc.sum(y), backend="reference")
     assert picked(np.arange(4, dtype="float32"), np.zeros(3, "float32")) == 3
-    with pytest.raises((IndexError, ValueError), match="out of range"):
+    with pytest.raises(IndexOutOfRange, match="out of range"):
         picked(np.arange(4, dtype="float32"), np.zeros(4, "float32"))
 
 
