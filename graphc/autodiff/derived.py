@@ -11,11 +11,14 @@ from graphc.autodiff.arguments import (
     Tensors,
     check_cost,
     check_floating,
+    fill_gradients,
+    fill_tangents,
     flatten,
     flatten_like,
 )
-from graphc.autodiff.forward import jvp
-from graphc.autodiff.gradient import grad, vjp
+from graphc.autodiff.forward import fill_flat, jvp, push_forward
+from graphc.autodiff.gradient import grad, stabilize_for_differentiation
+from graphc.autodiff.reverse import backpropagate
 from graphc.errors import DimError, GradientError
 from graphc.ir.leaf import constant
 from graphc.ir.registry import BUILDER
@@ -25,7 +28,7 @@ from graphc.shapes import is_static, size_product
 
 __all__ = ["hessian", "hvp", "jacobian"]
 
-MOST_ROWS = 4096  # derivatives that are built one by one
+MOST_ROWS = 1024  # derivatives that are built one by one
 
 b = BUILDER
 
@@ -37,7 +40,7 @@ def jacobian(y: Tensor, x: Tensors) -> Any:
     has the same structure, each in the dtype of y. Entries that do not depend on x are zero.
 
     One of the two must have a static size: the graph holds one gradient per element of y, or one
-    tangent per element of x, whichever are fewer (at most 4096).
+    tangent per element of x, whichever are fewer (at most 1024).
 
     Raises DimError E305 if both sizes are symbolic, GradientError E305 above the limit, and the
     errors of `grad`.
@@ -50,15 +53,38 @@ def jacobian(y: Tensor, x: Tensors) -> Any:
     return rebuild([jacobian_of(y, target) for target in targets])
 
 
-def jacobian_of(y: Tensor, x: Tensor, *, constant_is_zero: bool = False) -> Tensor:
+def jacobian_of(y: Tensor, x: Tensor, disconnected: Disconnected = "raise") -> Tensor:
     """The Jacobian by one tensor, from rows or from columns."""
-    rows, columns = y.size, x.size
-    sizes = [size for size in (rows, columns) if isinstance(size, int)]
+    rows = fewer_rows(y, x)
+    (stable,) = stabilize_for_differentiation([y], [x])
+    found: list[Tensor | None] = []
+    if rows:
+        for seed in unit_tensors(y):
+            backward = backpropagate([(stable, seed)], [x])
+            found += fill_gradients(backward.gradients, [y], [x], disconnected, backward.refused)
+    else:
+        for seed in unit_tensors(x):
+            tangents = fill_flat(push_forward([stable], [(x, seed)]), [stable], [x])
+            found += fill_tangents(tangents, [y], [x], disconnected)
+    shape = (*y.shape, *x.shape)
+    if not found:
+        return b.zeros(shape, y.dtype)
+    whole = b.reshape(b.stack(found, axis=0 if rows else y.ndim), shape)
+    return whole if whole.dtype == y.dtype else whole.astype(y.dtype)
+
+
+def fewer_rows(y: Tensor, x: Tensor) -> bool:
+    """Whether y has fewer elements than x; DimError if neither size is known."""
+    sizes = [size for size in (y.size, x.size) if isinstance(size, int)]
+    details = [
+        f"{describe(t)}: {t.type}   {size_product(t.shape)} elements   {written(t.node)}"
+        for t in (y, x)
+    ]
     if not sizes:
         raise DimError(
             f"jacobian: the sizes of {describe(y)} and {describe(x)} are both symbolic",
             code="E305",
-            details=sizes_of(y, x),
+            details=details,
             source=current_source(),
             fix="make the shape of one of them static, or use gc.vjp or gc.jvp for products",
         )
@@ -67,21 +93,11 @@ def jacobian_of(y: Tensor, x: Tensor, *, constant_is_zero: bool = False) -> Tens
             f"jacobian: {min(sizes)} derivatives are more than the {MOST_ROWS} that are built "
             "one by one",
             code="E305",
-            details=sizes_of(y, x),
+            details=details,
             source=current_source(),
             fix="use gc.vjp or gc.jvp for products with the Jacobian",
         )
-    disconnected: Disconnected = "zero" if constant_is_zero else "raise"
-    shape = (*y.shape, *x.shape)
-    if rows == min(sizes):
-        seeds = unit_tensors(y)
-        found = [vjp(y, x, seed, disconnected=disconnected) for seed in seeds]
-        return b.zeros(shape, y.dtype) if not found else b.reshape(b.stack(found), shape)
-    seeds = unit_tensors(x)
-    found = [jvp(y, x, seed, disconnected=disconnected) for seed in seeds]
-    if not found:
-        return b.zeros(shape, y.dtype)
-    return b.reshape(b.stack(found, axis=y.ndim), shape)
+    return y.size == min(sizes)
 
 
 def unit_tensors(like: Tensor) -> list[Tensor]:
@@ -90,13 +106,6 @@ def unit_tensors(like: Tensor) -> list[Tensor]:
     sizes = [size for size in like.shape if isinstance(size, int)]
     eye = np.eye(math.prod(sizes), dtype=like.dtype)
     return [constant(row.reshape(sizes)) for row in eye]
-
-
-def sizes_of(y: Tensor, x: Tensor) -> list[str]:
-    return [
-        f"{describe(t)}: {t.type}   {size_product(t.shape)} elements   {written(t.node)}"
-        for t in (y, x)
-    ]
 
 
 def hessian(cost: Tensor, x: Tensors) -> Any:
@@ -112,7 +121,7 @@ def hessian(cost: Tensor, x: Tensors) -> Any:
     targets, rebuild = flatten(x, "x")
     gradients = grad(cost, targets)
     blocks = [
-        rebuild([jacobian_of(gradient, other, constant_is_zero=True) for other in targets])
+        rebuild([jacobian_of(gradient, other, "zero") for other in targets])
         for gradient in gradients
     ]
     return rebuild(blocks)

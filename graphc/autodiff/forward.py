@@ -12,6 +12,7 @@ from graphc.autodiff.arguments import (
     fit_to,
     flatten,
     flatten_like,
+    zeros_for,
 )
 from graphc.autodiff.cotangent import sum_to_shape, total_of
 from graphc.autodiff.gradient import stabilize_for_differentiation
@@ -26,7 +27,7 @@ from graphc.ir.source import source_scope
 from graphc.ir.tensor import Tensor
 from graphc.ir.traversal import topological_order
 
-__all__ = ["jvp", "push_forward"]
+__all__ = ["jvp"]
 
 b = BUILDER
 
@@ -57,7 +58,21 @@ def jvp(outputs: Tensors, wrt: Tensors, tangents: Any, disconnected: Disconnecte
     ]
     stable = stabilize_for_differentiation(sources, targets)
     results = push_forward(stable, starts)
+    results = fill_flat(results, stable, targets)
     return rebuild(fill_tangents(results, sources, targets, disconnected))
+
+
+def fill_flat(
+    results: Sequence[Tensor | None], outputs: Sequence[Tensor], targets: Sequence[Tensor]
+) -> list[Tensor | None]:
+    """Zeros for outputs that depend on the targets through flat ops only, such as floor."""
+    if all(result is not None for result in results):
+        return list(results)
+    active = active_values(topological_order(outputs), [target.key for target in targets])
+    return [
+        zeros_for(output) if result is None and output.key in active else result
+        for result, output in zip(results, outputs, strict=True)
+    ]
 
 
 def push_forward(

@@ -7,6 +7,7 @@ casts to the dtype of the input, carries `where` (see `autodiff.cotangent`) and 
 nodes the user's line of the node they belong to.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -21,6 +22,7 @@ from graphc.autodiff.cotangent import (
     settle,
 )
 from graphc.errors import GradientError
+from graphc.ir.leaf import scalar_value
 from graphc.ir.lowering import Composite
 from graphc.ir.node import Node
 from graphc.ir.opdef import Application, Gradients
@@ -110,7 +112,24 @@ def pull_element(node: Node, cotangent: Cotangent, result: Tensor, tensor: Tenso
     """An elementwise rule's result, under what the cotangent was under."""
     if broadcasts(result.shape, node.types[0].shape):  # a constant, such as zeros
         return fit(Cotangent(result), tensor.shape)
-    return fit(Cotangent(result, cotangent.gate, cotangent.origin), tensor.shape)
+    origin = cotangent.origin
+    if origin is not None and origin.key == cotangent.value.key and keeps_zeros(result, origin):
+        origin = result
+    return fit(Cotangent(result, cotangent.gate, origin), tensor.shape)
+
+
+def keeps_zeros(result: Tensor, value: Tensor) -> bool:
+    """Whether a rule's result is certainly 0, not NaN, where `value` is: value * 0.5, -value."""
+    if result.key == value.key:
+        return True
+    node = result.node
+    others = [tensor for tensor in node.inputs if tensor.key != value.key]
+    if len(others) == len(node.inputs) or "elementwise" not in node.op.traits:
+        return False
+    if is_select(node):
+        return all(scalar_value(tensor) == 0 for tensor in others[1:])
+    constants = [scalar_value(tensor) for tensor in others]
+    return all(c is not None and c != 0 and math.isfinite(c) for c in constants)
 
 
 # --- where -------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ Run = Callable[..., Any]
 def test_jacobian_of_a_product(run: Run, rng: np.random.Generator) -> None:
     matrix = rng.normal(size=(3, 4))
     x = gc.placeholder("x", (4,), "float64")
-    np.testing.assert_allclose(run(gc.jacobian(matrix @ x, x), {x: np.ones(4)}), matrix)
+    np.testing.assert_allclose(run(gc.jacobian(gc.matmul(matrix, x), x), {x: np.ones(4)}), matrix)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,11 @@ def test_jacobian_with_one_symbolic_side(run: Run) -> None:
     s = gc.placeholder("s", (2,), "float64")
     columns = run(gc.jacobian(x * s[0] + s[1], s), {x: [5.0, 6, 7], s: [1.0, 1]})
     np.testing.assert_array_equal(columns, [[5, 1], [6, 1], [7, 1]])
+
+
+def test_jacobian_has_the_dtype_of_the_output() -> None:
+    x = gc.placeholder("x", (3,), "float32")
+    assert gc.jacobian(x.astype("float64").sum(), x).dtype == "float64"
 
 
 def test_jacobian_has_a_limit() -> None:

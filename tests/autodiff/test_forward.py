@@ -52,6 +52,12 @@ def test_what_does_not_depend_can_be_zero_or_none(run: Run) -> None:
     assert gc.jvp([x, y], x, 1.0, disconnected="none")[1] is None
 
 
+def test_flat_ops_have_zero_derivatives_both_ways(run: Run) -> None:
+    x = gc.placeholder("x", (2,))
+    assert run(gc.jvp(gc.floor(x), x, 1.0), {x: [1.5, 2.5]}).tolist() == [0, 0]
+    assert run(gc.grad(gc.floor(x).sum(), x), {x: [1.5, 2.5]}).tolist() == [0, 0]
+
+
 def test_jvp_and_vjp_are_transposes(run: Run, rng: np.random.Generator) -> None:
     x = gc.placeholder("x", (4,), "float64")
     y = gc.tanh(rng.normal(size=(3, 4)) @ gc.sin(x))
@@ -93,9 +99,10 @@ def test_transposing_twice_equals_the_forward_rule(
 
 
 def test_a_rule_that_is_not_linear_is_refused() -> None:
-    broken = dataclasses.replace(
-        OPS["exp"], name="broken", jvp=None, vjp=lambda b, a, gradients: [gradients[0] ** 2]
-    )
+    def squared(b: Any, application: Any, gradients: Any) -> Any:
+        return [gradients[0] ** 2]
+
+    broken = dataclasses.replace(OPS["exp"], name="broken", jvp=None, vjp=squared)
     x = gc.placeholder("x")
     with pytest.raises(gc.GradientError, match="not linear in the cotangent"):
         gc.jvp(broken(x), x, 1.0)

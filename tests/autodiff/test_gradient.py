@@ -114,6 +114,29 @@ def test_gradients_carry_the_users_line() -> None:
     assert any("# the line" in line for line in lines)
 
 
+# --- what is differentiated --------------------------------------------------------------------
+
+
+def test_the_cross_entropy_of_a_sigmoid_is_p_minus_y(run: Run) -> None:
+    z, y = gc.placeholder("z", (4,)), gc.placeholder("y", (4,))
+    p = 1 / (1 + gc.exp(-z))
+    cost = gc.mean(-y * gc.log(p) - (1 - y) * gc.log(1 - p))
+    gradient = gc.grad(cost, z)
+    feeds = {z: [-800.0, 800.0, 0.0, 800.0], y: [1.0, 0.0, 1.0, 1.0]}
+    np.testing.assert_array_equal(run(gradient, feeds), [-0.25, 0.25, -0.125, 0])
+    nodes = gc.ir.graph.Graph((z, y), (gradient,)).nodes
+    divided = [node for node in nodes if node.op.name == "divide"]
+    assert all(not tensor.shape for node in divided for tensor in node.inputs)
+
+
+def test_a_tensor_to_differentiate_by_survives_stabilisation(run: Run) -> None:
+    z = gc.placeholder("z", dtype="float64")
+    p = gc.sigmoid(z)
+    by_p, by_z = gc.grad(gc.log(p), [p, z])
+    assert run(by_p, {z: 0.0}) == pytest.approx(2)
+    assert run(by_z, {z: 0.0}) == pytest.approx(0.5)
+
+
 # --- known_grads -------------------------------------------------------------------------------
 
 

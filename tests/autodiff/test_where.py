@@ -9,6 +9,14 @@ import pytest
 import graphc as gc
 
 Run = Callable[..., Any]
+
+
+@gc.custom_gradient
+def custom_root(x: Any) -> Any:
+    y = gc.sqrt(x)
+    return y, lambda dy: dy / (2 * y)
+
+
 ONES = np.ones((2, 2))
 
 # name -> (expression of x that is infinite or NaN or has such a slope at 0, shape of x)
@@ -30,6 +38,12 @@ BRANCHES: dict[str, tuple[Callable[[Any], Any], tuple[int, ...]]] = {
     "a maximum": (lambda x: gc.max(gc.sqrt(gc.reshape(x, (2, 1)) * ONES), axis=1), (2,)),
     "a mean": (lambda x: gc.sqrt(gc.reshape(x, (2, 1)) * ONES).mean(axis=1), (2,)),
     "another where": (lambda x: gc.where(x < 5, gc.sqrt(x), gc.log(x)), (2,)),
+    "a product": (lambda x: gc.prod(gc.log(gc.reshape(x, (2, 1)) * ONES[:, :1]), axis=1), (2,)),
+    "a picked element": (lambda x: gc.take(gc.sqrt(x), np.array([0, 1])), (2,)),
+    "a deviation": (lambda x: gc.std(gc.reshape(x, (2, 1)) * np.array([1.0, 3.0]), axis=1), (2,)),
+    "a stack": (lambda x: gc.stack([gc.sqrt(x[0]), gc.log(x[1])]), (2,)),
+    "roll": (lambda x: gc.roll(gc.sqrt(gc.roll(x, 1)), -1), (2,)),
+    "a custom gradient": (lambda x: custom_root(gc.sqrt(x)), (2,)),
     "a power": (lambda x: x**0.5, (2,)),
 }
 
@@ -134,6 +148,32 @@ def test_a_masked_cross_entropy_stays_stable(run: Run) -> None:
     np.testing.assert_allclose(found, expected)
 
 
+def test_rows_that_are_masked_whole(run: Run) -> None:
+    scores = gc.placeholder("scores", (2, 3), "float64")
+    rows = gc.placeholder("rows", (2, 1), "bool")
+    feeds = {scores: [[-np.inf] * 3, [0.0, 0.0, 0.0]], rows: [[False], [True]]}
+    weights = np.array([1.0, 2.0, 3.0])
+    for normalized in (
+        gc.nn.softmax(scores),
+        gc.nn.log_softmax(scores),
+        scores - gc.logsumexp(scores, axis=1, keepdims=True),
+    ):
+        cost = (gc.where(rows, normalized, 0.0) * weights).sum()
+        found = run(gc.grad(cost, scores), feeds)
+        np.testing.assert_array_equal(found[0], 0)
+        assert np.isfinite(found[1]).all()
+
+
+def test_a_long_chain_of_wheres_is_linear(run: Run) -> None:
+    x = gc.placeholder("x", dtype="float64")
+    y = x
+    for k in range(2_000):
+        y = gc.where(x > k, gc.sqrt(y), y * 0.5)
+    gradient = gc.grad(y, x)
+    assert len(ops_of(gradient)) < 40 * 2_000
+    assert np.isfinite(run(gradient, {x: 1.5}))
+
+
 # --- what it costs -----------------------------------------------------------------------------
 
 
@@ -165,6 +205,15 @@ def test_a_hidden_layer_with_a_hand_written_relu_costs_one_selection() -> None:
     names = ops_of(*gc.grad(second.sum(), [w1, w2]))
     assert names.count("where") == 3  # the first relu, and one in the gradient of each
     assert "isnan" not in names
+
+
+def test_layers_of_leaky_relu_need_no_tests_for_nan() -> None:
+    x = gc.placeholder("x", ("n", 3))
+    weights = [gc.placeholder(f"w{k}", (3, 3)) for k in range(4)]
+    y = x
+    for w in weights:
+        y = gc.nn.relu(gc.nn.leaky_relu(y @ w, 0.1) * -2.0)
+    assert "isnan" not in ops_of(*gc.grad(y.sum(), weights))
 
 
 def test_gates_of_both_branches_cancel() -> None:
