@@ -36,7 +36,7 @@ from graphc.scalar.expr import Read
 from graphc.shapes import Dim, format_shape
 
 SHOWN_ELEMENTS = 16  # arrays up to this size are written out
-DEPTH = 3  # levels of a one-line expression
+DEPTH = 4  # levels of a one-line expression
 AUTOMATIC = re.compile(r"[tc][0-9]+")
 RESERVED = frozenset(
     {
@@ -282,8 +282,18 @@ def _label(name: str) -> str:
 def format_application(node: Node, operands: Sequence[str]) -> str:
     """`a + b`, `-a` or `sum(a, axes=(0,), keepdims=False)`."""
     if is_infix(node) and not (len(operands) == 1 and _is_inline(node.inputs[0].node)):
-        symbol = node.op.symbol
-        return f" {symbol} ".join(operands) if len(operands) == 2 else f"{symbol}{operands[0]}"
+        return _infix(node, operands)
+    return _call(node, operands)
+
+
+def _infix(node: Node, operands: Sequence[str]) -> str:
+    symbol = node.op.symbol or ""
+    if len(operands) == 2:
+        return f"{operands[0]} {symbol} {operands[1]}"
+    return f"{symbol} {operands[0]}" if symbol.isalpha() else f"{symbol}{operands[0]}"
+
+
+def _call(node: Node, operands: Sequence[str]) -> str:
     attrs = [f"{n}={format_attribute(v)}" for n, v in shown_attributes(node.op, node.attrs)]
     return f"{node.op.name}({', '.join([*operands, *attrs])})"
 
@@ -317,18 +327,10 @@ def _expression(tensor: Tensor, depth: int, outermost: bool = False) -> str:
         return "..."
     operands = [_expression(t, depth - 1) for t in node.inputs[:4]]
     if is_infix(node):
-        bound = [_bracketed(t, text) for t, text in zip(node.inputs, operands, strict=True)]
-        text = format_application_text(node, bound)
+        text = _infix(node, [_bracketed(*pair) for pair in zip(node.inputs, operands, strict=True)])
     else:
-        operands += ["..."] if len(node.inputs) > 4 else []
-        attrs = [f"{n}={format_attribute(v)}" for n, v in shown_attributes(node.op, node.attrs)]
-        text = f"{node.op.name}({', '.join([*operands, *attrs])})"
+        text = _call(node, operands + ["..."] * (len(node.inputs) > 4))
     return text if len(node.types) == 1 else f"{text}[{tensor.index}]"
-
-
-def format_application_text(node: Node, operands: Sequence[str]) -> str:
-    symbol = node.op.symbol
-    return f" {symbol} ".join(operands) if len(operands) == 2 else f"{symbol}{operands[0]}"
 
 
 def _bracketed(tensor: Tensor, text: str) -> str:

@@ -8,12 +8,13 @@ so log(1 / (1 + exp(-x))) is log(sigmoid(x)) by then.
 import numpy as np
 
 from graphc.ir.leaf import CONSTANT
-from graphc.ir.registry import FUNCTIONS, Builder
+from graphc.ir.registry import Builder
 from graphc.ir.tensor import Tensor
 from graphc.rewrite.pattern import P, attr, commuted, uniform_value, var
 from graphc.rewrite.rule import rule
 
 X, Y, Z, W = var("x"), var("y"), var("z"), var("w")
+SHIFTED = P.subtract(X, P.max(X, axes=attr("axes"), keepdims=True))
 Axes = tuple[int, ...]
 
 
@@ -109,8 +110,6 @@ Pair = tuple[Tensor, Tensor]
 
 def _logits_and_labels(first: Pair, second: Pair) -> Pair | None:
     """(z, y) if the two products are y * softplus(-z) and (1 - y) * softplus(z), in any order."""
-    if "sigmoid_cross_entropy" not in FUNCTIONS:
-        return None
     for one, label in (first, first[::-1]):
         for other, rest in (second, second[::-1]):
             if one.op.name == "softplus" and other.op.name == "softplus":
@@ -239,6 +238,30 @@ def exp_of_log_softmax(b: Builder, root: Tensor, x: Tensor) -> Tensor:
     return b.softmax(x, axis=root.node.inputs[0].node.attrs["axis"])
 
 
+@rule(P.softmax(SHIFTED), P.log_softmax(SHIFTED))
+def softmax_of_shifted(b: Builder, root: Tensor, x: Tensor, axes: Axes) -> Tensor | None:
+    """softmax(x - max(x, a, keepdims=True), a) = softmax(x, a), which shifts by itself"""
+    return root.op(x, **root.node.attrs) if axes == (root.node.attrs["axis"],) else None
+
+
+@rule(
+    P.sum(
+        commuted(P.multiply(Y, P.log_softmax(X, axis=attr("axis")))),
+        axes=attr("axes"),
+        keepdims=False,
+    )
+)
+def softmax_log_likelihood(
+    b: Builder, x: Tensor, y: Tensor, axis: int, axes: Axes
+) -> Tensor | None:
+    """sum(y * log_softmax(x, a), a) = -softmax_cross_entropy(x, y, a)"""
+    if axis not in axes or x.shape != y.shape:
+        return None
+    loss = b.softmax_cross_entropy(x, y, axis=axis)
+    others = tuple(one - (one > axis) for one in axes if one != axis)
+    return b.negative(b.sum(loss, axis=others) if others else loss)
+
+
 STABILIZE = (
     sigmoid_of_inverse,
     silu,
@@ -263,4 +286,6 @@ STABILIZE = (
     log_of_softmax,
     log_softmax,
     exp_of_log_softmax,
+    softmax_of_shifted,
+    softmax_log_likelihood,
 )

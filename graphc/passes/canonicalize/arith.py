@@ -209,6 +209,15 @@ def negative_of_inverse(b: Builder, x: Tensor, c: Number) -> Tensor:
     return b.divide(-c, x)
 
 
+@rule(P.add(X, P.multiply(Y, C)), P.subtract(X, P.multiply(Y, C)))
+def negative_factor(b: Builder, root: Tensor, x: Tensor, y: Tensor, c: Number) -> Tensor | None:
+    """x + y * -c = x - y * c;  x - y * -c = x + y * c"""
+    if not is_floating(x.dtype) or math.copysign(1, c) > 0 or c != c:
+        return None
+    scaled = b.multiply(y, -c)
+    return b.subtract(x, scaled) if root.op.name == "add" else b.add(x, scaled)
+
+
 @rule(P.abs(NEG_X), P.square(NEG_X), P.cosh(NEG_X), P.cos(NEG_X))
 def even_function(b: Builder, root: Tensor, x: Tensor) -> Tensor:
     """f(-x) = f(x) for f = abs, square, cos, cosh"""
@@ -267,9 +276,10 @@ def reciprocal(b: Builder, x: Tensor) -> Tensor:
 
 
 @rule(commuted(P.multiply(X, P.divide(1, Y))))
-def multiply_by_inverse(b: Builder, x: Tensor, y: Tensor) -> Tensor:
-    """x * (1 / y) = x / y, with one rounding instead of two"""
-    return b.divide(x, y)
+def multiply_by_inverse(b: Builder, root: Tensor, x: Tensor, y: Tensor) -> Tensor | None:
+    """x * (1 / y) = x / y, with one rounding instead of two; not for a y of fewer elements, whose
+    inverse is cheaper"""
+    return b.divide(x, y) if y.shape == root.shape else None
 
 
 @rule(P.pow(X, C), P.integer_pow(X, C))
@@ -327,6 +337,7 @@ ARITH = (
     negative_of_scaled,
     negative_of_quotient,
     negative_of_inverse,
+    negative_factor,
     even_function,
     divide_by_power_of_two,
     merge_factors,

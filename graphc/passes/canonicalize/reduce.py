@@ -37,10 +37,10 @@ def reduce_of_reduce(b: Builder, root: Tensor) -> Tensor | None:
     (inner,) = root.node.inputs
     if inner.op is not root.op:
         return None
-    (x,), outer, keepdims = inner.node.inputs, root.node.attrs["axes"], root.node.attrs["keepdims"]
-    first: Axes = inner.node.attrs["axes"]
-    if inner.node.attrs["keepdims"] != keepdims or inner.dtype != x.dtype:
+    (x,), (first, outer) = inner.node.inputs, (inner.node.attrs["axes"], root.node.attrs["axes"])
+    if inner.node.attrs != {**root.node.attrs, "axes": first}:
         return None
+    keepdims = root.node.attrs["keepdims"]
     left = [axis for axis in range(x.ndim) if keepdims or axis not in first]
     axes = tuple(sorted({*first, *(left[axis] for axis in outer)}))
     return root.op(x, **{**root.node.attrs, "axes": axes})

@@ -6,12 +6,12 @@ result where that is needed. So gradients, which broadcast often, cost no more t
 
 import numpy as np
 
+from graphc.dtypes import DType
 from graphc.ir.leaf import CONSTANT, constant
 from graphc.ir.registry import Builder
 from graphc.ir.tensor import Tensor
-from graphc.rewrite.pattern import P, any_op, attr, var
+from graphc.rewrite.pattern import Number, P, any_op, attr, var
 from graphc.rewrite.rule import rule
-from graphc.shapes import Shape
 
 X = var("x")
 Axes = tuple[int, ...]
@@ -131,10 +131,10 @@ def uniform_constant(b: Builder, root: Tensor) -> Tensor | None:
     return b.broadcast_to(constant(flat[0]), root.shape)
 
 
-@rule(P.full(X, shape=attr("shape")))
-def full(b: Builder, x: Tensor, shape: Shape) -> Tensor:
-    """full(shape, x) = broadcast_to(x, shape)"""
-    return b.broadcast_to(x, shape)
+@rule(P.full(value=attr("value"), dtype=attr("dtype")))
+def full(b: Builder, root: Tensor, value: Number, dtype: DType) -> Tensor:
+    """full(s, c) = broadcast_to(c, s)"""
+    return b.broadcast_to(constant(value, dtype), root.shape)
 
 
 SHAPE = (

@@ -1,0 +1,433 @@
+"""Reads back what `ir.printer` wrote. Names and literals are data: nothing is evaluated as code."""
+
+import ast
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NoReturn
+
+import numpy as np
+
+from graphc.dtypes import DType, all_dtypes, short_name
+from graphc.errors import GraphcError, ParseError
+from graphc.ir.graph import Graph
+from graphc.ir.leaf import CONSTANT, PLACEHOLDER, Variable, variable
+from graphc.ir.node import Node, TensorType
+from graphc.ir.opdef import OpDef
+from graphc.ir.printer import AUTOMATIC, RESERVED, operator
+from graphc.ir.registry import OPS
+from graphc.ir.source import Source, Sources, source_scope
+from graphc.ir.tensor import Tensor
+from graphc.shapes import Dim, Shape, Size, parse_size, size_product
+
+_DTYPES = {dtype.name: dtype for dtype in all_dtypes}
+_SUFFIXES = {short_name(dtype): dtype for dtype in all_dtypes if dtype.kind != "b"}
+_NUMBER = r"(?:[0-9]+(?:\.[0-9]*)?(?:e[+-]?[0-9]+)?|inf|nan)"
+_SCALAR = re.compile(rf"(-?{_NUMBER})({'|'.join(_SUFFIXES)})(?!\w)|(True|False)(?!\w)")
+_NAME = re.compile(r"[^\W\d]\w*")
+_STRING = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
+_SYMBOL = re.compile(r"[-+*/%@&|^<>=!~]+|and\b|or\b|xor\b|not\b")
+_SOURCE = re.compile(r"(.+?):([0-9]+(?:,[0-9]+)*)(?:, |$)")
+
+
+def parse_graph(
+    text: str,
+    constants: Mapping[str, Any] | None = None,
+    variables: Mapping[str, Variable] | None = None,
+) -> Graph:
+    """The graph that `format_graph` printed; printing it again gives the same text.
+
+    constants: arrays that the text leaves out, by name (`printer.large_constants`). variables: by
+    name; those that are missing are made anew and hold zeros. ParseError for anything else.
+    """
+    reader = _Reader(constants or {}, variables or {})
+    try:
+        with source_scope(()):
+            return reader.read(text)
+    except RecursionError:
+        raise ParseError("brackets are nested too deeply") from None
+
+
+class _Scanner:
+    """One line and a position in it."""
+
+    def __init__(self, text: str, number: int) -> None:
+        self.text = text
+        self.number = number
+        self.position = 0
+
+    def fail(self, message: str) -> NoReturn:
+        raise ParseError(
+            f"line {self.number}: {message}",
+            details=[self.text, " " * self.position + "^"],
+            fix="pass the text that format_graph printed",
+        )
+
+    def skip(self) -> None:
+        while self.text[self.position : self.position + 1] == " ":
+            self.position += 1
+
+    def accept(self, text: str) -> bool:
+        """Whether `text` comes next; if so it is consumed."""
+        self.skip()
+        if not self.text.startswith(text, self.position):
+            return False
+        self.position += len(text)
+        return True
+
+    def expect(self, text: str) -> None:
+        if not self.accept(text):
+            self.fail(f"expected {text!r}")
+
+    def match(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
+        self.skip()
+        found = pattern.match(self.text, self.position)
+        if found is not None:
+            self.position = found.end()
+        return found
+
+    def name(self) -> str:
+        found = self.match(_NAME)
+        if found is None:
+            self.fail("expected a name")
+        return found.group()
+
+    def at_end(self) -> bool:
+        self.skip()
+        return self.position == len(self.text)
+
+    def items(self, closing: str) -> Iterator[None]:
+        """Once per item of a list with commas between, up to and past `closing`."""
+        while not self.accept(closing):
+            yield
+            if not self.accept(","):
+                self.expect(closing)
+                return
+
+    def piece(self) -> str:
+        """The text up to a comma or closing bracket that is outside of all inner brackets."""
+        start, depth = self.position, 0
+        while self.position < len(self.text):
+            character = self.text[self.position]
+            if depth == 0 and character in ",)]":
+                break
+            depth += (character in "([") - (character in ")]")
+            self.position += 1
+        return self.text[start : self.position].strip()
+
+
+class _Reader:
+    def __init__(self, constants: Mapping[str, Any], variables: Mapping[str, Variable]) -> None:
+        self.constants = constants
+        self.given = variables
+        self.values: dict[str, Tensor] = {}
+        self.variables: dict[str, Variable] = {}
+
+    # --- lines ---------------------------------------------------------------------------------
+
+    def read(self, text: str) -> Graph:
+        lines = [
+            _Scanner(line.rstrip(), number)
+            for number, line in enumerate(text.splitlines(), 1)
+            if line.strip()
+        ]
+        if not lines:
+            raise ParseError("no graph: the text is empty")
+        name, inputs = self.header(lines[0])
+        for position, line in enumerate(lines[1:], 1):
+            line.skip()
+            if re.match(r"return(?: |$)", line.text[line.position :]):
+                if position != len(lines) - 1:
+                    line.fail("the graph goes on after its results")
+                return self.results(line, name, inputs)
+            self.statement(line)
+        lines[-1].fail("the graph has no line of results")
+
+    def header(self, line: _Scanner) -> tuple[str, tuple[Tensor, ...]]:
+        line.expect("graph ")
+        name = line.name()
+        line.expect("(")
+        inputs = []
+        for _ in line.items(")"):
+            label, found = self.declaration(line)
+            node = Node(PLACEHOLDER, (), {"name": label, "type": found}, (found,), ())
+            inputs.append(self.define(line, label, Tensor(node)))
+        if not line.at_end():
+            line.fail("unexpected text")
+        return name, tuple(inputs)
+
+    def statement(self, line: _Scanner) -> None:
+        for keyword, read in (("variable ", self.variable), ("constant ", self.constant)):
+            if line.accept(keyword):
+                read(line)
+                if not line.at_end():
+                    line.fail("unexpected text")
+                return
+        self.row(line)
+
+    def declaration(self, line: _Scanner) -> tuple[str, TensorType]:
+        name = line.name()
+        line.expect(":")
+        return name, self.type(line)
+
+    def variable(self, line: _Scanner) -> None:
+        name, found = self.declaration(line)
+        known = self.given.get(name)
+        if known is None:
+            if not all(isinstance(size, int) for size in found.shape):
+                line.fail("a variable has a static shape")
+            known = variable(np.zeros(found.shape, found.dtype), None)  # type: ignore[arg-type]
+            attrs = {**known.node.attrs, "name": name}
+            known = Variable(Node(known.op, (), attrs, known.node.types, ()))
+        if known.type != found:
+            line.fail(f"variable {name} is {known.type}")
+        self.variables[name] = known
+        self.define(line, name, known)
+
+    def constant(self, line: _Scanner) -> None:
+        name, found = self.declaration(line)
+        if line.accept("="):
+            array = self.elements(line, found)
+        elif name in self.constants:
+            array = np.array(self.constants[name], order="C", copy=True)
+            array.flags.writeable = False
+        else:
+            line.fail(f"the array of {name} is not part of the text: pass it in constants")
+        if TensorType(array.dtype, array.shape) != found:
+            line.fail(f"constant {name} is {array.dtype}{list(array.shape)}")
+        attrs: dict[str, Any] = {"value": array}
+        if not AUTOMATIC.fullmatch(name):
+            attrs["name"] = name
+        self.define(line, name, Tensor(Node(CONSTANT, (), attrs, (found,), ())))
+
+    def row(self, line: _Scanner) -> None:
+        names = [line.name()]
+        while line.accept(","):
+            names.append(line.name())
+        line.expect("=")
+        op, inputs, attrs = self.application(line)
+        line.expect(":")
+        types = [self.type(line)]
+        while line.accept(","):
+            types.append(self.type(line))
+        sources = self.sources(line)
+        try:
+            inferred, _ = op.infer_types(tuple(t.type for t in inputs), attrs, sources)
+        except (GraphcError, LookupError, TypeError, ValueError) as error:
+            line.fail(f"{op.name} cannot be applied: {error}")
+        if inferred != tuple(types) or len(names) != len(types):
+            line.fail(f"{op.name} gives {', '.join(map(str, inferred))}")
+        node = Node(op, tuple(inputs), attrs, inferred, sources)
+        for position, name in enumerate(names):
+            own = None if AUTOMATIC.fullmatch(name) else name
+            self.define(line, name, Tensor(node, position, own))
+
+    def results(self, line: _Scanner, name: str, inputs: tuple[Tensor, ...]) -> Graph:
+        line.expect("return")
+        outputs: list[Tensor] = []
+        names: list[str | None] = []
+        updates: list[tuple[Variable, Tensor]] = []
+        while not line.at_end():
+            label = self.label(line)
+            if label is None:
+                start = line.position
+                target = self.operand(line)
+                if line.accept("<-"):
+                    updated = self.variables.get(line.text[start : line.position - 2].strip())
+                    if updated is None:
+                        line.fail("only variables are updated")
+                    updates.append((updated, self.operand(line)))
+                else:
+                    outputs.append(target)
+                    names.append(None)
+            else:
+                outputs.append(self.operand(line))
+                names.append(label)
+            if not line.accept(",") and not line.at_end():
+                line.fail("expected ','")
+        return Graph(inputs, tuple(outputs), tuple(updates), name, tuple(names))
+
+    def label(self, line: _Scanner) -> str | None:
+        """`cost =` or `'total cost' =` before an output."""
+        start = line.position
+        found = line.match(_STRING) or line.match(_NAME)
+        if found is not None and line.accept("="):
+            text = found.group()
+            return str(ast.literal_eval(text)) if text[0] in "'\"" else text
+        line.position = start
+        return None
+
+    def define(self, line: _Scanner, name: str, value: Tensor) -> Tensor:
+        if name in self.values:
+            line.fail(f"{name} is defined twice")
+        if name in RESERVED:
+            line.fail(f"{name} cannot be a name")
+        self.values[name] = value
+        return value
+
+    # --- applications --------------------------------------------------------------------------
+
+    def application(self, line: _Scanner) -> tuple[OpDef, list[Tensor], dict[str, Any]]:
+        start = line.position
+        called = line.match(_NAME)
+        if called is not None and line.accept("("):
+            return self.call(line, called.group())
+        line.position = start
+        line.skip()
+        if not _SCALAR.match(line.text, line.position):
+            prefix = line.match(_SYMBOL)
+            if prefix is not None:
+                return self.infix(line, prefix.group(), [self.operand(line)])
+        first = self.operand(line)
+        symbol = line.match(_SYMBOL)
+        if symbol is None:
+            line.fail("expected an operator")
+        return self.infix(line, symbol.group(), [first, self.operand(line)])
+
+    def infix(
+        self, line: _Scanner, symbol: str, operands: list[Tensor]
+    ) -> tuple[OpDef, list[Tensor], dict[str, Any]]:
+        op = operator(symbol, len(operands))
+        if op is None:
+            line.fail(f"no operator {symbol} for {len(operands)} operands")
+        return op, operands, dict(op.defaults)
+
+    def call(self, line: _Scanner, name: str) -> tuple[OpDef, list[Tensor], dict[str, Any]]:
+        op = OPS.get(name)
+        if op is None:
+            line.fail(f"no op is called {name}")
+        inputs: list[Tensor] = []
+        attrs = dict(op.defaults)
+        for _ in line.items(")"):
+            attribute = line.match(re.compile(r"([^\W\d]\w*)=(?!=)"))
+            if attribute is not None:
+                attrs[attribute.group(1)] = self.attribute(line)
+            else:
+                inputs.append(self.operand(line))
+        return op, inputs, attrs
+
+    def operand(self, line: _Scanner) -> Tensor:
+        scalar = line.match(_SCALAR)
+        if scalar is not None:
+            array = np.array(_scalar(scalar, line))
+            array.flags.writeable = False
+            found = TensorType(array.dtype, ())
+            return Tensor(Node(CONSTANT, (), {"value": array}, (found,), ()))
+        name = line.name()
+        if name not in self.values:
+            line.fail(f"{name} is not defined")
+        return self.values[name]
+
+    # --- attributes ----------------------------------------------------------------------------
+
+    def attribute(self, line: _Scanner) -> Any:
+        if line.accept("("):
+            return tuple(self.attribute(line) for _ in line.items(")"))
+        string = line.match(_STRING)
+        if string is not None:
+            return ast.literal_eval(string.group())
+        special: dict[str, Callable[[_Scanner], Any]] = {
+            "dim(": self.quoted_dim,
+            "array(": self.array,
+            "scalar(": self.scalar,
+        }
+        for opening, read in special.items():
+            if line.accept(opening):
+                value = read(line)
+                line.expect(")")
+                return value
+        return self.word(line)
+
+    def word(self, line: _Scanner) -> Any:
+        """A number, a constant, a dtype, a type or a symbolic size."""
+        start = line.position
+        text = line.piece()
+        if text in ("None", "True", "False"):
+            return ast.literal_eval(text)
+        if re.fullmatch(r"-?[0-9]+", text):
+            return int(text)
+        if re.fullmatch(rf"-?{_NUMBER}", text):
+            return float(text)
+        if text in _DTYPES:
+            return _DTYPES[text]
+        if text.partition("[")[0] in _DTYPES:
+            line.position = start
+            return self.type(line)
+        return self.size(line, text)
+
+    def quoted_dim(self, line: _Scanner) -> Size:
+        string = line.match(_STRING)
+        if string is None:
+            line.fail("expected a quoted size")
+        return self.size(line, str(ast.literal_eval(string.group())))
+
+    def array(self, line: _Scanner) -> np.ndarray:
+        found = self.type(line)
+        line.expect(",")
+        return self.elements(line, found)
+
+    def scalar(self, line: _Scanner) -> Any:
+        found = line.match(_SCALAR)
+        if found is None:
+            line.fail("expected a number with its dtype")
+        return _scalar(found, line)
+
+    # --- types and arrays ------------------------------------------------------------------------
+
+    def type(self, line: _Scanner) -> TensorType:
+        name = line.name()
+        if name not in _DTYPES:
+            line.fail(f"{name} is not a dtype")
+        line.expect("[")
+        sizes = tuple(self.size(line, line.piece()) for _ in line.items("]"))
+        return TensorType(_DTYPES[name], sizes)
+
+    def size(self, line: _Scanner, text: str) -> Size:
+        try:
+            size = parse_size(text)
+        except GraphcError:
+            line.fail(f"{text!r} is not a size")
+        return size
+
+    def elements(self, line: _Scanner, found: TensorType) -> np.ndarray:
+        line.expect("[")
+        values = [_element(line.piece(), found.dtype, line) for _ in line.items("]")]
+        shape = _static(found.shape, line)
+        if len(values) != size_product(shape):
+            line.fail(f"{len(values)} elements for {found}")
+        array = np.array(values, dtype=found.dtype).reshape(shape)
+        array.flags.writeable = False
+        return array
+
+    def sources(self, line: _Scanner) -> Sources:
+        line.skip()
+        sources: list[Source] = []
+        while line.position < len(line.text):
+            found = line.match(_SOURCE)
+            if found is None:
+                line.fail("expected file:line")
+            sources += [Source(found.group(1), int(number)) for number in found.group(2).split(",")]
+        return tuple(sources)
+
+
+def _static(shape: Shape, line: _Scanner) -> tuple[int, ...]:
+    sizes = tuple(size for size in shape if not isinstance(size, Dim))
+    if len(sizes) != len(shape):
+        line.fail("an array has a static shape")
+    return sizes
+
+
+def _scalar(found: re.Match[str], line: _Scanner) -> Any:
+    number, suffix, truth = found.groups()
+    if truth is not None:
+        return np.bool_(truth == "True")
+    return _element(number, _SUFFIXES[suffix], line)
+
+
+def _element(text: str, dtype: DType, line: _Scanner) -> Any:
+    """One element as numpy prints it."""
+    try:
+        if dtype.kind == "b":
+            return np.bool_({"True": True, "False": False}[text])
+        return dtype.type(text if dtype.kind == "f" else int(text))
+    except (KeyError, ValueError, OverflowError):
+        line.fail(f"{text!r} is not a {dtype.name}")
