@@ -22,7 +22,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from graphc.ir.graph import Graph
-from graphc.ir.leaf import CONSTANT
 from graphc.ir.lowering import (
     Contraction,
     Elementwise,
@@ -305,10 +304,3 @@ class Fuser:
     def store(self, tensor: Tensor) -> None:
         if tensor.key in self.partition.place:
             self.partition.stored.add(tensor.key)
-
-
-def constants_of(graph: Graph) -> list[Node]:
-    """Constants that must be in memory: all but scalars and uniform ones."""
-    return [
-        node for node in graph.nodes if node.op is CONSTANT and not is_scalar_constant(Tensor(node))
-    ]

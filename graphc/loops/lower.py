@@ -72,7 +72,7 @@ class _Lowering:
             if isinstance(node.op.lower, ContractionForm | ScatterAdd):
                 required |= {root_of(tensor).key for tensor in node.inputs}
         partition = Fuser(self.graph, required).run()
-        self.name_leaves()
+        self.name_leaves(required)
         self.name_results()
         self.name_temporaries(partition)
         self.place_checks(checked, partition)
@@ -101,21 +101,21 @@ class _Lowering:
     def add_buffer(
         self, tensor: Tensor, wanted: str | None, role: Role, shape: Shape | None = None
     ) -> str:
-        name = self.names.fresh(wanted)
+        name = self.names.fresh(wanted, "buffer")
         self.buffers[name] = Buffer(
             name, tensor.dtype, tensor.shape if shape is None else shape, role, tensor.sources
         )
         self.buffer_of[tensor.key] = name
         return name
 
-    def name_leaves(self) -> None:
+    def name_leaves(self, required: set[Key]) -> None:
         for tensor in self.graph.inputs:
             self.add_buffer(tensor, tensor.name, "input")
         for variable in self.graph.variables:
             self.add_buffer(variable, variable.name, "variable")
         for node in self.graph.nodes:
             tensor = Tensor(node)
-            if node.op is CONSTANT and not is_scalar_constant(tensor):
+            if node.op is CONSTANT and (tensor.key in required or not is_scalar_constant(tensor)):
                 name = self.add_buffer(tensor, tensor.name or "constant", "constant")
                 self.constants[name] = node.attrs["value"]
 

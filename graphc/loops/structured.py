@@ -111,15 +111,17 @@ class _PieceBuilder(KernelBuilder):
 def piece_drafts(
     node: Node, partition: Partition, buffers: dict[Key, str], size_names: Sequence[str]
 ) -> Iterator[tuple[Draft, dict[str, Size]]]:
-    """A draft per non-empty input, and the sizes to call it with.
+    """A draft per input that is not empty, and the sizes to call it with.
 
     Offsets are run-time values, so that inputs of one shape share one kernel.
     """
     output, axis = Tensor(node), node.attrs["axis"]
+    # Something must write the output, even if there is nothing to write.
+    all_empty = all(tensor.shape[axis] == 0 for tensor in node.inputs)
     offset: Size = 0
     for tensor in node.inputs:
         size = tensor.shape[axis]
-        if size != 0:
+        if size != 0 or all_empty:
             piece = PIECE(tensor)
             group = Group(partition.place[output.key], tensor.shape)
             group.members.append(Member(piece, "full", []))
