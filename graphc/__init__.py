@@ -13,6 +13,8 @@ from graphc import nn as nn
 from graphc.autodiff.derived import *
 from graphc.autodiff.forward import *
 from graphc.autodiff.gradient import *
+from graphc.benchmark import benchmark as benchmark
+from graphc.benchmark import compare as compare
 from graphc.dtypes import *
 from graphc.errors import *
 from graphc.function import Function as Function
