@@ -28,6 +28,14 @@ def test_large_inputs() -> None:
     gc.verify_grad(lambda x: gc.log(x), [np.array([1e-3, 1.0, 1e3])], epsilon=1e-7)
 
 
+@pytest.mark.parametrize("backend", ["interpreter", "llvm"])
+def test_other_backends(backend: str) -> None:
+    gc.verify_grad(lambda x, y: gc.tanh(x @ y).sum(axis=0), [VALUES, VALUES.T], backend=backend)
+    wrong = gc.custom_gradient(lambda x: (gc.sin(x), lambda dy: dy * x))
+    with pytest.raises(gc.GradientError, match="differs from finite differences"):
+        gc.verify_grad(wrong, [VALUES], backend=backend)
+
+
 def broken(**changes: Any) -> Callable[[Any], Any]:
     return dataclasses.replace(OPS["sin"], name="broken", **changes)
 

@@ -96,8 +96,8 @@ def no_path(
         path_to(output, leaf) for output in outputs for leaf in wrt.node.inputs
     ):
         fix = (
-            f"{describe(wrt)} is computed from values of the cost but the cost does not use it: "
-            "keep the tensor that went into the cost and differentiate by that one"
+            f"differentiate by the tensor that went into the cost; {describe(wrt)} was only "
+            "built from the same values"
         )
     return DisconnectedError(
         f"{names} does not depend on {describe(wrt)}",

@@ -124,7 +124,7 @@ def test_the_cross_entropy_of_a_sigmoid_is_p_minus_y(run: Run) -> None:
     gradient = gc.grad(cost, z)
     feeds = {z: [-800.0, 800.0, 0.0, 800.0], y: [1.0, 0.0, 1.0, 1.0]}
     np.testing.assert_array_equal(run(gradient, feeds), [-0.25, 0.25, -0.125, 0])
-    nodes = gc.ir.graph.Graph((z, y), (gradient,)).nodes
+    nodes = gc.Graph((z, y), (gradient,)).nodes
     divided = [node for node in nodes if node.op.name == "divide"]
     assert all(not tensor.shape for node in divided for tensor in node.inputs)
 

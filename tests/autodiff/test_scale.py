@@ -56,10 +56,10 @@ def test_building_a_gradient_takes_linear_time() -> None:
         gc.grad(y, x)
         return time.process_time() - start
 
-    seconds(1000)
-    small = min(seconds(2_500) for _ in range(3))
-    large = min(seconds(20_000) for _ in range(2))
-    assert large < 8 * 2.5 * small + 0.05
+    seconds(500)
+    small = min(seconds(1_000) for _ in range(3))
+    large = min(seconds(8_000) for _ in range(2))
+    assert large < 8 * 2.5 * small
 
 
 def test_a_wide_sum_of_one_input(run: Run) -> None:
@@ -88,7 +88,7 @@ def test_only_what_matters_is_differentiated() -> None:
     side = z
     for _ in range(2_000):
         side = gc.sin(side)
-    start = time.process_time()
-    for _ in range(3):
-        gc.grad(x * side, x)
-    assert time.process_time() - start < 0.5
+    gradient = gc.grad(x * side, x)
+    nodes = gc.Graph((x, z), (gradient,)).nodes
+    assert all(node.op.name != "cos" for node in nodes)
+    assert len(nodes) < 2_010

@@ -178,7 +178,7 @@ def test_a_long_chain_of_wheres_is_linear(run: Run) -> None:
 
 
 def ops_of(*tensors: Any) -> list[str]:
-    graph = gc.ir.graph.Graph((), tensors)
+    graph = gc.Graph((), tensors)
     return [node.op.name for node in graph.nodes]
 
 
