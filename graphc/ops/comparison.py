@@ -300,9 +300,9 @@ ASTYPE = register(
 def astype(x: Any, dtype: Any, /) -> Tensor:
     """x with its elements converted to `dtype`: a name, a numpy dtype, or bool, int, float.
 
-    Floats become integers by dropping the fraction; those outside the range become its end, and NaN
-    becomes 0. Anything nonzero, NaN too, becomes True. The result is x itself if it has the dtype
-    already. Raises DTypeError for what is not a dtype.
+    Floats become integers by dropping the fraction; from NaN and from what is out of range comes
+    some integer, as in numpy. Anything nonzero, NaN too, becomes True. The result is x itself if it
+    has the dtype already. Raises DTypeError for what is not a dtype.
     """
     try:
         tensor, target = as_tensor(x), as_dtype(dtype)

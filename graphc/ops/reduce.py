@@ -20,7 +20,6 @@ from graphc.dtypes import (
 )
 from graphc.errors import ShapeError
 from graphc.ir.arguments import AxisLike, checked_axes, checked_axis
-from graphc.ir.leaf import constant
 from graphc.ir.lowering import Reduction
 from graphc.ir.node import Attributes, TensorType
 from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
@@ -343,11 +342,9 @@ def _reduce_to_position(op: OpDef, x: Any, axis: int | None, keepdims: bool) -> 
     if is_bool(tensor.dtype):
         tensor = tensor.astype(int8)
     if axis is None and tensor.ndim == 0:
-        return constant(0, int64)
-    axes = (
-        tuple(range(tensor.ndim)) if axis is None else (checked_axis(op.name, axis, tensor.ndim),)
-    )
-    return op(tensor, axes=axes, keepdims=bool(keepdims), allow_empty=False)
+        tensor, keepdims = tensor.reshape(1), False
+    axes = range(tensor.ndim) if axis is None else (checked_axis(op.name, axis, tensor.ndim),)
+    return op(tensor, axes=tuple(axes), keepdims=bool(keepdims), allow_empty=False)
 
 
 @public

@@ -1,0 +1,121 @@
+"""Constants, ramps and identity matrices, of static and symbolic sizes."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import graphc as gc
+from graphc.errors import DTypeError, ShapeError
+
+Compute = Callable[..., Any]
+
+
+def test_defaults() -> None:
+    assert str(gc.zeros((2, 3)).type) == str(gc.ones((2, 3)).type) == "float32[2, 3]"
+    assert gc.zeros(4).shape == (4,) and gc.zeros(()).shape == ()
+    assert gc.full((2,), 1).dtype == np.int64
+    assert gc.full((2,), 1.5).dtype == np.float32
+    assert gc.full((2,), True).dtype == np.bool_
+    assert gc.arange(3).dtype == np.int64 and gc.arange(3.0).dtype == np.float32
+    assert gc.arange(3, dtype="int8").dtype == np.int8
+    assert gc.linspace(0, 1, 5).dtype == gc.eye(3).dtype == np.float32
+
+
+def test_like() -> None:
+    x = gc.placeholder("x", ("n", 3), "int32")
+    for like in (gc.zeros_like(x), gc.ones_like(x), gc.full_like(x, 7)):
+        assert like.type == x.type
+    assert gc.ones_like(x, "float64").dtype == np.float64
+
+
+def test_symbolic_sizes(compute: Compute) -> None:
+    x = np.zeros((3, 2), np.float32)
+    full, ramp, down, line, unit = compute(
+        lambda x: (
+            gc.full((x.shape[0], 2), 4),
+            gc.arange(x.shape[0]),
+            gc.arange(2 * x.shape[0], 0, -2),
+            gc.linspace(1, 3, x.shape[0]),
+            gc.eye(x.shape[0], x.shape[1]),
+        ),
+        x,
+    )
+    assert full.tolist() == [[4, 4]] * 3
+    assert ramp.tolist() == [0, 1, 2] and down.tolist() == [6, 4, 2]
+    assert line.tolist() == [1, 2, 3]
+    np.testing.assert_array_equal(unit, np.eye(3, 2))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (5,),
+        (2, 9),
+        (2, 9, 3),
+        (9, 2, -3),
+        (2, 9, -1),
+        (0,),
+        (0.0, 1.0, 0.25),
+        (1.5,),
+        (1, 2.5),
+        (5.0, 1.0, -1.5),
+    ],
+)
+def test_ranges(arguments: tuple[Any, ...]) -> None:
+    for backend in ("reference", "llvm"):
+        actual = gc.function([], gc.arange(*arguments), backend=backend)()
+        np.testing.assert_allclose(actual, np.arange(*arguments), rtol=1e-6)
+
+
+def test_numpy_numbers_are_numbers() -> None:
+    ramp = gc.arange(np.int64(1), np.int32(4))
+    assert ramp.dtype == np.int64 and gc.run(ramp).tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("endpoint", [True, False])
+@pytest.mark.parametrize("num", [0, 1, 2, 11])
+def test_linspace(num: int, endpoint: bool) -> None:
+    result = gc.run(gc.linspace(-1, 0.5, num, endpoint=endpoint))
+    expected = np.linspace(-1, 0.5, num, endpoint=endpoint)
+    np.testing.assert_allclose(result, expected, rtol=2e-6, atol=1e-7)
+    if num > 1 and endpoint:
+        assert result[-1] == 0.5
+
+
+def test_linspace_between_tensors() -> None:
+    x = gc.placeholder("x")
+    gradient = gc.grad(gc.sum(gc.linspace(0.0, x, 5)), x)
+    assert gc.run(gradient) == pytest.approx(2.5)
+
+
+def test_full_of_a_tensor() -> None:
+    x = gc.placeholder("x")
+    result = gc.run(gc.full((2, 2), x * 2), {x: np.float32(3)})
+    assert result.tolist() == [[6, 6], [6, 6]]
+
+
+def test_constants_of_different_dtypes_are_different() -> None:
+    ones = [gc.full((2,), 1, dtype) for dtype in ("bool", "int64", "float32", "float64")]
+    for one, result in zip(ones, gc.run(ones), strict=True):
+        assert result.dtype == one.dtype and result.tolist() == [1, 1]
+    zeros = gc.run([gc.full((1,), 0.0), gc.full((1,), -0.0)])
+    assert np.signbit(zeros).ravel().tolist() == [False, True]
+
+
+def test_errors_name_the_line() -> None:
+    n = gc.dim("n")
+    cases: list[tuple[type[Exception], str, Callable[[], Any]]] = [
+        (ShapeError, "negative size", lambda: gc.zeros((-1,))),
+        (ShapeError, "full: a size is", lambda: gc.zeros((2.5,))),  # type: ignore[arg-type]
+        (ShapeError, "step is 0", lambda: gc.arange(0, 3, 0)),
+        (DTypeError, "symbolic bounds", lambda: gc.arange(0.5, n)),
+        (DTypeError, "arange: got 'a'", lambda: gc.arange("a")),
+        (DTypeError, "linspace: not for int64", lambda: gc.linspace(0, 1, 3, dtype="int64")),
+        (ShapeError, "eye: a size is", lambda: gc.eye(2.5)),  # type: ignore[arg-type]
+    ]
+    for error, text, build in cases:
+        with pytest.raises(error, match=text) as caught:
+            build()
+        assert "test_creation.py:" in str(caught.value)
