@@ -1,7 +1,9 @@
 """How op files define their ops: promotion of inputs, derivatives from partials, and one call per
 elementwise op."""
 
+import functools
 import inspect
+import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,10 +25,10 @@ from graphc.dtypes import (
 from graphc.errors import DTypeError, GraphcError
 from graphc.ir.leaf import CONSTANT, as_tensor
 from graphc.ir.lowering import Elementwise, LoweringContext
-from graphc.ir.node import Attributes, TensorType
+from graphc.ir.node import Attributes, Node, TensorType
 from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
 from graphc.ir.registry import Builder, public, register
-from graphc.ir.source import current_source
+from graphc.ir.source import current_source, current_sources
 from graphc.ir.tensor import Tensor
 from graphc.scalar.expr import Expr
 from graphc.shapes import Dim
@@ -73,6 +75,8 @@ def promote_inputs(name: str, *values: Any) -> tuple[Tensor, ...]:
         return tuple(convert(value, dtype) for value in values)
     except GraphcError as error:
         raise located(error, name) from None
+    except OverflowError:
+        raise located(DTypeError("an integer does not fit any dtype"), name) from None
 
 
 def _shared_dtype(values: tuple[Any, ...]) -> DType | None:
@@ -103,11 +107,18 @@ def convert(value: Any, dtype: DType) -> Tensor:
     if isinstance(value, Tensor):
         return value if value.dtype == dtype else value.astype(dtype)
     if is_weak(value) and not isinstance(value, Dim):
-        with np.errstate(over="ignore"):
-            array = np.array(value, dtype=dtype)
-        array.flags.writeable = False
-        return CONSTANT(value=array)
+        array, type_ = _scalar(value, dtype, math.copysign(1.0, value) < 0)
+        return Tensor(Node(CONSTANT, (), {"value": array}, (type_,), current_sources()))
     return as_tensor(value, dtype)
+
+
+@functools.lru_cache(maxsize=1024, typed=True)
+def _scalar(value: float, dtype: DType, negative: bool) -> tuple[np.ndarray, TensorType]:
+    """A read-only scalar, shared by all constants of its value. negative: tells -0.0 from 0.0."""
+    with np.errstate(over="ignore"):
+        array = np.array(value, dtype=dtype)
+    array.flags.writeable = False
+    return array, TensorType(dtype, ())
 
 
 def check_dtype(name: str, dtype: DType, accepts: Accepts) -> None:

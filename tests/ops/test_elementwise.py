@@ -122,6 +122,14 @@ def test_negation_of_zero(compute: Compute) -> None:
     same(compute(lambda x: x - 0.0, [0.0, -0.0]), [0.0, -0.0])
 
 
+def test_equal_numbers_of_different_kinds_stay_apart(compute: Compute) -> None:
+    same(compute(lambda x: gc.where(x > 0, x * -0.0, x * 0.0), [1.0, 0.0]), [-0.0, 0.0])
+    x = gc.placeholder("x", (1,), "float64")
+    values = [(x * n).node.inputs[1].node.attrs["value"] for n in (1, True, 1.0, 0.1)]
+    values += [(x.astype("float32") * 0.1).node.inputs[1].node.attrs["value"]]
+    assert [v.dtype.name for v in values] == ["float64"] * 4 + ["float32"]
+
+
 # --- gradients at kinks ------------------------------------------------------------------------
 
 
@@ -200,6 +208,8 @@ def test_an_integer_must_fit_its_dtype() -> None:
     x = gc.placeholder("x", (3,), "int8")
     with pytest.raises(DTypeError, match=r"add: .*300.*int8"):
         gc.add(x, 300)
+    with pytest.raises(DTypeError, match="an integer does not fit"):
+        gc.add(gc.placeholder("y"), 10**400)
 
 
 def test_what_is_not_an_array() -> None:
