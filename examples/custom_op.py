@@ -22,7 +22,7 @@ def infer(call: Inference) -> TensorType:
     return call.types[0]
 
 
-def reference(attrs: Attributes, x: np.ndarray) -> np.ndarray:
+def reference(attrs: Attributes, x: np.ndarray) -> Any:
     """The meaning, in numpy."""
     return (x + np.sqrt(x * x + 4)) / 2
 

@@ -9,6 +9,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import Any
 
 # The matrices are small: threads in BLAS would cost more than they give, for everybody alike.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -168,12 +169,12 @@ def shortened(text: str, limit: int = 44) -> str:
 # --- how fast it is ------------------------------------------------------------------------------
 
 
-def handwritten(parameters: list[np.ndarray]) -> Callable[[np.ndarray, np.ndarray], np.float32]:
+def handwritten(parameters: list[np.ndarray]) -> Callable[[np.ndarray, np.ndarray], float]:
     """The same training step by hand, with its gradients worked out on paper."""
     W1, b1, W2, b2 = (array.copy() for array in parameters)
     rate, decay = np.float32(LEARNING_RATE), np.float32(0.0001)
 
-    def step(x: np.ndarray, y: np.ndarray) -> np.float32:
+    def step(x: np.ndarray, y: np.ndarray) -> float:
         rows = np.arange(len(x))
         h = np.tanh(x @ W1 + b1)
         logits = h @ W2 + b2
@@ -194,7 +195,7 @@ def handwritten(parameters: list[np.ndarray]) -> Callable[[np.ndarray, np.ndarra
         )
         for parameter, gradient in steps:
             parameter -= rate * gradient
-        return cost
+        return float(cost)
 
     return step
 
@@ -210,7 +211,7 @@ def race(
     """The same step on each backend and in numpy, timed in turns, at two batch sizes."""
     heading("7  the same training step on each backend, and in numpy by hand")
     graph = train.stages.user_graph
-    steps: dict[str, Callable[..., object]] = {"numpy, by hand": handwritten(initial)}
+    steps: dict[str, Callable[..., Any]] = {"numpy, by hand": handwritten(initial)}
     for backend in ("llvm", "numba_cpu", "reference"):
         steps[backend] = gc.function(
             graph.inputs, graph.outputs[0], list(graph.updates), backend=backend, name="train"

@@ -1,0 +1,88 @@
+"""Timing: turns, quartiles, and variables that keep their values."""
+
+import time
+
+import numpy as np
+import pytest
+
+import graphc as gc
+from graphc.benchmark import Timing, format_seconds, summarize
+
+
+def test_benchmark_measures_the_call() -> None:
+    timing = gc.benchmark(time.sleep, 0.002, seconds=0.03)
+    assert 0.002 <= timing.lower <= timing.median <= timing.upper < 0.1
+    assert timing.samples >= 5
+    assert "per call" in str(timing)
+
+
+def test_compare_takes_turns() -> None:
+    order: list[str] = []
+
+    def slow(name: str) -> None:
+        order.append(name)
+        time.sleep(0.03)
+
+    gc.compare({name: lambda name=name: slow(name) for name in "abc"}, seconds=0.0)
+    measured = order[3:]  # one call of each to see how long it takes
+    assert len(measured) == 15
+    rounds = [measured[k : k + 3] for k in range(0, 15, 3)]
+    assert all(sorted(names) == ["a", "b", "c"] for names in rounds)
+    assert len({names[0] for names in rounds}) == 3
+
+
+def test_ratio_is_speed_relative_to_the_baseline() -> None:
+    result = gc.compare(
+        {"slow": lambda: time.sleep(0.004), "fast": lambda: time.sleep(0.001)}, seconds=0.05
+    )
+    assert result.baseline == "slow"
+    assert result.ratio("slow") == 1
+    assert result.ratio("fast") > 1.5
+    assert "slow = 1" in str(result)
+
+
+def test_variables_keep_their_values() -> None:
+    v = gc.variable(np.zeros(3, "float32"), name="v")
+    count = gc.function([], gc.sum(v), updates={v: v + 1}, backend="reference")
+    count()
+    gc.compare({"one": count, "two": count}, seconds=0.0)
+    np.testing.assert_array_equal(v.value, np.ones(3, "float32"))
+
+
+def test_variables_keep_their_values_after_an_error() -> None:
+    v = gc.variable(0.0, name="v")
+    count = gc.function([], v, updates={v: v + 1}, backend="reference")
+
+    def fail() -> None:
+        raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError, match="no"):
+        gc.compare({"count": count, "fail": fail}, seconds=0.0)
+    assert v.value == 0
+
+
+def test_wrong_arguments_are_refused() -> None:
+    with pytest.raises(ValueError, match="no candidates"):
+        gc.compare({})
+    with pytest.raises(ValueError, match="baseline 'b'"):
+        gc.compare({"a": lambda: None}, baseline="b")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.0, "0.000 µs"),
+        (1.2344e-6, "1.23 µs"),
+        (12.34e-6, "12.3 µs"),
+        (123.4e-6, "123 µs"),
+        (999.9e-6, "1.00 ms"),
+        (0.5, "500 ms"),
+        (2.0, "2.00 s"),
+    ],
+)
+def test_seconds_have_three_digits(seconds: float, text: str) -> None:
+    assert format_seconds(seconds) == text
+
+
+def test_summary_has_quartiles() -> None:
+    assert summarize([1.0, 2.0, 3.0, 4.0, 5.0]) == Timing(3.0, 2.0, 4.0, 5)
