@@ -94,7 +94,7 @@ def survey(statements: tuple[Statement, ...]) -> Body:
 def pieces(extent: Size, body: Body, target: Target) -> list[Piece]:
     """The pieces of a vector loop, in order."""
     native = target.native_lanes(body.element_bytes)
-    factor = 4 if body.cost <= LIGHT else 2 if body.cost <= HEAVY else 1
+    factor = 1 if body.cost > HEAVY else 2 if body.cost > LIGHT or not body.accumulated else 4
     masks = body.access_bytes <= target.masked_sizes
     if not isinstance(extent, int):
         main = native * factor if masks else native * min(factor, 2)
