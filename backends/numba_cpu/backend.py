@@ -1,0 +1,115 @@
+"""The Numba backend for CPUs: Program -> readable Python -> native code."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from graphc.backends.base import BoundProgram
+from graphc.backends.numba_cpu.compile import (
+    CompiledKernel,
+    compiled_kernel,
+    load_function,
+    may_run_parallel,
+    on_threads,
+)
+from graphc.backends.numba_cpu.driver import driver_source, kernel_names
+from graphc.backends.numba_cpu.python_source import can_split, kernel_source
+from graphc.backends.numba_cpu.runtime import check, strided, view
+from graphc.backends.numba_cpu.work import kernel_work
+from graphc.loops.ir import For, Kernel, KernelCall, Program
+from graphc.loops.printer import kernel_key, one_line
+from graphc.shapes import evaluate
+
+PARALLEL_WORK = 1 << 18  # additions below which threads cost more than they save
+
+
+@dataclass(frozen=True)
+class _KernelText:
+    kernel: Kernel
+    name: str
+    source: str
+    key: str
+    splits: bool  # has an outermost loop that threads may share
+
+    def compiled(self, parallel: bool) -> CompiledKernel:
+        return compiled_kernel(self.key, self.source, self.name, self.kernel, parallel=parallel)
+
+
+class NumbaExecutable:
+    """Kernels are compiled by the first `bind` that calls them."""
+
+    def __init__(self, program: Program, threads: int) -> None:
+        self.program = program
+        self.threads = threads
+        names = kernel_names(program)
+        self.kernels = [self._text(kernel, names[kernel.name]) for kernel in program.kernels]
+        self.driver = driver_source(program)
+        self._lock = threading.Lock()
+        self._bind: Callable[..., BoundProgram] | None = None
+
+    def _text(self, kernel: Kernel, name: str) -> _KernelText:
+        split = self.threads > 1
+        source = kernel_source(kernel, name, split=split)
+        splits = split and any(
+            isinstance(statement, For) and can_split(statement) for statement in kernel.body
+        )
+        return _KernelText(kernel, name, source, f"{split} {kernel_key(kernel)}", splits)
+
+    @property
+    def texts(self) -> Mapping[str, str]:
+        return {"source": self.source}
+
+    @property
+    def source(self) -> str:
+        """The whole program as one Python module."""
+        head = [
+            f"# {one_line(self.program.name)}",
+            "# Each kernel is compiled by numba.njit(nogil=True, error_model='numpy').",
+            "import numpy as np",
+            "from numba import prange",
+            "from graphc.backends.numba_cpu.functions import *",
+            "from graphc.backends.numba_cpu.runtime import check, strided, view",
+        ]
+        texts = ["\n".join(head) + "\n", *(text.source for text in self.kernels), self.driver]
+        return "\n\n".join(texts)
+
+    def kernel_source(self, position: int) -> str:
+        return self.kernels[position].source
+
+    def bind(self, sizes: Sequence[int], temporaries: Sequence[np.ndarray]) -> BoundProgram:
+        callables = [self._callable(text, sizes) for text in self.kernels]
+        return self._bind_function()(sizes, temporaries, callables)
+
+    def _callable(self, text: _KernelText, sizes: Sequence[int]) -> Callable[..., None]:
+        """Native code for one kernel: on threads if some call of it has enough work."""
+        parallel = text.splits and may_run_parallel() and self._work(text, sizes) >= PARALLEL_WORK
+        dispatcher = text.compiled(parallel).dispatcher()
+        return on_threads(dispatcher, self.threads) if parallel else dispatcher
+
+    def _work(self, text: _KernelText, sizes: Sequence[int]) -> int:
+        bound = dict(zip(self.program.sizes, sizes, strict=True))
+        return max(
+            kernel_work(text.kernel, [evaluate(size, bound) for size in step.sizes])
+            for step in self.program.steps
+            if isinstance(step, KernelCall) and step.kernel.name == text.kernel.name
+        )
+
+    def _bind_function(self) -> Callable[..., BoundProgram]:
+        with self._lock:
+            if self._bind is None:
+                namespace = {"np": np, "view": view, "strided": strided, "check": check}
+                self._bind = load_function(self.driver, "bind", namespace)
+            return self._bind
+
+
+class NumbaBackend:
+    name = "numba_cpu"
+
+    def compile(self, program: Program, *, threads: int = 1) -> NumbaExecutable:
+        return NumbaExecutable(program, threads)
+
+
+def make_backend() -> NumbaBackend:
+    return NumbaBackend()

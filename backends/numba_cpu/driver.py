@@ -1,0 +1,139 @@
+"""Program -> the plain Python around the kernels: views of buffers, then the steps in order.
+
+def bind(sizes, temporaries, kernels):
+    n, m = sizes
+    (t,) = temporaries
+    softmax, gather = kernels
+    t_3 = view(t, (n, 3))
+
+    def run(arrays):
+        x, w, index, p, rows = arrays
+        ...
+        np.matmul(x_2, w_2.T, out=t_2)
+        softmax(t_3, p_3, n, 3)
+
+    return run
+"""
+
+from collections.abc import Sequence
+
+from graphc.backends.numba_cpu.names import Identifiers
+from graphc.backends.numba_cpu.python_source import shape_text
+from graphc.loops.ir import Contraction, IndexCheck, KernelCall, Program, Step
+from graphc.loops.printer import format_sources, one_line, step_sources
+from graphc.scalar.printer import Dialect
+from graphc.shapes import Shape, Size, substitute
+
+
+def kernel_names(program: Program) -> dict[str, str]:
+    """A safe identifier for each kernel of the program, by its name."""
+    identifiers = Identifiers()
+    return {kernel.name: identifiers.fresh(kernel.name) for kernel in program.kernels}
+
+
+def driver_source(program: Program) -> str:
+    """The function `bind(sizes, temporaries, kernels)`, which gives `run(arrays)`."""
+    return _Driver(program).text()
+
+
+class _Driver:
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.kernels = kernel_names(program)
+        self.identifiers = Identifiers(self.kernels.values())
+        self.dialect = Dialect()
+        for size in program.sizes:
+            self.dialect.rename_symbol(size, self.identifiers.fresh(size))
+        self.buffers = {name: self.identifiers.fresh(name) for name in program.buffers}
+        self.views: dict[str, str] = {}  # expression -> name
+        self.bound: list[str] = []  # views of temporaries, made once
+        self.called: list[str] = []  # rows of each call
+
+    def text(self) -> str:
+        buffers = self.program.buffers.values()
+        temporaries = [self.buffers[item.name] for item in buffers if item.role == "temporary"]
+        arrays = [self.buffers[item.name] for item in buffers if item.role != "temporary"]
+        for number, step in enumerate(self.program.steps):
+            self.step(step, number)
+        rows = ["def bind(sizes, temporaries, kernels):"]
+        rows += _unpack([self.dialect.symbol(size) for size in self.program.sizes], "sizes", 1)
+        rows += _unpack(temporaries, "temporaries", 1)
+        rows += _unpack(list(self.kernels.values()), "kernels", 1)
+        rows += [f"    {row}" for row in self.bound]
+        rows += ["", "    def run(arrays):", *_unpack(arrays, "arrays", 2)]
+        rows += [f"        {row}" for row in self.called] or ["        pass"]
+        rows += ["", "    return run", ""]
+        return "\n".join(rows)
+
+    def size(self, size: Size) -> str:
+        return self.dialect.size(size)[0]
+
+    def shape(self, shape: Shape) -> str:
+        return shape_text([self.size(size) for size in shape])
+
+    def view(self, buffer: str, expression: str) -> str:
+        """A name for a view; each is made once, those of temporaries before the first call."""
+        if expression not in self.views:
+            name = self.identifiers.fresh(self.buffers[buffer])
+            self.views[expression] = name
+            is_temporary = self.program.buffers[buffer].role == "temporary"
+            rows = self.bound if is_temporary else self.called
+            rows.append(f"{name} = {expression}")
+        return self.views[expression]
+
+    def step(self, step: Step, number: int) -> None:
+        match step:
+            case KernelCall():
+                row = self.call(step)
+            case Contraction():
+                row = self.contraction(step)
+            case IndexCheck():
+                limits = f"{self.size(step.minimum)}, {self.size(step.size)}"
+                row = f"check({self.buffers[step.buffer]}, {limits}, {number})"
+        origin = one_line(format_sources(step_sources(step)))
+        self.called.append(f"{row:<64}  # {origin}" if origin else row)
+
+    def call(self, step: KernelCall) -> str:
+        kernel = step.kernel
+        bound = dict(zip(kernel.sizes, step.sizes, strict=True))
+        arguments = []
+        for parameter, buffer in zip(kernel.parameters, step.arguments, strict=True):
+            shape = self.shape(tuple(substitute(size, bound) for size in parameter.shape))
+            arguments.append(self.view(buffer, f"view({self.buffers[buffer]}, {shape})"))
+        arguments += [self.size(size) for size in step.sizes]
+        return f"{self.kernels[kernel.name]}({', '.join(arguments)})"
+
+    def contraction(self, step: Contraction) -> str:
+        a_shape = (step.k, step.m) if step.transpose_a else (step.m, step.k)
+        b_shape = (step.n, step.k) if step.transpose_b else (step.k, step.n)
+        out, a, b = (
+            self.matrices(buffer, shape, step.batch, strides)
+            for buffer, shape, strides in zip(
+                (step.out, step.a, step.b),
+                ((step.m, step.n), a_shape, b_shape),
+                step.strides,
+                strict=True,
+            )
+        )
+        transposed = ".mT" if step.batch else ".T"
+        a += transposed if step.transpose_a else ""
+        b += transposed if step.transpose_b else ""
+        return f"np.matmul({a}, {b}, out={out})"
+
+    def matrices(
+        self, buffer: str, shape: tuple[Size, Size], batch: Shape, strides: Sequence[Size]
+    ) -> str:
+        name = self.buffers[buffer]
+        if not batch:
+            return self.view(buffer, f"{name}.reshape({self.shape(shape)})")
+        whole = self.shape((*batch, *shape))
+        steps = self.shape((*strides, shape[1], 1))
+        return self.view(buffer, f"strided({name}, {whole}, {steps})")
+
+
+def _unpack(names: Sequence[str], source: str, depth: int) -> list[str]:
+    if not names:
+        return []
+    indent = "    " * depth
+    return [f"{indent}{names[0]}, = {source}" if len(names) == 1
+            else f"{indent}{', '.join(names)} = {source}"]  # fmt: skip

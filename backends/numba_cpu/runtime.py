@@ -1,0 +1,46 @@
+"""What a generated driver calls besides kernels: views of arrays and checks of indices."""
+
+import ctypes
+from collections.abc import Sequence
+
+import numpy as np
+
+from graphc.backends.numba_cpu.functions import first_outside
+from graphc.dtypes import float16, uint64
+from graphc.loops.ir import Fault
+
+
+def view(array: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+    """The array as a kernel takes it: of the kernel's shape, float16 as bits."""
+    shaped = array.reshape(shape, copy=False)
+    if shaped.dtype == float16:
+        shaped = shaped.view(np.uint16)
+    if shaped.flags.writeable and shaped.flags.aligned:
+        return shaped
+    return _accepted(shaped)
+
+
+def _accepted(array: np.ndarray) -> np.ndarray:
+    """Kernels are compiled for writable, aligned arrays; this one is only read."""
+    if not array.flags.aligned or array.nbytes == 0:
+        return array.copy()
+    memory = (ctypes.c_char * array.nbytes).from_address(array.ctypes.data)
+    return np.frombuffer(memoryview(memory), array.dtype).reshape(array.shape)
+
+
+def strided(array: np.ndarray, shape: Sequence[int], strides: Sequence[int]) -> np.ndarray:
+    """Matrices along batch axes; strides in elements. Never reaches outside the array."""
+    if 0 in shape:
+        return np.empty(shape, array.dtype)
+    steps = [stride * array.itemsize for stride in strides]
+    return np.ndarray(shape, array.dtype, array, strides=steps)
+
+
+def check(indices: np.ndarray, minimum: int, size: int, step: int) -> None:
+    """Fault with the first index outside [minimum, size)."""
+    flat = indices.reshape(-1)
+    if flat.dtype == uint64:  # compared with int64, Numba would make both float64
+        flat = np.minimum(flat, np.uint64(np.iinfo(np.int64).max)).astype(np.int64)
+    position = first_outside(flat, minimum, size)
+    if position >= 0:
+        raise Fault(step, int(indices.reshape(-1)[position]))
