@@ -143,8 +143,13 @@ def _rows(body: Sequence[Statement], dialect: Dialect) -> Iterator[str]:
 def format_kernel(kernel: Kernel) -> str:
     """The kernel for people."""
     title = f"kernel {kernel.name}  {one_line(kernel.comment)}".rstrip()
-    parameters = ", ".join(_parameter(parameter, _PEOPLE) for parameter in kernel.parameters)
-    return "\n".join([_row(title, kernel.sources), f"  {parameters}", *_rows(kernel.body, _PEOPLE)])
+    head = [_row(title, kernel.sources), f"  {format_parameters(kernel)}"]
+    return "\n".join([*head, *_rows(kernel.body, _PEOPLE)])
+
+
+def format_parameters(kernel: Kernel, dialect: Dialect = _PEOPLE) -> str:
+    """`x: f32[n, 784], out: f32[n] written`"""
+    return ", ".join(_parameter(parameter, dialect) for parameter in kernel.parameters)
 
 
 class _Canonical(Dialect):
@@ -183,8 +188,8 @@ def kernel_key(kernel: Kernel) -> str:
     Two kernels with the same key are one function of their parameters and sizes, by position.
     """
     dialect = _Canonical(kernel)
-    parameters = ", ".join(_parameter(parameter, dialect) for parameter in kernel.parameters)
-    return "\n".join([f"{len(kernel.sizes)} sizes  {parameters}", *_rows(kernel.body, dialect)])
+    head = f"{len(kernel.sizes)} sizes  {format_parameters(kernel, dialect)}"
+    return "\n".join([head, *_rows(kernel.body, dialect)])
 
 
 # Programs
