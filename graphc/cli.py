@@ -1,6 +1,6 @@
 """The command line: `graphc run | inspect | bench | doctor | explain | ops`.
 
-Commands import what they run when they are called: `graphc --help` answers at once.
+Commands import what they run when they are called.
 """
 
 import sys

@@ -1,0 +1,75 @@
+"""Runs the Python blocks of a Markdown file, in order and in one namespace.
+
+A ```text block that directly follows a ```python block shows what that block prints.
+
+    python tests/documents.py README.md             compare
+    python tests/documents.py --update README.md    write what was printed into the file
+"""
+
+import contextlib
+import difflib
+import io
+import os
+import re
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+BLOCK = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SCRIPTS = {"README.md": "train.py"}  # what the lines of a file's blocks are said to come from
+
+
+def run_blocks(text: str, script: str) -> list[tuple[re.Match[str], str]]:
+    """For each block of expected output: its match, and what the block before it printed."""
+    found = list(BLOCK.finditer(text))
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    results: list[tuple[re.Match[str], str]] = []
+    lines = 0
+    whole = "\n".join(match[2] for match in found if match[1] == "python")
+    folder = Path(tempfile.mkdtemp())
+    (folder / script).write_text(whole, encoding="utf-8")
+    os.chdir(folder)  # what the blocks write does not stay
+    for number, match in enumerate(found):
+        if match[1] != "python":
+            continue
+        printed = io.StringIO()
+        padded = "\n" * lines + match[2]
+        lines += match[2].count("\n") + 1
+        with contextlib.redirect_stdout(printed):
+            exec(compile(padded, str(folder / script), "exec"), namespace)
+        following = found[number + 1] if number + 1 < len(found) else None
+        if following is not None and following[1] == "text":
+            between = text[match.end() : following.start()]
+            if not between.strip():
+                results.append((following, trimmed(printed.getvalue())))
+    return results
+
+
+def trimmed(text: str) -> str:
+    """Without trailing spaces and empty lines at the ends."""
+    return "\n".join(line.rstrip() for line in text.strip("\n").splitlines()) + "\n"
+
+
+def main(arguments: list[str]) -> int:
+    update = "--update" in arguments
+    status = 0
+    for path in [Path(name).resolve() for name in arguments if not name.startswith("--")]:
+        text = path.read_text(encoding="utf-8")
+        script = SCRIPTS.get(path.name, f"{path.stem}.py")
+        for match, printed in reversed(run_blocks(text, script)):
+            if printed == match[2]:
+                continue
+            if update:
+                text = text[: match.start(2)] + printed + text[match.end(2) :]
+            else:
+                status = 1
+                old, new = match[2].splitlines(), printed.splitlines()
+                print(*difflib.unified_diff(old, new, path.name, "printed", lineterm=""), sep="\n")
+        if update:
+            path.write_text(text, encoding="utf-8")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
