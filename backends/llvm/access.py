@@ -13,9 +13,10 @@ Lanes beyond the end of a loop (`tail`) and lanes whose condition does not hold 
 touch no memory. A scalar load that must not happen reads a stack slot instead.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
+from typing import Protocol
 
 from graphc.backends.llvm.accumulate import choose, part
 from graphc.backends.llvm.scalar_ops import from_memory, memory_type, to_memory
@@ -61,13 +62,21 @@ class Place:
     offsets: Val | None = None
 
 
-class Memory:
-    """The arrays of one function. `value` evaluates index expressions."""
+class Evaluator(Protocol):
+    """What evaluates index expressions."""
 
-    def __init__(self, code: Code, sizes: Sizes, value: Callable[[Expr], Val]) -> None:
+    def value(self, expr: Expr) -> Val: ...
+
+    def affine(self, expr: Expr) -> tuple[Val, Size] | None: ...
+
+
+class Memory:
+    """The arrays of one function."""
+
+    def __init__(self, code: Code, sizes: Sizes, evaluator: Evaluator) -> None:
         self.code = code
         self.sizes = sizes
-        self.value = value
+        self.evaluator = evaluator
         self.arrays: dict[str, Array] = {}
         self.extents: dict[str, Size] = {}  # of the loops around
         self.tail: Val | None = None
@@ -79,12 +88,15 @@ class Memory:
 
     # Loads
 
-    def load(self, name: str, index: Sequence[Expr]) -> Val:
-        """The element at `index`: a scalar where all lanes read the same one, else a vector."""
+    def load(self, name: str, index: Sequence[Expr], guards: Sequence[Val] = ()) -> Val:
+        """The element at `index`: a scalar where all lanes read the same one, else a vector.
+
+        guards: further conditions without which the index may be out of range.
+        """
         array = self.arrays[name]
         place = self._place(array, index)
         in_range = self.is_in_range(name, index)
-        conditions = [] if in_range else list(self.conditions)
+        conditions = [*([] if in_range else self.conditions), *guards]
         floor = self._floor(name, in_range)
         version = self._versions.get(name, 0)
         lanes = self.sizes.lanes
@@ -185,22 +197,30 @@ class Memory:
     def _place(self, array: Array, index: Sequence[Expr]) -> Place:
         sizes = self.sizes
         polynomial: Size = 0
+        inclined: Size = 0  # what `uniform` grows by from lane to lane
         uniform: list[Val] = []
         varying: list[Val] = []
         for item, stride in zip(index, array.strides, strict=True):
             if isinstance(item, Index):
                 polynomial = polynomial + item.size * stride
-                continue
-            product = self._times(self.value(item), stride)
-            (uniform if product.lanes == 1 else varying).append(product)
+            elif (affine := self.evaluator.affine(item)) is not None:
+                uniform.append(self._times(affine[0], stride))
+                inclined = inclined + affine[1] * stride
+            else:
+                varying.append(self._times(self.evaluator.value(item), stride))
         if array.lanes > 1:
+            if inclined != 0:
+                varying.append(sizes.steps(inclined))
             return self._private_place(array, polynomial, uniform, varying)
 
-        slope: Size | None = 0
+        slope: Size | None = inclined
         if sizes.varies(polynomial):
             assert isinstance(polynomial, Dim) and sizes.vector_axis is not None
-            slope = polynomial.coefficient(sizes.vector_axis)
+            own = polynomial.coefficient(sizes.vector_axis)
+            slope = None if own is None else own + inclined
         if slope is None:
+            if inclined != 0:
+                varying.append(sizes.steps(inclined))
             polynomial, changing = _split(polynomial, sizes)
             varying.append(sizes.value(changing))
         elif not varying and slope in (0, 1, -1):

@@ -11,11 +11,12 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from graphc.backends.llvm.access import SAFE, Array, Memory
-from graphc.backends.llvm.accumulate import Combination, State
+from graphc.backends.llvm.access import SAFE, Array
+from graphc.backends.llvm.accumulate import Combination
+from graphc.backends.llvm.expressions import Expressions
 from graphc.backends.llvm.lanes import Body, Piece, pieces, survey
-from graphc.backends.llvm.scalar_ops import emit_operation, memory_type, register_type
-from graphc.backends.llvm.scopes import Code
+from graphc.backends.llvm.scalar_ops import emit_operation, memory_type
+from graphc.backends.llvm.scopes import Code, is_constant
 from graphc.backends.llvm.sizes import Sizes
 from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import FunctionText, Val
@@ -31,7 +32,7 @@ from graphc.loops.ir import (
     Statement,
     Store,
 )
-from graphc.scalar.expr import Call, Const, Expr, Index, Load, Local, Read, walk
+from graphc.scalar.expr import Expr
 from graphc.shapes import Size, ceil_div, size_product
 
 BLOCK = 256  # iterations of a loop whose float32 sum is kept apart from the total
@@ -61,13 +62,13 @@ class _KernelEmitter:
         self.target = target
         self.code = Code(has_fma=target.has_fma)
         self.sizes = Sizes(self.code)
-        self.memory = Memory(self.code, self.sizes, self.value)
+        self.expressions = Expressions(self.code, self.sizes)
+        self.value = self.expressions.value
+        self.states = self.expressions.states
+        self.memory = self.expressions.memory
         self.memory.add = self._add  # type: ignore[method-assign]
         self.memory.hardware_gather = target.vector_bytes == 64
-        self.locals: dict[str, Val] = {}
         self.combinations: dict[str, Combination] = {}
-        self.positions: dict[str, str] = {}  # name of a position -> its accumulator
-        self.states: dict[str, State] = {}
         self.allocas: list[str] = []
         self.stack_bytes = 0
         self.area: Size = 0
@@ -101,7 +102,7 @@ class _KernelEmitter:
         for item in items:
             match item:
                 case Let(name=name, value=value):
-                    self.locals[name] = self.value(value)
+                    self.expressions.locals[name] = self.value(value)
                 case Store(buffer=buffer, index=index, value=value, accumulate=accumulate):
                     self.memory.store(buffer, index, self.value(value), accumulate)
                 case Accumulator(name=name, combine=combine, dtype=dtype):
@@ -121,10 +122,10 @@ class _KernelEmitter:
         combination = Combination(combine, dtype)
         self.combinations[name] = combination
         self.states[name] = combination.identity(self.code, self.sizes.lanes)
-        self.locals.pop(name, None)
+        self.expressions.locals.pop(name, None)
         if position_name is not None:
-            self.positions[position_name] = name
-            self.locals.pop(position_name, None)
+            self.expressions.positions[position_name] = name
+            self.expressions.locals.pop(position_name, None)
 
     def _accumulate(self, name: str, value: Expr, position: Expr | None) -> None:
         old = self.states[name]
@@ -222,7 +223,7 @@ class _KernelEmitter:
             for name in sums:
                 self.states[name] = self.combinations[name].identity(code, totals[name][0].lanes)
             behind = code.operation("add", first, code.constant(BLOCK * step, "i64"))
-            last = self._smaller(behind, end)
+            last = self.sizes.extremum("smin", behind, end)
             self._loop(first, last, step, facts, names, body, None)
             for name in sums:
                 self.states[name] = self.combinations[name].merge(
@@ -230,10 +231,6 @@ class _KernelEmitter:
                 )
 
         self._loop(start, end, BLOCK * step, facts, names, block, runs)
-
-    def _smaller(self, x: Val, y: Val) -> Val:
-        builder = self.code.builder
-        return self.code.pure(("smin", x.text, y.text), (x, y), lambda: builder.smin(x, y))
 
     def _runs(self, extent: Size) -> Callable[[], Val] | None:
         """What tells whether a loop runs at all; None if it surely does."""
@@ -276,7 +273,7 @@ class _KernelEmitter:
         if not cut:
             return
         self.memory.extents[loop.axis] = loop.extent
-        self.sizes.vector_axis = loop.axis
+        self.sizes.vector_axis, self.sizes.lane_bytes = loop.axis, facts.element_bytes
         for name in names:
             self.states[name] = self.combinations[name].identity(self.code, cut[0].lanes)
         done = self.code.constant(0, "i64")
@@ -301,7 +298,7 @@ class _KernelEmitter:
         def body(index: Val) -> None:
             self.sizes.symbols[loop.axis] = index
             if piece.masked:
-                self.memory.tail = self._tail(index, extent, facts)
+                self.memory.tail = self._tail(index, extent)
             self.statements(loop.body)
             self.memory.tail = None
 
@@ -322,94 +319,13 @@ class _KernelEmitter:
         whole = self.code.constant(-piece.lanes, "i64")
         return self.code.operation("and", extent, whole), None
 
-    def _tail(self, index: Val, extent: Val, facts: Body) -> Val:
+    def _tail(self, index: Val, extent: Val) -> Val:
         """The mask of the lanes that lie before the end of the loop."""
-        code, builder, lanes = self.code, self.code.builder, self.sizes.lanes
-        if index.text.isdigit() and extent.text.isdigit():
-            left = int(extent.text) - int(index.text)
+        if is_constant(index) and is_constant(extent):
+            left, lanes = int(extent.text) - int(index.text), self.sizes.lanes
             bits = ", ".join(f"i1 {str(k < left).lower()}" for k in range(lanes))
             return Val(f"<{bits}>", "i1", lanes)
-        left_value = code.operation("sub", extent, index)
-        type = f"i{8 * facts.element_bytes}"
-        if type != "i64":
-            limit = code.constant(lanes, "i64")
-            left_value = self._smaller(left_value, limit)
-            wide = left_value
-            left_value = code.pure(
-                ("trunc", wide.text, type), (wide,), lambda: builder.trunc(wide, type)
-            )
-        left_lanes, iota = code.splat(left_value, lanes), code.iota(type, lanes)
-        return code.pure(
-            ("tail", left_lanes.text, type),
-            (left_lanes,),
-            lambda: builder.icmp("slt", iota, left_lanes),
-        )
-
-    # Expressions
-
-    def value(self, expr: Expr) -> Val:
-        """The value of an expression: a scalar where all lanes agree, else a vector."""
-        match expr:
-            case Const(value=value, dtype=dtype):
-                return self.code.constant(value, register_type(dtype))
-            case Index(size=size):
-                return self.sizes.value(size)
-            case Local(name=name):
-                return self._local(name)
-            case Load(buffer=buffer, index=index):
-                return self.memory.load(buffer, index)
-            case Call(op="select", args=args):
-                return self._select(expr, args)
-            case Call(args=args):
-                return self._operation(expr, [self.value(arg) for arg in args])
-            case Read():
-                raise AssertionError("kernels load from buffers; they do not read op inputs")
-
-    def _local(self, name: str) -> Val:
-        found = self.locals.get(name)
-        if found is not None:
-            return found
-        if name in self.positions:
-            return self.states[self.positions[name]][1]
-        return self.states[name][0]
-
-    def _operation(self, call: Call, args: list[Val]) -> Val:
-        code = self.code
-        lanes = max(arg.lanes for arg in args)
-        args = [code.splat(arg, lanes) for arg in args]
-        operand = call.args[-1].dtype
-        key = (call.op, operand.str, call.dtype.str, lanes, *[arg.text for arg in args])
-        return code.pure(
-            key,
-            args,
-            lambda: emit_operation(code.builder, call.op, args, operand, call.dtype),
-        )
-
-    def _select(self, call: Call, args: Sequence[Expr]) -> Val:
-        """Loads that may be out of range happen only in the lanes that take their branch."""
-        condition = self.value(args[0])
-        conditions = self.memory.conditions
-        branches: list[Val] = []
-        for taken, arg in ((True, args[1]), (False, args[2])):
-            if self._may_leave_range(arg):
-                conditions.append(condition if taken else self._not(condition))
-                branches.append(self.value(arg))
-                conditions.pop()
-            else:
-                branches.append(self.value(arg))
-        return self._operation(call, [condition, *branches])
-
-    def _may_leave_range(self, expr: Expr) -> bool:
-        return any(
-            isinstance(item, Load) and not self.memory.is_in_range(item.buffer, item.index)
-            for item in walk(expr)
-        )
-
-    def _not(self, condition: Val) -> Val:
-        builder = self.code.builder
-        return self.code.pure(
-            ("not", condition.text, condition.lanes), (condition,), lambda: builder.not_(condition)
-        )
+        return self.sizes.lanes_where("slt", self.code.operation("sub", extent, index))
 
     def _add(self, dtype: DType, x: Val, y: Val) -> Val:
         return emit_operation(self.code.builder, "add", (x, y), dtype, dtype)

@@ -22,6 +22,7 @@ class Sizes:
         self.symbols: dict[str, Val] = {}
         self.vector_axis: str | None = None
         self.lanes = 1
+        self.lane_bytes = 8  # of the elements that lanes are counted in
 
     def varies(self, size: Size) -> bool:
         """Whether lanes have different values."""
@@ -51,6 +52,34 @@ class Sizes:
         if isinstance(slope, int):
             return self.code.iota("i64", self.lanes, slope)
         return self.code.operation("mul", self.first(slope), self.code.iota("i64", self.lanes))
+
+    def lanes_where(self, predicate: str, limit: Val) -> Val:
+        """The mask of the lanes whose number compares so with a scalar: k < limit, k == limit...
+
+        Numbers are compared in integers of the width of the elements, which is what masks are
+        made of; the limit is moved close to the lanes first.
+        """
+        code, lanes = self.code, self.lanes
+        type = f"i{max(8 * self.lane_bytes, 16 if lanes > 127 else 8)}"
+        builder = code.builder
+        if type != "i64":
+            for op, bound in (("smax", -1), ("smin", lanes)):
+                limit = self.extremum(op, limit, code.constant(bound, "i64"))
+            wide = limit
+            limit = code.pure(
+                ("trunc", wide.text, type), (wide,), lambda: builder.trunc(wide, type)
+            )
+        splat, iota = code.splat(limit, lanes), code.iota(type, lanes)
+        return code.pure(
+            ("lanes", predicate, splat.text, type, lanes),
+            (splat,),
+            lambda: builder.icmp(predicate, iota, splat),
+        )
+
+    def extremum(self, op: str, x: Val, y: Val) -> Val:
+        """smin or smax of two scalars."""
+        emit = self.code.builder.smin if op == "smin" else self.code.builder.smax
+        return self.code.pure((op, x.text, y.text), (x, y), lambda: emit(x, y))
 
     # Evaluation
 

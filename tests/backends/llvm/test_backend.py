@@ -2,7 +2,7 @@
 
 import gc
 import threading
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
@@ -92,8 +92,9 @@ def test_small_static_products(extents: tuple[int, int, int], flips: tuple[bool,
 @pytest.mark.parametrize("inner", [3, 40])
 def test_batches_with_broadcast_strides(inner: int) -> None:
     size: Size = 6 * inner
+    strides = ((60, 30), (2 * size, size), (5 * inner, 0))
     step = Contraction(
-        "out", "a", "b", float32, 6, 5, inner, False, True, (n, 2), ((60, 30), (2 * size, size), (5 * inner, 0))
+        "out", "a", "b", float32, 6, 5, inner, False, True, (n, 2), strides
     )  # fmt: skip
     shapes: dict[str, Shape] = {"a": (n, 2, 6, inner), "b": (n, 5, inner), "out": (n, 2, 6, 5)}
     executable = make_backend().compile(contraction_program(step, shapes, "n"))
@@ -161,10 +162,7 @@ def chain_program(length: int) -> Program:
     }
     buffers[names[-1]] = Buffer(names[-1], float32, (n,), "output")
     kernel = copy_kernel(float32, factor=2.0)
-    steps = tuple(
-        KernelCall(kernel, (source, target), (n,))
-        for source, target in zip(names, names[1:], strict=False)
-    )
+    steps = tuple(KernelCall(kernel, (source, target), (n,)) for source, target in pairwise(names))
     return Program("chain", ("n",), buffers, steps, (names[-1],))
 
 

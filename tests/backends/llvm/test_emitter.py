@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from graphc.backends.llvm.emitter import emit_kernel
+from graphc.backends.llvm.target import host
 from graphc.dtypes import DType, bool_, float16, float32, float64, int8, int32, int64, uint8
 from graphc.loops.ir import (
     Accumulate,
@@ -509,20 +511,105 @@ def test_condition_on_a_row(run: Run) -> None:
     np.testing.assert_allclose(out, x[keep > 0].sum(), rtol=1e-4)
 
 
-def test_reads_only_where_the_condition_holds(run: Run) -> None:
-    """Zero padding: x[i - 2] where it exists, for any length of x, also 0."""
-    inside = s.and_(s.le(Index(2), Index(i)), s.lt(Index(i - 2), Index(m)))
-    value = s.select(inside, load("x", i - 2), f32(-1.0))
+def test_reads_moved_into_range(run: Run) -> None:
+    """Padding: x[i - 2] where it exists. The clamps become masks."""
+    inside = s.and_(s.le(Index(0), Index(i - 2)), s.lt(Index(i - 2), Index(m)))
+    moved = s.minimum(s.maximum(Index(i - 2), Index(0)), Index(m - 1))
+    value = s.select(inside, Load("x", (moved,), float32), f32(-1.0))
     kernel = Kernel(
         "pad",
         (param("x", m), param("out", n, written=True)),
         ("n", "m"),
         (For("i", n, "vector", (Store("out", at(i), value),)),),
     )
+    assert "gather" not in emit_kernel(kernel, host()).function.text
     for size in SIZES:
         x, out = randoms(size), np.empty(size + 5, np.float32)
         run(kernel, {"x": x, "out": out}, {"n": size + 5, "m": size})
         np.testing.assert_array_equal(out, np.pad(x, (2, 3), constant_values=-1))
+
+
+def test_roll_reads_neighbours(run: Run) -> None:
+    place = s.select(s.lt(Index(i), Index(m)), Index(i - m + n), Index(i - m))
+    kernel = Kernel(
+        "roll",
+        (param("x", n), param("out", n, written=True)),
+        ("n", "m"),
+        (For("i", n, "vector", (Store("out", at(i), Load("x", (place,), float32)),)),),
+    )
+    assert "gather" not in emit_kernel(kernel, host()).function.text
+    for size in SIZES[1:]:
+        for shift in (0, 1, size // 2, size - 1):
+            x, out = randoms(size), np.empty(size, np.float32)
+            run(kernel, {"x": x, "out": out}, {"n": size, "m": shift})
+            np.testing.assert_array_equal(out, np.roll(x, shift))
+
+
+def test_window_at_indirect_start(run: Run) -> None:
+    """x[start + j], the start from memory: neighbours, not a gather."""
+    place = s.add(load("start", dtype=int64), Index(i))
+    kernel = Kernel(
+        "window",
+        (param("x", m), param("start", dtype=int64), param("out", n, written=True)),
+        ("n", "m"),
+        (For("i", n, "vector", (Store("out", at(i), Load("x", (place,), float32)),)),),
+    )
+    assert "gather" not in emit_kernel(kernel, host()).function.text
+    for size in SIZES:
+        x, out = randoms(size + 9), np.empty(size, np.float32)
+        arrays = {"x": x, "start": np.array(4, np.int64), "out": out}
+        run(kernel, arrays, {"n": size, "m": size + 9})
+        np.testing.assert_array_equal(out, x[4 : 4 + size])
+
+
+COMPARE: dict[str, Any] = {"lt": np.less, "le": np.less_equal, "eq": np.equal, "ne": np.not_equal}
+
+
+@pytest.mark.parametrize("dtype", [float32, int8, float64], ids=str)
+@pytest.mark.parametrize("op", list(COMPARE))
+def test_comparisons_of_indices(run: Run, op: str, dtype: DType) -> None:
+    """Lane tests: the axis against a number, on either side, also from memory."""
+    start = load("start", dtype=int64)
+    pairs: list[tuple[Expr, Expr]] = [
+        (Index(i), Index(m)),
+        (Index(m), Index(i)),
+        (start, Index(i - 3)),
+        (Index(2 * i + 1), s.add(start, Index(i))),
+        (Index(i), Index(i + m - 7)),
+        (Index(3 * i), Index(m)),
+    ]
+    one, zero = s.constant(1, dtype), s.constant(0, dtype)
+    stores = tuple(
+        Store("out", at(number, i), s.select(getattr(s, op)(x, y), one, zero))
+        for number, (x, y) in enumerate(pairs)
+    )
+    kernel = Kernel(
+        "compare",
+        (
+            param("start", dtype=int64),
+            param("out", len(pairs), n, dtype=dtype, written=True),
+        ),
+        ("n", "m"),
+        (For("i", n, "vector", stores),),
+    )
+    for size in (1, 8, 33, 300):
+        for bound in (-5, 0, 3, 7, 20, 1000):
+            out = np.empty((len(pairs), size), dtype)
+            start_array = np.array(bound, np.int64)
+            run(kernel, {"start": start_array, "out": out}, {"n": size, "m": bound})
+            a, b = np.arange(size), np.full(size, bound)
+            wanted = [
+                COMPARE[op](x, y)
+                for x, y in (
+                    (a, b),
+                    (b, a),
+                    (b, a - 3),
+                    (2 * a + 1, b + a),
+                    (a, a + b - 7),
+                    (3 * a, b),
+                )
+            ]
+            np.testing.assert_array_equal(out, np.array(wanted).astype(dtype))
 
 
 def test_scatter_add_in_order(run: Run) -> None:
