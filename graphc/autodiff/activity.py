@@ -13,6 +13,7 @@ from graphc.ir.traversal import path_to, topological_order
 __all__ = [
     "Key",
     "active_values",
+    "depends_smoothly",
     "describe",
     "disconnected_error",
     "is_active",
@@ -43,6 +44,17 @@ def active_values(order: Iterable[Node], wrt: Iterable[Key]) -> set[Key]:
 def is_active(node: Node, active: set[Key]) -> bool:
     """Whether any input of the node is active."""
     return any(tensor.key in active for tensor in node.inputs)
+
+
+def depends_smoothly(outputs: Sequence[Tensor], wrt: Tensor, refused: Iterable[Node] = ()) -> bool:
+    """Whether ops with derivatives lead from `wrt` to an output, in the graph as it is.
+
+    refused: nodes whose rule gave no gradient for an active input; the answer is no then.
+    """
+    if any(True for _ in refused):
+        return False
+    active = active_values(topological_order(outputs), [wrt.key])
+    return any(output.key in active for output in outputs)
 
 
 # --- errors ------------------------------------------------------------------------------------

@@ -88,10 +88,16 @@ def fill_gradients(
     disconnected: Disconnected,
     refused: Sequence[Node] = (),
 ) -> list[Tensor | None]:
-    """Gradients by targets that no path reached become an error, zeros or None."""
+    """Gradients by targets that no path reached become an error, zeros or None.
+
+    Where the outputs as the user wrote them do depend on the target, and only simplifying them
+    took it away (`x**0`), the gradient is zero.
+    """
     check_choice(disconnected)
     filled = list(gradients)
     for position, target in enumerate(targets):
+        if filled[position] is None and depends_smoothly(outputs, target, refused):
+            filled[position] = zeros_for(target)
         if filled[position] is None and disconnected == "raise":
             raise disconnected_error(outputs, target, refused)
         if filled[position] is None and disconnected == "zero":

@@ -184,3 +184,9 @@ def test_vjp_wants_one_cotangent_per_output() -> None:
     x = gc.placeholder("x", (2,))
     with pytest.raises(gc.GradientError, match=r"\[E307\] cotangents .* got 1, expected 2"):
         gc.vjp([x, x * x], x, [1.0])
+
+
+def test_what_simplifying_takes_away_has_zero_gradient() -> None:
+    x = gc.placeholder("x", (3,), "float64")
+    gradient = gc.grad(gc.sum(x**0), x)
+    np.testing.assert_array_equal(gc.run(gradient, {x: np.arange(3.0)}), np.zeros(3))
