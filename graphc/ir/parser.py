@@ -175,7 +175,7 @@ class _Reader:
         if known is None:
             if not all(isinstance(size, int) for size in found.shape):
                 line.fail("a variable has a static shape")
-            known = variable(np.zeros(found.shape, found.dtype), None)  # type: ignore[arg-type]
+            known = variable(np.zeros(found.shape, found.dtype), None)
             attrs = {**known.node.attrs, "name": name}
             known = Variable(Node(known.op, (), attrs, known.node.types, ()))
         if known.type != found:

@@ -161,6 +161,7 @@ class _Driver:
             self.lineage.setdefault(id(unique), self.lineage.get(id(node), ()))
             self.replaced[id(node)] = _outputs(unique)
             if id(unique) in self.final:
+                self._count_uses(unique.inputs, -1)
                 self._settle(node, self.final[id(unique)])
             return
         result = self._fire(node)
@@ -258,6 +259,7 @@ class _Driver:
                 ],
                 source=sources[0] if sources else None,
             )
+        self._count_uses(root.node.inputs, -1)
         fresh = [tensor.node for tensor in results]
         while fresh:
             node = fresh.pop()
@@ -284,9 +286,9 @@ class _Driver:
 
     # --- uses --------------------------------------------------------------------------------
 
-    def _count_uses(self, tensors: Sequence[Tensor]) -> None:
+    def _count_uses(self, tensors: Sequence[Tensor], change: int = 1) -> None:
         for tensor in tensors:
-            self.uses[id(tensor.node)] = self.uses.get(id(tensor.node), 0) + 1
+            self.uses[id(tensor.node)] = self.uses.get(id(tensor.node), 0) + change
 
     def single_use(self, tensor: Tensor) -> bool:
         return self.uses.get(id(tensor.node), 0) <= 1

@@ -23,7 +23,8 @@ def _stepwise(op: OpDef) -> bool:
 
 @rule(any_op(_stepwise))
 def reduce_axes_of_one(b: Builder, root: Tensor) -> Tensor | None:
-    """sum(x, axes of size 1) = squeeze(x);  sum(x, no axes) = x;  likewise prod, max, min"""
+    """sum(x, axes of size 1) = squeeze(x);  sum(x, no axes) = x;  likewise prod, max, min. The sum
+    of -0.0 alone is -0.0"""
     (x,) = root.node.inputs
     axes: Axes = root.node.attrs["axes"]
     if x.dtype != root.dtype or any(x.shape[axis] != 1 for axis in axes):
