@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-from graphc.autodiff.activity import describe, disconnected_error, written
+from graphc.autodiff.activity import depends_smoothly, describe, disconnected_error, written
 from graphc.dtypes import is_floating
 from graphc.errors import GradientError
 from graphc.ir.leaf import as_tensor, constant
