@@ -5,6 +5,7 @@ half precision after every operation, float32 is float, float64 is double. In me
 float16 is i16.
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 from graphc.backends.llvm.text import BITS, TextBuilder, Val, vector_type
@@ -91,7 +92,7 @@ def is_emitted(op: str, operand: DType) -> bool:
 
 
 def emit_cast(b: TextBuilder, a: Val, source: DType, target: DType) -> Val:
-    """numpy's astype; a float out of the integer's range gives some integer."""
+    """numpy's astype; a float out of the integer's range gives the nearest one."""
     if source == target:
         return a
     type = register_type(target)
@@ -121,26 +122,51 @@ def _resize_float(b: TextBuilder, a: Val, type: str) -> Val:
 
 
 def _float_to_integer(b: TextBuilder, a: Val, target: DType) -> Val:
-    """By way of a wider integer, as C compilers do it: 300.0 is 44 as uint8, -1.0 is 255."""
-    type = register_type(target)
-    if target.itemsize < 4:
-        return b.trunc(b.fptosi(a, "i32"), type)
-    if is_signed(target):
-        return b.fptosi(a, type)
-    if target.itemsize == 4:
-        return b.trunc(b.fptosi(a, "i64"), type)
-    negative = b.fcmp("olt", a, b.const(0.0, a))
-    return b.select(negative, b.fptosi(a, type), b.fptoui(a, type))
+    """Toward zero; values out of range become the nearest integer of the type, NaN becomes 0."""
+    type, signed = register_type(target), is_signed(target)
+    bits = BITS[type]
+    lowest, beyond = (-(1 << (bits - 1)), 1 << (bits - 1)) if signed else (0, 1 << bits)
+    low, high = b.const(float(lowest), a), b.const(float(beyond), a)
+    above, below = b.fcmp("oge", a, low), b.fcmp("olt", a, high)
+    inside = b.select(b.and_(above, below), a, b.const(0.0, a))
+    if bits < 32:
+        converted = b.trunc(b.fptosi(inside, "i32"), type)
+    else:
+        converted = b.fptosi(inside, type) if signed else b.fptoui(inside, type)
+    too_high = b.fcmp("oge", a, high)
+    converted = b.select(too_high, b.constant(beyond - 1, type, a.lanes), converted)
+    if not signed:
+        return converted
+    return b.select(b.fcmp("olt", a, low), b.constant(lowest, type, a.lanes), converted)
 
 
 # Floating point
+
+
+def _remainder(b: TextBuilder, x: Val, y: Val) -> Val:
+    """fmod: the exact remainder of x / y rounded toward zero, with the sign of x.
+
+    The rounded quotient is at most one too large. Below 2^22 (2^51) a fused product then gives
+    the remainder, or the remainder - |y|, without error; the C library does the rest.
+    """
+    if not b.has_fma:
+        return b.frem(x, y)
+    zero, inf = b.const(0.0, x), b.const(math.inf, x)
+    quotient, divisor = b.fdiv(x, y), b.fabs(y)
+    close = b.fcmp("olt", b.fabs(quotient), b.const(2.0 ** (22 if x.type == "float" else 51), x))
+    simple = b.and_(close, b.fcmp("olt", divisor, inf))
+    rest = b.fma(b.fneg(b.ftrunc(quotient)), y, x)
+    rest = b.fmul(b.copysign(b.const(1.0, x), x), rest)  # for x as if it were positive
+    rest = b.select(b.fcmp("olt", rest, zero), b.fadd(rest, divisor), rest)
+    (result,) = b.branch_if_any(b.not_(simple), [b.copysign(rest, x)], lambda: [b.frem(x, y)])
+    return result
 
 
 def _float_floordiv(b: TextBuilder, x: Val, y: Val) -> Val:
     """floor(x / y) from the exact remainder; x / y where y is 0."""
     zero, one, half = b.const(0.0, x), b.const(1.0, x), b.const(0.5, x)
     quotient = b.fdiv(x, y)
-    remainder = b.frem(x, y)
+    remainder = _remainder(b, x, y)
     exact = b.fdiv(b.fsub(x, remainder), y)
     exact = b.select(_signs_differ(b, remainder, y), b.fsub(exact, one), exact)
     floor = b.floor(exact)
@@ -152,7 +178,7 @@ def _float_floordiv(b: TextBuilder, x: Val, y: Val) -> Val:
 
 def _float_mod(b: TextBuilder, x: Val, y: Val) -> Val:
     """The remainder with the sign of y."""
-    remainder = b.frem(x, y)
+    remainder = _remainder(b, x, y)
     adjusted = b.select(_signs_differ(b, remainder, y), b.fadd(remainder, y), remainder)
     is_zero = b.fcmp("oeq", remainder, b.const(0.0, x))
     return b.select(is_zero, b.copysign(b.const(0.0, x), y), adjusted)
@@ -246,6 +272,51 @@ def _ashr(b: TextBuilder, x: Val, y: Val) -> Val:
     return b.ashr(x, b.umin(y, b.const(BITS[x.type] - 1, y)))
 
 
+def _integer_pow(signed: bool) -> Callable[..., Val]:
+    """By squaring, wrapping around; 1 / x**-n, truncated, for negative n."""
+
+    def emit(b: TextBuilder, x: Val, n: Val) -> Val:
+        name = f"integer_pow_{'s' if signed else 'u'}_{x.type}"
+        b.define(name, _integer_pow_text(name, x.type, signed))
+        return b.per_lane(name, (x, n))
+
+    return emit
+
+
+def _integer_pow_text(name: str, type: str, signed: bool) -> str:
+    """A scalar function with a loop over the bits of the exponent."""
+    negative = f"icmp slt {type} %n, 0" if signed else "icmp ne i1 false, false"
+    return f"""define internal {type} @{name}({type} %x, {type} %n) nounwind {{
+entry:
+  %negative = {negative}
+  br i1 %negative, label %inverse, label %loop
+loop:
+  %left = phi {type} [ %n, %entry ], [ %half, %next ]
+  %square = phi {type} [ %x, %entry ], [ %squared, %next ]
+  %result = phi {type} [ 1, %entry ], [ %product, %next ]
+  %done = icmp eq {type} %left, 0
+  br i1 %done, label %end, label %next
+next:
+  %bit = trunc {type} %left to i1
+  %times = mul {type} %result, %square
+  %product = select i1 %bit, {type} %times, {type} %result
+  %squared = mul {type} %square, %square
+  %half = lshr {type} %left, 1
+  br label %loop
+inverse:
+  %one = icmp eq {type} %x, 1
+  %minus = icmp eq {type} %x, -1
+  %odd = trunc {type} %n to i1
+  %sign = select i1 %odd, {type} -1, {type} 1
+  %unit = select i1 %minus, {type} %sign, {type} 0
+  %inverted = select i1 %one, {type} 1, {type} %unit
+  ret {type} %inverted
+end:
+  ret {type} %result
+}}
+"""
+
+
 def _signed_abs(b: TextBuilder, x: Val) -> Val:
     return b.smax(x, b.sub(b.const(0, x), x))
 
@@ -320,6 +391,7 @@ _SIGNED: Table = _INTEGER | {
     "lt": _icmp("slt"),
     "le": _icmp("sle"),
     "shr": _ashr,
+    "pow": _integer_pow(signed=True),
 }
 
 _UNSIGNED: Table = _INTEGER | {
@@ -331,6 +403,7 @@ _UNSIGNED: Table = _INTEGER | {
     "lt": _icmp("ult"),
     "le": _icmp("ule"),
     "shr": _lshr,
+    "pow": _integer_pow(signed=False),
 }
 
 _BOOL: Table = {
