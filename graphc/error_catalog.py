@@ -467,6 +467,11 @@ x = gc.placeholder("x", ("n",))
 f = gc.function([x], x * 2, backend="interpreter")
 """,
     ),
+    "E502": Explanation(
+        "a backend failed to compile a kernel",
+        "This is a defect of graphc, or of the compiler behind the backend. The message has the "
+        'generated code; please report it. backend="llvm" may compile the same function.',
+    ),
     "E503": Explanation(
         "an intermediate form broke its own rules",
         "A pass, a lowering or a backend made something invalid: this is a defect of graphc. "

@@ -246,6 +246,19 @@ def test_bench_refuses_what_it_cannot_follow(graphc: Run, script: Path) -> None:
         assert status == 2 and message in err
 
 
+def test_bench_asks_for_a_range_where_it_cannot_know(graphc: Run, tmp_path: Path) -> None:
+    path = tmp_path / "s.py"
+    path.write_text(
+        "import graphc as gc\n"
+        "k = gc.placeholder('k', ('n',), 'int64')\n"
+        "f = gc.function(k, gc.take(gc.constant([1.0, 2.0]), k + k - k))\n"
+    )
+    arguments = ("bench", f"{path}:f", "--backends", "reference", "--seconds", "0.01")
+    status, _, err = graphc(*arguments)
+    assert status == 2 and "take: index" in err and "--range" in err
+    assert graphc(*arguments, "--range", "k=0:2")[0] == 0
+
+
 def test_bench_reports_a_backend_that_is_not_there(graphc: Run, script: Path) -> None:
     status, out, _ = graphc(
         "bench", f"{script}:train", "--backends", "reference,cuda", "--seconds", "0.01"

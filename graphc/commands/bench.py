@@ -10,9 +10,9 @@ from graphc.backends.reference.interpreter import evaluate_tensors
 from graphc.backends.registry import REFERENCE
 from graphc.benchmark import Comparison, Timing, compare, format_seconds, preserved_variables
 from graphc.commands.feeds import Range, random_feeds
-from graphc.commands.terminal import make_table, show_table
+from graphc.commands.terminal import UsageError, make_table, show_table
 from graphc.dtypes import is_floating
-from graphc.errors import GraphcError
+from graphc.errors import GraphcError, IndexOutOfRange
 from graphc.function import Function, function
 from graphc.ir.graph import Graph
 
@@ -119,7 +119,11 @@ def measure(
     """Check all candidates against the reference on random feeds, then time them in turns."""
     feeds = random_feeds(original, sizes, ranges)
     oracle = candidates.get(REFERENCE) or recompile(original, REFERENCE)
-    expected = results_of(oracle, feeds)
+    try:
+        expected = results_of(oracle, feeds)
+    except IndexOutOfRange as error:
+        hint = "say what the integer inputs may be, as in --range y=0:10"
+        raise UsageError(f"random feeds do not fit: {error.message}", hint) from error
     differences = {
         name: largest_difference(results_of(compiled, feeds), expected)
         for name, compiled in candidates.items()
