@@ -60,20 +60,19 @@ class Cell:
             self._take_best(value, position)
             return
         value = self._working.type(value)
-        with np.errstate(all="ignore"):
-            match self.combine:
-                case "add":
-                    self._value = self._value + value
-                case "mul":
-                    self._value = self._value * value
-                case "maximum":
-                    self._value = np.maximum(self._value, value)
-                case "minimum":
-                    self._value = np.minimum(self._value, value)
-                case "and":
-                    self._value = self._value & value
-                case "or":
-                    self._value = self._value | value
+        match self.combine:
+            case "add":
+                self._value = self._value + value
+            case "mul":
+                self._value = self._value * value
+            case "maximum":
+                self._value = np.maximum(self._value, value)
+            case "minimum":
+                self._value = np.minimum(self._value, value)
+            case "and":
+                self._value = self._value & value
+            case "or":
+                self._value = self._value | value
 
     def _take_best(self, value: Any, position: Any) -> None:
         """NaN beats all numbers; of equals (and of NaNs) the smallest position wins."""

@@ -12,7 +12,7 @@ import numpy as np
 from graphc.dtypes import float64, is_floating
 from graphc.errors import VerificationError
 from graphc.loops.accumulators import Cell
-from graphc.loops.blame import blaming
+from graphc.loops.blame import blame
 from graphc.loops.ir import (
     Accumulate,
     Accumulator,
@@ -30,7 +30,7 @@ from graphc.loops.ir import (
     Store,
 )
 from graphc.loops.memory_check import Array, Iteration, fresh_array, read_only_array, track
-from graphc.scalar.evaluate import Value, apply_op, evaluate_expr
+from graphc.scalar.evaluate import Value, apply_quietly, evaluate_expr
 from graphc.scalar.expr import Expr
 from graphc.shapes import Size, evaluate
 
@@ -115,7 +115,8 @@ class _KernelRun:
         self.loops_run = 0
 
     def run(self) -> None:
-        self.run_body(self.kernel.body)
+        with np.errstate(all="ignore"):
+            self.run_body(self.kernel.body)
 
     def run_body(self, body: Sequence[Statement]) -> None:
         """Names bound here are forgotten at the end."""
@@ -123,8 +124,11 @@ class _KernelRun:
         self.buffers, self.locals = dict(self.buffers), dict(self.locals)
         self.cells, self.positions = dict(self.cells), dict(self.positions)
         for statement in body:
-            with blaming(self.kernel, statement):
+            try:
                 self.run_statement(statement)
+            except VerificationError as error:
+                blame(error, self.kernel, statement)
+                raise
         self.buffers, self.locals, self.cells, self.positions = outer
 
     def run_statement(self, statement: Statement) -> None:
@@ -177,7 +181,7 @@ class _KernelRun:
         position = view.position([int(self.value(item)) for item in store.index])
         if store.accumulate:
             old = view.array.read(position, self.iteration)
-            value = apply_op("add", (old, value), store.value.dtype)
+            value = apply_quietly("add", (old, value), store.value.dtype)
         view.array.write(position, value, self.iteration)
 
     def value(self, expr: Expr) -> Value:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from graphc.dtypes import DType, bool_, int64, is_bool, is_integer
 from graphc.errors import VerificationError
 from graphc.loops.accumulators import COMBINES, POSITIONAL
-from graphc.loops.blame import blaming, require
+from graphc.loops.blame import blame, require
 from graphc.loops.ir import (
     Accumulate,
     Accumulator,
@@ -70,8 +70,11 @@ class _KernelChecker:
         """Names declared in a body end with it."""
         outer = dict(self.locals), dict(self.buffers), dict(self.accumulators), set(self.writable)
         for statement in body:
-            with blaming(self.kernel, statement):
+            try:
                 self.check_statement(statement)
+            except VerificationError as error:
+                blame(error, self.kernel, statement)
+                raise
         self.locals, self.buffers, self.accumulators, self.writable = outer
 
     def check_statement(self, statement: Statement) -> None:

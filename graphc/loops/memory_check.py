@@ -20,43 +20,40 @@ class Region:
     """A stretch of memory that buffers share."""
 
     def __init__(self, size: int) -> None:
-        self.owner = np.full(size, -1)
+        self.owners = bytearray(4 * size)  # for every byte the number of its owner, 0 for none
         self.writers: dict[int, Iteration] = {}  # by address, within the step that runs now
 
 
 class Array:
-    """A buffer's elements in row-major order, every access checked."""
+    """A buffer's elements in row-major order, every access checked. `number` is never 0."""
 
     def __init__(self, name: str, data: np.ndarray, number: int, region: Region, start: int):
         assert data.flags.c_contiguous
         self.name = name
         self.flat = data.reshape(-1)
-        self._number = number
         self._region = region
-        self._start = start
-
-    def _bytes(self, position: int) -> slice:
-        first = self._start + position * self.flat.itemsize
-        return slice(first, first + self.flat.itemsize)
+        self._start = 4 * start
+        self._step = 4 * data.itemsize
+        self._mark = number.to_bytes(4, "little") * data.itemsize
 
     def read(self, position: int, iteration: Iteration = ()) -> Any:
-        place = self._bytes(position)
-        if (self._region.owner[place] != self._number).any():
+        place = self._start + position * self._step
+        if self._region.owners[place : place + self._step] != self._mark:
             raise VerificationError(
                 f"reads element {position} of {self.name}, never written or overwritten since"
             )
-        self._check_race(place.start, iteration)
+        self._check_race(place, iteration)
         return self.flat[position]
 
     def write(self, position: int, value: Any, iteration: Iteration = ()) -> None:
-        place = self._bytes(position)
-        self._check_race(place.start, iteration)
-        self._region.owner[place] = self._number
-        self._region.writers[place.start] = iteration
+        place = self._start + position * self._step
+        self._check_race(place, iteration)
+        self._region.owners[place : place + self._step] = self._mark
+        self._region.writers[place] = iteration
         self.flat[position] = value
 
-    def _check_race(self, address: int, iteration: Iteration) -> None:
-        writer = self._region.writers.get(address, ())
+    def _check_race(self, place: int, iteration: Iteration) -> None:
+        writer = self._region.writers.get(place, ())
         for (loop, mine), (other_loop, other) in zip(iteration, writer, strict=False):
             if loop != other_loop:
                 return
@@ -66,29 +63,27 @@ class Array:
                 )
 
     def read_range(self, start: int, count: int) -> np.ndarray:
-        self._check_range(start, count)
-        place = slice(self._bytes(start).start, self._bytes(start + count).start)
-        if (self._region.owner[place] != self._number).any():
+        if self._region.owners[self._range(start, count)] != self._mark * count:
             raise VerificationError(
                 f"reads elements of {self.name} never written or overwritten since"
             )
         return self.flat[start : start + count]
 
     def write_range(self, start: int, values: np.ndarray) -> None:
-        self._check_range(start, values.size)
-        place = slice(self._bytes(start).start, self._bytes(start + values.size).start)
-        self._region.owner[place] = self._number
+        self._region.owners[self._range(start, values.size)] = self._mark * values.size
         self.flat[start : start + values.size] = values.reshape(-1)
 
-    def _check_range(self, start: int, count: int) -> None:
+    def _range(self, start: int, count: int) -> slice:
         if start < 0 or start + count > self.flat.size:
             raise VerificationError(
                 f"elements {start} to {start + count} of {self.name}, which has {self.flat.size}"
             )
+        place = self._start + start * self._step
+        return slice(place, place + count * self._step)
 
     def fill_owner(self) -> None:
         """The buffer's present content counts as written."""
-        self._region.owner[self._bytes(0).start : self._bytes(self.flat.size).start] = self._number
+        self._region.owners[self._range(0, self.flat.size)] = self._mark * self.flat.size
 
     def begin_step(self) -> None:
         self._region.writers.clear()
@@ -96,7 +91,7 @@ class Array:
 
 def fresh_array(name: str, data: np.ndarray) -> Array:
     """An array on memory of its own, nothing written yet."""
-    return Array(name, data, 0, Region(data.nbytes), 0)
+    return Array(name, data, 1, Region(data.nbytes), 0)
 
 
 def read_only_array(name: str, data: np.ndarray) -> Array:
@@ -112,7 +107,7 @@ def track(arrays: Mapping[str, np.ndarray]) -> dict[str, Array]:
     for group in _overlapping(arrays):
         low = _span(arrays[group[0]])[0]
         region = Region(max(_span(arrays[name])[1] for name in group) - low)
-        for number, name in enumerate(group):
+        for number, name in enumerate(group, 1):
             start = _span(arrays[name])[0] - low
             tracked[name] = Array(name, arrays[name], number, region, start)
     return tracked

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from graphc.dtypes import DType, int64, is_bool, is_floating, is_integer
+from graphc.dtypes import DType, iinfo, int64, integer_dtypes, is_bool, is_floating, is_integer
 from graphc.errors import VerificationError
 from graphc.scalar.expr import Call, Const, Expr, Index, Load, Local
 from graphc.shapes import evaluate
@@ -115,10 +115,18 @@ _MEANING: dict[str, Callable[..., Value]] = {
 }
 
 
+_RANGES = {dtype: (int(iinfo(dtype).min), int(iinfo(dtype).max)) for dtype in integer_dtypes}
+
+
 def apply_op(op: str, args: Sequence[Value], dtype: DType) -> Value:
     """The value of `Call(op, args, dtype)`; elementwise if the operands are arrays."""
     with np.errstate(all="ignore"):
-        result = np.asarray(cast_value(args[0], dtype) if op == "cast" else _MEANING[op](*args))
+        return apply_quietly(op, args, dtype)
+
+
+def apply_quietly(op: str, args: Sequence[Value], dtype: DType) -> Value:
+    """`apply_op` for callers that have silenced numpy's floating-point warnings."""
+    result = np.asarray(cast_value(args[0], dtype) if op == "cast" else _MEANING[op](*args))
     if result.dtype != dtype:
         raise VerificationError(f"{op} of {args[0].dtype} gives {result.dtype}, not {dtype}")
     return result[()]
@@ -128,8 +136,7 @@ def cast_value(value: Value, dtype: DType) -> np.ndarray:
     """numpy's astype; a float outside an integer dtype's range saturates, and NaN becomes 0."""
     array = np.asarray(value)
     if not (is_floating(array.dtype) and is_integer(dtype)):
-        with np.errstate(all="ignore"):
-            return array.astype(dtype)
+        return array.astype(dtype)
     limits = np.iinfo(dtype)
     wide = np.trunc(array.astype(np.float64))
     low, high = wide < float(limits.min), wide >= float(limits.max) + (limits.max < 2**53)
@@ -140,9 +147,9 @@ def cast_value(value: Value, dtype: DType) -> np.ndarray:
 def literal_value(value: Any, dtype: DType) -> Value:
     """A literal as a numpy scalar; an integer outside the range of its dtype wraps around."""
     if is_integer(dtype):
-        bits = 8 * dtype.itemsize
-        lowest = int(np.iinfo(dtype).min)
-        return dtype.type((int(value) - lowest) % (1 << bits) + lowest)
+        lowest, highest = _RANGES[dtype]
+        if not lowest <= value <= highest:
+            value = (int(value) - lowest) % (1 << 8 * dtype.itemsize) + lowest
     return dtype.type(value)
 
 
@@ -162,7 +169,8 @@ class Environment(Protocol):
 def evaluate_expr(expr: Expr, environment: Environment) -> Value:
     """The value of a kernel's expression, as a numpy scalar of its dtype.
 
-    Every operand is evaluated, also the one that a select does not take.
+    Every operand is evaluated, also the one that a select does not take. Callers silence numpy's
+    floating-point warnings.
     """
     match expr:
         case Const(value, dtype):
@@ -175,5 +183,5 @@ def evaluate_expr(expr: Expr, environment: Environment) -> Value:
             position = tuple(int(evaluate_expr(item, environment)) for item in index)
             return environment.load(buffer, position)
         case Call(op, args, dtype):
-            return apply_op(op, [evaluate_expr(arg, environment) for arg in args], dtype)
+            return apply_quietly(op, [evaluate_expr(arg, environment) for arg in args], dtype)
     raise VerificationError(f"a kernel cannot hold {expr!r}")
