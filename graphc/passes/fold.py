@@ -26,8 +26,8 @@ def fold_constants(b: Builder, root: Tensor) -> Tensor | tuple[Tensor, ...] | No
     if any(tensor.node.op is not CONSTANT for tensor in node.inputs):
         return None  # a node of many operands
     arrays = [tensor.node.attrs["value"] for tensor in node.inputs]
-    if node.op.name == "broadcast_to" and arrays[0].ndim == 0:
-        return None  # the canonical form of a uniform array
+    if node.op.name == "broadcast_to":
+        return None  # costs nothing, and is the canonical form of a uniform array
     if not _worthwhile(node, arrays):
         return None
     try:

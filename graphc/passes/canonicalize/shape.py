@@ -49,6 +49,14 @@ def same_shape_broadcast(b: Builder, root: Tensor, x: Tensor) -> Tensor | None:
 
 
 @rule(P.broadcast_to(X))
+def broadcast_of_one_number(b: Builder, root: Tensor, x: Tensor) -> Tensor | None:
+    """broadcast_to([[c]], s) = broadcast_to(c, s)"""
+    if x.op is not CONSTANT or x.ndim == 0 or x.node.attrs["value"].size != 1:
+        return None
+    return b.broadcast_to(constant(x.node.attrs["value"].reshape(())), root.shape)
+
+
+@rule(P.broadcast_to(X))
 def broadcast_adds_axes(b: Builder, root: Tensor, x: Tensor) -> Tensor | None:
     """broadcast_to(x, (1, 1, *shape of x)) = expand_dims(x, (0, 1))"""
     added = root.ndim - x.ndim
@@ -141,6 +149,7 @@ SHAPE = (
     uniform_constant,
     broadcast_operand,
     same_shape_broadcast,
+    broadcast_of_one_number,
     broadcast_adds_axes,
     broadcast_of_broadcast,
     broadcast_of_new_axes,

@@ -31,6 +31,12 @@ CASES = [
     ),
     Case("same_shape_broadcast", lambda x: OPS["broadcast_to"](x, shape=x.shape), "x", MATRIX),
     Case(
+        "broadcast_of_one_number",
+        lambda x: gc.sum(gc.broadcast_to(gc.constant([[2.0]]), (3, 5)), axis=0) + x,
+        "sum(broadcast_to(2.0, shape=(3, 5)), axes=(0,), keepdims=False) + x",
+        ("float32[5]",),
+    ),
+    Case(
         "broadcast_adds_axes",
         lambda x: gc.broadcast_to(x, (1, 1, *x.shape)),
         "expand_dims(x, axis=(0, 1))",
@@ -91,6 +97,7 @@ CASES = [
 ]
 
 UNTOUCHED = [
+    Case("broadcast_of_one_number", lambda x: gc.broadcast_to(x, (3,)), None, ("float32[1]",)),
     Case("broadcast_operand", lambda x, y: x[:, None] * y, None, ("float32[3]", "float32[5]")),
     Case("broadcast_operand", lambda x: gc.sum(gc.broadcast_to(x, (3, 5)), axis=1), None, SCALAR),
     Case("broadcast_adds_axes", lambda x: gc.broadcast_to(x, (2, 5)), None, ("float32[5]",)),
