@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.documents import listed_files, source_files
+
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TEXTS = [*DOCUMENTS, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
@@ -33,35 +35,11 @@ def test_links_lead_to_files(path: Path) -> None:
     assert not missing
 
 
-def source_files() -> list[str]:
-    found = []
-    for folder in ("graphc", "backends", "layers"):
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            name = path.relative_to(ROOT)
-            linked = len(name.parts) > 2 and name.parts[:2] in (
-                ("graphc", "backends"),
-                ("graphc", "layers"),
-            )
-            if path.name != "__init__.py" and not linked:
-                found.append(str(name))
-    return found
-
-
-def listed_files() -> list[str]:
-    """Paths of the tables in docs/architecture.md: `## ... folder/` headings and file rows."""
-    folder, listed = "", []
-    for line in (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").splitlines():
-        if heading := re.fullmatch(r"#+ `([\w/]+/)`.*", line):
-            folder = heading[1]
-        elif row := re.match(r"\| `([\w/]+\.py)` \| \S", line):
-            listed.append(folder + row[1])
-    return listed
-
-
 def test_architecture_has_one_line_per_file() -> None:
-    listed = listed_files()
-    assert len(listed) == len(set(listed))
-    assert sorted(listed) == sorted(source_files())
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    listed = {folder: list(rows) for folder, rows in listed_files(text).items()}
+    hint = "python tests/documents.py --update docs/architecture.md"
+    assert listed == source_files(), hint
 
 
 def test_first_model_is_short() -> None:

@@ -12,6 +12,7 @@ from graphc.inspect.dot import write_picture
 from graphc.rewrite.driver import RewriteLog
 
 SHOWN_REWRITES = 12  # in the summary
+SHOWN_WIDTH = 44  # characters of an expression there
 VIEWS: dict[str, Callable[[Function], str]] = {
     "before": lambda function: function.graph_text("before"),
     "after": lambda function: function.graph_text("after"),
@@ -81,10 +82,22 @@ def show_summary(console: Console, function: Function) -> None:
 
 
 def first_rewrites(log: RewriteLog, limit: int) -> str:
-    """The first entries of the log, and how many more there are."""
-    text = str(RewriteLog(log.entries[:limit]))
+    """The first entries of the log, cut to fit a terminal, and how many more there are."""
+    rows = [
+        (entry.rule, shortened(entry.before), shortened(entry.after), entry.where)
+        for entry in log.entries[:limit]
+    ]
+    widths = [max((len(row[k]) for row in rows), default=0) for k in range(3)]
+    lines = [
+        f"{rule:<{widths[0]}}  {before:<{widths[1]}} -> {after:<{widths[2]}}  {where}"
+        for rule, before, after, where in rows
+    ]
     left = len(log) - limit
-    return f"{text}\n... {left} more: --rewrites" if left > 0 else text
+    return "\n".join([*lines, f"... {left} more: --rewrites"] if left > 0 else lines)
+
+
+def shortened(text: str) -> str:
+    return text if len(text) <= SHOWN_WIDTH else f"{text[: SHOWN_WIDTH - 3]}..."
 
 
 def write_dot(console: Console, function: Function, path: Path, stage: str) -> None:
