@@ -63,6 +63,8 @@ def _verify_element(node: Node, lower: Elementwise) -> None:
         element = lower.expr(context, *reads)
     except (TypeError, IndexError) as error:
         _fail(node, f"{node.op.name} does not take {len(reads)} operands: {error}")
+    except AssertionError as error:
+        _fail(node, f"{node.op.name} does not take operands of these dtypes: {error}")
     if element.dtype != node.types[0].dtype:
         _fail(node, f"{node.op.name}: its elements are {element.dtype}, the node {node.types[0]}")
 
