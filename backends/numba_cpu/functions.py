@@ -5,6 +5,7 @@ float32 are computed in float64 and rounded once. float16 lives in float32 regis
 `half` after every operation; in memory it is its bits, as uint16.
 """
 
+import inspect
 import math
 from collections.abc import Callable
 from typing import Any
@@ -28,8 +29,17 @@ _CASTS = {
 
 
 def compiled(function: Callable[..., Any]) -> Any:
-    """`function`, compiled for the types it is called with; never raises, as numpy's scalars."""
-    return njit(error_model="numpy", nogil=True)(function)
+    """`function` for kernels: compiled once for each type of its arguments, not for each literal.
+
+    Numba sees it as an overload of itself. It never raises, as numpy's scalars do not.
+    """
+
+    def choose(*arguments: Any) -> Any:
+        return function
+
+    choose.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
+    overload(function, jit_options={"error_model": "numpy", "nogil": True})(choose)
+    return function
 
 
 def like(x: Any, value: Any) -> Any:
@@ -108,6 +118,17 @@ remainder_unsigned = compiled(_remainder_unsigned)
 shift_left = compiled(_shift_left)
 shift_right = compiled(_shift_right)
 integer_power = compiled(_integer_power)
+
+
+# Choice
+
+
+def _select(condition: Any, x: Any, y: Any) -> Any:
+    """`x if condition else y`; as a call it costs Numba far less time to compile."""
+    return x if condition else y
+
+
+select = compiled(_select)
 
 
 # Floats
@@ -282,4 +303,4 @@ def _first_outside(indices: Any, minimum: Any, size: Any) -> Any:
     return -1
 
 
-first_outside = compiled(_first_outside)
+first_outside: Any = njit(_first_outside, error_model="numpy", nogil=True)

@@ -45,7 +45,7 @@ from graphc.loops.ir import (
 )
 from graphc.loops.printer import format_parameters, format_sources, one_line
 from graphc.scalar.evaluate import literal_value
-from graphc.scalar.expr import FLOAT_FUNCTIONS, Expr
+from graphc.scalar.expr import FLOAT_FUNCTIONS, Const, Expr, Index
 from graphc.scalar.printer import (
     ATOM,
     BIT_AND,
@@ -107,8 +107,8 @@ class PythonDialect(Dialect):
 
     def call(self, op: str, args: Sequence[Expr], dtype: DType) -> Piece:
         match op, args:
-            case "select", (condition, x, y):
-                return self.select(condition, x, y)
+            case "select", _:
+                return f"select({self.indices(args)})", ATOM
             case "cast", (x,):
                 return self.cast(x, dtype)
         piece = self.operation(op, args, dtype)
@@ -157,7 +157,7 @@ class PythonDialect(Dialect):
                 return f"floor_divide{unsigned}({operands})", ATOM
             case "mod":
                 return f"remainder{unsigned}({operands})", ATOM
-            case "shl" | "shr":
+            case "shl" | "shr" if not self.is_amount(args[1], 8 * dtype.itemsize):
                 name = "shift_left" if op == "shl" else "shift_right"
                 return f"{name}({operands}, {8 * dtype.itemsize})", ATOM
             case "pow":
@@ -168,6 +168,14 @@ class PythonDialect(Dialect):
                 text = f"np.{dtype.name}(0) - {self.text(args[0], SUM + 1)}"
                 return self.wrapped(text, SUM, dtype)
         return None
+
+    def is_amount(self, amount: Expr, width: int) -> bool:
+        """Whether a shift by a literal amount keeps some bits, as Python's own operator does."""
+        match amount:
+            case Const(value, _) | Index(int() as value):
+                return 0 <= value < width
+            case _:
+                return False
 
     def wrapped(self, text: str, precedence: int, dtype: DType) -> Piece:
         """The result in the dtype of the expression, where Numba would widen it."""
