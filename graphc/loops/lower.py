@@ -224,7 +224,9 @@ def give_results_memory(graph: Graph) -> tuple[Graph, tuple[Role, ...]]:
             tensor = root = COPY(tensor)
         taken.add(root.key)
         results.append(tensor)
-    roles: tuple[Role, ...] = ("output",) * len(graph.outputs) + ("update",) * len(graph.updates)
+    output: Role = "output"
+    update: Role = "update"
+    roles = (output,) * len(graph.outputs) + (update,) * len(graph.updates)
     return graph.with_results(results), roles
 
 
