@@ -33,6 +33,7 @@ from graphc.ops.arrangement import *
 from graphc.ops.bitwise import *
 from graphc.ops.comparison import *
 from graphc.ops.contraction import *
+from graphc.ops.control import *
 from graphc.ops.creation import *
 from graphc.ops.elementwise import *
 from graphc.ops.gradient_control import *
@@ -47,5 +48,6 @@ from graphc.ops.statistics import *
 from graphc.ops.subscript import *
 from graphc.ops.transcendental import *
 from graphc.session import *
+from graphc.tracing import *
 
 __version__ = "0.1.0"

@@ -2,7 +2,6 @@
 stages; every stage is kept, so that it can be printed, verified and interpreted.
 """
 
-import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -104,7 +103,8 @@ class GraphRunner:
         self, sizes: Sizes, inputs: Arrays, variables: Arrays, spare: Arrays
     ) -> tuple[list[np.ndarray], list[np.ndarray]]:
         graph = self.stages.graph
-        feeds = dict(zip(graph.inputs, inputs, strict=True))
+        leaves = (*graph.inputs, *graph.variables)
+        feeds = dict(zip(leaves, (*inputs, *variables), strict=True))
         bindings = dict(zip(self.stages.size_names, sizes, strict=True))
         results = evaluate_tensors(graph.results, feeds, bindings)
         copies = [np.array(result, order="C", copy=True) for result in results]
@@ -149,7 +149,6 @@ class ProgramRunner:
         self.output_order = [outputs.index(name) for name in program.outputs]
         # Workspaces not in use; concurrent calls take one each.
         self.idle: deque[Workspace] = deque()
-        self.lock = threading.Lock()
 
     def __call__(
         self, sizes: Sizes, inputs: Arrays, variables: Arrays, spare: Arrays

@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from graphc.dtypes import DType, is_floating, is_integer
-from graphc.errors import FeedError, FeedTypeError, IndexOutOfRange
+from graphc.conversion import as_array, is_weak_value, loss, shown
+from graphc.errors import FeedError, FeedTypeError, FunctionError, GraphcError, IndexOutOfRange
+from graphc.ir.leaf import Variable
+from graphc.ir.node import TensorType
 from graphc.ir.opdef import Constraint
 from graphc.ir.tensor import Tensor
-from graphc.shapes import Dim, Size, evaluate, format_shape
+from graphc.shapes import Dim, Size, evaluate, format_shape, symbols_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,7 @@ class FeedBinder:
                 type(value) is np.ndarray
                 and value.dtype == declared.dtype
                 and value.ndim == len(declared.shape)
-                and value.flags.c_contiguous
-                and value.dtype.isnative
+                and value.flags.carray  # dense and aligned
             ):
                 result.append(value)
             else:
@@ -73,60 +74,59 @@ class FeedBinder:
         """The slow path: anything that is not yet a dense array of the right dtype and rank."""
         tensor = self.inputs[number]
         declared = tensor.type
-        if isinstance(value, Tensor):
+        if isinstance(value, Tensor | Dim):
+            kind = "size" if isinstance(value, Dim) else "tensor"
             raise self.error(
-                FeedError,
+                FeedTypeError,
                 tensor,
                 "E202",
-                f"{tensor.name!r} was fed a symbolic tensor",
-                fix="feed numbers; to replace one expression by another use givens={x: expression}",
+                f"{tensor.name!r} was fed a symbolic {kind}",
+                details=[f"got {_described(value)}"],
+                fix=_symbolic_fix(value, tensor),
             )
         try:
-            array = np.asarray(value)
+            array = as_array(value)
         except (ValueError, TypeError) as error:
             raise self.error(
                 FeedTypeError,
                 tensor,
                 "E202",
-                f"{tensor.name!r} was fed a value that is no array: {error}",
-                fix="feed an array or nested lists of equal length",
+                f"{tensor.name!r} was fed something that is no array of numbers",
+                details=[str(error), f"allowed {declared}"],
+                fix="feed an array, a number, or nested lists of equal length",
             ) from None
-        weak = not isinstance(value, np.ndarray | np.generic)
-        self.check_dtype(tensor, array, weak)
+        weak = is_weak_value(value)
+        self.check_dtype(tensor, array, weak, value)
         if array.ndim != len(declared.shape):
             raise self.error(
                 FeedError,
                 tensor,
                 "E203",
-                f"{tensor.name!r} was fed an array of rank {array.ndim}",
-                details=[
-                    f"got     {array.dtype.name}{format_shape(array.shape)}",
-                    f"allowed {declared}",
-                ],
+                f"{tensor.name!r} was fed {_ranked(array)}, allowed is {len(declared.shape)}-d",
+                details=_got(array, declared),
                 fix="reshape the array, or declare the placeholder with another shape",
             )
-        return np.ascontiguousarray(array, declared.dtype).reshape(array.shape)
+        with np.errstate(over="ignore"):  # where downcasts are allowed
+            dense = np.require(array, declared.dtype, ["C", "A"])
+        return dense.reshape(array.shape)  # numpy makes 0-d arrays 1-d
 
-    def check_dtype(self, tensor: Tensor, array: np.ndarray, weak: bool) -> None:
+    def check_dtype(self, tensor: Tensor, array: np.ndarray, weak: bool, value: Any) -> None:
         """Refuse what would lose information. Python numbers may take any precision."""
-        got, wanted = array.dtype, tensor.dtype
-        if got == wanted or np.can_cast(got, wanted, "safe"):
+        lost = loss(array, tensor.dtype, weak=weak, downcast=self.allow_downcast)
+        if lost is None:
             return
-        if got.kind in "biuf":
-            if weak and (is_floating(wanted) or (got.kind in "bi" and is_integer(wanted))):
-                if not is_integer(wanted) or _fits(array, wanted):
-                    return
-            if array.size == 0 and weak:
-                return
-            if self.allow_downcast:
-                return
+        wanted = tensor.dtype.name
+        got = shown(value) if weak and array.ndim == 0 else f"{array.dtype.name} values"
+        fix = f"convert it with .astype({wanted!r})"
+        if not self.allow_downcast:
+            fix += ", or compile with allow_downcast=True"
         raise self.error(
             FeedTypeError,
             tensor,
             "E202",
-            f"{tensor.name!r} is {wanted.name}; a {got.name} value would lose information",
-            details=[f"got     {got.name}{format_shape(array.shape)}", f"allowed {tensor.type}"],
-            fix=f"convert it with .astype({wanted.name!r}), or compile with allow_downcast=True",
+            f"{tensor.name!r} is {wanted} and was fed {got}: {lost}",
+            details=_got(array, tensor.type),
+            fix="feed integers" if weak and wanted.startswith(("int", "uint")) else fix,
         )
 
     def sizes(self, arrays: Sequence[np.ndarray]) -> tuple[int, ...]:
@@ -140,9 +140,9 @@ class FeedBinder:
                     values[rule.symbol] = actual
                     origin[rule.symbol] = rule
                 elif values[rule.symbol] != actual:
-                    raise self.clash(rule, actual, origin[rule.symbol], values[rule.symbol])
+                    raise self.clash(rule, origin[rule.symbol], arrays)
             elif rule.size != actual:
-                self.compare(rule, actual, values)
+                self.compare(rule, arrays[rule.input], values)
         bound = tuple(values)
         if bound not in self.checked:
             self.check_constraints(bound)
@@ -150,32 +150,39 @@ class FeedBinder:
                 self.checked.add(bound)
         return bound
 
-    def compare(self, rule: AxisRule, actual: int, values: Sequence[int]) -> None:
+    def compare(self, rule: AxisRule, array: np.ndarray, values: Sequence[int]) -> None:
         bindings = dict(zip(self.size_names, values, strict=True))
-        wanted = evaluate(rule.size, bindings)
-        if wanted != actual:
-            tensor = self.inputs[rule.input]
-            shown = f"{rule.size} = {wanted}" if isinstance(rule.size, Dim) else f"{wanted}"
-            raise self.error(
-                FeedError,
-                tensor,
-                "E203",
-                f"{tensor.name!r}: axis {rule.axis} has size {actual}, allowed is {shown}",
-                details=[f"allowed {tensor.type}"],
-                fix="feed an array of the declared shape",
-            )
+        wanted, actual = evaluate(rule.size, bindings), array.shape[rule.axis]
+        if wanted == actual:
+            return
+        tensor = self.inputs[rule.input]
+        allowed = f"{rule.size} = {wanted}" if isinstance(rule.size, Dim) else f"{wanted}"
+        bound = [f"{n}={v}" for n, v in bindings.items() if n in symbols_of(rule.size)]
+        raise self.error(
+            FeedError,
+            tensor,
+            "E203",
+            f"{tensor.name!r}: axis {rule.axis} has size {actual}, allowed is {allowed}",
+            details=[*_got(array, tensor.type), *([f"with {', '.join(bound)}"] if bound else [])],
+            fix="feed an array of the declared shape, or declare the axis as None (any size)",
+        )
 
-    def clash(self, rule: AxisRule, actual: int, first: AxisRule | None, value: int) -> FeedError:
+    def clash(
+        self, rule: AxisRule, first: AxisRule | None, arrays: Sequence[np.ndarray]
+    ) -> FeedError:
         assert first is not None
-        one, other = self.inputs[first.input], self.inputs[rule.input]
         name = str(rule.size)
+        given = [(r, self.inputs[r.input], arrays[r.input]) for r in (first, rule)]
+        told = ", ".join(f"{name}={array.shape[r.axis]} from {t.name}" for r, t, array in given)
         return self.error(
             FeedError,
-            other,
+            given[1][1],
             "E204",
-            f"the size {name} is given twice and differs: "
-            f"{name}={value} from {one.name}, {name}={actual} from {other.name}",
-            details=[f"{one.name}: {one.type}", f"{other.name}: {other.type}"],
+            f"the size {name} is given twice and differs: {told}",
+            details=[
+                f"{t.name}: {t.type}, got {array.dtype.name}{format_shape(array.shape)}"
+                for t, array in {t.key: (t, array) for _, t, array in given}.values()
+            ],
             fix="feed arrays that agree, or give the axes different names",
         )
 
@@ -186,14 +193,41 @@ class FeedBinder:
             left = evaluate(constraint.left, bindings)
             right = evaluate(constraint.right, bindings)
             if left != right:
-                index = issubclass(constraint.error, IndexOutOfRange)
-                raise (IndexOutOfRange if index else FeedError)(
-                    f"{constraint.text}: {constraint.left} = {left}, {constraint.right} = {right}",
-                    code="E402" if index else "E107",
-                    details=[", ".join(f"{n}={v}" for n, v in bindings.items())],
-                    source=constraint.sources[0] if constraint.sources else None,
-                    fix="feed a larger array" if index else "feed arrays whose sizes agree",
-                )
+                raise self.unequal(constraint, left, right, bindings)
+
+    def unequal(
+        self, constraint: Constraint, left: int, right: int, bindings: dict[str, int]
+    ) -> GraphcError:
+        source = constraint.sources[0] if constraint.sources else None
+        sides = [
+            f"{size} = {value}" if isinstance(size, Dim) else str(value)
+            for size, value in ((constraint.left, left), (constraint.right, right))
+        ]
+        known = constraint.left, constraint.right
+        names = {name for size in known for name in symbols_of(size)}
+        details = [f"{n}={v} from {self.origin_of(n)}" for n, v in bindings.items() if n in names]
+        if issubclass(constraint.error, IndexOutOfRange):
+            return IndexOutOfRange(
+                f"{constraint.text}: {', '.join(sides)}",
+                code="E402",
+                details=details,
+                source=source,
+                fix="feed a larger array",
+            )
+        return FeedError(
+            f"{constraint.text}: sizes differ: {', '.join(sides)}",
+            code="E208" if issubclass(constraint.error, FunctionError) else "E107",
+            details=details,
+            source=source,
+            fix="feed arrays whose sizes agree",
+        )
+
+    def origin_of(self, name: str) -> str:
+        """`axis 0 of x`: where a symbolic size comes from."""
+        for rule in self.rules:
+            if str(rule.size) == name:
+                return f"axis {rule.axis} of {self.inputs[rule.input].name}"
+        return "no input"
 
     @staticmethod
     def error(
@@ -209,8 +243,21 @@ class FeedBinder:
         return kind(message, code=code, details=details, source=source, fix=fix)
 
 
-def _fits(array: np.ndarray, wanted: DType) -> bool:
-    if array.size == 0 or array.dtype.kind == "b":
-        return True
-    limits = np.iinfo(wanted)
-    return bool(array.min() >= limits.min and array.max() <= limits.max)
+def _got(array: np.ndarray, declared: TensorType) -> list[str]:
+    return [f"got     {array.dtype.name}{format_shape(array.shape)}", f"allowed {declared}"]
+
+
+def _ranked(array: np.ndarray) -> str:
+    return "a scalar" if array.ndim == 0 else f"a {array.ndim}-d array"
+
+
+def _described(value: Tensor | Dim) -> str:
+    if isinstance(value, Dim):
+        return f"the size {value}"
+    return f"{value.name or value.op.name}: {value.type}, from {value.source or 'nowhere'}"
+
+
+def _symbolic_fix(value: Tensor | Dim, tensor: Tensor) -> str:
+    if isinstance(value, Variable):
+        return f"feed {value.name}.value, or use the variable itself in the expression"
+    return f"feed numbers; to replace expressions compile with givens={{{tensor.name}: expression}}"

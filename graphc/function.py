@@ -1,72 +1,96 @@
 """Function: a compiled graph that is called with arrays; and `function`, which compiles one."""
 
-import contextlib
+import inspect
+import keyword
 import os
 import warnings
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
+import numpy as np
+
+from graphc.backends.registry import DEFAULT
 from graphc.compiler import Stages, compile_graph
-from graphc.errors import FeedError, FunctionError
+from graphc.errors import FeedError, FunctionError, GraphcError
 from graphc.feeds import FeedBinder
 from graphc.inspect.text import FunctionText
 from graphc.ir.graph import Graph
-from graphc.ir.leaf import PLACEHOLDER, Storage, Variable
+from graphc.ir.leaf import PLACEHOLDER, Variable
 from graphc.ir.opdef import Constraint
 from graphc.ir.source import Sources, current_sources
+from graphc.ir.storage import Storage, replace_arrays, share_lock
 from graphc.ir.tensor import Tensor
 from graphc.ir.traversal import path_to
-from graphc.shapes import Dim, format_shape
-from graphc.signature import Structure, check_inputs, named_updates, result_structure
+from graphc.shapes import Dim
+from graphc.signature import (
+    called,
+    check_inputs,
+    named_updates,
+    output_names,
+    output_tensors,
+    pairs_of,
+    whole_sizes,
+)
+from graphc.structure import Structure
 from graphc.substitution import givens_of, substitute_tensors
 
 __all__ = ["Function", "function"]
 
-Outputs = Tensor | Sequence[Any] | Mapping[str, Any] | None
+MOST_INPUTS_SHOWN = 12
+_array_of = attrgetter("array")
 
 
 class Function(FunctionText):
     """A compiled function. Call it with one array per input, by position or by name.
 
     Calls are thread-safe; each is atomic: it reads the variables as they were when it began, and
-    their new values appear together when it ends. If it fails, nothing has changed.
+    their new values appear together when it ends. If it fails, nothing has changed. Calls that
+    update no variable run at the same time, also while other calls update theirs.
     """
 
     def __init__(
         self,
         graph: Graph,
         structure: Structure,
-        defaults: Mapping[Tensor, Any],
+        defaults: Mapping[str, Any],
         *,
         backend: str,
         allow_downcast: bool,
         threads: int,
         check: bool,
         optimize: bool,
+        constraints: Sequence[Constraint] = (),
     ) -> None:
-        self.name = graph.name
-        self.backend = backend
+        self.name = self.__name__ = graph.name
+        self.backend = DEFAULT if backend == "auto" else backend
         self.inputs = graph.inputs
         self._structure = structure
         self.stages: Stages
         self.stages, self._run = compile_graph(
             graph, backend, threads=threads, check=check, optimized=optimize
         )
-        constraints = [*self.stages.constraints, *update_constraints(graph)]
         self._binder = FeedBinder(
-            graph.inputs, self.stages.size_names, constraints, allow_downcast
+            graph.inputs,
+            self.stages.size_names,
+            [*self.stages.constraints, *constraints, *update_constraints(graph)],
+            allow_downcast,
         )
-        names = [tensor.name for tensor in graph.inputs]
+        names = [str(tensor.name) for tensor in graph.inputs]
         self._positions = {name: number for number, name in enumerate(names)}
-        self._defaults: list[Any] = [defaults.get(t, _MISSING) for t in graph.inputs]
+        self._defaults = [
+            self._binder.convert(number, defaults[name]).copy() if name in defaults else _MISSING
+            for number, name in enumerate(names)
+        ]
         # Variables as the program knows them: those of the optimised graph.
         self._variables: list[Storage] = [v.storage for v in self.stages.graph.variables]
         self._updated: list[Storage] = [v.storage for v, _ in graph.updates]
-        # One order for all functions, so that two of them never wait for each other.
-        unique = {s.serial: s for s in (*self._variables, *self._updated)}
-        self._locks = [unique[serial].lock for serial in sorted(unique)]
+        share_lock([*self._variables, *self._updated])
+        self.__doc__ = self._describe()
+        if not any(map(keyword.iskeyword, names)):
+            self.__signature__ = self._inspect_signature()
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Run. Arrays of another dtype are converted where that loses nothing.
 
         Returns what `outputs` was: one array, a list, a tuple, a dict, or None. Raises FeedError
@@ -77,27 +101,47 @@ class Function(FunctionText):
             args = self._complete(args, kwargs)
         arrays = self._binder.arrays(args)
         sizes = self._binder.sizes(arrays)
-        if not self._locks:
-            outputs, _ = self._run(sizes, arrays, (), ())
-            return self._structure.pack(outputs)
-        with contextlib.ExitStack() as held:
-            for lock in self._locks:
-                held.enter_context(lock)
-            variables = [storage.array for storage in self._variables]
-            spare = [storage.take_spare() for storage in self._updated]
-            outputs, values = self._run(sizes, arrays, variables, spare)
-            for storage, value in zip(self._updated, values, strict=True):
-                storage.replace(value)
+        if self._updated:
+            outputs = self._update(sizes, arrays)
+        else:
+            outputs, _ = self._run(sizes, arrays, self._snapshot(), ())
         return self._structure.pack(outputs)
+
+    def _snapshot(self) -> list[np.ndarray]:
+        """The present values of the variables, none of them from another moment."""
+        if not self._variables:
+            return []
+        first = self._variables[0]  # any of them: they share a lock
+        while True:
+            lock = first.lock()
+            with lock:
+                if first.lock() is lock:  # else it was replaced while we waited
+                    return list(map(_array_of, self._variables))
+
+    def _update(self, sizes: tuple[int, ...], arrays: list[np.ndarray]) -> list[np.ndarray]:
+        """Run, and set the updated variables as the last thing."""
+        first = self._updated[0]
+        while True:
+            lock = first.lock()
+            with lock:
+                if first.lock() is not lock:
+                    continue
+                variables = list(map(_array_of, self._variables))
+                spare = [storage.take_spare() for storage in self._updated]
+                outputs, values = self._run(sizes, arrays, variables, spare)
+                replace_arrays(self._updated, values)
+                return outputs
 
     def _complete(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
         """Positions, names and defaults as one value per input."""
         if len(args) > len(self.inputs):
+            count = len(self.inputs)
             raise FeedError(
-                f"{self.name} takes {len(self.inputs)} inputs, got {len(args)}",
+                f"{self.name} takes {count} input{'s' * (count != 1)}, got {len(args)}",
                 code="E202",
                 details=[self._signature()],
-                fix="pass one array per input",
+                source=self._source(),
+                fix="pass one array per input; several examples go into one array",
             )
         values = [*args, *self._defaults[len(args) :]]
         for name, value in kwargs.items():
@@ -108,6 +152,7 @@ class Function(FunctionText):
                     f"{self.name} {problem} {name!r}",
                     code="E202",
                     details=[self._signature()],
+                    source=self._source(),
                     fix="pass each input once, by position or by its name",
                 )
             values[position] = value
@@ -116,17 +161,63 @@ class Function(FunctionText):
                 raise self._missing(tensor)
         return tuple(values)
 
-    def _signature(self) -> str:
-        return f"{self.name}({', '.join(f'{t.name}: {t.type}' for t in self.inputs)})"
-
     def _missing(self, tensor: Tensor) -> FeedError:
         return FeedError(
             f"{self.name}: input {tensor.name!r} was not fed",
             code="E201",
-            details=[self._signature(), *_path_text(self.stages.user_graph, tensor)],
+            details=[self._signature(), *path_text(self.stages.user_graph, tensor)],
             source=tensor.sources[0] if tensor.sources else None,
-            fix=f"pass a value for {tensor.name}, or give it a default",
+            fix=f"pass a value for {tensor.name}, or give it one with defaults={{...}}",
         )
+
+    # --- what it says about itself -----------------------------------------------------------
+
+    def _source(self) -> Any:
+        """Where the first result was written, for errors that concern no single input."""
+        for result in self.stages.user_graph.results:
+            if result.sources:
+                return result.sources[0]
+        return None
+
+    def _signature(self) -> str:
+        """`train(x: float32[n, 784], y: int64[n])`"""
+        shown = [f"{t.name}: {t.type}" for t in self.inputs[:MOST_INPUTS_SHOWN]]
+        if len(self.inputs) > MOST_INPUTS_SHOWN:
+            shown.append(f"... {len(self.inputs)} inputs")
+        return f"{self.name}({', '.join(shown)})"
+
+    def _inspect_signature(self) -> inspect.Signature:
+        parameters: list[inspect.Parameter] = []
+        by_name = False  # Python wants inputs without a default after others to be named
+        for tensor, default in zip(self.inputs, self._defaults, strict=True):
+            if default is _MISSING:
+                default = inspect.Parameter.empty
+                by_name |= any(p.default is not inspect.Parameter.empty for p in parameters[-1:])
+            kind = (
+                inspect.Parameter.KEYWORD_ONLY
+                if by_name
+                else inspect.Parameter.POSITIONAL_OR_KEYWORD
+            )
+            parameters.append(
+                inspect.Parameter(
+                    str(tensor.name), kind, default=default, annotation=str(tensor.type)
+                )
+            )
+        return inspect.Signature(parameters)
+
+    def _describe(self) -> str:
+        """The docstring: types of all that goes in and comes out."""
+        graph = self.stages.user_graph
+        lines = [f"{self._signature()}, compiled by graphc for {self.backend}.", ""]
+        named = zip(graph.output_names, graph.outputs, strict=True)
+        rows = [("output", name, tensor) for name, tensor in named]
+        rows += [("update", variable.name, variable) for variable, _ in graph.updates]
+        for kind, name, tensor in rows[:MOST_INPUTS_SHOWN]:
+            label = name or tensor.name
+            lines.append(f"{kind}  {label + ': ' if label else ''}{tensor.type}")
+        if len(rows) > MOST_INPUTS_SHOWN:
+            lines.append(f"... {len(rows)} results")
+        return "\n".join(lines).rstrip()
 
     def __repr__(self) -> str:
         return f"<graphc function {self._signature()} on {self.backend}>"
@@ -137,16 +228,16 @@ class _Missing:
         return "<not fed>"
 
 
-_MISSING = _Missing()
+_MISSING: Any = _Missing()
 
 
 def function(
     inputs: Sequence[Tensor] | Tensor,
-    outputs: Outputs = None,
+    outputs: Any = None,
     updates: Mapping[Variable, Any] | Sequence[tuple[Variable, Any]] | None = None,
     givens: Mapping[Tensor, Any] | Sequence[tuple[Tensor, Any]] | None = None,
     *,
-    defaults: Mapping[Tensor, Any] | None = None,
+    defaults: Mapping[Tensor, Any] | Mapping[str, Any] | None = None,
     backend: str = "auto",
     name: str | None = None,
     on_unused_input: str = "raise",
@@ -157,63 +248,120 @@ def function(
 ) -> Function:
     """Compile expressions of placeholders and variables into a function.
 
-    inputs: placeholders, in the order of the call's arguments. outputs: one expression, a list, a
-    tuple or a dict of them; the call returns the same structure. updates: new values of variables,
-    as a dict or pairs; all right-hand sides see the old values. givens: expressions to put in the
-    place of others. defaults: values of inputs that a call leaves out. backend: "auto" (llvm),
-    "llvm", "numba_cpu", "interpreter", "reference". on_unused_input: "raise", "warn", "ignore".
+    inputs: placeholders, in the order of the call's arguments. outputs: one expression, or a list,
+    a tuple or a dict of them, also nested; the call returns the same structure. updates: new
+    values of variables, as a dict or pairs; all right-hand sides see the old values. givens:
+    expressions to put in the place of others. defaults: values of inputs that a call leaves out.
+    backend: "auto" (llvm), "llvm", "numba_cpu", "interpreter", "reference". name: an identifier;
+    that of the variable on the left by default. on_unused_input: "raise", "warn", "ignore".
     allow_downcast: convert feeds that lose information, like float64 arrays to float32. threads:
     for backends that run in parallel; OMP_NUM_THREADS or 1 by default. check: verify every
     intermediate representation. optimize: False skips all passes but the expansion of composite
     ops.
 
-    Raises FunctionError: an output that needs a placeholder which is no input (E201), unused
-    inputs (E205), duplicate names (E206), two updates of one variable (E207), an update of another
-    dtype or shape (E208), circular givens (E209).
+    Raises FunctionError: an output that needs a placeholder which is no input (E201), a size that
+    no input gives (E204), unused inputs (E205), duplicate names (E206), two updates of one
+    variable (E207), an update of another dtype or shape (E208), circular givens (E209).
+    BackendError: an unknown backend (E501).
     """
     sources = current_sources()
-    inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
-    if on_unused_input not in ("raise", "warn", "ignore"):
-        raise FunctionError(
-            f"on_unused_input={on_unused_input!r}",
-            code="E205",
-            source=sources[0] if sources else None,
-            fix='use "raise", "warn" or "ignore"',
+    try:
+        inputs = (inputs,) if isinstance(inputs, Tensor) else _sequence(inputs)
+        if on_unused_input not in ("raise", "warn", "ignore"):
+            raise FunctionError(
+                f"on_unused_input={on_unused_input!r}",
+                code="E205",
+                fix='use "raise", "warn" or "ignore"',
+            )
+        check_inputs(inputs, sources)
+        tensors, structure = output_tensors(outputs, sources)
+        pairs = named_updates(updates, sources)
+        results = [*tensors, *(value for _, value in pairs)]
+        replaced = givens_of(givens, inputs, sources)
+        if replaced.tensors:
+            results = substitute_tensors(results, replaced)
+        graph = Graph(
+            inputs,
+            tuple(results[: len(tensors)]),
+            tuple((v, new) for (v, _), new in zip(pairs, results[len(tensors) :], strict=True)),
+            _caller_name(sources) if name is None else _checked_name(name),
+            output_names(structure),
         )
-    check_inputs(inputs, sources)
-    tensors, structure = result_structure(outputs)
-    pairs = named_updates(updates, sources)
-    results = [*tensors, *(value for _, value in pairs)]
-    if givens:
-        results = substitute_tensors(results, givens_of(givens))
-    graph = Graph(
-        inputs,
-        tuple(results[: len(tensors)]),
-        tuple((v, new) for (v, _), new in zip(pairs, results[len(tensors) :], strict=True)),
-        name or _caller_name(sources),
-        structure.names,
-    )
-    check_placeholders(graph, sources, on_unused_input)
-    check_sizes(graph, sources)
-    return Function(
-        graph,
-        structure,
-        {key: value for key, value in (defaults or {}).items()},
-        backend=backend,
-        allow_downcast=allow_downcast,
-        threads=threads or int(os.environ.get("OMP_NUM_THREADS", "1") or 1),
-        check=check,
-        optimize=optimize,
-    )
+        check_placeholders(graph, sources, on_unused_input)
+        check_sizes(graph)
+        return Function(
+            graph,
+            structure,
+            _named_defaults(defaults, inputs),
+            backend=backend,
+            allow_downcast=allow_downcast,
+            threads=_thread_count(threads),
+            check=check,
+            optimize=optimize,
+            constraints=replaced.constraints,
+        )
+    except GraphcError as error:
+        if error.source is None and sources:
+            error.source = sources[0]
+        raise
+
+
+def _sequence(inputs: Any) -> tuple[Any, ...]:
+    if isinstance(inputs, Mapping) or not isinstance(inputs, Sequence):
+        raise FunctionError(
+            f"inputs must be a list of placeholders, got {called(inputs)}",
+            code="E205",
+            fix="write gc.function([x, y], outputs); [] if there are none",
+        )
+    return tuple(inputs)
+
+
+def _checked_name(name: str) -> str:
+    if not isinstance(name, str) or not name.isidentifier():
+        raise FunctionError(
+            f"{name!r} is not a usable name for a function",
+            code="E206",
+            fix="names of functions are Python identifiers",
+        )
+    return name
 
 
 def _caller_name(sources: Sources) -> str:
     """`train` for `train = gc.function(...)`, as far as the user's line tells."""
     if sources:
         target, assigned, _ = sources[0].text.partition("=")
+        target, _, _ = target.partition(":")  # train: gc.Function = ...
         if assigned and target.strip().isidentifier():
             return target.strip()
     return "function"
+
+
+def _thread_count(threads: int | None) -> int:
+    if threads is None:
+        wanted, _, _ = os.environ.get("OMP_NUM_THREADS", "").partition(",")
+        return max(1, int(wanted)) if wanted.strip().isdecimal() else 1
+    if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
+        raise FunctionError(
+            f"threads={threads!r}", code="E205", fix="a number of threads is an int >= 1"
+        )
+    return threads
+
+
+def _named_defaults(defaults: Any, inputs: Sequence[Tensor]) -> dict[str, Any]:
+    """Defaults by the name of their input."""
+    by_key = {tensor.key: str(tensor.name) for tensor in inputs}
+    named: dict[str, Any] = {}
+    for key, value in pairs_of("defaults", "E205", defaults, ()):
+        name = by_key.get(key.key) if isinstance(key, Tensor) else key
+        if not isinstance(name, str) or name not in by_key.values():
+            raise FunctionError(
+                f"defaults: {name or called(key)} is not among the inputs",
+                code="E205",
+                details=[f"inputs: {', '.join(by_key.values()) or 'none'}"],
+                fix="give defaults to inputs of this function",
+            )
+        named[name] = value
+    return named
 
 
 def check_placeholders(graph: Graph, sources: Sources, on_unused_input: str) -> None:
@@ -225,14 +373,7 @@ def check_placeholders(graph: Graph, sources: Sources, on_unused_input: str) -> 
             continue
         used.add(id(node))
         if id(node) not in declared:
-            tensor = Tensor(node)
-            raise FunctionError(
-                f"the outputs need placeholder {tensor.name!r}, which is not among the inputs",
-                code="E201",
-                details=_path_text(graph, tensor),
-                source=sources[0] if sources else None,
-                fix=f"add {tensor.name} to the inputs, or replace it with givens",
-            )
+            raise _not_an_input(graph, Tensor(node))
     used_sizes = {name for node in graph.nodes for name in _sizes_in(node.attrs.values())}
     for tensor in graph.inputs:
         gives_size = any(isinstance(s, Dim) and s.symbols() & used_sizes for s in tensor.shape)
@@ -241,13 +382,26 @@ def check_placeholders(graph: Graph, sources: Sources, on_unused_input: str) -> 
         error = FunctionError(
             f"input {tensor.name!r} is not used by any output or update",
             code="E205",
-            details=[f"{tensor.name}: {tensor.type}, declared {tensor.source}"],
+            details=[f"{tensor.name}: {tensor.type}, written {tensor.source or 'nowhere'}"],
             source=sources[0] if sources else None,
             fix='remove it from the inputs, or pass on_unused_input="ignore"',
         )
         if on_unused_input == "raise":
             raise error
         warnings.warn(str(error), stacklevel=3)
+
+
+def _not_an_input(graph: Graph, tensor: Tensor) -> FunctionError:
+    same = [t for t in graph.inputs if t.name == tensor.name]
+    details = path_text(graph, tensor)
+    details += [f"another placeholder of this name is an input, written {t.source}" for t in same]
+    return FunctionError(
+        f"the results need placeholder {tensor.name!r}, which is not among the inputs",
+        code="E201",
+        details=details,
+        source=tensor.sources[0] if tensor.sources else None,
+        fix=f"list {tensor.name} in the inputs, or replace it with givens",
+    )
 
 
 def _sizes_in(values: Any) -> set[str]:
@@ -260,12 +414,11 @@ def _sizes_in(values: Any) -> set[str]:
     return found
 
 
-def check_sizes(graph: Graph, sources: Sources) -> None:
+def check_sizes(graph: Graph) -> None:
     """Every symbolic size must follow from the shape of some input."""
-    bound: set[str] = set()
-    for tensor in graph.inputs:
-        bound |= {str(size) for size in tensor.shape if isinstance(size, Dim)}
-    for node in graph.nodes:
+    bound = whole_sizes(graph.inputs)
+    leaves = [tensor.node for tensor in graph.inputs]
+    for node in (*leaves, *graph.nodes):
         for declared in node.types:
             for size in declared.shape:
                 free = size.symbols() - bound if isinstance(size, Dim) else frozenset()
@@ -273,29 +426,23 @@ def check_sizes(graph: Graph, sources: Sources) -> None:
                     raise FunctionError(
                         f"the size {min(free)!r} does not follow from any input's shape",
                         code="E204",
-                        details=[f"{node.op.name}: {declared}"],
+                        details=[f"{node.attrs.get('name') or node.op.name}: {declared}"],
                         source=node.sources[0] if node.sources else None,
-                        fix="declare a placeholder that has this size as a whole axis",
+                        fix="list a placeholder that has this size as a whole axis",
                     )
 
 
 def update_constraints(graph: Graph) -> list[Constraint]:
     """Symbolic sizes of an update must turn out to be those of its variable."""
     return [
-        Constraint(
-            new,
-            old,
-            f"update of {variable.name}: shape {format_shape(value.shape)} for "
-            f"{format_shape(variable.shape)}",
-            value.sources,
-        )
+        Constraint(new, old, f"update of {variable.name}", value.sources, FunctionError)
         for variable, value in graph.updates
         for new, old in zip(value.shape, variable.shape, strict=True)
         if new != old
     ]
 
 
-def _path_text(graph: Graph, tensor: Tensor) -> list[str]:
+def path_text(graph: Graph, tensor: Tensor) -> list[str]:
     """`cost <- mean <- log <- x`: how the results depend on a placeholder."""
     for result in graph.results:
         chain = path_to(result, tensor)
@@ -305,6 +452,5 @@ def _path_text(graph: Graph, tensor: Tensor) -> list[str]:
                 names[0] = result.name
             if len(names) > 12:
                 names = [*names[:6], "...", *names[-5:]]
-            return [" <- ".join(names)]
+            return ["path      " + " <- ".join(names)]
     return []
-

@@ -1,20 +1,18 @@
-"""Running without naming a function first: `run`, `Session` and `jit`."""
+"""Running without naming a function first: `run` and `Session`."""
 
-import functools
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-from graphc.dtypes import default_float
 from graphc.errors import FeedError
 from graphc.function import Function, function
-from graphc.ir.leaf import PLACEHOLDER, placeholder
+from graphc.ir.leaf import PLACEHOLDER, Variable
+from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.ir.traversal import topological_order
+from graphc.shapes import Dim
+from graphc.structure import flatten
 
-__all__ = ["Session", "jit", "run"]
+__all__ = ["Session", "run"]
 
 Feeds = Mapping[Any, Any]
 
@@ -23,33 +21,56 @@ class Session:
     """Compiles what it is asked for and remembers it, as TensorFlow 1 did.
 
     `session.run(fetches, feed_dict)`: fetches are one expression, a list, a tuple or a dict of
-    them; the feed's keys are placeholders or their names.
+    them; the feed's keys are placeholders or their names. Placeholders that the fetches do not
+    need may be fed, so one feed serves several fetches.
     """
 
     def __init__(self, backend: str = "auto") -> None:
         self.backend = backend
-        self._compiled: dict[tuple[Any, ...], tuple[Function, Any]] = {}
-        self._lock = threading.Lock()
+        # By fetches and sizes; the fetches are kept alive, for the keys hold identities.
+        self._compiled: dict[Any, tuple[Function, Any]] = {}
 
     def run(self, fetches: Any, feed_dict: Feeds | None = None) -> Any:
-        """Values of `fetches`. FeedError (E201) if a placeholder that they need is not fed."""
-        tensors = _tensors_of(fetches)
-        key = (_structure_of(fetches), *(t.key for t in tensors))
-        with self._lock:
-            held = self._compiled.get(key)
+        """Values of `fetches`. FeedError if a placeholder that they need is not fed (E201), or the
+        feed has keys that are none of their placeholders (E202)."""
+        feeds = dict(feed_dict or {})
+        leaves, structure = flatten(fetches)
+        tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+        fed = [key for key in feeds if isinstance(key, Tensor)]
+        # Fed placeholders belong to the key: sizes may follow from their shapes.
+        key = (structure, tuple(t.key for t in tensors), tuple(t.key for t in fed))
+        held = self._compiled.get(key)
         if held is None:
-            inputs = placeholders_of(tensors)
-            # The fetches are kept with the function: keys are identities of living objects.
-            held = (function(inputs, fetches, backend=self.backend, name="run"), fetches)
-            with self._lock:
-                self._compiled[key] = held
-        compiled = held[0]
-        return compiled(**_named_feeds(compiled, feed_dict or {}))
+            inputs = self._inputs(leaves, fed)
+            compiled = function(
+                inputs, fetches, backend=self.backend, name="run", on_unused_input="ignore"
+            )
+            held = (compiled, (fetches, fed))
+            if len(tensors) == len(leaves):  # numbers have no identity
+                held = self._compiled.setdefault(key, held)
+        return held[0](**_named_feeds(held[0], feeds))
+
+    def _inputs(self, leaves: Sequence[Any], fed: Sequence[Tensor]) -> list[Tensor]:
+        """The placeholders that are needed, and those fed ones that give a needed size."""
+        tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+        nodes = topological_order(tensors)
+        inputs = [Tensor(node) for node in nodes if node.op is PLACEHOLDER]
+        needed = {name for leaf in leaves if isinstance(leaf, Dim) for name in leaf.symbols()}
+        for node in nodes:
+            for declared in node.types:
+                for size in declared.shape:
+                    needed |= size.symbols() if isinstance(size, Dim) else set()
+            needed |= {s for v in node.attrs.values() if isinstance(v, Dim) for s in v.symbols()}
+        present = {tensor.key for tensor in inputs}
+        for tensor in fed:
+            gives = {s for size in tensor.shape if isinstance(size, Dim) for s in size.symbols()}
+            if tensor.node.op is PLACEHOLDER and tensor.key not in present and gives & needed:
+                inputs.append(tensor)
+        return inputs
 
     def close(self) -> None:
         """Forget all compiled functions."""
-        with self._lock:
-            self._compiled.clear()
+        self._compiled.clear()
 
     def __enter__(self) -> "Session":
         return self
@@ -63,85 +84,49 @@ def run(outputs: Any, feed: Feeds | None = None, *, backend: str = "auto") -> An
     return Session(backend).run(outputs, feed)
 
 
-def placeholders_of(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """The placeholders that the tensors depend on, in order of first use."""
-    return [Tensor(n) for n in topological_order(tensors) if n.op is PLACEHOLDER]
-
-
-def _tensors_of(fetches: Any) -> list[Tensor]:
-    if isinstance(fetches, Mapping):
-        return list(fetches.values())
-    return list(fetches) if isinstance(fetches, list | tuple) else [fetches]
-
-
-def _structure_of(fetches: Any) -> tuple[Any, ...]:
-    keys = tuple(fetches) if isinstance(fetches, Mapping) else ()
-    return (type(fetches).__name__, keys)
-
-
-def _named_feeds(compiled: Function, feed: Feeds) -> dict[str, Any]:
-    """Feeds by name. Placeholders that the fetches do not need are an error: likely a slip."""
+def _named_feeds(compiled: Function, feeds: Feeds) -> dict[str, Any]:
+    """Feeds by name. Placeholders that are not needed are left out."""
     known = {tensor.key: str(tensor.name) for tensor in compiled.inputs}
-    names = set(known.values())
     named: dict[str, Any] = {}
-    for key, value in feed.items():
+    spare: set[str] = set()
+    for key, value in feeds.items():
         name = known.get(key.key) if isinstance(key, Tensor) else key
-        if name not in names:
-            shown = key.name if isinstance(key, Tensor) else key
+        if isinstance(key, Tensor) and name is None and key.node.op is PLACEHOLDER:
+            spare.add(str(key.name))
+        elif not isinstance(name, str) or name not in known.values():
+            raise _unfit_key(key, known.values())
+        elif name in named:
             raise FeedError(
-                f"{shown!r} was fed, but the fetches do not depend on it",
+                f"{name!r} was fed twice, as a placeholder and by name",
                 code="E202",
-                details=[f"they need: {', '.join(sorted(names)) or 'nothing'}"],
-                source=key.sources[0] if isinstance(key, Tensor) and key.sources else None,
-                fix="feed the placeholders of the fetched expressions only",
+                source=current_source(),
+                fix="feed it once",
             )
-        named[str(name)] = value
+        else:
+            named[name] = value
+    for tensor in compiled.inputs:
+        if tensor.name in spare and tensor.name not in named:
+            raise FeedError(
+                f"another placeholder of the name {tensor.name!r} was fed",
+                code="E201",
+                details=[f"needed is {tensor.name}: {tensor.type}, written {tensor.source}"],
+                source=current_source(),
+                fix="feed the placeholder that the fetches were built from",
+            )
     return named
 
 
-def jit(
-    traced: Callable[..., Any] | None = None, *, backend: str = "auto"
-) -> Callable[..., Any]:
-    """Compile a Python function of tensors at its first call; usable as a decorator.
-
-    Arguments are arrays or numbers. The function is traced once per combination of dtypes, ranks
-    and axes of size 1 (which broadcast); all other sizes are symbolic, so no call recompiles for
-    another size. Python floats are float32, ints int64.
-    """
-    if traced is None:
-        return functools.partial(jit, backend=backend)
-    wrapped = traced
-    compiled: dict[tuple[Any, ...], Function] = {}
-    lock = threading.Lock()
-
-    @functools.wraps(wrapped)
-    def call(*args: Any) -> Any:
-        arrays = [_weak_array(value) for value in args]
-        key = tuple((a.dtype.str, tuple(size == 1 for size in a.shape)) for a in arrays)
-        with lock:
-            if key not in compiled:
-                inputs = [
-                    placeholder(
-                        f"x{number}",
-                        tuple(1 if size == 1 else None for size in array.shape),
-                        array.dtype,
-                    )
-                    for number, array in enumerate(arrays)
-                ]
-                compiled[key] = function(
-                    inputs,
-                    wrapped(*inputs),
-                    backend=backend,
-                    name=wrapped.__name__,
-                    on_unused_input="ignore",
-                )
-        return compiled[key](*arrays)
-
-    return call
-
-
-def _weak_array(value: Any) -> np.ndarray:
-    array = np.asarray(value)
-    if array.dtype == np.float64 and not isinstance(value, np.ndarray | np.generic):
-        return array.astype(default_float)
-    return array
+def _unfit_key(key: Any, names: Any) -> FeedError:
+    fix = "feed placeholders of the fetched expressions, or their names"
+    if isinstance(key, Variable):
+        fix = f"variables are not fed: set {key.name}.value = ..."
+    elif isinstance(key, Tensor):
+        fix = "only placeholders are fed; compile a function with givens to replace expressions"
+    shown = repr(key) if not isinstance(key, Tensor) else repr(key.name or key.op.name)
+    return FeedError(
+        f"{shown} was fed, but is no placeholder of the fetches",
+        code="E202",
+        details=[f"they need: {', '.join(sorted(names)) or 'nothing'}"],
+        source=key.sources[0] if isinstance(key, Tensor) and key.sources else current_source(),
+        fix=fix,
+    )

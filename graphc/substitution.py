@@ -1,80 +1,187 @@
 """Givens: replace expressions inside a graph by others before it is compiled."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from graphc.errors import FunctionError
-from graphc.ir.leaf import as_tensor
-from graphc.ir.node import Node
-from graphc.ir.source import source_scope
+from graphc.errors import FunctionError, GraphcError
+from graphc.ir.node import Node, substitute_dims
+from graphc.ir.opdef import Constraint
+from graphc.ir.source import Sources, source_scope
 from graphc.ir.tensor import Tensor
+from graphc.shapes import Dim, Size, substitute, symbols_of
+from graphc.signature import as_expression, called, is_symbol, pairs_of, whole_sizes
 
-Replacements = dict[tuple[int, int], Tensor]
+Key = tuple[int, int]
 
 
-def givens_of(givens: Mapping[Tensor, Any] | Sequence[tuple[Tensor, Any]] | None) -> Replacements:
-    """Pairs as a table; each replacement must have the dtype and rank of what it replaces."""
-    pairs = list(givens.items()) if isinstance(givens, Mapping) else list(givens or ())
-    table: Replacements = {}
-    for key, value in pairs:
-        replacement = as_tensor(value)
-        same = replacement.dtype == key.dtype and replacement.ndim == key.ndim
-        if not same or key.key in table:
-            problem = "is given twice" if same else "cannot be replaced by another type"
+@dataclass
+class Givens:
+    """What stands for what.
+
+    tensors: the replacement of each value, by key. sizes: the same for symbolic sizes that no
+    input gives any more. constraints: sizes that must turn out to be equal at the call.
+    """
+
+    tensors: dict[Key, Tensor] = field(default_factory=dict)
+    sizes: dict[str, Size] = field(default_factory=dict)
+    constraints: list[Constraint] = field(default_factory=list)
+
+    def tensor(self, tensor: Tensor) -> Tensor:
+        """What stands in the place of `tensor`, by any number of replacements."""
+        start = tensor
+        for _ in range(len(self.tensors) + 1):
+            replacement = self.tensors.get(tensor.key)
+            if replacement is None:
+                return tensor
+            tensor = replacement
+        raise circular(start)
+
+    def size(self, size: Size) -> Size:
+        while not symbols_of(size).isdisjoint(self.sizes):
+            size = substitute(size, self.sizes)
+        return size
+
+    def unify(
+        self, old: Size, new: Size, kept: frozenset[str], text: str, sources: Sources
+    ) -> None:
+        """One axis of a replaced value and of its replacement have one size.
+
+        kept: the sizes that inputs give; they stay, and are compared with `new` at the call.
+        """
+        old, new = self.size(old), self.size(new)
+        name = str(old)
+        if is_symbol(old) and name not in kept and name not in symbols_of(new):
+            self.sizes[name] = new
+        elif old != new:
+            self.constraints.append(Constraint(old, new, text, sources))
+
+
+def givens_of(givens: Any, inputs: Sequence[Tensor], sources: Sources) -> Givens:
+    """Givens as a table; each replacement must have the dtype and shape of what it replaces."""
+    result = Givens()
+    source = sources[0] if sources else None
+    kept = whole_sizes(inputs)
+    shapes: list[tuple[Tensor, Tensor]] = []
+    for key, value in pairs_of("givens", "E209", givens, sources):
+        if not isinstance(key, Tensor):
             raise FunctionError(
-                f"givens: {key.name or key.op.name} {problem}",
+                f"givens replace tensors, not {called(key)}",
                 code="E209",
-                details=[f"got {replacement.type}, allowed {key.type}"],
-                source=key.sources[0] if key.sources else None,
-                fix="give each tensor once, by an expression of its dtype and rank",
+                source=source,
+                fix="write givens={tensor: expression}",
             )
-        table[key.key] = replacement
-    return table
+        name = key.name or f"the result of {key.op.name}"
+        if key.key in result.tensors:
+            raise FunctionError(
+                f"givens: {name} is replaced twice",
+                code="E209",
+                details=[f"{key.type}, written {key.source}"],
+                source=source,
+                fix="give each tensor once",
+            )
+        try:
+            replacement = as_expression(value, key.dtype)
+        except (GraphcError, TypeError, ValueError) as error:
+            raise FunctionError(
+                f"givens: {name} cannot be replaced by {called(value)}",
+                code="E209",
+                details=[error.message if isinstance(error, GraphcError) else str(error)],
+                source=source,
+                fix="a replacement is a tensor, an array or numbers",
+            ) from None
+        if not _may_replace(key, replacement):
+            raise FunctionError(
+                f"givens: {name} is replaced by an expression of another type",
+                code="E209",
+                details=[f"got     {replacement.type}", f"allowed {key.type}"],
+                source=source,
+                fix="cast with .astype, reshape or broadcast the replacement",
+            )
+        result.tensors[key.key] = replacement
+        shapes.append((key, replacement))
+    for old, new in shapes:
+        text = f"givens for {old.name or old.op.name}"
+        for left, right in zip(old.shape, new.shape, strict=True):
+            result.unify(left, right, kept, text, sources)
+    return result
 
 
-def substitute_tensors(results: Sequence[Tensor], table: Replacements) -> list[Tensor]:
-    """`results` with every tensor in the table replaced, in the replacements too.
+def _may_replace(old: Tensor, new: Tensor) -> bool:
+    """dtype, rank and static sizes agree; symbolic sizes are compared at the call."""
+    return (
+        old.dtype == new.dtype
+        and old.ndim == new.ndim
+        and all(
+            isinstance(a, Dim) or isinstance(b, Dim) or a == b
+            for a, b in zip(old.shape, new.shape, strict=True)
+        )
+    )
+
+
+def substitute_tensors(results: Sequence[Tensor], givens: Givens) -> list[Tensor]:
+    """`results` with everything replaced, in the replacements too.
 
     FunctionError (E209) if replacements depend on each other in a circle. Iterative.
     """
     rebuilt: dict[int, tuple[Tensor, ...]] = {}
     active: set[int] = set()
 
-    def target(tensor: Tensor) -> Tensor:
-        return table.get(tensor.key, tensor)
-
     def lookup(tensor: Tensor) -> Tensor:
-        final = target(tensor)
-        return rebuilt[id(final.node)][final.index]
+        final = givens.tensor(tensor)
+        found = rebuilt[id(final.node)][final.index]
+        if found.name is None:
+            found.name = final.name
+        return found
 
     for result in results:
-        stack: list[tuple[Node, bool]] = [(target(result).node, False)]
+        stack: list[tuple[Node, bool]] = [(givens.tensor(result).node, False)]
         while stack:
             node, opened = stack.pop()
             if opened:
                 active.discard(id(node))
-                rebuilt[id(node)] = _rebuild(node, [lookup(t) for t in node.inputs])
+                rebuilt[id(node)] = _rebuild(node, [lookup(t) for t in node.inputs], givens)
                 continue
             if id(node) in rebuilt:
                 continue
             if id(node) in active:
-                raise FunctionError(
-                    f"givens replace {node.op.name} by an expression that depends on itself",
-                    code="E209",
-                    source=node.sources[0] if node.sources else None,
-                    fix="break the circle: a replacement may not lead back to its own key",
-                )
+                raise circular(Tensor(node))
             active.add(id(node))
             stack.append((node, True))
             for tensor in node.inputs:
-                following = target(tensor).node
+                following = givens.tensor(tensor).node
                 if id(following) not in rebuilt:
                     stack.append((following, False))
     return [lookup(result) for result in results]
 
 
-def _rebuild(node: Node, inputs: list[Tensor]) -> tuple[Tensor, ...]:
-    if all(new is old for new, old in zip(inputs, node.inputs, strict=True)):
+def circular(tensor: Tensor) -> FunctionError:
+    return FunctionError(
+        "givens: an expression is replaced by something that depends on itself",
+        code="E209",
+        details=[f"the circle leads through {tensor.name or tensor.op.name}: {tensor.type}"],
+        source=tensor.sources[0] if tensor.sources else None,
+        fix="replacements are replaced in too: none may lead back to its own key",
+    )
+
+
+def _rebuild(node: Node, inputs: list[Tensor], givens: Givens) -> tuple[Tensor, ...]:
+    attrs = node.attrs
+    if givens.sizes and any(_mentions(value, givens.sizes) for value in attrs.values()):
+        attrs = {name: _sized(value, givens) for name, value in attrs.items()}
+    if attrs is node.attrs and all(a is b for a, b in zip(inputs, node.inputs, strict=True)):
         return tuple(Tensor(node, position) for position in range(len(node.types)))
     with source_scope(node.sources):
-        return node.op.apply(inputs, node.attrs)
+        return node.op.apply(inputs, attrs)
+
+
+def _mentions(value: Any, sizes: dict[str, Size]) -> bool:
+    if isinstance(value, tuple):
+        return any(_mentions(item, sizes) for item in value)
+    return isinstance(value, Dim) and not value.symbols().isdisjoint(sizes)
+
+
+def _sized(value: Any, givens: Givens) -> Any:
+    while _mentions(value, givens.sizes):
+        value = substitute_dims(value, givens.sizes)
+    return value

@@ -1,46 +1,25 @@
 """Leaves of a graph: placeholders, variables, constants and symbolic sizes as values."""
 
 import itertools
-import threading
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from graphc.conversion import as_array, is_weak_value, loss, shown
 from graphc.dtypes import DType, as_dtype, default_float, int64, weak_result
-from graphc.errors import DTypeError, FunctionError, ShapeError
+from graphc.errors import DTypeError, FunctionError, GraphcError, ShapeError
 from graphc.ir.lowering import IndexMap, Leaf, LoweringContext
 from graphc.ir.node import Attributes, Node, TensorType
 from graphc.ir.opdef import Inference, OpDef
 from graphc.ir.registry import call, public, register
-from graphc.ir.source import current_sources
+from graphc.ir.source import current_source, current_sources
+from graphc.ir.storage import Storage, holding, replace_arrays
 from graphc.ir.tensor import Tensor
 from graphc.scalar.expr import Expr, Index
 from graphc.shapes import Dim, Shape, Size, format_shape
 
-_serial = itertools.count()  # names for the unnamed, and one order for locks
-
-
-class Storage:
-    """The memory of one variable. `array` is never handed out: reads and writes copy.
-
-    A function that finished swaps in a whole new array while it holds `lock`.
-    """
-
-    def __init__(self, array: np.ndarray) -> None:
-        self.array = array
-        self.spare: np.ndarray | None = None
-        self.lock = threading.RLock()
-        self.serial = next(_serial)
-
-    def take_spare(self) -> np.ndarray:
-        """Memory for a new value: that of the value before the present one, if it is there."""
-        spare, self.spare = self.spare, None
-        return np.empty_like(self.array) if spare is None else spare
-
-    def replace(self, array: np.ndarray) -> None:
-        """Make `array` the value; the old value's memory serves the next update."""
-        self.array, self.spare = array, self.array
+_serial = itertools.count()  # names for the unnamed
 
 
 def _declared(call: Inference) -> TensorType:
@@ -53,9 +32,7 @@ def _no_reference(attrs: Attributes) -> np.ndarray:
     raise AssertionError("the interpreter binds placeholders and variables itself")
 
 
-PLACEHOLDER = register(
-    OpDef("placeholder", infer=_declared, reference=_no_reference, lower=Leaf())
-)
+PLACEHOLDER = register(OpDef("placeholder", infer=_declared, reference=_no_reference, lower=Leaf()))
 VARIABLE = register(OpDef("variable", infer=_declared, reference=_no_reference, lower=Leaf()))
 CONSTANT = register(
     OpDef(
@@ -94,41 +71,61 @@ class Variable(Tensor):
 
     @property
     def value(self) -> np.ndarray:
-        """A copy of the current value; assign to set it (same shape and dtype)."""
-        with self.storage.lock:
-            return self.storage.array.copy()
+        """A copy of the current value; assign to set it (same shape; dtype without loss)."""
+        return self.storage.array.copy()
 
     @value.setter
     def value(self, new: Any) -> None:
-        array = np.asarray(new)
-        weak = isinstance(new, bool | int | float | list | tuple)
+        array = self._new_array(new)
+        with holding(self.storage):
+            replace_arrays([self.storage], [array])
+
+    def _new_array(self, new: Any) -> np.ndarray:
+        """A copy of `new` with the variable's dtype and shape."""
+        try:
+            array = _numbers(new)
+            lost = loss(array, self.dtype, weak=is_weak_value(new))
+        except (TypeError, ValueError) as error:
+            raise self._unfit(DTypeError, "was set to no array of numbers", [str(error)]) from None
+        if lost is not None:
+            got = f"{array.dtype.name}{format_shape(array.shape)}"
+            problem = f"is {self.dtype.name} and was set to {got}: {lost}"
+            fix = f"set it to value.astype({self.dtype.name!r})"
+            raise self._unfit(DTypeError, problem, fix=fix)
         if array.shape != self.shape:
-            raise ShapeError(
-                f"variable {self.name!r} cannot change its shape",
-                code="E208",
-                details=[f"got {format_shape(array.shape)}", f"allowed {format_shape(self.shape)}"],
-                source=self.sources[0] if self.sources else None,
-                fix="make a new variable, or reshape the value",
-            )
-        safe = np.can_cast(array.dtype, self.dtype, "same_kind" if weak else "safe")
-        if not safe and array.dtype != self.dtype:
-            raise DTypeError(
-                f"variable {self.name!r} is {self.dtype.name}; a {array.dtype.name} value "
-                "would lose information",
-                code="E208",
-                source=self.sources[0] if self.sources else None,
-                fix=f"pass value.astype({self.dtype.name!r}) if that is meant",
-            )
-        copied = np.array(array, dtype=self.dtype, order="C", copy=True)
-        with self.storage.lock:
-            self.storage.replace(copied)
+            details = [f"got     {format_shape(array.shape)}"]
+            raise self._unfit(ShapeError, "cannot change its shape", details)
+        return np.array(array, dtype=self.dtype, order="C", copy=True)
+
+    def _unfit(
+        self,
+        kind: type[GraphcError],
+        problem: str,
+        details: Sequence[str] = (),
+        fix: str = "set it to an array of its dtype and shape, or make a new variable",
+    ) -> GraphcError:
+        return kind(
+            f"variable {self.name!r} {problem}",
+            code="E208",
+            details=[*details, f"allowed {self.type}, declared {self.source or 'nowhere'}"],
+            source=current_source(),
+            fix=fix,
+        )
 
 
-def _check_name(name: str) -> str:
-    if not isinstance(name, str) or not name.isidentifier() or name.startswith("_"):
+def _check_name(name: str, what: str = "name") -> str:
+    if not isinstance(name, str):
         raise FunctionError(
-            f"{name!r} is not a usable name",
+            f"the {what} must be a string, got {shown(name)}",
             code="E206",
+            source=current_source(),
+            fix="the name comes first: gc.placeholder('x', (None, 3)); a variable's second",
+        )
+    if not name.isidentifier() or name.startswith("_"):
+        raise FunctionError(
+            f"{name!r} is not a usable {what}",
+            code="E206",
+            source=current_source(),
             fix="names are Python identifiers that do not start with an underscore",
         )
     return name
@@ -137,7 +134,7 @@ def _check_name(name: str) -> str:
 @public
 def dim(name: str) -> Dim:
     """A named symbolic size: the same name in one function is the same number."""
-    size = Dim.symbol(_check_name(name))
+    size = Dim.symbol(_check_name(name, "name of a size"))
     assert isinstance(size, Dim)
     return size
 
@@ -154,11 +151,10 @@ def _placeholder_shape(name: str, shape: Sequence[int | str | Dim | None]) -> Sh
         elif isinstance(size, int | np.integer) and not isinstance(size, bool) and size >= 0:
             sizes.append(int(size))
         else:
-            sources = current_sources()
             raise ShapeError(
                 f"placeholder {name!r}: axis {axis} has size {size!r}",
                 code="E106",
-                source=sources[0] if sources else None,
+                source=current_source(),
                 fix="sizes are ints >= 0, None (any), a name ('n') or a dim expression",
             )
     return tuple(sizes)
@@ -190,7 +186,7 @@ def variable(value: Any, name: str | None = None, dtype: Any = None) -> Variable
     value: array or number, copied. dtype: the array's own by default; Python floats are float32.
     """
     name = f"variable_{next(_serial)}" if name is None else _check_name(name)
-    array = np.array(_to_array(value, dtype), order="C", copy=True)
+    array = np.array(_to_array("variable", value, dtype), order="C", copy=True)
     attrs = {
         "name": name,
         "type": TensorType(array.dtype, array.shape),
@@ -200,26 +196,45 @@ def variable(value: Any, name: str | None = None, dtype: Any = None) -> Variable
     return Variable(node)
 
 
-def _to_array(value: Any, dtype: Any) -> np.ndarray:
+def _numbers(value: Any) -> np.ndarray:
+    """as_array, and a hint for tensors."""
     if isinstance(value, Tensor):
-        value._refuse(
-            "a value was expected, but this is a symbolic tensor",
-            "E211",
-            "use the tensor directly; variables and constants hold numbers",
-        )
-    array = np.asarray(value)
-    if dtype is not None:
-        return array.astype(as_dtype(dtype))
-    if not isinstance(value, np.ndarray | np.generic) and array.dtype.kind == "f":
-        return array.astype(default_float)  # Python floats are weak
-    as_dtype(array.dtype)  # refuses strings, objects and dtypes we do not know
-    return array
+        name = value.name or f"the result of {value.op.name}"
+        raise TypeError(f"{name} is a symbolic tensor, which has no value yet")
+    return as_array(value)
+
+
+def _to_array(what: str, value: Any, dtype: Any) -> np.ndarray:
+    wanted = None if dtype is None else as_dtype(dtype)
+    try:
+        array = _numbers(value)
+        as_dtype(array.dtype)
+    except (TypeError, ValueError) as error:
+        raise DTypeError(
+            f"{what}: the value is no array of numbers",
+            details=[error.message if isinstance(error, DTypeError) else str(error)],
+            source=current_source(),
+            fix="pass an array, a number or nested lists; gc.run(tensor) gives a tensor's value",
+        ) from None
+    if is_weak_value(value):
+        # Python's numbers have no precision to lose, but must be in range.
+        if wanted is None:
+            wanted = default_float if array.dtype.kind == "f" else as_dtype(array.dtype)
+        lost = loss(array, wanted, weak=True, downcast=True)
+        if lost is not None:
+            raise DTypeError(
+                f"{what}: {shown(value)} is no {wanted.name}: {lost}",
+                source=current_source(),
+                fix="give another dtype, or pass an array",
+            )
+    with np.errstate(over="ignore"):
+        return array if wanted is None else array.astype(wanted)
 
 
 @public
 def constant(value: Any, dtype: Any = None, name: str | None = None) -> Tensor:
     """A fixed array, copied. dtype: the array's own by default; Python floats are float32."""
-    array = np.array(_to_array(value, dtype), order="C", copy=True)
+    array = np.array(_to_array("constant", value, dtype), order="C", copy=True)
     array.flags.writeable = False
     return CONSTANT(value=array) if name is None else CONSTANT(value=array, name=_check_name(name))
 

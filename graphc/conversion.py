@@ -1,0 +1,76 @@
+"""What users hand in as values: arrays, numbers, nested lists; and which of them a dtype takes."""
+
+from typing import Any
+
+import numpy as np
+
+from graphc.dtypes import DType, is_bool, is_floating, is_integer
+
+MOST_SHOWN = 40  # characters of a value in a message
+
+
+def is_weak_value(value: Any) -> bool:
+    """Python's numbers and lists of them have no precision of their own."""
+    return not isinstance(value, np.ndarray | np.generic) and not hasattr(value, "__array__")
+
+
+def as_array(value: Any) -> np.ndarray:
+    """`value` as numpy sees it. TypeError or ValueError, in words, if it is no array of numbers."""
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise TypeError("a masked array has elements without a value; fill them with .filled(...)")
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise type(error)(str(error)) from None
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{shown(value)} is no array of numbers, but of {array.dtype.name}")
+    return array
+
+
+def shown(value: Any) -> str:
+    """A value in a message: short, whatever it is."""
+    if isinstance(value, np.ndarray):
+        return f"an array of {value.dtype.name}"
+    text = " ".join(repr(value).split()) if isinstance(value, bool | int | float | str) else ""
+    if value is None or (text and len(text) <= MOST_SHOWN):
+        return text or "None"
+    return f"a value of type {type(value).__name__}"
+
+
+def loss(array: np.ndarray, wanted: DType, *, weak: bool, downcast: bool = False) -> str | None:
+    """What is lost if `array` becomes `wanted`; None if it may be converted.
+
+    weak: it comes from Python's numbers, which take any precision but must be in range. downcast:
+    precision and fractions may be lost; the range may not.
+    """
+    got = array.dtype
+    if got == wanted or np.can_cast(got, wanted, "safe") or (weak and array.size == 0):
+        return None
+    if is_bool(wanted):
+        return None if downcast else "numbers are no truth values"
+    if is_integer(wanted):
+        if is_floating(got) and not downcast:
+            return "fractions would be lost"
+        return None if (weak or downcast) and _in_range(array, wanted) else _range_text(wanted)
+    if weak or downcast:
+        return None if downcast or _stays_finite(array, wanted) else f"too large for {wanted.name}"
+    return "precision would be lost"
+
+
+def _in_range(array: np.ndarray, wanted: DType) -> bool:
+    if array.size == 0 or is_bool(array.dtype):
+        return True
+    limits = np.iinfo(wanted)
+    low, high = array.min(), array.max()
+    # Python's own numbers compare exactly; a NaN compares false.
+    return bool(limits.min <= low.item() and high.item() <= limits.max)
+
+
+def _range_text(wanted: DType) -> str:
+    limits = np.iinfo(wanted)
+    return f"{wanted.name} holds {limits.min} to {limits.max}"
+
+
+def _stays_finite(array: np.ndarray, wanted: DType) -> bool:
+    with np.errstate(over="ignore"):
+        return bool((np.isfinite(array) <= np.isfinite(array.astype(wanted))).all())

@@ -1,0 +1,120 @@
+"""The memory of variables, and the locks under which functions read and change it."""
+
+import os
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from itertools import repeat
+
+import numpy as np
+
+Lock = AbstractContextManager[bool]
+
+
+def _references_of_a_local() -> int:
+    array = np.empty(0)
+    return sys.getrefcount(array)
+
+
+_ALONE = _references_of_a_local()  # what getrefcount says where nobody else holds the array
+
+
+class ProcessLock:
+    """A re-entrant lock that a forked child finds free, whoever held it in the parent."""
+
+    __slots__ = ("_of_process",)
+
+    def __init__(self) -> None:
+        self._of_process: dict[int, Lock] = {}
+
+    def current(self) -> Lock:
+        """The lock of this process."""
+        process = os.getpid()
+        lock = self._of_process.get(process)
+        return self._of_process.setdefault(process, threading.RLock()) if lock is None else lock
+
+
+class LockGroup:
+    """One lock for the variables that some function uses together.
+
+    So a call takes one lock however many variables it has, and no two calls wait for each other
+    in a circle. Groups only grow: joining makes one point to the other.
+    """
+
+    __slots__ = ("joined", "lock")
+
+    def __init__(self) -> None:
+        self.lock = ProcessLock()
+        self.joined: LockGroup | None = None
+
+    def root(self) -> "LockGroup":
+        group = self
+        while group.joined is not None:
+            group = group.joined
+        return group
+
+
+class Storage:
+    """The memory of one variable. `array` is never handed out: reads and writes copy.
+
+    A whole new array is swapped in at the end of a call, and only under the lock. Who has read
+    `array` may go on using it without the lock: its memory is reused only when nobody holds it.
+    """
+
+    __slots__ = ("__weakref__", "array", "group", "spare")
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = array
+        self.spare: np.ndarray | None = None
+        self.group = LockGroup()
+
+    def lock(self) -> Lock:
+        """The lock of this variable now; see `holding`."""
+        group = self.group.root()
+        self.group = group  # next time the way is short
+        return group.lock.current()
+
+    def take_spare(self) -> np.ndarray:
+        """Memory for a new value: that of the value before the present one, if nobody reads it."""
+        spare, self.spare = self.spare, None
+        if spare is None or sys.getrefcount(spare) > _ALONE:
+            return np.empty_like(self.array)
+        return spare
+
+
+@contextmanager
+def holding(storage: Storage) -> Iterator[None]:
+    """Keep all calls away that use the variable or one of its group."""
+    while True:
+        lock = storage.lock()
+        with lock:
+            if storage.lock() is lock:  # else its group has joined another one meanwhile
+                yield
+                return
+
+
+_joining = ProcessLock()
+
+
+def share_lock(storages: Sequence[Storage]) -> None:
+    """From now on all these variables have one lock. Waits for calls that use them."""
+    if not storages:
+        return
+    with _joining.current():
+        first, *others = dict.fromkeys(storage.group.root() for storage in storages)
+        for other in others:
+            with first.lock.current(), other.lock.current():
+                other.joined = first
+
+
+def replace_arrays(storages: Sequence[Storage], arrays: Sequence[np.ndarray]) -> None:
+    """Make `arrays` the values: all of them or none, even if Ctrl-C comes at this moment.
+
+    Signals are handled between steps of the Python interpreter; this is one step.
+    """
+    old = [storage.array for storage in storages]
+    deque(map(setattr, storages, repeat("array"), arrays), maxlen=0)
+    for storage, array in zip(storages, old, strict=True):
+        storage.spare = array

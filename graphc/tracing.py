@@ -1,0 +1,149 @@
+"""`jit`: a Python function of tensors becomes one of arrays."""
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from types import MethodType
+from typing import Any, overload
+
+import numpy as np
+
+from graphc.conversion import as_array, is_weak_value, loss, shown
+from graphc.dtypes import DType, as_dtype, default_float, default_int
+from graphc.errors import DTypeError, FeedTypeError
+from graphc.function import Function, function
+from graphc.ir.leaf import placeholder
+from graphc.ir.source import current_source
+from graphc.ir.storage import ProcessLock
+from graphc.ir.tensor import Tensor
+from graphc.structure import Structure, flatten
+
+__all__ = ["jit"]
+
+Signature = tuple[Structure, tuple[tuple[DType, tuple[bool, ...]], ...]]
+
+
+class Jitted:
+    """What `jit` returns. `functions` holds what was compiled so far, one per signature."""
+
+    def __init__(self, traced: Callable[..., Any], backend: str) -> None:
+        functools.update_wrapper(self, traced)
+        self.__wrapped__ = traced
+        self.backend = backend
+        self.parameters = _signature_of(traced)
+        self._compiled: dict[Signature, Function] = {}
+        self._compiling = ProcessLock()
+
+    @property
+    def functions(self) -> list[Function]:
+        return list(self._compiled.values())
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        given = self.parameters.bind(*args, **kwargs)
+        leaves, structure = flatten(given.arguments)
+        if any(isinstance(leaf, Tensor) for leaf in leaves):  # inside another function
+            return self.__wrapped__(*args, **kwargs)
+        arrays = _arrays(leaves, structure)
+        key = (structure, tuple((a.dtype, tuple(n == 1 for n in a.shape)) for a in arrays))
+        compiled = self._compiled.get(key)
+        if compiled is None:
+            with self._compiling.current():
+                compiled = self._compiled.get(key)
+                if compiled is None:
+                    compiled = self._compiled[key] = self._compile(structure, arrays)
+        return compiled(*arrays)
+
+    def _compile(self, structure: Structure, arrays: Sequence[np.ndarray]) -> Function:
+        inputs = [
+            placeholder(name, [1 if size == 1 else None for size in array.shape], array.dtype)
+            for name, array in zip(_names(structure.paths()), arrays, strict=True)
+        ]
+        given = inspect.BoundArguments(self.parameters, structure.pack(inputs))
+        name = getattr(self.__wrapped__, "__name__", "")
+        return function(
+            inputs,
+            self.__wrapped__(*given.args, **given.kwargs),
+            backend=self.backend,
+            name=name if name.isidentifier() else "jitted",
+            on_unused_input="ignore",
+        )
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else MethodType(self, instance)
+
+    def __repr__(self) -> str:
+        name = getattr(self.__wrapped__, "__qualname__", "function")
+        return f"<graphc jit of {name}, compiled for {len(self._compiled)} signatures>"
+
+
+@overload
+def jit(traced: Callable[..., Any], *, backend: str = "auto") -> Jitted: ...
+@overload
+def jit(
+    traced: None = None, *, backend: str = "auto"
+) -> Callable[[Callable[..., Any]], Jitted]: ...
+def jit(traced: Callable[..., Any] | None = None, *, backend: str = "auto") -> Any:
+    """Compile a Python function of tensors at its first call; usable as a decorator.
+
+    Arguments are arrays and numbers, also in lists, tuples and dicts, by position or by name; the
+    result is any such structure of tensors. The function is traced once per combination of
+    structures, dtypes, ranks and axes of size 1 (which broadcast); all other sizes are symbolic,
+    so no call recompiles for another size. Python's numbers take the widest dtype of their kind
+    among the arrays, else float32 and int64. Arguments that are left out keep their default, which
+    is part of the traced function.
+    """
+    return functools.partial(jit, backend=backend) if traced is None else Jitted(traced, backend)
+
+
+def _signature_of(traced: Callable[..., Any]) -> inspect.Signature:
+    try:
+        return inspect.signature(traced)
+    except (TypeError, ValueError):  # some builtins have none
+        return inspect.Signature([inspect.Parameter("x", inspect.Parameter.VAR_POSITIONAL)])
+
+
+def _arrays(leaves: Sequence[Any], structure: Structure) -> list[np.ndarray]:
+    """Every leaf as an array of a dtype that graphc knows."""
+    arrays: list[np.ndarray] = []
+    for position, leaf in enumerate(leaves):
+        try:
+            array = as_array(leaf)
+            arrays.append(array.astype(as_dtype(array.dtype), copy=False))
+        except (TypeError, ValueError) as error:
+            name = _names(structure.paths())[position]
+            raise FeedTypeError(
+                f"jit: argument {name} is no array of numbers: {shown(leaf)}",
+                code="E202",
+                details=[error.message if isinstance(error, DTypeError) else str(error)],
+                source=current_source(),
+                fix="pass arrays and numbers; other values belong into the function itself",
+            ) from None
+    weak = [is_weak_value(leaf) for leaf in leaves]
+    strong = [a.dtype for a, is_weak in zip(arrays, weak, strict=True) if not is_weak]
+    for position, array in enumerate(arrays):
+        if weak[position]:
+            wanted = _weak_dtype(array, strong)
+            arrays[position] = array.astype(wanted, copy=False)
+    return arrays
+
+
+def _weak_dtype(array: np.ndarray, strong: Sequence[DType]) -> DType:
+    """The widest dtype of the number's kind among the arrays, if the number is in its range."""
+    kinds = {"f": "f", "i": "iu", "u": "iu"}.get(array.dtype.kind, "")
+    usual = {"f": default_float, "i": default_int}.get(array.dtype.kind, array.dtype)
+    same = [dtype for dtype in strong if dtype.kind in kinds]
+    widest = max(same, key=lambda dtype: dtype.itemsize, default=usual)
+    return widest if loss(array, widest, weak=True) is None else usual
+
+
+def _names(paths: Iterator[tuple[Any, ...]]) -> list[str]:
+    """Names of the placeholders: `x` for a parameter, `layers_0_w` for a part of one."""
+    names: dict[str, None] = {}
+    for path in paths:
+        text = "_".join(map(str, path))
+        name = "".join(c if c.isidentifier() or c.isdecimal() else "_" for c in text).lstrip("_")
+        name = name if name.isidentifier() else f"x_{name}"
+        while name in names:
+            name += "_"
+        names[name] = None
+    return list(names)
