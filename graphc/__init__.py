@@ -10,6 +10,7 @@ Build expressions of placeholders and variables, differentiate them, compile the
 
 from graphc import autodiff as autodiff
 from graphc import nn as nn
+from graphc import random as random
 from graphc.autodiff.derived import *
 from graphc.autodiff.forward import *
 from graphc.autodiff.gradient import *

@@ -449,6 +449,19 @@ x = gc.placeholder("x", ("n", 3))
 y = x[0, 1]
 """,
     ),
+    "E404": Explanation(
+        "a number outside the range of an argument",
+        "Probabilities lie in [0, 1], scales are not negative, the low end of integers is below "
+        "the high end. What is only known at the call is not checked.",
+        """
+key = gc.random.key(0)
+mask = gc.random.bernoulli(key, (3,), p=1.5)
+""",
+        """
+key = gc.random.key(0)
+mask = gc.random.bernoulli(key, (3,), p=0.5)
+""",
+    ),
     # --- backends and internal checks ------------------------------------------------------------
     "E500": Explanation(
         "an error without a code of its own",

@@ -109,6 +109,12 @@ class IndexOutOfRange(GraphcError, IndexError):
     code = "E401"
 
 
+class ParameterError(GraphcError, ValueError):
+    """A number outside the range that an argument allows, known while the graph is built."""
+
+    code = "E404"
+
+
 class BackendError(GraphcError, RuntimeError):
     """An unknown backend, or a backend that failed to compile."""
 

@@ -31,6 +31,7 @@ from graphc.signature import (
     output_tensors,
     pairs_of,
     whole_sizes,
+    with_default_updates,
 )
 from graphc.structure import Structure
 from graphc.substitution import givens_of, substitute_tensors
@@ -245,6 +246,7 @@ def function(
     threads: int | None = None,
     check: bool = False,
     optimize: bool = True,
+    default_updates: bool = True,
 ) -> Function:
     """Compile expressions of placeholders and variables into a function.
 
@@ -257,7 +259,8 @@ def function(
     allow_downcast: convert feeds that lose information, like float64 arrays to float32. threads:
     for backends that run in parallel; OMP_NUM_THREADS or 1 by default. check: verify every
     intermediate representation. optimize: False skips all passes but the expansion of composite
-    ops.
+    ops. default_updates: False leaves variables alone that carry an update of their own, such as
+    the position of a gc.random.Stream.
 
     Raises FunctionError: an output that needs a placeholder which is no input (E201), a size that
     no input gives (E204), unused inputs (E205), duplicate names (E206), two updates of one
@@ -287,6 +290,8 @@ def function(
             _caller_name(sources) if name is None else _checked_name(name),
             output_names(structure),
         )
+        if default_updates:
+            graph = with_default_updates(graph, sources)
         check_placeholders(graph, sources, on_unused_input)
         check_sizes(graph)
         return Function(

@@ -6,6 +6,7 @@ from typing import Any
 from graphc.conversion import as_array, loss, shown
 from graphc.dtypes import DType
 from graphc.errors import FunctionError, GraphcError
+from graphc.ir.graph import Graph
 from graphc.ir.leaf import PLACEHOLDER, VARIABLE, Variable, as_tensor, constant
 from graphc.ir.source import Sources
 from graphc.ir.tensor import Tensor
@@ -72,6 +73,8 @@ def check_inputs(inputs: Sequence[Any], sources: Sources) -> None:
 def called(value: Any) -> str:
     if isinstance(value, Variable):
         return f"the variable {value.name!r}"
+    if isinstance(value, Tensor) and value.op is PLACEHOLDER:
+        return f"the placeholder {value.name!r}"
     return f"the result of {value.op.name}" if isinstance(value, Tensor) else shown(value)
 
 
@@ -113,6 +116,21 @@ def named_updates(updates: Any, sources: Sources) -> list[tuple[Variable, Tensor
         seen.add(id(variable.node))
         result.append((variable, new_value(variable, value, sources)))
     return result
+
+
+def with_default_updates(graph: Graph, sources: Sources) -> Graph:
+    """The graph, and the default updates of the variables that it reads and does not update."""
+    while True:
+        updated = {id(variable.node) for variable, _ in graph.updates}
+        more = tuple(
+            (variable, new_value(variable, rule(variable), sources))
+            for variable in graph.variables
+            if (rule := variable.default_update) is not None and id(variable.node) not in updated
+        )
+        if not more:
+            return graph
+        updates = (*graph.updates, *more)
+        graph = Graph(graph.inputs, graph.outputs, updates, graph.name, graph.output_names)
 
 
 def pairs_of(what: str, code: str, given: Any, sources: Sources) -> list[tuple[Any, Any]]:

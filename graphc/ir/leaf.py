@@ -1,7 +1,7 @@
 """Leaves of a graph: placeholders, variables, constants and symbolic sizes as values."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -79,6 +79,22 @@ class Variable(Tensor):
         array = self._new_array(new)
         with holding(self.storage):
             replace_arrays([self.storage], [array])
+
+    @property
+    def default_update(self) -> Callable[["Variable"], Any] | None:
+        """The update that functions make which read the variable and do not update it.
+
+        A function from the variable to its new value; None, the default, for no update. It is
+        called where `gc.function` is, unless that is told `default_updates=False`.
+
+        >>> calls = gc.variable(0, "calls")
+        >>> calls.default_update = lambda old: old + 1
+        """
+        return self.storage.default_update
+
+    @default_update.setter
+    def default_update(self, rule: Callable[["Variable"], Any] | None) -> None:
+        self.storage.default_update = rule
 
     def _new_array(self, new: Any) -> np.ndarray:
         """A copy of `new` with the variable's dtype and shape."""

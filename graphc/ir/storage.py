@@ -4,9 +4,10 @@ import os
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from itertools import repeat
+from typing import Any
 
 import numpy as np
 
@@ -61,13 +62,15 @@ class Storage:
 
     A whole new array is swapped in at the end of a call, and only under the lock. Who has read
     `array` may go on using it without the lock: its memory is reused only when nobody holds it.
+    default_update: see `Variable.default_update`.
     """
 
-    __slots__ = ("__weakref__", "array", "group", "spare")
+    __slots__ = ("__weakref__", "array", "default_update", "group", "spare")
 
     def __init__(self, array: np.ndarray) -> None:
         self.array = array
         self.spare: np.ndarray | None = None
+        self.default_update: Callable[[Any], Any] | None = None
         self.group = LockGroup()
 
     def lock(self) -> Lock:

@@ -1,0 +1,136 @@
+"""Parameters of distributions: numbers or tensors that broadcast to the shape, checked."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from graphc.dtypes import DType, as_dtype, float16, float32, is_floating
+from graphc.errors import DTypeError, ParameterError, ShapeError
+from graphc.ir.arguments import ShapeLike
+from graphc.ir.leaf import CONSTANT, as_tensor
+from graphc.ir.source import current_source
+from graphc.ir.tensor import Tensor
+from graphc.ops.movement import broadcast_arrays, broadcast_to
+from graphc.random.keys import sizes_of
+from graphc.shapes import Shape, format_shape
+
+__all__ = [
+    "ANY",
+    "NOT_NEGATIVE",
+    "POSITIVE",
+    "PROBABILITY",
+    "Allowed",
+    "Parameter",
+    "check_range",
+    "float_dtype",
+    "parameter",
+    "shape_of",
+    "shifted",
+    "working_dtype",
+]
+
+Parameter = Tensor | float
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """The numbers that a parameter may be, and the words for them."""
+
+    holds: Callable[[np.ndarray], Any]
+    text: str
+
+
+ANY = Allowed(lambda x: x == x, "numbers")
+POSITIVE = Allowed(lambda x: x > 0, "numbers > 0")
+NOT_NEGATIVE = Allowed(lambda x: x >= 0, "numbers >= 0")
+PROBABILITY = Allowed(lambda x: (x >= 0) & (x <= 1), "probabilities, from 0 to 1")
+
+
+def float_dtype(name: str, dtype: Any) -> DType:
+    """A floating-point dtype, or DTypeError."""
+    target = as_dtype(dtype)
+    if not is_floating(target):
+        raise DTypeError(
+            f"{name}: not for {target.name}",
+            code="E214",
+            details=[f"got {target.name}, allowed: floating-point dtypes"],
+            source=current_source(),
+            fix="gc.random.integers draws integers",
+        )
+    return target
+
+
+def working_dtype(dtype: DType) -> DType:
+    """In what the numbers are computed: float16 as float32."""
+    return float32 if dtype == float16 else dtype
+
+
+def check_range(name: str, what: str, value: Any, allowed: Allowed) -> None:
+    """ParameterError if the value is known now and not allowed."""
+    if isinstance(value, Tensor):
+        if value.node.op is not CONSTANT:
+            return
+        value = value.node.attrs["value"]
+    array = np.asarray(value)
+    wrong = ~np.asarray(allowed.holds(array))
+    if wrong.any():
+        raise ParameterError(
+            f"{name}: {what} is {array[wrong].flat[0]}",
+            details=[f"allowed: {allowed.text}"],
+            source=current_source(),
+        )
+
+
+def _refused(name: str, what: str, value: Any) -> DTypeError:
+    return DTypeError(
+        f"{name}: {what} is no number: {value!r:.60}",
+        code="E214",
+        source=current_source(),
+        fix="the arguments are the key, the shape, then the parameters",
+    )
+
+
+def parameter(
+    name: str, what: str, value: Any, shape: Shape, dtype: DType, allowed: Allowed = ANY
+) -> Parameter:
+    """A Python number as it is; anything else as a tensor of the shape and dtype."""
+    if isinstance(value, bool | str | type) or value is None:
+        raise _refused(name, what, value)
+    check_range(name, what, value, allowed)
+    if isinstance(value, int | float):
+        return float(value)
+    tensor = as_tensor(value).astype(dtype)
+    if tensor.shape == shape:
+        return tensor
+    try:
+        return broadcast_to(tensor, shape)
+    except ShapeError:
+        raise ShapeError(
+            f"{name}: {what} does not broadcast to the shape",
+            details=[f"{what}: {format_shape(tensor.shape)}    shape: {format_shape(shape)}"],
+            source=current_source(),
+            fix="the shape is that of the result, with the axes of all parameters",
+        ) from None
+
+
+def shape_of(name: str, shape: ShapeLike | None, *parameters: Any) -> Shape:
+    """The shape asked for; that of the parameters together, if it is None."""
+    if shape is not None:
+        return sizes_of(name, shape)
+    tensors = [as_tensor(value) for value in parameters]
+    return tensors[0].shape if len(tensors) == 1 else broadcast_arrays(*tensors)[0].shape
+
+
+def shifted(
+    name: str, noise: Tensor, loc: Any, scale: Any, dtype: DType, allowed: Allowed = NOT_NEGATIVE
+) -> Tensor:
+    """loc + scale * noise, in the dtype asked for."""
+    factor = parameter(name, "scale", scale, noise.shape, noise.dtype, allowed)
+    offset = parameter(name, "loc", loc, noise.shape, noise.dtype)
+    if isinstance(factor, Tensor) or factor != 1:
+        noise = noise * factor
+    if isinstance(offset, Tensor) or offset != 0:
+        noise = noise + offset
+    return noise.astype(dtype)

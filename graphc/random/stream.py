@@ -1,0 +1,128 @@
+"""Stream: random numbers that are new at every call of a function."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, Concatenate, ParamSpec
+
+import numpy as np
+
+from graphc.dtypes import uint64
+from graphc.errors import DTypeError, ParameterError
+from graphc.ir.leaf import Variable, constant, variable
+from graphc.ir.source import current_source
+from graphc.ir.tensor import Tensor
+from graphc.ops.elementwise import add
+from graphc.random import continuous, keys, rejection, selection, uniforms
+from graphc.random.keys import MASK, Draws, Key
+
+__all__ = ["Stream"]
+
+SITES = 1 << 16  # how far a call moves the counter: no two arrays of a stream share an offset
+STREAM_TWEAK = 0x8CB92BA72F3D8DD7  # a stream has nothing in common with the key of its seed
+
+P = ParamSpec("P")
+
+
+def _method(
+    function: Callable[Concatenate[Key, P], Tensor],
+) -> "Callable[Concatenate[Stream, P], Tensor]":
+    """The function of a key as a method of streams."""
+
+    @functools.wraps(function)
+    def draw(self: "Stream", /, *args: P.args, **kwargs: P.kwargs) -> Tensor:
+        return self._drawn(lambda draws: function(draws, *args, **kwargs))
+
+    first, *others = inspect.signature(function).parameters.values()
+    parameters = [first.replace(name="self", annotation=inspect.Parameter.empty), *others]
+    draw.__signature__ = inspect.signature(function).replace(  # type: ignore[attr-defined]
+        parameters=parameters
+    )
+    del draw.__wrapped__
+    return draw
+
+
+def _advanced(state: Tensor) -> Tensor:
+    """The state after a call."""
+    return add(state, constant(np.array([0, SITES], np.uint64)))
+
+
+class Stream:
+    """A source of random numbers whose position is a variable.
+
+    Its methods are the functions of gc.random without the key; each call of a method makes an
+    expression with numbers of its own. Every call of a compiled function that uses them moves the
+    stream on, so that the next call has other numbers: the variable carries this update by
+    default. A function called twice gives different numbers; the same seed, program and order of
+    calls give the same numbers, on every backend and in every process.
+
+    Within one function call an expression has one value, however often it is used. An error
+    leaves the stream where it was.
+
+    >>> rng = gc.random.Stream(seed=0)
+    >>> noisy = x + 0.1 * rng.normal(x.shape)
+    >>> f = gc.function([x], noisy)                # two calls give different noise
+    """
+
+    def __init__(self, seed: int = 0, name: str | None = None) -> None:
+        """seed: an int, 0 <= seed < 2^64. name: of the variable, for errors and checkpoints."""
+        if not isinstance(seed, int | np.integer) or isinstance(seed, bool):
+            raise DTypeError(
+                f"Stream: the seed is no int: {seed!r:.60}", code="E214", source=current_source()
+            )
+        if not 0 <= seed <= MASK:
+            raise ParameterError(
+                f"Stream: the seed is {seed}",
+                details=["allowed: 0 <= seed < 2**64"],
+                source=current_source(),
+            )
+        start = np.array([int(seed) ^ STREAM_TWEAK, 0], np.uint64)
+        self.variable: Variable = variable(start, name)
+        self.variable.default_update = _advanced
+        self._sites = 0
+
+    @property
+    def state(self) -> np.ndarray:
+        """uint64[2], key and counter: a copy. Assign it to go on from there."""
+        return self.variable.value
+
+    @state.setter
+    def state(self, new: Any) -> None:
+        self.variable.value = new
+
+    def updates(self) -> list[tuple[Variable, Tensor]]:
+        """The update that functions make of their own accord, to pass it on explicitly."""
+        return [(self.variable, _advanced(self.variable))]
+
+    def _drawn(self, build: Callable[[Draws], Tensor]) -> Tensor:
+        draws = Draws(self.variable[0], self.variable[1], self._sites)
+        result = build(draws)
+        if draws.used > SITES:
+            raise ParameterError(
+                f"Stream: more than {SITES} random arrays",
+                source=current_source(),
+                fix="make another stream with another seed",
+            )
+        self._sites = draws.used
+        return result
+
+    def key(self) -> Tensor:
+        """A key for the functions of gc.random, another one at each call of a function."""
+        return self._drawn(lambda draws: draws.bits((), uint64))
+
+    bits = _method(keys.bits)
+    uniform = _method(uniforms.uniform)
+    integers = _method(uniforms.integers)
+    bernoulli = _method(uniforms.bernoulli)
+    rademacher = _method(uniforms.rademacher)
+    normal = _method(continuous.normal)
+    exponential = _method(continuous.exponential)
+    laplace = _method(continuous.laplace)
+    gumbel = _method(continuous.gumbel)
+    logistic = _method(continuous.logistic)
+    cauchy = _method(continuous.cauchy)
+    gamma = _method(rejection.gamma)
+    beta = _method(rejection.beta)
+    poisson = _method(rejection.poisson)
+    categorical = _method(selection.categorical)
+    choice = _method(selection.choice)
