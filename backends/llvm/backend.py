@@ -103,7 +103,7 @@ class _Bound:
         for position, buffer in enumerate(buffers):
             if buffer.role == "temporary":
                 table[position] = _pointer(next(given))
-            else:
+            elif buffer.role != "view":
                 positions.append(position)
         table[len(buffers)] = -(-_pointer(scratch) // 64) * 64
         values = (ctypes.c_int64 * max(1, len(sizes)))(*sizes)

@@ -7,7 +7,7 @@ each of the program's sizes. Steps run in order. The result is 0, or 1 + the pos
 check that failed, whose bad value is then in `fault`; nothing after that check has run.
 """
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
 from graphc.backends.llvm.blas import Blas
@@ -31,12 +31,14 @@ from graphc.loops.ir import (
     IndexCheck,
     Kernel,
     KernelCall,
+    Loop,
     Parameter,
     Program,
+    Step,
     Store,
 )
 from graphc.scalar.expr import Expr, Index, Load, Local, cast, ge, lt, or_
-from graphc.shapes import Dim, Size, substitute
+from graphc.shapes import Dim, Size, size_product, substitute
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ class _ProgramEmitter:
         self.areas: list[Size] = []
         self.code = Code(has_fma=target.has_fma)
         self.sizes = Sizes(self.code)
+        self.position = 0  # of the step among all steps
         self.slots = {name: position for position, name in enumerate(program.buffers)}
 
     def emit(self) -> Emitted:
@@ -96,14 +99,7 @@ class _ProgramEmitter:
             builder.line(f"{pointer} = getelementptr i64, ptr %sizes, i64 {position}")
             self.sizes.symbols[name] = builder.load(pointer, "i64")
         self._flags()
-        for position, step in enumerate(self.program.steps):
-            match step:
-                case KernelCall():
-                    self._kernel(step)
-                case Contraction():
-                    self._contraction(step)
-                case IndexCheck():
-                    self._check(position, step)
+        self._steps(self.program.steps)
         builder.line("ret i64 0")
         entry = builder.function(
             "define i64 @entry(ptr %table, ptr %sizes, ptr %fault) "
@@ -113,6 +109,78 @@ class _ProgramEmitter:
         return Emitted(module_text(functions), self.kernels, tuple(self.areas))
 
     # Steps
+
+    def _steps(self, steps: Sequence[Step]) -> None:
+        for step in steps:
+            position = self.position
+            self.position += 1
+            match step:
+                case KernelCall():
+                    self._kernel(step)
+                case Contraction():
+                    self._contraction(step)
+                case IndexCheck():
+                    self._check(position, step)
+                case Loop():
+                    self._loop(step)
+
+    def _loop(self, step: Loop) -> None:
+        """Every iteration points the views to their rows, runs the body and hands over."""
+        code, builder = self.code, self.code.builder
+        length, zero = self.sizes.first(step.length), code.constant(0, "i64")
+        for carry in step.carries:
+            self._point(carry.state, self._buffer(carry.initial))
+        last = code.operation("sub", length, code.constant(1, "i64"))
+
+        def body(index: Val, _: list[Val]) -> list[Val]:
+            row = code.operation("sub", last, index) if step.reverse else index
+            for view, buffer in step.slices:
+                width = self.sizes.first(self._bytes(view))
+                start = self._buffer(buffer)
+                self._point(view, code.gep("i8", start, code.operation("mul", row, width)))
+            for carry in step.carries:
+                even, odd = (self._buffer(name) for name in carry.spare)
+                turn = builder.icmp("ne", builder.and_(index, builder.const(1, index)), zero)
+                spare = builder.select(turn, odd, even)
+                ends = builder.icmp("eq", index, last)
+                target = builder.select(ends, self._buffer(carry.final), spare)
+                self._point(carry.following, target)
+            self._steps(step.body)
+            for carry in step.carries:
+                self._point(carry.state, self._buffer(carry.following))
+            return []
+
+        code.loop(zero, length, 1, [], body)
+        self._hand_through(step, length)
+
+    def _hand_through(self, step: Loop, length: Val) -> None:
+        """Without any step the final carries are the initial ones."""
+        builder = self.code.builder
+        if not step.carries or (isinstance(step.length, int) and step.length > 0):
+            return
+        empty = builder.icmp("sle", length, self.code.constant(0, "i64"))
+
+        def copy() -> list[Val]:
+            for carry in step.carries:
+                width = self.sizes.first(self._bytes(carry.final))
+                target, source = self._buffer(carry.final), self._buffer(carry.initial)
+                builder.declare("memcpy", "ptr @memcpy(ptr, ptr, i64)")
+                builder.line(
+                    f"call ptr @memcpy(ptr {target.text}, ptr {source.text}, i64 {width.text})"
+                )
+            return []
+
+        self.code.branch(empty, [], copy)
+
+    def _bytes(self, name: str) -> Size:
+        buffer = self.program.buffers[name]
+        return size_product(buffer.shape) * buffer.dtype.itemsize
+
+    def _point(self, name: str, pointer: Val) -> None:
+        """Let the table say that a buffer lies at `pointer`."""
+        builder = self.code.builder
+        at = builder.value(f"getelementptr ptr, ptr %table, i64 {self.slots[name]}")
+        builder.line(f"store ptr {pointer.text}, ptr {at}, align 8")
 
     def _buffer(self, name: str) -> Val:
         return self._slot(self.slots[name])
@@ -198,7 +266,7 @@ class _ProgramEmitter:
 
     def _flags(self) -> None:
         """Stack slots for what the checks answer."""
-        if any(isinstance(step, IndexCheck) for step in self.program.steps):
+        if any(isinstance(step, IndexCheck) for step in self.program.all_steps):
             self.code.builder.line("%flag = alloca i8")
             self.code.builder.line("%position = alloca i64")
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from graphc.errors import IndexOutOfRange, VerificationError
 from graphc.ir.leaf import PLACEHOLDER, VARIABLE
-from graphc.ir.lowering import LoweringContext
+from graphc.ir.lowering import LoweringContext, Scan
 from graphc.ir.node import Node, TensorType, substitute_dims
 from graphc.ir.tensor import Tensor
 from graphc.ir.traversal import topological_order
@@ -61,8 +61,11 @@ def run_node(node: Node, values: Values, bindings: Mapping[str, int]) -> None:
     attrs = {name: substitute_dims(value, bindings) for name, value in node.attrs.items()}
     arrays = [values[tensor.key] for tensor in node.inputs]
     check_indices(node, attrs, arrays)
-    with np.errstate(all="ignore"):
-        result = node.op.reference(attrs, *arrays)
+    if isinstance(node.op.lower, Scan):
+        result: Any = run_scan(attrs, arrays, bindings)
+    else:
+        with np.errstate(all="ignore"):
+            result = node.op.reference(attrs, *arrays)
     results = result if isinstance(result, tuple) else (result,)
     for position, (value, expected) in enumerate(zip(results, node.types, strict=True)):
         array = np.asarray(value)
@@ -74,6 +77,30 @@ def run_node(node: Node, values: Values, bindings: Mapping[str, int]) -> None:
                 source=node.sources[0] if node.sources else None,
             )
         values[(id(node), position)] = array
+
+
+def run_scan(
+    attrs: Mapping[str, Any], arrays: Sequence[np.ndarray], bindings: Mapping[str, int]
+) -> tuple[np.ndarray, ...]:
+    """The loop, a step at a time."""
+    body, carries, sequences = attrs["body"], attrs["carries"], attrs["sequences"]
+    carry = list(arrays[:carries])
+    outer = list(arrays[carries + sequences :])
+    stacked = [
+        np.empty(
+            (attrs["length"], *(evaluate(size, bindings) for size in t.shape)), dtype=t.dtype
+        )
+        for t in body.outputs[carries:]
+    ]
+    positions = range(attrs["length"])
+    for position in reversed(positions) if attrs["reverse"] else positions:
+        elements = [array[position] for array in arrays[carries : carries + sequences]]
+        feeds = dict(zip(body.inputs, [*carry, *elements, *outer], strict=True))
+        results = evaluate_tensors(body.outputs, feeds, bindings)
+        carry = [np.array(result, copy=True) for result in results[:carries]]
+        for array, result in zip(stacked, results[carries:], strict=True):
+            array[position] = result
+    return (*carry, *stacked)
 
 
 def check_indices(node: Node, attrs: dict[str, Any], arrays: list[np.ndarray]) -> None:

@@ -18,6 +18,7 @@ from graphc.autodiff.arguments import (
 from graphc.autodiff.reverse import Backward, backpropagate
 from graphc.errors import GradientError
 from graphc.ir.leaf import constant
+from graphc.ir.registry import public
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.passes.differentiable import prepare
@@ -84,6 +85,7 @@ def value_and_grad(cost: Tensor, wrt: Tensors, **options: Any) -> tuple[Tensor, 
     return cost, grad(cost, wrt, **options)
 
 
+@public
 def vjp(
     outputs: Tensors, wrt: Tensors, cotangents: Any, disconnected: Disconnected = "raise"
 ) -> Any:

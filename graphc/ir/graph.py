@@ -9,7 +9,7 @@ from graphc.ir.tensor import Tensor
 from graphc.ir.traversal import topological_order
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Graph:
     """inputs are placeholders; updates are pairs (variable, new value), all simultaneous.
 

@@ -120,6 +120,11 @@ class ScatterAdd:
 
 
 @dataclass(frozen=True, slots=True)
+class Scan:
+    """A loop over the graph in attrs["body"]; see ops.control."""
+
+
+@dataclass(frozen=True, slots=True)
 class Leaf:
     """Placeholders, variables and array constants: values that exist before the program runs."""
 
@@ -133,6 +138,7 @@ Lowering = (
     | Pieces
     | Contraction
     | ScatterAdd
+    | Scan
     | Leaf
 )
 

@@ -6,12 +6,13 @@ from typing import NoReturn
 from graphc.errors import GraphcError, VerificationError
 from graphc.ir.graph import Graph
 from graphc.ir.leaf import CONSTANT, PLACEHOLDER, VARIABLE
-from graphc.ir.lowering import Elementwise, LoweringContext
+from graphc.ir.lowering import Elementwise, LoweringContext, Scan
 from graphc.ir.node import Node
 from graphc.ir.opdef import Constraint
 from graphc.ir.registry import OPS
 from graphc.ir.tensor import Tensor
 from graphc.scalar.expr import Index, Read
+from graphc.shapes import Dim, Shape
 
 
 def verify(graph: Graph) -> list[Constraint]:
@@ -31,7 +32,7 @@ def verify(graph: Graph) -> list[Constraint]:
 
 
 def verify_node(node: Node) -> list[Constraint]:
-    """Check one node on its own; the size equalities that it demands."""
+    """Check one node on its own, and the body of a loop; the size equalities that it demands."""
     if OPS.get(node.op.name) is not node.op:
         _fail(node, f"op {node.op.name!r} is not registered")
     for tensor in node.inputs:
@@ -51,6 +52,9 @@ def verify_node(node: Node) -> list[Constraint]:
         _verify_element(node, node.op.lower)
     if node.op is CONSTANT and node.attrs["value"].flags.writeable:
         _fail(node, "a constant's array must be read-only")
+    if isinstance(node.op.lower, Scan):
+        for inner in node.attrs["body"].nodes:
+            constraints += verify_node(inner)
     return constraints
 
 
@@ -105,12 +109,19 @@ def _verify_updates(graph: Graph) -> None:
     for variable, value in graph.updates:
         if variable.node.op is not VARIABLE:
             _fail(variable.node, f"{variable.node.op.name} is updated but is no variable")
-        if value.type != variable.type:
+        if value.dtype != variable.dtype or not _may_be_equal(value.shape, variable.shape):
             _fail(
                 value.node,
                 f"update of {variable.name!r}: the variable is {variable.type}, "
                 f"the value {value.type}",
             )
+
+
+def _may_be_equal(shape: Shape, wanted: Shape) -> bool:
+    """Symbolic sizes of an update are compared at the call."""
+    return len(shape) == len(wanted) and all(
+        isinstance(size, Dim) or size == needed for size, needed in zip(shape, wanted, strict=True)
+    )
 
 
 def _refuse_twice(keys: Iterable[object], nodes: Iterable[Node], text: str) -> None:

@@ -30,6 +30,7 @@ from graphc.ir.lowering import (
     Pieces,
     Reduction,
     Reinterpret,
+    Scan,
     ScatterAdd,
 )
 from graphc.ir.node import Node
@@ -88,7 +89,7 @@ class Group:
 
 @dataclass
 class Barrier:
-    """A structured step of its own: contraction, concatenation, scatter."""
+    """A structured step of its own: contraction, concatenation, scatter, loop."""
 
     number: int
     node: Node
@@ -119,9 +120,9 @@ def axis_extents(shape: Shape, names: Sequence[str]) -> dict[str, Size]:
     return {name: size for size, name in zip(shape, names, strict=False) if size != 1}
 
 
-def choose_axis_names(graph: Graph) -> tuple[str, ...]:
+def choose_axis_names(graph: Graph, size_names: Sequence[str]) -> tuple[str, ...]:
     """i, j, k, ... without the names of symbolic sizes, and more if the rank asks for it."""
-    taken: set[str] = set()
+    taken: set[str] = set(size_names)
     rank = 1
     for node in graph.nodes:
         for declared in node.types:
@@ -137,10 +138,12 @@ def choose_axis_names(graph: Graph) -> tuple[str, ...]:
 class Fuser:
     """Builds the partition in one walk over the nodes."""
 
-    def __init__(self, graph: Graph, required: set[tuple[int, int]]) -> None:
+    def __init__(
+        self, graph: Graph, required: set[tuple[int, int]], size_names: Sequence[str]
+    ) -> None:
         self.graph = graph
         self.required = required
-        self.names = choose_axis_names(graph)
+        self.names = choose_axis_names(graph, size_names)
         self.partition = Partition([], {}, set(), self.names)
         self.inline_cost: dict[int, tuple[int, int, frozenset[int]]] = {}
         self.by_input: dict[tuple[tuple[int, int], Shape], list[Group]] = {}
@@ -155,7 +158,7 @@ class Fuser:
                     self.join(Tensor(node), None)
             elif isinstance(lower, Reduction):
                 self.join(Tensor(node), node.attrs["axes"])
-            elif isinstance(lower, Contraction | Pieces | ScatterAdd):
+            elif isinstance(lower, Contraction | Pieces | ScatterAdd | Scan):
                 self.add_barrier(node)
             else:
                 raise AssertionError(f"{node.op.name} was not expanded before lowering")

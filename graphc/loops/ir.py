@@ -3,6 +3,7 @@
     Program   = name, sizes, buffers, steps, results
     Buffer    = name : dtype[shape], role
     Step      = KernelCall(kernel, buffers, sizes) | Contraction | IndexCheck
+              | Loop(length, carries, slices) { steps }
     Kernel    = name, parameters, sizes, body
     Parameter = name : dtype[shape], row-major and dense, read or written
     Statement = For(axis, extent, kind) { body }
@@ -25,6 +26,7 @@ Kernels are closed: equal kernels (but for names and sources) are emitted once.
 Every statement carries the user's lines that it came from.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -36,7 +38,7 @@ from graphc.scalar.expr import Expr
 from graphc.shapes import Shape, Size
 
 LoopKind = Literal["parallel", "serial", "vector"]
-Role = Literal["input", "variable", "constant", "output", "update", "temporary"]
+Role = Literal["input", "variable", "constant", "output", "update", "temporary", "view"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +183,40 @@ class IndexCheck:
     sources: Sources = ()
 
 
-Step = KernelCall | Contraction | IndexCheck
+@dataclass(frozen=True, slots=True)
+class Carry:
+    """What a loop hands from step to step.
+
+    The body reads the view `state` and writes the view `following`. In the first step `state` is
+    `initial`; `following` is one of the two `spare` buffers in turn, `final` in the last step, and
+    the state of the next. Without any step, `final` is a copy of `initial`.
+    """
+
+    state: str
+    following: str
+    initial: str
+    final: str
+    spare: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """body, `length` times. slices: (view, buffer): in step t the view is row t of the buffer.
+
+    reverse: from the last row to the first. Views are buffers of role "view": their memory is set
+    by the loop. A body may read slices and write them (stacked outputs); each row once.
+    """
+
+    length: Size
+    reverse: bool
+    body: tuple["Step", ...]
+    carries: tuple[Carry, ...]
+    slices: tuple[tuple[str, str], ...]
+    sources: Sources = ()
+    comment: str = ""
+
+
+Step = KernelCall | Contraction | IndexCheck | Loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +234,8 @@ class Program:
 
     sizes: symbolic sizes, bound at every call. buffers: in order; roles say who owns the memory:
     inputs, variables and constants are read only; outputs and updates are fresh at every call and
-    written exactly once; temporaries live in the arena of the memory plan. constants: their values.
+    written exactly once; temporaries live in the arena of the memory plan; views are set by the loop
+    that uses them. constants: their values.
     """
 
     name: str
@@ -211,17 +247,32 @@ class Program:
     constants: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
+    def all_steps(self) -> tuple[Step, ...]:
+        """Steps and the steps inside loops, each loop before its body."""
+        return tuple(flat_steps(self.steps))
+
+    @property
     def kernels(self) -> tuple[Kernel, ...]:
         """Each distinct kernel once, in order of first call."""
         seen = {
-            step.kernel.name: step.kernel for step in self.steps if isinstance(step, KernelCall)
+            step.kernel.name: step.kernel
+            for step in self.all_steps
+            if isinstance(step, KernelCall)
         }
         return tuple(seen.values())
 
 
+def flat_steps(steps: Sequence[Step]) -> Iterator[Step]:
+    """All steps, each loop before its body."""
+    for step in steps:
+        yield step
+        if isinstance(step, Loop):
+            yield from flat_steps(step.body)
+
+
 @dataclass(frozen=True, slots=True)
 class Fault(Exception):
-    """A failed check at run time: the position of the step in the program, and the bad value."""
+    """A failed check at run time: its position among `Program.all_steps`, and the bad value."""
 
     step: int
     value: int

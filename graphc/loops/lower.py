@@ -12,13 +12,23 @@ from graphc.ir.leaf import CONSTANT
 from graphc.ir.lowering import (
     Contraction as ContractionForm,
 )
-from graphc.ir.lowering import Elementwise, Leaf, Pieces, ScatterAdd
+from graphc.ir.lowering import Elementwise, Leaf, Pieces, Scan, ScatterAdd
 from graphc.ir.lowering import IndexCheck as OpIndexCheck
 from graphc.ir.node import Node, TensorType
 from graphc.ir.opdef import Inference, OpDef
 from graphc.ir.tensor import Tensor
 from graphc.loops.fuse import Barrier, Fuser, Group, Partition
-from graphc.loops.ir import Buffer, IndexCheck, Kernel, KernelCall, Program, Role, Step
+from graphc.loops.ir import (
+    Buffer,
+    Carry,
+    IndexCheck,
+    Kernel,
+    KernelCall,
+    Loop,
+    Program,
+    Role,
+    Step,
+)
 from graphc.loops.kernels import Draft, KernelBuilder, Names
 from graphc.loops.printer import kernel_key
 from graphc.loops.schedule import schedule
@@ -49,38 +59,24 @@ def lower(graph: Graph, sizes: tuple[str, ...]) -> Program:
 
 
 class _Lowering:
-    def __init__(self, graph: Graph, size_names: tuple[str, ...]) -> None:
+    """Lowers one graph; the body of a loop by another one that shares names and kernels."""
+
+    def __init__(
+        self, graph: Graph, size_names: tuple[str, ...], outer: "_Lowering | None" = None
+    ) -> None:
         self.graph, self.result_roles = give_results_memory(graph)
-        self.names = Names()
         self.size_names = size_names
-        self.names.taken |= set(self.size_names)
-        self.buffers: dict[str, Buffer] = {}
+        self.names = Names(size_names) if outer is None else outer.names
+        self.buffers: dict[str, Buffer] = {} if outer is None else outer.buffers
+        self.constants: dict[str, np.ndarray] = {} if outer is None else outer.constants
+        self.kernels: dict[str, Kernel] = {} if outer is None else outer.kernels
         self.buffer_of: dict[Key, str] = {}
-        self.constants: dict[str, np.ndarray] = {}
-        self.kernels: dict[str, Kernel] = {}
         self.checks: dict[int, list[IndexCheck]] = {}
         self.steps: list[Step] = []
 
     def run(self) -> Program:
-        checked = self.indices_to_check()
-        required = {root_of(t).key for t in self.graph.results}
-        required |= {root_of(node.inputs[c.input]).key for node, c in checked}
-        required |= {
-            root_of(Tensor(node)).key for node in self.graph.nodes if must_be_stored(Tensor(node))
-        }
-        for node in self.graph.nodes:
-            if isinstance(node.op.lower, ContractionForm | ScatterAdd):
-                required |= {root_of(tensor).key for tensor in node.inputs}
-        partition = Fuser(self.graph, required).run()
-        self.name_leaves(required)
-        self.name_results()
-        self.name_temporaries(partition)
-        self.place_checks(checked, partition)
-        self.steps += self.checks.get(-1, [])
-        for step in partition.steps:
-            self.lower_step(step, partition)
-            self.steps += self.checks.get(step.number, [])
-        results = [self.buffer_of[root_of(t).key] for t in self.graph.results]
+        self.name_inputs()
+        results = self.lower_graph("output")
         count = len(self.graph.outputs)
         updates = tuple(
             (self.buffer_of[variable.key], name)
@@ -96,6 +92,28 @@ class _Lowering:
             self.constants,
         )
 
+    def lower_graph(self, output_role: Role) -> list[str]:
+        """Steps for all results; the names of their buffers. Inputs are named already."""
+        checked = self.indices_to_check()
+        required = {root_of(t).key for t in self.graph.results}
+        required |= {root_of(node.inputs[c.input]).key for node, c in checked}
+        required |= {
+            root_of(Tensor(node)).key for node in self.graph.nodes if must_be_stored(Tensor(node))
+        }
+        for node in self.graph.nodes:
+            if isinstance(node.op.lower, ContractionForm | ScatterAdd | Scan):
+                required |= {root_of(tensor).key for tensor in node.inputs}
+        partition = Fuser(self.graph, required, self.size_names).run()
+        self.name_constants(required)
+        self.name_results(output_role)
+        self.name_temporaries(partition)
+        self.place_checks(checked, partition)
+        self.steps += self.checks.get(-1, [])
+        for step in partition.steps:
+            self.lower_step(step, partition)
+            self.steps += self.checks.get(step.number, [])
+        return [self.buffer_of[root_of(t).key] for t in self.graph.results]
+
     # --- buffers -----------------------------------------------------------------------------
 
     def add_buffer(
@@ -108,18 +126,20 @@ class _Lowering:
         self.buffer_of[tensor.key] = name
         return name
 
-    def name_leaves(self, required: set[Key]) -> None:
+    def name_inputs(self) -> None:
         for tensor in self.graph.inputs:
             self.add_buffer(tensor, tensor.name, "input")
         for variable in self.graph.variables:
             self.add_buffer(variable, variable.name, "variable")
+
+    def name_constants(self, required: set[Key]) -> None:
         for node in self.graph.nodes:
             tensor = Tensor(node)
             if node.op is CONSTANT and (tensor.key in required or not is_scalar_constant(tensor)):
                 name = self.add_buffer(tensor, tensor.name or "constant", "constant")
                 self.constants[name] = node.attrs["value"]
 
-    def name_results(self) -> None:
+    def name_results(self, output_role: Role) -> None:
         for position, (tensor, role) in enumerate(
             zip(self.graph.results, self.result_roles, strict=True)
         ):
@@ -129,6 +149,7 @@ class _Lowering:
                 wanted = f"new_{variable.name}"
             else:
                 wanted = self.graph.output_names[position] or tensor.name or root.name or "out"
+            role = output_role if role == "output" else role
             name = self.add_buffer(root, wanted, role, tensor.shape)
             self.buffer_of[tensor.key] = name
 
@@ -189,10 +210,53 @@ class _Lowering:
         elif isinstance(lower, Pieces):
             for draft, sizes in piece_drafts(node, partition, self.buffer_of, self.size_names):
                 self.call(draft, node.op.name, sizes)
+        elif isinstance(lower, Scan):
+            self.steps.append(self.lower_loop(node))
         else:
             assert isinstance(lower, ScatterAdd)
             kernel, arguments = scatter_kernel(node, partition.axis_names, self.buffer_of)
             self.add_call(kernel, arguments)
+
+    def lower_loop(self, node: Node) -> Loop:
+        """The loop of a scan; its body shares names, buffers and kernels with what is around."""
+        attrs = node.attrs
+        body: Graph = attrs["body"]
+        carries, sequences = attrs["carries"], attrs["sequences"]
+        outer = [self.buffer_of[root_of(tensor).key] for tensor in node.inputs]
+        inner = _Lowering(body, self.size_names, self)
+        slices: list[tuple[str, str]] = []
+        for position, tensor in enumerate(body.inputs):
+            if position >= carries + sequences:
+                inner.buffer_of[tensor.key] = outer[position]
+                continue
+            view = inner.add_buffer(tensor, tensor.name, "view")
+            if position >= carries:
+                slices.append((view, outer[position]))
+        results = inner.lower_graph("view")
+        outputs = [self.buffer_of[Tensor(node, n).key] for n in range(len(node.types))]
+        handed: list[Carry] = []
+        for position in range(carries):
+            state = inner.buffer_of[body.inputs[position].key]
+            spare = [
+                inner.add_buffer(body.inputs[position], f"{state}_{turn}", "temporary")
+                for turn in ("even", "odd")
+            ]
+            inner.buffer_of[body.inputs[position].key] = state
+            handed.append(
+                Carry(
+                    state, results[position], outer[position], outputs[position], (spare[0], spare[1])
+                )
+            )
+        slices += zip(results[carries:], outputs[carries:], strict=True)
+        return Loop(
+            attrs["length"],
+            attrs["reverse"],
+            tuple(inner.steps),
+            tuple(handed),
+            tuple(slices),
+            node.sources,
+            body.name,
+        )
 
     def call(self, draft: Draft, comment: str, sizes: dict[str, Size] | None = None) -> None:
         kernel = schedule(draft, f"k{len(self.kernels)}", comment)

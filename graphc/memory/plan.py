@@ -21,10 +21,12 @@ from graphc.loops.ir import (
     Kernel,
     KernelCall,
     Let,
+    Loop,
     Program,
     Statement,
     Step,
     Store,
+    flat_steps,
 )
 from graphc.scalar.expr import Expr, Load, walk
 from graphc.shapes import Size, ceil_div, dim_max, evaluate, size_product, size_sum
@@ -86,7 +88,7 @@ def plan_memory(program: Program) -> MemoryPlan:
     slots: list[Slot] = []
     slot_of: dict[str, Slot] = {}
     in_place: dict[str, str] = {}
-    for position, step in enumerate(program.steps):
+    for position, step in enumerate(program.all_steps):
         for name in born.get(position, ()):
             donor = _donor(program, step, name, position, lives, sizes, in_place)
             if donor is not None:
@@ -116,13 +118,39 @@ def padded_bytes(buffer: Buffer) -> Size:
 
 
 def temporaries_lives(program: Program) -> dict[str, Life]:
-    """First write and last use of each temporary, in order of first write."""
+    """First write and last use of each temporary, by position among all steps.
+
+    What was written before a loop and is used in it lives until the loop ends; so does what the
+    loop itself holds: carries and stacked outputs.
+    """
     lives: dict[str, Life] = {}
-    for position, step in enumerate(program.steps):
-        for name in buffers_of(step):
-            if program.buffers[name].role == "temporary":
-                first = lives[name].first if name in lives else position
-                lives[name] = Life(first, position)
+
+    def use(name: str, position: int, loops: Sequence[Life]) -> None:
+        if program.buffers[name].role != "temporary":
+            return
+        first = lives[name].first if name in lives else position
+        last = max(position, lives[name].last) if name in lives else position
+        for loop in loops:
+            if first <= loop.first:
+                last = max(last, loop.last)
+        lives[name] = Life(first, last)
+
+    def visit(steps: Sequence[Step], start: int, loops: tuple[Life, ...]) -> int:
+        position = start
+        for step in steps:
+            if isinstance(step, Loop):
+                end = position + sum(1 for _ in flat_steps(step.body))
+                inside = (*loops, Life(position, end))
+                for name in buffers_of(step):
+                    use(name, position, inside)
+                position = visit(step.body, position + 1, inside)
+                continue
+            for name in buffers_of(step):
+                use(name, position, loops)
+            position += 1
+        return position
+
+    visit(program.steps, 0, ())
     return lives
 
 
@@ -134,6 +162,9 @@ def buffers_of(step: Step) -> tuple[str, ...]:
             return (step.out, step.a, step.b)
         case IndexCheck():
             return (step.buffer,)
+        case Loop():
+            held = [name for c in step.carries for name in (c.initial, c.final, *c.spare)]
+            return (*held, *(buffer for _, buffer in step.slices))
 
 
 def _free_slot(slots: list[Slot], size: Size, position: int) -> Slot:

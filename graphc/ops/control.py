@@ -1,0 +1,379 @@
+"""Loops in the graph: scan, and what is made of it (fori_loop, map).
+
+The body of a loop is a graph of its own, an attribute of the node: its inputs are, in this order,
+the carries, the elements of the sequences, and the values from outside that the step uses. What a
+step computes from outside values alone is not part of the body: it is computed once.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from graphc.dtypes import int64, is_floating
+from graphc.errors import FunctionError, ShapeError
+from graphc.ir.graph import Graph
+from graphc.ir.leaf import CONSTANT, PLACEHOLDER, as_tensor
+from graphc.ir.lowering import IndexMap, Scan
+from graphc.ir.node import Node, TensorType
+from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
+from graphc.ir.registry import BUILDER, Builder, public, register
+from graphc.ir.source import current_source
+from graphc.ir.tensor import Tensor
+from graphc.ir.traversal import topological_order
+from graphc.shapes import Size, as_size
+
+__all__ = ["fori_loop", "map", "scan"]
+
+Tree = Any  # None, a tensor, or a tuple, list or dict of trees
+
+
+# --- trees -------------------------------------------------------------------------------------
+
+
+def leaves_of(tree: Tree) -> list[Any]:
+    """The leaves of nested tuples, lists and dicts, in order; None has none."""
+    if tree is None:
+        return []
+    if isinstance(tree, dict):
+        return [leaf for value in tree.values() for leaf in leaves_of(value)]
+    if isinstance(tree, tuple | list):
+        return [leaf for value in tree for leaf in leaves_of(value)]
+    return [tree]
+
+
+def rebuilt(tree: Tree, leaves: Sequence[Tensor]) -> Tree:
+    """`tree` with other leaves."""
+    following = iter(leaves)
+
+    def build(part: Tree) -> Tree:
+        if part is None:
+            return None
+        if isinstance(part, dict):
+            return {key: build(value) for key, value in part.items()}
+        if isinstance(part, tuple | list):
+            return type(part)(build(value) for value in part)
+        return next(following)
+
+    return build(tree)
+
+
+# --- the op ------------------------------------------------------------------------------------
+# attrs: body (Graph), carries (how many), sequences (how many), length, reverse.
+# outputs: final carries, then the stacked per-step outputs.
+
+
+def _infer(call: Inference) -> tuple[TensorType, ...]:
+    body, carries, sequences = (call.attrs[k] for k in ("body", "carries", "sequences"))
+    length = call.attrs["length"]
+    for position in range(carries, carries + sequences):
+        text = f"length of sequence {position - carries}"
+        call.require_equal(call.types[position].shape[0], length, text)
+    finals = call.types[:carries]
+    stacked = [TensorType(t.dtype, (length, *t.shape)) for t in body.outputs[carries:]]
+    return (*finals, *stacked)
+
+
+def _interpreted(attrs: Any, *arrays: np.ndarray) -> Any:
+    raise AssertionError("the interpreter runs loops itself")
+
+
+def _vjp(b: Builder, application: Application, gradients: Gradients) -> Gradients:
+    """Backpropagation through time: the same loop backwards over the carries of every step.
+
+    What a step computes is computed again from its saved carries, so that memory grows with the
+    carries and not with all intermediate values of the steps.
+    """
+    attrs, inputs = application.attrs, application.inputs
+    body, carries, sequences = attrs["body"], attrs["carries"], attrs["sequences"]
+    saved = _with_saved_carries(application)
+    floating = [position for position, t in enumerate(body.inputs) if is_floating(t.dtype)]
+    states = [position for position in floating if position < carries]
+    outputs = [n for n, t in enumerate(body.outputs) if is_floating(t.dtype)]
+    cotangents = {n: _like("cotangent", body.outputs[n]) for n in outputs}
+    pulled = b.vjp(
+        [body.outputs[n] for n in outputs],
+        [body.inputs[p] for p in floating],
+        [cotangents[n] for n in outputs],
+        disconnected="none",
+    )
+    by_input = dict(zip(floating, pulled, strict=True))
+    shared = [p for p in floating if p >= carries + sequences and by_input[p] is not None]
+    totals = {p: _like("total", body.inputs[p]) for p in shared}
+    per_step = [p for p in floating if carries <= p < carries + sequences]
+    steps = [n for n in outputs if n >= carries]
+
+    def or_zeros(position: int) -> Tensor:
+        found = by_input[position]
+        return b.zeros_like(body.inputs[position]) if found is None else found
+
+    backward = Graph(
+        (
+            *(cotangents[p] for p in states),
+            *(totals[p] for p in shared),
+            *body.inputs[: carries + sequences],
+            *(cotangents[n] for n in steps),
+            *body.inputs[carries + sequences :],
+        ),
+        (
+            *(or_zeros(p) for p in states),
+            *(b.add(totals[p], or_zeros(p)) for p in shared),
+            *(or_zeros(p) for p in per_step),
+        ),
+        name=f"{body.name}_backward",
+    )
+    arriving = [
+        b.zeros_like(output) if gradient is None else gradient
+        for output, gradient in zip(application.outputs, gradients, strict=True)
+    ]
+    results = SCAN.apply(
+        [
+            *(arriving[p] for p in states),
+            *(b.zeros_like(inputs[p]) for p in shared),
+            *saved,
+            *inputs[carries : carries + sequences],
+            *(arriving[n] for n in steps),
+            *inputs[carries + sequences :],
+        ],
+        {
+            "body": backward,
+            "carries": len(states) + len(shared),
+            "sequences": carries + sequences + len(steps),
+            "length": attrs["length"],
+            "reverse": not attrs["reverse"],
+        },
+    )
+    found: dict[int, Tensor] = dict(zip([*states, *shared, *per_step], results, strict=True))
+    return [found.get(position) for position in range(len(inputs))]
+
+
+def _with_saved_carries(application: Application) -> tuple[Tensor, ...]:
+    """The carries that each step saw, stacked: the loop once more, with them as outputs.
+
+    A pass makes one loop of both.
+    """
+    attrs = application.attrs
+    body, carries = attrs["body"], attrs["carries"]
+    extended = Graph(
+        body.inputs, (*body.outputs, *body.inputs[:carries]), name=body.name
+    )
+    results = SCAN.apply(application.inputs, {**attrs, "body": extended})
+    return results[len(body.outputs) :]
+
+
+def _like(name: str, tensor: Tensor) -> Tensor:
+    """A fresh input of a loop body."""
+    return PLACEHOLDER(name=name, type=tensor.type)
+
+
+SCAN = register(
+    OpDef(
+        "scan",
+        infer=_infer,
+        reference=_interpreted,
+        lower=Scan(),
+        vjp=_vjp,
+        examples=lambda rng: [
+            Example(_running_product, (rng.uniform(0.5, 1.5, size=shape),))
+            for shape in ((5,), (4, 3), (0, 2), (1, 1))
+        ]
+        + [
+            Example(
+                _recurrence, (rng.normal(size=(6, 2, 3)), rng.normal(size=(3, 3)), np.zeros((2, 3)))
+            )
+        ],
+    )
+)
+
+
+def _running_product(x: Tensor) -> tuple[Tensor, Tensor]:
+    initial = x[0] * 0 + 1 if x.shape[0] != 0 else as_tensor(np.ones(x.shape[1:], x.dtype))
+    found: tuple[Tensor, Tensor] = scan(lambda c, e: (c * e, c + e), initial, x)
+    return found
+
+
+def _recurrence(x: Tensor, w: Tensor, initial: Tensor) -> tuple[Tensor, Tensor]:
+    def step(h: Tensor, e: Tensor) -> tuple[Tensor, Tensor]:
+        h = (h @ w + e) * 0.5
+        return h, h * h
+
+    found: tuple[Tensor, Tensor] = scan(step, initial, x, reverse=True)
+    return found
+
+
+# --- building ----------------------------------------------------------------------------------
+
+
+@public
+def scan(
+    step: Callable[..., tuple[Tree, Tree]],
+    init: Tree,
+    xs: Tree = None,
+    *,
+    length: Size | None = None,
+    reverse: bool = False,
+) -> tuple[Tree, Tree]:
+    """Run `carry, y = step(carry, x)` over the first axis of `xs`; compiled as a native loop.
+
+    init: the first carry: a tensor, or a tuple, list or dict of them (also None). xs: sequences of
+    shape (length, ...), a tensor or a structure of them; may be None if `length` is given. The
+    step is called once, with symbolic values, and returns the next carry, of the types of `init`,
+    and what is to be stacked for this step, or None. reverse: from the last element to the first;
+    stacked outputs keep the positions of their elements.
+
+    Returns (final carry, stacked outputs of shape (length, ...)). Zero steps give `init` and empty
+    outputs. What the step computes from outer values alone is computed once, before the loop.
+
+    Raises ShapeError (E120): sequences of different lengths, no length; FunctionError (E121): a
+    carry that changes its type, a step that does not return a pair.
+
+    >>> total, sums = gc.scan(lambda c, x: (c + x, c + x), 0.0, x)     # cumulative sums
+    """
+    carry = [as_tensor(leaf) for leaf in leaves_of(init)]
+    sequences = [as_tensor(leaf) for leaf in leaves_of(xs)]
+    size = _common_length(sequences, length)
+    states = [PLACEHOLDER(name=f"carry{n}", type=t.type) for n, t in enumerate(carry)]
+    elements = [
+        PLACEHOLDER(name=f"x{n}", type=TensorType(t.dtype, t.shape[1:]))
+        for n, t in enumerate(sequences)
+    ]
+    given_carry = rebuilt(init, states)
+    answer = step(given_carry, rebuilt(xs, elements))
+    if not isinstance(answer, tuple | list) or len(answer) != 2:
+        raise FunctionError(
+            f"scan: the step returned {type(answer).__name__}",
+            code="E121",
+            source=current_source(),
+            fix="return a pair: the next carry and the output of this step (or None)",
+        )
+    following = [as_tensor(leaf) for leaf in leaves_of(answer[0])]
+    outputs = [as_tensor(leaf) for leaf in leaves_of(answer[1])]
+    _check_carry(carry, following)
+    results, captured = capture([*following, *outputs], [*states, *elements])
+    body = Graph(
+        (*states, *elements, *(placeholder for placeholder, _ in captured)),
+        tuple(results),
+        name=getattr(step, "__name__", "step").strip("<>"),
+    )
+    made = SCAN.apply(
+        [*carry, *sequences, *(outer for _, outer in captured)],
+        {
+            "body": body,
+            "carries": len(carry),
+            "sequences": len(sequences),
+            "length": size,
+            "reverse": bool(reverse),
+        },
+    )
+    final, stacked = made[: len(carry)], made[len(carry) :]
+    return rebuilt(init, final), rebuilt(answer[1], stacked)
+
+
+def _common_length(sequences: list[Tensor], length: Size | None) -> Size:
+    for tensor in sequences:
+        if tensor.ndim == 0:
+            raise ShapeError(
+                f"scan: {tensor.name or tensor.op.name} has no axis to run over",
+                code="E120",
+                details=[f"got {tensor.type}"],
+                source=current_source(),
+                fix="sequences have the steps along their first axis",
+            )
+    if length is not None:
+        return as_size(length)
+    if not sequences:
+        raise ShapeError(
+            "scan: neither sequences nor a length are given",
+            code="E120",
+            source=current_source(),
+            fix="pass xs, or length=",
+        )
+    return sequences[0].shape[0]
+
+
+def _check_carry(carry: list[Tensor], following: list[Tensor]) -> None:
+    """The next carry has the types of the first one."""
+    before, after = [t.type for t in carry], [t.type for t in following]
+    if before == after:
+        return
+    different = [n for n in range(min(len(before), len(after))) if before[n] != after[n]]
+    details = [f"carry {n}: got {after[n]}, allowed {before[n]}" for n in different]
+    if len(before) != len(after):
+        details.append(f"got {len(after)} carries, allowed {len(before)}")
+    culprit = following[different[0]] if different else None
+    raise FunctionError(
+        "scan: the carry changes its type from step to step",
+        code="E121",
+        details=details,
+        source=culprit.sources[0] if culprit is not None and culprit.sources else current_source(),
+        fix="make init of the type that the step returns (astype, reshape, zeros of that shape)",
+    )
+
+
+def is_generated(tensor: Tensor) -> bool:
+    """Scalar constants, sizes, aranges, fills: rather made in the body than read from outside."""
+    node = tensor.node
+    if node.op is CONSTANT:
+        size: int = node.attrs["value"].size
+        return size == 1
+    return not node.inputs and isinstance(node.op.lower, IndexMap)
+
+
+def capture(
+    results: Sequence[Tensor], own: Sequence[Tensor]
+) -> tuple[list[Tensor], list[tuple[Tensor, Tensor]]]:
+    """Cut a body out of the graph around it.
+
+    own: the inputs of the body. Returns the results over own and new inputs, and (new input, outer
+    value) pairs: the largest values that do not depend on `own`. Scalar constants and sizes stay.
+    """
+    order = topological_order(results)
+    inside = {id(tensor.node) for tensor in own}
+    for node in order:
+        if any(id(tensor.node) in inside for tensor in node.inputs):
+            inside.add(id(node))
+    captured: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
+    rebuilt_nodes: dict[int, Node] = {}
+
+    def inner(tensor: Tensor) -> Tensor:
+        if id(tensor.node) in inside:
+            node = rebuilt_nodes.get(id(tensor.node), tensor.node)
+            return tensor if node is tensor.node else Tensor(node, tensor.index, tensor._name)
+        if is_generated(tensor):
+            return tensor
+        if tensor.key not in captured:
+            name = tensor.name or f"outer{len(captured)}"
+            captured[tensor.key] = (PLACEHOLDER(name=name, type=tensor.type), tensor)
+        return captured[tensor.key][0]
+
+    for node in order:
+        if id(node) not in inside:
+            continue
+        inputs = tuple(inner(tensor) for tensor in node.inputs)
+        if any(new is not old for new, old in zip(inputs, node.inputs, strict=True)):
+            rebuilt_nodes[id(node)] = Node(node.op, inputs, node.attrs, node.types, node.sources)
+    return [inner(tensor) for tensor in results], list(captured.values())
+
+
+@public
+def fori_loop(lower: Size, upper: Size, step: Callable[[Tensor, Tree], Tree], init: Tree) -> Tree:
+    """Run `carry = step(i, carry)` for i = lower, ..., upper - 1; returns the final carry.
+
+    lower, upper: ints or symbolic sizes. i is an int64 scalar. Types and errors as in `scan`.
+    """
+    start, stop = as_size(lower), as_size(upper)
+    positions = BUILDER.arange(start, stop, dtype=int64)
+
+    def one(carry: Tree, position: Tensor) -> tuple[Tree, None]:
+        return step(position, carry), None
+
+    final, _ = scan(one, init, positions)
+    return final
+
+
+@public
+def map(function: Callable[..., Tree], xs: Tree) -> Tree:
+    """`function` of each element along the first axis of `xs`, stacked; one at a time."""
+    _, stacked = scan(lambda carry, x: (None, function(x)), None, xs)
+    return stacked
+
