@@ -15,6 +15,7 @@ from graphc.passes.canonicalize.shape import SHAPE
 from graphc.passes.contraction import CONTRACTION
 from graphc.passes.expand import EXPAND
 from graphc.passes.fold import FOLD
+from graphc.passes.loops import has_loops, live, map_bodies, merge, move
 from graphc.passes.stabilize import STABILIZE
 from graphc.passes.vector_product import VECTOR_PRODUCT
 from graphc.rewrite.driver import RewriteLog, rewrite
@@ -39,14 +40,16 @@ class Pass:
     needed: Callable[[OpDef], bool] = lambda op: True  # for an op that occurs; else it is skipped
 
 
+SIMPLIFY = Pass(
+    "simplify",
+    RuleTable(stabilize=STABILIZE, canonicalize=CANONICAL, fold=FOLD),
+    "First, and in one sweep: stabilising patterns are written once, for one spelling of each "
+    "expression, what they make is canonical again at once, and both look for log, softmax "
+    "and sigmoid as whole ops, before composites are expanded. Loops follow at once.",
+)
+
 PIPELINE = (
-    Pass(
-        "simplify",
-        RuleTable(stabilize=STABILIZE, canonicalize=CANONICAL, fold=FOLD),
-        "First, and in one sweep: stabilising patterns are written once, for one spelling of each "
-        "expression, what they make is canonical again at once, and both look for log, softmax "
-        "and sigmoid as whole ops, before composites are expanded.",
-    ),
+    SIMPLIFY,
     Pass(
         "expand",
         RuleTable(expand=EXPAND, canonicalize=CANONICAL, fold=FOLD),
@@ -70,16 +73,31 @@ PIPELINE = (
 )
 
 
-def optimize(graph: Graph, check: bool = False) -> tuple[Graph, RewriteLog]:
+def optimize(
+    graph: Graph, check: bool = False, log: RewriteLog | None = None
+) -> tuple[Graph, RewriteLog]:
     """The graph after all passes, and what fired. check: verify before, between and after."""
-    log = RewriteLog()
+    log = RewriteLog() if log is None else log
     if check:
         verify(graph)
     for one in PIPELINE:
         graph = run_pass(graph, one, log)
+        if one is SIMPLIFY and has_loops(graph):
+            graph = run_pass(optimize_loops(graph, log), one, log)
         if check:
             verify(graph)
     return graph, log
+
+
+def optimize_loops(graph: Graph, log: RewriteLog) -> Graph:
+    """The graph with its loops merged, freed of what can be done outside, and optimised inside.
+
+    After simplify: equal values are one value then, in the graph and in the bodies.
+    """
+    graph = live(merge(graph))
+    graph = map_bodies(graph, lambda body: run_pass(body, SIMPLIFY, log))
+    graph = live(move(graph))
+    return map_bodies(graph, lambda body: optimize(body, log=log)[0])
 
 
 def run_pass(graph: Graph, one: Pass, log: RewriteLog | None = None) -> Graph:
@@ -90,5 +108,6 @@ def run_pass(graph: Graph, one: Pass, log: RewriteLog | None = None) -> Graph:
 
 
 def expand(graph: Graph) -> Graph:
-    """The same function without composite ops and nothing else changed."""
-    return graph.with_results(rewrite(graph.results, EXPANSION))
+    """The same function without composite ops and nothing else changed, in loops too."""
+    graph = graph.with_results(rewrite(graph.results, EXPANSION))
+    return map_bodies(graph, expand) if has_loops(graph) else graph
