@@ -23,7 +23,10 @@ def as_array(value: Any) -> np.ndarray:
     except (TypeError, ValueError) as error:
         raise type(error)(str(error)) from None
     if array.dtype.kind not in "biuf":
-        raise TypeError(f"{shown(value)} is no array of numbers, but of {array.dtype.name}")
+        kind = (
+            f", but of {array.dtype.name}" if isinstance(value, np.ndarray | list | tuple) else ""
+        )
+        raise TypeError(f"{shown(value)} is no array of numbers{kind}")
     return array
 
 
@@ -31,6 +34,8 @@ def shown(value: Any) -> str:
     """A value in a message: short, whatever it is."""
     if isinstance(value, np.ndarray):
         return f"an array of {value.dtype.name}"
+    if isinstance(value, list | tuple):
+        return f"a {type(value).__name__} of {len(value)}"
     text = " ".join(repr(value).split()) if isinstance(value, bool | int | float | str) else ""
     if value is None or (text and len(text) <= MOST_SHOWN):
         return text or "None"

@@ -255,20 +255,21 @@ class Dim:
         if fails(self, operand):
             return False
         raise DimError(
-            f"cannot decide {self} {sign} {operand}: the value is only known at run time; "
-            "compare with == or compute with it symbolically"
+            f"cannot decide {self} {sign} {operand}: the value is only known at run time",
+            fix="compare with ==, or compute with it symbolically",
         )
 
     def __bool__(self) -> Never:
         raise DimError(
-            f"the dimension {self} has no truth value: it is only known at run time; "
-            "test isinstance(size, int) first"
+            f"the dimension {self} has no truth value: it is only known at run time",
+            fix="test isinstance(size, int) first",
         )
 
     def __index__(self) -> Never:
         raise DimError(
-            f"the dimension {self} is not an integer: it is only known at run time; "
-            "use it in symbolic expressions, or give the input a static shape"
+            f"the dimension {self} is not an integer: it is only known at run time",
+            fix="use it in symbolic expressions (gc.zeros, gc.arange, gc.mean take sizes), "
+            "or give the input a static shape",
         )
 
     # Queries.

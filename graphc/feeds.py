@@ -115,7 +115,7 @@ class FeedBinder:
         lost = loss(array, tensor.dtype, weak=weak, downcast=self.allow_downcast)
         if lost is None:
             return
-        wanted = tensor.dtype.name
+        wanted, allowed = tensor.dtype.name, _got(array, tensor.type)[1]
         got = shown(value) if weak and array.ndim == 0 else f"{array.dtype.name} values"
         fix = f"convert it with .astype({wanted!r})"
         if not self.allow_downcast:
@@ -125,7 +125,7 @@ class FeedBinder:
             tensor,
             "E202",
             f"{tensor.name!r} is {wanted} and was fed {got}: {lost}",
-            details=_got(array, tensor.type),
+            details=[f"got     {shown(value)}" if weak else _got(array, tensor.type)[0], allowed],
             fix="feed integers" if weak and wanted.startswith(("int", "uint")) else fix,
         )
 

@@ -202,7 +202,7 @@ def variable(value: Any, name: str | None = None, dtype: Any = None) -> Variable
     value: array or number, copied. dtype: the array's own by default; Python floats are float32.
     """
     name = f"variable_{next(_serial)}" if name is None else _check_name(name)
-    array = np.array(_to_array("variable", value, dtype), order="C", copy=True)
+    array = np.array(_to_array("variable: ", value, dtype), order="C", copy=True)
     attrs = {
         "name": name,
         "type": TensorType(array.dtype, array.shape),
@@ -227,8 +227,7 @@ def _to_array(what: str, value: Any, dtype: Any) -> np.ndarray:
         as_dtype(array.dtype)
     except (TypeError, ValueError) as error:
         raise DTypeError(
-            f"{what}: the value is no array of numbers",
-            details=[error.message if isinstance(error, DTypeError) else str(error)],
+            f"{what}{error.message if isinstance(error, DTypeError) else error}",
             source=current_source(),
             fix="pass an array, a number or nested lists; gc.run(tensor) gives a tensor's value",
         ) from None
@@ -239,7 +238,7 @@ def _to_array(what: str, value: Any, dtype: Any) -> np.ndarray:
         lost = loss(array, wanted, weak=True, downcast=True)
         if lost is not None:
             raise DTypeError(
-                f"{what}: {shown(value)} is no {wanted.name}: {lost}",
+                f"{what}{shown(value)} is no {wanted.name}: {lost}",
                 source=current_source(),
                 fix="give another dtype, or pass an array",
             )
@@ -250,7 +249,7 @@ def _to_array(what: str, value: Any, dtype: Any) -> np.ndarray:
 @public
 def constant(value: Any, dtype: Any = None, name: str | None = None) -> Tensor:
     """A fixed array, copied. dtype: the array's own by default; Python floats are float32."""
-    array = np.array(_to_array("constant", value, dtype), order="C", copy=True)
+    array = np.array(_to_array("", value, dtype), order="C", copy=True)
     array.flags.writeable = False
     return CONSTANT(value=array) if name is None else CONSTANT(value=array, name=_check_name(name))
 

@@ -158,6 +158,17 @@ class Tensor(Operators):
             "use the graphc function of the same name, or compile first: gc.run(x, feed)",
         )
 
+    def __array_function__(
+        self, function: Any, types: object, args: object, kwargs: object
+    ) -> NoReturn:
+        name = function.__name__
+        known = name in registry.FUNCTIONS
+        self._refuse(
+            f"numpy.{name} does not take symbolic tensors",
+            "E211",
+            f"use gc.{name}" if known else "use functions of graphc on tensors",
+        )
+
     def __reduce__(self) -> NoReturn:
         raise TypeError("a symbolic tensor cannot be pickled; print the graph with gc.dprint")
 
@@ -231,4 +242,3 @@ class Tensor(Operators):
 def _unpack(values: tuple[Any, ...]) -> Any:
     """`f(2, 3)` and `f((2, 3))` mean the same."""
     return values[0] if len(values) == 1 and isinstance(values[0], tuple | list) else values
-
