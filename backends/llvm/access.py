@@ -19,10 +19,16 @@ from itertools import count
 from typing import Protocol
 
 from graphc.backends.llvm.accumulate import choose, part
+from graphc.backends.llvm.masked import (
+    masked_gather,
+    masked_load,
+    masked_scatter,
+    masked_store,
+)
 from graphc.backends.llvm.scalar_ops import from_memory, memory_type, to_memory
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.sizes import Sizes
-from graphc.backends.llvm.text import BITS, SUFFIX, TextBuilder, Val
+from graphc.backends.llvm.text import BITS, Val
 from graphc.dtypes import DType
 from graphc.scalar.expr import Expr, Index
 from graphc.shapes import Dim, Shape, Size, size_product
@@ -54,11 +60,11 @@ class Array:
 class Place:
     """Where lanes find their element: a scalar pointer for lane 0, and how the others differ.
 
-    step: elements from one lane to the next if that is 0, 1 or -1; None: `offsets` tells.
+    slope: elements from one lane to the next; None: `offsets` has the distance of each lane.
     """
 
     pointer: Val
-    step: int | None
+    slope: Size | None
     offsets: Val | None = None
 
 
@@ -100,14 +106,14 @@ class Memory:
         floor = self._floor(name, in_range)
         version = self._versions.get(name, 0)
         lanes = self.sizes.lanes
-        if place.step == 0:
+        if place.slope == 0:
             pointer = self._redirected(place.pointer, [self._any(c) for c in conditions], array, 1)
             return self._emit_load(array, pointer, 1, None, version, floor)
-        if place.step is None:
+        if place.slope not in (1, -1):
             return self._gather(array, place, conditions, version, floor)
         mask = self._mask(None if array.lanes > 1 else self.tail, conditions)
         pointer = place.pointer
-        if place.step == 1:
+        if place.slope == 1:
             pointer = self._redirected(pointer, [], array, lanes)
             return self._emit_load(array, pointer, lanes, mask, version, floor)
         back = self.code.constant(1 - lanes, "i64")
@@ -135,20 +141,18 @@ class Memory:
     def _gather(
         self, array: Array, place: Place, conditions: list[Val], version: int, floor: int
     ) -> Val:
+        """From an address per lane; only moved out of loops that surely run."""
         code, builder = self.code, self.code.builder
-        assert place.offsets is not None
-        offsets = place.offsets
-        mask: Val | None
-        if self.tail is not None and not conditions and not self.hardware_gather:
+        floor = max(floor, self._doubtful_level())
+        mask: Val | None = self._mask(self.tail, conditions)
+        if mask is None and place.slope is not None and not self.hardware_gather:
+            return self._strided_load(array, place.pointer, place.slope, version, floor)
+        offsets = self._offsets(place)
+        if mask is self.tail and mask is not None and not self.hardware_gather:
             # Lanes beyond the end read what lane 0 reads: no branch for each lane.
-            offsets = choose(
-                code, self.tail, offsets, code.splat(part(code, offsets, 0, 1), offsets.lanes)
-            )
-            mask = None
-        else:
-            mask = self._mask(self.tail, conditions)
-        pointer = self._redirected(place.pointer, [], array, 1)
-        pointers = code.gep(array.type, pointer, offsets)
+            first = code.splat(part(code, offsets, 0, 1), offsets.lanes)
+            offsets, mask = choose(code, mask, offsets, first), None
+        pointers = code.gep(array.type, place.pointer, offsets)
 
         def make() -> Val:
             loaded = masked_gather(builder, array.type, pointers, mask)
@@ -158,6 +162,45 @@ class Memory:
         key = ("gather", array.type, pointers.text, mask and mask.text, version)
         return code.pure(key, operands, make, floor)
 
+    def _offsets(self, place: Place) -> Val:
+        if place.offsets is not None:
+            return place.offsets
+        assert place.slope is not None
+        return self.sizes.steps(place.slope)
+
+    def _strided_load(
+        self, array: Array, pointer: Val, slope: Size, version: int, floor: int
+    ) -> Val:
+        """Lane by lane: scalar addresses cost less than a vector of them."""
+        code, builder, lanes = self.code, self.code.builder, self.sizes.lanes
+        pointers = self._lane_pointers(array, pointer, slope)
+
+        def make() -> Val:
+            loaded = Val("poison", array.type, lanes)
+            for lane, where in enumerate(pointers):
+                one = builder.load(where.text, array.type)
+                loaded = builder.emit(
+                    f"insertelement {loaded.ir_type} {loaded.text}, {one.type} {one.text}, "
+                    f"i64 {lane}",
+                    array.type,
+                    lanes,
+                )
+            return from_memory(builder, loaded, array.dtype)
+
+        key = ("strided", array.type, pointer.text, pointers[-1].text, lanes, version)
+        return code.pure(key, pointers, make, floor)
+
+    def _lane_pointers(self, array: Array, pointer: Val, slope: Size) -> list[Val]:
+        """The address of every lane: four of them share a base."""
+        code = self.code
+        multiples = [self.sizes.first(slope * count) for count in range(5)]
+        pointers: list[Val] = []
+        for lane in range(self.sizes.lanes):
+            if lane and lane % 4 == 0:
+                pointer = code.gep(array.type, pointer, multiples[4])
+            pointers.append(code.gep(array.type, pointer, multiples[lane % 4]))
+        return pointers
+
     # Stores
 
     def store(self, name: str, index: Sequence[Expr], value: Val, accumulate: bool) -> None:
@@ -165,24 +208,28 @@ class Memory:
         array = self.arrays[name]
         code, builder, lanes = self.code, self.code.builder, self.sizes.lanes
         place = self._place(array, index)
-        step = place.step
-        if lanes > 1 and (step == -1 or step == 0):
-            place.offsets, step = self.sizes.steps(step), None
         mask = None if lanes == 1 else self._mask(self.tail, self.conditions)
         value = code.splat(value, lanes)
         if accumulate:
             before = self.load(name, index)
             value = self.add(array.dtype, code.splat(before, lanes), value)
         value = to_memory(builder, value, array.dtype)
-        if step is None:
-            assert place.offsets is not None
-            pointers = code.gep(array.type, place.pointer, place.offsets)
-            masked_scatter(builder, value, pointers, mask)
+        if lanes > 1 and place.slope != 1:
+            self._scatter(array, place, value, mask)
         elif mask is None or array.lanes > 1:
             builder.store(value, place.pointer.text)
         else:
             masked_store(builder, value, place.pointer, mask)
         self.touch(name)
+
+    def _scatter(self, array: Array, place: Place, value: Val, mask: Val | None) -> None:
+        code, builder = self.code, self.code.builder
+        if mask is not None or place.slope is None or self.hardware_gather:
+            pointers = code.gep(array.type, place.pointer, self._offsets(place))
+            masked_scatter(builder, value, pointers, mask)
+            return
+        for lane, where in enumerate(self._lane_pointers(array, place.pointer, place.slope)):
+            builder.store(builder.lane(value, lane), where.text)
 
     def add(self, dtype: DType, x: Val, y: Val) -> Val:
         """x + y, replaced by the emitter of expressions."""
@@ -223,9 +270,8 @@ class Memory:
                 varying.append(sizes.steps(inclined))
             polynomial, changing = _split(polynomial, sizes)
             varying.append(sizes.value(changing))
-        elif not varying and slope in (0, 1, -1):
-            pointer = self._pointer(array, polynomial, uniform)
-            return Place(pointer, int(slope) if sizes.lanes > 1 else 0)
+        elif not varying:
+            return Place(self._pointer(array, polynomial, uniform), slope)
         elif slope != 0:
             varying.append(sizes.steps(slope))
         pointer = self._pointer(array, polynomial, uniform)
@@ -286,6 +332,11 @@ class Memory:
             if name in scope.stored or (level and not scope.is_loop and not in_range):
                 floor = level
         return floor
+
+    def _doubtful_level(self) -> int:
+        """The innermost loop around that may not run at all."""
+        levels = [level for level, scope in enumerate(self.code.scopes) if scope.runs is not None]
+        return max(levels, default=0)
 
     def _redirected(self, pointer: Val, conditions: list[Val], array: Array, lanes: int) -> Val:
         """The pointer where the load happens, else one to a stack slot.
@@ -364,63 +415,3 @@ def _split(polynomial: Size, sizes: Sizes) -> tuple[Size, Size]:
         if sizes.varies(term):
             changing = changing + term
     return polynomial - changing, changing
-
-
-# Masked instructions
-
-
-def _overload(type: str, lanes: int) -> str:
-    return f"v{lanes}{SUFFIX.get(type, type)}"
-
-
-def _all_lanes(mask: Val | None, lanes: int) -> str:
-    return f"<{lanes} x i1> {'splat (i1 true)' if mask is None else mask.text}"
-
-
-def masked_load(b: TextBuilder, type: str, pointer: Val, mask: Val) -> Val:
-    """Zero where the mask is not set."""
-    lanes = mask.lanes
-    vector = f"<{lanes} x {type}>"
-    name = f"llvm.masked.load.{_overload(type, lanes)}.p0"
-    b.declare(name, f"{vector} @{name}(ptr, i32, <{lanes} x i1>, {vector})")
-    return b.emit(
-        f"call {vector} @{name}(ptr {pointer.text}, i32 {BITS[type] // 8}, "
-        f"{_all_lanes(mask, lanes)}, {vector} zeroinitializer)",
-        type,
-        lanes,
-    )
-
-
-def masked_store(b: TextBuilder, value: Val, pointer: Val, mask: Val) -> None:
-    lanes, vector = value.lanes, value.ir_type
-    name = f"llvm.masked.store.{_overload(value.type, lanes)}.p0"
-    b.declare(name, f"void @{name}({vector}, ptr, i32, <{lanes} x i1>)")
-    b.line(
-        f"call void @{name}({vector} {value.text}, ptr {pointer.text}, "
-        f"i32 {BITS[value.type] // 8}, {_all_lanes(mask, lanes)})"
-    )
-
-
-def masked_gather(b: TextBuilder, type: str, pointers: Val, mask: Val | None) -> Val:
-    """Zero where the mask is not set."""
-    lanes = pointers.lanes
-    vector = f"<{lanes} x {type}>"
-    name = f"llvm.masked.gather.{_overload(type, lanes)}.v{lanes}p0"
-    b.declare(name, f"{vector} @{name}(<{lanes} x ptr>, i32, <{lanes} x i1>, {vector})")
-    return b.emit(
-        f"call {vector} @{name}(<{lanes} x ptr> {pointers.text}, i32 {BITS[type] // 8}, "
-        f"{_all_lanes(mask, lanes)}, {vector} zeroinitializer)",
-        type,
-        lanes,
-    )
-
-
-def masked_scatter(b: TextBuilder, value: Val, pointers: Val, mask: Val | None) -> None:
-    """Where two lanes have one address, the higher lane wins."""
-    lanes, vector = value.lanes, value.ir_type
-    name = f"llvm.masked.scatter.{_overload(value.type, lanes)}.v{lanes}p0"
-    b.declare(name, f"void @{name}({vector}, <{lanes} x ptr>, i32, <{lanes} x i1>)")
-    b.line(
-        f"call void @{name}({vector} {value.text}, <{lanes} x ptr> {pointers.text}, "
-        f"i32 {BITS[value.type] // 8}, {_all_lanes(mask, lanes)})"
-    )

@@ -20,6 +20,7 @@ from graphc.backends.llvm.scopes import Code, is_constant
 from graphc.backends.llvm.sizes import Sizes
 from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import FunctionText, Val
+from graphc.backends.llvm.tiling import tiled
 from graphc.dtypes import DType
 from graphc.loops.ir import (
     Accumulate,
@@ -85,7 +86,7 @@ class _KernelEmitter:
             size = Val(f"%{_identifier('s', name, position)}", "i64")
             parameters.append(f"i64 {size.text}")
             self.sizes.symbols[name] = size
-        self.statements(self.kernel.body)
+        self.statements(tiled(self.kernel))
         self.code.builder.line("ret void")
         if self.memory.safe_bytes:
             self.allocas.append(f"  {SAFE.text} = alloca [{self.memory.safe_bytes} x i8], align 64")

@@ -189,7 +189,9 @@ class _ProgramEmitter:
         """Read from the table at every use: nothing stays in a register over a call."""
         builder = self.code.builder
         at = builder.value(f"getelementptr ptr, ptr %table, i64 {position}")
-        return builder.emit(f"load ptr, ptr {at}, align 8", "ptr")
+        pointer = builder.emit(f"load ptr, ptr {at}, align 8", "ptr")
+        self.code.levels[pointer.text] = self.code.depth
+        return pointer
 
     def _call(self, name: str, args: list[Val]) -> None:
         passed = ", ".join(f"{arg.type} {arg.text}" for arg in args)

@@ -127,17 +127,14 @@ def _float_to_integer(b: TextBuilder, a: Val, target: DType) -> Val:
     bits = BITS[type]
     lowest, beyond = (-(1 << (bits - 1)), 1 << (bits - 1)) if signed else (0, 1 << bits)
     low, high = b.const(float(lowest), a), b.const(float(beyond), a)
-    above, below = b.fcmp("oge", a, low), b.fcmp("olt", a, high)
-    inside = b.select(b.and_(above, below), a, b.const(0.0, a))
     if bits < 32:
-        converted = b.trunc(b.fptosi(inside, "i32"), type)
+        converted = b.trunc(b.fptosi(a, "i32"), type)
     else:
-        converted = b.fptosi(inside, type) if signed else b.fptoui(inside, type)
-    too_high = b.fcmp("oge", a, high)
-    converted = b.select(too_high, b.constant(beyond - 1, type, a.lanes), converted)
-    if not signed:
-        return converted
-    return b.select(b.fcmp("olt", a, low), b.constant(lowest, type, a.lanes), converted)
+        converted = b.fptosi(a, type) if signed else b.fptoui(a, type)
+    above, below, nan = b.fcmp("oge", a, high), b.fcmp("olt", a, low), b.fcmp("uno", a, a)
+    converted = b.select(above, b.constant(beyond - 1, type, a.lanes), converted)
+    converted = b.select(below, b.constant(lowest, type, a.lanes), converted)
+    return b.select(nan, b.constant(0, type, a.lanes), converted)
 
 
 # Floating point

@@ -161,7 +161,7 @@ def test_transposed_access(run: Run) -> None:
         ("n", "m"),
         (For("i", n, "parallel", (body,)),),
     )
-    for rows, columns in ((1, 1), (3, 17), (17, 3), (40, 33), (0, 3), (3, 0)):
+    for rows, columns in ((1, 1), (3, 17), (17, 3), (40, 133), (70, 64), (0, 3), (3, 0)):
         x, out = randoms(columns, rows), np.empty((rows, columns), np.float32)
         run(kernel, {"x": x, "out": out}, {"n": rows, "m": columns})
         np.testing.assert_array_equal(out, x.T)

@@ -128,7 +128,7 @@ class Grower:
             return Call(op, (self.expr(kind, depth - 1), self.expr(kind, depth - 1)), bool_)
         ops = ["add", "sub", "mul", "maximum", "minimum", "floordiv", "mod"]
         if is_floating(dtype):
-            ops += ["div", "copysign"]
+            ops.append("div")
         build = getattr(s, self.random.choice(ops))
         result: Expr = build(self.expr(dtype, depth - 1), self.expr(dtype, depth - 1))
         return result
