@@ -155,7 +155,9 @@ def dim(name: str) -> Dim:
     return size
 
 
-def _placeholder_shape(name: str, shape: Sequence[int | str | Dim | None]) -> Shape:
+def _placeholder_shape(
+    name: str, shape: Sequence[int | str | Dim | np.integer[Any] | None]
+) -> Shape:
     sizes: list[Size] = []
     for axis, size in enumerate(shape):
         if size is None:
@@ -179,7 +181,7 @@ def _placeholder_shape(name: str, shape: Sequence[int | str | Dim | None]) -> Sh
 @public
 def placeholder(
     name: str | None = None,
-    shape: Sequence[int | str | Dim | None] | int | str = (),
+    shape: Sequence[int | str | Dim | np.integer[Any] | None] | int | str | Dim | None = (),
     dtype: Any = default_float,
 ) -> Tensor:
     """An input that is fed at every call.
@@ -189,7 +191,7 @@ def placeholder(
     dtype: float32 by default.
     """
     name = f"input_{next(_serial)}" if name is None else _check_name(name)
-    if isinstance(shape, int | str | Dim) or shape is None:
+    if isinstance(shape, int | np.integer | str | Dim) or shape is None:
         shape = (shape,)
     declared = TensorType(as_dtype(dtype), _placeholder_shape(name, shape))
     return PLACEHOLDER(name=name, type=declared)
@@ -224,7 +226,7 @@ def _to_array(what: str, value: Any, dtype: Any) -> np.ndarray:
     wanted = None if dtype is None else as_dtype(dtype)
     try:
         array = _numbers(value)
-        as_dtype(array.dtype)
+        own = as_dtype(array.dtype)  # in native byte order
     except (TypeError, ValueError) as error:
         raise DTypeError(
             f"{what}{error.message if isinstance(error, DTypeError) else error}",
@@ -234,7 +236,7 @@ def _to_array(what: str, value: Any, dtype: Any) -> np.ndarray:
     if is_weak_value(value):
         # Python's numbers have no precision to lose, but must be in range.
         if wanted is None:
-            wanted = default_float if array.dtype.kind == "f" else as_dtype(array.dtype)
+            wanted = default_float if array.dtype.kind == "f" else own
         lost = loss(array, wanted, weak=True, downcast=True)
         if lost is not None:
             raise DTypeError(
@@ -243,7 +245,7 @@ def _to_array(what: str, value: Any, dtype: Any) -> np.ndarray:
                 fix="give another dtype, or pass an array",
             )
     with np.errstate(over="ignore"):
-        return array if wanted is None else array.astype(wanted)
+        return array.astype(own if wanted is None else wanted, copy=False)
 
 
 @public
