@@ -20,6 +20,7 @@ In the graph a block is two 64-bit numbers a = c0 c1 and b = c2 c3, high half fi
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -249,13 +250,10 @@ def _infer_bits(call: Inference) -> TensorType:
     return TensorType(call.attrs["dtype"], call.attrs["shape"])
 
 
-def philox_blocks(key: int, offset: int, count: int) -> list[np.ndarray]:
-    """Words 0 to 3 of blocks 0 to count - 1, as the paper states it."""
+def philox_words(counter: Sequence[np.ndarray], key: int) -> list[np.ndarray]:
+    """The four words of blocks, as the paper states it. counter: four words, uint64 arrays."""
     mask, half = uint64.type(LOW), uint64.type(HALF)
-    numbers = np.arange(count, dtype=uint64)
-    words = [numbers & mask, numbers >> half]
-    words += [np.full(count, offset >> shift & LOW, uint64) for shift in (0, HALF)]
-    keys = [key & LOW, key >> HALF & LOW]
+    words, keys = list(counter), [key & LOW, key >> HALF & LOW]
     for _ in range(ROUNDS):
         left = words[0] * uint64.type(MULTIPLIERS[0])
         right = words[2] * uint64.type(MULTIPLIERS[1])
@@ -273,28 +271,36 @@ def _bits_reference(attrs: Attributes, key: np.ndarray, offset: np.ndarray) -> n
     shape, dtype = attrs["shape"], attrs["dtype"]
     wanted = math.prod(shape)
     chunks = -(-wanted // (LANES * _words_per_block(dtype)))
-    words = philox_blocks(int(key), int(offset), chunks * LANES)
+    half, numbers = uint64.type(HALF), np.arange(chunks * LANES, dtype=uint64)
+    counter = [numbers & uint64.type(LOW), numbers >> half]
+    counter += [np.full_like(numbers, int(offset) >> shift & LOW) for shift in (0, HALF)]
+    words = philox_words(counter, int(key))
     if dtype == uint64:
-        half = uint64.type(HALF)
         words = [words[0] << half | words[1], words[2] << half | words[3]]
     in_chunks = np.stack([word.reshape(chunks, LANES) for word in words], axis=1)
     return in_chunks.ravel()[:wanted].reshape(shape).astype(dtype)
+
+
+def philox(b: Builder, a: Tensor, c: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:
+    """The two halves of blocks, words 0 1 and words 2 3, from those of their counters."""
+    low_key = b.bitwise_left_shift(key, b.as_tensor(HALF, uint64))
+    high_key = b.bitwise_and(key, b.as_tensor(LOW << HALF, uint64))
+    for number in range(ROUNDS):
+        a, c = (
+            ROUND(a, c, low_key, half=0, round=number),
+            ROUND(c, a, high_key, half=1, round=number),
+        )
+    return a, c
 
 
 def _build_bits(b: Builder, key: Tensor, offset: Tensor, shape: Shape, dtype: DType) -> Tensor:
     per_chunk = LANES * _words_per_block(dtype)
     chunks: Size = ceil_div(size_product(shape), per_chunk)
     half = b.as_tensor(HALF, uint64)
-    keys = [b.bitwise_left_shift(key, half), b.bitwise_and(key, b.as_tensor(LOW << HALF, uint64))]
-    a = COUNTERS(count=chunks * LANES)
-    c = b.bitwise_or(b.bitwise_left_shift(offset, half), b.bitwise_right_shift(offset, half))
-    for number in range(ROUNDS):
-        a, c = (
-            ROUND(a, c, keys[0], half=0, round=number),
-            ROUND(c, a, keys[1], half=1, round=number),
-        )
-    pair = [b.reshape(part, (chunks, LANES)) for part in (a, c)]
-    words = b.reshape(WORDS(*pair, dtype=dtype), (chunks * per_chunk,))
+    turned = b.bitwise_or(b.bitwise_left_shift(offset, half), b.bitwise_right_shift(offset, half))
+    halves = philox(b, COUNTERS(count=chunks * LANES), turned, key)
+    in_chunks = [b.reshape(part, (chunks, LANES)) for part in halves]
+    words = b.reshape(WORDS(*in_chunks, dtype=dtype), (chunks * per_chunk,))
     return LEADING(words, shape=shape)
 
 

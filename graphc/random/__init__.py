@@ -20,6 +20,7 @@ from graphc.random.rejection import poisson as poisson
 from graphc.random.selection import categorical as categorical
 from graphc.random.selection import choice as choice
 from graphc.random.stream import Stream as Stream
+from graphc.random.truncated import truncated_normal as truncated_normal
 from graphc.random.uniforms import bernoulli as bernoulli
 from graphc.random.uniforms import integers as integers
 from graphc.random.uniforms import rademacher as rademacher

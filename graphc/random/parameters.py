@@ -24,10 +24,13 @@ __all__ = [
     "Allowed",
     "Parameter",
     "check_range",
+    "fixed",
     "float_dtype",
+    "known_integer",
     "parameter",
     "shape_of",
     "shifted",
+    "spread",
     "working_dtype",
 ]
 
@@ -67,13 +70,24 @@ def working_dtype(dtype: DType) -> DType:
     return float32 if dtype == float16 else dtype
 
 
+def known_integer(value: Any) -> int | None:
+    """A Python or numpy integer as an int; None for everything else."""
+    return int(value) if isinstance(value, int | np.integer) else None
+
+
+def fixed(value: Any) -> Any:
+    """The number or array, if it is known while the graph is built; else None."""
+    if isinstance(value, Tensor):
+        return value.node.attrs["value"] if value.node.op is CONSTANT else None
+    return value if isinstance(value, int | float | np.ndarray | np.generic) else None
+
+
 def check_range(name: str, what: str, value: Any, allowed: Allowed) -> None:
     """ParameterError if the value is known now and not allowed."""
-    if isinstance(value, Tensor):
-        if value.node.op is not CONSTANT:
-            return
-        value = value.node.attrs["value"]
-    array = np.asarray(value)
+    known = fixed(value)
+    if known is None:
+        return
+    array = np.asarray(known)
     wrong = ~np.asarray(allowed.holds(array))
     if wrong.any():
         raise ParameterError(
@@ -98,10 +112,16 @@ def parameter(
     """A Python number as it is; anything else as a tensor of the shape and dtype."""
     if isinstance(value, bool | str | type) or value is None:
         raise _refused(name, what, value)
-    check_range(name, what, value, allowed)
     if isinstance(value, int | float):
+        check_range(name, what, value, allowed)
         return float(value)
-    tensor = as_tensor(value).astype(dtype)
+    tensor = as_tensor(value)
+    check_range(name, what, tensor, allowed)
+    return spread(name, what, tensor.astype(dtype), shape)
+
+
+def spread(name: str, what: str, tensor: Tensor, shape: Shape) -> Tensor:
+    """The tensor in the shape of the result, or ShapeError."""
     if tensor.shape == shape:
         return tensor
     try:

@@ -13,7 +13,7 @@ from graphc.ir.leaf import Variable, constant, variable
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.ops.elementwise import add
-from graphc.random import continuous, keys, rejection, selection, uniforms
+from graphc.random import continuous, keys, rejection, selection, truncated, uniforms
 from graphc.random.keys import MASK, Draws, Key
 
 __all__ = ["Stream"]
@@ -116,6 +116,7 @@ class Stream:
     bernoulli = _method(uniforms.bernoulli)
     rademacher = _method(uniforms.rademacher)
     normal = _method(continuous.normal)
+    truncated_normal = _method(truncated.truncated_normal)
     exponential = _method(continuous.exponential)
     laplace = _method(continuous.laplace)
     gumbel = _method(continuous.gumbel)

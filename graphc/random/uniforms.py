@@ -18,19 +18,20 @@ from graphc.dtypes import (
 )
 from graphc.errors import DTypeError, ParameterError
 from graphc.ir.arguments import ShapeLike
-from graphc.ir.leaf import CONSTANT, as_tensor, constant
+from graphc.ir.leaf import as_tensor, constant
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.ops.bitwise import bitwise_and, bitwise_right_shift
 from graphc.ops.comparison import where
-from graphc.ops.movement import broadcast_to
 from graphc.random.keys import Draws, Key, as_word, draws_of, sizes_of
 from graphc.random.parameters import (
     PROBABILITY,
-    check_range,
+    fixed,
     float_dtype,
+    known_integer,
     parameter,
     shape_of,
+    spread,
 )
 from graphc.shapes import Shape
 
@@ -87,23 +88,9 @@ def uniform(
 # --- integers -------------------------------------------------------------------------------------
 
 
-def _known(value: Any) -> int | None:
-    """The bound as a Python integer, if it is known and the same for all elements."""
-    if isinstance(value, int | np.integer):
-        return int(value)
-    return None
-
-
-def _fixed(value: Any) -> Any:
-    """The number or array, if it is known while the graph is built."""
-    if isinstance(value, Tensor) and value.node.op is CONSTANT:
-        return value.node.attrs["value"]
-    return value if isinstance(value, np.ndarray) else _known(value)
-
-
 def _bound(what: str, value: Any, shape: Shape) -> Tensor:
     """A bound as uint64, modulo 2^64."""
-    known = _known(value)
+    known = known_integer(value)
     if known is not None:
         return as_word(known)
     tensor = as_tensor(value)
@@ -114,7 +101,7 @@ def _bound(what: str, value: Any, shape: Shape) -> Tensor:
             source=current_source(),
             fix="bounds are ints, integer tensors or symbolic sizes",
         )
-    return broadcast_to(tensor.astype(uint64), shape)
+    return spread("integers", what, tensor.astype(uint64), shape)
 
 
 def _high_product(words: Tensor, count: Tensor) -> Tensor:
@@ -130,7 +117,7 @@ def _high_product(words: Tensor, count: Tensor) -> Tensor:
 def _check_bounds(low: Any, high: Any, dtype: DType) -> None:
     """What is known of the bounds fits together and fits the dtype."""
     limits = np.iinfo(dtype)
-    known_low, known_high = _known(low), _known(high)
+    known_low, known_high = known_integer(low), known_integer(high)
     for what, value, least, most in (
         ("low", known_low, int(limits.min), int(limits.max)),
         ("high", known_high, int(limits.min) + 1, int(limits.max) + 1),
@@ -141,7 +128,7 @@ def _check_bounds(low: Any, high: Any, dtype: DType) -> None:
                 details=[f"allowed for {dtype.name}: {least} to {most}"],
                 source=current_source(),
             )
-    first, second = _fixed(low), _fixed(high)
+    first, second = fixed(low), fixed(high)
     if first is not None and second is not None and np.any(np.greater_equal(first, second)):
         raise ParameterError(
             f"integers: low {low if known_low is None else known_low} is not below high "
@@ -152,17 +139,18 @@ def _check_bounds(low: Any, high: Any, dtype: DType) -> None:
 
 
 def integers(
-    key: Key, shape: ShapeLike = (), low: Any = 0, high: Any = None, *, dtype: Any = int64
+    key: Key, shape: ShapeLike | None = (), low: Any = 0, high: Any = None, dtype: Any = int64
 ) -> Tensor:
     """Uniform integers in [low, high).
 
-    low, high: ints, symbolic sizes or integer tensors that broadcast to the shape; high = None:
-    all integers of the dtype from low on. Each is low + (w n >> 64) for 64 random bits w and
-    n = high - low. So no probability differs from 1 / n by more than 2^-64, and none differs if n
-    is a power of two. Where n = 0 at the call the result is low.
+    low, high: ints, symbolic sizes or integer tensors that broadcast to the shape (None: the shape
+    of the two together); high = None: all integers of the dtype from low on. Each number is
+    low + (w n >> 64) for 64 random bits w and n = high - low. So no probability differs from 1 / n
+    by more than 2^-64, and none differs if n is a power of two. Where n = 0 at the call the result
+    is low.
     Raises ParameterError where low >= high is known.
     """
-    target, sizes = as_dtype(dtype), sizes_of("integers", shape)
+    target = as_dtype(dtype)
     if not is_integer(target):
         raise DTypeError(
             f"integers: not for {target.name}",
@@ -173,8 +161,10 @@ def integers(
         )
     high = int(np.iinfo(target).max) + 1 if high is None else high
     _check_bounds(low, high, target)
+    bounds = [0 if isinstance(value, int) else value for value in (low, high)]
+    sizes = shape_of("integers", shape, *bounds)
     words = draws_of("integers", key).bits(sizes, uint64)
-    known_low, known_high = _known(low), _known(high)
+    known_low, known_high = known_integer(low), known_integer(high)
     first = _bound("low", low, sizes)
     if known_low is not None and known_high is not None and known_high - known_low == 1 << 64:
         return (words + first).astype(target)
@@ -193,7 +183,6 @@ def bernoulli(key: Key, shape: ShapeLike | None = None, p: Any = 0.5) -> Tensor:
     Raises ParameterError for a known p outside of [0, 1].
     """
     sizes = shape_of("bernoulli", shape, p)
-    check_range("bernoulli", "p", p, PROBABILITY)
     is_array = isinstance(p, Tensor | np.ndarray | np.generic) and p.dtype.kind == "f"
     dtype = promote(float32, p.dtype) if is_array else float32
     probability = parameter("bernoulli", "p", p, sizes, dtype, PROBABILITY)

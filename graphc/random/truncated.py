@@ -1,0 +1,59 @@
+"""The normal distribution between two bounds."""
+
+from typing import Any
+
+import numpy as np
+
+from graphc.dtypes import float32, float64
+from graphc.errors import ParameterError
+from graphc.ir.arguments import ShapeLike
+from graphc.ir.leaf import as_tensor
+from graphc.ir.registry import BUILDER
+from graphc.ir.source import current_source
+from graphc.ir.tensor import Tensor
+from graphc.ops.comparison import where
+from graphc.ops.elementwise import maximum, minimum
+from graphc.random.keys import Key, draws_of
+from graphc.random.parameters import fixed, float_dtype, parameter, shape_of, shifted
+from graphc.random.uniforms import open_unit
+
+__all__ = ["truncated_normal"]
+
+
+def truncated_normal(
+    key: Key,
+    shape: ShapeLike | None = None,
+    lower: Any = -2.0,
+    upper: Any = 2.0,
+    dtype: Any = float32,
+    loc: Any = 0.0,
+    scale: Any = 1.0,
+) -> Tensor:
+    """loc + scale * z for standard normal numbers z between lower and upper.
+
+    By inversion, computed in float64: the quantile of a uniform number between the probabilities
+    of the bounds, both taken in the lower tail, so that bounds like (10, 11) are exact too. Bounds
+    may be infinite, or tensors that broadcast to the shape; shape = None: that of the bounds
+    together. Gradients flow to lower, upper, loc and scale.
+    Raises ParameterError where lower >= upper is known.
+    """
+    name = "truncated_normal"
+    sizes, target = shape_of(name, shape, lower, upper), float_dtype(name, dtype)
+    bounds = [
+        parameter(name, what, value, sizes, float64)
+        for what, value in (("lower", lower), ("upper", upper))
+    ]
+    known = [fixed(value) for value in (lower, upper)]
+    if not any(value is None for value in known) and np.any(np.greater_equal(*known)):
+        raise ParameterError(
+            f"{name}: lower {known[0]} is not below upper {known[1]}", source=current_source()
+        )
+    low, high = (as_tensor(bound, float64) for bound in bounds)
+    mirrored = low > 0
+    first, last = where(mirrored, -high, low), where(mirrored, -low, high)
+    begin, end = BUILDER.ndtr(first), BUILDER.ndtr(last)
+    u = minimum(open_unit(draws_of(name, key), sizes, float64), 1 - 2.0**-53)
+    z = BUILDER.ndtri(begin + u * (end - begin))
+    noise = minimum(maximum(where(mirrored, -z, z), low), high)
+    work = float64 if target == float64 else float32
+    return shifted(name, noise.astype(work), loc, scale, target)
