@@ -147,6 +147,16 @@ class Fuser:
         self.partition = Partition([], {}, set(), self.names)
         self.inline_cost: dict[int, tuple[int, int, frozenset[int]]] = {}
         self.by_input: dict[tuple[tuple[int, int], Shape], list[Group]] = {}
+        self.indices = self.checked_indices()
+
+    def checked_indices(self) -> set[tuple[int, int]]:
+        """Values that are checked between the step that computes them and all that read them."""
+        return {
+            root_of(node.inputs[check.input]).key
+            for node in self.graph.nodes
+            if node.op.index_checks is not None
+            for check in node.op.index_checks(context_of(node))
+        }
 
     def run(self) -> Partition:
         for node in self.graph.nodes:
@@ -246,6 +256,8 @@ class Fuser:
     ) -> Member | None:
         """The tensor as a member of the group, or None if it does not fit."""
         role: Role = "full" if axes is None else "reduction"
+        if any(r.tensor.key in self.indices and r.tensor.key in group.roles for r in readings):
+            return None
         if domain != group.domain:
             if axes is not None:
                 return None
