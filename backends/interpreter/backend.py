@@ -24,17 +24,13 @@ class InterpreterExecutable:
     def bind(self, sizes: Sequence[int], temporaries: Sequence[np.ndarray]) -> BoundProgram:
         program = self.program
         bound = dict(zip(program.sizes, sizes, strict=True))
-        given = {name for name, buffer in program.buffers.items() if buffer.role != "temporary"}
-        own = dict(
-            zip(
-                (name for name in program.buffers if name not in given),
-                temporaries,
-                strict=True,
-            )
-        )
+        roles = {name: buffer.role for name, buffer in program.buffers.items()}
+        given = [name for name, role in roles.items() if role not in ("temporary", "view")]
+        mine = [name for name, role in roles.items() if role == "temporary"]
+        own = dict(zip(mine, temporaries, strict=True))
 
         def run(arrays: Sequence[np.ndarray]) -> None:
-            named = zip((name for name in program.buffers if name in given), arrays, strict=True)
+            named = zip(given, arrays, strict=True)
             run_program(program, bound, own | dict(named))
 
         return run

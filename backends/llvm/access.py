@@ -1,90 +1,43 @@
 """Loads and stores: which lanes touch which addresses, and under which mask.
 
-An index is linearised over the row-major array: a polynomial in sizes and loop axes, and products
-of a stride with whatever else the index expressions compute. What the polynomial does with the
-vector axis decides the instruction:
+How far apart neighbouring lanes find their elements decides the instruction:
 
-    does not contain it           one scalar load
-    1 * axis + rest               a vector load or store, aligned to one element
-    -1 * axis + rest              the same, reversed
-    anything else                 a gather or scatter from one offset per lane
+    0            one scalar load
+    1            a vector load or store, aligned to one element
+    -1           the same, reversed
+    other        lane by lane from scalar addresses
+    unrelated    a gather or scatter from one offset per lane
 
 Lanes beyond the end of a loop (`tail`) and lanes whose condition does not hold (`conditions`)
 touch no memory. A scalar load that must not happen reads a stack slot instead.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import count
-from typing import Protocol
 
 from graphc.backends.llvm.accumulate import choose, part
+from graphc.backends.llvm.addresses import Addresses, Array, Evaluator, Place
 from graphc.backends.llvm.masked import (
     masked_gather,
     masked_load,
     masked_scatter,
     masked_store,
 )
-from graphc.backends.llvm.scalar_ops import from_memory, memory_type, to_memory
+from graphc.backends.llvm.scalar_ops import emit_operation, from_memory, to_memory
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.sizes import Sizes
 from graphc.backends.llvm.text import BITS, Val
-from graphc.dtypes import DType
-from graphc.scalar.expr import Expr, Index
-from graphc.shapes import Dim, Shape, Size, size_product
+from graphc.scalar.expr import Expr
+from graphc.shapes import Size
 
 SAFE = Val("%safe", "ptr")
 
 
-@dataclass(frozen=True, slots=True)
-class Array:
-    """A dense row-major array; with `lanes` > 1 every element is a vector, one for each lane."""
-
-    name: str
-    pointer: Val
-    dtype: DType
-    shape: Shape
-    lanes: int = 1
-
-    @property
-    def type(self) -> str:
-        return memory_type(self.dtype)
-
-    @property
-    def strides(self) -> tuple[Size, ...]:
-        """Elements between neighbours along each axis."""
-        return tuple(size_product(self.shape[axis + 1 :]) for axis in range(len(self.shape)))
-
-
-@dataclass(slots=True)
-class Place:
-    """Where lanes find their element: a scalar pointer for lane 0, and how the others differ.
-
-    slope: elements from one lane to the next; None: `offsets` has the distance of each lane.
-    """
-
-    pointer: Val
-    slope: Size | None
-    offsets: Val | None = None
-
-
-class Evaluator(Protocol):
-    """What evaluates index expressions."""
-
-    def value(self, expr: Expr) -> Val: ...
-
-    def affine(self, expr: Expr) -> tuple[Val, Size] | None: ...
-
-
-class Memory:
+class Memory(Addresses):
     """The arrays of one function."""
 
     def __init__(self, code: Code, sizes: Sizes, evaluator: Evaluator) -> None:
-        self.code = code
-        self.sizes = sizes
-        self.evaluator = evaluator
-        self.arrays: dict[str, Array] = {}
-        self.extents: dict[str, Size] = {}  # of the loops around
+        super().__init__(code, sizes, evaluator)
         self.tail: Val | None = None
         self.conditions: list[Val] = []
         self.hardware_gather = False
@@ -100,7 +53,7 @@ class Memory:
         guards: further conditions without which the index may be out of range.
         """
         array = self.arrays[name]
-        place = self._place(array, index)
+        place = self.place(array, index)
         in_range = self.is_in_range(name, index)
         conditions = [*([] if in_range else self.conditions), *guards]
         floor = self._floor(name, in_range)
@@ -173,7 +126,7 @@ class Memory:
     ) -> Val:
         """Lane by lane: scalar addresses cost less than a vector of them."""
         code, builder, lanes = self.code, self.code.builder, self.sizes.lanes
-        pointers = self._lane_pointers(array, pointer, slope)
+        pointers = self.lane_pointers(array, pointer, slope)
 
         def make() -> Val:
             loaded = Val("poison", array.type, lanes)
@@ -190,29 +143,19 @@ class Memory:
         key = ("strided", array.type, pointer.text, pointers[-1].text, lanes, version)
         return code.pure(key, pointers, make, floor)
 
-    def _lane_pointers(self, array: Array, pointer: Val, slope: Size) -> list[Val]:
-        """The address of every lane: four of them share a base."""
-        code = self.code
-        multiples = [self.sizes.first(slope * count) for count in range(5)]
-        pointers: list[Val] = []
-        for lane in range(self.sizes.lanes):
-            if lane and lane % 4 == 0:
-                pointer = code.gep(array.type, pointer, multiples[4])
-            pointers.append(code.gep(array.type, pointer, multiples[lane % 4]))
-        return pointers
-
     # Stores
 
     def store(self, name: str, index: Sequence[Expr], value: Val, accumulate: bool) -> None:
         """Write `value` (or add it) at `index`, in the lanes of the mask."""
         array = self.arrays[name]
         code, builder, lanes = self.code, self.code.builder, self.sizes.lanes
-        place = self._place(array, index)
+        place = self.place(array, index)
         mask = None if lanes == 1 else self._mask(self.tail, self.conditions)
         value = code.splat(value, lanes)
         if accumulate:
             before = self.load(name, index)
-            value = self.add(array.dtype, code.splat(before, lanes), value)
+            sides, dtype = (code.splat(before, lanes), value), array.dtype
+            value = emit_operation(builder, "add", sides, dtype, dtype)
         value = to_memory(builder, value, array.dtype)
         if lanes > 1 and place.slope != 1:
             self._scatter(array, place, value, mask)
@@ -228,100 +171,12 @@ class Memory:
             pointers = code.gep(array.type, place.pointer, self._offsets(place))
             masked_scatter(builder, value, pointers, mask)
             return
-        for lane, where in enumerate(self._lane_pointers(array, place.pointer, place.slope)):
+        for lane, where in enumerate(self.lane_pointers(array, place.pointer, place.slope)):
             builder.store(builder.lane(value, lane), where.text)
-
-    def add(self, dtype: DType, x: Val, y: Val) -> Val:
-        """x + y, replaced by the emitter of expressions."""
-        raise NotImplementedError
 
     def touch(self, name: str) -> None:
         """What was loaded from the array before may have changed."""
         self._versions[name] = next(self._counter)
-
-    # Addresses
-
-    def _place(self, array: Array, index: Sequence[Expr]) -> Place:
-        sizes = self.sizes
-        polynomial: Size = 0
-        inclined: Size = 0  # what `uniform` grows by from lane to lane
-        uniform: list[Val] = []
-        varying: list[Val] = []
-        for item, stride in zip(index, array.strides, strict=True):
-            if isinstance(item, Index):
-                polynomial = polynomial + item.size * stride
-            elif (affine := self.evaluator.affine(item)) is not None:
-                uniform.append(self._times(affine[0], stride))
-                inclined = inclined + affine[1] * stride
-            else:
-                varying.append(self._times(self.evaluator.value(item), stride))
-        if array.lanes > 1:
-            if inclined != 0:
-                varying.append(sizes.steps(inclined))
-            return self._private_place(array, polynomial, uniform, varying)
-
-        slope: Size | None = inclined
-        if sizes.varies(polynomial):
-            assert isinstance(polynomial, Dim) and sizes.vector_axis is not None
-            own = polynomial.coefficient(sizes.vector_axis)
-            slope = None if own is None else own + inclined
-        if slope is None:
-            if inclined != 0:
-                varying.append(sizes.steps(inclined))
-            polynomial, changing = _split(polynomial, sizes)
-            varying.append(sizes.value(changing))
-        elif not varying:
-            return Place(self._pointer(array, polynomial, uniform), slope)
-        elif slope != 0:
-            varying.append(sizes.steps(slope))
-        pointer = self._pointer(array, polynomial, uniform)
-        return Place(pointer, None, self._total(varying))
-
-    def _private_place(
-        self, array: Array, polynomial: Size, uniform: list[Val], varying: list[Val]
-    ) -> Place:
-        """Element `index` of lane k stands at index * lanes + k."""
-        sizes = self.sizes
-        if sizes.varies(polynomial):
-            varying.append(sizes.value(polynomial))
-            polynomial = 0
-        pointer = self._pointer(
-            array, polynomial * array.lanes, [self._times(v, array.lanes) for v in uniform]
-        )
-        if not varying:
-            return Place(pointer, 1)
-        offsets = self._times(self._total(varying), array.lanes)
-        iota = self.code.iota("i64", array.lanes)
-        return Place(pointer, None, self.code.operation("add", offsets, iota))
-
-    def _times(self, value: Val, stride: Size) -> Val:
-        return value if stride == 1 else self.code.operation("mul", value, self.sizes.first(stride))
-
-    def _total(self, values: list[Val]) -> Val:
-        total = values[0]
-        for value in values[1:]:
-            total = self.code.operation("add", total, value)
-        return total
-
-    def _pointer(self, array: Array, polynomial: Size, others: list[Val]) -> Val:
-        """The address of lane 0: outer loops' terms first, so that they are added outside."""
-        code = self.code
-        terms = sorted([*self.sizes.terms(polynomial), *others], key=self._rank)
-        pointer = array.pointer
-        position = 0
-        while position < len(terms):
-            rank = self._rank(terms[position])
-            offset = terms[position]
-            position += 1
-            while position < len(terms) and self._rank(terms[position]) == rank:
-                offset = code.operation("add", offset, terms[position])
-                position += 1
-            pointer = code.gep(array.type, pointer, offset)
-        return pointer
-
-    def _rank(self, term: Val) -> int:
-        """The level of a term; constants come last, where addressing modes take them."""
-        return self.code.level(term) if term.text.startswith("%") else len(self.code.scopes)
 
     # Conditions
 
@@ -356,22 +211,6 @@ class Memory:
         self.safe_bytes = max(self.safe_bytes, lanes * BITS[array.type] // 8)
         return choose(code, condition, pointer, SAFE)
 
-    def is_in_range(self, name: str, index: Sequence[Expr]) -> bool:
-        """Whether the index is in range whatever the conditions are."""
-        return all(
-            isinstance(item, Index) and self._is_axis_of(item.size, size)
-            for item, size in zip(index, self.arrays[name].shape, strict=True)
-        )
-
-    def _is_axis_of(self, index: Size, size: Size) -> bool:
-        if isinstance(index, int):
-            return isinstance(size, int) and 0 <= index < size
-        names = index.symbols()
-        if len(names) != 1:
-            return False
-        (name,) = names
-        return index == Dim.symbol(name) and self.extents.get(name) == size
-
     def _mask(self, tail: Val | None, conditions: Sequence[Val]) -> Val | None:
         mask = tail
         for condition in conditions:
@@ -404,14 +243,3 @@ class Memory:
                 a.lanes,
             ),
         )
-
-
-def _split(polynomial: Size, sizes: Sizes) -> tuple[Size, Size]:
-    """The terms without and with the vector axis."""
-    assert isinstance(polynomial, Dim)
-    changing: Size = 0
-    for monomial, factor in polynomial.terms:
-        term = Dim(((monomial, factor),)) if monomial.factors else factor
-        if sizes.varies(term):
-            changing = changing + term
-    return polynomial - changing, changing

@@ -16,7 +16,7 @@ from graphc.backends.numba_cpu.compile import (
 )
 from graphc.backends.numba_cpu.driver import driver_source, kernel_names
 from graphc.backends.numba_cpu.python_source import can_split, kernel_source
-from graphc.backends.numba_cpu.runtime import check, strided, view
+from graphc.backends.numba_cpu.runtime import check, row, strided, view
 from graphc.backends.numba_cpu.work import kernel_work
 from graphc.loops.ir import For, Kernel, KernelCall, Program
 from graphc.loops.printer import kernel_key, one_line
@@ -70,7 +70,7 @@ class NumbaExecutable:
             "import numpy as np",
             "from numba import prange",
             "from graphc.backends.numba_cpu.functions import *",
-            "from graphc.backends.numba_cpu.runtime import check, strided, view",
+            "from graphc.backends.numba_cpu.runtime import check, row, strided, view",
         ]
         texts = ["\n".join(head) + "\n", *(text.source for text in self.kernels), self.driver]
         return "\n\n".join(texts)
@@ -92,14 +92,14 @@ class NumbaExecutable:
         bound = dict(zip(self.program.sizes, sizes, strict=True))
         return max(
             kernel_work(text.kernel, [evaluate(size, bound) for size in step.sizes])
-            for step in self.program.steps
+            for step in self.program.all_steps
             if isinstance(step, KernelCall) and step.kernel.name == text.kernel.name
         )
 
     def _bind_function(self) -> Callable[..., BoundProgram]:
         with self._lock:
             if self._bind is None:
-                namespace = {"np": np, "view": view, "strided": strided, "check": check}
+                namespace = {"np": np, "view": view, "strided": strided, "check": check, "row": row}
                 self._bind = load_function(self.driver, "bind", namespace)
             return self._bind
 

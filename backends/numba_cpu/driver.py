@@ -19,7 +19,7 @@ from collections.abc import Sequence
 
 from graphc.backends.numba_cpu.names import Identifiers
 from graphc.backends.numba_cpu.python_source import shape_text
-from graphc.loops.ir import Contraction, IndexCheck, KernelCall, Program, Step
+from graphc.loops.ir import Contraction, IndexCheck, KernelCall, Loop, Program, Step
 from graphc.loops.printer import format_sources, one_line, step_sources
 from graphc.scalar.printer import Dialect
 from graphc.shapes import Shape, Size, substitute
@@ -47,14 +47,18 @@ class _Driver:
         self.buffers = {name: self.identifiers.fresh(name) for name in program.buffers}
         self.views: dict[str, str] = {}  # expression -> name
         self.bound: list[str] = []  # views of temporaries, made once
+        self.bound_names: set[str] = set()
         self.called: list[str] = []  # rows of each call
+        self.number = 0  # of the step among all steps
+        self.depth = 0  # of loops around the step
 
     def text(self) -> str:
         buffers = self.program.buffers.values()
         temporaries = [self.buffers[item.name] for item in buffers if item.role == "temporary"]
-        arrays = [self.buffers[item.name] for item in buffers if item.role != "temporary"]
-        for number, step in enumerate(self.program.steps):
-            self.step(step, number)
+        own = ("temporary", "view")
+        arrays = [self.buffers[item.name] for item in buffers if item.role not in own]
+        for step in self.program.steps:
+            self.step(step)
         rows = ["def bind(sizes, temporaries, kernels):"]
         rows += _unpack([self.dialect.symbol(size) for size in self.program.sizes], "sizes", 1)
         rows += _unpack(temporaries, "temporaries", 1)
@@ -77,12 +81,20 @@ class _Driver:
             name = self.identifiers.fresh(self.buffers[buffer])
             self.views[expression] = name
             is_temporary = self.program.buffers[buffer].role == "temporary"
-            rows = self.bound if is_temporary else self.called
-            rows.append(f"{name} = {expression}")
+            if is_temporary:
+                self.bound.append(f"{name} = {expression}")
+                self.bound_names.add(name)
+            else:
+                self.row(f"{name} = {expression}")
         return self.views[expression]
 
-    def step(self, step: Step, number: int) -> None:
+    def step(self, step: Step) -> None:
+        number = self.number
+        self.number += 1
         match step:
+            case Loop():
+                self.loop(step)
+                return
             case KernelCall():
                 row = self.call(step)
             case Contraction():
@@ -91,7 +103,43 @@ class _Driver:
                 limits = f"{self.size(step.minimum)}, {self.size(step.size)}"
                 row = f"check({self.buffers[step.buffer]}, {limits}, {number})"
         origin = one_line(format_sources(step_sources(step)))
-        self.called.append(f"{row:<64}  # {origin}" if origin else row)
+        self.row(f"{row:<64}  # {origin}" if origin else row)
+
+    def row(self, text: str) -> None:
+        self.called.append("    " * self.depth + text)
+
+    def loop(self, step: Loop) -> None:
+        """A Python loop that sets the views, runs the body and hands over."""
+        turn, at = self.identifiers.fresh("turn"), self.identifiers.fresh("t")
+        length = self.size(step.length)
+        for carry in step.carries:
+            shape = self.shape(self.program.buffers[carry.state].shape)
+            initial = self.buffers[carry.initial]
+            self.row(f"{self.buffers[carry.state]} = {initial}.reshape({shape})")
+        self.row(f"for {turn} in range({length}):")
+        outer = dict(self.views)
+        self.depth += 1
+        self.row(f"{at} = {length} - 1 - {turn}" if step.reverse else f"{at} = {turn}")
+        for view, buffer in step.slices:
+            shape = self.shape(self.program.buffers[view].shape)
+            self.row(f"{self.buffers[view]} = row({self.buffers[buffer]}, {length}, {at}, {shape})")
+        for carry in step.carries:
+            shape = self.shape(self.program.buffers[carry.following].shape)
+            final, even, odd = (self.buffers[n] for n in (carry.final, *carry.spare))
+            chosen = f"{final} if {turn} == {length} - 1 else ({even}, {odd})[{turn} % 2]"
+            self.row(f"{self.buffers[carry.following]} = ({chosen}).reshape({shape})")
+        for inner in step.body:
+            self.step(inner)
+        for carry in step.carries:
+            self.row(f"{self.buffers[carry.state]} = {self.buffers[carry.following]}")
+        self.depth -= 1
+        # Views made inside are those of the last turn, and none if there was no turn.
+        self.views = outer | {e: n for e, n in self.views.items() if n in self.bound_names}
+        if step.carries:
+            self.row(f"if {length} == 0:")
+            for carry in step.carries:
+                final, initial = self.buffers[carry.final], self.buffers[carry.initial]
+                self.row(f"    np.copyto({final}, {initial}.reshape({final}.shape))")
 
     def call(self, step: KernelCall) -> str:
         kernel = step.kernel

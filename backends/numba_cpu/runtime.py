@@ -28,6 +28,11 @@ def _accepted(array: np.ndarray) -> np.ndarray:
     return np.frombuffer(memoryview(memory), array.dtype).reshape(array.shape)
 
 
+def row(array: np.ndarray, count: int, position: int, shape: Sequence[int]) -> np.ndarray:
+    """Element `position` of `count` along the first axis, as an array of `shape`."""
+    return array.reshape((count, *shape), copy=False)[position, ...]
+
+
 def strided(array: np.ndarray, shape: Sequence[int], strides: Sequence[int]) -> np.ndarray:
     """Matrices along batch axes; strides in elements. Never reaches outside the array."""
     if 0 in shape:

@@ -87,9 +87,7 @@ def run_scan(
     carry = list(arrays[:carries])
     outer = list(arrays[carries + sequences :])
     stacked = [
-        np.empty(
-            (attrs["length"], *(evaluate(size, bindings) for size in t.shape)), dtype=t.dtype
-        )
+        np.empty((attrs["length"], *(evaluate(size, bindings) for size in t.shape)), dtype=t.dtype)
         for t in body.outputs[carries:]
     ]
     positions = range(attrs["length"])

@@ -22,7 +22,7 @@ from graphc.ir.leaf import placeholder
 from graphc.ir.lowering import Composite
 from graphc.ir.node import Node
 from graphc.ir.opdef import Gradients
-from graphc.ir.registry import BUILDER
+from graphc.ir.registry import BUILDER, public
 from graphc.ir.source import source_scope
 from graphc.ir.tensor import Tensor
 from graphc.ir.traversal import topological_order
@@ -32,6 +32,7 @@ __all__ = ["jvp"]
 b = BUILDER
 
 
+@public
 def jvp(outputs: Tensors, wrt: Tensors, tangents: Any, disconnected: Disconnected = "raise") -> Any:
     """Jacobian-vector product: how the outputs change when `wrt` moves along `tangents`.
 

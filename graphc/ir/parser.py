@@ -121,6 +121,7 @@ class _Reader:
         self.given = variables
         self.values: dict[str, Tensor] = {}
         self.variables: dict[str, Variable] = {}
+        self.bodies: dict[str, Graph] = {}
 
     # --- lines ---------------------------------------------------------------------------------
 
@@ -132,15 +133,37 @@ class _Reader:
         ]
         if not lines:
             raise ParseError("no graph: the text is empty")
+        return self.graph(lines)
+
+    def graph(self, lines: list[_Scanner]) -> Graph:
         name, inputs = self.header(lines[0])
+        until = 0  # lines before this one belong to the body of a loop
         for position, line in enumerate(lines[1:], 1):
+            if position < until:
+                continue
             line.skip()
+            body = re.fullmatch(r"(body[0-9]+):", line.text[line.position :])
+            if body is not None:
+                until = self.body(body.group(1), lines, position)
+                continue
             if re.match(r"return(?: |$)", line.text[line.position :]):
                 if position != len(lines) - 1:
                     line.fail("the graph goes on after its results")
                 return self.results(line, name, inputs)
             self.statement(line)
         lines[-1].fail("the graph has no line of results")
+
+    def body(self, name: str, lines: list[_Scanner], position: int) -> int:
+        """Read the body of a loop, which is indented; the position of the line after it."""
+        depth = lines[position].position
+        end = position + 1
+        while end < len(lines) and _indentation(lines[end]) > depth:
+            end += 1
+        if end == position + 1:
+            lines[position].fail("the body of the loop is missing")
+        reader = _Reader(self.constants, self.given)
+        self.bodies[name] = reader.graph(lines[position + 1 : end])
+        return end
 
     def header(self, line: _Scanner) -> tuple[str, tuple[Tensor, ...]]:
         line.expect("graph ")
@@ -322,6 +345,12 @@ class _Reader:
     def attribute(self, line: _Scanner) -> Any:
         if line.accept("("):
             return tuple(self.attribute(line) for _ in line.items(")"))
+        if line.accept("<"):
+            name = line.name()
+            line.expect(">")
+            if name not in self.bodies:
+                line.fail(f"{name} has no text")
+            return self.bodies[name]
         string = line.match(_STRING)
         if string is not None:
             return ast.literal_eval(string.group())
@@ -407,6 +436,10 @@ class _Reader:
                 line.fail("expected file:line")
             sources += [Source(found.group(1), int(number)) for number in found.group(2).split(",")]
         return tuple(sources)
+
+
+def _indentation(line: _Scanner) -> int:
+    return len(line.text) - len(line.text.lstrip(" "))
 
 
 def _static(shape: Shape, line: _Scanner) -> tuple[int, ...]:

@@ -16,7 +16,7 @@ elements and the values of variables are not part of the text.
 import keyword
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TextIO
@@ -221,10 +221,14 @@ def format_graph(graph: Graph) -> str:
     lines = [f"graph {usable_name(graph.name)}({inputs})"]
     lines += [f"  variable {names.operand(v)}: {v.type}" for v in graph.variables]
     lines += [f"  {_constant_row(node, names)}" for node in names.constants]
+    bodies = bodies_of(graph)
+    for body, name in bodies.items():
+        inner = format_graph(body).splitlines()
+        lines += [f"  {name}:", *(f"    {line}" for line in inner)]
     rows = [
         _Row(
             ", ".join(names.of[(id(node), k)] for k in range(len(node.types))),
-            format_application(node, [names.operand(t) for t in node.inputs]),
+            format_application(node, [names.operand(t) for t in node.inputs], bodies),
             ", ".join(map(str, node.types)),
             format_sources(node.sources),
         )
@@ -234,6 +238,16 @@ def format_graph(graph: Graph) -> str:
     lines += _aligned(rows)
     lines.append(f"  return {_results(graph, names)}".rstrip())
     return "\n".join(lines) + "\n"
+
+
+def bodies_of(graph: Graph) -> dict[Graph, str]:
+    """Graphs that are attributes of nodes (the bodies of loops), each with a name."""
+    found: dict[Graph, str] = {}
+    for node in graph.nodes:
+        for value in node.attrs.values():
+            if isinstance(value, Graph):
+                found.setdefault(value, f"body{len(found) + 1}")
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,11 +293,13 @@ def _label(name: str) -> str:
     return name if plain else repr(name)
 
 
-def format_application(node: Node, operands: Sequence[str]) -> str:
+def format_application(
+    node: Node, operands: Sequence[str], bodies: Mapping[Graph, str] | None = None
+) -> str:
     """`a + b`, `-a` or `sum(a, axes=(0,), keepdims=False)`."""
     if is_infix(node) and not (len(operands) == 1 and _is_inline(node.inputs[0].node)):
         return _infix(node, operands)
-    return _call(node, operands)
+    return _call(node, operands, bodies or {})
 
 
 def _infix(node: Node, operands: Sequence[str]) -> str:
@@ -293,8 +309,11 @@ def _infix(node: Node, operands: Sequence[str]) -> str:
     return f"{symbol} {operands[0]}" if symbol.isalpha() else f"{symbol}{operands[0]}"
 
 
-def _call(node: Node, operands: Sequence[str]) -> str:
-    attrs = [f"{n}={format_attribute(v)}" for n, v in shown_attributes(node.op, node.attrs)]
+def _call(node: Node, operands: Sequence[str], bodies: Mapping[Graph, str]) -> str:
+    attrs = [
+        f"{n}=<{bodies.get(v, v.name)}>" if isinstance(v, Graph) else f"{n}={format_attribute(v)}"
+        for n, v in shown_attributes(node.op, node.attrs)
+    ]
     return f"{node.op.name}({', '.join([*operands, *attrs])})"
 
 
@@ -329,7 +348,7 @@ def _expression(tensor: Tensor, depth: int, outermost: bool = False) -> str:
     if is_infix(node):
         text = _infix(node, [_bracketed(*pair) for pair in zip(node.inputs, operands, strict=True)])
     else:
-        text = _call(node, operands + ["..."] * (len(node.inputs) > 4))
+        text = _call(node, operands + ["..."] * (len(node.inputs) > 4), {})
     return text if len(node.types) == 1 else f"{text}[{tensor.index}]"
 
 

@@ -175,12 +175,12 @@ class Tensor(Operators):
     # --- methods -----------------------------------------------------------------------------
 
     @property
-    def T(self) -> "Tensor":  # noqa: N802 - the name in numpy and the Array API
+    def T(self) -> "Tensor":
         """All axes reversed."""
         return registry.call("permute_dims", self, tuple(range(self.ndim))[::-1])
 
     @property
-    def mT(self) -> "Tensor":  # noqa: N802 - the name in the Array API
+    def mT(self) -> "Tensor":
         """The last two axes exchanged."""
         return registry.call("matrix_transpose", self)
 

@@ -24,15 +24,18 @@ from graphc.loops.ir import (
     Kernel,
     KernelCall,
     Let,
+    Loop,
     Program,
     Scratch,
     Statement,
+    Step,
     Store,
+    flat_steps,
 )
 from graphc.loops.memory_check import Array, Iteration, fresh_array, read_only_array, track
 from graphc.scalar.evaluate import Value, apply_quietly, evaluate_expr
 from graphc.scalar.expr import Expr
-from graphc.shapes import Size, evaluate
+from graphc.shapes import Size, evaluate, size_product
 
 READ_ONLY_ROLES = ("input", "variable", "constant")
 
@@ -50,9 +53,23 @@ def run_program(
         for name, buffer in program.buffers.items()
         if buffer.role in READ_ONLY_ROLES
     }
-    written = track({name: arrays[name] for name in program.buffers if name not in read_only})
+    written = track({name: arrays[name] for name in arrays if name not in read_only})
     memory = read_only | written
-    for number, step in enumerate(program.steps):
+    _run_steps(program, program.steps, 0, sizes, memory)
+    for name in (*program.outputs, *(value for _, value in program.updates)):
+        memory[name].read_range(0, memory[name].flat.size)
+
+
+def _run_steps(
+    program: Program,
+    steps: Sequence[Step],
+    start: int,
+    sizes: Mapping[str, int],
+    memory: dict[str, Array],
+) -> None:
+    """start: the position of the first step among all of the program's."""
+    number = start
+    for step in steps:
         match step:
             case KernelCall(kernel, arguments, values):
                 bound = [evaluate(value, sizes) for value in values]
@@ -61,8 +78,33 @@ def run_program(
                 _run_contraction(step, sizes, memory)
             case IndexCheck():
                 _run_check(step, number, sizes, memory)
-    for name in (*program.outputs, *(value for _, value in program.updates)):
-        memory[name].read_range(0, memory[name].flat.size)
+            case Loop():
+                _run_loop(program, step, number, sizes, memory)
+        number += sum(1 for _ in flat_steps([step]))
+
+
+def _run_loop(
+    program: Program, step: Loop, number: int, sizes: Mapping[str, int], memory: dict[str, Array]
+) -> None:
+    length = evaluate(step.length, sizes)
+    widths = {
+        view: evaluate(size_product(program.buffers[view].shape), sizes) for view, _ in step.slices
+    }
+    states = {carry.state: memory[carry.initial] for carry in step.carries}
+    for turn in range(length):
+        row = length - 1 - turn if step.reverse else turn
+        for view, buffer in step.slices:
+            memory[view] = memory[buffer].part(row * widths[view], widths[view])
+        for carry in step.carries:
+            target = carry.final if turn == length - 1 else carry.spare[turn % 2]
+            memory[carry.following] = memory[target]
+        memory.update(states)
+        _run_steps(program, step.body, number + 1, sizes, memory)
+        states = {carry.state: memory[carry.following] for carry in step.carries}
+    if length == 0:
+        for carry in step.carries:
+            initial = memory[carry.initial]
+            memory[carry.final].write_range(0, initial.read_range(0, initial.flat.size))
 
 
 def run_kernel(kernel: Kernel, arrays: Sequence[np.ndarray], sizes: Sequence[int] = ()) -> None:

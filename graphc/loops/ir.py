@@ -234,8 +234,8 @@ class Program:
 
     sizes: symbolic sizes, bound at every call. buffers: in order; roles say who owns the memory:
     inputs, variables and constants are read only; outputs and updates are fresh at every call and
-    written exactly once; temporaries live in the arena of the memory plan; views are set by the loop
-    that uses them. constants: their values.
+    written exactly once; temporaries live in the arena of the memory plan; views are set by the
+    loop that uses them. constants: their values.
     """
 
     name: str
@@ -255,9 +255,7 @@ class Program:
     def kernels(self) -> tuple[Kernel, ...]:
         """Each distinct kernel once, in order of first call."""
         seen = {
-            step.kernel.name: step.kernel
-            for step in self.all_steps
-            if isinstance(step, KernelCall)
+            step.kernel.name: step.kernel for step in self.all_steps if isinstance(step, KernelCall)
         }
         return tuple(seen.values())
 
@@ -270,9 +268,10 @@ def flat_steps(steps: Sequence[Step]) -> Iterator[Step]:
             yield from flat_steps(step.body)
 
 
-@dataclass(frozen=True, slots=True)
-class Fault(Exception):
+class Fault(Exception):  # noqa: N818 - a status for the caller, never shown as an error
     """A failed check at run time: its position among `Program.all_steps`, and the bad value."""
 
-    step: int
-    value: int
+    def __init__(self, step: int, value: int) -> None:
+        super().__init__(step, value)
+        self.step = step
+        self.value = value

@@ -66,7 +66,7 @@ class _Lowering:
     ) -> None:
         self.graph, self.result_roles = give_results_memory(graph)
         self.size_names = size_names
-        self.names = Names(size_names) if outer is None else outer.names
+        self.names: Names = Names(size_names) if outer is None else outer.names
         self.buffers: dict[str, Buffer] = {} if outer is None else outer.buffers
         self.constants: dict[str, np.ndarray] = {} if outer is None else outer.constants
         self.kernels: dict[str, Kernel] = {} if outer is None else outer.kernels
@@ -173,9 +173,7 @@ class _Lowering:
                 found += [(node, check) for check in node.op.index_checks(context_of(node))]
         return found
 
-    def place_checks(
-        self, checked: list[tuple[Node, OpIndexCheck]], partition: Partition
-    ) -> None:
+    def place_checks(self, checked: list[tuple[Node, OpIndexCheck]], partition: Partition) -> None:
         """A check runs right after its indices are computed, before any kernel that reads them."""
         seen: set[tuple[str, Size, Size]] = set()
         for node, check in checked:
@@ -244,7 +242,11 @@ class _Lowering:
             inner.buffer_of[body.inputs[position].key] = state
             handed.append(
                 Carry(
-                    state, results[position], outer[position], outputs[position], (spare[0], spare[1])
+                    state,
+                    results[position],
+                    outer[position],
+                    outputs[position],
+                    (spare[0], spare[1]),
                 )
             )
         slices += zip(results[carries:], outputs[carries:], strict=True)
@@ -268,9 +270,7 @@ class _Lowering:
     ) -> None:
         """Append a call; a kernel equal to an earlier one is not emitted again."""
         shared = self.kernels.setdefault(kernel_key(kernel), kernel)
-        values = tuple(
-            (sizes or {}).get(name, _symbol(name)) for name in kernel.sizes
-        )
+        values = tuple((sizes or {}).get(name, _symbol(name)) for name in kernel.sizes)
         self.steps.append(KernelCall(shared, arguments, values, kernel.sources, kernel.comment))
 
 

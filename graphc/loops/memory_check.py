@@ -81,6 +81,15 @@ class Array:
         place = self._start + start * self._step
         return slice(place, place + count * self._step)
 
+    def part(self, start: int, count: int) -> "Array":
+        """Some of the elements as an array of its own, in the same memory."""
+        self._range(start, count)
+        mine = object.__new__(Array)
+        mine.name, mine.flat = self.name, self.flat[start : start + count]
+        mine._region, mine._mark = self._region, self._mark
+        mine._step, mine._start = self._step, self._start + start * self._step
+        return mine
+
     def fill_owner(self) -> None:
         """The buffer's present content counts as written."""
         self._region.owners[self._range(0, self.flat.size)] = self._mark * self.flat.size

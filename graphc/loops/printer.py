@@ -27,6 +27,7 @@ from graphc.loops.ir import (
     Kernel,
     KernelCall,
     Let,
+    Loop,
     Parameter,
     Program,
     Scratch,
@@ -218,6 +219,13 @@ def format_step(step: Step, buffers: Mapping[str, Buffer]) -> str:
             return _contraction(step)
         case IndexCheck(buffer, count, minimum, size, axis, op):
             return f"check {buffer}[{count}] in [{minimum}, {size})  axis {axis} of {op}"
+        case Loop(length, reverse, _, carries, slices):
+            order = f"{length} - 1 .. 0" if reverse else f"0 .. {length} - 1"
+            views = [f"{view} = {buffer}[t]" for view, buffer in slices]
+            handed = [
+                f"{c.state} = {c.initial} then {c.following}, at last {c.final}" for c in carries
+            ]
+            return "; ".join([f"for t in {order}", *views, *handed])
 
 
 def step_sources(step: Step) -> Sources:
@@ -248,8 +256,8 @@ def format_program(program: Program) -> str:
     for buffer in program.buffers.values():
         text = f"  {buffer.name}: {short_name(buffer.dtype)}{format_shape(buffer.shape)}"
         rows.append(_row(f"{text} {buffer.role}", buffer.sources))
-    for number, step in enumerate(program.steps):
-        text = f"  {number}: {format_step(step, program.buffers)}"
+    for number, (depth, step) in enumerate(nested_steps(program.steps)):
+        text = f"  {number}: {'  ' * depth}{format_step(step, program.buffers)}"
         rows.append(_row(text, step_sources(step)))
     rows += [f"  update {variable} = {value}" for variable, value in program.updates]
     rows.append(f"  return {', '.join(program.outputs)}".rstrip())
@@ -261,12 +269,25 @@ def format_program(program: Program) -> str:
 def summary(program: Program) -> str:
     """One line a step: name, equation, shapes of what it writes, the user's lines."""
     return "\n".join(
-        _summary_row(number, step, program.buffers) for number, step in enumerate(program.steps)
+        _summary_row(number, depth, step, program.buffers)
+        for number, (depth, step) in enumerate(nested_steps(program.steps))
     )
 
 
-def _summary_row(number: int, step: Step, buffers: Mapping[str, Buffer]) -> str:
+def nested_steps(steps: Sequence[Step], depth: int = 0) -> Iterator[tuple[int, Step]]:
+    """All steps with their depth in loops, each loop before its body."""
+    for step in steps:
+        yield depth, step
+        if isinstance(step, Loop):
+            yield from nested_steps(step.body, depth + 1)
+
+
+def _summary_row(number: int, depth: int, step: Step, buffers: Mapping[str, Buffer]) -> str:
     match step:
+        case Loop():
+            name, written = "loop", [c.final for c in step.carries]
+            order = "backwards " if step.reverse else ""
+            comment = f"{step.comment}  {step.length} steps {order}".rstrip()
         case KernelCall(kernel, arguments, _):
             name, comment = kernel.name, step.comment or kernel.comment
             written = [
@@ -286,7 +307,8 @@ def _summary_row(number: int, step: Step, buffers: Mapping[str, Buffer]) -> str:
         for buffer in written
     )
     parts = [part for part in (one_line(comment), types) if part]
-    return _row(f"{number:3}  {name:<8} {'  '.join(parts)}", step_sources(step))
+    text = f"{number:3}  {'  ' * depth}{name:<8} {'  '.join(parts)}"
+    return _row(text, step_sources(step))
 
 
 def one_line(text: str) -> str:

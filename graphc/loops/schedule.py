@@ -1,9 +1,9 @@
 """From a draft to a kernel: which axes become which loops.
 
-    1. neighbouring axes that every access runs through as if they were one are collapsed;
-    2. rows become parallel loops, passes over reduced axes serial ones;
-    3. the last axis, the contiguous one, becomes the vector loop: of the passes if it is reduced,
-       else of the rows (then reductions run serially with a lane per row).
+1. neighbouring axes that every access runs through as if they were one are collapsed;
+2. rows become parallel loops, passes over reduced axes serial ones;
+3. the last axis, the contiguous one, becomes the vector loop: of the passes if it is reduced,
+   else of the rows (then reductions run serially with a lane per row).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -56,7 +56,12 @@ def schedule(draft: Draft, name: str, comment: str = "") -> Kernel:
     loops = wrap(body, rows, draft, extents, "parallel", last)
     parameters = tuple(draft.parameters.values())
     return Kernel(
-        name, parameters, kernel_sizes(parameters, loops, draft), tuple(loops), draft.sources, comment
+        name,
+        parameters,
+        kernel_sizes(parameters, loops, draft),
+        tuple(loops),
+        draft.sources,
+        comment,
     )
 
 

@@ -200,4 +200,3 @@ def _nest(
         chosen = last if number == 0 else kind
         body = [For(axis, extent, chosen, tuple(body))]
     return body
-

@@ -4,12 +4,23 @@ What depends on values (indices within their axes, memory written before it is r
 interpreter to check.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from graphc.dtypes import is_bool, is_integer, is_numeric
 from graphc.errors import VerificationError
 from graphc.loops.blame import require
-from graphc.loops.ir import Contraction, IndexCheck, Kernel, KernelCall, Program, Step
+from graphc.loops.ir import (
+    Contraction,
+    IndexCheck,
+    Kernel,
+    KernelCall,
+    Loop,
+    Program,
+    Step,
+    flat_steps,
+)
 from graphc.loops.kernel_verifier import verify_kernel
 from graphc.loops.printer import format_step
 from graphc.shapes import Size, size_product, substitute, symbols_of
@@ -25,18 +36,59 @@ def verify_program(program: Program) -> None:
     _check_buffers(program)
     kernels: dict[str, Kernel] = {}
     available = {name for name, item in program.buffers.items() if item.role in GIVEN_ROLES}
-    for number, step in enumerate(program.steps):
+    _check_steps(program, program.steps, 0, available, kernels)
+    for name in (*program.outputs, *(value for _, value in program.updates)):
+        require(name in available, f"{name} is a result, but no step writes it")
+
+
+def _check_steps(
+    program: Program,
+    steps: Sequence[Step],
+    number: int,
+    available: set[str],
+    kernels: dict[str, Kernel],
+) -> None:
+    """Steps in order, the first at `number` among all; `available` grows by what they write."""
+    for step in steps:
         try:
             if isinstance(step, KernelCall):
                 _check_kernel(step.kernel, kernels)
-            written = _check_step(program, step, available)
+            if isinstance(step, Loop):
+                _check_loop(program, step, number, available, kernels)
+            else:
+                available |= _check_step(program, step, available)
         except VerificationError as error:
             if not error.details:
                 error.details = (f"step {number}: {format_step(step, program.buffers)}",)
             raise
-        available |= written
-    for name in (*program.outputs, *(value for _, value in program.updates)):
-        require(name in available, f"{name} is a result, but no step writes it")
+        number += sum(1 for _ in flat_steps([step]))
+
+
+def _check_loop(
+    program: Program,
+    step: Loop,
+    number: int,
+    available: set[str],
+    kernels: dict[str, Kernel],
+) -> None:
+    """Views are set before the body runs; it writes what is handed on and every stacked row."""
+    _check_sizes(program, (step.length,), "the length")
+    views = {view for view, _ in step.slices}
+    views |= {name for carry in step.carries for name in (carry.state, carry.following)}
+    for name in sorted(views):
+        require(name in program.buffers, f"{name} has no buffer")
+        require(program.buffers[name].role == "view", f"{name} is no view")
+    for carry in step.carries:
+        require(carry.initial in available, f"{carry.initial} is read before any step writes it")
+    inside = available | {carry.state for carry in step.carries}
+    inside |= {view for view, buffer in step.slices if buffer in available}
+    _check_steps(program, step.body, number + 1, inside, kernels)
+    results = {carry.following for carry in step.carries}
+    results |= {view for view, buffer in step.slices if buffer not in available}
+    for name in sorted(results):
+        require(name in inside, f"{name} is handed on, but no step of the loop writes it")
+    available |= {carry.final for carry in step.carries}
+    available |= {buffer for _, buffer in step.slices}
 
 
 def _check_kernel(kernel: Kernel, kernels: dict[str, Kernel]) -> None:

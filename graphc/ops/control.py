@@ -147,6 +147,62 @@ def _vjp(b: Builder, application: Application, gradients: Gradients) -> Gradient
     return [found.get(position) for position in range(len(inputs))]
 
 
+def _jvp(b: Builder, application: Application, tangents: Gradients) -> Gradients:
+    """The same loop with the tangents of the carries handed on beside the carries."""
+    attrs, inputs = application.attrs, application.inputs
+    body, carries, sequences = attrs["body"], attrs["carries"], attrs["sequences"]
+    until = carries + sequences
+    states = [p for p in range(carries) if is_floating(inputs[p].dtype)]
+    moving = [p for p in range(carries, len(inputs)) if tangents[p] is not None]
+    inner = {p: _like("tangent", body.inputs[p]) for p in (*states, *moving)}
+    outputs = [n for n, t in enumerate(body.outputs) if is_floating(t.dtype)]
+    pushed = b.jvp(
+        [body.outputs[n] for n in outputs],
+        [body.inputs[p] for p in inner],
+        list(inner.values()),
+        disconnected="zero",
+    )
+    moved = dict(zip(outputs, pushed, strict=True))
+    steps = [n for n in outputs if n >= carries]
+    elements = [p for p in moving if p < until]
+    outer = [p for p in moving if p >= until]
+    dual = Graph(
+        (
+            *body.inputs[:carries],
+            *(inner[p] for p in states),
+            *body.inputs[carries:until],
+            *(inner[p] for p in elements),
+            *body.inputs[until:],
+            *(inner[p] for p in outer),
+        ),
+        (
+            *body.outputs[:carries],
+            *(moved[p] for p in states),
+            *(moved[n] for n in steps),
+        ),
+        name=f"{body.name}_tangent",
+    )
+    zeros = [b.zeros_like(inputs[p]) for p in states]
+    results = SCAN.apply(
+        [
+            *inputs[:carries],
+            *(_or(tangents[p], zeros[k]) for k, p in enumerate(states)),
+            *inputs[carries:until],
+            *(_or(tangents[p], None) for p in elements),
+            *inputs[until:],
+            *(_or(tangents[p], None) for p in outer),
+        ],
+        {
+            **attrs,
+            "body": dual,
+            "carries": carries + len(states),
+            "sequences": sequences + len(elements),
+        },
+    )
+    found = dict(zip([*states, *steps], results[carries:], strict=True))
+    return [found.get(n) for n in range(len(application.outputs))]
+
+
 def _with_saved_carries(application: Application) -> tuple[Tensor, ...]:
     """The carries that each step saw, stacked: the loop once more, with them as outputs.
 
@@ -154,11 +210,15 @@ def _with_saved_carries(application: Application) -> tuple[Tensor, ...]:
     """
     attrs = application.attrs
     body, carries = attrs["body"], attrs["carries"]
-    extended = Graph(
-        body.inputs, (*body.outputs, *body.inputs[:carries]), name=body.name
-    )
+    extended = Graph(body.inputs, (*body.outputs, *body.inputs[:carries]), name=body.name)
     results = SCAN.apply(application.inputs, {**attrs, "body": extended})
     return results[len(body.outputs) :]
+
+
+def _or(tensor: Tensor | None, otherwise: Tensor | None) -> Tensor:
+    found = otherwise if tensor is None else tensor
+    assert found is not None
+    return found
 
 
 def _like(name: str, tensor: Tensor) -> Tensor:
@@ -173,28 +233,33 @@ SCAN = register(
         reference=_interpreted,
         lower=Scan(),
         vjp=_vjp,
+        jvp=_jvp,
+        traits=frozenset({"loop"}),
         examples=lambda rng: [
-            Example(_running_product, (rng.uniform(0.5, 1.5, size=shape),))
-            for shape in ((5,), (4, 3), (0, 2), (1, 1))
-        ]
-        + [
+            *(
+                Example(
+                    _running_product,
+                    tuple(rng.uniform(0.5, 1.5, size=s) for s in (shape, shape[1:])),
+                )
+                for shape in ((5,), (4, 3), (0, 2), (1, 1))
+            ),
             Example(
-                _recurrence, (rng.normal(size=(6, 2, 3)), rng.normal(size=(3, 3)), np.zeros((2, 3)))
-            )
+                _recurrence,
+                (rng.normal(size=(6, 2, 3)), rng.normal(size=(3, 3)), np.zeros((2, 3))),
+            ),
         ],
     )
 )
 
 
-def _running_product(x: Tensor) -> tuple[Tensor, Tensor]:
-    initial = x[0] * 0 + 1 if x.shape[0] != 0 else as_tensor(np.ones(x.shape[1:], x.dtype))
+def _running_product(x: Tensor, initial: Tensor) -> tuple[Tensor, Tensor]:
     found: tuple[Tensor, Tensor] = scan(lambda c, e: (c * e, c + e), initial, x)
     return found
 
 
 def _recurrence(x: Tensor, w: Tensor, initial: Tensor) -> tuple[Tensor, Tensor]:
     def step(h: Tensor, e: Tensor) -> tuple[Tensor, Tensor]:
-        h = (h @ w + e) * 0.5
+        h = h @ w + e
         return h, h * h
 
     found: tuple[Tensor, Tensor] = scan(step, initial, x, reverse=True)
@@ -376,4 +441,3 @@ def map(function: Callable[..., Tree], xs: Tree) -> Tree:
     """`function` of each element along the first axis of `xs`, stacked; one at a time."""
     _, stacked = scan(lambda carry, x: (None, function(x)), None, xs)
     return stacked
-

@@ -19,7 +19,7 @@ from graphc.ir.leaf import PLACEHOLDER
 from graphc.ir.lowering import Contraction, Reduction, Scan
 from graphc.ir.node import Node, TensorType
 from graphc.ir.opdef import OpDef
-from graphc.ir.registry import BUILDER as b
+from graphc.ir.registry import BUILDER
 from graphc.ir.source import source_scope
 from graphc.ir.tensor import Tensor
 from graphc.ir.traversal import topological_order, users_of
@@ -112,8 +112,10 @@ def rebuild(graph: Graph, replace: Replace) -> Graph:
         if values is None:
             return tensor
         value = values[tensor.index]
-        return value if tensor._name is None or value.name else Tensor(
-            value.node, value.index, tensor._name
+        return (
+            value
+            if tensor._name is None or value.name
+            else Tensor(value.node, value.index, tensor._name)
         )
 
     for node in graph.nodes:
@@ -200,8 +202,7 @@ def live(graph: Graph) -> Graph:
         if reduced is None or len(positions[id(node)]) == len(node.types):
             return None
         by_inner = {
-            inner.key: new
-            for inner, new in zip(node.attrs["body"].inputs, inputs, strict=True)
+            inner.key: new for inner, new in zip(node.attrs["body"].inputs, inputs, strict=True)
         }
         reduced.carries = [(s, by_inner[s.key], f) for s, _, f in reduced.carries]
         reduced.sequences = [(inner, by_inner[inner.key]) for inner, _ in reduced.sequences]
@@ -261,7 +262,7 @@ def move(graph: Graph) -> Graph:
             if postponed is None:
                 results.append(values[order[state.key]])
             else:
-                results.append(b.add(initial, postponed(stacked)))
+                results.append(BUILDER.add(initial, postponed(stacked)))
         for output in own:
             later = after.get(output.key)
             results.append(later(stacked) if later else stacked[body.stack(output)])
@@ -297,9 +298,7 @@ def hoist(body: Body) -> bool:
     if replaced:
         new = _substitute(results, replaced)
         count = len(body.carries)
-        body.carries = [
-            (s, i, f) for (s, i, _), f in zip(body.carries, new[:count], strict=True)
-        ]
+        body.carries = [(s, i, f) for (s, i, _), f in zip(body.carries, new[:count], strict=True)]
         body.outputs = new[count:]
     return bool(replaced)
 
@@ -365,9 +364,7 @@ def postpone(body: Body) -> dict[Key, Later]:
         left, right = node.inputs
         if right.key in shared and right.ndim == 2 and left.ndim >= 1 and left.key not in shared:
             after[output.key] = _product(node, whole(left), shared[right.key])
-    body.outputs = [
-        one for one in body.outputs if one.key not in after or one.key in stacked_keys
-    ]
+    body.outputs = [one for one in body.outputs if one.key not in after or one.key in stacked_keys]
     return after
 
 
@@ -398,8 +395,8 @@ def _total(term: Tensor, whole: Callable[[Tensor], Later]) -> Later | None:
                 one, other = a(stacked), c(stacked)
                 rows = one.shape[0] * one.shape[1]
                 return node.op(
-                    b.reshape(one, (rows, one.shape[2])),
-                    b.reshape(other, (rows, other.shape[2])),
+                    BUILDER.reshape(one, (rows, one.shape[2])),
+                    BUILDER.reshape(other, (rows, other.shape[2])),
                     **node.attrs,
                 )
 
@@ -409,7 +406,7 @@ def _total(term: Tensor, whole: Callable[[Tensor], Later]) -> Later | None:
         if is_floating(source.dtype) and not node.attrs["keepdims"]:
             values = whole(source)
             axes = (0, *(axis + 1 for axis in node.attrs["axes"]))
-            return lambda stacked: b.sum(values(stacked), axis=axes)
+            return lambda stacked: BUILDER.sum(values(stacked), axis=axes)
     return None
 
 

@@ -1,0 +1,272 @@
+"""Loops of a kernel, and the accumulators that they feed."""
+
+from collections.abc import Callable, Sequence
+
+from graphc.backends.llvm.accumulate import Combination
+from graphc.backends.llvm.expressions import Expressions
+from graphc.backends.llvm.lanes import Body, Piece, pieces, survey
+from graphc.backends.llvm.scopes import Code, is_constant
+from graphc.backends.llvm.sizes import Sizes
+from graphc.backends.llvm.target import Target
+from graphc.backends.llvm.text import Val
+from graphc.dtypes import DType
+from graphc.loops.ir import Accumulate, For, Statement
+from graphc.scalar.expr import Expr, Index
+from graphc.shapes import Dim, Size
+
+BLOCK = 256  # iterations of a loop whose float32 sum is kept apart from the total
+COUNTED_BLOCK = 1 << 30  # elements that an i32 counts
+
+
+class LoopEmitter:
+    """What kernels and their loops share. `statements` emits a body."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self.code = Code(has_fma=target.has_fma)
+        self.sizes = Sizes(self.code)
+        self.expressions = Expressions(self.code, self.sizes)
+        self.states = self.expressions.states
+        self.memory = self.expressions.memory
+        self.memory.hardware_gather = target.vector_bytes == 64
+        self.combinations: dict[str, Combination] = {}
+        self._counting: dict[str, tuple[str, Val]] = {}  # accumulator: axis, first element
+
+    def statements(self, items: Sequence[Statement]) -> None:
+        raise NotImplementedError
+
+    # Accumulators
+
+    def declare(self, name: str, combine: str, dtype: DType, position_name: str | None) -> None:
+        combination = Combination(combine, dtype)
+        self.combinations[name] = combination
+        self.states[name] = combination.identity(self.code, self.sizes.lanes)
+        self.expressions.locals.pop(name, None)
+        if position_name is not None:
+            self.expressions.positions[position_name] = name
+            self.expressions.locals.pop(position_name, None)
+
+    def accumulate(self, name: str, value: Expr, position: Expr | None) -> None:
+        old = self.states[name]
+        lanes = old[0].lanes
+        element = self.code.splat(self.expressions.value(value), lanes)
+        place = None if position is None else self.code.splat(self._place(name, position), lanes)
+        combination = self.combinations[name]
+        new = combination.step(self.code, old, element, place)
+        self.states[name] = combination.masked(self.code, self.memory.lane_mask(), new, old)
+
+    def _place(self, name: str, position: Expr) -> Val:
+        """The position of an element, or the number of iterations that `_blocked_loop` counts."""
+        if name not in self._counting:
+            return self.expressions.value(position)
+        axis, first = self._counting[name]
+        code = self.code
+        count = code.operation("sub", self.sizes.symbols[axis], first)
+        return code.pure(
+            ("trunc", count.text, "i32"), (count,), lambda: code.builder.trunc(count, "i32")
+        )
+
+    # Loops
+
+    def flat(self, names: Sequence[str]) -> list[Val]:
+        return [value for name in names for value in self.states[name]]
+
+    def restore(self, names: Sequence[str], values: list[Val]) -> None:
+        position = 0
+        for name in names:
+            count = len(self.states[name])
+            self.states[name] = values[position : position + count]
+            position += count
+
+    def _loop(
+        self,
+        start: Val,
+        end: Val,
+        step: int,
+        facts: Body,
+        names: Sequence[str],
+        body: Callable[[Val], None],
+        runs: Callable[[], Val] | None,
+    ) -> None:
+        """A loop around which the states of the accumulators `names` are carried."""
+
+        def inside(index: Val, values: list[Val]) -> list[Val]:
+            self.restore(names, values)
+            body(index)
+            return self.flat(names)
+
+        values = self.code.loop(
+            start, end, step, self.flat(names), inside, stored=facts.stored, runs=runs
+        )
+        self.restore(names, values)
+
+    def _blocked_loop(
+        self,
+        loop: For,
+        start: Val,
+        end: Val,
+        step: int,
+        facts: Body,
+        names: Sequence[str],
+        body: Callable[[Val], None],
+        trips: int | None,
+    ) -> None:
+        """The loop over an axis, in blocks where an accumulator wants that.
+
+        Long float32 sums are made of sums over blocks of iterations. The position of an extremum
+        is kept as a number of iterations, in as few bits as the elements, and becomes a position
+        at the end of the block.
+        """
+        runs = self._runs(loop.extent)
+        is_long = trips is None or trips > 2 * BLOCK
+        sums = [name for name in names if is_long and self.combinations[name].is_inexact_sum]
+        counted = self._counted(loop, facts, names)
+        if not sums and not counted:
+            self._loop(start, end, step, facts, names, body, runs)
+            return
+        code = self.code
+
+        def block(first: Val, last: Val, surely: bool) -> None:
+            totals = {name: self.states[name] for name in (*sums, *counted)}
+            for name, total in totals.items():
+                self.states[name] = self.combinations[name].identity(code, total[0].lanes)
+            for name in counted:
+                self.states[name][1] = code.constant(0, "i32", totals[name][0].lanes)
+                self._counting[name] = loop.axis, first
+            self._loop(first, last, step, facts, names, body, None if surely else runs)
+            for name, position in counted.items():
+                del self._counting[name]
+                self.states[name][1] = self._position(name, loop.axis, first, position)
+            for name, total in totals.items():
+                self.states[name] = self.combinations[name].merge(code, total, self.states[name])
+
+        if not sums and trips is not None:
+            block(start, end, surely=False)
+            return
+        length = BLOCK * step if sums else COUNTED_BLOCK
+
+        def outer(first: Val) -> None:
+            behind = code.operation("add", first, code.constant(length, "i64"))
+            block(first, self.sizes.extremum("smin", behind, end), surely=True)
+
+        self._loop(start, end, length, facts, names, outer, runs)
+
+    def _counted(self, loop: For, facts: Body, names: Sequence[str]) -> dict[str, Index]:
+        """The accumulators whose position counts the iterations of a loop, with the position."""
+        if self.sizes.lanes == 1 or facts.element_bytes > 4:
+            return {}
+        return {
+            item.name: item.position
+            for item in loop.body
+            if isinstance(item, Accumulate)
+            and item.name in names
+            and isinstance(item.position, Index)
+            and isinstance(item.position.size, Dim)
+            and isinstance(item.position.size.coefficient(loop.axis), int)
+        }
+
+    def _position(self, name: str, axis: str, first: Val, position: Index) -> Val:
+        """The position after the counted number of elements behind element `first`."""
+        code, count = self.code, self.states[name][1]
+        assert isinstance(position.size, Dim)
+        slope = position.size.coefficient(axis)
+        assert isinstance(slope, int)
+        self.sizes.symbols[axis] = first
+        start = code.splat(self.expressions.value(position), count.lanes)
+        wide = code.pure(("sext", count.text), (count,), lambda: code.builder.sext(count, "i64"))
+        moved = code.operation("mul", wide, code.constant(slope, "i64", count.lanes))
+        return code.operation("add", start, moved)
+
+    def _runs(self, extent: Size) -> Callable[[], Val] | None:
+        """What tells whether a loop runs at all; None if it surely does."""
+        if isinstance(extent, int):
+            return None
+
+        def emit() -> Val:
+            n, zero = self.sizes.first(extent), self.code.constant(0, "i64")
+            builder = self.code.builder
+            return self.code.pure(("runs", n.text), (n,), lambda: builder.icmp("sgt", n, zero))
+
+        return emit
+
+    def scalar_loop(self, loop: For) -> None:
+        extent = loop.extent
+        if isinstance(extent, int) and extent <= 0:
+            return
+        self.memory.extents[loop.axis] = extent
+        zero = self.code.constant(0, "i64")
+        if extent == 1:
+            self.sizes.symbols[loop.axis] = zero
+            self.statements(loop.body)
+            return
+        facts = survey(loop.body)
+        names = [name for name in facts.accumulated if name in self.states]
+
+        def body(index: Val) -> None:
+            self.sizes.symbols[loop.axis] = index
+            self.statements(loop.body)
+
+        trips = extent if isinstance(extent, int) else None
+        end = self.sizes.first(extent)
+        self._blocked_loop(loop, zero, end, 1, facts, names, body, trips)
+
+    def vector_loop(self, loop: For) -> None:
+        facts = survey(loop.body)
+        names = [name for name in facts.accumulated if name in self.states]
+        outer = {name: self.states[name] for name in names}
+        cut = pieces(loop.extent, facts, self.target)
+        if not cut:
+            return
+        self.memory.extents[loop.axis] = loop.extent
+        self.sizes.vector_axis, self.sizes.lane_bytes = loop.axis, facts.element_bytes
+        for name in names:
+            self.states[name] = self.combinations[name].identity(self.code, cut[0].lanes)
+        done = self.code.constant(0, "i64")
+        for piece in cut:
+            for name in names:
+                self.states[name] = self.combinations[name].narrow(
+                    self.code, self.states[name], piece.lanes
+                )
+            done = self._piece(loop, facts, names, piece, done)
+        self.sizes.vector_axis, self.sizes.lanes = None, 1
+        for name in names:
+            combination = self.combinations[name]
+            state = combination.narrow(self.code, self.states[name], 1)
+            self.states[name] = combination.merge(self.code, outer[name], state)
+
+    def _piece(self, loop: For, facts: Body, names: list[str], piece: Piece, done: Val) -> Val:
+        """Emit one piece of a vector loop behind element `done`; returns its end."""
+        self.sizes.lanes = piece.lanes
+        extent = self.sizes.first(loop.extent)
+        end, trips = self._end(piece, extent)
+
+        def body(index: Val) -> None:
+            self.sizes.symbols[loop.axis] = index
+            if piece.masked:
+                self.memory.tail = self._tail(index, extent)
+            self.statements(loop.body)
+            self.memory.tail = None
+
+        if trips == 1:
+            body(done)
+            return end
+        self._blocked_loop(loop, done, end, piece.lanes, facts, names, body, trips)
+        return end
+
+    def _end(self, piece: Piece, extent: Val) -> tuple[Val, int | None]:
+        """Where a piece ends, and how often it runs, if that is known."""
+        if piece.stop is not None and piece.start is not None:
+            trips = -(-(piece.stop - piece.start) // piece.lanes)
+            return self.code.constant(piece.stop, "i64"), trips
+        if piece.start is None:
+            return extent, 0  # a few at most: no need for blocks
+        whole = self.code.constant(-piece.lanes, "i64")
+        return self.code.operation("and", extent, whole), None
+
+    def _tail(self, index: Val, extent: Val) -> Val:
+        """The mask of the lanes that lie before the end of the loop."""
+        if is_constant(index) and is_constant(extent):
+            left, lanes = int(extent.text) - int(index.text), self.sizes.lanes
+            bits = ", ".join(f"i1 {str(k < left).lower()}" for k in range(lanes))
+            return Val(f"<{bits}>", "i1", lanes)
+        return self.sizes.lanes_where("slt", self.code.operation("sub", extent, index))
