@@ -79,10 +79,10 @@ def uniform(
             f"uniform: minval {low} is larger than maxval {high}", source=current_source()
         )
     noise = unit(draws_of("uniform", key), sizes, target)
-    if (low, high) == (0.0, 1.0):
-        return noise
-    scaled = noise * (high - low)
-    return scaled if isinstance(low, float) and low == 0 else scaled + low
+    width = high - low
+    if isinstance(width, Tensor) or width != 1:
+        noise = noise * width
+    return noise if isinstance(low, float) and low == 0 else noise + low
 
 
 # --- integers -------------------------------------------------------------------------------------
