@@ -26,6 +26,8 @@ Signature = tuple[Structure, tuple[tuple[DType, tuple[bool, ...]], ...]]
 class Jitted:
     """What `jit` returns. `functions` holds what was compiled so far, one per signature."""
 
+    __name__: str
+
     def __init__(self, traced: Callable[..., Any], backend: str) -> None:
         functools.update_wrapper(self, traced)
         self.__wrapped__ = traced
