@@ -103,7 +103,7 @@ class DisconnectedError(GradientError):
     code = "E303"
 
 
-class IndexOutOfRange(GraphcError, IndexError):
+class IndexOutOfRange(GraphcError, IndexError):  # noqa: N818 - named as its base is
     """An index outside its axis, found while building or at run time."""
 
     code = "E401"

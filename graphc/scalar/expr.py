@@ -68,10 +68,13 @@ ARITHMETIC = ("add", "sub", "mul", "div", "floordiv", "mod", "neg", "abs", "maxi
 ROUNDING = ("floor", "ceil", "trunc", "round")  # round: half to even
 COMPARISON = ("eq", "ne", "lt", "le")
 BITWISE = ("and", "or", "xor", "not", "shl", "shr")  # on bool: logic
+# fmt: off
 FLOAT_FUNCTIONS = (
-    "sqrt exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan atan2 sinh cosh tanh "
-    "asinh acosh atanh erf pow cbrt copysign"
-).split()
+    "sqrt", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "asin",
+    "acos", "atan", "atan2", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "erf", "pow",
+    "cbrt", "copysign",
+)
+# fmt: on
 OTHER = ("select", "cast")
 SCALAR_OPS = frozenset((*ARITHMETIC, *ROUNDING, *COMPARISON, *BITWISE, *FLOAT_FUNCTIONS, *OTHER))
 
