@@ -139,7 +139,7 @@ def test_broadcasting_of_rows_columns_and_scalars(run: Run) -> None:
         ((i * i) // 2, None),
         (i // 3, None),
     ],
-    ids=str,
+    ids=["2*i", "3*i + 1", "n - 1 - i", "2*n - 1 - i", "i*i//2", "i//3"],
 )
 def test_index_polynomials(run: Run, index: Size, pick: object) -> None:
     length = 200 * 200
