@@ -8,6 +8,7 @@ float16 is i16.
 import math
 from collections.abc import Callable, Sequence
 
+from graphc.backends.llvm.integer_ops import SIGNED, UNSIGNED, Table, icmp, identity
 from graphc.backends.llvm.text import BITS, TextBuilder, Val, vector_type
 from graphc.backends.llvm.vector_math import EMITTERS
 from graphc.dtypes import DType, float16, is_bool, is_floating, is_signed
@@ -74,7 +75,7 @@ def emit_operation(
         return round_to(b, value, result) if is_floating(result) else value
     if is_bool(operand):
         return _BOOL[op](b, *args)
-    return (_SIGNED if is_signed(operand) else _UNSIGNED)[op](b, *args)
+    return (SIGNED if is_signed(operand) else UNSIGNED)[op](b, *args)
 
 
 def is_emitted(op: str, operand: DType) -> bool:
@@ -85,7 +86,7 @@ def is_emitted(op: str, operand: DType) -> bool:
         return op in _FLOAT or op in EMITTERS
     if is_bool(operand):
         return op in _BOOL
-    return op in _SIGNED
+    return op in SIGNED
 
 
 # Casts
@@ -188,154 +189,11 @@ def _signs_differ(b: TextBuilder, remainder: Val, y: Val) -> Val:
     return b.and_(b.fcmp("une", remainder, zero), differ)
 
 
-# Integers
-
-
-def _nonzero_divisor(b: TextBuilder, y: Val) -> Val:
-    """1 where y is 0, else y."""
-    return b.select(b.icmp("eq", y, b.const(0, y)), b.const(1, y), y)
-
-
-def _literal(y: Val) -> int | None:
-    """The value of a constant, for all lanes alike; else None."""
-    text = y.text
-    if text.startswith("splat ("):
-        text = text[len("splat (") : -1].split(" ")[1]
-    return int(text) if text.lstrip("-").isdigit() else None
-
-
-def _signed_quotient(b: TextBuilder, x: Val, y: Val) -> tuple[Val, Val, Val]:
-    """Quotient and remainder towards zero, and a divisor that is neither 0 nor -1."""
-    known = _literal(y)
-    if known is None or known in (0, -1):
-        trap = b.or_(b.icmp("eq", y, b.const(0, y)), b.icmp("eq", y, b.const(-1, y)))
-        y = b.select(trap, b.const(1, y), y)
-    quotient = b.sdiv(x, y)
-    return quotient, b.sub(x, b.mul(quotient, y)), y
-
-
-def _signed_floordiv(b: TextBuilder, x: Val, y: Val) -> Val:
-    known = _literal(y)
-    if known is not None and known > 0 and known & (known - 1) == 0:
-        return b.ashr(x, b.const(known.bit_length() - 1, x))
-    zero = b.const(0, x)
-    quotient, remainder, safe = _signed_quotient(b, x, y)
-    below = b.and_(b.icmp("ne", remainder, zero), b.icmp("slt", b.xor(remainder, safe), zero))
-    result = b.sub(quotient, b.zext(below, x.type))
-    if known is not None and known not in (0, -1):
-        return result
-    result = b.select(b.icmp("eq", y, b.const(-1, y)), b.sub(zero, x), result)
-    return b.select(b.icmp("eq", y, zero), zero, result)
-
-
-def _signed_mod(b: TextBuilder, x: Val, y: Val) -> Val:
-    known = _literal(y)
-    if known is not None and known > 0 and known & (known - 1) == 0:
-        return b.and_(x, b.const(known - 1, x))
-    zero = b.const(0, x)
-    _, remainder, safe = _signed_quotient(b, x, y)
-    below = b.and_(b.icmp("ne", remainder, zero), b.icmp("slt", b.xor(remainder, safe), zero))
-    result = b.select(below, b.add(remainder, safe), remainder)
-    if known is not None and known not in (0, -1):
-        return result
-    trap = b.or_(b.icmp("eq", y, zero), b.icmp("eq", y, b.const(-1, y)))
-    return b.select(trap, zero, result)
-
-
-def _unsigned_floordiv(b: TextBuilder, x: Val, y: Val) -> Val:
-    zero = b.const(0, x)
-    quotient = b.udiv(x, _nonzero_divisor(b, y))
-    return b.select(b.icmp("eq", y, zero), zero, quotient)
-
-
-def _unsigned_mod(b: TextBuilder, x: Val, y: Val) -> Val:
-    zero = b.const(0, x)
-    remainder = b.urem(x, _nonzero_divisor(b, y))
-    return b.select(b.icmp("eq", y, zero), zero, remainder)
-
-
-def _shl(b: TextBuilder, x: Val, y: Val) -> Val:
-    """0 for shifts of the width and more; a negative count counts as such."""
-    inside = b.icmp("ult", y, b.const(BITS[x.type], y))
-    return b.select(inside, b.shl(x, y), b.const(0, x))
-
-
-def _lshr(b: TextBuilder, x: Val, y: Val) -> Val:
-    inside = b.icmp("ult", y, b.const(BITS[x.type], y))
-    return b.select(inside, b.lshr(x, y), b.const(0, x))
-
-
-def _ashr(b: TextBuilder, x: Val, y: Val) -> Val:
-    return b.ashr(x, b.umin(y, b.const(BITS[x.type] - 1, y)))
-
-
-def _integer_pow(signed: bool) -> Callable[..., Val]:
-    """By squaring, wrapping around; 1 / x**-n, truncated, for negative n."""
-
-    def emit(b: TextBuilder, x: Val, n: Val) -> Val:
-        name = f"integer_pow_{'s' if signed else 'u'}_{x.type}"
-        b.define(name, _integer_pow_text(name, x.type, signed))
-        return b.per_lane(name, (x, n))
-
-    return emit
-
-
-def _integer_pow_text(name: str, type: str, signed: bool) -> str:
-    """A scalar function with a loop over the bits of the exponent."""
-    negative = f"icmp slt {type} %n, 0" if signed else "icmp ne i1 false, false"
-    return f"""define internal {type} @{name}({type} %x, {type} %n) nounwind {{
-entry:
-  %negative = {negative}
-  br i1 %negative, label %inverse, label %loop
-loop:
-  %left = phi {type} [ %n, %entry ], [ %half, %next ]
-  %square = phi {type} [ %x, %entry ], [ %squared, %next ]
-  %result = phi {type} [ 1, %entry ], [ %product, %next ]
-  %done = icmp eq {type} %left, 0
-  br i1 %done, label %end, label %next
-next:
-  %bit = trunc {type} %left to i1
-  %times = mul {type} %result, %square
-  %product = select i1 %bit, {type} %times, {type} %result
-  %squared = mul {type} %square, %square
-  %half = lshr {type} %left, 1
-  br label %loop
-inverse:
-  %one = icmp eq {type} %x, 1
-  %minus = icmp eq {type} %x, -1
-  %odd = trunc {type} %n to i1
-  %sign = select i1 %odd, {type} -1, {type} 1
-  %unit = select i1 %minus, {type} %sign, {type} 0
-  %inverted = select i1 %one, {type} 1, {type} %unit
-  ret {type} %inverted
-end:
-  ret {type} %result
-}}
-"""
-
-
-def _signed_abs(b: TextBuilder, x: Val) -> Val:
-    return b.smax(x, b.sub(b.const(0, x), x))
-
-
-def _negate(b: TextBuilder, x: Val) -> Val:
-    return b.sub(b.const(0, x), x)
-
-
-def _identity(b: TextBuilder, x: Val) -> Val:
-    return x
-
-
 def _fcmp(predicate: str) -> Callable[..., Val]:
     return lambda b, x, y: b.fcmp(predicate, x, y)
 
 
-def _icmp(predicate: str) -> Callable[..., Val]:
-    return lambda b, x, y: b.icmp(predicate, x, y)
-
-
 B = TextBuilder
-Table = dict[str, Callable[..., Val]]
 
 _FLOAT: Table = {
     "add": B.fadd,
@@ -361,48 +219,6 @@ _FLOAT: Table = {
     "fma": B.fma,  # contractions only: users' products and sums are rounded one by one
 }
 
-_INTEGER: Table = {
-    "add": B.add,
-    "sub": B.sub,
-    "mul": B.mul,
-    "neg": _negate,
-    "floor": _identity,
-    "ceil": _identity,
-    "trunc": _identity,
-    "round": _identity,
-    "eq": _icmp("eq"),
-    "ne": _icmp("ne"),
-    "and": B.and_,
-    "or": B.or_,
-    "xor": B.xor,
-    "not": B.not_,
-    "shl": _shl,
-}
-
-_SIGNED: Table = _INTEGER | {
-    "floordiv": _signed_floordiv,
-    "mod": _signed_mod,
-    "abs": _signed_abs,
-    "maximum": B.smax,
-    "minimum": B.smin,
-    "lt": _icmp("slt"),
-    "le": _icmp("sle"),
-    "shr": _ashr,
-    "pow": _integer_pow(signed=True),
-}
-
-_UNSIGNED: Table = _INTEGER | {
-    "floordiv": _unsigned_floordiv,
-    "mod": _unsigned_mod,
-    "abs": _identity,
-    "maximum": B.umax,
-    "minimum": B.umin,
-    "lt": _icmp("ult"),
-    "le": _icmp("ule"),
-    "shr": _lshr,
-    "pow": _integer_pow(signed=False),
-}
-
 _BOOL: Table = {
     "add": B.or_,
     "mul": B.and_,
@@ -412,9 +228,9 @@ _BOOL: Table = {
     "or": B.or_,
     "xor": B.xor,
     "not": B.not_,
-    "abs": _identity,
+    "abs": identity,
     "eq": lambda b, x, y: b.not_(b.xor(x, y)),
     "ne": B.xor,
-    "lt": _icmp("ult"),
-    "le": _icmp("ule"),
+    "lt": icmp("ult"),
+    "le": icmp("ule"),
 }
