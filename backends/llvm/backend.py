@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 
 from graphc.backends.base import BoundProgram
+from graphc.backends.blas_threads import BlasThreads
 from graphc.backends.llvm.blas import find_blas
 from graphc.backends.llvm.entry import emit_program
 from graphc.backends.llvm.jit import Library, library_symbols, module_assembly, module_object
@@ -25,7 +26,7 @@ class LlvmBackend:
     name = "llvm"
 
     def compile(self, program: Program, *, threads: int = 1) -> "LlvmExecutable":
-        return LlvmExecutable(program, host())
+        return LlvmExecutable(program, host(), threads)
 
 
 def make_backend() -> LlvmBackend:
@@ -54,7 +55,7 @@ class Texts(Mapping[str, str]):
 class LlvmExecutable:
     """A program in machine code."""
 
-    def __init__(self, program: Program, target: Target) -> None:
+    def __init__(self, program: Program, target: Target, threads: int) -> None:
         blas = find_blas()
         emitted = emit_program(program, target, blas)
         self.program = program
@@ -71,7 +72,9 @@ class LlvmExecutable:
             imports.update(blas.addresses)
         used = {name: at for name, at in imports.items() if f"@{name}(" in emitted.text}
         self._library = Library(module_object(emitted.text, target), ["entry"], used)
-        self._entry = _ENTRY(self._library.address("entry"))
+        entry = _ENTRY(self._library.address("entry"))
+        calls_blas = blas is not None and any(name in used for name in blas.addresses)
+        self._entry = with_blas_threads(entry, threads) if calls_blas else entry
 
     def kernel_source(self, position: int) -> str:
         return self._kernels[self.program.kernels[position].name]
@@ -81,6 +84,17 @@ class LlvmExecutable:
         values = dict(zip(program.sizes, map(int, sizes), strict=True))
         area = max((evaluate(size, values) for size in self._areas), default=0)
         return _Bound(self, list(values.values()), list(temporaries), area)
+
+
+def with_blas_threads(entry: Callable[..., int], threads: int) -> Callable[..., int]:
+    """`entry` with BLAS on `threads` threads while it runs."""
+    limit = BlasThreads(threads)
+
+    def limited(table: int, sizes: int, fault: int) -> int:
+        with limit:
+            return entry(table, sizes, fault)
+
+    return limited
 
 
 class _Bound:

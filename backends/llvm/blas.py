@@ -7,15 +7,13 @@ A provider is found once a process. Code refers to the routines by the names of 
 """
 
 import ctypes
-import glob
 import importlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-import numpy as np
+from graphc.backends.blas_threads import openblas_paths
 
 ROUTINES = ("sgemm", "dgemm", "sgemv", "dgemv")
 
@@ -35,12 +33,7 @@ def find_blas() -> Blas | None:
 
 
 def _numpy_openblas() -> Blas | None:
-    folder = os.path.dirname(os.path.abspath(np.__file__))
-    places = (
-        os.path.join(os.path.dirname(folder), "numpy.libs", "*openblas64*"),
-        os.path.join(folder, ".dylibs", "*openblas64*"),
-    )
-    for path in sorted(path for place in places for path in glob.glob(place)):
+    for path in openblas_paths():
         try:
             library = ctypes.CDLL(path)
         except OSError:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from graphc.backends.base import BoundProgram
+from graphc.backends.blas_threads import BlasThreads
 from graphc.backends.numba_cpu.compile import (
     CompiledKernel,
     compiled_kernel,
@@ -18,7 +19,7 @@ from graphc.backends.numba_cpu.driver import driver_source, kernel_names
 from graphc.backends.numba_cpu.python_source import can_split, kernel_source
 from graphc.backends.numba_cpu.runtime import check, row, strided, view
 from graphc.backends.numba_cpu.work import kernel_work
-from graphc.loops.ir import For, Kernel, KernelCall, Program
+from graphc.loops.ir import Contraction, For, Kernel, KernelCall, Program
 from graphc.loops.printer import kernel_key, one_line
 from graphc.shapes import evaluate
 
@@ -80,7 +81,16 @@ class NumbaExecutable:
 
     def bind(self, sizes: Sequence[int], temporaries: Sequence[np.ndarray]) -> BoundProgram:
         callables = [self._callable(text, sizes) for text in self.kernels]
-        return self._bind_function()(sizes, temporaries, callables)
+        run = self._bind_function()(sizes, temporaries, callables)
+        if not any(isinstance(step, Contraction) for step in self.program.all_steps):
+            return run
+        limit = BlasThreads(self.threads)
+
+        def limited(arrays: Sequence[np.ndarray]) -> None:
+            with limit:
+                run(arrays)
+
+        return limited
 
     def _callable(self, text: _KernelText, sizes: Sequence[int]) -> Callable[..., None]:
         """Native code for one kernel: on threads if some call of it has enough work."""
