@@ -211,6 +211,18 @@ def test_numbers_do_not_depend_on_the_process() -> None:
     assert outputs == {f"{[a.tolist() for a in f()]}\n"}
 
 
+def test_graphs_with_random_numbers_read_back() -> None:
+    """Before the passes, with the op; and after them, with its rounds and symbolic chunks."""
+    from graphc.ir.parser import parse_graph
+    from graphc.ir.printer import format_graph
+
+    x = gc.placeholder("x", ("n", 4))
+    f = gc.function([x], gc.sum(x * R.Stream(1, "noise").normal(x.shape)))
+    for graph in (f.stages.user_graph, f.stages.graph):
+        text = format_graph(graph)
+        assert format_graph(parse_graph(text)) == text
+
+
 # --- keys --------------------------------------------------------------------------------------
 
 

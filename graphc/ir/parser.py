@@ -103,6 +103,21 @@ class _Scanner:
                 self.expect(closing)
                 return
 
+    def in_brackets(self) -> bool:
+        """Whether the next item as a whole stands in brackets; `(n + 15)//16` does not."""
+        self.skip()
+        start = self.position
+        text = self.piece()
+        self.position = start
+        if not text.startswith("("):
+            return False
+        depth = 0
+        for place, character in enumerate(text):
+            depth += (character in "([") - (character in ")]")
+            if depth == 0:
+                return place == len(text) - 1
+        return True  # a bracket is missing; whoever reads on says which
+
     def piece(self) -> str:
         """The text up to a comma or closing bracket that is outside of all inner brackets."""
         start, depth = self.position, 0
@@ -343,7 +358,8 @@ class _Reader:
     # --- attributes ----------------------------------------------------------------------------
 
     def attribute(self, line: _Scanner) -> Any:
-        if line.accept("("):
+        if line.in_brackets():
+            line.expect("(")
             return tuple(self.attribute(line) for _ in line.items(")"))
         if line.accept("<"):
             name = line.name()
