@@ -1,7 +1,7 @@
 """Matrix products: BLAS for large float matrices, loops of our own for the others.
 
     matrix_product     a kernel in the loop grammar, for small and for integer matrices
-    BlasProducts       functions @product_f32_nt(out, a, b, m, n, k) that call BLAS
+    blas_function      @product_f32_nt(out, a, b, m, n, k) and the like, which call BLAS
 
 BLAS is column-major: the row-major product a @ b is the column-major product of the transposes in
 reverse order, on the same memory.
@@ -10,7 +10,7 @@ reverse order, on the same memory.
 from graphc.backends.llvm.blas import Blas
 from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import FunctionText
-from graphc.dtypes import DType, is_bool, is_floating
+from graphc.dtypes import float16, float32, is_bool, is_floating
 from graphc.loops.ir import (
     Accumulate,
     Accumulator,
@@ -21,16 +21,23 @@ from graphc.loops.ir import (
     Statement,
     Store,
 )
-from graphc.scalar.expr import Call, Expr, Index, Load, Local
-from graphc.shapes import Dim, Size
+from graphc.scalar.expr import Call, Expr, Index, Load, Local, cast
+from graphc.shapes import Dim
 
-SMALL = 4096  # multiplications up to which our own loops are faster than a call to BLAS
+# Multiplications up to which our own loops are faster than a call to BLAS.
+SMALL = 4096
+SMALL_DOTS = 1024  # where every element is a sum over lanes
 
 
 def is_small(step: Contraction) -> bool:
     """Whether the matrices are known to be small."""
     work = step.m * step.n * step.k
-    return isinstance(work, int) and work <= SMALL
+    return isinstance(work, int) and work <= (SMALL_DOTS if _is_dots(step) else SMALL)
+
+
+def _is_dots(step: Contraction) -> bool:
+    """Whether rows of a meet rows of b in memory (of one column, the column is one)."""
+    return step.transpose_b or (step.n == 1 and not step.transpose_a)
 
 
 def uses_blas(step: Contraction, blas: Blas | None) -> bool:
@@ -54,7 +61,17 @@ def matrix_product(step: Contraction) -> Kernel:
     i, j, p = (Dim.symbol(name) for name in ("i", "j", "p"))
     a = Load("a", _indices(p, i) if step.transpose_a else _indices(i, p), step.dtype)
     b = Load("b", _indices(j, p) if step.transpose_b else _indices(p, j), step.dtype)
-    body = _dot_rows(step, n, k, a, b) if step.transpose_b else _sum_rows(step, n, k, a, b)
+    total, terms, store = _sum(step, a, b)
+    loops: Statement
+    if _is_dots(step):
+        row = (total, For("p", k, "vector", (terms,)), store)
+        loops = For("i", m, "parallel", (For("j", n, "serial", row),))
+    else:
+        element = (total, For("p", k, "serial", (terms,)), store)
+        if n == 1:  # lanes run along the columns of a, which is transposed
+            loops = For("j", n, "serial", (For("i", m, "vector", element),))
+        else:
+            loops = For("i", m, "parallel", (For("j", n, "vector", element),))
     return Kernel(
         "product",
         (
@@ -63,7 +80,7 @@ def matrix_product(step: Contraction) -> Kernel:
             Parameter("b", step.dtype, (n, k) if step.transpose_b else (k, n)),
         ),
         tuple(sizes),
-        (For("i", m, "parallel", body),),
+        (loops,),
     )
 
 
@@ -71,31 +88,18 @@ def _indices(*dims: Dim) -> tuple[Expr, ...]:
     return tuple(Index(dim) for dim in dims)
 
 
-def _multiply_add(step: Contraction, a: Expr, b: Expr) -> tuple[Statement, ...]:
-    if is_bool(step.dtype):
-        return (Accumulate("total", Call("and", (a, b), step.dtype)),)
-    return (Accumulate("total", Call("mul", (a, b), step.dtype)),)
-
-
-def _total(dtype: DType) -> Accumulator:
-    return Accumulator("total", "or" if is_bool(dtype) else "add", dtype)
-
-
-def _store(step: Contraction) -> Store:
-    i, j = Dim.symbol("i"), Dim.symbol("j")
-    return Store("out", _indices(i, j), Local("total", step.dtype))
-
-
-def _sum_rows(step: Contraction, n: Size, k: Size, a: Expr, b: Expr) -> tuple[Statement, ...]:
-    """Lanes run along the rows of b."""
-    inner = For("p", k, "serial", _multiply_add(step, a, b))
-    return (For("j", n, "vector", (_total(step.dtype), inner, _store(step))),)
-
-
-def _dot_rows(step: Contraction, n: Size, k: Size, a: Expr, b: Expr) -> tuple[Statement, ...]:
-    """Lanes run along the rows of a and of b transposed."""
-    inner = For("p", k, "vector", _multiply_add(step, a, b))
-    return (For("j", n, "serial", (_total(step.dtype), inner, _store(step))),)
+def _sum(step: Contraction, a: Expr, b: Expr) -> tuple[Accumulator, Accumulate, Store]:
+    """The accumulator of one element, what it takes, and where it goes; halves are summed wide."""
+    dtype = float32 if step.dtype == float16 else step.dtype
+    combine, product = ("or", "and") if is_bool(dtype) else ("add", "mul")
+    term = Call(product, (cast(a, dtype), cast(b, dtype)), dtype)
+    result = cast(Local("total", dtype), step.dtype)
+    place = _indices(Dim.symbol("i"), Dim.symbol("j"))
+    return (
+        Accumulator("total", combine, dtype),
+        Accumulate("total", term),
+        Store("out", place, result),
+    )
 
 
 # BLAS

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from graphc.backends.llvm.backend import make_backend
-from graphc.dtypes import DType, float32, float64, int32, int64, uint8
+from graphc.dtypes import DType, float16, float32, float64, int32, int64, uint8
 from graphc.loops.ir import (
     Buffer,
     Contraction,
@@ -48,7 +48,7 @@ def randoms(shape: tuple[int, ...], dtype: DType, seed: int) -> Array:
 
 def check(a: Array, b: Array, out: Array, flips: tuple[bool, bool]) -> None:
     wanted = (a.T if flips[0] else a) @ (b.T if flips[1] else b)
-    tolerance = {"f4": 1e-4, "f8": 1e-12}.get(f"{a.dtype.kind}{a.dtype.itemsize}", 0)
+    tolerance = {"f4": 1e-4, "f8": 1e-12, "f2": 1e-2}.get(f"{a.dtype.kind}{a.dtype.itemsize}", 0)
     np.testing.assert_allclose(out, wanted, rtol=tolerance, atol=tolerance)
 
 
@@ -56,7 +56,7 @@ EXTENTS = [(0, 3, 2), (3, 0, 2), (3, 2, 0), (1, 1, 1), (1, 5, 4), (5, 1, 4), (1,
 
 
 @pytest.mark.parametrize("flips", list(product((False, True), repeat=2)), ids=str)
-@pytest.mark.parametrize("dtype", [float32, float64, int32, uint8], ids=str)
+@pytest.mark.parametrize("dtype", [float32, float64, int32, uint8, float16], ids=str)
 def test_products_of_any_size(dtype: DType, flips: tuple[bool, bool]) -> None:
     step = Contraction("out", "a", "b", dtype, n, m, k, *flips)
     shapes: dict[str, Shape] = {
@@ -74,7 +74,9 @@ def test_products_of_any_size(dtype: DType, flips: tuple[bool, bool]) -> None:
 
 
 @pytest.mark.parametrize("flips", list(product((False, True), repeat=2)), ids=str)
-@pytest.mark.parametrize("extents", [*EXTENTS, (9, 10, 11), (16, 8, 4)], ids=str)
+@pytest.mark.parametrize(
+    "extents", [*EXTENTS, (9, 10, 11), (16, 8, 4), (30, 1, 20), (1, 30, 20)], ids=str
+)
 def test_small_static_products(extents: tuple[int, int, int], flips: tuple[bool, bool]) -> None:
     rows, columns, inner = extents
     step = Contraction("out", "a", "b", float32, rows, columns, inner, *flips)

@@ -60,7 +60,7 @@ def test_random_kernels_on_lesser_processors(name: str) -> None:
     kernels, running = sibling("test_random_kernels"), sibling("conftest")
 
     def run(kernel: Kernel, arrays: Mapping[str, np.ndarray], sizes: Mapping[str, int]) -> None:
-        executable = LlvmExecutable(running.program_of(kernel), target)
+        executable = LlvmExecutable(running.program_of(kernel), target, 1)
         bound = executable.bind([sizes[size] for size in kernel.sizes], [])
         bound([arrays[p.name] for p in kernel.parameters])
 
