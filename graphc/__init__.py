@@ -31,23 +31,29 @@ from graphc.ir.leaf import variable as variable
 from graphc.ir.printer import dprint as dprint
 from graphc.ir.tensor import Tensor as Tensor
 from graphc.ops.arrangement import *
+from graphc.ops.bessel_functions import *
 from graphc.ops.bitwise import *
 from graphc.ops.comparison import *
 from graphc.ops.contraction import *
 from graphc.ops.control import *
 from graphc.ops.creation import *
 from graphc.ops.elementwise import *
+from graphc.ops.error_functions import *
+from graphc.ops.gamma_functions import *
 from graphc.ops.gradient_control import *
 from graphc.ops.indexing import *
 from graphc.ops.joining import *
 from graphc.ops.movement import *
 from graphc.ops.neural import *
+from graphc.ops.polynomial import *
 from graphc.ops.power import *
+from graphc.ops.probability import *
 from graphc.ops.reduce import *
 from graphc.ops.slicing import *
 from graphc.ops.statistics import *
 from graphc.ops.subscript import *
 from graphc.ops.transcendental import *
+from graphc.ops.zeta_functions import *
 from graphc.session import *
 from graphc.tracing import *
 

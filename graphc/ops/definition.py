@@ -285,7 +285,7 @@ def define_elementwise(
         domain=domain,
         smooth=smooth,
     )
-    _describe(build, name, _document(doc, arity, accepts, result), _PARAMETERS[arity])
+    describe(build, name, document(doc, arity, accepts, result), arity)
     build.__module__ = sys._getframe(1).f_globals["__name__"]
     return public(build)
 
@@ -338,16 +338,17 @@ def register_elementwise(
     )
 
 
-def _describe(function: Callable[..., Any], name: str, doc: str, parameters: Sequence[str]) -> None:
+def describe(function: Callable[..., Any], name: str, doc: str, arity: int) -> None:
     """Give a generated function the name, docstring and signature of a written one."""
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
     kind = inspect.Parameter.POSITIONAL_ONLY
-    signature = inspect.Signature([inspect.Parameter(text, kind) for text in parameters])
+    signature = inspect.Signature([inspect.Parameter(text, kind) for text in _PARAMETERS[arity]])
     function.__signature__ = signature  # type: ignore[attr-defined]
 
 
-def _document(doc: str, arity: int, accepts: Accepts, result: str) -> str:
+def document(doc: str, arity: int, accepts: Accepts, result: str) -> str:
+    """A docstring: what the function means, then shapes, dtypes and errors."""
     outcome = {
         SAME: "the dtype of x" if arity == 1 else "the promoted dtype",
         FLOAT: "floating point (integers and bool become float32)",

@@ -1,0 +1,146 @@
+"""How special functions define their ops: graphs of simpler elementwise ops, computed in
+float64.
+
+A special function uses its intermediate values many times, so it lowers to a graph, in which a
+value has one node, and not to a scalar expression, which is a tree. Narrower floats are converted
+first and the result is rounded once: the formulas cancel here and there, and one set of
+coefficients serves all precisions.
+"""
+
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from graphc.dtypes import default_float, float64, is_floating
+from graphc.ir.lowering import Composite
+from graphc.ir.node import TensorType
+from graphc.ir.opdef import Application, Example, OpDef
+from graphc.ir.registry import Builder, public, register
+from graphc.ir.tensor import Tensor
+from graphc.ops.definition import (
+    FLOAT,
+    FLOATING,
+    PartialRule,
+    convert,
+    describe,
+    document,
+    jvp_from_partials,
+    promote_inputs,
+    vjp_from_partials,
+    wide,
+)
+
+Build = Callable[..., Tensor]
+
+
+def scipy_special(name: str) -> Callable[..., Any]:
+    """A function of scipy.special, which is imported when it is first called: it takes longer to
+    load than graphc."""
+
+    def function(*args: Any) -> Any:
+        return getattr(importlib.import_module("scipy.special"), name)(*args)
+
+    return function
+
+
+def in_double(build: Build) -> Build:
+    """(b, *tensors of one dtype, **attrs) -> build on them as float64, in their own dtype again."""
+
+    def run(b: Builder, *inputs: Tensor, **attrs: Any) -> Tensor:
+        wide_inputs = [convert(tensor, float64) for tensor in inputs]
+        return convert(build(b, *wide_inputs, **attrs), inputs[0].dtype)
+
+    return run
+
+
+def double_partial(build: Build) -> PartialRule:
+    """A partial derivative as a function (b, *inputs, **attrs) of the inputs, in float64."""
+
+    def partial(b: Builder, application: Application) -> Tensor:
+        return in_double(build)(b, *application.inputs, **application.attrs)
+
+    return partial
+
+
+def register_composed(
+    name: str,
+    *,
+    build: Build,
+    reference: Callable[..., Any],
+    partials: Sequence[PartialRule],
+    examples: Callable[[np.random.Generator], list[Example]],
+    traits: Sequence[str] = (),
+) -> OpDef:
+    """The op alone. build(b, *inputs, **attrs): one element from float64 inputs. reference(*arrays,
+    **attrs): in numpy, in float64."""
+    return register(
+        OpDef(
+            name,
+            infer=lambda call: TensorType(call.types[0].dtype, call.broadcast()),
+            reference=lambda attrs, *arrays: wide(lambda *a: reference(*a, **attrs))(*arrays),
+            lower=Composite(in_double(build)),
+            vjp=vjp_from_partials(partials),
+            jvp=jvp_from_partials(partials),
+            traits=frozenset(("elementwise", *traits)),
+            examples=examples,
+        )
+    )
+
+
+def composed_examples(
+    function: Build,
+    rng: np.random.Generator,
+    arity: int,
+    domain: tuple[float, float],
+    differentiable: bool = True,
+) -> list[Example]:
+    """Few: a graph of a hundred nodes takes its time to compile."""
+    groups: list[tuple[tuple[int, ...], ...]] = [((),) * arity, ((0,),) * arity, ((19,),) * arity]
+    groups += [((3, 1, 5),)] if arity == 1 else [((2, 1, 3), (4, 1)), ((), (5,))]
+    return [
+        Example(
+            function, tuple(rng.uniform(*domain, size=shape) for shape in group), differentiable
+        )
+        for group in groups
+    ]
+
+
+def define_composed(
+    name: str,
+    doc: str,
+    *,
+    build: Build,
+    reference: Callable[..., Any],
+    partials: Sequence[PartialRule],
+    domain: tuple[float, float] = (-3.0, 3.0),
+    traits: Sequence[str] = (),
+) -> Build:
+    """Register an elementwise op that lowers to a graph, and return its public function.
+
+    Like `define_elementwise`, but build(b, *inputs) makes tensors out of float64 tensors.
+    """
+    arity = len(partials)
+
+    def function(*args: Any) -> Tensor:
+        if len(args) != arity:
+            raise TypeError(f"{name}() takes {arity} arguments, got {len(args)}")
+        tensors = promote_inputs(name, *args)
+        return op(*(t if is_floating(t.dtype) else t.astype(default_float) for t in tensors))
+
+    def examples(rng: np.random.Generator) -> list[Example]:
+        return composed_examples(function, rng, arity, domain)
+
+    op = register_composed(
+        name,
+        build=build,
+        reference=reference,
+        partials=partials,
+        examples=examples,
+        traits=traits,
+    )
+    describe(function, name, document(doc, arity, FLOATING, FLOAT), arity)
+    function.__module__ = sys._getframe(1).f_globals["__name__"]
+    return public(function)

@@ -1,0 +1,148 @@
+"""Logarithms of probabilities: odds, entropy, and products with a logarithm that are 0 at 0."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from graphc.ir.opdef import Application
+from graphc.ir.registry import Builder
+from graphc.ir.tensor import Tensor
+from graphc.ops.definition import (
+    FLOAT,
+    FLOATING,
+    Over,
+    PartialRule,
+    define_elementwise,
+    wide,
+)
+from graphc.scalar import expr as s
+from graphc.scalar.expr import Expr
+
+__all__ = ["entr", "log_expit", "logit", "xlog1py", "xlogy"]
+
+
+def _quiet(function: Callable[..., Any]) -> Callable[..., Any]:
+    def reference(*arrays: np.ndarray) -> Any:
+        with np.errstate(all="ignore"):
+            return function(*arrays)
+
+    return wide(reference)
+
+
+def _define(
+    name: str,
+    doc: str,
+    reference: Callable[..., Any],
+    expr: Callable[..., Expr],
+    partials: Sequence[PartialRule],
+    domain: tuple[float, float],
+) -> Callable[..., Tensor]:
+    return define_elementwise(
+        name,
+        doc,
+        arity=len(partials),
+        accepts=FLOATING,
+        result=FLOAT,
+        reference=_quiet(reference),
+        expr=expr,
+        partials=partials,
+        domain=domain,
+    )
+
+
+def _logit(x: Expr) -> Expr:
+    """log(x / (1 - x)), and near 1/2 log1p((2x - 1) / (1 - x)), whose argument is small"""
+    one = s.like(x, 1)
+    rest = s.sub(one, x)
+    near = s.and_(s.lt(s.like(x, 0.3), x), s.lt(x, s.like(x, 0.65)))
+    close = s.log1p(s.div(s.sub(s.add(x, x), one), rest))
+    return s.select(near, close, s.log(s.div(x, rest)))
+
+
+def _logit_values(x: np.ndarray) -> Any:
+    near = (x > 0.3) & (x < 0.65)
+    return np.where(near, np.log1p((2 * x - 1) / (1 - x)), np.log(x / (1 - x)))
+
+
+def _log_expit(x: Expr) -> Expr:
+    """min(x, 0) - log1p(exp(-|x|))"""
+    decay = s.exp(s.neg(s.abs_(x)))
+    return s.sub(s.minimum(x, s.like(x, 0)), s.log1p(decay))
+
+
+def _times_log(x: Expr, logarithm: Expr, y: Expr) -> Expr:
+    """x log, and 0 for x = 0 unless y is NaN"""
+    zero = s.and_(s.eq(x, s.like(x, 0)), s.not_(s.is_nan(y)))
+    return s.select(zero, s.like(x, 0), s.mul(x, logarithm))
+
+
+def _times_log_values(x: np.ndarray, logarithm: np.ndarray, y: np.ndarray) -> Any:
+    return np.where((x == 0) & ~np.isnan(y), 0.0, x * logarithm)
+
+
+def _entr(x: Expr) -> Expr:
+    zero = s.like(x, 0)
+    value = s.neg(s.mul(x, s.log(x)))
+    value = s.select(s.eq(x, zero), zero, value)
+    return s.select(s.lt(x, zero), s.like(x, -math.inf), value)
+
+
+def _entr_values(x: np.ndarray) -> Any:
+    value = np.where(x == 0, 0.0, -x * np.log(x))
+    return np.where(x < 0, -np.inf, value)
+
+
+def _quotient(shift: int) -> Callable[[Builder, Application], Tensor]:
+    """x1 / (x2 + shift), and 0 for x1 = 0"""
+
+    def partial(b: Builder, a: Application) -> Tensor:
+        x, y = a.inputs
+        zero = b.equal(x, 0)
+        divisor = b.add(y, shift) if shift else y
+        return b.where(zero, 0, b.divide(x, b.where(zero, 1, divisor)))
+
+    return partial
+
+
+logit = _define(
+    "logit",
+    "log(x / (1 - x)), the inverse of expit: -inf at 0, inf at 1, NaN outside of [0, 1].",
+    _logit_values,
+    _logit,
+    (lambda b, a: Over(b.multiply(a.inputs[0], b.subtract(1, a.inputs[0]))),),
+    domain=(0.05, 0.95),
+)
+log_expit = _define(
+    "log_expit",
+    "log(expit(x)) = -softplus(-x), without under- or overflow.",
+    lambda x: np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x))),
+    _log_expit,
+    (lambda b, a: b.sigmoid(b.negative(a.inputs[0])),),
+    domain=(-3.0, 3.0),
+)
+xlogy = _define(
+    "xlogy",
+    "x1 log(x2), and 0 for x1 = 0 unless x2 is NaN. The gradient by x2 is 0 there.",
+    lambda x, y: _times_log_values(x, np.log(y), y),
+    lambda x, y: _times_log(x, s.log(y), y),
+    (lambda b, a: b.log(a.inputs[1]), _quotient(0)),
+    domain=(0.2, 4.0),
+)
+xlog1py = _define(
+    "xlog1py",
+    "x1 log1p(x2), and 0 for x1 = 0 unless x2 is NaN. The gradient by x2 is 0 there.",
+    lambda x, y: _times_log_values(x, np.log1p(y), y),
+    lambda x, y: _times_log(x, s.log1p(y), y),
+    (lambda b, a: b.log1p(a.inputs[1]), _quotient(1)),
+    domain=(-0.7, 4.0),
+)
+entr = _define(
+    "entr",
+    "-x log(x), the terms of an entropy: 0 at 0, -inf below.",
+    _entr_values,
+    _entr,
+    (lambda b, a: b.negative(b.add(b.log(a.inputs[0]), 1)),),
+    domain=(0.1, 4.0),
+)
