@@ -538,9 +538,44 @@ def test_sites_of_a_stream_do_not_overlap() -> None:
     keys = [rng.key() for _ in range(5)]
     pair = rng.normal((2,), "float64")  # two arrays of bits
     last = rng.key()
-    assert rng._sites == 8
     values = gc.function([], [*keys, last, pair])()
     assert len({int(v) for v in values[:6]}) == 6
+    again = R.Stream(0)
+    numbers = [again.bits((), "uint64") for _ in range(8)]  # as many arrays as were drawn
+    assert gc.function([], [numbers[0], numbers[7]])() == [values[0], values[5]]
+
+
+@pytest.mark.parametrize("backend", ["reference", "llvm"])
+def test_numbers_in_a_loop_come_from_folded_keys(backend: str) -> None:
+    key = R.Stream(0).key()
+
+    def step(total: gc.Tensor, t: gc.Tensor) -> tuple[gc.Tensor, gc.Tensor]:
+        z = R.normal(R.fold_in(key, t), (3,))
+        return total + z, z
+
+    total, numbers = gc.scan(step, gc.zeros(3), gc.arange(5))
+    f = gc.function([], [total, numbers], backend=backend)
+    (found, rows), (_, others) = f(), f()
+    np.testing.assert_allclose(found, rows.sum(axis=0), rtol=1e-5)
+    assert len(set(np.concatenate([rows, others]).ravel().tolist())) == 30
+
+
+def test_threads_draw_different_numbers_from_one_stream() -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    rng = R.Stream(0)
+    with ThreadPoolExecutor(8) as threads:
+        words = list(threads.map(lambda _: rng.key(), range(200)))
+    assert len({int(word) for word in gc.function([], words, backend="reference")()}) == 200
+
+
+def test_a_stream_that_is_used_up_says_so() -> None:
+    rng = R.Stream(0)
+    for _ in range(1 << 16):
+        next(rng._numbers)
+    with pytest.raises(ParameterError, match="too many random arrays") as caught:
+        rng.normal((3,))
+    assert "test_random.py" in str(caught.value)
 
 
 def test_methods_are_documented_like_the_functions() -> None:

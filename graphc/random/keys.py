@@ -4,12 +4,14 @@ A key is a tensor uint64[]. Equal keys give equal numbers: `split` a key, or `fo
 get keys for independent numbers. All bits are Philox4x32-10, see graphc.ops.random_bits.
 """
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from graphc.dtypes import DType, as_dtype, is_integer, uint32, uint64, unsigned_dtypes
-from graphc.errors import DTypeError, ShapeError
+from graphc.errors import DTypeError, ParameterError, ShapeError
 from graphc.ir.arguments import ShapeLike, checked_shape
 from graphc.ir.leaf import as_tensor, constant
 from graphc.ir.source import current_source
@@ -33,17 +35,29 @@ def as_word(value: int) -> Tensor:
 
 
 class Draws:
-    """The bits of one distribution: array after array, each at an offset of its own."""
+    """The bits of distributions: array after array, each at an offset of its own.
 
-    def __init__(self, key: Tensor, base: Tensor | None = None, first: int = 0) -> None:
+    base: what the offsets are added to. numbers: where the offsets come from; iterators of ints
+    give each to one thread alone.
+    """
+
+    def __init__(
+        self, key: Tensor, base: Tensor | None = None, numbers: Iterator[int] | None = None
+    ) -> None:
         self.key = key
         self.base = base
-        self.used = first
+        self.numbers = itertools.count() if numbers is None else numbers
 
     def bits(self, shape: Shape, dtype: DType = uint32) -> Tensor:
         """Fresh bits, uint32 or uint64."""
-        offset = as_word(self.used)
-        self.used += 1
+        number = next(self.numbers, None)
+        if number is None:
+            raise ParameterError(
+                "Stream: too many random arrays",
+                source=current_source(),
+                fix="make another stream with another seed",
+            )
+        offset = as_word(number)
         if self.base is not None:
             offset = add(self.base, offset)
         return random_bits(self.key, offset, shape, dtype)

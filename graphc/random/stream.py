@@ -18,7 +18,7 @@ from graphc.random.keys import MASK, Draws, Key
 
 __all__ = ["Stream"]
 
-SITES = 1 << 16  # how far a call moves the counter: no two arrays of a stream share an offset
+SITES = 1 << 16  # arrays of one stream, and how far a call moves its counter: none share an offset
 STREAM_TWEAK = 0x8CB92BA72F3D8DD7  # a stream has nothing in common with the key of its seed
 
 P = ParamSpec("P")
@@ -31,7 +31,7 @@ def _method(
 
     @functools.wraps(function)
     def draw(self: "Stream", /, *args: P.args, **kwargs: P.kwargs) -> Tensor:
-        return self._drawn(lambda draws: function(draws, *args, **kwargs))
+        return function(self._draws(), *args, **kwargs)
 
     first, *others = inspect.signature(function).parameters.values()
     parameters = [first.replace(name="self", annotation=inspect.Parameter.empty), *others]
@@ -56,8 +56,8 @@ class Stream:
     default. A function called twice gives different numbers; the same seed, program and order of
     calls give the same numbers, on every backend and in every process.
 
-    Within one function call an expression has one value, however often it is used. An error
-    leaves the stream where it was.
+    Within one function call an expression has one value, however often it is used: in the body of
+    a loop, draw from `gc.random.fold_in(rng.key(), step)`. An error leaves the stream where it was.
 
     >>> rng = gc.random.Stream(seed=0)
     >>> noisy = x + 0.1 * rng.normal(x.shape)
@@ -79,7 +79,7 @@ class Stream:
         start = np.array([int(seed) ^ STREAM_TWEAK, 0], np.uint64)
         self.variable: Variable = variable(start, name)
         self.variable.default_update = _advanced
-        self._sites = 0
+        self._numbers = iter(range(SITES))
 
     @property
     def state(self) -> np.ndarray:
@@ -94,21 +94,12 @@ class Stream:
         """The update that functions make of their own accord, to pass it on explicitly."""
         return [(self.variable, _advanced(self.variable))]
 
-    def _drawn(self, build: Callable[[Draws], Tensor]) -> Tensor:
-        draws = Draws(self.variable[0], self.variable[1], self._sites)
-        result = build(draws)
-        if draws.used > SITES:
-            raise ParameterError(
-                f"Stream: more than {SITES} random arrays",
-                source=current_source(),
-                fix="make another stream with another seed",
-            )
-        self._sites = draws.used
-        return result
+    def _draws(self) -> Draws:
+        return Draws(self.variable[0], self.variable[1], self._numbers)
 
     def key(self) -> Tensor:
         """A key for the functions of gc.random, another one at each call of a function."""
-        return self._drawn(lambda draws: draws.bits((), uint64))
+        return self._draws().bits((), uint64)
 
     bits = _method(keys.bits)
     uniform = _method(uniforms.uniform)
