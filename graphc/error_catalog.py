@@ -117,6 +117,30 @@ x = gc.placeholder("x", ("n",), "complex64")
 x = gc.placeholder("x", ("n", 2), "float32")
 """,
     ),
+    "E120": Explanation(
+        "a loop has no length",
+        "scan runs over the first axis of its sequences, which all have the same length; without "
+        "sequences it needs length=.",
+        """
+total, _ = gc.scan(lambda c, x: (c + 1, None), gc.zeros(()), None)
+""",
+        """
+total, _ = gc.scan(lambda c, x: (c + 1, None), gc.zeros(()), None, length=10)
+""",
+    ),
+    "E121": Explanation(
+        "the step of a loop returns something else than it was given",
+        "The step takes a carry and returns a pair: the next carry, of exactly the dtypes and "
+        "shapes of the first one, and the output of this step (or None).",
+        """
+x = gc.placeholder("x", ("t", 3))
+last, _ = gc.scan(lambda h, e: (h + e, None), gc.zeros(()), x)
+""",
+        """
+x = gc.placeholder("x", ("t", 3))
+last, _ = gc.scan(lambda h, e: (h + e, None), gc.zeros((3,)), x)
+""",
+    ),
     # --- feeds, inputs, names, updates, symbolic tensors -----------------------------------------
     "E201": Explanation(
         "a placeholder has no value",
