@@ -135,7 +135,7 @@ class ProgramRunner:
         self.result_shapes = []
         constants = []
         for buffer in buffers:
-            if buffer.role == "temporary":
+            if buffer.role in ("temporary", "view"):
                 continue
             position = counts.setdefault(buffer.role, 0)
             counts[buffer.role] += 1
@@ -208,7 +208,7 @@ class ProgramRunner:
 
     def explain(self, fault: Fault, bindings: Mapping[str, int]) -> IndexOutOfRange:
         """The error of a failed index check, with the user's line."""
-        step = self.program.steps[fault.step]
+        step = self.program.all_steps[fault.step]
         assert isinstance(step, IndexCheck)
         low, high = evaluate(step.minimum, bindings), evaluate(step.size, bindings)
         return IndexOutOfRange(

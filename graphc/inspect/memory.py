@@ -32,9 +32,7 @@ def format_plan(program: Program, plan: MemoryPlan) -> str:
         note = f"in place of {plan.in_place[name]}" if name in plan.in_place else ""
         shape = f"{buffer.dtype.name}{format_shape(buffer.shape)}"
         where = buffer.sources[0].short if buffer.sources else ""
-        rows.append(
-            (name, shape, f"at {offset}", f"steps {life.first}-{life.last}", note, where)
-        )
+        rows.append((name, shape, f"at {offset}", f"steps {life.first}-{life.last}", note, where))
     widths = [max((len(row[k]) for row in rows), default=0) for k in range(5)]
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
@@ -44,5 +42,3 @@ def format_plan(program: Program, plan: MemoryPlan) -> str:
         kind = "output, fresh at every call" if buffer.role == "output" else "swapped in at the end"
         lines.append(f"  {buffer.name}: {buffer.dtype.name}{format_shape(buffer.shape)}  {kind}")
     return "\n".join(lines)
-
-
