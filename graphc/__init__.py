@@ -28,6 +28,7 @@ from graphc.ir.leaf import constant as constant
 from graphc.ir.leaf import dim as dim
 from graphc.ir.leaf import placeholder as placeholder
 from graphc.ir.leaf import variable as variable
+from graphc.ir.parser import parse_graph as parse_graph
 from graphc.ir.printer import dprint as dprint
 from graphc.ir.tensor import Tensor as Tensor
 from graphc.ops.arrangement import *

@@ -14,6 +14,28 @@ import numpy as np
 
 from graphc.errors import DTypeError
 
+# Public as gc.float32, gc.promote, ...; the rest is for graphc itself.
+__all__ = [
+    "as_dtype",
+    "bool_",
+    "can_cast_safely",
+    "finfo",
+    "float16",
+    "float32",
+    "float64",
+    "iinfo",
+    "int16",
+    "int32",
+    "int64",
+    "int8",
+    "promote",
+    "result_type",
+    "uint16",
+    "uint32",
+    "uint64",
+    "uint8",
+]
+
 DType: TypeAlias = np.dtype[Any]
 Scalar: TypeAlias = bool | int | float
 

@@ -7,6 +7,26 @@ Every error has a code. `E1xx` shapes and dtypes of ops, `E2xx` feeds, inputs, n
 from collections.abc import Sequence
 from typing import Protocol
 
+__all__ = [
+    "BackendError",
+    "DTypeError",
+    "DimError",
+    "DisconnectedError",
+    "FeedError",
+    "FeedTypeError",
+    "FunctionError",
+    "GradientError",
+    "GraphcError",
+    "IndexOutOfRange",
+    "MissingExtraError",
+    "ParameterError",
+    "ParseError",
+    "RewriteError",
+    "ShapeError",
+    "SymbolicValueError",
+    "VerificationError",
+]
+
 
 class Location(Protocol):
     """Where the user wrote something; `ir.source.Source` is the implementation."""
