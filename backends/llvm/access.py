@@ -54,7 +54,8 @@ class Memory(Addresses):
         """
         array = self.arrays[name]
         place = self.place(array, index)
-        in_range = self.is_in_range(name, index)
+        guarded = bool(self.conditions) or any(not scope.is_loop for scope in self.code.scopes[1:])
+        in_range = not guarded or self.is_in_range(name, index)
         conditions = [*([] if in_range else self.conditions), *guards]
         floor = self._floor(name, in_range)
         version = self._versions.get(name, 0)
