@@ -7,7 +7,7 @@ once: one lock guards every call into it.
 """
 
 import ctypes
-import ctypes.util
+import importlib
 import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -80,15 +80,14 @@ class Library:
 @cache
 def library_symbols(names: tuple[str, ...]) -> Mapping[str, int]:
     """Addresses of functions of C and its math library."""
-    found: dict[str, int] = {}
-    libraries = [ctypes.CDLL(None)]
-    if path := ctypes.util.find_library("m"):
-        libraries.append(ctypes.CDLL(path))
-    for name in names:
-        for library in libraries:
-            if (function := getattr(library, name, None)) is not None:
-                address = ctypes.cast(function, ctypes.c_void_p).value
-                assert address is not None
-                found[name] = address
-                break
-    return found
+    found = {name: _address(ctypes.CDLL(None), name) for name in names}
+    missing = [name for name, at in found.items() if at is None]
+    # Python is linked with the math library nearly everywhere; asking for it runs a program.
+    if missing and (path := importlib.import_module("ctypes.util").find_library("m")):
+        found |= {name: _address(ctypes.CDLL(path), name) for name in missing}
+    return {name: at for name, at in found.items() if at is not None}
+
+
+def _address(library: ctypes.CDLL, name: str) -> int | None:
+    function = getattr(library, name, None)
+    return None if function is None else ctypes.cast(function, ctypes.c_void_p).value
