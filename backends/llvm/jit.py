@@ -8,6 +8,7 @@ once: one lock guards every call into it.
 
 import ctypes
 import importlib
+import os
 import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -19,6 +20,10 @@ from graphc.backends.llvm.target import Target, host
 
 _lock = threading.RLock()
 _names = count(1)
+# A fork waits for other threads' compilations: the child finds LLVM whole and the lock free.
+os.register_at_fork(
+    before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
+)
 
 
 def _parse(text: str, target: Target) -> llvm.ModuleRef:
@@ -70,10 +75,10 @@ class Library:
         result: int = self._tracker[name]
         return result
 
-    def __del__(self) -> None:
+    def __del__(self, lock: threading.RLock = _lock) -> None:  # globals go first at exit
         tracker = self.__dict__.pop("_tracker", None)
         if tracker is not None:
-            with _lock:
+            with lock:
                 tracker.close()
 
 
