@@ -7,6 +7,7 @@ import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -342,9 +343,13 @@ def describe(function: Callable[..., Any], name: str, doc: str, arity: int) -> N
     """Give a generated function the name, docstring and signature of a written one."""
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
+    function.__signature__ = _signature(arity)  # type: ignore[attr-defined]
+
+
+@cache
+def _signature(arity: int) -> inspect.Signature:
     kind = inspect.Parameter.POSITIONAL_ONLY
-    signature = inspect.Signature([inspect.Parameter(text, kind) for text in _PARAMETERS[arity]])
-    function.__signature__ = signature  # type: ignore[attr-defined]
+    return inspect.Signature([inspect.Parameter(text, kind) for text in _PARAMETERS[arity]])
 
 
 def document(doc: str, arity: int, accepts: Accepts, result: str) -> str:
