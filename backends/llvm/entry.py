@@ -199,7 +199,7 @@ class _ProgramEmitter:
 
     def _kernel(self, step: KernelCall) -> None:
         name, text = self.functions.kernel(step.kernel)
-        self.kernels.setdefault(step.kernel.name, text.named(name).text)
+        self.kernels.setdefault(step.kernel.name, _heading(step.kernel) + text.named(name).text)
         sizes = [self.sizes.first(size) for size in step.sizes]
         args = [self._buffer(argument) for argument in step.arguments] + sizes
         if text.area != 0:
@@ -291,6 +291,13 @@ class _ProgramEmitter:
         self._call(first_name, [Val("%fault", "ptr"), data, *sizes])
         builder.line(f"ret i64 {position + 1}")
         builder.block(passed)
+
+
+def _heading(kernel: Kernel) -> str:
+    """What a kernel computes and where that was written, as a comment above its text."""
+    lines = " ".join(source.short for source in kernel.sources)
+    words = f"{kernel.name}  {kernel.comment}  {lines}".split()
+    return f"; {' '.join(words)}\n"
 
 
 def _check_kernels(dtype: DType) -> tuple[Kernel, Kernel]:

@@ -78,17 +78,6 @@ def emit_operation(
     return (SIGNED if is_signed(operand) else UNSIGNED)[op](b, *args)
 
 
-def is_emitted(op: str, operand: DType) -> bool:
-    """Whether `emit_operation` knows the operation on this dtype."""
-    if op in ("cast", "select"):
-        return True
-    if is_floating(operand):
-        return op in _FLOAT or op in EMITTERS
-    if is_bool(operand):
-        return op in _BOOL
-    return op in SIGNED
-
-
 # Casts
 
 
