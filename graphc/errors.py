@@ -43,6 +43,9 @@ class GraphcError(Exception):
 
     code = "E500"
 
+    def __init_subclass__(cls) -> None:
+        cls.__module__ = "graphc"  # tracebacks show the name under which users import it
+
     def __init__(
         self,
         message: str,
