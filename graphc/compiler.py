@@ -145,8 +145,8 @@ class ProgramRunner:
             if buffer.role == "output":
                 self.result_shapes.append(buffer.shape)
         self.constants = constants
-        outputs = [b.name for b in buffers if b.role == "output"]
-        self.output_order = [outputs.index(name) for name in program.outputs]
+        outputs = {b.name: n for n, b in enumerate(b for b in buffers if b.role == "output")}
+        self.output_order = [outputs[name] for name in program.outputs]
         # Workspaces not in use; concurrent calls take one each.
         self.idle: deque[Workspace] = deque()
 

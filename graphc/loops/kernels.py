@@ -57,6 +57,7 @@ class Names:
     def __init__(self, taken: Sequence[str] = ()) -> None:
         self.taken = set(taken)
         self.counter = 0
+        self.suffixes: dict[str, int] = {}  # the last one given for each wanted name
 
     def fresh(self, wanted: str | None, prefix: str = "t") -> str:
         if wanted is None:
@@ -66,10 +67,11 @@ class Names:
                 if name not in self.taken:
                     break
         else:
-            name, suffix = wanted, 1
+            name, suffix = wanted, self.suffixes.get(wanted, 1)
             while name in self.taken:
                 suffix += 1
                 name = f"{wanted}_{suffix}"
+            self.suffixes[wanted] = suffix
         self.taken.add(name)
         return name
 
