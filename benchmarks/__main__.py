@@ -1,0 +1,29 @@
+"""python -m benchmarks [names]: runs the benchmarks, all of them by default.
+
+compile   cold compile time and import time, each model in a fresh process
+steps     training steps and typical kernels against numpy by hand, calls taking turns
+ulp       accuracy and speed of the elementary functions against numpy
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+
+FOLDER = os.path.dirname(os.path.abspath(__file__))
+NAMES = {"compile": "compile_time.py", "steps": "steps.py", "ulp": "ulp.py"}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, prog="python -m benchmarks")
+    parser.add_argument("names", nargs="*", choices=[*NAMES, []], help="which to run")
+    names = parser.parse_args().names or list(NAMES)
+    status = 0
+    for name in names:
+        print(f"== {name}", flush=True)
+        status |= subprocess.call([sys.executable, os.path.join(FOLDER, NAMES[name])])
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

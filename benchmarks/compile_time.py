@@ -1,0 +1,110 @@
+"""Cold compile time: from the cost to the compiled training step, each in a fresh process.
+
+    python benchmarks/compile_time.py [--rounds 5]
+
+`import` is the time of `import graphc` after numpy; `gradient` that of gc.grad; `compile` that of
+gc.function, which includes loading LLVM the first time. Medians over rounds, in milliseconds.
+The last rows are how one more function of the same kind compiles in a warm process.
+"""
+
+import argparse
+import itertools
+import json
+import statistics
+import subprocess
+import sys
+import time
+from typing import Any
+
+GOALS = {  # milliseconds, gradient included
+    "logistic regression": 150.0,
+    "784-512-512-10": 400.0,
+    "20 layers": 1000.0,
+    "40 layers": None,
+}
+CHILD = "--child"
+
+
+def perceptron(gc: Any, np: Any, sizes: list[int]) -> tuple[Any, Any, Any, Any]:
+    rng = np.random.default_rng(0)
+    x, y = gc.placeholder("x", ("n", sizes[0])), gc.placeholder("y", ("n",), "int64")
+    h, parameters = x, []
+    for layer, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
+        scale = 1 / np.sqrt(inputs)
+        weights = (rng.normal(size=(inputs, outputs)) * scale).astype("float32")
+        w = gc.variable(weights, f"w{layer}")
+        b = gc.variable(np.zeros(outputs, "float32"), f"b{layer}")
+        parameters += [w, b]
+        h = h @ w + b
+        if layer < len(sizes) - 2:
+            h = gc.tanh(h)
+    return x, y, parameters, gc.mean(gc.nn.sparse_softmax_cross_entropy(h, y))
+
+
+def logistic_regression(gc: Any, np: Any) -> tuple[Any, Any, Any, Any]:
+    x, y = gc.placeholder("x", ("n", 784)), gc.placeholder("y", ("n",))
+    w = gc.variable(np.zeros(784, "float32"), "w")
+    b = gc.variable(np.float32(0), "b")
+    p = 1 / (1 + gc.exp(-(x @ w) - b))
+    cost = gc.mean(-y * gc.log(p) - (1 - y) * gc.log(1 - p)) + 0.01 * gc.sum(w**2)
+    return x, y, [w, b], cost
+
+
+def build(gc: Any, np: Any, model: str) -> tuple[Any, Any, Any, Any]:
+    if model == "logistic regression":
+        return logistic_regression(gc, np)
+    layers = {"784-512-512-10": [784, 512, 512, 10]}
+    depth = int(model.split()[0]) if model not in layers else 0
+    return perceptron(gc, np, layers.get(model, [256] * depth + [10]))
+
+
+def child(model: str) -> None:
+    """One cold measurement, printed as JSON."""
+    import numpy as np  # noqa: PLC0415 - what is imported when is what is measured
+
+    start = time.perf_counter()
+    import graphc as gc  # noqa: PLC0415
+
+    imported = time.perf_counter()
+    result = {"import": imported - start}
+    for turn in ("", "warm "):
+        x, y, parameters, cost = build(gc, np, model)
+        before = time.perf_counter()
+        gradients = gc.grad(cost, parameters)
+        middle = time.perf_counter()
+        updates = [(p, p - 0.1 * g) for p, g in zip(parameters, gradients, strict=True)]
+        gc.function([x, y], cost, updates=updates)
+        result[f"{turn}gradient"] = middle - before
+        result[f"{turn}compile"] = time.perf_counter() - middle
+    print(json.dumps(result))
+
+
+def measure(model: str, rounds: int) -> dict[str, float]:
+    samples = []
+    for _ in range(rounds):
+        command = [sys.executable, __file__, CHILD, model]
+        samples.append(json.loads(subprocess.run(command, capture_output=True, check=True).stdout))
+    return {key: 1e3 * statistics.median(s[key] for s in samples) for key in samples[0]}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    rounds = parser.parse_args().rounds
+    columns = ("import", "gradient", "compile", "warm gradient", "warm compile")
+    head = "".join(f"{column:>15}" for column in columns)
+    print(f"{'milliseconds':<20}{head}{'total':>10}{'goal':>8}")
+    totals = {}
+    for model, goal in GOALS.items():
+        found = measure(model, rounds)
+        totals[model] = found["gradient"] + found["compile"]
+        cells = "".join(f"{found[column]:>15.1f}" for column in columns)
+        print(f"{model:<20}{cells}{totals[model]:>10.1f}{goal or '':>8}")
+    print(f"40 layers against 20: {totals['40 layers'] / totals['20 layers']:.2f} times (goal 2.3)")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == [CHILD]:
+        child(sys.argv[2])
+    else:
+        main()
