@@ -38,6 +38,8 @@ from graphc.ops.comparison import *
 from graphc.ops.contraction import *
 from graphc.ops.control import *
 from graphc.ops.creation import *
+from graphc.ops.diagonals import *
+from graphc.ops.einsum import *
 from graphc.ops.elementwise import *
 from graphc.ops.error_functions import *
 from graphc.ops.gamma_functions import *
@@ -49,6 +51,7 @@ from graphc.ops.neural import *
 from graphc.ops.polynomial import *
 from graphc.ops.power import *
 from graphc.ops.probability import *
+from graphc.ops.products import *
 from graphc.ops.reduce import *
 from graphc.ops.slicing import *
 from graphc.ops.statistics import *
