@@ -43,6 +43,7 @@ from graphc.ops.einsum import *
 from graphc.ops.elementwise import *
 from graphc.ops.error_functions import *
 from graphc.ops.gamma_functions import *
+from graphc.ops.gather import *
 from graphc.ops.gradient_control import *
 from graphc.ops.indexing import *
 from graphc.ops.joining import *
@@ -53,6 +54,7 @@ from graphc.ops.power import *
 from graphc.ops.probability import *
 from graphc.ops.products import *
 from graphc.ops.reduce import *
+from graphc.ops.scatter import *
 from graphc.ops.slicing import *
 from graphc.ops.statistics import *
 from graphc.ops.subscript import *

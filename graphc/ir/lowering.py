@@ -11,6 +11,7 @@ over scalar expressions, or into one of the few structured steps.
     Pieces(axis)           inputs laid side by side along an axis
     Contraction()          matmul with attrs transpose_a, transpose_b
     ScatterAdd()           zeros, then out[index[j], ...] += values[j, ...] in order of j
+    Scatter()              x, then out[i[j], k[j], ...] = mode(it, values[j, ...]) in order of j
 """
 
 from collections.abc import Callable, Sequence
@@ -120,6 +121,11 @@ class ScatterAdd:
 
 
 @dataclass(frozen=True, slots=True)
+class Scatter:
+    """inputs: x, values, an index tensor for each of attrs["axes"]; attrs["mode"] combines."""
+
+
+@dataclass(frozen=True, slots=True)
 class Scan:
     """A loop over the graph in attrs["body"]; see ops.control."""
 
@@ -138,6 +144,7 @@ Lowering = (
     | Pieces
     | Contraction
     | ScatterAdd
+    | Scatter
     | Scan
     | Leaf
 )

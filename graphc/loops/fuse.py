@@ -31,6 +31,7 @@ from graphc.ir.lowering import (
     Reduction,
     Reinterpret,
     Scan,
+    Scatter,
     ScatterAdd,
 )
 from graphc.ir.node import Node
@@ -39,6 +40,7 @@ from graphc.loops.values import (
     IndexTuple,
     Reading,
     context_of,
+    inputs_in_memory,
     is_scalar_constant,
     root_of,
     trace,
@@ -168,7 +170,7 @@ class Fuser:
                     self.join(Tensor(node), None)
             elif isinstance(lower, Reduction):
                 self.join(Tensor(node), node.attrs["axes"])
-            elif isinstance(lower, Contraction | Pieces | ScatterAdd | Scan):
+            elif isinstance(lower, Contraction | Pieces | ScatterAdd | Scatter | Scan):
                 self.add_barrier(node)
             else:
                 raise AssertionError(f"{node.op.name} was not expanded before lowering")
@@ -298,16 +300,17 @@ class Fuser:
     def add_barrier(self, node: Node) -> None:
         barrier = Barrier(len(self.partition.steps), node)
         self.partition.steps.append(barrier)
-        for tensor in node.inputs:
-            if isinstance(node.op.lower, Pieces):
+        if isinstance(node.op.lower, Pieces):
+            for tensor in node.inputs:
                 index = domain_index(tensor.shape, self.names)
                 extents = axis_extents(tensor.shape, self.names)
                 for reading in trace(
                     [(tensor, index)], self.partition.is_boundary, extents, expand=False
                 ):
                     self.store(reading.tensor)
-            else:
-                self.store(root_of(tensor))
+        else:
+            for tensor in inputs_in_memory(node):
+                self.store(tensor)
         for position in range(len(node.types)):
             tensor = Tensor(node, position)
             self.partition.place[tensor.key] = barrier.number

@@ -4,6 +4,7 @@ The graph must be expanded: no op with a Composite lowering is left.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from graphc.ir.leaf import CONSTANT
 from graphc.ir.lowering import (
     Contraction as ContractionForm,
 )
-from graphc.ir.lowering import Elementwise, Leaf, Pieces, Scan, ScatterAdd
+from graphc.ir.lowering import Elementwise, Leaf, Pieces, Scan, Scatter, ScatterAdd
 from graphc.ir.lowering import IndexCheck as OpIndexCheck
 from graphc.ir.node import Node, TensorType
 from graphc.ir.opdef import Inference, OpDef
@@ -32,8 +33,19 @@ from graphc.loops.ir import (
 from graphc.loops.kernels import Draft, KernelBuilder, Names
 from graphc.loops.printer import kernel_key
 from graphc.loops.schedule import schedule
-from graphc.loops.structured import contraction_step, piece_drafts, scatter_kernel
-from graphc.loops.values import context_of, is_scalar_constant, must_be_stored, root_of
+from graphc.loops.structured import (
+    contraction_step,
+    piece_drafts,
+    scatter_add_kernel,
+    scatter_kernel,
+)
+from graphc.loops.values import (
+    context_of,
+    inputs_in_memory,
+    is_scalar_constant,
+    must_be_stored,
+    root_of,
+)
 from graphc.shapes import Dim, Shape, Size, size_product
 
 Key = tuple[int, int]
@@ -101,8 +113,8 @@ class _Lowering:
             root_of(Tensor(node)).key for node in self.graph.nodes if must_be_stored(Tensor(node))
         }
         for node in self.graph.nodes:
-            if isinstance(node.op.lower, ContractionForm | ScatterAdd | Scan):
-                required |= {root_of(tensor).key for tensor in node.inputs}
+            if isinstance(node.op.lower, ContractionForm | ScatterAdd | Scatter | Scan):
+                required |= {tensor.key for tensor in inputs_in_memory(node)}
         partition = Fuser(self.graph, required, self.size_names).run()
         self.name_constants(required)
         self.name_results(output_role)
@@ -211,9 +223,10 @@ class _Lowering:
         elif isinstance(lower, Scan):
             self.steps.append(self.lower_loop(node))
         else:
-            assert isinstance(lower, ScatterAdd)
-            kernel, arguments = scatter_kernel(node, partition.axis_names, self.buffer_of)
-            self.add_call(kernel, arguments)
+            assert isinstance(lower, ScatterAdd | Scatter)
+            make = scatter_kernel if isinstance(lower, Scatter) else scatter_add_kernel
+            kernel, arguments = make(node, partition.axis_names, self.buffer_of)
+            self.add_call(replace(kernel, name=f"{kernel.name}_{len(self.kernels)}"), arguments)
 
     def lower_loop(self, node: Node) -> Loop:
         """The loop of a scan; its body shares names, buffers and kernels with what is around."""

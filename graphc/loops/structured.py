@@ -1,8 +1,8 @@
-"""Steps that are not fused groups: contractions, concatenation piece by piece, scatter-add."""
+"""Steps that are not fused groups: contractions, concatenation piece by piece, scatters."""
 
 from collections.abc import Iterator, Sequence
 
-from graphc.dtypes import int64
+from graphc.ir.indices import picked_entry, position_of
 from graphc.ir.lowering import Elementwise
 from graphc.ir.node import Node, TensorType
 from graphc.ir.opdef import Inference, OpDef
@@ -10,8 +10,8 @@ from graphc.ir.tensor import Tensor
 from graphc.loops.fuse import Group, Member, Partition, axis_extents, domain_index
 from graphc.loops.ir import Contraction, For, Kernel, LoopKind, Parameter, Statement, Store
 from graphc.loops.kernels import Draft, KernelBuilder
-from graphc.loops.values import IndexTuple, root_of
-from graphc.scalar.expr import Expr, Index, Load, add, cast, constant, lt, select
+from graphc.loops.values import IndexTuple, number_everywhere, root_of
+from graphc.scalar.expr import Expr, Index, Load, add, constant, maximum, minimum, mul
 from graphc.shapes import Dim, Shape, Size, size_product, symbols_of
 
 Key = tuple[int, int]
@@ -136,7 +136,7 @@ def piece_drafts(
 # --- scatter ---------------------------------------------------------------------------------
 
 
-def scatter_kernel(
+def scatter_add_kernel(
     node: Node, names: Sequence[str], buffers: dict[Key, str]
 ) -> tuple[Kernel, tuple[str, ...]]:
     """Zeros, then `out[.., index[j], ..] += values[.., j, ..]` in the order of j.
@@ -157,10 +157,7 @@ def scatter_kernel(
     place = domain_index(values.shape, names)
     count = indices.ndim
     picked = Load("indices", place[axis : axis + count], indices.dtype)
-    position: Expr = cast(picked, int64)
-    # Negative indices count from the end; the range was checked before.
-    wrapped = add(position, Index(node.attrs["size"]))
-    position = select(lt(position, Index(0)), wrapped, position)
+    position = position_of(picked, node.attrs["size"])
     target = (*place[:axis], position, *place[axis + count :])
     value = Load("values", place, values.dtype)
     scatter = _nest(
@@ -191,6 +188,63 @@ def scatter_kernel(
         buffers[root_of(values).key],
     )
     return kernel, arguments
+
+
+def scatter_kernel(
+    node: Node, names: Sequence[str], buffers: dict[Key, str]
+) -> tuple[Kernel, tuple[str, ...]]:
+    """x, then `out[i[j], ...] = mode(out[i[j], ...], values[j, ...])` in the order of j.
+
+    attrs: axes (of x), mode. The indices broadcast against each other.
+    """
+    x, values, *indices = node.inputs
+    output, axes, mode = Tensor(node), node.attrs["axes"], node.attrs["mode"]
+    parameters = [Parameter("out", output.dtype, output.shape, True)]
+    arguments = [buffers[output.key]]
+
+    def held(name: str, tensor: Tensor) -> str:
+        parameters.append(Parameter(name, tensor.dtype, tensor.shape))
+        arguments.append(buffers[root_of(tensor).key])
+        return name
+
+    index = domain_index(output.shape, names)
+    number = number_everywhere(x)
+    start = Load(held("x", x), index, x.dtype) if number is None else number
+    body: list[Statement] = [Store("out", index, start, False, node.sources)]
+    fill = _nest(body, axis_extents(output.shape, names), "parallel", "vector")
+    place = domain_index(values.shape, names)
+    count = max(tensor.ndim for tensor in indices)
+    own = place[axes[0] : axes[0] + count]
+    positions = []
+    for number_of, (axis, tensor) in enumerate(zip(axes, indices, strict=True)):
+        trailing = zip(tensor.shape, own[count - tensor.ndim :], strict=True)
+        picked = tuple(Index(0) if size == 1 else item for size, item in trailing)
+        load = Load(held(f"indices{number_of}", tensor), picked, tensor.dtype)
+        positions.append(position_of(load, x.shape[axis]))
+    target = picked_entry(place, axes, count, positions)
+    value: Expr = Load(held("values", values), place, values.dtype)
+    if mode != "set":
+        value = _COMBINE[mode](Load("out", target, output.dtype), value)
+    rows = values.ndim > axes[0] + count and values.shape[-1] != 1
+    scatter = _nest(
+        [Store("out", target, value, False, node.sources)],
+        axis_extents(values.shape, names),
+        "serial",
+        "vector" if rows else "serial",
+    )
+    symbols = {name for item in parameters for size in item.shape for name in symbols_of(size)}
+    kernel = Kernel(
+        "scatter",
+        tuple(parameters),
+        tuple(sorted(symbols)),
+        (*fill, *scatter),
+        node.sources,
+        f"{node.op.name} {mode}",
+    )
+    return kernel, tuple(arguments)
+
+
+_COMBINE = {"add": add, "multiply": mul, "min": minimum, "max": maximum}
 
 
 def _nest(

@@ -14,6 +14,7 @@ from graphc.ir.lowering import (
     IndexMap,
     LoweringContext,
     Reinterpret,
+    Scatter,
 )
 from graphc.ir.node import Node
 from graphc.ir.tensor import Tensor
@@ -47,6 +48,27 @@ def context_of(node: Node) -> LoweringContext:
 
 def is_scalar_constant(tensor: Tensor) -> bool:
     return tensor.node.op is CONSTANT and scalar_value(tensor) is not None
+
+
+def number_everywhere(tensor: Tensor) -> Expr | None:
+    """The number that all elements of a constant, broadcast or not, are; else None."""
+    root = root_of(tensor)
+    if isinstance(root.node.op.lower, IndexMap):
+        start = tuple(Index(0) for _ in root.shape)
+        element = root.node.op.lower.expr(context_of(root.node), start)
+        if not isinstance(element, Read):
+            return None
+        root = root.node.inputs[element.input]
+    value = scalar_value(root)
+    return None if value is None else constant(value, tensor.dtype)
+
+
+def inputs_in_memory(node: Node) -> list[Tensor]:
+    """The inputs that a structured step reads from memory."""
+    first = 0
+    if isinstance(node.op.lower, Scatter) and number_everywhere(node.inputs[0]) is not None:
+        first = 1
+    return [root_of(tensor) for tensor in node.inputs[first:]]
 
 
 def same_but_ones(shape: Shape, other: Shape) -> bool:

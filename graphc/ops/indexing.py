@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from graphc.dtypes import as_dtype, default_float, int64, is_integer, uint64
-from graphc.errors import DTypeError, IndexOutOfRange, ShapeError
+from graphc.dtypes import as_dtype, default_float, int64
+from graphc.errors import ShapeError
 from graphc.ir.arguments import checked_axis
+from graphc.ir.indices import checked_indices, position_of, positions_of
 from graphc.ir.leaf import CONSTANT, as_tensor
 from graphc.ir.lowering import IndexCheck, IndexMap, LoweringContext, ScatterAdd
 from graphc.ir.node import Attributes, TensorType
@@ -25,40 +26,6 @@ from graphc.shapes import Size, broadcast_shapes, format_shape, size_product
 __all__ = ["one_hot", "scatter_add", "take", "take_along_axis"]
 
 
-def _indices(name: str, value: Any, axis: int, size: Size) -> Tensor:
-    """`value` as an integer tensor; IndexOutOfRange for constants outside an axis of `size`."""
-    empty = isinstance(value, list | tuple) and len(value) == 0
-    indices = as_tensor(np.zeros(0, dtype=np.int64) if empty else value)
-    if not is_integer(indices.dtype) or indices.dtype == uint64:
-        raise DTypeError(
-            f"{name}: indices must be of an integer dtype (not uint64), got {indices.dtype.name}",
-            code="E214",
-            source=current_source(),
-            fix="cast them: i.astype('int64')",
-        )
-    if indices.node.op is CONSTANT and isinstance(size, int):
-        values = indices.node.attrs["value"]
-        bad = values[(values < -size) | (values >= size)]
-        if bad.size:
-            raise IndexOutOfRange(
-                f"{name}: index {bad.flat[0]} is out of range for axis {axis} of size {size}",
-                source=current_source(),
-                fix=f"indices must be in [{-size}, {size})" if size else "the axis is empty",
-            )
-    return indices
-
-
-def _position(index: Expr, size: Size) -> Expr:
-    """An index from the start of an axis of `size`."""
-    index = s.cast(index, int64)
-    return s.select(s.lt(index, Index(0)), s.add(index, Index(size)), index)
-
-
-def _positions(indices: np.ndarray, size: int) -> np.ndarray:
-    wide = indices.astype(np.int64)
-    return np.where(wide < 0, wide + size, wide)
-
-
 # --- take --------------------------------------------------------------------------------------
 
 
@@ -70,7 +37,7 @@ def _infer_take(call: Inference) -> TensorType:
 def _lower_take(context: LoweringContext, index: tuple[Expr, ...]) -> Expr:
     (x, indices), axis = context.inputs, context.attrs["axis"]
     end = axis + indices.ndim
-    position = _position(context.read(1, index[axis:end]), x.shape[axis])
+    position = position_of(context.read(1, index[axis:end]), x.shape[axis])
     return context.read(0, (*index[:axis], position, *index[end:]))
 
 
@@ -120,7 +87,7 @@ TAKE = register(
         "take",
         infer=_infer_take,
         reference=lambda attrs, x, i: np.take(
-            x, _positions(i, x.shape[attrs["axis"]]), axis=attrs["axis"]
+            x, positions_of(i, x.shape[attrs["axis"]]), axis=attrs["axis"]
         ),
         lower=IndexMap(_lower_take),
         vjp=_vjp_take,
@@ -144,7 +111,7 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
     if axis is None:
         x, axis = BUILDER.reshape(x, (-1,)), 0
     axis = checked_axis("take", axis, x.ndim)
-    tensor = _indices("take", indices, axis, x.shape[axis])
+    tensor = checked_indices("take", indices, axis, x.shape[axis])
     if tensor.ndim == 0 and tensor.node.op is CONSTANT:  # a slice: a view with a cheap gradient
         key = (slice(None),) * axis + (int(tensor.node.attrs["value"]),)
         return BUILDER.getitem(x, key)
@@ -166,7 +133,8 @@ def _infer_scatter_add(call: Inference) -> TensorType:
 def _reference_scatter_add(attrs: Attributes, indices: np.ndarray, values: np.ndarray) -> Any:
     axis, size = attrs["axis"], attrs["size"]
     result = np.zeros((*values.shape[:axis], size, *values.shape[axis + 1 :]), values.dtype)
-    np.add.at(np.moveaxis(result, axis, 0), _positions(indices, size), np.moveaxis(values, axis, 0))
+    rows = np.moveaxis(values, axis, 0)
+    np.add.at(np.moveaxis(result, axis, 0), positions_of(indices, size), rows)
     return result
 
 
@@ -208,7 +176,7 @@ def scatter_add(indices: Any, values: Any, axis: int, size: Size) -> Tensor:
     place of the axis. It is the transpose of `take`.
     """
     values = as_tensor(values)
-    tensor = _indices("scatter_add", indices, axis, size)
+    tensor = checked_indices("scatter_add", indices, axis, size)
     if tensor.ndim != 1:
         count = size_product(tensor.shape)
         rest = values.shape[axis + tensor.ndim :]
@@ -232,7 +200,7 @@ def _infer_take_along_axis(call: Inference) -> TensorType:
 
 def _lower_take_along_axis(context: LoweringContext, index: tuple[Expr, ...]) -> Expr:
     axis = context.attrs["axis"]
-    position = _position(context.read(1, index), context.inputs[0].shape[axis])
+    position = position_of(context.read(1, index), context.inputs[0].shape[axis])
     return context.read(0, (*index[:axis], position, *index[axis + 1 :]))
 
 
@@ -260,7 +228,7 @@ TAKE_ALONG_AXIS = register(
         "take_along_axis",
         infer=_infer_take_along_axis,
         reference=lambda attrs, x, i: np.take_along_axis(
-            x, _positions(i, x.shape[attrs["axis"]]), axis=attrs["axis"]
+            x, positions_of(i, x.shape[attrs["axis"]]), axis=attrs["axis"]
         ),
         lower=IndexMap(_lower_take_along_axis),
         vjp=_vjp_take_along_axis,
@@ -300,7 +268,7 @@ def take_along_axis(x: Any, indices: Any, axis: int = -1) -> Tensor:
     """
     x = as_tensor(x)
     axis = checked_axis("take_along_axis", axis, x.ndim)
-    tensor = _indices("take_along_axis", indices, axis, x.shape[axis])
+    tensor = checked_indices("take_along_axis", indices, axis, x.shape[axis])
     if tensor.ndim != x.ndim:
         raise ShapeError(
             f"take_along_axis: indices {format_shape(tensor.shape)} for {x.type}",
@@ -320,7 +288,7 @@ def take_along_axis(x: Any, indices: Any, axis: int = -1) -> Tensor:
 def _lower_flat_positions(context: LoweringContext, index: tuple[Expr, ...]) -> Expr:
     axis, size = context.attrs["axis"], context.attrs["size"]
     shape = (*context.output.shape[:axis], size, *context.output.shape[axis + 1 :])
-    entry = (*index[:axis], _position(context.read(0, index), size), *index[axis + 1 :])
+    entry = (*index[:axis], position_of(context.read(0, index), size), *index[axis + 1 :])
     flat: Expr = Index(0)
     for item, extent in zip(entry, shape, strict=True):
         flat = s.add(s.mul(flat, Index(extent)), item)
@@ -331,7 +299,7 @@ def _reference_flat_positions(attrs: Attributes, indices: np.ndarray) -> np.ndar
     axis, size = attrs["axis"], attrs["size"]
     shape = (*indices.shape[:axis], size, *indices.shape[axis + 1 :])
     grid = list(np.indices(indices.shape, dtype=np.int64))
-    grid[axis] = _positions(indices, size)
+    grid[axis] = positions_of(indices, size)
     flat = np.zeros(indices.shape, dtype=np.int64)
     for item, extent in zip(grid, shape, strict=True):
         flat = flat * extent + item
@@ -376,13 +344,13 @@ def _lower_one_hot(context: LoweringContext, index: tuple[Expr, ...]) -> Expr:
     attrs = context.attrs
     axis = attrs["axis"]
     label = context.read(0, (*index[:axis], *index[axis + 1 :]))
-    return s.cast(s.eq(_position(label, attrs["num_classes"]), index[axis]), attrs["dtype"])
+    return s.cast(s.eq(position_of(label, attrs["num_classes"]), index[axis]), attrs["dtype"])
 
 
 def _reference_one_hot(attrs: Attributes, indices: np.ndarray) -> np.ndarray:
     axis, count = attrs["axis"], attrs["num_classes"]
     classes = np.arange(count).reshape((count,) + (1,) * (indices.ndim - axis))
-    hot = np.expand_dims(_positions(indices, count), axis) == classes
+    hot = np.expand_dims(positions_of(indices, count), axis) == classes
     return np.asarray(hot).astype(attrs["dtype"])
 
 
@@ -416,5 +384,5 @@ def one_hot(indices: Any, num_classes: Size, dtype: Any = default_float, axis: i
     """
     ndim = indices.ndim if isinstance(indices, Tensor) else np.ndim(indices)
     axis = checked_axis("one_hot", axis, ndim + 1)
-    tensor = _indices("one_hot", indices, axis, num_classes)
+    tensor = checked_indices("one_hot", indices, axis, num_classes)
     return ONE_HOT(tensor, num_classes=num_classes, dtype=as_dtype(dtype), axis=axis)
