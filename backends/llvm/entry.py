@@ -40,6 +40,9 @@ from graphc.loops.ir import (
 from graphc.scalar.expr import Expr, Index, Load, Local, cast, ge, lt, or_
 from graphc.shapes import Dim, Size, size_product, substitute
 
+PART = 256  # steps in one function: LLVM's time grows with the square of its length
+PARAMETERS = "(ptr %table, ptr %sizes, ptr %fault)"
+
 
 @dataclass(frozen=True, slots=True)
 class Emitted:
@@ -93,20 +96,49 @@ class _ProgramEmitter:
         self.slots = {name: position for position, name in enumerate(program.buffers)}
 
     def emit(self) -> Emitted:
+        steps = self.program.steps
+        parts: list[FunctionText] = []
+        if len(steps) <= PART:
+            entry = self._function("i64 @entry", steps)
+        else:
+            for start in range(0, len(steps), PART):
+                header = f"internal i64 @part{len(parts)}"
+                parts.append(self._function(header, steps[start : start + PART]))
+            entry = self._entry_of_parts(len(parts))
+        functions = [*self.functions.functions, *self.products.values(), *parts, entry]
+        return Emitted(module_text(functions), self.kernels, tuple(self.areas))
+
+    def _function(self, name: str, steps: Sequence[Step]) -> FunctionText:
+        """A function that runs some of the steps."""
+        self.code = Code(has_fma=self.target.has_fma)
+        self.sizes = Sizes(self.code)
         builder = self.code.builder
-        for position, name in enumerate(self.program.sizes):
+        for position, size in enumerate(self.program.sizes):
             pointer = f"%size.at.{position}"
             builder.line(f"{pointer} = getelementptr i64, ptr %sizes, i64 {position}")
-            self.sizes.symbols[name] = builder.load(pointer, "i64")
+            self.sizes.symbols[size] = builder.load(pointer, "i64")
         self._flags()
-        self._steps(self.program.steps)
+        self._steps(steps)
         builder.line("ret i64 0")
-        entry = builder.function(
-            "define i64 @entry(ptr %table, ptr %sizes, ptr %fault) "
-            f"{self.target.function_attributes}"
-        )
-        functions = [*self.functions.functions, *self.products.values(), entry]
-        return Emitted(module_text(functions), self.kernels, tuple(self.areas))
+        return builder.function(f"define {name}{PARAMETERS} {self.target.function_attributes}")
+
+    def _entry_of_parts(self, count: int) -> FunctionText:
+        """An entry that calls the parts until one reports a failed check."""
+        self.code = Code(has_fma=self.target.has_fma)
+        builder = self.code.builder
+        failed = builder.fresh_label("failed")
+        results = []
+        for number in range(count):
+            result = builder.emit(f"call i64 @part{number}{PARAMETERS}", "i64")
+            results.append((result, builder.block_label))
+            passed = builder.fresh_label("passed")
+            bad = builder.icmp("ne", result, builder.const(0, result))
+            builder.branch_if(bad, failed, passed)
+            builder.block(passed)
+        builder.line("ret i64 0")
+        builder.block(failed)
+        builder.line(f"ret i64 {builder.phi(results).text}")
+        return builder.function(f"define i64 @entry{PARAMETERS} {self.target.function_attributes}")
 
     # Steps
 
