@@ -356,7 +356,7 @@ def _check_kernels(dtype: DType) -> tuple[Kernel, Kernel]:
         names,
         (
             Accumulator("best", "argmax", bool_, "first"),
-            For("i", count, "vector", (Accumulate("best", bad, Index(i)),)),
+            For("i", count, "serial", (Accumulate("best", bad, Index(i)),)),  # rare: short code
             Store("value", (), cast(Load("data", (first,), dtype), int64)),
         ),
     )
