@@ -202,7 +202,7 @@ class Memory(Addresses):
         code = self.code
         place = code.place(code.lowest([pointer, *conditions]))
         for scope in code.scopes[place + 1 :]:
-            if scope.runs is not None:
+            if scope.runs is not None and not array.is_scratch:
                 conditions = [*conditions, scope.runs()]
         if not conditions:
             return pointer

@@ -44,6 +44,10 @@ class Combination:
         if self.has_position:
             return self._merge_positions(code, first, second, ordered=False)
         x, y = first[0], second[0]
+        if not (self.combine == "add" and is_floating(self.dtype)):  # 0.0 + -0.0 is not -0.0
+            neutral = self.identity(code, x.lanes)[0].text
+            if x.text == neutral or y.text == neutral:
+                return [y if x.text == neutral else x]
         return [
             code.pure(
                 ("combine", self.combine, x.text, y.text, x.type, x.lanes),

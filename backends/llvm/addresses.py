@@ -19,13 +19,17 @@ from graphc.shapes import Dim, Shape, Size, size_product
 
 @dataclass(frozen=True, slots=True)
 class Array:
-    """A dense row-major array; with `lanes` > 1 every element is a vector, one for each lane."""
+    """A dense row-major array; with `lanes` > 1 every element is a vector, one for each lane.
+
+    is_scratch: memory of the kernel's own, which is there even if a loop does not run.
+    """
 
     name: str
     pointer: Val
     dtype: DType
     shape: Shape
     lanes: int = 1
+    is_scratch: bool = False
 
     @property
     def type(self) -> str:

@@ -133,7 +133,7 @@ class _KernelEmitter(LoopEmitter):
         else:
             pointer = self.code.gep("i8", AREA, self.sizes.first(self.area))
             self.area = self.area + ceil_div(size, 64) * 64
-        return Array(item.name, pointer, item.dtype, item.shape, lanes)
+        return Array(item.name, pointer, item.dtype, item.shape, lanes, is_scratch=True)
 
 
 def _identifier(prefix: str, name: str, position: int) -> str:

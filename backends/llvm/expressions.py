@@ -116,18 +116,19 @@ class Expressions:
                 if slope == 0:  # the axis cancels out: all lanes agree
                     return self._operation(call, [x[0], y[0]])
                 if slope in (1, -1):
-                    return self._lane_test(call.op, self.code.operation("sub", y[0], x[0]), slope)
+                    return self._lane_test(call.op, x[0], y[0], rising=slope == 1)
         return self._operation(call, [self.value(left), self.value(right)])
 
-    def _lane_test(self, op: str, gap: Val, slope: Size) -> Val:
-        """The lanes k where gap + slope * k is > 0 (lt), >= 0 (le), = 0 (eq) or not 0 (ne)."""
+    def _lane_test(self, op: str, x: Val, y: Val, rising: bool) -> Val:
+        """x op y for lane 0; from lane to lane y - x grows by 1 (rising) or shrinks by 1."""
         code = self.code
-        if slope == 1:
-            gap = code.operation("sub", code.constant(0, "i64"), gap)
-        if op == "le":  # k <= gap is k < gap + 1; k >= gap is k > gap - 1
-            gap = code.operation("add", gap, code.constant(-int(str(slope)), "i64"))
-        predicate = {"eq": "eq", "ne": "ne"}.get(op, "slt" if slope == -1 else "sgt")
-        return self.sizes.lanes_where(predicate, gap)
+        if rising:  # x - k op y is k > x - y, and so on
+            limit, predicate, next_lane = code.operation("sub", x, y), "sgt", -1
+        else:
+            limit, predicate, next_lane = code.operation("sub", y, x), "slt", 1
+        if op == "le":  # k <= limit is k < limit + 1
+            limit = code.operation("add", limit, code.constant(next_lane, "i64"))
+        return self.sizes.lanes_where({"eq": "eq", "ne": "ne"}.get(op, predicate), limit)
 
     # Loads and choices
 

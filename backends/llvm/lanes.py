@@ -110,7 +110,7 @@ def pieces(extent: Size, body: Body, target: Target) -> list[Piece]:
 
 
 def _static_masked(extent: int, native: int, factor: int) -> list[Piece]:
-    if extent <= native:
+    if extent <= 2 * native:
         lanes = _power_of_two_from(extent)
         return [Piece(lanes, 0, extent, masked=lanes != extent)]
     main = native * factor

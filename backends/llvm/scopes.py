@@ -19,6 +19,9 @@ from graphc.backends.llvm.text import TextBuilder, Val
 Key = tuple[Hashable, ...]
 
 
+_NEUTRAL = {"add": "0", "sub": "0", "mul": "1"}
+
+
 @dataclass(slots=True)
 class Scope:
     """lines: its text so far; stored: the buffers written in it; runs: see `Code.loop`."""
@@ -106,7 +109,11 @@ class Code:
         self._filling = level
 
     def operation(self, op: str, a: Val, b: Val) -> Val:
-        """A binary instruction such as `add nsw`, on scalars or on a vector and its equal."""
+        """`add`, `sub`, `mul`, `and`... of integers; a scalar meets every lane of a vector."""
+        if b.text == _NEUTRAL.get(op) and a.lanes >= b.lanes:
+            return a
+        if a.text == "0" and op == "add" and b.lanes >= a.lanes:
+            return b
         a, b = self.match(a, b)
         return self.pure(
             (op, a.text, b.text, a.type, a.lanes),
