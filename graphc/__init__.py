@@ -38,6 +38,7 @@ from graphc.ops.comparison import *
 from graphc.ops.contraction import *
 from graphc.ops.control import *
 from graphc.ops.creation import *
+from graphc.ops.cumulative import *
 from graphc.ops.diagonals import *
 from graphc.ops.einsum import *
 from graphc.ops.elementwise import *
@@ -54,6 +55,7 @@ from graphc.ops.power import *
 from graphc.ops.probability import *
 from graphc.ops.products import *
 from graphc.ops.reduce import *
+from graphc.ops.running_extrema import *
 from graphc.ops.scatter import *
 from graphc.ops.slicing import *
 from graphc.ops.statistics import *

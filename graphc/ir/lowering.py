@@ -12,12 +12,16 @@ over scalar expressions, or into one of the few structured steps.
     Contraction()          matmul with attrs transpose_a, transpose_b
     ScatterAdd()           zeros, then out[index[j], ...] += values[j, ...] in order of j
     Scatter()              x, then out[i[j], k[j], ...] = mode(it, values[j, ...]) in order of j
+    Cumulative(step)       out[.., j, ..] = step(out[.., j - 1, ..], in[.., j, ..])
+    Sort()                 the input in order along an axis, and where each element stood
+    Search()               for each value how many elements of a sorted row stand before it
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from graphc.dtypes import DType
 from graphc.ir.node import Attributes, TensorType
 from graphc.scalar.expr import Expr, Index, Read, all_of, eq, le, lt, maximum, minimum, select
 from graphc.shapes import Size
@@ -126,6 +130,34 @@ class Scatter:
 
 
 @dataclass(frozen=True, slots=True)
+class Cumulative:
+    """Along attrs["axis"], from its end where attrs["reverse"].
+
+    initial: of a dtype, what stands before the first element. wide: floats are kept in float64
+    and rounded where they are stored.
+    """
+
+    step: Callable[[Expr, Expr], Expr]
+    initial: Callable[[DType], float]
+    wide: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """Outputs: values and positions. Along attrs["axis"], downwards where attrs["descending"].
+
+    Stable; NaN comes last either way.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Inputs: a sorted row and values. Those equal to the value count where attrs["side"] is
+    "right"; NaN stands after all numbers.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class Scan:
     """A loop over the graph in attrs["body"]; see ops.control."""
 
@@ -145,6 +177,9 @@ Lowering = (
     | Contraction
     | ScatterAdd
     | Scatter
+    | Cumulative
+    | Sort
+    | Search
     | Scan
     | Leaf
 )

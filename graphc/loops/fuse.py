@@ -24,6 +24,7 @@ from typing import Literal
 from graphc.ir.graph import Graph
 from graphc.ir.lowering import (
     Contraction,
+    Cumulative,
     Elementwise,
     IndexMap,
     Leaf,
@@ -33,6 +34,8 @@ from graphc.ir.lowering import (
     Scan,
     Scatter,
     ScatterAdd,
+    Search,
+    Sort,
 )
 from graphc.ir.node import Node
 from graphc.ir.tensor import Tensor
@@ -57,6 +60,8 @@ MAX_MEMBERS = 128  # keeps single kernels, and so LLVM's superlinear passes, sma
 OPEN_GROUPS = 4  # how many groups are tried for values that share only an input
 
 AXIS_LETTERS = "ijklmnpqrstuvw"
+
+BARRIERS = (Contraction, Pieces, ScatterAdd, Scatter, Cumulative, Sort, Search, Scan)
 
 
 @dataclass
@@ -91,7 +96,7 @@ class Group:
 
 @dataclass
 class Barrier:
-    """A structured step of its own: contraction, concatenation, scatter, loop."""
+    """A step of its own: contraction, concatenation, scatter, running values, sort, loop."""
 
     number: int
     node: Node
@@ -170,7 +175,7 @@ class Fuser:
                     self.join(Tensor(node), None)
             elif isinstance(lower, Reduction):
                 self.join(Tensor(node), node.attrs["axes"])
-            elif isinstance(lower, Contraction | Pieces | ScatterAdd | Scatter | Scan):
+            elif isinstance(lower, BARRIERS):
                 self.add_barrier(node)
             else:
                 raise AssertionError(f"{node.op.name} was not expanded before lowering")

@@ -13,7 +13,17 @@ from graphc.ir.leaf import CONSTANT
 from graphc.ir.lowering import (
     Contraction as ContractionForm,
 )
-from graphc.ir.lowering import Elementwise, Leaf, Pieces, Scan, Scatter, ScatterAdd
+from graphc.ir.lowering import (
+    Cumulative,
+    Elementwise,
+    Leaf,
+    Pieces,
+    Scan,
+    Scatter,
+    ScatterAdd,
+    Search,
+    Sort,
+)
 from graphc.ir.lowering import IndexCheck as OpIndexCheck
 from graphc.ir.node import Node, TensorType
 from graphc.ir.opdef import Inference, OpDef
@@ -32,6 +42,7 @@ from graphc.loops.ir import (
 )
 from graphc.loops.kernels import Draft, KernelBuilder, Names
 from graphc.loops.printer import kernel_key
+from graphc.loops.rows import row_kernel
 from graphc.loops.schedule import schedule
 from graphc.loops.structured import (
     contraction_step,
@@ -49,6 +60,8 @@ from graphc.loops.values import (
 from graphc.shapes import Dim, Shape, Size, size_product
 
 Key = tuple[int, int]
+
+ROWS = (Cumulative, Sort, Search)
 
 
 def _copy_type(call: Inference) -> TensorType:
@@ -113,7 +126,7 @@ class _Lowering:
             root_of(Tensor(node)).key for node in self.graph.nodes if must_be_stored(Tensor(node))
         }
         for node in self.graph.nodes:
-            if isinstance(node.op.lower, ContractionForm | ScatterAdd | Scatter | Scan):
+            if isinstance(node.op.lower, (ContractionForm, ScatterAdd, Scatter, Scan, *ROWS)):
                 required |= {tensor.key for tensor in inputs_in_memory(node)}
         partition = Fuser(self.graph, required, self.size_names).run()
         self.name_constants(required)
@@ -222,6 +235,9 @@ class _Lowering:
                 self.call(draft, node.op.name, sizes)
         elif isinstance(lower, Scan):
             self.steps.append(self.lower_loop(node))
+        elif isinstance(lower, ROWS):
+            kernel, arguments = row_kernel(node, partition.axis_names, self.buffer_of)
+            self.add_call(replace(kernel, name=f"{kernel.name}_{len(self.kernels)}"), arguments)
         else:
             assert isinstance(lower, ScatterAdd | Scatter)
             make = scatter_kernel if isinstance(lower, Scatter) else scatter_add_kernel
