@@ -312,9 +312,9 @@ y = gc.take(gc.constant([1.0, 2.0]), mask.astype("int64"))
     ),
     "E215": Explanation(
         "an index or exponent of a kind that does not exist",
-        "An index holds ints, slices with fixed or symbolic ends, ..., None and at most one array "
-        "of integers. Results whose size depends on values, such as a bool mask, do not exist. An "
-        "integer raised to a negative power is not an integer.",
+        "An index holds ints, slices with fixed or symbolic ends, ..., None, arrays of integers "
+        "and masks that are known. Results whose size depends on values, such as those of a "
+        "computed mask, do not exist. An integer raised to a negative power is not an integer.",
         """
 x = gc.placeholder("x", ("n",))
 positive = x[x > 0]

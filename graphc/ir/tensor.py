@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from graphc.dtypes import DType
 from graphc.errors import SymbolicValueError
 from graphc.ir import registry
+from graphc.ir.at import At
 from graphc.ir.node import Node, TensorType
 from graphc.ir.operators import Operators
 from graphc.ir.source import Sources, current_sources
@@ -135,7 +136,7 @@ class Tensor(Operators):
         self._refuse(
             "a symbolic tensor cannot be assigned to; graphs have no side effects",
             "E213",
-            "build a new value with gc.where(mask, new, x) or gc.concat",
+            "build a new value: x.at[key].set(values), or gc.where(mask, new, x)",
         )
 
     def __float__(self) -> float:
@@ -183,6 +184,11 @@ class Tensor(Operators):
     def mT(self) -> "Tensor":
         """The last two axes exchanged."""
         return registry.call("matrix_transpose", self)
+
+    @property
+    def at(self) -> At:
+        """`x.at[key].set(values)`, and add, multiply, min, max: x with other values at x[key]."""
+        return At(self)
 
     def astype(self, dtype: Any) -> "Tensor":
         return registry.call("astype", self, dtype)

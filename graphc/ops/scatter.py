@@ -264,8 +264,6 @@ def scatter(
     all, x before the values; with multiply no gradient by values where indices may repeat.
     """
     x = as_tensor(x)
-    if mode not in MODES:
-        raise ValueError(f"scatter: mode is one of {', '.join(MODES)}, got {mode!r}")
     chosen = checked_axes("scatter", tuple(range(len(indices))) if axes is None else axes, x.ndim)
     if not chosen or len(chosen) != len(indices) or list(chosen) != sorted(set(chosen)):
         raise ShapeError(
@@ -277,14 +275,17 @@ def scatter(
         checked_indices("scatter", index, axis, x.shape[axis])
         for index, axis in zip(indices, chosen, strict=True)
     ]
-    updates = _as_dtype_of(x, values, mode)
+    updates = fitting_updates(x, values, mode)
     common = broadcast_shapes([t.shape for t in tensors], lambda a, b, axis: None)
     updates = BUILDER.broadcast_to(updates, picked_shape(x.shape, chosen, common))
     return SCATTER(x, updates, *tensors, axes=chosen, mode=mode)
 
 
-def _as_dtype_of(x: Tensor, values: Any, mode: str) -> Tensor:
+@public
+def fitting_updates(x: Tensor, values: Any, mode: str) -> Tensor:
     """`values` in the dtype of x; DTypeError if they do not fit it."""
+    if mode not in MODES:
+        raise ValueError(f"scatter: mode is one of {', '.join(MODES)}, got {mode!r}")
     given = values if is_weak(values) else as_tensor(values)
     if mode != "set" and is_bool(x.dtype):
         raise DTypeError(

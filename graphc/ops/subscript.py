@@ -1,16 +1,23 @@
-"""Subscripts: `x[key]` as slices, dropped and new axes, and `take`."""
+"""Subscripts: `x[key]` with numpy's meaning, and `x.at[key]` with new values there.
 
-from dataclasses import dataclass
+A key is read into a plan: a slice of every axis, the axes that integer tensors pick from, the axes
+that ints drop and those that None adds. Reading takes these steps in order; writing goes back.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 import numpy as np
 
-from graphc.errors import DTypeError, IndexOutOfRange, ShapeError, SymbolicValueError
-from graphc.ir.leaf import as_tensor
+from graphc.dtypes import int64
+from graphc.errors import DTypeError, IndexOutOfRange, SymbolicValueError
+from graphc.ir.leaf import CONSTANT, as_tensor, constant
 from graphc.ir.registry import BUILDER, public
+from graphc.ir.slices import position_from_start, resolve_slice
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
-from graphc.shapes import Dim, Size, ceil_div, dim_max, dim_min, lower_bound
+from graphc.shapes import Dim, Size
 
 __all__ = ["getitem"]
 
@@ -19,66 +26,143 @@ __all__ = ["getitem"]
 class _Plan:
     """What a key says about the axes of `x`, read from left to right."""
 
-    starts: list[Size]
-    sizes: list[Size]
-    steps: list[int]
-    dropped: list[int]  # axes of x that an int picks from
-    added: list[int]  # positions of new axes, counted without dropped ones
-    taken: list[tuple[int, Tensor]]  # axis of x, integer tensor
-    result_ndim: int = 0  # of the result, with 1 for each tensor index
+    count: int  # the axes of the result that integer tensors make together
+    starts: list[Size] = field(default_factory=list)
+    sizes: list[Size] = field(default_factory=list)
+    steps: list[int] = field(default_factory=list)
+    dropped: list[int] = field(default_factory=list)  # axes of x that an int picks from
+    added: list[int] = field(default_factory=list)  # new axes, counted without dropped ones
+    taken: list[tuple[int, Tensor]] = field(default_factory=list)  # axis of x, integer tensor
+    ndim: int = 0  # of the result
+    moved: int = 0  # where the axes of the tensors are, if numpy puts them first
+
+    def dropped_axes(self) -> tuple[int, ...]:
+        """The dropped axes, counted after the integer tensors picked."""
+        if not self.taken:
+            return tuple(self.dropped)
+        first = self.taken[0][0]
+        axes = [axis for axis, _ in self.taken]
+        return tuple(
+            axis if axis < first else axis - sum(other < axis for other in axes) + self.count
+            for axis in self.dropped
+        )
 
 
 @public
 def getitem(x: Any, key: Any) -> Tensor:
-    """x[key] with numpy's meaning, for ints, slices, `...`, None and one array of integers.
+    """x[key] with numpy's meaning, for ints, slices, `...`, None, integer tensors, constant masks.
 
-    Bounds of slices may be symbolic sizes; ints and slices may be negative; an integer tensor picks
-    along its axis (as `take`). IndexOutOfRange if an index is known to lie outside its axis; where
-    sizes or indices are symbolic that is checked at the call.
+    Bounds of slices may be symbolic sizes; ints and slices may be negative; integer tensors
+    broadcast against each other and pick along their axes together (as `gather`). A mask that is
+    known (a numpy array) counts as the indices of its true entries. IndexOutOfRange if an index is
+    known to lie outside its axis; where sizes or indices are symbolic that is checked at the call.
     """
     x = as_tensor(x)
-    items = _expand(x, key)
-    plan = _Plan([], [], [], [], [], [])
-    for item in items:
-        _read_item(x, plan, item)
+    plan = _plan(x, key)
     result: Tensor = BUILDER.strided_slice(x, plan.starts, plan.sizes, plan.steps)
-    # From the last axis on, so that axes before it keep their numbers.
-    for axis, indices in reversed(plan.taken):
+    if len(plan.taken) == 1:
+        axis, indices = plan.taken[0]
         result = BUILDER.take(result, indices, axis=axis)
-    return _reshape_axes(result, plan, items)
-
-
-def _reshape_axes(result: Tensor, plan: _Plan, items: list[Any]) -> Tensor:
-    """Drop the axes that ints picked from, add new ones, put the array's axes where numpy does."""
-    array = next((t for t in plan.taken if t[1].ndim > 0), None)
-    growth = {axis: indices.ndim - 1 for axis, indices in plan.taken}
-
-    def shifted(axis: int) -> int:
-        return axis + sum(more for other, more in growth.items() if other < axis)
-
+    elif plan.taken:
+        axes, tensors = zip(*plan.taken, strict=True)
+        result = BUILDER.gather(result, tensors, axes)
     if plan.dropped:
-        result = BUILDER.squeeze(result, tuple(shifted(axis) for axis in plan.dropped))
+        result = BUILDER.squeeze(result, plan.dropped_axes())
     if plan.added:
         result = BUILDER.expand_dims(result, tuple(plan.added))
-    if array is None:
-        return result
-    # numpy: if ints and arrays are apart in the key, the axes of the array come first.
-    picks = [k for k, item in enumerate(items) if isinstance(item, int | Dim | Tensor)]
-    if picks[-1] - picks[0] + 1 == len(picks):
-        return result
-    first = _position_of_array(items)
-    count = array[1].ndim
-    return BUILDER.moveaxis(result, tuple(range(first, first + count)), tuple(range(count)))
+    if plan.moved:
+        made = tuple(range(plan.count))
+        result = BUILDER.moveaxis(result, tuple(plan.moved + axis for axis in made), made)
+    return result
 
 
-def _position_of_array(items: list[Any]) -> int:
-    """The first axis of the result that an array index makes."""
+# --- writing -----------------------------------------------------------------------------------
+
+_COMBINE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "add": lambda x, v: BUILDER.add(x, v),
+    "multiply": lambda x, v: BUILDER.multiply(x, v),
+    "min": lambda x, v: BUILDER.minimum(x, v),
+    "max": lambda x, v: BUILDER.maximum(x, v),
+}
+
+
+@public
+def update_at(x: Any, key: Any, values: Any, mode: str) -> Tensor:
+    """x with the entries of x[key] set to `values`, or combined with them: what x.at[key] does.
+
+    values: any shape that broadcasts to that of x[key], of a dtype that fits the dtype of x.
+    mode: set, add, multiply, min, max; for integer tensors as `scatter`.
+    """
+    x = as_tensor(x)
+    updates = BUILDER.fitting_updates(x, values, mode)
+    mask = _symbolic_mask(x, key)
+    if mask is not None:
+        return _update_where(x, mask, updates, mode)
+    plan = _plan(x, key)
+    updates = BUILDER.broadcast_to(updates, getitem(x, key).shape)
+    if plan.moved:
+        made = tuple(range(plan.count))
+        updates = BUILDER.moveaxis(updates, made, tuple(plan.moved + axis for axis in made))
+    if plan.added:
+        updates = BUILDER.squeeze(updates, tuple(plan.added))
+    if plan.dropped:
+        updates = BUILDER.expand_dims(updates, plan.dropped_axes())
+    region: Tensor = BUILDER.strided_slice(x, plan.starts, plan.sizes, plan.steps)
+    if plan.taken:
+        axes, tensors = zip(*plan.taken, strict=True)
+        updates = BUILDER.scatter(region, tensors, updates, axes, mode=mode)
+    elif mode != "set":
+        updates = _COMBINE[mode](region, updates)
+    if region is x:
+        return updates
+    inside = BUILDER.broadcast_to(constant(True), region.shape)
+    place = (x.shape, plan.starts, plan.steps)
+    return BUILDER.where(
+        BUILDER.slice_gradient(inside, *place), BUILDER.slice_gradient(updates, *place), x
+    )
+
+
+def _symbolic_mask(x: Tensor, key: Any) -> Tensor | None:
+    """The key, if it is one mask over the first axes whose values are not known."""
+    if not isinstance(key, Tensor) or key.dtype.kind != "b" or key.node.op is CONSTANT:
+        return None
+    return key if 0 < key.ndim <= x.ndim else None
+
+
+def _update_where(x: Tensor, mask: Tensor, updates: Tensor, mode: str) -> Tensor:
+    """As many entries are written as the mask has true ones: each gets the same values."""
+    behind = x.ndim - mask.ndim
+    if updates.ndim > behind:
+        raise SymbolicValueError(
+            f"values of {updates.ndim} axes where a mask of {mask.ndim} is set",
+            code="E215",
+            details=[f"x: {x.type}    mask: {mask.type}    values: {updates.type}"],
+            source=current_source(),
+            fix="one value for all entries, or gc.where(mask, values, x) for one at each place",
+        )
+    updates = BUILDER.broadcast_to(updates, x.shape[mask.ndim :])
+    mask = BUILDER.broadcast_to(mask, x.shape[: mask.ndim])
+    wide = BUILDER.reshape(mask, (*mask.shape, *(1,) * behind))
+    return BUILDER.where(wide, updates if mode == "set" else _COMBINE[mode](x, updates), x)
+
+
+# --- reading a key -----------------------------------------------------------------------------
+
+
+def _plan(x: Tensor, key: Any) -> _Plan:
+    items = _expand(x, key)
+    tensors = [item for item in items if isinstance(item, Tensor)]
+    plan = _Plan(max((tensor.ndim for tensor in tensors), default=0))
     position = 0
     for item in items:
-        if isinstance(item, Tensor) and item.ndim > 0:
-            break
-        position += isinstance(item, slice) or item is None
-    return position
+        if isinstance(item, Tensor) and not plan.taken:
+            position = plan.ndim
+        _read_item(x, plan, item)
+    # numpy: if ints and arrays are apart in the key, the axes of the arrays come first.
+    picks = [k for k, item in enumerate(items) if isinstance(item, int | Dim | Tensor)]
+    if plan.count and picks[-1] - picks[0] + 1 != len(picks):
+        plan.moved = position
+    return plan
 
 
 def _expand(x: Tensor, key: Any) -> list[Any]:
@@ -89,7 +173,7 @@ def _expand(x: Tensor, key: Any) -> list[Any]:
         raise IndexOutOfRange(
             "an index can hold only one ellipsis (...)", code="E403", source=current_source()
         )
-    used = sum(item is not None and item is not Ellipsis for item in items)
+    used = sum(_axes_used(item) for item in items)
     if used > x.ndim:
         raise IndexOutOfRange(
             f"too many indices: {used} for {x.type}",
@@ -102,17 +186,39 @@ def _expand(x: Tensor, key: Any) -> list[Any]:
     at = next(k for k, item in enumerate(items) if item is Ellipsis)
     if used < x.ndim:  # else it stays: it still separates what stands beside it
         items[at : at + 1] = [slice(None)] * (x.ndim - used)
-    arrays = [item for item in items if isinstance(item, Tensor) and item.ndim > 0]
-    if len(arrays) > 1:
-        _unsupported(
-            x,
-            "more than one array of indices",
-            "index in steps, x[i][:, j]; or flatten: gc.reshape(x, (-1,))[i * columns + j]",
+    plain: list[Any] = []
+    axis = 0
+    for item in items:
+        plain += _true_entries(x, item, axis) if isinstance(item, np.ndarray) else [item]
+        axis += _axes_used(item)
+    return plain
+
+
+def _axes_used(item: Any) -> int:
+    """How many axes of x an item of a key is for."""
+    if isinstance(item, np.ndarray):
+        return item.ndim
+    return 0 if item is None or item is Ellipsis else 1
+
+
+def _true_entries(x: Tensor, mask: np.ndarray, axis: int) -> list[Tensor]:
+    """A mask over some axes as the indices of its true entries, one tensor an axis."""
+    covered = x.shape[axis : axis + mask.ndim]
+    if covered != mask.shape:
+        symbolic = not all(isinstance(size, int) for size in covered)
+        raise IndexOutOfRange(
+            f"a mask of shape {list(mask.shape)} for the axes of {x.type} from axis {axis} on",
+            code="E403",
+            source=current_source(),
+            fix="index with np.nonzero(mask), whose range is checked at the call"
+            if symbolic
+            else "a mask has the sizes of the axes that it covers",
         )
-    return items
+    return [constant(indices, int64) for indices in np.nonzero(mask)]
 
 
 def _index_item(x: Tensor, item: Any) -> Any:
+    """int, Dim, slice, None, ... or integer tensor; a known mask as a numpy array."""
     if item is None or item is Ellipsis or isinstance(item, slice | Dim):
         return item
     if isinstance(item, int | np.integer) and not isinstance(item, bool | np.bool_):
@@ -123,10 +229,13 @@ def _index_item(x: Tensor, item: Any) -> Any:
         _unsupported(x, f"{item!r} of type {type(item).__name__}", _SUPPORTED)
     indices = as_tensor(item)
     if indices.dtype.kind == "b":
+        if indices.node.op is CONSTANT and indices.ndim > 0:
+            return indices.node.attrs["value"]
         _unsupported(
             x,
             "a bool mask: the size of the result would depend on the values",
-            "keep the shape with gc.where(mask, x, other), or reduce: gc.sum(gc.where(mask, x, 0))",
+            "keep the shape with gc.where(mask, x, other) or x.at[mask].set(value), "
+            "or reduce: gc.sum(gc.where(mask, x, 0))",
         )
     if indices.dtype.kind not in "iu":
         raise DTypeError(
@@ -138,7 +247,7 @@ def _index_item(x: Tensor, item: Any) -> Any:
     return indices
 
 
-_SUPPORTED = "an index holds ints, slices, ..., None and at most one integer array"
+_SUPPORTED = "an index holds ints, slices, ..., None, integer arrays and masks that are known"
 
 
 def _unsupported(x: Tensor, what: str, fix: str) -> NoReturn:
@@ -156,8 +265,8 @@ def _read_item(x: Tensor, plan: _Plan, item: Any) -> None:
     if item is Ellipsis:
         return
     if item is None:
-        plan.added.append(plan.result_ndim)
-        plan.result_ndim += 1
+        plan.added.append(plan.ndim)
+        plan.ndim += 1
         return
     size = x.shape[axis]
     start, count, step = _read_axis(axis, size, item)
@@ -165,10 +274,10 @@ def _read_item(x: Tensor, plan: _Plan, item: Any) -> None:
     plan.sizes.append(count)
     plan.steps.append(step)
     if isinstance(item, slice):
-        plan.result_ndim += 1
+        plan.ndim += 1
     elif isinstance(item, Tensor):
+        plan.ndim += 0 if plan.taken else plan.count
         plan.taken.append((axis, item))
-        plan.result_ndim += item.ndim
     else:
         plan.dropped.append(axis)
 
@@ -187,62 +296,4 @@ def _read_axis(axis: int, size: Size, item: Any) -> tuple[Size, Size, int]:
                 fix=f"indices must be in [{-size}, {size})" if size else "the axis is empty",
             )
         return item % size, 1, 1
-    return _from_start(item, size), 1, 1
-
-
-def resolve_slice(item: slice, size: Size) -> tuple[Size, Size, int]:
-    """Start, number and step of the entries that a slice reads from an axis of `size`.
-
-    Bounds are clipped as numpy clips them: by the smaller and larger of sizes where they are
-    symbolic.
-    """
-    step = 1 if item.step is None else _bound(item.step, "step")
-    if not isinstance(step, int) or step == 0:
-        raise ShapeError(
-            f"a slice's step is an int other than 0, got {item.step}", source=current_source()
-        )
-    start = None if item.start is None else _bound(item.start, "start")
-    stop = None if item.stop is None else _bound(item.stop, "stop")
-    if not any(isinstance(value, Dim) for value in (start, stop, size)):
-        positions = range(*slice(start, stop, step).indices(size))
-        return (positions.start if len(positions) else 0), len(positions), step
-    # Each end is the largest or smallest of these.
-    if step > 0:
-        lows: list[Size] = [0] if start is None else [_clipped_from_start(start, size), 0]
-        highs: list[Size] = [size] if stop is None else [_clipped_from_start(stop, size), size]
-        spans = [high - low for high in highs for low in lows]
-        return dim_max(*lows), dim_max(ceil_div(dim_min(*spans), step), 0), step
-    tops: list[Size] = [size - 1] if start is None else [_clipped_from_start(start, size), size - 1]
-    floors: list[Size] = [-1] if stop is None else [_clipped_from_start(stop, size), -1]
-    spans = [top - floor for top in tops for floor in floors]
-    return dim_min(*tops), dim_max(ceil_div(dim_min(*spans), -step), 0), step
-
-
-def _bound(value: Any, what: str) -> Size:
-    if isinstance(value, Dim):
-        return value
-    if isinstance(value, int | np.integer) and not isinstance(value, bool):
-        return int(value)
-    raise SymbolicValueError(
-        f"a slice's {what} must be an int or a symbolic size, got {type(value).__name__}",
-        code="E215",
-        source=current_source(),
-        fix="sizes must be known before the values: for positions that are computed use gc.take",
-    )
-
-
-def _clipped_from_start(value: Size, size: Size) -> Size:
-    """A bound counted from the start of the axis, to be clipped to it."""
-    # size - 1 and size - 2 are negative only where counting from the end is clipped to 0 as well.
-    return value if value - size in (-1, -2) else _from_start(value, size)
-
-
-def _from_start(value: Size, size: Size) -> Size:
-    """A position counted from the start of the axis; negative ones count from its end."""
-    if isinstance(value, int):
-        return value if value >= 0 else size + value
-    least = lower_bound(value)
-    if least is not None and least >= 0:
-        return value
-    negative = dim_min(dim_max(-value, 0), 1)  # 1 where value < 0, else 0
-    return value + size * negative
+    return position_from_start(item, size), 1, 1

@@ -172,11 +172,11 @@ BAD: dict[str, tuple[Any, type[Exception], str]] = {
     "step float": (slice(None, None, 1.5), SymbolicValueError, "step must be an int"),
     "bound float": (slice(1.0, None), SymbolicValueError, "start must be an int"),
     "bool": (True, SymbolicValueError, "cannot index with True of type bool"),
-    "mask": (np.array([True, False, True]), SymbolicValueError, "cannot index with a bool mask"),
+    "mask": (np.array([True, False]), IndexOutOfRange, r"a mask of shape \[2\] for the axes"),
     "float": (1.0, SymbolicValueError, "cannot index with 1.0"),
     "float array": (np.array([1.0]), DTypeError, "integer dtype, got float64"),
     "name": ("a", SymbolicValueError, "cannot index with 'a'"),
-    "two arrays": (([0], [1]), SymbolicValueError, "more than one array of indices"),
+    "two arrays": (([0, 1], [1, 2, 3]), ShapeError, "gather: shapes do not broadcast"),
 }
 
 

@@ -1,0 +1,67 @@
+"""Slices of an axis: where they start and how many entries they read, with symbolic sizes."""
+
+from typing import Any
+
+import numpy as np
+
+from graphc.errors import ShapeError, SymbolicValueError
+from graphc.ir.source import current_source
+from graphc.shapes import Dim, Size, ceil_div, dim_max, dim_min, lower_bound
+
+
+def resolve_slice(item: slice, size: Size) -> tuple[Size, Size, int]:
+    """Start, number and step of the entries that a slice reads from an axis of `size`.
+
+    Bounds are clipped as numpy clips them: by the smaller and larger of sizes where they are
+    symbolic.
+    """
+    step = 1 if item.step is None else _bound(item.step, "step")
+    if not isinstance(step, int) or step == 0:
+        raise ShapeError(
+            f"a slice's step is an int other than 0, got {item.step}", source=current_source()
+        )
+    start = None if item.start is None else _bound(item.start, "start")
+    stop = None if item.stop is None else _bound(item.stop, "stop")
+    if not any(isinstance(value, Dim) for value in (start, stop, size)):
+        positions = range(*slice(start, stop, step).indices(size))
+        return (positions.start if len(positions) else 0), len(positions), step
+    # Each end is the largest or smallest of these.
+    if step > 0:
+        lows: list[Size] = [0] if start is None else [_clipped_from_start(start, size), 0]
+        highs: list[Size] = [size] if stop is None else [_clipped_from_start(stop, size), size]
+        spans = [high - low for high in highs for low in lows]
+        return dim_max(*lows), dim_max(ceil_div(dim_min(*spans), step), 0), step
+    tops: list[Size] = [size - 1] if start is None else [_clipped_from_start(start, size), size - 1]
+    floors: list[Size] = [-1] if stop is None else [_clipped_from_start(stop, size), -1]
+    spans = [top - floor for top in tops for floor in floors]
+    return dim_min(*tops), dim_max(ceil_div(dim_min(*spans), -step), 0), step
+
+
+def _bound(value: Any, what: str) -> Size:
+    if isinstance(value, Dim):
+        return value
+    if isinstance(value, int | np.integer) and not isinstance(value, bool):
+        return int(value)
+    raise SymbolicValueError(
+        f"a slice's {what} must be an int or a symbolic size, got {type(value).__name__}",
+        code="E215",
+        source=current_source(),
+        fix="sizes must be known before the values: for positions that are computed use gc.take",
+    )
+
+
+def _clipped_from_start(value: Size, size: Size) -> Size:
+    """A bound counted from the start of the axis, to be clipped to it."""
+    # size - 1 and size - 2 are negative only where counting from the end is clipped to 0 as well.
+    return value if value - size in (-1, -2) else position_from_start(value, size)
+
+
+def position_from_start(value: Size, size: Size) -> Size:
+    """A position counted from the start of the axis; negative ones count from its end."""
+    if isinstance(value, int):
+        return value if value >= 0 else size + value
+    least = lower_bound(value)
+    if least is not None and least >= 0:
+        return value
+    negative = dim_min(dim_max(-value, 0), 1)  # 1 where value < 0, else 0
+    return value + size * negative
