@@ -183,7 +183,7 @@ i0 = define_composed(
     build=lambda b, x: _grown(b, x, odd=False),
     reference=_infinite("i0", odd=False),
     partials=(lambda b, a: b.i1(a.inputs[0]),),
-    domain=(-12.0, 12.0),
+    domain=(-9.0, 9.0),
 )
 i1 = define_composed(
     "i1",
@@ -191,7 +191,7 @@ i1 = define_composed(
     build=lambda b, x: _grown(b, x, odd=True),
     reference=_infinite("i1", odd=True),
     partials=(double_partial(_i1_slope),),
-    domain=(-12.0, 12.0),
+    domain=(-9.0, 9.0),
 )
 i0e = define_composed(
     "i0e",

@@ -1,7 +1,7 @@
 """What special functions are made of: polynomials with fixed coefficients, sin and cos of pi x."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,18 +11,14 @@ from graphc.ir.node import Attributes
 from graphc.ir.opdef import Application, Example, OpDef
 from graphc.ir.registry import Builder, public, register
 from graphc.ir.tensor import Tensor
+from graphc.ops.composed import define_composed
 from graphc.ops.definition import (
-    FLOAT,
-    FLOATING,
-    define_elementwise,
     floating,
     jvp_from_partials,
     one_input,
     vjp_from_partials,
     wide,
 )
-from graphc.scalar import expr as s
-from graphc.scalar.expr import Expr
 from graphc.scalar.polynomial import derivative, horner
 
 __all__ = ["sinc"]
@@ -66,23 +62,40 @@ def polynomial(x: Any, coefficients: Sequence[float]) -> Tensor:
 
 # --- sin and cos of pi x -------------------------------------------------------------------------
 
+# sin(pi r) / r in r^2 for |r| <= 1/2: our own interpolation at Chebyshev points, in 60 digits
+_SINE = (
+    3.141592653589793,
+    -5.167712780049969,
+    2.5501640398773007,
+    -0.5992645293189447,
+    0.0821458865731029,
+    -0.007370430505916944,
+    0.0004662998161898394,
+    -2.1903497074626018e-05,
+    7.697826768224191e-07,
+)
 
-def _remainder(x: Expr) -> Expr:
-    """x less the nearest even number, exactly: in [-1, 1]."""
-    return s.sub(x, s.mul(s.round_(s.mul(x, s.like(x, 0.5))), s.like(x, 2)))
+
+def _sine(b: Builder, r: Tensor) -> Tensor:
+    """sin(pi r) for |r| <= 1/2"""
+    return b.multiply(r, b.polynomial(b.square(r), _SINE))
 
 
-def _sin_pi(x: Expr) -> Expr:
+def _remainder(b: Builder, x: Tensor) -> Tensor:
+    """x less the nearest even number, exactly: in [-1, 1]"""
+    return b.subtract(x, b.multiply(b.round(b.multiply(x, 0.5)), 2))
+
+
+def _sin_pi(b: Builder, x: Tensor) -> Tensor:
     """With r = x mod 2: sin(pi r), as sin(pi (1 - r)) where |r| > 1/2, so that no zero is missed"""
-    r = _remainder(x)
-    far = s.lt(s.like(x, 0.5), s.abs_(r))
-    folded = s.select(far, s.sub(s.copysign(s.like(x, 1), r), r), r)
-    return s.sin(s.mul(folded, s.like(x, math.pi)))
+    r = _remainder(b, x)
+    mirrored = b.subtract(b.copysign(1.0, r), r)
+    return _sine(b, b.where(b.greater(b.abs(r), 0.5), mirrored, r))
 
 
-def _cos_pi(x: Expr) -> Expr:
+def _cos_pi(b: Builder, x: Tensor) -> Tensor:
     """sin(pi (1/2 - |r|))"""
-    return s.sin(s.mul(s.sub(s.like(x, 0.5), s.abs_(_remainder(x))), s.like(x, math.pi)))
+    return _sine(b, b.subtract(0.5, b.abs(_remainder(b, x))))
 
 
 def _sin_pi_values(x: np.ndarray) -> Any:
@@ -94,30 +107,26 @@ def _cos_pi_values(x: np.ndarray) -> Any:
     return np.sin(np.pi * (0.5 - np.abs(x - 2 * np.rint(x / 2))))
 
 
-def _in_reference(values: Any) -> Any:
+def _quiet(values: Callable[[np.ndarray], Any]) -> Callable[[np.ndarray], Any]:
     def reference(x: np.ndarray) -> Any:
         with np.errstate(invalid="ignore"):
             return values(x)
 
-    return wide(reference)
+    return reference
 
 
-sinpi = define_elementwise(
+sinpi = define_composed(
     "sinpi",
     "sin(pi x), exactly 0 at integers; NaN at infinities.",
-    accepts=FLOATING,
-    result=FLOAT,
-    reference=_in_reference(_sin_pi_values),
-    expr=_sin_pi,
+    build=_sin_pi,
+    reference=_quiet(_sin_pi_values),
     partials=(lambda b, a: b.multiply(b.cospi(a.inputs[0]), math.pi),),
 )
-cospi = define_elementwise(
+cospi = define_composed(
     "cospi",
     "cos(pi x), exactly 0 halfway between integers; NaN at infinities.",
-    accepts=FLOATING,
-    result=FLOAT,
-    reference=_in_reference(_cos_pi_values),
-    expr=_cos_pi,
+    build=_cos_pi,
+    reference=_quiet(_cos_pi_values),
     partials=(lambda b, a: b.multiply(b.sinpi(a.inputs[0]), -math.pi),),
 )
 
@@ -127,12 +136,10 @@ _SINC_SLOPE = tuple(
 )
 
 
-def _sinc(x: Expr) -> Expr:
-    zero = s.eq(x, s.like(x, 0))
-    scaled = s.mul(s.select(zero, s.like(x, 1), x), s.like(x, math.pi))
-    infinite = s.eq(s.abs_(x), s.like(x, math.inf))
-    value = s.select(infinite, s.like(x, 0), s.div(_sin_pi(x), scaled))
-    return s.select(zero, s.like(x, 1), value)
+def _sinc(b: Builder, x: Tensor) -> Tensor:
+    zero, infinite = b.equal(x, 0), b.isinf(x)
+    value = b.divide(b.sinpi(x), b.multiply(b.where(zero, 1, x), math.pi))
+    return b.where(zero, 1, b.where(infinite, 0, value))
 
 
 def _sinc_values(x: np.ndarray) -> Any:
@@ -151,12 +158,10 @@ def _sinc_partial(b: Builder, a: Application) -> Tensor:
     return b.where(near, series, b.divide(b.subtract(b.cospi(outside), b.sinc(outside)), outside))
 
 
-sinc = define_elementwise(
+sinc = define_composed(
     "sinc",
     "sin(pi x) / (pi x), 1 at 0, exactly 0 at other integers and at infinities.",
-    accepts=FLOATING,
-    result=FLOAT,
-    reference=wide(_sinc_values),
-    expr=_sinc,
+    build=_sinc,
+    reference=_sinc_values,
     partials=(_sinc_partial,),
 )
