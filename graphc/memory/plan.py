@@ -6,8 +6,10 @@ write its result over an input that dies there, if it reads each element no late
 the element at the same position.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 
 import numpy as np
 
@@ -42,13 +44,60 @@ class Life:
     last: int
 
 
-@dataclass
+@dataclass(eq=False)
 class Slot:
     """A piece of the arena, used by one temporary after another."""
 
     size: Size  # bytes, a multiple of the alignment
-    free_after: int
+    turn: int = 0  # how many times memory was given out before it was given to the last holder
     held: list[str] = field(default_factory=list)
+
+
+class Slots:
+    """The arena while it is planned: which slots are free at a step, by size."""
+
+    def __init__(self) -> None:
+        self.all: list[Slot] = []
+        self.free: dict[Size, list[Slot]] = {}
+        self.busy: list[tuple[int, int, Slot]] = []  # a heap by the step after which it is free
+        self.turn = 0
+
+    def hold(self, slot: Slot, name: str, until: int) -> None:
+        """Give a slot to a temporary, until a step."""
+        self.turn += 1
+        slot.turn = self.turn
+        slot.held.append(name)
+        heappush(self.busy, (until, slot.turn, slot))
+
+    def take(self, size: Size, position: int) -> Slot:
+        """The best free slot: one of exactly this size, else one that can be compared, else new."""
+        while self.busy and self.busy[0][0] < position:
+            _, turn, slot = heappop(self.busy)
+            if slot.turn == turn:  # else another temporary took it over in place
+                self.free.setdefault(slot.size, []).append(slot)
+        chosen = self._choose(size)
+        if chosen is None:
+            slot = Slot(size)
+            self.all.append(slot)
+            return slot
+        slots = self.free[chosen]
+        slot = slots.pop()
+        if not slots:
+            del self.free[chosen]
+        if slot.size != size:
+            slot.size = dim_max(slot.size, size)
+        return slot
+
+    def _choose(self, size: Size) -> Size | None:
+        """The size of the free slots to take from; None for a new slot."""
+        if size in self.free:
+            return size
+        fitting = [other for other in self.free if dim_max(other, size) == other]
+        static = [other for other in fitting if isinstance(other, int)]
+        if static:
+            return min(static)
+        growable = [other for other in self.free if dim_max(other, size) == size]
+        return next(iter([*fitting, *growable[::-1]]), None)
 
 
 @dataclass(frozen=True)
@@ -79,35 +128,30 @@ class MemoryPlan:
 
 
 def plan_memory(program: Program) -> MemoryPlan:
-    """The plan of a program; linear in the steps times the number of open slots."""
+    """The plan of a program; linear in the steps times the number of sizes of free slots."""
     lives = temporaries_lives(program)
     sizes = {name: padded_bytes(program.buffers[name]) for name in lives}
     born: dict[int, list[str]] = {}
     for name, life in lives.items():
         born.setdefault(life.first, []).append(name)
-    slots: list[Slot] = []
+    slots = Slots()
     slot_of: dict[str, Slot] = {}
-    in_place: dict[str, str] = {}
+    donors = Donors(program, lives, sizes)
     for position, step in enumerate(program.all_steps):
         for name in born.get(position, ()):
-            donor = _donor(program, step, name, position, lives, sizes, in_place)
-            if donor is not None:
-                slot = slot_of[donor]
-                in_place[name] = donor
-            else:
-                slot = _free_slot(slots, sizes[name], position)
-            slot.free_after = lives[name].last
-            slot.held.append(name)
+            donor = donors.find(step, name, position)
+            slot = slots.take(sizes[name], position) if donor is None else slot_of[donor]
+            slots.hold(slot, name, lives[name].last)
             slot_of[name] = slot
-    offsets, peak = _lay_out(slots)
+    offsets, peak = _lay_out(slots.all)
     return MemoryPlan(
         {name: offsets[id(slot)] for name, slot in slot_of.items()},
         sizes,
         lives,
-        in_place,
+        donors.found,
         peak,
         size_sum(list(sizes.values())),
-        tuple((slot.size, tuple(slot.held)) for slot in slots),
+        tuple((slot.size, tuple(slot.held)) for slot in slots.all),
     )
 
 
@@ -167,27 +211,6 @@ def buffers_of(step: Step) -> tuple[str, ...]:
             return (*held, *(buffer for _, buffer in step.slices))
 
 
-def _free_slot(slots: list[Slot], size: Size, position: int) -> Slot:
-    """The best free slot: one of exactly this size, else one that can be compared, else new."""
-    free = [slot for slot in slots if slot.free_after < position]
-    for slot in free:
-        if slot.size == size:
-            return slot
-    fitting = [slot for slot in free if dim_max(slot.size, size) == slot.size]
-    static = [slot for slot in fitting if isinstance(slot.size, int)]
-    if static:
-        return min(static, key=lambda slot: slot.size if isinstance(slot.size, int) else 0)
-    if fitting:
-        return fitting[0]
-    growable = [slot for slot in free if dim_max(slot.size, size) == size]
-    if growable:
-        growable[-1].size = size
-        return growable[-1]
-    slot = Slot(size, -1)
-    slots.append(slot)
-    return slot
-
-
 def _lay_out(slots: Sequence[Slot]) -> tuple[dict[int, Size], Size]:
     offsets: dict[int, Size] = {}
     offset: Size = 0
@@ -200,56 +223,80 @@ def _lay_out(slots: Sequence[Slot]) -> tuple[dict[int, Size], Size]:
 # --- in place --------------------------------------------------------------------------------
 
 
-def _donor(
-    program: Program,
-    step: Step,
-    name: str,
-    position: int,
-    lives: Mapping[str, Life],
-    sizes: Mapping[str, Size],
-    in_place: Mapping[str, str],
-) -> str | None:
-    """A temporary that dies at this kernel and whose memory the result may take over."""
-    if not isinstance(step, KernelCall):
-        return None
-    taken = set(in_place.values())
-    for candidate in dict.fromkeys(step.arguments):
-        if (
-            candidate in lives
-            and candidate != name
-            and candidate not in taken
-            and lives[candidate].last == position
-            and lives[candidate].first < position
-            and sizes[candidate] == sizes[name]
-            and may_overwrite(step, candidate, name)
-        ):
-            return candidate
-    return None
+class Donors:
+    """Finds temporaries that die at a kernel and whose memory one of its results may take over.
 
-
-def may_overwrite(call: KernelCall, source: str, target: str) -> bool:
-    """Whether writing `target` over `source` cannot destroy an element that is still to be read.
-
-    Holds if both are seen under one shape by one parameter each, every access to either is at one
-    and the same index, and no read of the source comes after the write of the target.
+    found: result -> donor.
     """
-    kernel = call.kernel
-    read = [p for p, a in zip(kernel.parameters, call.arguments, strict=True) if a == source]
-    written = [p for p, a in zip(kernel.parameters, call.arguments, strict=True) if a == target]
-    if len(read) != 1 or len(written) != 1 or read[0].written:
-        return False
-    if read[0].shape != written[0].shape or read[0].dtype.itemsize != written[0].dtype.itemsize:
-        return False
-    indices: set[tuple[Expr, ...]] = set()
-    stored = False
-    for buffer, index, is_store in accesses_in_order(kernel):
-        if buffer not in (read[0].name, written[0].name):
-            continue
-        if stored and buffer == read[0].name:
+
+    def __init__(
+        self, program: Program, lives: Mapping[str, Life], sizes: Mapping[str, Size]
+    ) -> None:
+        self.program = program
+        self.lives = lives
+        self.sizes = sizes
+        self.found: dict[str, str] = {}
+        self.taken: set[str] = set()
+        self.accesses: dict[int, dict[str, list[Access]]] = {}  # by kernel, by parameter
+
+    def find(self, step: Step, name: str, position: int) -> str | None:
+        """The donor for `name`, which is born at this step."""
+        if not isinstance(step, KernelCall):
+            return None
+        for candidate in dict.fromkeys(step.arguments):
+            if (
+                candidate in self.lives
+                and candidate != name
+                and candidate not in self.taken
+                and self.lives[candidate].last == position
+                and self.lives[candidate].first < position
+                and self.sizes[candidate] == self.sizes[name]
+                and self.may_overwrite(step, candidate, name)
+            ):
+                self.found[name] = candidate
+                self.taken.add(candidate)
+                return candidate
+        return None
+
+    def may_overwrite(self, call: KernelCall, source: str, target: str) -> bool:
+        """Whether writing `target` over `source` cannot destroy an element that is read later.
+
+        Holds if both are seen under one shape by one parameter each, every access to either is at
+        one and the same index, and no read of the source comes after the write of the target.
+        """
+        parameters = call.kernel.parameters
+        read = [p for p, a in zip(parameters, call.arguments, strict=True) if a == source]
+        written = [p for p, a in zip(parameters, call.arguments, strict=True) if a == target]
+        if len(read) != 1 or len(written) != 1 or read[0].written:
             return False
-        stored = stored or is_store
-        indices.add(index)
-    return len(indices) == 1
+        if read[0].shape != written[0].shape:
+            return False
+        if read[0].dtype.itemsize != written[0].dtype.itemsize:
+            return False
+        accesses = self.accesses_of(call.kernel)
+        reads, writes = accesses.get(read[0].name, []), accesses.get(written[0].name, [])
+        first_write = min((a.place for a in writes if a.is_store), default=math.inf)
+        if any(access.place > first_write for access in reads):
+            return False
+        return len({access.index for access in (*reads, *writes)}) == 1
+
+    def accesses_of(self, kernel: Kernel) -> Mapping[str, list["Access"]]:
+        """All accesses of a kernel, by parameter."""
+        found = self.accesses.get(id(kernel))
+        if found is None:
+            found = self.accesses[id(kernel)] = {}
+            for place, (buffer, index, is_store) in enumerate(accesses_in_order(kernel)):
+                found.setdefault(buffer, []).append(Access(place, index, is_store))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A load or store; place: its number in the order of the text."""
+
+    place: int
+    index: tuple[Expr, ...]
+    is_store: bool
 
 
 def accesses_in_order(kernel: Kernel) -> Iterator[tuple[str, tuple[Expr, ...], bool]]:
