@@ -276,6 +276,9 @@ def scalar_value(tensor: Tensor) -> bool | int | float | None:
     if tensor.node.op is not CONSTANT:
         return None
     array: np.ndarray = tensor.node.attrs["value"]
+    if array.ndim == 0:
+        scalar: bool | int | float = array.item()
+        return scalar
     if array.size == 0:
         return None
     first = array.flat[0]
