@@ -15,6 +15,16 @@ from types import TracebackType
 
 import numpy as np
 
+# Products of less work run on one thread in any case (OpenBLAS: interface/gemm.c, gemv.c).
+THREADED_PRODUCT = 1 << 17
+THREADED_VECTOR_PRODUCT = 1 << 13
+
+
+def may_use_threads(m: int, n: int, k: int) -> bool:
+    """Whether BLAS may split a product of an m x k and a k x n matrix among threads."""
+    least = THREADED_VECTOR_PRODUCT if min(m, n) == 1 else THREADED_PRODUCT
+    return m * n * k >= least
+
 
 @cache
 def openblas_paths() -> tuple[str, ...]:

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 
 from graphc.backends.base import BoundProgram
-from graphc.backends.blas_threads import BlasThreads
+from graphc.backends.blas_threads import BlasThreads, may_use_threads
 from graphc.backends.llvm.blas import find_blas
+from graphc.backends.llvm.contraction import uses_blas
 from graphc.backends.llvm.entry import emit_program
 from graphc.backends.llvm.jit import Library, library_symbols, module_assembly, module_object
 from graphc.backends.llvm.target import Target, host
 from graphc.backends.llvm.vector_math import LIBM_SYMBOLS
-from graphc.loops.ir import Fault, Program
+from graphc.loops.ir import Contraction, Fault, Program
 from graphc.shapes import evaluate
 
 C_SYMBOLS = ("fmod", "fmodf", "memset", "memcpy", "memmove")
@@ -73,8 +74,13 @@ class LlvmExecutable:
         used = {name: at for name, at in imports.items() if f"@{name}(" in emitted.text}
         self._library = Library(module_object(emitted.text, target), ["entry"], used)
         entry = _ENTRY(self._library.address("entry"))
-        calls_blas = blas is not None and any(name in used for name in blas.addresses)
-        self._entry = with_blas_threads(entry, threads) if calls_blas else entry
+        self._entry = entry
+        self._limited_entry = with_blas_threads(entry, threads)
+        self._products = [
+            step
+            for step in program.all_steps
+            if isinstance(step, Contraction) and uses_blas(step, blas)
+        ]
 
     def kernel_source(self, position: int) -> str:
         return self._kernels[self.program.kernels[position].name]
@@ -83,7 +89,15 @@ class LlvmExecutable:
         program = self.program
         values = dict(zip(program.sizes, map(int, sizes), strict=True))
         area = max((evaluate(size, values) for size in self._areas), default=0)
-        return _Bound(self, list(values.values()), list(temporaries), area)
+        entry = self._limited_entry if self._wants_threads(values) else self._entry
+        return _Bound(self, entry, list(values.values()), list(temporaries), area)
+
+    def _wants_threads(self, sizes: Mapping[str, int]) -> bool:
+        """Whether some product is so large that BLAS would use threads of its own."""
+        return any(
+            may_use_threads(*(evaluate(size, sizes) for size in (step.m, step.n, step.k)))
+            for step in self._products
+        )
 
 
 def with_blas_threads(entry: Callable[..., int], threads: int) -> Callable[..., int]:
@@ -105,6 +119,7 @@ class _Bound:
     def __init__(
         self,
         executable: LlvmExecutable,
+        entry: Callable[..., int],
         sizes: list[int],
         temporaries: list[np.ndarray],
         area: int,
@@ -126,7 +141,7 @@ class _Bound:
         self._positions = positions
         self._fault = fault
         self._arguments = tuple(ctypes.addressof(item) for item in (table, values, fault))
-        self._entry = executable._entry
+        self._entry = entry
         self._keep = (executable, temporaries, scratch, values)
 
     def __call__(self, arrays: Sequence[np.ndarray]) -> None:
