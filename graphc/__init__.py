@@ -58,6 +58,7 @@ from graphc.ops.reduce import *
 from graphc.ops.running_extrema import *
 from graphc.ops.scatter import *
 from graphc.ops.slicing import *
+from graphc.ops.sorting import *
 from graphc.ops.statistics import *
 from graphc.ops.subscript import *
 from graphc.ops.transcendental import *

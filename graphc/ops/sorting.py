@@ -1,0 +1,218 @@
+"""Order along an axis: sort, argsort, the k largest, and places in a sorted row."""
+
+from typing import Any, Literal
+
+import numpy as np
+
+from graphc.dtypes import bool_, int8, int64, is_bool, is_floating
+from graphc.errors import GraphcError, ShapeError
+from graphc.ir.arguments import checked_axis
+from graphc.ir.leaf import as_tensor
+from graphc.ir.lowering import Search, Sort
+from graphc.ir.node import Attributes, TensorType
+from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
+from graphc.ir.registry import BUILDER, Builder, public, register
+from graphc.ir.source import current_source
+from graphc.ir.tensor import Tensor
+from graphc.ops.along_axis import added_at
+from graphc.ops.definition import one_input, promote_inputs
+from graphc.shapes import Dim, Size
+
+__all__ = ["argsort", "searchsorted", "sort", "top_k"]
+
+# --- sort ----------------------------------------------------------------------------------------
+
+
+def _infer_sort(call: Inference) -> tuple[TensorType, TensorType]:
+    (x,) = call.types
+    return x, TensorType(int64, x.shape)
+
+
+def _reference_sort(attrs: Attributes, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Downwards, the row is sorted from its end and turned round, so that equals keep their order.
+
+    NaN counts as the lowest number there, and is then moved behind the others.
+    """
+    axis = attrs["axis"]
+    if not attrs["descending"]:
+        positions = np.argsort(x, axis=axis, kind="stable")
+        return np.take_along_axis(x, positions, axis), positions.astype(np.int64)
+    nan = np.isnan(x) if is_floating(x.dtype) else np.zeros(x.shape, bool)
+    held = np.where(nan, -np.inf, x).astype(x.dtype) if nan.any() else x
+    ranks = np.argsort(np.flip(held, axis), axis=axis, kind="stable")
+    positions = np.flip(x.shape[axis] - 1 - ranks, axis)
+    behind = np.argsort(np.take_along_axis(nan, positions, axis), axis=axis, kind="stable")
+    positions = np.take_along_axis(positions, behind, axis)
+    return np.take_along_axis(x, positions, axis), positions.astype(np.int64)
+
+
+def _vjp_sort(b: Builder, a: Application, gradients: Gradients) -> Gradients:
+    gradient = gradients[0]
+    return [None if gradient is None else added_at(b, a.outputs[1], gradient, a.attrs["axis"])]
+
+
+def _jvp_sort(b: Builder, a: Application, tangents: Gradients) -> Gradients:
+    if tangents[0] is None:
+        return [None, None]
+    return [b.take_along_axis(tangents[0], a.outputs[1], axis=a.attrs["axis"]), None]
+
+
+def _sorted(name: str, x: Any, axis: int, descending: bool) -> tuple[Tensor, Tensor]:
+    tensor = one_input(name, x)
+    axis = checked_axis(name, axis, tensor.ndim)
+    if not is_bool(tensor.dtype):
+        values, positions = SORT.apply((tensor,), {"axis": axis, "descending": bool(descending)})
+        return values, positions
+    values, positions = _sorted(name, tensor.astype(int8), axis, descending)
+    return values.astype(bool_), positions
+
+
+@public
+def sort(x: Any, axis: int = -1, *, descending: bool = False, stable: bool = True) -> Tensor:
+    """The elements of x in order along `axis`; NaN last, upwards and downwards.
+
+    x: at least one axis, any dtype. stable: equal elements always keep their order.
+    The gradient of an element goes to where it stood. Raises ShapeError for an axis that x does
+    not have.
+    """
+    return _sorted("sort", x, axis, descending)[0]
+
+
+@public
+def argsort(x: Any, axis: int = -1, *, descending: bool = False, stable: bool = True) -> Tensor:
+    """Where the elements of sort(x) stood along `axis`: int64.
+
+    x: at least one axis, any dtype; NaN last, upwards and downwards. stable: equal elements
+    always keep their order. Raises ShapeError for an axis that x does not have.
+    """
+    return _sorted("argsort", x, axis, descending)[1]
+
+
+@public
+def top_k(x: Any, k: Size, axis: int = -1, *, largest: bool = True) -> tuple[Tensor, Tensor]:
+    """(values, positions) of the k largest elements along `axis`, the largest first.
+
+    x: at least one axis, any dtype; NaN comes after all numbers. k: at most the size of the axis.
+    Of equals the first comes first. largest: False for the k smallest, the smallest first.
+    Raises ShapeError for an axis that x does not have, and for a k that is too large.
+    """
+    tensor = as_tensor(x)
+    axis = checked_axis("top_k", axis, tensor.ndim)
+    size = tensor.shape[axis]
+    if isinstance(k, bool) or not isinstance(k, int | Dim | np.integer):
+        raise _wrong_count(tensor, k, axis)
+    k = int(k) if isinstance(k, np.integer) else k
+    if isinstance(k, int) and (k < 0 or (isinstance(size, int) and k > size)):
+        raise _wrong_count(tensor, k, axis)
+    sizes = (*tensor.shape[:axis], k, *tensor.shape[axis + 1 :])
+    starts = (0,) * tensor.ndim
+    values, positions = _sorted("top_k", tensor, axis, largest)
+    return (
+        BUILDER.strided_slice(values, starts, sizes),
+        BUILDER.strided_slice(positions, starts, sizes),
+    )
+
+
+def _wrong_count(x: Tensor, k: Any, axis: int) -> GraphcError:
+    return ShapeError(
+        f"top_k: k is {k!r:.40}",
+        details=[f"axis {axis} of {x.type} has {x.shape[axis]} elements"],
+        source=current_source(),
+        fix="k is an int from 0 to the size of the axis",
+    )
+
+
+def _sort_examples(rng: np.random.Generator) -> list[Example]:
+    def example(shape: tuple[int, ...], **options: Any) -> Example:
+        values = rng.permutation(np.linspace(-2, 2, int(np.prod(shape)))).reshape(shape)
+        return Example(lambda x: sort(x, **options), (values,))
+
+    distinct = rng.permutation(np.arange(15.0)).reshape(5, 3)
+    ties = rng.integers(0, 4, size=(3, 40)).astype(np.float64)
+    found = [example(shape) for shape in ((7,), (1,), (0,), (3, 20), (2, 0))]
+    found += [example((3, 4, 5), axis=axis) for axis in (0, 1)]
+    found += [example((3, 17), descending=True), example((0, 3), axis=1), example((0, 3), axis=0)]
+    found += [
+        Example(lambda x: argsort(x, descending=True), (ties,), differentiable=False),
+        Example(lambda x: argsort(x, axis=0), (ties,), differentiable=False),
+        Example(lambda x: top_k(x, 2, axis=0), (distinct,)),
+        Example(lambda x: top_k(x, 1, largest=False), (distinct,)),
+    ]
+    return found
+
+
+SORT: OpDef = register(
+    OpDef(
+        "sort",
+        infer=_infer_sort,
+        reference=_reference_sort,
+        lower=Sort(),
+        vjp=_vjp_sort,
+        jvp=_jvp_sort,
+        examples=_sort_examples,
+        defaults={"descending": False},
+    )
+)
+
+# --- searchsorted --------------------------------------------------------------------------------
+
+
+def _infer_search(call: Inference) -> TensorType:
+    return TensorType(int64, call.types[1].shape)
+
+
+def _reference_search(attrs: Attributes, row: np.ndarray, values: np.ndarray) -> np.ndarray:
+    return np.asarray(np.searchsorted(row, values, side=attrs["side"])).astype(np.int64)
+
+
+@public
+def searchsorted(
+    x1: Any, x2: Any, /, *, side: Literal["left", "right"] = "left", sorter: Any = None
+) -> Tensor:
+    """Where each element of x2 would go in x1, so that x1 stays in order: int64.
+
+    x1: one axis, in order, NaN last. x2: any shape; both are promoted to one dtype. side: "left"
+    goes before equal elements, "right" behind them. sorter: argsort(x1), if x1 is not in order.
+    Raises ShapeError where x1 has not one axis.
+    """
+    row = as_tensor(x1) if sorter is None else BUILDER.take(x1, sorter, axis=0)
+    row, values = promote_inputs("searchsorted", row, x2)
+    if row.ndim != 1 or side not in ("left", "right"):
+        raise ShapeError(
+            f"searchsorted: got x1 {row.type}, side {side!r:.20}",
+            source=current_source(),
+            fix='x1 has one axis, and side is "left" or "right"',
+        )
+    if is_bool(row.dtype):
+        row, values = row.astype(int8), values.astype(int8)
+    return SEARCH(row, values, side=side)
+
+
+def _search_examples(rng: np.random.Generator) -> list[Example]:
+    row = np.array([-1.0, 0, 0, 1, 1, 1, 2.5, 2.5, 4])
+    values = np.array([[-2.0, -1, 0, 0.5, 1], [2, 2.5, 4, 5, -0.0]])
+    cases: list[tuple[np.ndarray, np.ndarray]] = [
+        (row, values),
+        (row[:1], values),
+        (row[:0], values[0]),
+        (row[:8], np.zeros((0, 2))),
+        (row, np.array(1.0)),
+    ]
+    return [
+        Example(lambda x, v, side=side: searchsorted(x, v, side=side), case, differentiable=False)
+        for case in cases
+        for side in ("left", "right")
+    ]
+
+
+SEARCH: OpDef = register(
+    OpDef(
+        "searchsorted",
+        infer=_infer_search,
+        reference=_reference_search,
+        lower=Search(),
+        traits=frozenset({"nondifferentiable"}),
+        examples=_search_examples,
+        defaults={"side": "left"},
+    )
+)

@@ -1,0 +1,181 @@
+"""Sorting against numpy: axes, dtypes, sizes, NaN, ties and their order, derivatives, errors."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import graphc as gc
+from graphc.errors import GraphcError, ShapeError
+from graphc.gradient_check import verify_grad
+
+NAN, INF = np.nan, np.inf
+BACKENDS = ("reference", "interpreter", "llvm", "numba_cpu")
+NATIVE = ("interpreter", "llvm")
+
+
+def run(
+    backend: str, build: Callable[..., Any], *arrays: np.ndarray, symbolic: bool = True
+) -> list[np.ndarray]:
+    inputs = [
+        gc.placeholder(f"x{n}", (None,) * a.ndim if symbolic else a.shape, a.dtype)
+        for n, a in enumerate(arrays)
+    ]
+    outputs: list[np.ndarray] = gc.function(
+        inputs, list(build(*inputs)), backend=backend, check=True
+    )(*arrays)
+    return outputs
+
+
+def both(x: Any, **options: Any) -> tuple[Any, Any]:
+    return gc.sort(x, **options), gc.argsort(x, **options)
+
+
+def descending(array: np.ndarray, axis: int = -1) -> np.ndarray:
+    """Positions by python's own sort, which is stable: the largest first, NaN last."""
+
+    def row(values: np.ndarray) -> list[int]:
+        number = range(len(values))
+        return sorted(number, key=lambda k: (values[k] != values[k], -values[k].astype(float)))
+
+    return np.apply_along_axis(row, axis, array).astype(np.int64)
+
+
+@pytest.mark.parametrize("symbolic", [True, False])
+@pytest.mark.parametrize("backend", NATIVE)
+def test_every_axis(backend: str, symbolic: bool) -> None:
+    rng = np.random.default_rng(0)
+    for shape in ((3, 4, 18), (2, 1, 5), (1, 2, 3)):
+        array = rng.integers(0, 6, size=shape).astype(np.float32)
+        for axis in range(-3, 3):
+            build = functools.partial(both, axis=axis)
+            values, positions = run(backend, build, array, symbolic=symbolic)
+            np.testing.assert_array_equal(values, np.sort(array, axis), strict=True)
+            expected = np.argsort(array, axis, kind="stable")
+            np.testing.assert_array_equal(positions, expected, strict=True)
+            build = functools.partial(both, axis=axis, descending=True)
+            _, positions = run(backend, build, array, symbolic=symbolic)
+            np.testing.assert_array_equal(positions, descending(array, axis), strict=True)
+
+
+@pytest.mark.parametrize("backend", NATIVE)
+def test_sizes(backend: str) -> None:
+    """One function for all of them, and one for each."""
+    x = gc.placeholder("x", (None,), "int32")
+    compiled = gc.function([x], list(both(x)), backend=backend)
+    for size in (*range(10), 15, 16, 17, 31, 33, 64, 100):
+        array = np.random.default_rng(size).integers(0, 9, size=size).astype(np.int32)
+        for found in (compiled(array), run(backend, both, array, symbolic=False)):
+            np.testing.assert_array_equal(found[0], np.sort(array), strict=True)
+            np.testing.assert_array_equal(found[1], np.argsort(array, kind="stable"), strict=True)
+
+
+def test_large_rows() -> None:
+    array = np.random.default_rng(3).normal(size=(2, 30_011))
+    values, positions = run("llvm", both, array)
+    np.testing.assert_array_equal(values, np.sort(array))
+    np.testing.assert_array_equal(positions, np.argsort(array, kind="stable"))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int64", "uint64", "bool", "float16"])
+def test_dtypes(dtype: str) -> None:
+    array = np.random.default_rng(1).integers(0, 256, size=(3, 11)).astype(dtype)
+    for backend in NATIVE:
+        values, positions = run(backend, both, array)
+        np.testing.assert_array_equal(values, np.sort(array), strict=True)
+        np.testing.assert_array_equal(positions, np.argsort(array, kind="stable"))
+
+
+def test_extreme_integers() -> None:
+    array = np.array([2**63 - 1, -(2**63), 0, -1, 2**63 - 1])
+    values, positions = run("llvm", lambda x: both(x, descending=True), array)
+    np.testing.assert_array_equal(values, np.sort(array)[::-1])
+    np.testing.assert_array_equal(positions, [0, 4, 2, 3, 1])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_nan_is_last_either_way(backend: str) -> None:
+    array = np.array([[NAN, 1, INF, NAN, -INF, -0.0, 0.0], [NAN] * 7], np.float32)
+    up, up_positions, down, down_positions = run(
+        backend, lambda x: (*both(x), *both(x, descending=True)), array
+    )
+    np.testing.assert_array_equal(up, np.sort(array))
+    np.testing.assert_array_equal(up_positions, np.argsort(array, kind="stable"))
+    np.testing.assert_array_equal(down[0], [INF, 1, 0, 0, -INF, NAN, NAN])
+    np.testing.assert_array_equal(down_positions, [[2, 1, 5, 6, 4, 0, 3], range(7)])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_top_k(backend: str) -> None:
+    array = np.array([[3.0, 1, 3, 2], [0, NAN, -1, 0]])
+
+    def build(x: Any) -> list[Any]:
+        return [*gc.top_k(x, 3), *gc.top_k(x, 1, axis=0, largest=False), *gc.top_k(x, 0)]
+
+    values, positions, least, where, nothing, nowhere = run(backend, build, array)
+    np.testing.assert_array_equal(values, [[3, 3, 2], [0, 0, -1]])
+    np.testing.assert_array_equal(positions, [[0, 2, 3], [0, 3, 2]])
+    np.testing.assert_array_equal(least, [[0, 1, -1, 0]])
+    np.testing.assert_array_equal(where, [[1, 0, 1, 1]])
+    assert nothing.shape == nowhere.shape == (2, 0) and nowhere.dtype == np.int64
+
+
+def test_derivatives() -> None:
+    array = np.random.default_rng(4).normal(size=(3, 5))
+    for axis in (0, 1):
+        verify_grad(functools.partial(gc.sort, axis=axis), [array])
+        verify_grad(lambda x, axis=axis: gc.sort(x, axis=axis, descending=True) ** 2, [array])
+        verify_grad(lambda x, axis=axis: gc.top_k(gc.sin(x), 2, axis=axis)[0], [array])
+    verify_grad(lambda x: gc.grad(gc.sum(gc.sin(gc.sort(x))), x), [array])
+    slope = run("llvm", lambda x: [gc.grad(gc.sum(gc.top_k(x, 2)[0]), x)], array)[0]
+    np.testing.assert_array_equal(slope, array >= np.sort(array)[:, -2:-1])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_searchsorted(backend: str) -> None:
+    rng = np.random.default_rng(5)
+    sides: tuple[Any, ...] = ("left", "right")
+
+    def build(row: Any, values: Any) -> list[Any]:
+        return [gc.searchsorted(row, values, side=side) for side in sides]
+
+    sizes = (0, 1, 2, 7, 8, 33) if backend != "numba_cpu" else (7,)
+    for size in sizes:
+        row = np.sort(rng.integers(0, 12, size=size).astype(np.float32))
+        values = np.array([[-1, 0, 5, 20], [NAN, INF, 3.5, 11]], np.float32)
+        for held in (row, np.concatenate([row, [NAN, NAN]]).astype(np.float32)):
+            for symbolic in (True, False):
+                found = run(backend, build, held, values, symbolic=symbolic)
+                for side, places in zip(sides, found, strict=True):
+                    expected = np.searchsorted(held, values, side=side)
+                    np.testing.assert_array_equal(places, expected, strict=True)
+
+
+def test_searchsorted_of_integers_and_by_a_sorter() -> None:
+    row, values = np.array([5, -3, 9, 5], np.int16), np.array([5, 4, 100, -7], np.int64)
+    found = run("llvm", lambda r, v: [gc.searchsorted(r, v, sorter=gc.argsort(r))], row, values)[0]
+    np.testing.assert_array_equal(found, np.searchsorted(np.sort(row), values), strict=True)
+
+
+def test_errors() -> None:
+    x = gc.placeholder("x", (3, 4))
+    with pytest.raises(ShapeError, match="sort"):
+        gc.sort(x, axis=2)
+    with pytest.raises(ShapeError, match="argsort"):
+        gc.argsort(gc.placeholder("y", ()))
+    with pytest.raises(ShapeError, match="top_k: k is 5"):
+        gc.top_k(x, 5)
+    with pytest.raises(ShapeError, match="top_k: k is -1"):
+        gc.top_k(x, -1)
+    with pytest.raises(ShapeError, match="searchsorted"):
+        gc.searchsorted(x, 1.0)
+    with pytest.raises(ShapeError, match="side 'middle'"):
+        gc.searchsorted(x[0], 1.0, side="middle")  # type: ignore[arg-type]
+    with pytest.raises(GraphcError, match="sort"):
+        gc.grad(gc.sum(gc.argsort(x).astype("float32")), x)
+    short = gc.placeholder("short", (None,))
+    few = gc.function([short], gc.top_k(short, 3)[0])
+    with pytest.raises(GraphcError):
+        few(np.zeros(2, np.float32))
