@@ -71,6 +71,32 @@ def test_any_key_equals_numpy(case: Any, mode: str, symbolic: bool, scalar: bool
     np.testing.assert_array_equal(value, expected(array, key, values, mode))
 
 
+@given(shapes_and_keys(), st.sampled_from(("set", "add", "min")))
+@settings(max_examples=150, deadline=None)
+def test_gradients_do_not_depend_on_what_is_known(case: Any, mode: str) -> None:
+    shape, key = case
+    array = numbers(shape)
+    values = numbers(array[key].shape, 2)
+    found = []
+    for symbolic in (False, True):
+        x, v = placeholder(array, symbolic), placeholder(values, symbolic, "v")
+        y = gc.grad(gc.sum(gc.sin(updated(x, key, v, mode))), [x, v], disconnected="zero")
+        found.append(evaluate_tensors(y, {x: array, v: values}))
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-14)
+
+
+@given(shapes_and_keys(), st.sampled_from(MODES), st.sampled_from(("interpreter", "llvm")))
+@settings(max_examples=40, deadline=None)
+def test_any_key_compiled(case: Any, mode: str, backend: str) -> None:
+    shape, key = case
+    array = numbers(shape)
+    values = numbers(array[key].shape, 2)
+    x, v = placeholder(array, True), placeholder(values, True, "v")
+    f = gc.function([x, v], updated(x, key, v, mode), backend=backend, on_unused_input="ignore")
+    np.testing.assert_array_equal(f(array, values), expected(array, key, values, mode))
+
+
 ROWS, COLUMNS = np.array([0, -1, 2, 0]), np.array([[1], [0]])
 KEYS: dict[str, tuple[Any, tuple[int, ...]]] = {
     "int": (1, (3, 4)),
@@ -196,6 +222,20 @@ def test_zero_and_nan() -> None:
         assert np.signbit(plus[0]) and np.signbit(still[0])
         np.testing.assert_array_equal(most, [-0.0, np.nan, 1, 5])
         assert np.isnan(least[0])
+
+
+def test_slices_of_symbolic_axes_are_pieces() -> None:
+    """No mask and no zeros in memory: each piece is written to its place."""
+    x, v = gc.placeholder("x", ("n", "m"), "float64"), gc.placeholder("v", ("m",), "float64")
+    y = x.at[1:, :-2].add(v[2:])
+    f = gc.function([x, v], y, backend="llvm")
+    for shape in ((0, 3), (1, 2), (3, 5), (4, 2), (2, 3)):
+        array, values = numbers(shape), numbers(shape[1:], 2)
+        wanted = array.copy()
+        wanted[1:, :-2] += values[2:]
+        np.testing.assert_array_equal(f(array, values), wanted)
+    ones = x.at[1:].set(1.0)
+    assert ones.shape == x.shape and ones.op.name == "concat"
 
 
 # --- masks -------------------------------------------------------------------------------------
