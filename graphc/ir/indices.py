@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from graphc.dtypes import int64, is_integer, uint64
-from graphc.errors import DTypeError, IndexOutOfRange
+from graphc.errors import DTypeError, IndexOutOfRange, ShapeError
+from graphc.ir.arguments import checked_axes
 from graphc.ir.leaf import CONSTANT, as_tensor
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
@@ -40,6 +41,31 @@ def checked_indices(name: str, value: Any, axis: int, size: Size) -> Tensor:
                 fix=f"indices must be in [{-size}, {size})" if size else "the axis is empty",
             )
     return indices
+
+
+def checked_index_group(
+    name: str, x: Tensor, indices: Sequence[Any], axes: Sequence[int] | None
+) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+    """One integer tensor for each of the axes (by default the first ones), and the axes."""
+    fix = "give a list of integer arrays, one for each axis, the axes in increasing order"
+    if not isinstance(indices, list | tuple):
+        raise ShapeError(
+            f"{name}: indices are {type(indices).__name__}, not a list of arrays",
+            source=current_source(),
+            fix=fix,
+        )
+    chosen = checked_axes(name, tuple(range(len(indices))) if axes is None else axes, x.ndim)
+    if not chosen or len(chosen) != len(indices) or list(chosen) != sorted(set(chosen)):
+        raise ShapeError(
+            f"{name}: {len(indices)} indices for the axes {chosen}",
+            source=current_source(),
+            fix=fix,
+        )
+    tensors = tuple(
+        checked_indices(name, index, axis, x.shape[axis])
+        for index, axis in zip(indices, chosen, strict=True)
+    )
+    return tensors, chosen
 
 
 def position_of(index: Expr, size: Size) -> Expr:

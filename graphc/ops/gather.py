@@ -9,10 +9,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from graphc.errors import ShapeError
-from graphc.ir.arguments import checked_axes
 from graphc.ir.indices import (
-    checked_indices,
+    checked_index_group,
     picked_entry,
     picked_shape,
     position_of,
@@ -23,7 +21,6 @@ from graphc.ir.lowering import IndexCheck, IndexMap, LoweringContext
 from graphc.ir.node import Attributes, TensorType
 from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
 from graphc.ir.registry import Builder, public, register
-from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.scalar.expr import Expr
 
@@ -125,15 +122,5 @@ def gather(x: Any, indices: Sequence[Any], axes: Sequence[int] | None = None) ->
     and without the others. IndexOutOfRange as for `take`; ShapeError where shapes do not broadcast.
     """
     x = as_tensor(x)
-    chosen = checked_axes("gather", tuple(range(len(indices))) if axes is None else axes, x.ndim)
-    if not chosen or len(chosen) != len(indices) or list(chosen) != sorted(set(chosen)):
-        raise ShapeError(
-            f"gather: {len(indices)} indices for the axes {chosen}",
-            source=current_source(),
-            fix="give one array of integers for each axis, the axes in increasing order",
-        )
-    tensors = [
-        checked_indices("gather", index, axis, x.shape[axis])
-        for index, axis in zip(indices, chosen, strict=True)
-    ]
+    tensors, chosen = checked_index_group("gather", x, indices, axes)
     return GATHER(x, *tensors, axes=chosen)

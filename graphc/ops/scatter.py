@@ -11,8 +11,8 @@ import numpy as np
 
 from graphc.dtypes import is_bool, result_type
 from graphc.errors import DTypeError, GradientError, ShapeError
-from graphc.ir.arguments import checked_axes, checked_axis
-from graphc.ir.indices import checked_indices, picked_shape, positions_of
+from graphc.ir.arguments import checked_axis
+from graphc.ir.indices import checked_index_group, checked_indices, picked_shape, positions_of
 from graphc.ir.leaf import CONSTANT, as_tensor
 from graphc.ir.lowering import IndexCheck, LoweringContext, Scatter
 from graphc.ir.node import Attributes, TensorType
@@ -264,17 +264,7 @@ def scatter(
     all, x before the values; with multiply no gradient by values where indices may repeat.
     """
     x = as_tensor(x)
-    chosen = checked_axes("scatter", tuple(range(len(indices))) if axes is None else axes, x.ndim)
-    if not chosen or len(chosen) != len(indices) or list(chosen) != sorted(set(chosen)):
-        raise ShapeError(
-            f"scatter: {len(indices)} indices for the axes {chosen}",
-            source=current_source(),
-            fix="give one array of integers for each axis, the axes in increasing order",
-        )
-    tensors = [
-        checked_indices("scatter", index, axis, x.shape[axis])
-        for index, axis in zip(indices, chosen, strict=True)
-    ]
+    tensors, chosen = checked_index_group("scatter", x, indices, axes)
     updates = fitting_updates(x, values, mode)
     common = broadcast_shapes([t.shape for t in tensors], lambda a, b, axis: None)
     updates = BUILDER.broadcast_to(updates, picked_shape(x.shape, chosen, common))

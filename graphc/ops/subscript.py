@@ -272,6 +272,8 @@ def _index_item(x: Tensor, item: Any) -> Any:
             source=current_source(),
             fix="cast it: x[i.astype('int64')]",
         )
+    if indices.node.op is CONSTANT and indices.ndim == 0:  # a slice, with a cheap gradient
+        return int(indices.node.attrs["value"])
     return indices
 
 

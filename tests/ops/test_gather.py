@@ -169,7 +169,8 @@ STATIC: dict[str, tuple[Callable[[Any], Any], type[Exception], str]] = {
     "mask": (lambda x: x[np.ones(4, bool)], IndexOutOfRange, r"E403.*mask of shape \[4\]"),
     "symbolic mask": (lambda x: x[x > 0], SymbolicValueError, r"x.at\[mask\].set"),
     "axes": (lambda x: gc.gather(x, ([0], [1]), (1, 0)), ShapeError, "increasing order"),
-    "number": (lambda x: gc.gather(x, ([0], [1]), (1,)), ShapeError, "one array of integers"),
+    "number": (lambda x: gc.gather(x, ([0], [1]), (1,)), ShapeError, "one for each axis"),
+    "no list": (lambda x: gc.gather(x, np.array([0, 1])), ShapeError, "not a list of arrays"),
     "float": (lambda x: gc.gather(x, ([0.5],)), DTypeError, "gather: .* integer dtype"),
 }
 
