@@ -1,5 +1,6 @@
 """Deep and wide graphs: linear work and no recursion, from building to running."""
 
+import gc as garbage
 import subprocess
 import sys
 import textwrap
@@ -267,12 +268,20 @@ def gradient(count: int) -> tuple[list[Any], Any]:
 
 
 def growth(work: Callable[[int], None], small: int, factor: int) -> float:
-    """How many times longer work(small * factor) takes than work(small), by processor time."""
+    """How many times longer work(small * factor) takes than work(small), by processor time.
+
+    Without Python's garbage collector, whose work depends on all that other tests left behind.
+    """
 
     def seconds(size: int) -> float:
-        start = time.process_time()
-        work(size)
-        return time.process_time() - start
+        garbage.collect()
+        garbage.disable()
+        try:
+            start = time.process_time()
+            work(size)
+            return time.process_time() - start
+        finally:
+            garbage.enable()
 
     work(small)
     before = min(seconds(small) for _ in range(3))
