@@ -144,7 +144,7 @@ HEAD = "graph f(x: float32[n, 3], y: float32[3])\n"
         (HEAD + "  nan = x + y  : float32[n, 3]\n  return x", "nan cannot be a name"),
         (
             HEAD + "  t1 = sum(x, axes=(0,), keepdims=<thing>)  : float32[3]\n  return t1",
-            "not a size",
+            "thing has no text",
         ),
         (HEAD + f"  t1 = sum(x, axes={'(' * 9999}) : float32[3]\n  return t1", "nested too deeply"),
     ],
