@@ -1,15 +1,7 @@
-"""Which values are computed together: the partition of a graph into fused groups.
+"""Which values are computed together: the partition of a graph into groups (see groups.py).
 
-A group has a domain (a shape) and, once a reduction joined, reduced axes A; the rows are what is
-left of the domain without A. Its members are
-
-    full       a value of the domain's shape, computed at every point
-    reduction  over the axes A of a value of the domain's shape
-    row        a value of the rows' shape (with or without the reduced axes kept as 1)
-
-and they may read each other only at the same point or row. So softmax, layer norm and logsumexp
-are one group each, an elementwise chain joins the reduction that follows it, and independent
-reductions over one input share a pass.
+Softmax, layer norm and logsumexp are one group each, an elementwise chain joins the reduction that
+follows it, and independent reductions over one input share a pass.
 
 Groups are numbered in the order they run. A value joins a group only if all it depends on lies in
 groups of at most that number, which keeps the order valid without any search for cycles: the work
@@ -17,9 +9,7 @@ is linear in the nodes. Views, generators and cheap arithmetic belong to no grou
 computes them on the fly.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
 
 from graphc.ir.graph import Graph
 from graphc.ir.lowering import (
@@ -39,131 +29,67 @@ from graphc.ir.lowering import (
 )
 from graphc.ir.node import Node
 from graphc.ir.tensor import Tensor
+from graphc.loops.groups import Barrier, Group, Member, Partition, Placement, Role
+from graphc.loops.inlining import Inlining
 from graphc.loops.values import (
-    IndexTuple,
+    Key,
+    Lowerings,
     Reading,
-    context_of,
+    Tracer,
+    core,
     inputs_in_memory,
-    is_scalar_constant,
     root_of,
-    trace,
 )
-from graphc.scalar.expr import Index, cost
-from graphc.shapes import Dim, Shape, Size
+from graphc.shapes import Shape, Size, size_product
 
-Role = Literal["full", "reduction", "row"]
-
-INLINE_COST = 4  # additions' worth of work that is rather repeated than stored
-INLINE_READS = 3  # distinct values in memory that an inlined value may read
-INLINE_DEPTH = 12
 MAX_MEMBERS = 128  # keeps single kernels, and so LLVM's superlinear passes, small
 OPEN_GROUPS = 4  # how many groups are tried for values that share only an input
 
-AXIS_LETTERS = "ijklmnpqrstuvw"
-
 BARRIERS = (Contraction, Pieces, ScatterAdd, Scatter, Cumulative, Sort, Search, Scan)
 
+Axes = tuple[int, ...] | None
 
-@dataclass
-class Member:
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """Values that must be computed once, for reasons that no reader shows.
+
+    results lie in memory; so do indices, which are checked between the step that computes them and
+    all that read them; operands are what structured steps read.
+    """
+
+    results: set[Key]
+    indices: set[Key]
+    operands: set[Key]
+
+
+@dataclass(slots=True)
+class Candidate:
+    """A value looking for a group: its domain, the reduced axes of it, what it reads."""
+
     tensor: Tensor
-    role: Role
-    readings: list[Reading]
-
-
-@dataclass
-class Group:
-    """Values that one kernel computes."""
-
-    number: int
     domain: Shape
-    axes: tuple[int, ...] | None = None
-    members: list[Member] = field(default_factory=list)
-    roles: dict[tuple[int, int], Role] = field(default_factory=dict)
-
-    def row_index(self, shape: Shape, names: Sequence[str]) -> IndexTuple | None:
-        """The index of a row value of `shape`, or None if the shape is not that of the rows."""
-        if self.axes is None:
-            return None
-        full = domain_index(self.domain, names)
-        kept = tuple(1 if a in self.axes else size for a, size in enumerate(self.domain))
-        if shape == kept:
-            return tuple(Index(0) if a in self.axes else item for a, item in enumerate(full))
-        if shape == tuple(size for a, size in enumerate(self.domain) if a not in self.axes):
-            return tuple(item for a, item in enumerate(full) if a not in self.axes)
-        return None
+    axes: Axes
+    readings: list[Reading]
+    linear: bool
 
 
-@dataclass
-class Barrier:
-    """A step of its own: contraction, concatenation, scatter, running values, sort, loop."""
-
-    number: int
-    node: Node
+def partition_graph(graph: Graph, names: tuple[str, ...], needs: Needs) -> Partition:
+    return _Fuser(graph, names, needs).run()
 
 
-@dataclass
-class Partition:
-    """steps in running order; `place` gives the number of the step that computes a value."""
-
-    steps: list[Group | Barrier]
-    place: dict[tuple[int, int], int]
-    stored: set[tuple[int, int]]
-    axis_names: tuple[str, ...]
-
-    def is_boundary(self, tensor: Tensor) -> bool:
-        return tensor.key in self.place or isinstance(tensor.node.op.lower, Leaf)
-
-
-def domain_index(shape: Shape, names: Sequence[str]) -> IndexTuple:
-    """One axis symbol per axis; axes of size 1 are always at 0."""
-    return tuple(
-        Index(0) if size == 1 else Index(Dim.symbol(name))
-        for size, name in zip(shape, names, strict=False)
-    )
-
-
-def axis_extents(shape: Shape, names: Sequence[str]) -> dict[str, Size]:
-    return {name: size for size, name in zip(shape, names, strict=False) if size != 1}
-
-
-def choose_axis_names(graph: Graph, size_names: Sequence[str]) -> tuple[str, ...]:
-    """i, j, k, ... without the names of symbolic sizes, and more if the rank asks for it."""
-    taken: set[str] = set(size_names)
-    rank = 1
-    for node in graph.nodes:
-        for declared in node.types:
-            rank = max(rank, declared.ndim)
-            for size in declared.shape:
-                if isinstance(size, Dim):
-                    taken |= size.symbols()
-    names = [letter for letter in AXIS_LETTERS if letter not in taken]
-    names += [f"i{number}" for number in range(rank + 1) if f"i{number}" not in taken]
-    return tuple(names)
-
-
-class Fuser:
+class _Fuser:
     """Builds the partition in one walk over the nodes."""
 
-    def __init__(
-        self, graph: Graph, required: set[tuple[int, int]], size_names: Sequence[str]
-    ) -> None:
+    def __init__(self, graph: Graph, names: tuple[str, ...], needs: Needs) -> None:
         self.graph = graph
-        self.required = required
-        self.names = choose_axis_names(graph, size_names)
-        self.partition = Partition([], {}, set(), self.names)
-        self.inline_cost: dict[int, tuple[int, int, frozenset[int]]] = {}
-        self.by_input: dict[tuple[tuple[int, int], Shape], list[Group]] = {}
-        self.indices = self.checked_indices()
-
-    def checked_indices(self) -> set[tuple[int, int]]:
-        """Values that are checked between the step that computes them and all that read them."""
-        return {
-            root_of(node.inputs[check.input]).key
-            for node in self.graph.nodes
-            if node.op.index_checks is not None
-            for check in node.op.index_checks(context_of(node))
-        }
+        self.needs = needs
+        self.not_inlined = needs.results | needs.indices | needs.operands
+        self.partition = Partition(names, Lowerings())
+        self.tracer = Tracer(self.partition.lowerings, self.partition.is_boundary)
+        self.steps: list[Group | Barrier | None] = []  # None: merged into an earlier group
+        self.by_input: dict[tuple[Key, Shape], list[Group]] = {}
+        self.inlining = Inlining(graph, self.partition, self.is_grouped)
 
     def run(self) -> Partition:
         for node in self.graph.nodes:
@@ -171,7 +97,7 @@ class Fuser:
             if isinstance(lower, Leaf | Reinterpret):
                 continue
             if isinstance(lower, Elementwise | IndexMap):
-                if not self.stays_inline(node):
+                if Tensor(node).key in self.not_inlined or not self.inlining.admits(node):
                     self.join(Tensor(node), None)
             elif isinstance(lower, Reduction):
                 self.join(Tensor(node), node.attrs["axes"])
@@ -179,151 +105,234 @@ class Fuser:
                 self.add_barrier(node)
             else:
                 raise AssertionError(f"{node.op.name} was not expanded before lowering")
-        self.partition.stored |= self.required
+        self.finish()
         return self.partition
 
-    # --- inlining ----------------------------------------------------------------------------
-
-    def stays_inline(self, node: Node) -> bool:
-        """Whether readers rather compute the node on the fly; remembers what that costs."""
-        work, depth, reads = self.own_cost(node), 1, frozenset[int]()
-        for tensor in node.inputs:
-            root = root_of(tensor)
-            if root.key in self.partition.place or isinstance(root.node.op.lower, Leaf):
-                if not is_scalar_constant(root):
-                    reads |= {id(root.node)}
-                continue
-            inner = self.inline_cost[id(root.node)]
-            work, depth, reads = work + inner[0], max(depth, inner[1] + 1), reads | inner[2]
-        cheap = work <= INLINE_COST and depth <= INLINE_DEPTH and len(reads) <= INLINE_READS
-        if cheap and Tensor(node).key not in self.required:
-            self.inline_cost[id(node)] = (work, depth, reads)
-            return True
-        return False
-
-    def own_cost(self, node: Node) -> int:
-        lower = node.op.lower
-        context = context_of(node)
-        index = domain_index(node.types[0].shape, self.names)
-        if isinstance(lower, Elementwise):
-            reads = [context.read_broadcast(n, index) for n in range(len(node.inputs))]
-            return cost(lower.expr(context, *reads))
-        assert isinstance(lower, IndexMap)
-        return cost(lower.expr(context, index)) // 2  # index arithmetic is mostly hoisted
+    def is_grouped(self, tensor: Tensor) -> bool:
+        place = self.partition.place_of(tensor)
+        return place >= 0 and isinstance(self.steps[place], Group)
 
     # --- grouping ----------------------------------------------------------------------------
 
-    def readings_of(
-        self, tensor: Tensor, index: IndexTuple, extents: dict[str, Size]
-    ) -> list[Reading]:
-        node = tensor.node
-        if isinstance(node.op.lower, Reduction):
-            return trace(
-                [(node.inputs[0], index)], self.partition.is_boundary, extents, expand=False
-            )
-        return trace([(tensor, index)], self.partition.is_boundary, extents, expand=True)
-
-    def join(self, tensor: Tensor, axes: tuple[int, ...] | None) -> None:
-        node = tensor.node
-        domain = node.inputs[0].shape if axes is not None else tensor.shape
-        index = domain_index(domain, self.names)
-        readings = self.readings_of(tensor, index, axis_extents(domain, self.names))
-        lowest = max((self.place_of(r.tensor) for r in readings), default=-1)
-        for group in self.candidates(readings, domain, lowest):
-            member = self.as_member(group, tensor, axes, domain, readings)
+    def join(self, tensor: Tensor, axes: Axes) -> None:
+        source = tensor if axes is None else tensor.node.inputs[0]
+        domain = core(source.shape)
+        if axes is not None:
+            kept = [a for a, size in enumerate(source.shape) if size != 1]
+            axes = tuple(kept.index(a) for a in axes if a in kept)
+        alone = Group(len(self.steps), domain, self.partition.names, axes)
+        role: Role = "full" if axes is None else "reduction"
+        linear = axes is None and self.inlining.is_linear(tensor.node)
+        value = Candidate(tensor, domain, axes, self.readings(tensor, role, alone), linear)
+        for group in self.open_groups(value):
+            member = self.as_member(group, value)
             if member is not None:
+                group = self.merge_earlier(group, value)
+                self.add(group, member)
                 if axes is not None:
                     group.axes = axes
-                self.add(group, member)
                 return
-        group = Group(len(self.partition.steps), domain, axes)
-        self.partition.steps.append(group)
-        self.add(group, Member(tensor, "full" if axes is None else "reduction", readings))
+        self.steps.append(alone)
+        self.add(alone, Member(tensor, role, value.readings, linear))
 
-    def candidates(self, readings: list[Reading], domain: Shape, lowest: int) -> list[Group]:
-        """Groups of the values read, then groups of the domain that read the same memory."""
+    def readings(self, tensor: Tensor, role: Role, group: Group) -> list[Reading]:
+        """What computing the value reads as a member of the group."""
+        if role == "reduction":
+            source = tensor.node.inputs[0]
+            return self.tracer.readings(
+                source, group.domain, group.index, group.extents, expand=False
+            )
+        shape, index = group.own_index(tensor, role)
+        return self.tracer.readings(tensor, shape, index, group.extents, expand=True)
+
+    def open_groups(self, value: Candidate) -> list[Group]:
+        """The latest group that the value reads, then groups that read the same memory."""
+        lowest = max((self.partition.place_of(r.tensor) for r in value.readings), default=-1)
         found: dict[int, Group] = {}
         if lowest >= 0:
-            step = self.partition.steps[lowest]
+            step = self.steps[lowest]
             if isinstance(step, Group):
                 found[lowest] = step
-        for reading in readings:
-            for group in self.by_input.get((reading.tensor.key, domain), ())[-OPEN_GROUPS:]:
-                if group.number >= lowest:
+        for reading in value.readings:
+            sharing = self.by_input.get((reading.tensor.key, value.domain), ())
+            for group in sharing[-OPEN_GROUPS:]:
+                if group.number >= lowest and self.steps[group.number] is group:
                     found.setdefault(group.number, group)
         return [group for group in found.values() if len(group.members) < MAX_MEMBERS]
 
-    def as_member(
-        self,
-        group: Group,
-        tensor: Tensor,
-        axes: tuple[int, ...] | None,
-        domain: Shape,
-        readings: list[Reading],
-    ) -> Member | None:
-        """The tensor as a member of the group, or None if it does not fit."""
+    def as_member(self, group: Group, value: Candidate) -> Member | None:
+        """The value as a member of the group, or None if it does not fit."""
+        tensor, axes = value.tensor, value.axes
         role: Role = "full" if axes is None else "reduction"
-        if any(r.tensor.key in self.indices and r.tensor.key in group.roles for r in readings):
+        readings, linear = value.readings, value.linear
+        if self.reads_index(group, readings):
             return None
-        if domain != group.domain:
-            if axes is not None:
+        if value.domain == group.domain:
+            if axes is not None and group.axes is not None and group.axes != axes:
                 return None
-            row = group.row_index(tensor.shape, self.names)
-            if row is None:
-                return None
-            role = "row"
-            readings = self.readings_of(tensor, row, axis_extents(group.domain, self.names))
-        elif axes is not None and group.axes is not None and group.axes != axes:
+        elif axes is None and value.domain == group.rows:
+            role, linear = "row", False
+            readings = self.readings(tensor, role, group)
+        elif not self.reads(group, value) or not same_count(value.domain, group.domain):
             return None
-        if all(self.same_point(group, reading, role) for reading in readings):
-            return Member(tensor, role, readings)
+        elif linear:
+            readings = self.readings(tensor, role, group)
+        elif group.is_linear:
+            return self.as_member_of_view(group, value)
+        else:
+            return None
+        if all(group.may_read(reading, role) for reading in readings):
+            return Member(tensor, role, readings, linear)
         return None
 
-    def same_point(self, group: Group, reading: Reading, role: Role) -> bool:
-        """Whether a read of a value of this very group is at the reader's own point or row."""
-        held = group.roles.get(reading.tensor.key)
-        if held is None:
-            return True
-        if reading.shape != reading.tensor.shape:
-            return False
-        if held == "full":
-            return role != "row" and reading.index == domain_index(group.domain, self.names)
-        return reading.index == group.row_index(reading.tensor.shape, self.names)
+    def as_member_of_view(self, group: Group, value: Candidate) -> Member | None:
+        """Give the group the value's domain, if the value then fits."""
+        role: Role = "full" if value.axes is None else "reduction"
+        view = Group(group.number, value.domain, group.names, roles=group.roles)
+        if not all(view.may_read(reading, role) for reading in value.readings):
+            return None
+        group.view_under(value.domain)
+        for member in group.members:
+            member.readings = self.readings(member.tensor, member.role, group)
+            self.remember_inputs(group, member)
+        return Member(value.tensor, role, value.readings)
+
+    def reads(self, group: Group, value: Candidate) -> bool:
+        return any(reading.tensor.key in group.roles for reading in value.readings)
+
+    def reads_index(self, group: Group, readings: list[Reading]) -> bool:
+        """Whether a checked index is computed in the group that would read it."""
+        return any(
+            r.tensor.key in self.needs.indices and r.tensor.key in group.roles for r in readings
+        )
 
     def add(self, group: Group, member: Member) -> None:
-        group.members.append(member)
-        group.roles[member.tensor.key] = member.role
+        group.add(member)
         self.partition.place[member.tensor.key] = group.number
+        self.remember_inputs(group, member)
+
+    def remember_inputs(self, group: Group, member: Member) -> None:
+        """File the group under what it reads from memory, for values that read the same."""
         for reading in member.readings:
-            key = reading.tensor.key
-            if self.partition.place.get(key, -1) != group.number:
-                self.store(reading.tensor)
-                groups = self.by_input.setdefault((key, group.domain), [])
+            if self.partition.place_of(reading.tensor) != group.number:
+                groups = self.by_input.setdefault((reading.tensor.key, group.domain), [])
                 if not groups or groups[-1] is not group:
                     groups.append(group)
 
-    def add_barrier(self, node: Node) -> None:
-        barrier = Barrier(len(self.partition.steps), node)
-        self.partition.steps.append(barrier)
-        if isinstance(node.op.lower, Pieces):
-            for tensor in node.inputs:
-                index = domain_index(tensor.shape, self.names)
-                extents = axis_extents(tensor.shape, self.names)
-                for reading in trace(
-                    [(tensor, index)], self.partition.is_boundary, extents, expand=False
+    def merge_earlier(self, later: Group, value: Candidate) -> Group:
+        """Move the group into earlier ones that the value reads as well, as far as they fit.
+
+        So the sum of w joins the pass over exp(x), which does not read w, when exp(x)*sum(w) is
+        met.
+        """
+        while True:
+            places = {self.partition.place_of(reading.tensor) for reading in value.readings}
+            number = max(places - {later.number}, default=-1)
+            earlier = self.steps[number] if number >= 0 else None
+            if not isinstance(earlier, Group) or not self.can_merge(earlier, later, value):
+                return later
+            earlier.axes = later.axes if earlier.axes is None else earlier.axes
+            for member in later.members:
+                self.add(earlier, member)
+            self.steps[later.number] = None
+            later = earlier
+
+    def can_merge(self, earlier: Group, later: Group, value: Candidate) -> bool:
+        axes = {group.axes for group in (earlier, later, value) if group.axes is not None}
+        if earlier.domain != later.domain or len(axes) > 1:
+            return False
+        if len(earlier.members) + len(later.members) >= MAX_MEMBERS:
+            return False
+        union = Group(
+            earlier.number,
+            earlier.domain,
+            earlier.names,
+            next(iter(axes), None),
+            roles=earlier.roles | later.roles,
+        )
+        for member in later.members:
+            if self.reads_index(earlier, member.readings):
+                return False
+            for reading in member.readings:
+                place = self.partition.place_of(reading.tensor)
+                if earlier.number < place != later.number or not union.may_read(
+                    reading, member.role
                 ):
-                    self.store(reading.tensor)
+                    return False
+        if value.domain not in (union.domain, union.rows):
+            return False
+        return self.as_member(union, value) is not None
+
+    # --- structured steps --------------------------------------------------------------------
+
+    def add_barrier(self, node: Node) -> None:
+        if isinstance(node.op.lower, Pieces):
+            readings = [self.piece_readings(tensor) for tensor in node.inputs]
         else:
-            for tensor in inputs_in_memory(node):
-                self.store(tensor)
+            readings = [[Reading(t, t.shape, ())] for t in inputs_in_memory(node)]
+        barrier = Barrier(len(self.steps), node, readings)
+        self.steps.append(barrier)
         for position in range(len(node.types)):
-            tensor = Tensor(node, position)
-            self.partition.place[tensor.key] = barrier.number
-            self.partition.stored.add(tensor.key)
+            self.partition.place[Tensor(node, position).key] = barrier.number
 
-    def place_of(self, tensor: Tensor) -> int:
-        return self.partition.place.get(tensor.key, -1)
+    def piece_readings(self, tensor: Tensor) -> list[Reading]:
+        alone = Group(len(self.steps), core(tensor.shape), self.partition.names)
+        return self.tracer.readings(tensor, alone.domain, alone.index, alone.extents, expand=False)
 
-    def store(self, tensor: Tensor) -> None:
-        if tensor.key in self.partition.place:
-            self.partition.stored.add(tensor.key)
+    # --- memory ------------------------------------------------------------------------------
+
+    def finish(self) -> None:
+        """Which values need memory, known when all readers are."""
+        readers: dict[Key, list[int]] = {}
+        place = self.partition.place
+        for step in self.steps:
+            if step is None:
+                continue
+            self.partition.steps.append(step)
+            for reading in readings_of_step(step):
+                if place.get(reading.tensor.key, step.number) != step.number:
+                    readers.setdefault(reading.tensor.key, []).append(step.number)
+            if isinstance(step, Barrier):
+                outputs = [Tensor(step.node, n) for n in range(len(step.node.types))]
+                self.partition.stored |= {output.key for output in outputs}
+        in_memory = self.needs.results | self.needs.indices
+        self.partition.stored |= readers.keys() | (in_memory & place.keys())
+        for step in self.partition.steps:
+            if isinstance(step, Barrier) and isinstance(step.node.op.lower, Pieces):
+                self.put_in_place(step, readers)
+
+    def put_in_place(self, barrier: Barrier, readers: dict[Key, list[int]]) -> None:
+        """Let inputs of a concatenation that nothing else reads be computed into their place."""
+        output, axis = Tensor(barrier.node), barrier.node.attrs["axis"]
+        in_memory = self.needs.results | self.needs.indices
+        offset: Size = 0
+        for number, tensor in enumerate(barrier.node.inputs):
+            root = root_of(tensor)
+            step = self.steps[self.partition.place_of(root)]
+            if (
+                root.key in self.partition.place
+                and isinstance(step, Group)
+                and core(root.shape) == core(tensor.shape)
+                and core(group_shape(step, root)) == core(root.shape)
+                and readers.get(root.key) == [barrier.number]
+                and root.key not in in_memory
+            ):
+                self.partition.placements[root.key] = Placement(output, tensor.shape, axis, offset)
+            else:
+                barrier.pieces.append(number)
+            offset = offset + tensor.shape[axis]
+
+
+def group_shape(group: Group, tensor: Tensor) -> Shape:
+    """The shape under which a group computes one of its members."""
+    return group.own_index(tensor, group.roles[tensor.key])[0]
+
+
+def readings_of_step(step: Group | Barrier) -> list[Reading]:
+    if isinstance(step, Barrier):
+        return [reading for readings in step.readings for reading in readings]
+    return [reading for member in step.members for reading in member.readings]
+
+
+def same_count(shape: Shape, other: Shape) -> bool:
+    return size_product(shape) == size_product(other)

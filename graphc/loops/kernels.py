@@ -1,4 +1,4 @@
-"""A fused group becomes one kernel.
+"""A fused group becomes the draft of a kernel.
 
 The group's rows are the outer loops. Within a row the members fall into phases: a phase is one
 pass over the reduced axes, and what needs a finished reduction waits for the next phase. So a
@@ -6,23 +6,28 @@ softmax has three passes: the maximum, the sum of exponentials, the quotients. A
 much and is needed in a later pass again is kept in scratch; cheap ones are computed again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from graphc.dtypes import bool_
 from graphc.ir.lowering import Reduction
 from graphc.ir.source import Sources, merge_sources
 from graphc.ir.tensor import Tensor
-from graphc.loops.fuse import Group, Member, Partition, axis_extents, domain_index
+from graphc.loops.groups import Group, Member, Partition
 from graphc.loops.ir import Accumulate, Accumulator, Let, Parameter, Scratch, Statement, Store
-from graphc.loops.values import IndexTuple, Resolver
-from graphc.scalar.expr import Call, Expr, Index, Load, Local, cast, cost
-from graphc.shapes import Dim, Shape, Size, is_static, size_product
+from graphc.loops.values import (
+    IndexTuple,
+    Key,
+    Place,
+    Resolver,
+    axis_index,
+    index_between,
+)
+from graphc.scalar.expr import Expr, Index, Load, Local, add, cast
+from graphc.shapes import Shape, Size, is_static, size_product
 
 KEEP_COST = 16  # work from which a value of an earlier phase is kept rather than recomputed
 SCRATCH_LIMIT = 1 << 14  # elements of one row in scratch
-
-Key = tuple[tuple[int, int], IndexTuple]
 
 
 @dataclass
@@ -34,131 +39,149 @@ class Phase:
 
 @dataclass
 class Draft:
-    """A kernel before its loops are wrapped around it."""
+    """A kernel before its loops are wrapped around it.
 
-    group_axes: tuple[int, ...]  # reduced axes
+    group_axes: the reduced axes of the domain. named: locals that carry a name of the user's.
+    sizes: run-time values that only this call knows.
+    """
+
+    group_axes: tuple[int, ...]
     domain: Shape
-    names: tuple[str, ...]
+    names: Sequence[str]
     parameters: dict[str, Parameter] = field(default_factory=dict)
     arguments: dict[str, str] = field(default_factory=dict)  # parameter -> buffer
     body: list[Statement | Phase] = field(default_factory=list)
+    named: set[str] = field(default_factory=set)
+    sizes: dict[str, Size] = field(default_factory=dict)
     sources: Sources = ()
 
     @property
     def column_like(self) -> bool:
         """The last axis is a row axis: lanes run over rows, reductions run in serial loops."""
-        last = max((a for a, size in enumerate(self.domain) if size != 1), default=None)
-        return last is not None and last not in self.group_axes
+        return bool(self.domain) and len(self.domain) - 1 not in self.group_axes
 
 
 class Names:
-    """Unique readable names: the user's where there is one."""
+    """Unique names: the wanted one, or with a number behind it."""
 
-    def __init__(self, taken: Sequence[str] = ()) -> None:
-        self.taken = set(taken)
-        self.counter = 0
-        self.suffixes: dict[str, int] = {}  # the last one given for each wanted name
+    def __init__(self, reserved: Container[str] = ()) -> None:
+        self.reserved = reserved
+        self.taken: set[str] = set()
+        self.last: dict[str, int] = {}
 
-    def fresh(self, wanted: str | None, prefix: str = "t") -> str:
-        if wanted is None:
-            while True:
-                name = f"{prefix}{self.counter}"
-                self.counter += 1
-                if name not in self.taken:
-                    break
-        else:
-            name, suffix = wanted, self.suffixes.get(wanted, 1)
-            while name in self.taken:
-                suffix += 1
-                name = f"{wanted}_{suffix}"
-            self.suffixes[wanted] = suffix
+    def fresh(self, wanted: str) -> str:
+        name = wanted
+        while name in self.taken or name in self.reserved:
+            self.last[wanted] = self.last.get(wanted, 1) + 1
+            name = f"{wanted}_{self.last[wanted]}"
         self.taken.add(name)
         return name
 
+    def numbered(self, prefix: str) -> str:
+        while True:
+            name = f"{prefix}{self.last.get(prefix, 0)}"
+            self.last[prefix] = self.last.get(prefix, 0) + 1
+            if name not in self.taken and name not in self.reserved:
+                self.taken.add(name)
+                return name
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """buffers: of stored values. values: what the printed graph calls any value; of those, `given`
+    are the user's. reserved: names that mean something in the whole program.
+    """
+
+    buffers: Mapping[Key, str]
+    values: Mapping[Key, str]
+    given: Container[Key]
+    reserved: Container[str]
+
 
 class KernelBuilder:
-    """Writes the statements of one group. buffers: name of the buffer of each stored value."""
+    """Writes the statements of one group."""
 
-    def __init__(
-        self,
-        group: Group,
-        partition: Partition,
-        buffers: dict[tuple[int, int], str],
-        size_names: Sequence[str],
-    ) -> None:
+    def __init__(self, group: Group, partition: Partition, naming: Naming) -> None:
         self.group = group
         self.partition = partition
-        self.buffers = buffers
-        axes = group.axes or ()
-        self.draft = Draft(axes, group.domain, partition.axis_names)
-        self.local_names = Names([*partition.axis_names[: len(group.domain)], *size_names])
+        self.naming = naming
+        self.draft = Draft(group.axes or (), group.domain, group.names)
+        self.names = Names(naming.reserved)
         self.parameter_of: dict[tuple[str, Shape], str] = {}
-        self.scratch: dict[tuple[int, int], str] = {}
-        self.row_values: dict[Key, Expr] = {}
-        self.point_values: dict[Key, Expr] = {}
-        self.row_statements: list[Statement | Phase] = self.draft.body
-        self.statements: list[Statement] | list[Statement | Phase] = self.row_statements
+        self.scratch: dict[Key, str] = {}
+        self.row_values: dict[Place, Expr] = {}
+        self.point_values: dict[Place, Expr] = {}
+        self.statements: list[Statement] | list[Statement | Phase] = self.draft.body
         self.in_phase = False
         self.sources: Sources = ()
-        self.index = domain_index(group.domain, partition.axis_names)
-        self.reduced = [a for a in axes if group.domain[a] != 1]
+        self.index = group.index
         self.resolver = Resolver(
-            self.is_boundary,
-            axis_extents(group.domain, partition.axis_names),
+            partition.lowerings,
+            group.extents,
+            partition.is_boundary,
+            self.known,
             self.read,
             self.bind,
-            self.known,
         )
-        self.phase_of: dict[tuple[int, int], int] = {}
-        self.accumulator_of: dict[tuple[int, int], str] = {}
+        self.phase_of: dict[Key, int] = {}
+        self.accumulators: dict[tuple[str, Key], Expr] = {}  # by operation and operand
+        self.accumulator_of: dict[Key, str] = {}
 
     # --- resolver callbacks --------------------------------------------------------------------
 
-    def is_boundary(self, tensor: Tensor) -> bool:
-        return self.partition.is_boundary(tensor)
+    def known(self, place: Place) -> Expr | None:
+        if self.in_phase and place in self.point_values:
+            return self.point_values[place]
+        return self.row_values.get(place)
 
-    def known(self, tensor: Tensor, index: IndexTuple) -> Expr | None:
-        key = (tensor.key, index)
-        if self.in_phase and key in self.point_values:
-            return self.point_values[key]
-        return self.row_values.get(key)
-
-    def bind(self, tensor: Tensor, index: IndexTuple, value: Expr) -> Expr:
-        name = self.local_names.fresh(tensor.name)
-        self.statements.append(Let(name, value, tensor.sources or self.sources))
+    def bind(self, tensor: Tensor | None, place: Place | None, value: Expr) -> Expr:
+        name = self.names.numbered("p") if tensor is None else self.local_name(tensor)
+        sources = (tensor.sources if tensor is not None else ()) or self.sources
+        self.statements.append(Let(name, value, sources))
         local = Local(name, value.dtype)
-        self.remember(tensor, index, local)
+        if place is not None:
+            self.remember(place, local)
         return local
 
-    def remember(self, tensor: Tensor, index: IndexTuple, value: Expr) -> None:
+    def local_name(self, tensor: Tensor) -> str:
+        if tensor.key in self.naming.buffers:
+            return self.names.fresh(f"v_{self.naming.buffers[tensor.key]}")
+        wanted = self.naming.values.get(tensor.key)
+        if wanted is None:
+            return self.names.numbered("v")
+        name = self.names.fresh(wanted)
+        if tensor.key in self.naming.given:
+            self.draft.named.add(name)
+        return name
+
+    def remember(self, place: Place, value: Expr) -> None:
         values = self.point_values if self.in_phase else self.row_values
-        values[(tensor.key, index)] = value
+        values[place] = value
 
     def read(self, tensor: Tensor, shape: Shape, index: IndexTuple) -> Expr:
         if tensor.key in self.scratch:
-            picked = tuple(index[a] for a in self.reduced)
-            return Load(self.scratch[tensor.key], picked, tensor.dtype)
-        load = Load(self.parameter(tensor, shape), index, tensor.dtype)
-        if shape != tensor.shape:
-            return load
-        name = self.local_names.fresh(None, "v")
+            picked = tuple(self.index[a] for a in self.draft.group_axes)
+            load = Load(self.scratch[tensor.key], picked, tensor.dtype)
+        else:
+            load = Load(self.parameter(tensor, shape), index, tensor.dtype)
+        name = self.names.numbered("v")
         self.statements.append(Let(name, load, self.sources))
         local = Local(name, tensor.dtype)
-        self.remember(tensor, index, local)
+        self.remember((tensor.key, shape, index), local)
         return local
 
     def parameter(self, tensor: Tensor, shape: Shape, written: bool = False) -> str:
-        buffer = self.buffers[tensor.key]
-        key = (buffer, shape)
-        if key not in self.parameter_of:
-            name = self.local_names.fresh(buffer)
-            self.parameter_of[key] = name
-            self.draft.parameters[name] = Parameter(name, tensor.dtype, shape, written)
+        buffer = self.naming.buffers[tensor.key]
+        name = self.parameter_of.get((buffer, shape))
+        if name is None:
+            name = self.names.fresh(f"{buffer}_view") if buffer in self.names.taken else buffer
+            self.names.taken.add(name)
+            self.parameter_of[(buffer, shape)] = name
             self.draft.arguments[name] = buffer
+            self.draft.parameters[name] = Parameter(name, tensor.dtype, shape, written)
         elif written:
-            name = self.parameter_of[key]
             self.draft.parameters[name] = Parameter(name, tensor.dtype, shape, True)
-        return self.parameter_of[key]
+        return name
 
     # --- phases ------------------------------------------------------------------------------
 
@@ -212,74 +235,76 @@ class KernelBuilder:
                 key = reading.tensor.key
                 if self.group.roles.get(key) != "full":
                     continue
-                if self.phase_of[key] < level and self.is_written(reading.tensor):
-                    continue  # loaded from where the earlier phase put it
+                if self.phase_of[key] < level and self.can_load(reading.tensor):
+                    continue  # from where the earlier phase put it
                 wanted.add(key)
         return order[::-1]
 
+    def can_load(self, tensor: Tensor) -> bool:
+        return self.is_written(tensor) and tensor.key not in self.partition.placements
+
     def keep_expensive(self, levels: int) -> None:
         """Give values that a later phase would compute again at a price a row of scratch."""
-        if levels < 2 or self.draft.column_like or not self.reduced:
+        if levels < 2 or self.draft.column_like or not self.draft.group_axes:
             return
-        shape = tuple(self.group.domain[a] for a in self.reduced)
-        if is_static(shape) and _static_size(shape) > SCRATCH_LIMIT:
+        shape = tuple(self.group.domain[a] for a in self.draft.group_axes)
+        total = size_product(shape)
+        if is_static(shape) and isinstance(total, int) and total > SCRATCH_LIMIT:
             return
         for level in range(1, levels):
             for member in self.needed(level):
                 tensor = member.tensor
                 early = member.role == "full" and self.phase_of[tensor.key] < level
-                if early and not self.is_written(tensor) and self.own_cost(tensor) >= KEEP_COST:
-                    name = self.local_names.fresh(tensor.name, "row")
+                if early and not self.can_load(tensor) and self.own_cost(tensor) >= KEEP_COST:
+                    name = self.names.fresh(f"row_{self.naming.values.get(tensor.key, 'kept')}")
                     self.scratch[tensor.key] = name
                     self.draft.body.append(Scratch(name, tensor.dtype, shape))
 
     def own_cost(self, tensor: Tensor) -> int:
-        probe = Resolver(
-            lambda t: True,
-            {},
-            lambda t, s, i: Load("?", i, t.dtype),
-            lambda t, i, e: e,
-            lambda t, i: None,
-        )
-        return cost(probe.expand(tensor, self.index))
+        return self.partition.lowerings.cost(tensor.node, self.partition.names)
 
     # --- statements --------------------------------------------------------------------------
 
     def write_row_level(self, level: int) -> None:
         """Row values that are ready now, and results of reductions that just finished."""
-        self.statements, self.in_phase = self.row_statements, False
+        self.statements, self.in_phase = self.draft.body, False
         for member in self.group.members:
-            tensor, phase = member.tensor, self.phase_of[member.tensor.key]
+            phase = self.phase_of[member.tensor.key]
             if member.role == "row" and phase == level:
-                self.sources = tensor.sources
-                index = self.row_index(tensor)
-                self.remember(tensor, index, self.named(tensor, index))
-                self.store(tensor, index)
+                self.compute(member)
+                self.store(member)
             elif member.role == "reduction" and phase + 1 == level:
-                self.store(tensor, self.row_index(tensor))
+                self.sources = member.tensor.sources
+                self.store(member)
 
-    def row_index(self, tensor: Tensor) -> IndexTuple:
-        index = self.group.row_index(tensor.shape, self.partition.axis_names)
-        assert index is not None
-        return index
+    def place_of(self, member: Member) -> Place:
+        return (member.tensor.key, *self.group.own_index(member.tensor, member.role))
 
-    def named(self, tensor: Tensor, index: IndexTuple) -> Expr:
-        """The tensor's own expression, always bound to a local."""
-        value = self.resolver.expand(tensor, index)
-        if isinstance(value, Local) and self.known(tensor, index) == value:
-            return value
-        return self.bind(tensor, index, value)
+    def compute(self, member: Member) -> None:
+        """The member by its own op; readers then find it."""
+        self.sources = member.tensor.sources
+        place = self.place_of(member)
+        self.remember(place, self.resolver.expand(member.tensor, place[1], place[2]))
 
-    def store(self, tensor: Tensor, index: IndexTuple) -> None:
-        value = self.known(tensor, index)
+    def store(self, member: Member) -> None:
+        """Put the member's value where it belongs: scratch, its own buffer, a concatenation."""
+        tensor, (key, shape, index) = member.tensor, self.place_of(member)
+        value = self.known((key, shape, index))
         assert value is not None
-        if tensor.key in self.scratch:
-            picked = tuple(self.index[a] for a in self.reduced)
-            self.statements.append(
-                Store(self.scratch[tensor.key], picked, value, False, tensor.sources)
-            )
-        elif tensor.key in self.partition.stored:
-            name = self.parameter(tensor, tensor.shape, written=True)
+        if key in self.scratch:
+            name = self.scratch[key]
+            index = tuple(self.index[a] for a in self.draft.group_axes)
+            self.statements.append(Store(name, index, value, False, tensor.sources))
+        if key in self.partition.placements:
+            placement = self.partition.placements[key]
+            target = list(index_between(index, shape, placement.piece))
+            offset = self.names.fresh("offset")
+            self.draft.sizes[offset] = placement.offset
+            target[placement.axis] = add(target[placement.axis], axis_index(offset))
+            name = self.parameter(placement.output, placement.output.shape, written=True)
+            self.statements.append(Store(name, tuple(target), value, False, tensor.sources))
+        elif key in self.partition.stored:
+            name = self.parameter(tensor, shape, written=True)
             self.statements.append(Store(name, index, value, False, tensor.sources))
 
     def write_phase(self, level: int) -> None:
@@ -287,52 +312,62 @@ class KernelBuilder:
         targets = self.targets(level)
         if not targets:
             return
-        self.statements, self.in_phase = self.row_statements, False
+        self.statements, self.in_phase = self.draft.body, False
         for member in targets:
             if member.role == "reduction":
                 self.declare(member.tensor)
-        if not self.reduced and self.group.axes is None:
+        if self.group.axes is None:
             self.write_points(level)  # no reduction: the points are the rows
             return
         phase = Phase()
-        self.row_statements.append(phase)
+        self.draft.body.append(phase)
         self.statements, self.in_phase, self.point_values = phase.statements, True, {}
         self.write_points(level)
         self.in_phase = False
 
     def write_points(self, level: int) -> None:
         for member in self.needed(level):
-            tensor = member.tensor
-            self.sources = tensor.sources
             if member.role == "reduction":
-                self.accumulate(tensor)
+                self.accumulate(member.tensor)
                 continue
-            self.remember(tensor, self.index, self.named(tensor, self.index))
-            if self.phase_of[tensor.key] == level:
-                self.store(tensor, self.index)
+            self.compute(member)
+            if self.phase_of[member.tensor.key] == level:
+                self.store(member)
 
     def declare(self, tensor: Tensor) -> None:
+        """The accumulator of a reduction; one for all that combine the same values alike."""
         lower = tensor.node.op.lower
         assert isinstance(lower, Reduction)
+        place = (tensor.key, *self.group.own_index(tensor, "reduction"))
+        operand = tensor.node.inputs[0]
+        known = self.accumulators.get((f"{lower.combine} {tensor.dtype}", operand.key))
+        if known is not None:
+            self.row_values[place] = known
+            return
         positional = lower.combine in ("argmax", "argmin")
-        name = self.local_names.fresh(tensor.name, "acc")
-        position = self.local_names.fresh(f"{name}_position") if positional else None
-        dtype = tensor.node.inputs[0].dtype if positional else tensor.dtype
-        self.row_statements.append(
-            Accumulator(name, lower.combine, dtype, position, tensor.sources)
-        )
+        buffer = self.naming.buffers.get(tensor.key)
+        wanted = f"acc_{buffer}" if buffer else self.naming.values.get(tensor.key, "total")
+        name = self.names.fresh(wanted)
+        position = self.names.fresh(f"{name}_position") if positional else None
+        dtype = operand.dtype if positional else tensor.dtype
+        self.draft.body.append(Accumulator(name, lower.combine, dtype, position, tensor.sources))
         result = Local(position, tensor.dtype) if position is not None else Local(name, dtype)
-        self.row_values[(tensor.key, self.row_index(tensor))] = result
+        self.row_values[place] = result
+        self.accumulators[(f"{lower.combine} {tensor.dtype}", operand.key)] = result
         self.accumulator_of[tensor.key] = name
 
     def accumulate(self, tensor: Tensor) -> None:
+        name = self.accumulator_of.get(tensor.key)
+        if name is None:  # another reduction does it
+            return
         lower = tensor.node.op.lower
         assert isinstance(lower, Reduction)
-        value = self.resolver.element(tensor.node.inputs[0], self.index)
+        self.sources = tensor.sources
+        value = self.resolver.element(tensor.node.inputs[0], self.group.domain, self.index)
         position: Expr | None = None
         if lower.combine in ("argmax", "argmin"):
             offset: Size = 0
-            for axis in self.group.axes or ():
+            for axis in self.draft.group_axes:
                 item = self.index[axis]
                 assert isinstance(item, Index)
                 offset = offset * self.group.domain[axis] + item.size
@@ -341,23 +376,4 @@ class KernelBuilder:
             value = cast(value, bool_)
         else:
             value = cast(value, tensor.dtype)
-        name = self.accumulator_of[tensor.key]
         self.statements.append(Accumulate(name, value, position, tensor.sources))
-
-
-def _static_size(shape: Shape) -> int:
-    total = size_product(shape)
-    return total if isinstance(total, int) else 0
-
-
-def depends_on(expr: Expr, symbol: str) -> bool:
-    """Whether an index polynomial inside the expression mentions the axis."""
-    match expr:
-        case Index(size):
-            return isinstance(size, Dim) and symbol in size.symbols()
-        case Load(_, index, _):
-            return any(depends_on(item, symbol) for item in index)
-        case Call(_, args, _):
-            return any(depends_on(item, symbol) for item in args)
-        case _:
-            return False

@@ -3,32 +3,24 @@
 The graph must be expanded: no op with a Composite lowering is left.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from graphc.ir.graph import Graph
-from graphc.ir.leaf import CONSTANT
-from graphc.ir.lowering import (
-    Contraction as ContractionForm,
-)
-from graphc.ir.lowering import (
-    Cumulative,
-    Elementwise,
-    Leaf,
-    Pieces,
-    Scan,
-    Scatter,
-    ScatterAdd,
-    Search,
-    Sort,
-)
+from graphc.ir.leaf import CONSTANT, scalar_value
+from graphc.ir.lowering import Contraction as ContractionForm
+from graphc.ir.lowering import Elementwise, Leaf, Pieces, Scan, Scatter, ScatterAdd
 from graphc.ir.lowering import IndexCheck as OpIndexCheck
 from graphc.ir.node import Node, TensorType
 from graphc.ir.opdef import Inference, OpDef
+from graphc.ir.printer import AUTOMATIC, usable_name
+from graphc.ir.printer import Names as PrintedNames
+from graphc.ir.source import source_scope
 from graphc.ir.tensor import Tensor
-from graphc.loops.fuse import Barrier, Fuser, Group, Partition
+from graphc.loops.equations import Equations
+from graphc.loops.fuse import BARRIERS, Needs, partition_graph
+from graphc.loops.groups import Barrier, Group, Partition, choose_axis_names
 from graphc.loops.ir import (
     Buffer,
     Carry,
@@ -40,7 +32,8 @@ from graphc.loops.ir import (
     Role,
     Step,
 )
-from graphc.loops.kernels import Draft, KernelBuilder, Names
+from graphc.loops.kernels import Draft, KernelBuilder, Names, Naming
+from graphc.loops.order import order_steps
 from graphc.loops.printer import kernel_key
 from graphc.loops.rows import row_kernel
 from graphc.loops.schedule import schedule
@@ -50,18 +43,10 @@ from graphc.loops.structured import (
     scatter_add_kernel,
     scatter_kernel,
 )
-from graphc.loops.values import (
-    context_of,
-    inputs_in_memory,
-    is_scalar_constant,
-    must_be_stored,
-    root_of,
-)
+from graphc.loops.values import Key, context_of, inputs_in_memory, root_of
 from graphc.shapes import Dim, Shape, Size, size_product
 
-Key = tuple[int, int]
-
-ROWS = (Cumulative, Sort, Search)
+STRUCTURED_KERNELS = {Scatter: scatter_kernel, ScatterAdd: scatter_add_kernel}
 
 
 def _copy_type(call: Inference) -> TensorType:
@@ -89,9 +74,12 @@ class _Lowering:
     def __init__(
         self, graph: Graph, size_names: tuple[str, ...], outer: "_Lowering | None" = None
     ) -> None:
+        self.printed = PrintedNames(graph)
         self.graph, self.result_roles = give_results_memory(graph)
         self.size_names = size_names
-        self.names: Names = Names(size_names) if outer is None else outer.names
+        self.names: Names = Names() if outer is None else outer.names
+        self.names.taken.update(size_names)
+        self.axes: set[str] = set() if outer is None else outer.axes
         self.buffers: dict[str, Buffer] = {} if outer is None else outer.buffers
         self.constants: dict[str, np.ndarray] = {} if outer is None else outer.constants
         self.kernels: dict[str, Kernel] = {} if outer is None else outer.kernels
@@ -120,31 +108,40 @@ class _Lowering:
     def lower_graph(self, output_role: Role) -> list[str]:
         """Steps for all results; the names of their buffers. Inputs are named already."""
         checked = self.indices_to_check()
-        required = {root_of(t).key for t in self.graph.results}
-        required |= {root_of(node.inputs[c.input]).key for node, c in checked}
-        required |= {
-            root_of(Tensor(node)).key for node in self.graph.nodes if must_be_stored(Tensor(node))
-        }
-        for node in self.graph.nodes:
-            if isinstance(node.op.lower, (ContractionForm, ScatterAdd, Scatter, Scan, *ROWS)):
-                required |= {tensor.key for tensor in inputs_in_memory(node)}
-        partition = Fuser(self.graph, required, self.size_names).run()
-        self.name_constants(required)
+        needs = Needs(
+            results={root_of(t).key for t in self.graph.results},
+            indices={root_of(node.inputs[check.input]).key for node, check in checked},
+            operands={
+                tensor.key
+                for node in self.graph.nodes
+                if isinstance(node.op.lower, BARRIERS) and not isinstance(node.op.lower, Pieces)
+                for tensor in inputs_in_memory(node)
+            },
+        )
+        self.name_constants(needs.indices | needs.operands)
         self.name_results(output_role)
+        axis_names = choose_axis_names(self.graph, self.names.taken - self.axes)
+        self.axes.update(axis_names)
+        self.names.taken.update(axis_names)
+        partition = partition_graph(self.graph, axis_names, needs)
         self.name_temporaries(partition)
         self.place_checks(checked, partition)
+        given = {key for key, name in self.printed.of.items() if not AUTOMATIC.fullmatch(name)}
+        self.naming = Naming(self.buffer_of, self.printed.of, given, self.names.taken)
+        self.equations = Equations(self.buffer_of, self.printed.of)
         self.steps += self.checks.get(-1, [])
         for step in partition.steps:
             self.lower_step(step, partition)
             self.steps += self.checks.get(step.number, [])
+        self.steps = order_steps(self.steps, self.buffers)
         return [self.buffer_of[root_of(t).key] for t in self.graph.results]
 
     # --- buffers -----------------------------------------------------------------------------
 
     def add_buffer(
-        self, tensor: Tensor, wanted: str | None, role: Role, shape: Shape | None = None
+        self, tensor: Tensor, wanted: str, role: Role, shape: Shape | None = None
     ) -> str:
-        name = self.names.fresh(wanted, "buffer")
+        name = self.names.fresh(wanted)
         self.buffers[name] = Buffer(
             name, tensor.dtype, tensor.shape if shape is None else shape, role, tensor.sources
         )
@@ -153,15 +150,16 @@ class _Lowering:
 
     def name_inputs(self) -> None:
         for tensor in self.graph.inputs:
-            self.add_buffer(tensor, tensor.name, "input")
+            self.add_buffer(tensor, self.printed.of[tensor.key], "input")
         for variable in self.graph.variables:
-            self.add_buffer(variable, variable.name, "variable")
+            self.add_buffer(variable, self.printed.of[variable.key], "variable")
 
-    def name_constants(self, required: set[Key]) -> None:
+    def name_constants(self, in_memory: set[Key]) -> None:
         for node in self.graph.nodes:
             tensor = Tensor(node)
-            if node.op is CONSTANT and (tensor.key in required or not is_scalar_constant(tensor)):
-                name = self.add_buffer(tensor, tensor.name or "constant", "constant")
+            if node.op is CONSTANT and (tensor.key in in_memory or scalar_value(tensor) is None):
+                wanted = self.printed.of.get(tensor.key, "constant")
+                name = self.add_buffer(tensor, wanted, "constant")
                 self.constants[name] = node.attrs["value"]
 
     def name_results(self, output_role: Role) -> None:
@@ -171,10 +169,11 @@ class _Lowering:
             root = root_of(tensor)
             if role == "update":
                 variable = self.graph.updates[position - len(self.graph.outputs)][0]
-                wanted = f"new_{variable.name}"
+                wanted = f"new_{self.printed.of[variable.key]}"
             else:
-                wanted = self.graph.output_names[position] or tensor.name or root.name or "out"
-            role = output_role if role == "output" else role
+                given = self.graph.output_names[position] or tensor.name or root.name
+                wanted = usable_name(given) if given else "out"
+                role = output_role
             name = self.add_buffer(root, wanted, role, tensor.shape)
             self.buffer_of[tensor.key] = name
 
@@ -186,8 +185,13 @@ class _Lowering:
                 else [member.tensor for member in step.members]
             )
             for tensor in tensors:
-                if tensor.key in partition.stored and tensor.key not in self.buffer_of:
-                    self.add_buffer(tensor, tensor.name, "temporary")
+                key = tensor.key
+                if (
+                    key in partition.stored
+                    and key not in self.buffer_of
+                    and key not in partition.placements
+                ):
+                    self.add_buffer(tensor, self.printed.of[key], "temporary")
 
     # --- index checks ------------------------------------------------------------------------
 
@@ -223,26 +227,27 @@ class _Lowering:
 
     def lower_step(self, step: Group | Barrier, partition: Partition) -> None:
         if isinstance(step, Group):
-            builder = KernelBuilder(step, partition, self.buffer_of, self.size_names)
-            self.call(builder.build(), equation([m.tensor for m in step.members], partition))
+            draft = KernelBuilder(step, partition, self.naming).build()
+            stored = [m.tensor for m in step.members if m.tensor.key in partition.stored]
+            self.call(draft, self.equations.of(stored, partition.placements))
             return
         node = step.node
+        comment = self.equations.of([Tensor(node)], {})
         lower = node.op.lower
         if isinstance(lower, ContractionForm):
             self.steps.append(contraction_step(node, self.buffer_of))
         elif isinstance(lower, Pieces):
-            for draft, sizes in piece_drafts(node, partition, self.buffer_of, self.size_names):
-                self.call(draft, node.op.name, sizes)
+            for draft in piece_drafts(step, partition, self.naming):
+                self.call(draft, comment)
         elif isinstance(lower, Scan):
             self.steps.append(self.lower_loop(node))
-        elif isinstance(lower, ROWS):
-            kernel, arguments = row_kernel(node, partition.axis_names, self.buffer_of)
-            self.add_call(replace(kernel, name=f"{kernel.name}_{len(self.kernels)}"), arguments)
         else:
-            assert isinstance(lower, ScatterAdd | Scatter)
-            make = scatter_kernel if isinstance(lower, Scatter) else scatter_add_kernel
-            kernel, arguments = make(node, partition.axis_names, self.buffer_of)
-            self.add_call(replace(kernel, name=f"{kernel.name}_{len(self.kernels)}"), arguments)
+            make = {Scatter: scatter_kernel, ScatterAdd: scatter_add_kernel}.get(
+                type(lower), row_kernel
+            )
+            kernel, arguments = make(node, partition.names, self.buffer_of)
+            kernel = replace(kernel, name=f"{kernel.name}_{len(self.kernels)}", comment=comment)
+            self.add_call(kernel, arguments, {})
 
     def lower_loop(self, node: Node) -> Loop:
         """The loop of a scan; its body shares names, buffers and kernels with what is around."""
@@ -256,7 +261,7 @@ class _Lowering:
             if position >= carries + sequences:
                 inner.buffer_of[tensor.key] = outer[position]
                 continue
-            view = inner.add_buffer(tensor, tensor.name, "view")
+            view = inner.add_buffer(tensor, inner.printed.of[tensor.key], "view")
             if position >= carries:
                 slices.append((view, outer[position]))
         results = inner.lower_graph("view")
@@ -289,22 +294,16 @@ class _Lowering:
             body.name,
         )
 
-    def call(self, draft: Draft, comment: str, sizes: dict[str, Size] | None = None) -> None:
+    def call(self, draft: Draft, comment: str) -> None:
         kernel = schedule(draft, f"k{len(self.kernels)}", comment)
         arguments = tuple(draft.arguments[p.name] for p in kernel.parameters)
-        self.add_call(kernel, arguments, sizes)
+        self.add_call(kernel, arguments, draft.sizes)
 
-    def add_call(
-        self, kernel: Kernel, arguments: tuple[str, ...], sizes: dict[str, Size] | None = None
-    ) -> None:
+    def add_call(self, kernel: Kernel, arguments: tuple[str, ...], sizes: dict[str, Size]) -> None:
         """Append a call; a kernel equal to an earlier one is not emitted again."""
         shared = self.kernels.setdefault(kernel_key(kernel), kernel)
-        values = tuple((sizes or {}).get(name, _symbol(name)) for name in kernel.sizes)
+        values = tuple(sizes[name] if name in sizes else Dim.symbol(name) for name in kernel.sizes)
         self.steps.append(KernelCall(shared, arguments, values, kernel.sources, kernel.comment))
-
-
-def _symbol(name: str) -> Size:
-    return Dim.symbol(name)
 
 
 def give_results_memory(graph: Graph) -> tuple[Graph, tuple[Role, ...]]:
@@ -314,17 +313,11 @@ def give_results_memory(graph: Graph) -> tuple[Graph, tuple[Role, ...]]:
     for tensor in graph.results:
         root = root_of(tensor)
         if isinstance(root.node.op.lower, Leaf) or root.key in taken:
-            tensor = root = COPY(tensor)
+            with source_scope(tensor.sources):
+                tensor = root = COPY(tensor)
         taken.add(root.key)
         results.append(tensor)
     output: Role = "output"
     update: Role = "update"
     roles = (output,) * len(graph.outputs) + (update,) * len(graph.updates)
     return graph.with_results(results), roles
-
-
-def equation(tensors: Sequence[Tensor], partition: Partition) -> str:
-    """`h = tanh, cost = sum`: what a kernel stores, for people."""
-    stored = [t for t in tensors if t.key in partition.stored]
-    shown = [f"{t.name} = {t.node.op.name}" if t.name else t.node.op.name for t in stored[:4]]
-    return ", ".join(shown) + (", ..." if len(stored) > 4 else "")

@@ -4,13 +4,12 @@ Each row is one iteration of the loops over the other axes. What a row keeps fro
 element lies in scratch memory, so every backend runs these kernels as it runs any other.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from graphc.dtypes import bool_, float64, int64, is_floating
 from graphc.ir.lowering import Cumulative, Search
 from graphc.ir.node import Node
 from graphc.ir.tensor import Tensor
-from graphc.loops.fuse import axis_extents, domain_index
 from graphc.loops.ir import (
     For,
     If,
@@ -22,7 +21,7 @@ from graphc.loops.ir import (
     Statement,
     Store,
 )
-from graphc.loops.values import root_of
+from graphc.loops.values import axis_extents, domain_index, root_of
 from graphc.scalar.expr import (
     Expr,
     Index,
@@ -51,7 +50,7 @@ DOUBLINGS = 40  # passes over a row of symbolic size: enough for 2**40 elements
 
 
 def row_kernel(
-    node: Node, names: Sequence[str], buffers: dict[Key, str]
+    node: Node, names: Sequence[str], buffers: Mapping[Key, str]
 ) -> tuple[Kernel, tuple[str, ...]]:
     """The kernel of a node with the lowering Cumulative, Sort or Search, and its arguments."""
     lower = node.op.lower

@@ -3,15 +3,16 @@
 1. neighbouring axes that every access runs through as if they were one are collapsed;
 2. rows become parallel loops, passes over reduced axes serial ones;
 3. the last axis, the contiguous one, becomes the vector loop: of the passes if it is reduced,
-   else of the rows (then reductions run serially with a lane per row).
+   else of the rows (then reductions run serially with a lane per row);
+4. what does not change in a loop is computed before it, equal values once (tidy.py).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
+from graphc.loops.facts import Access, FactsOf
 from graphc.loops.ir import (
     Accumulate,
     For,
-    If,
     Kernel,
     Let,
     LoopKind,
@@ -21,8 +22,9 @@ from graphc.loops.ir import (
     Store,
 )
 from graphc.loops.kernels import Draft, Phase
-from graphc.loops.values import IndexTuple
-from graphc.scalar.expr import Call, Expr, Index, Load, Local, transform, walk
+from graphc.loops.tidy import hoist, tidy, values_of
+from graphc.loops.values import IndexTuple, is_plain
+from graphc.scalar.expr import Expr, Index, Load, transform
 from graphc.shapes import Dim, Shape, Size, size_product, substitute, symbols_of
 
 Body = list[Statement | Phase]
@@ -30,39 +32,27 @@ Body = list[Statement | Phase]
 
 def schedule(draft: Draft, name: str, comment: str = "") -> Kernel:
     """The kernel of a draft; `sizes` lists the symbolic sizes that it uses, sorted."""
-    extents = {a: size for a, size in enumerate(draft.domain) if size != 1}
-    axes = sorted(extents)
-    current = axes.pop() if axes else 0
-    while axes:  # from the right; an axis that was collapsed lives on in the one to its right
-        left = axes.pop()
-        same_kind = (left in draft.group_axes) == (current in draft.group_axes)
-        if same_kind and collapse(draft, left, current, extents):
-            extents[current] = extents.pop(left) * extents[current]
-        else:
-            current = left
+    extents = dict(enumerate(draft.domain))
+    facts = FactsOf()
+    Collapse(draft, extents, facts).run()
     rows = [a for a in sorted(extents) if a not in draft.group_axes]
     passes = [a for a in sorted(extents) if a in draft.group_axes]
     lanes_in_rows = bool(rows) and (not passes or rows[-1] > passes[-1])
+    written = {p.name for p in draft.parameters.values() if p.written}
     body: list[Statement] = []
     for item in draft.body:
         if isinstance(item, Phase):
-            inner = inline_single_loads(item.statements)
             last: LoopKind = "serial" if lanes_in_rows else "vector"
-            body += wrap(inner, passes, draft, extents, "serial", last)
+            body += wrap(item.statements, passes, draft, extents, "serial", last, written, facts)
         else:
             body.append(item)
-    body = inline_single_loads(body)
     last = "vector" if lanes_in_rows else "parallel"
-    loops = wrap(body, rows, draft, extents, "parallel", last)
+    loops = wrap(body, rows, draft, extents, "parallel", last, written, facts)
+    loops = tidy(loops, written, draft.named, facts)
     parameters = tuple(draft.parameters.values())
-    return Kernel(
-        name,
-        parameters,
-        kernel_sizes(parameters, loops, draft),
-        tuple(loops),
-        draft.sources,
-        comment,
-    )
+    axes = {draft.names[a] for a in extents}
+    sizes = kernel_sizes(parameters, loops, facts) - axes
+    return Kernel(name, parameters, tuple(sorted(sizes)), tuple(loops), draft.sources, comment)
 
 
 def wrap(
@@ -72,81 +62,109 @@ def wrap(
     extents: dict[int, Size],
     kind: LoopKind,
     last: LoopKind,
+    written: set[str],
+    facts: FactsOf,
 ) -> list[Statement]:
+    """Loops over the axes around the body, each after what does not depend on it."""
     for position, axis in enumerate(reversed(axes)):
+        before, inside = hoist(body, draft.names[axis], written, facts)
         chosen = last if position == 0 else kind
-        body = [For(draft.names[axis], extents[axis], chosen, tuple(body))]
+        body = [*before, For(draft.names[axis], extents[axis], chosen, tuple(inside))]
     return body
 
 
 # --- collapsing ------------------------------------------------------------------------------
 
 
-def collapse(draft: Draft, left: int, right: int, extents: dict[int, Size]) -> bool:
-    """Try to run through two neighbouring axes as one; rewrites the draft if that is possible.
+class Collapse:
+    """Runs through neighbouring axes as one where every access allows it; rewrites the draft.
 
-    Possible if in the row-major position of every access the left axis counts exactly `extent of
+    It does if in the row-major position of every access the left axis counts exactly `extent of
     right` times what the right one does, and neither is used in any other way.
     """
-    outer, inner = draft.names[left], draft.names[right]
-    extent = extents[right]
-    linear: dict[tuple[str, IndexTuple], Size] = {}
-    for expression in expressions(draft.body):
-        if any({outer, inner} & symbols_of(size) for size in _outside_accesses(expression)):
+
+    def __init__(self, draft: Draft, extents: dict[int, Size], facts: FactsOf) -> None:
+        self.draft = draft
+        self.extents = extents
+        self.used_as_values: set[str] = set()
+        self.touched: dict[Access, None] = {}
+        for item in flat_statements(draft.body):
+            self.note(item, facts)
+        # Position of each access in its buffer, for buffers that can be flattened: parameters of
+        # which no index is looked up in memory. The axes that index others stay as they are.
+        self.positions: dict[Access, Size] = {}
+        self.fixed: set[str] = set()
+        looked_up = {buffer for buffer, index in self.touched if not is_plain(index)}
+        for buffer, index in self.touched:
+            if not index:
+                continue
+            if buffer in draft.parameters and buffer not in looked_up:
+                shape = draft.parameters[buffer].shape
+                self.positions[(buffer, index)] = linear_position(shape, index)
+            else:
+                for part in index:
+                    for size in facts(part).sizes:
+                        self.fixed |= symbols_of(size)
+
+    def note(self, item: Statement, facts: FactsOf) -> None:
+        """Accesses, and axes that are used otherwise than in accesses."""
+        if isinstance(item, Store):
+            self.touched[(item.buffer, item.index)] = None
+        for value in values_of([item]):
+            found = facts(value)
+            self.touched.update(dict.fromkeys(found.loads))
+            if not (isinstance(item, Store) and value is not item.value):
+                for size in found.used_sizes:
+                    self.used_as_values |= symbols_of(size)
+
+    def run(self) -> None:
+        axes = sorted(self.extents)
+        while len(axes) > 1:  # from the right; a pair lives on in its left axis
+            left, right = axes[-2:]
+            if self.is_possible(left, right):
+                self.merge(left, right)
+            axes.pop()
+
+    def is_possible(self, left: int, right: int) -> bool:
+        if (left in self.draft.group_axes) != (right in self.draft.group_axes):
             return False
-    for buffer, index in accesses(draft.body):
-        mentions = any(
-            {outer, inner} & symbols_of(sub.size)
-            for part in index
-            for sub in walk(part)
-            if isinstance(sub, Index)
-        )
-        if buffer not in draft.parameters:  # scratch rows
-            if mentions:
-                return False
-            continue
-        position = linear_position(draft.parameters[buffer].shape, index)
-        if position is None:
-            if mentions:
-                return False
-            continue
-        by_outer, by_inner = _coefficient(position, outer), _coefficient(position, inner)
-        if by_outer is None or by_inner is None or by_outer != by_inner * extent:
+        outer, inner = self.draft.names[left], self.draft.names[right]
+        if {outer, inner} & (self.used_as_values | self.fixed):
             return False
-        linear[(buffer, index)] = position
-    _apply(draft, linear, outer)
-    return True
+        for position in set(self.positions.values()):
+            if not isinstance(position, Dim):
+                continue
+            by_outer, by_inner = position.coefficient(outer), position.coefficient(inner)
+            if by_outer is None or by_inner is None or by_outer != by_inner * self.extents[right]:
+                return False
+        return True
+
+    def merge(self, left: int, right: int) -> None:
+        """The left axis takes over: it now counts what the right one did."""
+        outer, inner = self.draft.names[left], self.draft.names[right]
+        for name in {buffer for buffer, _ in self.positions}:
+            old = self.draft.parameters[name]
+            if len(old.shape) != 1:
+                shape = (size_product(old.shape),)
+                self.draft.parameters[name] = Parameter(name, old.dtype, shape, old.written)
+        mapping: dict[str, Size] = {outer: 0, inner: Dim.symbol(outer)}
+        renamed = {p: substitute(p, mapping) for p in set(self.positions.values())}
+        moved: dict[Access, IndexTuple] = {}
+        positions: dict[Access, Size] = {}
+        for (buffer, index), position in self.positions.items():
+            new = moved[(buffer, index)] = (Index(renamed[position]),)
+            positions[(buffer, new)] = renamed[position]
+        self.positions = positions
+        self.extents[left] = self.extents[left] * self.extents.pop(right)
+        body = self.draft.body
+        body[:] = [map_statement(item, moved) for item in body]
 
 
-def _coefficient(size: Size, axis: str) -> Size | None:
-    return size.coefficient(axis) if isinstance(size, Dim) else 0
-
-
-def _apply(draft: Draft, linear: dict[tuple[str, IndexTuple], Size], outer: str) -> None:
-    """Flatten the parameters whose every access is linear; `outer` becomes part of the inner."""
-    flattened = {
-        name
-        for name in draft.parameters
-        if all((b, i) in linear for b, i in accesses(draft.body) if b == name)
-    }
-    for name in flattened:
-        old = draft.parameters[name]
-        shape: Shape = (size_product(old.shape),)
-        draft.parameters[name] = Parameter(name, old.dtype, shape, old.written)
-
-    def rewritten(buffer: str, index: IndexTuple) -> IndexTuple:
-        if buffer in flattened:
-            return (Index(substitute(linear[(buffer, index)], {outer: 0})),)
-        return index
-
-    draft.body[:] = [map_statement(item, rewritten) for item in draft.body]
-
-
-def linear_position(shape: Shape, index: IndexTuple) -> Size | None:
+def linear_position(shape: Shape, index: IndexTuple) -> Size:
+    """Where a plain index points, row by row."""
     position: Size = 0
     for size, item in zip(shape, index, strict=True):
-        if not isinstance(item, Index):
-            return None
+        assert isinstance(item, Index)
         position = position * size + item.size
     return position
 
@@ -162,69 +180,26 @@ def flat_statements(body: Sequence[Statement | Phase]) -> Iterator[Statement]:
             yield item
 
 
-def expressions(body: Sequence[Statement | Phase]) -> Iterator[Expr]:
-    """Values and positions; the index tuples of stores are given by `accesses`."""
-    for item in flat_statements(body):
-        match item:
-            case Let(_, value) | Store(_, _, value):
-                yield value
-            case Accumulate(_, value, position):
-                yield value
-                if position is not None:
-                    yield position
-            case _:
-                pass
-
-
-def accesses(body: Sequence[Statement | Phase]) -> Iterator[tuple[str, IndexTuple]]:
-    """(buffer, index) of every load and store, loads inside indices included."""
-    for item in flat_statements(body):
-        if isinstance(item, Store):
-            yield item.buffer, item.index
-            for part in item.index:
-                yield from _loads(part)
-    for expression in expressions(body):
-        yield from _loads(expression)
-
-
-def _loads(expression: Expr) -> Iterator[tuple[str, IndexTuple]]:
-    for sub in walk(expression):
-        if isinstance(sub, Load):
-            yield sub.buffer, sub.index
-
-
-def _outside_accesses(expression: Expr) -> Iterator[Size]:
-    """Index polynomials used as values, as in `arange`, rather than to address memory."""
-    if isinstance(expression, Index):
-        yield expression.size
-    elif isinstance(expression, Call):
-        for arg in expression.args:
-            yield from _outside_accesses(arg)
-
-
-def map_statement(
-    item: Statement | Phase, index_of: Callable[[str, IndexTuple], IndexTuple]
-) -> "Statement | Phase":
-    """Rewrite the index of every access."""
+def map_statement(item: Statement | Phase, moved: dict[Access, IndexTuple]) -> Statement | Phase:
+    """Give every access in `moved` its new index."""
 
     def leaf(expression: Expr) -> Expr | None:
         if isinstance(expression, Load):
-            index = index_of(expression.buffer, expression.index)
-            return Load(
-                expression.buffer, tuple(transform(i, leaf) for i in index), expression.dtype
-            )
+            new = moved.get((expression.buffer, expression.index))
+            index = new or tuple(transform(part, leaf) for part in expression.index)
+            return Load(expression.buffer, index, expression.dtype)
         return None
 
     match item:
         case Phase(statements):
-            return Phase([_as_statement(map_statement(s, index_of)) for s in statements])
+            return Phase([_as_statement(map_statement(s, moved)) for s in statements])
         case Let(name, value, sources):
             return Let(name, transform(value, leaf), sources)
         case Accumulate(name, value, position, sources):
             return Accumulate(name, transform(value, leaf), position, sources)
         case Store(buffer, index, value, accumulate, sources):
-            moved = tuple(transform(part, leaf) for part in index_of(buffer, index))
-            return Store(buffer, moved, transform(value, leaf), accumulate, sources)
+            new = moved.get((buffer, index)) or tuple(transform(part, leaf) for part in index)
+            return Store(buffer, new, transform(value, leaf), accumulate, sources)
         case _:
             return item
 
@@ -234,95 +209,22 @@ def _as_statement(item: Statement | Phase) -> Statement:
     return item
 
 
-def inline_single_loads(body: Sequence[Statement]) -> list[Statement]:
-    """Put a load that is used once where it is used, if nothing is stored in between.
-
-    For the reader's sake: `acc += x[i, j] * w[j]` instead of three lines.
-    """
-    uses: dict[str, int] = {}
-    for local in _locals(body):
-        uses[local] = uses.get(local, 0) + 1
-    result: list[Statement] = []
-    pending: dict[str, Expr] = {}
-
-    def leaf(expression: Expr) -> Expr | None:
-        if isinstance(expression, Local):
-            return pending.pop(expression.name, None)
-        return None
-
-    def flush() -> None:
-        for name, value in pending.items():
-            result.append(Let(name, value))
-        pending.clear()
-
-    for item in body:
-        match item:
-            case Let(name, Load() as value, _) if uses.get(name) == 1:
-                pending[name] = transform(value, leaf)
-            case Let(name, value, sources):
-                result.append(Let(name, transform(value, leaf), sources))
-            case Accumulate(name, value, position, sources):
-                result.append(Accumulate(name, transform(value, leaf), position, sources))
-            case Store(buffer, index, value, accumulate, sources):
-                stored = transform(value, leaf)
-                place = tuple(transform(part, leaf) for part in index)
-                flush()
-                result.append(Store(buffer, place, stored, accumulate, sources))
-            case For() | If():
-                flush()
-                result.append(item)
-            case _:
-                result.append(item)
-    flush()
-    return result
-
-
-def _locals(body: Sequence[Statement]) -> Iterator[str]:
-    for item in body:
-        if isinstance(item, For | If):
-            yield from _locals(item.body)
-            if isinstance(item, If):
-                yield from (s.name for s in walk(item.condition) if isinstance(s, Local))
-            continue
-        for expression in expressions([item]):
-            yield from (sub.name for sub in walk(expression) if isinstance(sub, Local))
-        if isinstance(item, Store):
-            for part in item.index:
-                yield from (sub.name for sub in walk(part) if isinstance(sub, Local))
+# --- sizes -------------------------------------------------------------------------------------
 
 
 def kernel_sizes(
-    parameters: Sequence[Parameter], body: Sequence[Statement], draft: Draft
-) -> tuple[str, ...]:
-    """The size symbols that shapes, extents and indices use: all symbols but the loop axes."""
-    found: set[str] = set()
-    axes: set[str] = set()
-
-    def visit(items: Sequence[Statement]) -> None:
-        for item in items:
-            if isinstance(item, For):
-                axes.add(item.axis)
-                found.update(symbols_of(item.extent))
-                visit(item.body)
-            elif isinstance(item, If):
-                visit(item.body)
-            elif isinstance(item, Scratch):
-                for size in item.shape:
-                    found.update(symbols_of(size))
-            for expression in expressions([item]):
-                _collect(expression, found)
-            if isinstance(item, Store):
-                for part in item.index:
-                    _collect(part, found)
-
-    for parameter in parameters:
-        for size in parameter.shape:
-            found.update(symbols_of(size))
-    visit(body)
-    return tuple(sorted(found - axes))
-
-
-def _collect(expression: Expr, found: set[str]) -> None:
-    for item in walk(expression):
-        if isinstance(item, Index):
-            found.update(symbols_of(item.size))
+    parameters: Sequence[Parameter], body: Sequence[Statement], facts: FactsOf
+) -> set[str]:
+    """The symbols that shapes, extents and indices use, loop axes among them."""
+    sizes: set[Size] = {size for parameter in parameters for size in parameter.shape}
+    for value in values_of(body):
+        sizes.update(facts(value).sizes)
+    pending = list(body)
+    while pending:
+        item = pending.pop()
+        if isinstance(item, For):
+            sizes.add(item.extent)
+            pending += item.body
+        elif isinstance(item, Scratch):
+            sizes.update(item.shape)
+    return {symbol for size in sizes for symbol in symbols_of(size)}

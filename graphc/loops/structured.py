@@ -1,26 +1,31 @@
 """Steps that are not fused groups: contractions, concatenation piece by piece, scatters."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from graphc.ir.indices import picked_entry, position_of
 from graphc.ir.lowering import Elementwise
 from graphc.ir.node import Node, TensorType
 from graphc.ir.opdef import Inference, OpDef
+from graphc.ir.source import source_scope
 from graphc.ir.tensor import Tensor
-from graphc.loops.fuse import Group, Member, Partition, axis_extents, domain_index
+from graphc.loops.groups import Barrier, Group, Member, Partition, Placement
 from graphc.loops.ir import Contraction, For, Kernel, LoopKind, Parameter, Statement, Store
-from graphc.loops.kernels import Draft, KernelBuilder
-from graphc.loops.values import IndexTuple, number_everywhere, root_of
+from graphc.loops.kernels import Draft, KernelBuilder, Naming
+from graphc.loops.values import (
+    Key,
+    axis_extents,
+    core,
+    domain_index,
+    number_everywhere,
+    root_of,
+)
 from graphc.scalar.expr import Expr, Index, Load, add, constant, maximum, minimum, mul
-from graphc.shapes import Dim, Shape, Size, size_product, symbols_of
-
-Key = tuple[int, int]
-
+from graphc.shapes import Shape, Size, size_product, symbols_of
 
 # --- contraction -----------------------------------------------------------------------------
 
 
-def contraction_step(node: Node, buffers: dict[Key, str]) -> Contraction:
+def contraction_step(node: Node, buffers: Mapping[Key, str]) -> Contraction:
     """The matmul as one batched matrix product over dense row-major operands."""
     left, right = node.inputs
     output = Tensor(node)
@@ -51,8 +56,8 @@ def contraction_step(node: Node, buffers: dict[Key, str]) -> Contraction:
         batch,
         strides,
         node.sources,
-        f"{left.name or left.op.name}{'.T' if transpose_a else ''} @ "
-        f"{right.name or right.op.name}{'.T' if transpose_b else ''}",
+        f"{buffers[output.key]} = {buffers[root_of(left).key]}{'.T' if transpose_a else ''} @ "
+        f"{buffers[root_of(right).key]}{'.T' if transpose_b else ''}",
     )
 
 
@@ -88,48 +93,27 @@ PIECE = OpDef(
 )
 
 
-class _PieceBuilder(KernelBuilder):
-    """Computes one input of a concatenation right into its place in the output."""
-
-    def place(self, output: Tensor, axis: int) -> Draft:
-        self.output, self.axis = output, axis
-        self.offset = self.local_names.fresh("offset")
-        return self.build()
-
-    def is_written(self, tensor: Tensor) -> bool:
-        return True
-
-    def store(self, tensor: Tensor, index: IndexTuple) -> None:
-        value = self.known(tensor, index)
-        assert value is not None
-        name = self.parameter(self.output, self.output.shape, written=True)
-        shifted = list(index)
-        shifted[self.axis] = add(index[self.axis], Index(Dim.symbol(self.offset)))
-        self.statements.append(Store(name, tuple(shifted), value, False, tensor.sources))
-
-
-def piece_drafts(
-    node: Node, partition: Partition, buffers: dict[Key, str], size_names: Sequence[str]
-) -> Iterator[tuple[Draft, dict[str, Size]]]:
-    """A draft per input that is not empty, and the sizes to call it with.
+def piece_drafts(barrier: Barrier, partition: Partition, naming: Naming) -> Iterator[Draft]:
+    """A draft per input that is not empty and that no other kernel puts in place.
 
     Offsets are run-time values, so that inputs of one shape share one kernel.
     """
+    node = barrier.node
     output, axis = Tensor(node), node.attrs["axis"]
     # Something must write the output, even if there is nothing to write.
     all_empty = all(tensor.shape[axis] == 0 for tensor in node.inputs)
     offset: Size = 0
-    for tensor in node.inputs:
+    for number, tensor in enumerate(node.inputs):
         size = tensor.shape[axis]
-        if size != 0 or all_empty:
-            piece = PIECE(tensor)
-            group = Group(partition.place[output.key], tensor.shape)
-            group.members.append(Member(piece, "full", []))
-            group.roles[piece.key] = "full"
-            builder = _PieceBuilder(group, partition, buffers, size_names)
-            draft = builder.place(output, axis)
-            draft.sources = node.sources
-            yield draft, {builder.offset: offset}
+        if number in barrier.pieces and (size != 0 or all_empty):
+            with source_scope(node.sources):
+                piece = PIECE(tensor)
+            group = Group(barrier.number, core(tensor.shape), partition.names)
+            group.add(Member(piece, "full", []))
+            own = Partition(partition.names, partition.lowerings, place=partition.place)
+            own.stored = partition.stored | {piece.key}
+            own.placements = {piece.key: Placement(output, tensor.shape, axis, offset)}
+            yield KernelBuilder(group, own, naming).build()
         offset = offset + size
 
 
@@ -137,7 +121,7 @@ def piece_drafts(
 
 
 def scatter_add_kernel(
-    node: Node, names: Sequence[str], buffers: dict[Key, str]
+    node: Node, names: Sequence[str], buffers: Mapping[Key, str]
 ) -> tuple[Kernel, tuple[str, ...]]:
     """Zeros, then `out[.., index[j], ..] += values[.., j, ..]` in the order of j.
 
@@ -191,7 +175,7 @@ def scatter_add_kernel(
 
 
 def scatter_kernel(
-    node: Node, names: Sequence[str], buffers: dict[Key, str]
+    node: Node, names: Sequence[str], buffers: Mapping[Key, str]
 ) -> tuple[Kernel, tuple[str, ...]]:
     """x, then `out[i[j], ...] = mode(out[i[j], ...], values[j, ...])` in the order of j.
 

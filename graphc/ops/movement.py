@@ -16,7 +16,7 @@ from graphc.ir.registry import Builder, public, register
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.ops.definition import linear_jvp
-from graphc.scalar.expr import Expr, Index
+from graphc.scalar.expr import Expr
 from graphc.shapes import (
     Shape,
     Size,
@@ -244,22 +244,12 @@ def _infer_squeeze(call: Inference) -> TensorType:
     return TensorType(x.dtype, tuple(n for axis, n in enumerate(x.shape) if axis not in axes))
 
 
-def _lower_squeeze(context: LoweringContext, index: tuple[Expr, ...]) -> Expr:
-    remaining, axes = iter(index), context.attrs["axis"]
-    return context.read(
-        0,
-        tuple(
-            Index(0) if axis in axes else next(remaining) for axis in range(context.inputs[0].ndim)
-        ),
-    )
-
-
 SQUEEZE = register(
     OpDef(
         "squeeze",
         infer=_infer_squeeze,
         reference=lambda attrs, x: np.squeeze(x, attrs["axis"]),
-        lower=IndexMap(_lower_squeeze),
+        lower=Reinterpret(),
         vjp=lambda b, a, gradients: [b.expand_dims(gradients[0], a.attrs["axis"])],
         jvp=linear_jvp,
         traits=frozenset({"linear", "view"}),
@@ -294,17 +284,12 @@ def _infer_expand_dims(call: Inference) -> TensorType:
     return TensorType(x.dtype, tuple(1 if k in axes else next(sizes) for k in range(ndim)))
 
 
-def _lower_expand_dims(context: LoweringContext, index: tuple[Expr, ...]) -> Expr:
-    axes = context.attrs["axis"]
-    return context.read(0, tuple(item for axis, item in enumerate(index) if axis not in axes))
-
-
 EXPAND_DIMS = register(
     OpDef(
         "expand_dims",
         infer=_infer_expand_dims,
         reference=lambda attrs, x: np.expand_dims(x, attrs["axis"]),
-        lower=IndexMap(_lower_expand_dims),
+        lower=Reinterpret(),
         vjp=lambda b, a, gradients: [b.squeeze(gradients[0], a.attrs["axis"])],
         jvp=linear_jvp,
         traits=frozenset({"linear", "view"}),

@@ -196,20 +196,20 @@ def all_of(conditions: list[Expr]) -> Expr:
 
 
 def children(expr: Expr) -> tuple[Expr, ...]:
-    match expr:
-        case Call(_, args, _):
-            return args
-        case Read(_, index, _) | Load(_, index, _):
-            return index
-        case _:
-            return ()
+    if isinstance(expr, Call):
+        return expr.args
+    if isinstance(expr, Read | Load):
+        return expr.index
+    return ()
 
 
 def walk(expr: Expr) -> Iterator[Expr]:
-    """All sub-expressions; trees are shallow (one op's lowering), so recursion is safe here."""
-    yield expr
-    for child in children(expr):
-        yield from walk(child)
+    """All sub-expressions, each before its parts."""
+    pending = [expr]
+    while pending:
+        item = pending.pop()
+        yield item
+        pending.extend(reversed(children(item)))
 
 
 def transform(expr: Expr, leaf: Callable[[Expr], Expr | None]) -> Expr:

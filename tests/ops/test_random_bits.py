@@ -149,7 +149,7 @@ def test_generator_runs_once_for_many_readers() -> None:
     run = gc.function([key, offset], [gc.sum(number, axis=0), gc.max(number, axis=1), number * 2])
     assert run.stages.program is not None
     comments = [kernel.comment for kernel in run.stages.program.kernels]
-    assert comments.count("philox_round, philox_round") == 1
+    assert sum("= philox_round(" in comment for comment in comments) == 1
     assert (
         sum("philox" in comment for comment in comments) == 2
     )  # the other one puts words in order

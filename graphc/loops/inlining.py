@@ -1,0 +1,161 @@
+"""Which values are not computed once but by each of their readers, on the fly.
+
+Cheap values are; and values of any cost that are read once, at another place than their own.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from graphc.ir.graph import Graph
+from graphc.ir.lowering import Elementwise, IndexMap, Pieces
+from graphc.ir.node import Node
+from graphc.ir.tensor import Tensor
+from graphc.loops.groups import Partition
+from graphc.loops.values import Key, core, has_one_element, is_view, root_of
+from graphc.shapes import lower_bound, size_product
+
+COST = 4  # additions' worth of work that is rather repeated than stored
+SCALAR_COST = 32  # the same for single numbers, which a kernel computes once
+READS = 3  # distinct values in memory that an inlined value may read
+DEPTH = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Inlined:
+    """A value that its readers compute on the fly.
+
+    reads: the nodes that it reads in memory; computed: those of them that a group computes.
+    linear: elementwise, and runs along all its operands in step.
+    """
+
+    work: int
+    depth: int
+    reads: frozenset[int]
+    computed: frozenset[int]
+    linear: bool
+
+
+class Inlining:
+    """Decides node by node, inputs first. is_grouped: whether a group computes a value."""
+
+    def __init__(
+        self, graph: Graph, partition: Partition, is_grouped: Callable[[Tensor], bool]
+    ) -> None:
+        self.partition = partition
+        self.is_grouped = is_grouped
+        self.inlined: dict[int, Inlined] = {}
+        self.viewed = viewed_roots(graph)
+        users = users_of(graph)
+        self.moved = moved_values(graph, users)
+        self.pieces = lone_pieces(graph, users)
+
+    def admits(self, node: Node) -> bool:
+        """Whether readers rather compute the node on the fly; remembers what that costs."""
+        tensor = Tensor(node)
+        linear = self.is_linear(node)
+        if tensor.key in self.pieces or (tensor.key in self.viewed and not linear):
+            return False
+        work, depth = self.partition.lowerings.cost(node, self.partition.names), 1
+        reads: frozenset[int] = frozenset()
+        computed: frozenset[int] = frozenset()
+        for operand in node.inputs:
+            root = root_of(operand)
+            inner = self.inlined.get(id(root.node))
+            if inner is not None:
+                work, depth = work + inner.work, max(depth, inner.depth + 1)
+                reads, computed = reads | inner.reads, computed | inner.computed
+            elif self.partition.lowerings.scalar(root) is None:
+                reads |= {id(root.node)}
+                if self.is_grouped(root):
+                    computed |= {id(root.node)}
+        if depth > DEPTH or len(reads) > READS:
+            return False
+        if id(node) not in self.moved:
+            limit = SCALAR_COST if has_one_element(tensor) else COST
+            # Rather one value in memory than the two that it is made of.
+            if work > limit or len(computed) > 1:
+                return False
+        self.inlined[id(node)] = Inlined(work, depth, reads, computed, linear)
+        return True
+
+    def is_linear(self, node: Node) -> bool:
+        """Whether the node is elementwise and runs along all its operands in step."""
+        if not isinstance(node.op.lower, Elementwise):
+            return False
+        for operand in node.inputs:
+            if has_one_element(operand):
+                continue
+            inner = self.inlined.get(id(root_of(operand).node))
+            if operand.shape != node.types[0].shape or (inner is not None and not inner.linear):
+                return False
+        return True
+
+
+# --- facts of a graph ----------------------------------------------------------------------------
+
+Users = dict[int, list[Node | None]]
+
+
+def viewed_roots(graph: Graph) -> set[Key]:
+    """Values that some reshape reads in an order that its own index does not tell."""
+    found: set[Key] = set()
+    roots: dict[int, Tensor] = {}  # of views
+    for node in graph.nodes:
+        if is_view(tensor := Tensor(node)):
+            operand = node.inputs[0]
+            root = roots[id(node)] = roots.get(id(operand.node), operand)
+            if core(root.shape) != core(tensor.shape):
+                found.add(root.key)
+    return found
+
+
+def users_of(graph: Graph) -> Users:
+    """The readers of each node, once for each input; None for the caller."""
+    users: Users = {id(node): [] for node in graph.nodes}
+    for node in graph.nodes:
+        for tensor in node.inputs:
+            users[id(tensor.node)].append(node)
+    for tensor in graph.results:
+        users[id(tensor.node)].append(None)
+    return users
+
+
+def moves(node: Node) -> bool:
+    """Whether the node shows elements of its input in another place."""
+    return "view" in node.op.traits and isinstance(node.op.lower, IndexMap)
+
+
+def moved_values(graph: Graph, users: Users) -> set[int]:
+    """Values of which a view is read and nothing else, each element at most once.
+
+    Whoever reads the view computes them in their new place, however much they cost.
+    """
+    found: set[int] = set()
+    for node in reversed(graph.nodes):
+        if not (isinstance(node.op.lower, Elementwise) or moves(node)):
+            continue
+        readers = users[id(node)]
+        reader = readers[0] if len(readers) == 1 else None
+        if reader is None:
+            continue
+        shape, seen = node.types[0].shape, reader.types[0].shape
+        if moves(reader):
+            # Not for more elements than there are: some would be computed again and again.
+            spare = lower_bound(size_product(shape) - size_product(seen))
+            if spare is not None and spare >= 0:
+                found.add(id(node))
+        elif id(reader) in found and shape == seen:
+            found.add(id(node))
+    return found
+
+
+def lone_pieces(graph: Graph, users: Users) -> set[Key]:
+    """Elementwise inputs of a concatenation that nothing else reads: computed in their place."""
+    found: set[Key] = set()
+    for node in graph.nodes:
+        if isinstance(node.op.lower, Pieces):
+            for tensor in map(root_of, node.inputs):
+                lower = tensor.node.op.lower
+                if isinstance(lower, Elementwise) and len(users[id(tensor.node)]) == 1:
+                    found.add(tensor.key)
+    return found
