@@ -7,6 +7,7 @@ to exact values alone: those that took no rounding since the leaves.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -151,7 +152,7 @@ class _Grower:
         found = [value for value in self.values if wanted(value)]
         if not found:
             return None
-        number = min(self.draw(st.integers(0, len(found) - 1)) for _ in range(2))
+        number: int = min(self.draw(st.integers(0, len(found) - 1)) for _ in range(2))
         return found[len(found) - 1 - number]
 
     def add_node(self) -> None:
@@ -179,11 +180,7 @@ class _Grower:
     def choose_updates(self) -> list[tuple[Variable, Tensor]]:
         pairs: list[tuple[Variable, Tensor]] = []
         for variable in self.variables:
-            value = self.pick(
-                lambda v, variable=variable: (
-                    v.tensor.shape == variable.shape and v.tensor.dtype == variable.dtype
-                )
-            )
+            value = self.pick(partial(_has_type_of, variable))
             assert value is not None  # the variable itself, if nothing else
             pairs.append((variable, value.tensor))
         return pairs
@@ -197,6 +194,10 @@ class _Grower:
         for position, tensor in enumerate(floating):
             cost = cost + gc.sum(tensor * gc.sin(tensor + 0.3 * (position + 1)))
         return list(gc.grad(cost, wrt, disconnected="zero"))
+
+
+def _has_type_of(variable: Variable, value: Value) -> bool:
+    return value.tensor.shape == variable.shape and value.tensor.dtype == variable.dtype
 
 
 def _compatible(a: Shape, b: Shape, symbolic_a: Sequence[Size], symbolic_b: Sequence[Size]) -> bool:

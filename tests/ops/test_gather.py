@@ -1,7 +1,7 @@
 """x[key] with several arrays, gather and masks: against numpy, on every backend."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import hypothesis.strategies as st
 import numpy as np
@@ -170,7 +170,11 @@ STATIC: dict[str, tuple[Callable[[Any], Any], type[Exception], str]] = {
     "symbolic mask": (lambda x: x[x > 0], SymbolicValueError, r"x.at\[mask\].set"),
     "axes": (lambda x: gc.gather(x, ([0], [1]), (1, 0)), ShapeError, "increasing order"),
     "number": (lambda x: gc.gather(x, ([0], [1]), (1,)), ShapeError, "one for each axis"),
-    "no list": (lambda x: gc.gather(x, np.array([0, 1])), ShapeError, "not a list of arrays"),
+    "no list": (
+        lambda x: gc.gather(x, cast(Any, np.array([0, 1]))),
+        ShapeError,
+        "not a list of arrays",
+    ),
     "float": (lambda x: gc.gather(x, ([0.5],)), DTypeError, "gather: .* integer dtype"),
 }
 
