@@ -152,11 +152,12 @@ class _Grower:
         found = [value for value in self.values if wanted(value)]
         if not found:
             return None
-        number: int = min(self.draw(st.integers(0, len(found) - 1)) for _ in range(2))
+        numbers: list[int] = [self.draw(st.integers(0, len(found) - 1)) for _ in range(2)]
+        number = min(numbers)
         return found[len(found) - 1 - number]
 
     def add_node(self) -> None:
-        make = self.draw(st.sampled_from(_OPS))
+        make: Callable[[_Grower], Value | None] = self.draw(st.sampled_from(_OPS))
         value = make(self)
         if value is not None and value.count <= MAX_ELEMENTS and value.ndim <= MAX_RANK:
             assert tuple(evaluate(s, self.sizes) for s in value.tensor.shape) == value.shape
@@ -180,7 +181,7 @@ class _Grower:
     def choose_updates(self) -> list[tuple[Variable, Tensor]]:
         pairs: list[tuple[Variable, Tensor]] = []
         for variable in self.variables:
-            value = self.pick(partial(_has_type_of, variable))
+            value = self.pick(partial(_same_type, variable))
             assert value is not None  # the variable itself, if nothing else
             pairs.append((variable, value.tensor))
         return pairs
@@ -196,8 +197,8 @@ class _Grower:
         return list(gc.grad(cost, wrt, disconnected="zero"))
 
 
-def _has_type_of(variable: Variable, value: Value) -> bool:
-    return value.tensor.shape == variable.shape and value.tensor.dtype == variable.dtype
+def _same_type(variable: Variable, value: Value) -> bool:
+    return value.tensor.type == variable.type
 
 
 def _compatible(a: Shape, b: Shape, symbolic_a: Sequence[Size], symbolic_b: Sequence[Size]) -> bool:

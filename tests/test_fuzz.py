@@ -16,7 +16,7 @@ quick = settings(
     derandomize=True,
     suppress_health_check=list(HealthCheck),
 )
-thorough = settings(quick, max_examples=3000, derandomize=False)
+thorough = settings(quick, max_examples=500, derandomize=False)
 
 
 def results(case: RandomGraph, backend: str, optimize: bool) -> list[np.ndarray]:

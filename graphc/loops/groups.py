@@ -13,7 +13,8 @@ elements is a full member if its op runs along all its operands in step: it is c
 row-major view of the domain.
 """
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -151,16 +152,16 @@ class Partition:
         return self.place.get(tensor.key, -1)
 
 
-def choose_axis_names(graph: Graph, taken: set[str]) -> tuple[str, ...]:
-    """i, j, k, ... without the names that are taken, and more if the rank asks for it."""
+def choose_axis_names(graph: Graph, taken: Collection[str]) -> tuple[str, ...]:
+    """i, j, k, ... without the names that are taken: two more than the highest rank."""
     rank = 1
-    taken = set(taken)
+    symbols: set[str] = set()
     for node in graph.nodes:
         for declared in node.types:
             rank = max(rank, declared.ndim)
             for size in declared.shape:
                 if isinstance(size, Dim):
-                    taken |= size.symbols()
-    names = [letter for letter in AXIS_LETTERS if letter not in taken]
-    more = (f"i{number}" for number in range(rank + len(taken) + 1))
-    return (*names, *(name for name in more if name not in taken))
+                    symbols |= size.symbols()
+    letters = itertools.chain(AXIS_LETTERS, (f"i{number}" for number in itertools.count()))
+    free = (name for name in letters if name not in taken and name not in symbols)
+    return tuple(itertools.islice(free, rank + 2))

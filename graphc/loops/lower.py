@@ -120,14 +120,15 @@ class _Lowering:
         )
         self.name_constants(needs.indices | needs.operands)
         self.name_results(output_role)
-        axis_names = choose_axis_names(self.graph, self.names.taken - self.axes)
+        given = set(self.printed.of.values())
+        axis_names = choose_axis_names(self.graph, (self.names.taken - self.axes) | given)
         self.axes.update(axis_names)
         self.names.taken.update(axis_names)
         partition = partition_graph(self.graph, axis_names, needs)
         self.name_temporaries(partition)
         self.place_checks(checked, partition)
-        given = {key for key, name in self.printed.of.items() if not AUTOMATIC.fullmatch(name)}
-        self.naming = Naming(self.buffer_of, self.printed.of, given, self.names.taken)
+        named = {key for key, name in self.printed.of.items() if not AUTOMATIC.fullmatch(name)}
+        self.naming = Naming(self.buffer_of, self.printed.of, named, self.names.taken)
         self.equations = Equations(self.buffer_of, self.printed.of)
         self.steps += self.checks.get(-1, [])
         for step in partition.steps:

@@ -1,10 +1,10 @@
 """The order of steps: one that keeps few temporaries alive at once.
 
 Fusion leaves steps in the order of the graph, which in a training step computes all gradients of
-activations before the first gradient of a weight. Here a step that frees at least what it
-allocates is run as soon as it can be, alone or together with the only reader of its result;
-otherwise the given order is kept. Symbolic sizes count as `NOMINAL`. If the new order needs no
-less memory, the given one stays.
+activations before the first gradient of a weight. Here a step that frees more than it allocates is
+run as soon as it can be, alone or together with the only reader of its result; otherwise the given
+order is kept. Symbolic sizes count as `NOMINAL`. If the new order needs no less memory, the given
+one stays.
 """
 
 import heapq
@@ -122,7 +122,7 @@ class _Order:
         """Note a step that can run, if running it now saves memory."""
         if not self.done[number] and not self.before[number]:
             change = self.change_with_reader(number)
-            if change <= 0:
+            if change < 0:
                 heapq.heappush(self.saving, (change, number))
 
     def change_with_reader(self, number: int) -> int:
@@ -131,7 +131,7 @@ class _Order:
         readers = {
             self.user_sum[name] - number for name in self.writes[number] if self.users[name] == 2
         }
-        if change <= 0 or len(readers) != 1:
+        if change < 0 or len(readers) != 1:
             return change
         reader = readers.pop()
         if self.before[reader] != 1 or self.before_sum[reader] != number:

@@ -4,10 +4,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
 
 import graphc as gc
-from graphc.memory.plan import MemoryPlan
+from graphc.memory.plan import ALIGNMENT, MemoryPlan
 from graphc.shapes import evaluate
+from tests.loops.programs import compiled
+from tests.random_graphs import RandomGraph, random_graphs
 
 
 def chain(x: Any, y: Any) -> Any:
@@ -74,6 +77,71 @@ def test_values_that_live_together_lie_apart(build: Any) -> None:
         for name, offset in plan.offsets.items():
             end = evaluate(offset, bindings) + evaluate(plan.sizes[name], bindings)
             assert end <= peak
+
+
+@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(random_graphs(max_nodes=25))
+def test_plans_of_random_graphs(case: RandomGraph) -> None:
+    plan = compiled(case.inputs, case.outputs, case.updates).stages.plan
+    assert plan is not None
+    for sizes in (case.sizes, {"n": 0, "m": 7}, {"n": 40, "m": 1}):
+        assert overlaps(plan, sizes) == []
+        assert all(evaluate(offset, sizes) % ALIGNMENT == 0 for offset in plan.offsets.values())
+        peak = evaluate(plan.peak, sizes)
+        assert plan.live_bytes(sizes) <= peak <= evaluate(plan.naive, sizes)
+
+
+# --- how much memory -----------------------------------------------------------------------------
+
+
+def plan_of(inputs: Any, outputs: Any) -> MemoryPlan:
+    plan = compiled(inputs, outputs).stages.plan
+    assert plan is not None
+    return plan
+
+
+def test_layers_take_turns_in_two_slots() -> None:
+    x, w = gc.placeholder("x", ("n", 16)), gc.placeholder("w", (16, 16))
+    h = x
+    for _ in range(20):
+        h = gc.tanh(h @ w)
+    plan = plan_of([x, w], h)
+    assert len(plan.offsets) == 39
+    assert len(plan.slots) == 2
+    assert len(plan.in_place) == 19  # tanh over its input
+    assert str(plan.peak) == "128*n"
+
+
+def test_slots_of_other_sizes() -> None:
+    x = gc.placeholder("x", ("n", 16))
+    wide, narrow = np.ones((16, 32), "float32"), np.ones((32, 16), "float32")
+    h = x
+    for _ in range(5):
+        h = gc.tanh(gc.tanh(h @ wide) @ narrow)
+    plan = plan_of([x], h)
+    # The narrow ones fit into the slots of the wide ones.
+    bound = evaluate(plan.peak, {"n": 100})
+    assert bound <= 1.4 * plan.live_bytes({"n": 100}) + 20_000
+
+
+def test_no_value_is_written_over_one_that_is_read_later() -> None:
+    x = gc.placeholder("x", (6, 6))
+    e, w = gc.exp(x), np.eye(6, dtype="float32")
+    a = e @ w
+    t = gc.tanh(a)
+    t.name = "t"
+    both = t + t.T  # reads t at two places
+    plan = plan_of([x], (both @ w) + gc.sum(a))
+    assert "t" in plan.offsets and "t" not in plan.in_place.values()
+    softmax = gc.softmax(a + 1.0, axis=1) @ w  # reads a in three passes, writes in the last
+    assert plan_of([x], softmax).in_place
+
+
+def test_the_plan_is_shown() -> None:
+    x, w = gc.placeholder("x", ("n", 16)), gc.placeholder("w", (16, 16))
+    text = compiled([x, w], gc.tanh(gc.tanh(x @ w) @ w)).memory_plan()
+    assert "  peak   128*n bytes\n" in text
+    assert "steps 1-2  in place of t1" in text
 
 
 def test_a_long_chain_needs_little_memory() -> None:
