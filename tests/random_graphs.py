@@ -86,18 +86,15 @@ class RandomGraph:
 
 
 @st.composite
-def random_graphs(
-    draw: Draw, max_nodes: int = 15, gradients: bool = True, updates: bool = True
-) -> RandomGraph:
+def random_graphs(draw: Draw, max_nodes: int = 15, min_nodes: int = 1) -> RandomGraph:
     grower = _Grower(draw)
     grower.add_leaves()
-    for _ in range(draw(st.integers(1, max_nodes))):
+    for _ in range(draw(st.integers(min_nodes, max_nodes))):
         grower.add_node()
     outputs = grower.choose_outputs()
-    if gradients and draw(st.integers(0, 3)) == 3:
+    if draw(st.integers(0, 3)) == 3:
         outputs += grower.gradients(outputs)
-    pairs = grower.choose_updates() if updates else []
-    return RandomGraph(grower.inputs, grower.arrays, outputs, pairs, grower.sizes)
+    return RandomGraph(grower.inputs, grower.arrays, outputs, grower.choose_updates(), grower.sizes)
 
 
 @dataclass
@@ -174,7 +171,7 @@ class _Grower:
         return self.pick(lambda value: value.kind == "f")
 
     def choose_outputs(self) -> list[Tensor]:
-        count = self.draw(st.integers(1, 4))
+        count = self.draw(st.integers(1, 6))
         chosen = [self.values[-1], *(self.pick() for _ in range(count - 1))]
         return [value.tensor for value in chosen if value is not None]
 
@@ -512,9 +509,77 @@ def _create(grower: _Grower) -> Value | None:
     return grower.add(gc.eye(size, dtype="float64"), True)
 
 
+def _scan(grower: _Grower) -> Value | None:
+    """A running sum of rows, clipped, with a reader of what is around the loop."""
+    value = grower.pick(lambda v: v.ndim > 0 and v.kind == "f")
+    outside = grower.pick(lambda v: v.ndim == 0 and v.kind == "f")
+    if value is None:
+        return None
+    shift: Any = 0.5
+    if outside is not None and outside.tensor.dtype == value.tensor.dtype:
+        shift = gc.sin(outside.tensor)
+    stacked = grower.draw(st.booleans())
+
+    def step(carry: Any, row: Any) -> tuple[Any, Any]:
+        following = gc.tanh(carry * shift + row)
+        return following, following * row if stacked else None
+
+    start = gc.zeros(value.tensor.shape[1:], value.tensor.dtype)
+    final, rows = gc.scan(step, start, value.tensor, reverse=grower.draw(st.booleans()))
+    if stacked:
+        grower.values.append(grower.add(final, False))
+        return grower.add(rows, False)
+    return grower.add(final, False)
+
+
+def _along_axis(grower: _Grower) -> Value | None:
+    value = grower.pick(lambda v: v.ndim > 0 and v.kind == "f")
+    if value is None:
+        return None
+    axis = grower.draw(st.integers(0, value.ndim - 1))
+    if value.exact and grower.draw(st.booleans()):
+        return grower.add(gc.sort(value.tensor, axis=axis), True)
+    op = grower.draw(st.sampled_from((gc.cumulative_sum, gc.cumulative_prod)))
+    return grower.add(op(gc.tanh(value.tensor), axis=axis), False)
+
+
+def _scatter(grower: _Grower) -> Value | None:
+    value = grower.pick(lambda v: v.ndim > 0 and v.kind == "f" and v.shape[0] > 0)
+    if value is None:
+        return None
+    size = value.shape[0]
+    indices = grower.rng.integers(-size, size, grower.draw(st.sampled_from(((3,), (), (2, 2)))))
+    update = gc.tanh(gc.take(value.tensor, gc.constant(indices), axis=0))
+    place = value.tensor.at[gc.constant(indices)]
+    return grower.add(place.add(update), False)
+
+
+def _arrange(grower: _Grower) -> Value | None:
+    value = grower.pick(lambda v: v.ndim > 0 and v.count * 3 <= MAX_ELEMENTS)
+    if value is None:
+        return None
+    axis = grower.draw(st.integers(0, value.ndim - 1))
+    if grower.draw(st.booleans()):
+        return grower.add(gc.repeat(value.tensor, 2, axis=axis), value.exact)
+    counts = [1] * value.ndim
+    counts[axis] = 3
+    return grower.add(gc.tile(value.tensor, tuple(counts)), value.exact)
+
+
+def _normalise(grower: _Grower) -> Value | None:
+    """Several passes over rows or columns."""
+    value = grower.pick(lambda v: v.ndim > 0 and v.kind == "f" and 0 not in v.shape)
+    if value is None:
+        return None
+    x, axis = value.tensor, grower.draw(st.integers(0, value.ndim - 1))
+    centred = x - gc.mean(x, axis=axis, keepdims=True)
+    spread = gc.mean(centred * centred, axis=axis, keepdims=True)
+    return grower.add(centred / gc.sqrt(spread + 1.0), False)
+
+
 # The common ones several times.
 _OPS = (
     *(_unary, _binary, _reduce) * 3,
-    *(_where, _compare, _move, _slice, _reshape, _broadcast, _concat, _matmul, _take),
-    *(_astype, _create, _arg_reduce),
+    *(_where, _compare, _move, _slice, _reshape, _broadcast, _concat, _matmul, _take) * 2,
+    *(_astype, _create, _arg_reduce, _scan, _along_axis, _scatter, _arrange, _normalise),
 )

@@ -68,6 +68,6 @@ def test_random_graphs(case: RandomGraph) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
 @thorough
-@given(random_graphs(max_nodes=30))
+@given(random_graphs(max_nodes=40, min_nodes=12))
 def test_many_random_graphs(case: RandomGraph) -> None:
     check_case(case)

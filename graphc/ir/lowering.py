@@ -86,7 +86,9 @@ class LoweringContext:
 
 @dataclass(frozen=True, slots=True)
 class Elementwise:
-    expr: Callable[..., Expr]  # (context, *input elements) -> output element
+    """expr: (context, *input elements) -> output element; it looks at dtypes and attributes alone."""
+
+    expr: Callable[..., Expr]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from graphc.dtypes import DType
 from graphc.ir.leaf import CONSTANT, scalar_value
 from graphc.ir.lowering import Elementwise, IndexMap, LoweringContext, Reinterpret, Scatter
 from graphc.ir.node import Node
+from graphc.ir.opdef import OpDef
 from graphc.ir.tensor import Tensor
 from graphc.scalar.expr import Call, Expr, Index, Load, Local, Read, constant, cost, transform, walk
 from graphc.shapes import Dim, Shape, Size, simplify
@@ -97,7 +99,7 @@ def root_of(tensor: Tensor) -> Tensor:
 
 
 def has_one_element(tensor: Tensor) -> bool:
-    return all(size == 1 for size in tensor.shape)
+    return not core(tensor.shape)
 
 
 def context_of(node: Node) -> LoweringContext:
@@ -132,8 +134,9 @@ class Lowerings:
     """The scalar expressions of ops, each made once."""
 
     def __init__(self) -> None:
-        # With the nodes, so that no id is given to another node.
-        self._elementwise: dict[int, tuple[Node, Expr]] = {}
+        # With the nodes and ops, so that no id is given to another one.
+        self._by_node: dict[int, tuple[Node, Expr, int]] = {}
+        self._by_types: dict[tuple[int, tuple[DType, ...]], tuple[OpDef, Expr, int]] = {}
         self._scalars: dict[int, Expr | None] = {}
         self._simplified: dict[tuple[Size, tuple[tuple[str, Size], ...]], Size] = {}
 
@@ -149,12 +152,27 @@ class Lowerings:
 
     def elementwise(self, node: Node) -> Expr:
         """An elementwise op over its operands: operand k is `Read(k, ())`."""
-        if id(node) not in self._elementwise:
-            lower = node.op.lower
-            assert isinstance(lower, Elementwise)
-            operands = [Read(k, (), t.dtype) for k, t in enumerate(node.inputs)]
-            self._elementwise[id(node)] = (node, lower.expr(context_of(node), *operands))
-        return self._elementwise[id(node)][1]
+        return self._elementwise(node)[1]
+
+    def _elementwise(self, node: Node) -> tuple[object, Expr, int]:
+        """(what keeps the id alive, the expression, its cost)"""
+        known = self._by_node.get(id(node))
+        if known is not None:
+            return known
+        types = tuple([tensor.dtype for tensor in node.inputs])
+        if not node.attrs:
+            shared = self._by_types.get((id(node.op), types))
+            if shared is not None:
+                return shared
+        lower = node.op.lower
+        assert isinstance(lower, Elementwise)
+        operands = [Read(k, (), dtype) for k, dtype in enumerate(types)]
+        expression = lower.expr(context_of(node), *operands)
+        if node.attrs:
+            self._by_node[id(node)] = (node, expression, cost(expression))
+            return self._by_node[id(node)]
+        found = self._by_types[(id(node.op), types)] = (node.op, expression, cost(expression))
+        return found
 
     def index_map(self, node: Node, index: IndexTuple, extents: Mapping[str, Size]) -> Expr:
         """An index map at `index`; divisions that the extents of the axes decide are gone."""
@@ -176,7 +194,7 @@ class Lowerings:
     def cost(self, node: Node, names: tuple[str, ...]) -> int:
         """The work of one element by the node's own op."""
         if isinstance(node.op.lower, Elementwise):
-            return cost(self.elementwise(node))
+            return self._elementwise(node)[2]
         index = tuple(axis_index(name) for name in names[: node.types[0].ndim])
         assert isinstance(node.op.lower, IndexMap)
         # Index arithmetic is mostly hoisted.

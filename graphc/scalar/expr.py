@@ -11,6 +11,7 @@ Backends implement these and nothing else; what can be composed from them is com
 Arithmetic on indices stays polynomial (`Index`), so that access patterns can be read off.
 """
 
+import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -217,18 +218,19 @@ def transform(expr: Expr, leaf: Callable[[Expr], Expr | None]) -> Expr:
     replaced = leaf(expr)
     if replaced is not None:
         return replaced
-    match expr:
-        case Call(op, args, dtype):
-            rebuilt = tuple(transform(arg, leaf) for arg in args)
-            if op in _REBUILD:
-                return _REBUILD[op](*rebuilt)
-            return Call(op, rebuilt, dtype)
-        case Read(number, index, dtype):
-            return Read(number, tuple(transform(item, leaf) for item in index), dtype)
-        case Load(buffer, index, dtype):
-            return Load(buffer, tuple(transform(item, leaf) for item in index), dtype)
-        case _:
-            return expr
+    parts = children(expr)
+    if not parts:
+        return expr
+    rebuilt = tuple([transform(part, leaf) for part in parts])
+    if all(map(operator.is_, rebuilt, parts)):
+        return expr
+    if isinstance(expr, Call):
+        build = _REBUILD.get(expr.op)
+        return Call(expr.op, rebuilt, expr.dtype) if build is None else build(*rebuilt)
+    if isinstance(expr, Read):
+        return Read(expr.input, rebuilt, expr.dtype)
+    assert isinstance(expr, Load)
+    return Load(expr.buffer, rebuilt, expr.dtype)
 
 
 _REBUILD = {"add": add, "sub": sub, "mul": mul}
