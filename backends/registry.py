@@ -3,6 +3,8 @@
 import importlib
 from collections.abc import Callable
 
+# The default backend's elementary functions are loaded with graphc, LLVM with the first function.
+import graphc.backends.llvm.vector_math  # noqa: F401
 from graphc.backends.base import Backend
 from graphc.errors import BackendError, MissingExtraError
 

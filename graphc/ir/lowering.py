@@ -86,7 +86,7 @@ class LoweringContext:
 
 @dataclass(frozen=True, slots=True)
 class Elementwise:
-    """expr: (context, *input elements) -> output element; it looks at dtypes and attributes alone."""
+    """expr: (context, *input elements) -> output element; it reads dtypes and attributes alone."""
 
     expr: Callable[..., Expr]
 
