@@ -179,6 +179,8 @@ class ProgramRunner:
         try:
             run(arrays)
         except Fault as fault:
+            if fault.error is not None:  # of a host call, with its own cause
+                raise fault.error from fault.error.__cause__
             raise self.explain(fault, dict(zip(self.program.sizes, sizes, strict=True))) from None
         finally:
             self.idle.append(workspace)

@@ -486,6 +486,16 @@ key = gc.random.key(0)
 mask = gc.random.bernoulli(key, (3,), p=0.5)
 """,
     ),
+    "E411": Explanation(
+        "a Python function inside a graph raised an exception",
+        "What it raised is the cause of this error and stands above it in the traceback. The "
+        "message names your line in the graph. All variables have their old values.",
+    ),
+    "E412": Explanation(
+        "a Python function inside a graph returned something unfit",
+        "It must return an array of the dtype and shape that were declared for it, or a tuple with "
+        "one for each output. Nothing is converted.",
+    ),
     # --- backends and internal checks ------------------------------------------------------------
     "E500": Explanation(
         "an error without a code of its own",

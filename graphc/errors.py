@@ -17,6 +17,7 @@ __all__ = [
     "FunctionError",
     "GradientError",
     "GraphcError",
+    "HostCallError",
     "IndexOutOfRange",
     "MissingExtraError",
     "ParameterError",
@@ -130,6 +131,15 @@ class IndexOutOfRange(GraphcError, IndexError):  # noqa: N818 - named as its bas
     """An index outside its axis, found while building or at run time."""
 
     code = "E401"
+
+
+class HostCallError(GraphcError, RuntimeError):
+    """A user's Python function inside a graph raised an exception, or returned something unfit.
+
+    What it raised is the cause (`__cause__`) of this error.
+    """
+
+    code = "E411"
 
 
 class ParameterError(GraphcError, ValueError):

@@ -11,6 +11,7 @@ from graphc.backends.blas_threads import BlasThreads, may_use_threads
 from graphc.backends.llvm.blas import find_blas
 from graphc.backends.llvm.contraction import uses_blas
 from graphc.backends.llvm.entry import emit_program
+from graphc.backends.llvm.host import SYMBOL, HostCalls, address_of
 from graphc.backends.llvm.jit import Library, library_symbols, module_assembly, module_object
 from graphc.backends.llvm.target import Target, host
 from graphc.backends.llvm.vector_math import LIBM_SYMBOLS
@@ -71,6 +72,10 @@ class LlvmExecutable:
         imports = dict(library_symbols(LIBM_SYMBOLS + C_SYMBOLS))
         if blas is not None:
             imports.update(blas.addresses)
+        self.host_calls = HostCalls(program)
+        if self.host_calls:
+            self._callback = self.host_calls.callback()
+            imports[SYMBOL] = address_of(self._callback)
         used = {name: at for name, at in imports.items() if f"@{name}(" in emitted.text}
         self._library = Library(module_object(emitted.text, target), ["entry"], used)
         entry = _ENTRY(self._library.address("entry"))
@@ -114,7 +119,7 @@ def with_blas_threads(entry: Callable[..., int], threads: int) -> Callable[..., 
 class _Bound:
     """A program with its table of pointers; what it points to lives as long as it does."""
 
-    __slots__ = ("_arguments", "_entry", "_fault", "_keep", "_positions", "_table")
+    __slots__ = ("_arguments", "_entry", "_fault", "_host_calls", "_keep", "_positions", "_table")
 
     def __init__(
         self,
@@ -142,6 +147,7 @@ class _Bound:
         self._fault = fault
         self._arguments = tuple(ctypes.addressof(item) for item in (table, values, fault))
         self._entry = entry
+        self._host_calls = executable.host_calls
         self._keep = (executable, temporaries, scratch, values)
 
     def __call__(self, arrays: Sequence[np.ndarray]) -> None:
@@ -150,7 +156,8 @@ class _Bound:
             table[position] = data_pointer(array)
         status = self._entry(*self._arguments)
         if status:
-            raise Fault(status - 1, self._fault.value)
+            error = self._host_calls.take_error(self._arguments[0])
+            raise Fault(status - 1, self._fault.value, error)
 
 
 def _pointer(array: np.ndarray) -> int:

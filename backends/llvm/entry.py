@@ -3,8 +3,9 @@
     i64 @entry(ptr table, ptr sizes, ptr fault)
 
 table: a pointer per buffer, in the program's order, and last the scratch area; sizes: the value of
-each of the program's sizes. Steps run in order. The result is 0, or 1 + the position of the index
-check that failed, whose bad value is then in `fault`; nothing after that check has run.
+each of the program's sizes. Steps run in order. The result is 0, or 1 + the position of the step
+that failed: an index check, whose bad value is then in `fault`, or a host call. Nothing after that
+step has run.
 """
 
 from collections.abc import Hashable, Sequence
@@ -18,6 +19,7 @@ from graphc.backends.llvm.contraction import (
     uses_blas,
 )
 from graphc.backends.llvm.emitter import KernelText, emit_kernel
+from graphc.backends.llvm.host import DONE, SYMBOL
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.sizes import Sizes
 from graphc.backends.llvm.target import Target
@@ -28,6 +30,7 @@ from graphc.loops.ir import (
     Accumulator,
     Contraction,
     For,
+    HostCall,
     IndexCheck,
     Kernel,
     KernelCall,
@@ -153,6 +156,8 @@ class _ProgramEmitter:
                     self._contraction(step)
                 case IndexCheck():
                     self._check(position, step)
+                case HostCall():
+                    self._host_call(position)
                 case Loop():
                     self._loop(step)
 
@@ -321,6 +326,22 @@ class _ProgramEmitter:
         builder.block(failed)
         first_name, _ = self.functions.kernel(self.checks[dtype][1])
         self._call(first_name, [Val("%fault", "ptr"), data, *sizes])
+        builder.line(f"ret i64 {position + 1}")
+        builder.block(passed)
+
+    # Host calls
+
+    def _host_call(self, position: int) -> None:
+        """Call back, and stop if that failed."""
+        builder = self.code.builder
+        builder.declare(SYMBOL, f"void @{SYMBOL}(i64, ptr, ptr, ptr)")
+        builder.line("store i64 0, ptr %fault, align 8")
+        builder.line(f"call void @{SYMBOL}(i64 {position}, ptr %table, ptr %sizes, ptr %fault)")
+        answer = builder.load("%fault", "i64")
+        bad = builder.icmp("ne", answer, builder.const(DONE, answer))
+        failed, passed = builder.fresh_label("failed"), builder.fresh_label("passed")
+        builder.branch_if(bad, failed, passed)
+        builder.block(failed)
         builder.line(f"ret i64 {position + 1}")
         builder.block(passed)
 

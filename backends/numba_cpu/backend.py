@@ -17,7 +17,7 @@ from graphc.backends.numba_cpu.compile import (
 )
 from graphc.backends.numba_cpu.driver import driver_source, kernel_names
 from graphc.backends.numba_cpu.python_source import can_split, kernel_source
-from graphc.backends.numba_cpu.runtime import check, row, strided, view
+from graphc.backends.numba_cpu.runtime import check, host_calls, row, strided, view
 from graphc.backends.numba_cpu.work import kernel_work
 from graphc.loops.ir import Contraction, For, Kernel, KernelCall, Program
 from graphc.loops.printer import kernel_key, one_line
@@ -71,7 +71,7 @@ class NumbaExecutable:
             "import numpy as np",
             "from numba import prange",
             "from graphc.backends.numba_cpu.functions import *",
-            "from graphc.backends.numba_cpu.runtime import check, row, strided, view",
+            "from graphc.backends.numba_cpu.runtime import check, host_calls, row, strided, view",
         ]
         texts = ["\n".join(head) + "\n", *(text.source for text in self.kernels), self.driver]
         return "\n\n".join(texts)
@@ -109,7 +109,14 @@ class NumbaExecutable:
     def _bind_function(self) -> Callable[..., BoundProgram]:
         with self._lock:
             if self._bind is None:
-                namespace = {"np": np, "view": view, "strided": strided, "check": check, "row": row}
+                namespace = {
+                    "np": np,
+                    "view": view,
+                    "strided": strided,
+                    "check": check,
+                    "row": row,
+                    "host": host_calls(self.program),
+                }
                 self._bind = load_function(self.driver, "bind", namespace)
             return self._bind
 

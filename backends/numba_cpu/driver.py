@@ -19,7 +19,7 @@ from collections.abc import Sequence
 
 from graphc.backends.numba_cpu.names import Identifiers
 from graphc.backends.numba_cpu.python_source import shape_text
-from graphc.loops.ir import Contraction, IndexCheck, KernelCall, Loop, Program, Step
+from graphc.loops.ir import Contraction, HostCall, IndexCheck, KernelCall, Loop, Program, Step
 from graphc.loops.printer import format_sources, one_line, step_sources
 from graphc.scalar.printer import Dialect
 from graphc.shapes import Shape, Size, substitute
@@ -40,7 +40,7 @@ class _Driver:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.kernels = kernel_names(program)
-        self.identifiers = Identifiers(self.kernels.values())
+        self.identifiers = Identifiers([*self.kernels.values(), "row", "host"])
         self.dialect = Dialect()
         for size in program.sizes:
             self.dialect.rename_symbol(size, self.identifiers.fresh(size))
@@ -102,6 +102,8 @@ class _Driver:
             case IndexCheck():
                 limits = f"{self.size(step.minimum)}, {self.size(step.size)}"
                 row = f"check({self.buffers[step.buffer]}, {limits}, {number})"
+            case HostCall():
+                row = self.host_call(step, number)
         origin = one_line(format_sources(step_sources(step)))
         self.row(f"{row:<64}  # {origin}" if origin else row)
 
@@ -150,6 +152,13 @@ class _Driver:
             arguments.append(self.view(buffer, f"view({self.buffers[buffer]}, {shape})"))
         arguments += [self.size(size) for size in step.sizes]
         return f"{self.kernels[kernel.name]}({', '.join(arguments)})"
+
+    def host_call(self, step: HostCall, number: int) -> str:
+        read, written = (
+            "".join(f"{self.buffers[name]}, " for name, _ in pairs)
+            for pairs in (step.inputs, step.outputs)
+        )
+        return f"host({number}, sizes, ({read}), ({written}))"
 
     def contraction(self, step: Contraction) -> str:
         a_shape = (step.k, step.m) if step.transpose_a else (step.m, step.k)

@@ -1,13 +1,14 @@
-"""What a generated driver calls besides kernels: views of arrays and checks of indices."""
+"""What a generated driver calls besides kernels: views of arrays, checks of indices, Python."""
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from graphc.backends.numba_cpu.functions import first_outside
 from graphc.dtypes import float16, uint64
-from graphc.loops.ir import Fault
+from graphc.loops.host import run_host_call
+from graphc.loops.ir import Fault, HostCall, Program
 
 
 def view(array: np.ndarray, shape: Sequence[int]) -> np.ndarray:
@@ -49,3 +50,17 @@ def check(indices: np.ndarray, minimum: int, size: int, step: int) -> None:
     position = first_outside(flat, minimum, size)
     if position >= 0:
         raise Fault(step, int(indices.reshape(-1)[position]))
+
+
+Arrays = Sequence[np.ndarray]
+
+
+def host_calls(program: Program) -> Callable[[int, Sequence[int], Arrays, Arrays], None]:
+    """host(step, sizes, inputs, outputs): call the Python function of a step of the program."""
+    calls = {n: step for n, step in enumerate(program.all_steps) if isinstance(step, HostCall)}
+    names = program.sizes
+
+    def host(step: int, sizes: Sequence[int], inputs: Arrays, outputs: Arrays) -> None:
+        run_host_call(calls[step], dict(zip(names, sizes, strict=True)), inputs, outputs)
+
+    return host

@@ -7,10 +7,11 @@ import numpy as np
 
 from graphc.errors import IndexOutOfRange, VerificationError
 from graphc.ir.leaf import PLACEHOLDER, VARIABLE
-from graphc.ir.lowering import LoweringContext, Scan
+from graphc.ir.lowering import HostCall, LoweringContext, Scan
 from graphc.ir.node import Node, TensorType, substitute_dims
 from graphc.ir.tensor import Tensor
 from graphc.ir.traversal import topological_order
+from graphc.loops.host import host_results
 from graphc.shapes import Dim, evaluate
 
 Values = dict[tuple[int, int], np.ndarray]
@@ -63,6 +64,8 @@ def run_node(node: Node, values: Values, bindings: Mapping[str, int]) -> None:
     check_indices(node, attrs, arrays)
     if isinstance(node.op.lower, Scan):
         result: Any = run_scan(attrs, arrays, bindings)
+    elif isinstance(node.op.lower, HostCall):
+        result = run_host_call(node, attrs, arrays, bindings)
     else:
         with np.errstate(all="ignore"):
             result = node.op.reference(attrs, *arrays)
@@ -77,6 +80,18 @@ def run_node(node: Node, values: Values, bindings: Mapping[str, int]) -> None:
                 source=node.sources[0] if node.sources else None,
             )
         values[(id(node), position)] = array
+
+
+def run_host_call(
+    node: Node, attrs: Mapping[str, Any], arrays: Sequence[np.ndarray], bindings: Mapping[str, int]
+) -> tuple[np.ndarray, ...]:
+    """The op's reference, with the checks that a compiled program makes."""
+    lower = node.op.lower
+    assert isinstance(lower, HostCall)
+    expected = [(t.dtype, tuple(evaluate(size, bindings) for size in t.shape)) for t in node.types]
+    return host_results(
+        node.op.reference, node.op.name, attrs, arrays, expected, lower.owned, node.sources
+    )
 
 
 def run_scan(

@@ -15,6 +15,7 @@ over scalar expressions, or into one of the few structured steps.
     Cumulative(step)       out[.., j, ..] = step(out[.., j - 1, ..], in[.., j, ..])
     Sort()                 the input in order along an axis, and where each element stood
     Search()               for each value how many elements of a sorted row stand before it
+    HostCall()             whole arrays, by the op's own reference: Python, called from native code
 """
 
 from collections.abc import Callable, Sequence
@@ -160,6 +161,17 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True)
+class HostCall:
+    """The op's reference runs on whole arrays; symbolic sizes in its attributes are bound.
+
+    Its inputs are read-only arrays. owned: they are copies that it may keep beyond the call, and
+    whatever it raises is reported as an error of the user's function.
+    """
+
+    owned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Scan:
     """A loop over the graph in attrs["body"]; see ops.control."""
 
@@ -182,6 +194,7 @@ Lowering = (
     | Cumulative
     | Sort
     | Search
+    | HostCall
     | Scan
     | Leaf
 )

@@ -1,6 +1,6 @@
 """Node and TensorType: the frozen data that a graph is made of."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +74,7 @@ def attribute_key(value: Any) -> Any:
 def structural_key(node: Node) -> tuple[Any, ...]:
     """Equal for two nodes that apply the same op to the same values with the same attributes."""
     attrs = tuple((name, attribute_key(value)) for name, value in sorted(node.attrs.items()))
-    return (node.op.name, tuple(tensor.key for tensor in node.inputs), attrs)
+    return (node.op, tuple(tensor.key for tensor in node.inputs), attrs)
 
 
 def substitute_dims(value: Any, mapping: Mapping[str, Any]) -> Any:
@@ -84,3 +84,12 @@ def substitute_dims(value: Any, mapping: Mapping[str, Any]) -> Any:
     if isinstance(value, tuple):
         return tuple(substitute_dims(item, mapping) for item in value)
     return value
+
+
+def sizes_in(value: Any) -> Iterator[Dim]:
+    """The symbolic sizes inside an attribute value (tuples included)."""
+    if isinstance(value, Dim):
+        yield value
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from sizes_in(item)

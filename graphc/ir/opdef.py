@@ -128,7 +128,8 @@ class OpDef:
     reference(attrs, *arrays) -> array or tuple of arrays; symbolic sizes in attrs are bound
     vjp(b, application, gradients of the outputs) -> gradient of each input or None
     jvp(b, application, tangents of the inputs (None: zero)) -> tangent of each output or None
-    traits: elementwise, commutative, linear (in each input), view, loop, nondifferentiable, ...
+    traits: elementwise, commutative, linear (in each input), view, loop, nondifferentiable, custom
+    (made by a user, not registered), effect (does more than compute: never merged nor folded), ...
     symbol: infix or prefix sign for printing
     """
 

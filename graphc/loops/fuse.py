@@ -16,6 +16,7 @@ from graphc.ir.lowering import (
     Contraction,
     Cumulative,
     Elementwise,
+    HostCall,
     IndexMap,
     Leaf,
     Pieces,
@@ -45,7 +46,17 @@ from graphc.shapes import Shape, Size, size_product
 MAX_MEMBERS = 128  # keeps single kernels, and so LLVM's superlinear passes, small
 OPEN_GROUPS = 4  # how many groups are tried for values that share only an input
 
-BARRIERS = (Contraction, Pieces, ScatterAdd, Scatter, Cumulative, Sort, Search, Scan)
+BARRIERS = (
+    Contraction,
+    Pieces,
+    ScatterAdd,
+    Scatter,
+    Cumulative,
+    Sort,
+    Search,
+    HostCall,
+    Scan,
+)
 
 Axes = tuple[int, ...] | None
 

@@ -109,7 +109,8 @@ class Group:
 
 @dataclass(slots=True)
 class Barrier:
-    """A step of its own: contraction, concatenation, scatter, running values, sort, loop.
+    """A step of its own: contraction, concatenation, scatter, running values, sort,
+    host call, loop.
 
     readings: per input, the boundary elements that are read. pieces: of a concatenation, the
     inputs that are still to be put in place.

@@ -13,12 +13,14 @@ from graphc.dtypes import float64, is_floating
 from graphc.errors import VerificationError
 from graphc.loops.accumulators import Cell
 from graphc.loops.blame import blame
+from graphc.loops.host import run_host_call
 from graphc.loops.ir import (
     Accumulate,
     Accumulator,
     Contraction,
     Fault,
     For,
+    HostCall,
     If,
     IndexCheck,
     Kernel,
@@ -46,7 +48,7 @@ def run_program(
     """Run all steps in order; outputs, updates and temporaries are written in place.
 
     sizes: values of the program's sizes. arrays: dense arrays for all buffers; temporaries may
-    overlap. Raises Fault if an IndexCheck fails.
+    overlap. Raises Fault if an IndexCheck fails, and what a HostCall raises.
     """
     read_only = {
         name: read_only_array(name, arrays[name])
@@ -78,6 +80,8 @@ def _run_steps(
                 _run_contraction(step, sizes, memory)
             case IndexCheck():
                 _run_check(step, number, sizes, memory)
+            case HostCall():
+                _run_host_call(step, sizes, memory)
             case Loop():
                 _run_loop(program, step, number, sizes, memory)
         number += sum(1 for _ in flat_steps([step]))
@@ -273,3 +277,11 @@ def _run_check(
     for value in memory[step.buffer].read_range(0, evaluate(step.count, sizes)):
         if not low <= int(value) < high:
             raise Fault(number, int(value))
+
+
+def _run_host_call(step: HostCall, sizes: Mapping[str, int], memory: Mapping[str, Array]) -> None:
+    inputs = [memory[name].read_range(0, memory[name].flat.size) for name, _ in step.inputs]
+    outputs = [np.empty_like(memory[name].flat) for name, _ in step.outputs]
+    run_host_call(step, sizes, inputs, outputs)
+    for (name, _), array in zip(step.outputs, outputs, strict=True):
+        memory[name].write_range(0, array)

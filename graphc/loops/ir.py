@@ -3,6 +3,7 @@
     Program   = name, sizes, buffers, steps, results
     Buffer    = name : dtype[shape], role
     Step      = KernelCall(kernel, buffers, sizes) | Contraction | IndexCheck
+              | HostCall(function, attributes, buffers)
               | Loop(length, carries, slices) { steps }
     Kernel    = name, parameters, sizes, body
     Parameter = name : dtype[shape], row-major and dense, read or written
@@ -26,9 +27,9 @@ Kernels are closed: equal kernels (but for names and sources) are emitted once.
 Every statement carries the user's lines that it came from.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -184,6 +185,26 @@ class IndexCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class HostCall:
+    """outputs = function(attrs, *inputs): a Python function over whole arrays.
+
+    inputs, outputs: buffers, each with the shape under which the function sees it. Symbolic sizes
+    in attrs are bound at the call. owned: the inputs are copies that the function may keep.
+    effect: it does more than compute; such calls run in the order in which they stand.
+    """
+
+    function: Callable[..., Any]
+    op: str
+    attrs: Mapping[str, Any]
+    inputs: tuple[tuple[str, Shape], ...]
+    outputs: tuple[tuple[str, Shape], ...]
+    owned: bool = False
+    effect: bool = False
+    sources: Sources = ()
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Carry:
     """What a loop hands from step to step.
 
@@ -216,7 +237,7 @@ class Loop:
     comment: str = ""
 
 
-Step = KernelCall | Contraction | IndexCheck | Loop
+Step = KernelCall | Contraction | IndexCheck | HostCall | Loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,9 +290,13 @@ def flat_steps(steps: Sequence[Step]) -> Iterator[Step]:
 
 
 class Fault(Exception):  # noqa: N818 - a status for the caller, never shown as an error
-    """A failed check at run time: its position among `Program.all_steps`, and the bad value."""
+    """A failed step at run time: its position among `Program.all_steps`.
 
-    def __init__(self, step: int, value: int) -> None:
+    value: the bad index of an IndexCheck. error: what a HostCall raised.
+    """
+
+    def __init__(self, step: int, value: int = 0, error: BaseException | None = None) -> None:
         super().__init__(step, value)
         self.step = step
         self.value = value
+        self.error = error

@@ -10,7 +10,7 @@ import numpy as np
 from graphc.ir.graph import Graph
 from graphc.ir.leaf import CONSTANT, scalar_value
 from graphc.ir.lowering import Contraction as ContractionForm
-from graphc.ir.lowering import Elementwise, Leaf, Pieces, Scan, Scatter, ScatterAdd
+from graphc.ir.lowering import Elementwise, HostCall, Leaf, Pieces, Scan, Scatter, ScatterAdd
 from graphc.ir.lowering import IndexCheck as OpIndexCheck
 from graphc.ir.node import Node, TensorType
 from graphc.ir.opdef import Inference, OpDef
@@ -39,6 +39,7 @@ from graphc.loops.rows import row_kernel
 from graphc.loops.schedule import schedule
 from graphc.loops.structured import (
     contraction_step,
+    host_call_step,
     piece_drafts,
     scatter_add_kernel,
     scatter_kernel,
@@ -240,6 +241,8 @@ class _Lowering:
         elif isinstance(lower, Pieces):
             for draft in piece_drafts(step, partition, self.naming):
                 self.call(draft, comment)
+        elif isinstance(lower, HostCall):
+            self.steps.append(host_call_step(node, self.buffer_of, comment))
         elif isinstance(lower, Scan):
             self.steps.append(self.lower_loop(node))
         else:

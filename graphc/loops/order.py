@@ -10,7 +10,16 @@ one stays.
 import heapq
 from collections.abc import Mapping, Sequence
 
-from graphc.loops.ir import Buffer, Contraction, IndexCheck, KernelCall, Loop, Step
+from graphc.loops.ir import (
+    Buffer,
+    Contraction,
+    HostCall,
+    IndexCheck,
+    KernelCall,
+    Loop,
+    Step,
+    flat_steps,
+)
 from graphc.shapes import evaluate, size_product, symbols_of
 
 NOMINAL = 128
@@ -42,6 +51,8 @@ def uses(step: Step) -> tuple[list[str], list[str]]:
             return [step.a, step.b], [step.out]
         case IndexCheck():
             return [step.buffer], []
+        case HostCall():
+            return [name for name, _ in step.inputs], [name for name, _ in step.outputs]
         case Loop():
             inside = [uses(inner) for inner in step.body]
             written = {name for _, writes in inside for name in writes}
@@ -54,6 +65,11 @@ def uses(step: Step) -> tuple[list[str], list[str]]:
             return sorted(read - written), sorted(written)
 
 
+def has_effect(step: Step) -> bool:
+    """Whether the step, or one inside it, does more than compute."""
+    return any(isinstance(one, HostCall) and one.effect for one in flat_steps([step]))
+
+
 class _Order:
     """Runs steps one after the other and counts the bytes alive."""
 
@@ -63,6 +79,7 @@ class _Order:
         self.bytes = {name: nominal_bytes(buffer) for name, buffer in buffers.items()}
         self.reads, self.writes = zip(*map(uses, steps), strict=True)
         self.is_check = [isinstance(step, IndexCheck) for step in steps]
+        self.has_effect = [has_effect(step) for step in steps]
         # Steps still to come that use a buffer: how many, and the sum of their numbers.
         self.users: dict[str, int] = {}
         self.user_sum: dict[str, int] = {}
@@ -85,8 +102,12 @@ class _Order:
             for name in names:
                 writers.setdefault(name, []).append(number)
         checked: dict[str, list[int]] = {}
+        last_effect: set[int] = set()
         for number, names in enumerate(self.reads):
             earlier: set[int] = set()
+            if self.has_effect[number]:
+                earlier |= last_effect
+                last_effect = {number}
             for name in names:
                 earlier.update(writers.get(name, ()))
                 earlier.update(checked.get(name, ()))

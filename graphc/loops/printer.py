@@ -22,6 +22,7 @@ from graphc.loops.ir import (
     Buffer,
     Contraction,
     For,
+    HostCall,
     If,
     IndexCheck,
     Kernel,
@@ -219,6 +220,8 @@ def format_step(step: Step, buffers: Mapping[str, Buffer]) -> str:
             return _contraction(step)
         case IndexCheck(buffer, count, minimum, size, axis, op):
             return f"check {buffer}[{count}] in [{minimum}, {size})  axis {axis} of {op}"
+        case HostCall():
+            return _host_call(step)
         case Loop(length, reverse, _, carries, slices):
             order = f"{length} - 1 .. 0" if reverse else f"0 .. {length} - 1"
             views = [f"{view} = {buffer}[t]" for view, buffer in slices]
@@ -248,6 +251,14 @@ def _contraction(step: Contraction) -> str:
         strides = ["(" + ", ".join(map(str, item)) + ")" for item in step.strides]
         text += f"  strides {' '.join(strides)}"
     return text
+
+
+def _host_call(step: HostCall) -> str:
+    read, written = (
+        ", ".join(f"{name}{format_shape(shape)}" for name, shape in pairs)
+        for pairs in (step.inputs, step.outputs)
+    )
+    return f"{written} = python {step.op}({read}){'  effect' if step.effect else ''}"
 
 
 def format_program(program: Program) -> str:
@@ -302,6 +313,8 @@ def _summary_row(number: int, depth: int, step: Step, buffers: Mapping[str, Buff
         case IndexCheck():
             name, written = "check", []
             comment = format_step(step, buffers).removeprefix("check ")
+        case HostCall(outputs=outputs, comment=comment):
+            name, written = "python", [buffer for buffer, _ in outputs]
     types = ", ".join(
         f"{buffer}: {short_name(buffers[buffer].dtype)}{format_shape(buffers[buffer].shape)}"
         for buffer in written

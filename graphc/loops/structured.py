@@ -1,15 +1,25 @@
-"""Steps that are not fused groups: contractions, concatenation piece by piece, scatters."""
+"""Steps that are not fused groups: contractions, concatenation piece by piece, scatters, Python."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
 from graphc.ir.indices import picked_entry, position_of
 from graphc.ir.lowering import Elementwise
+from graphc.ir.lowering import HostCall as HostCallForm
 from graphc.ir.node import Node, TensorType
 from graphc.ir.opdef import Inference, OpDef
 from graphc.ir.source import source_scope
 from graphc.ir.tensor import Tensor
 from graphc.loops.groups import Barrier, Group, Member, Partition, Placement
-from graphc.loops.ir import Contraction, For, Kernel, LoopKind, Parameter, Statement, Store
+from graphc.loops.ir import (
+    Contraction,
+    For,
+    HostCall,
+    Kernel,
+    LoopKind,
+    Parameter,
+    Statement,
+    Store,
+)
 from graphc.loops.kernels import Draft, KernelBuilder, Naming
 from graphc.loops.values import (
     Key,
@@ -76,6 +86,27 @@ def _strides(own: Shape, batch: Shape, matrix: Size) -> tuple[Size, ...]:
         strides.append(0 if size == 1 else step)
         step = step * size
     return tuple(reversed(strides))
+
+
+# --- host calls ------------------------------------------------------------------------------
+
+
+def host_call_step(node: Node, buffers: Mapping[Key, str], comment: str) -> HostCall:
+    """The op's reference on whole arrays."""
+    lower = node.op.lower
+    assert isinstance(lower, HostCallForm)
+    outputs = [Tensor(node, number) for number in range(len(node.types))]
+    return HostCall(
+        node.op.reference,
+        node.op.name,
+        node.attrs,
+        tuple((buffers[root_of(tensor).key], tensor.shape) for tensor in node.inputs),
+        tuple((buffers[tensor.key], tensor.shape) for tensor in outputs),
+        lower.owned,
+        "effect" in node.op.traits,
+        node.sources,
+        comment,
+    )
 
 
 # --- concatenation ---------------------------------------------------------------------------

@@ -10,9 +10,11 @@ import numpy as np
 
 from graphc.dtypes import is_bool, is_integer, is_numeric
 from graphc.errors import VerificationError
+from graphc.ir.node import sizes_in
 from graphc.loops.blame import require
 from graphc.loops.ir import (
     Contraction,
+    HostCall,
     IndexCheck,
     Kernel,
     KernelCall,
@@ -148,6 +150,8 @@ def _check_step(program: Program, step: Step, available: set[str]) -> set[str]:
             if step.buffer in program.buffers:
                 dtype = program.buffers[step.buffer].dtype
                 require(is_integer(dtype), f"{step.buffer} is {dtype}, not an integer buffer")
+        case HostCall():
+            read, written = _check_host_call(program, step)
     for name in sorted(read):
         require(name in program.buffers, f"{name} has no buffer")
         require(name in available, f"{name} is read before any step writes it")
@@ -210,3 +214,18 @@ def _check_contraction(program: Program, step: Contraction) -> tuple[set[str], s
     )
     require(step.out not in (step.a, step.b), f"{step.out} is both read and written")
     return {step.a, step.b}, {step.out}
+
+
+def _check_host_call(program: Program, step: HostCall) -> tuple[set[str], set[str]]:
+    require(callable(step.function), f"{step.op} calls {step.function!r}, no function")
+    _check_sizes(program, tuple(sizes_in(tuple(step.attrs.values()))), "an attribute")
+    for name, shape in (*step.inputs, *step.outputs):
+        _check_sizes(program, shape, f"the shape of {name}")
+        if name in program.buffers:
+            wanted, held = size_product(shape), size_product(program.buffers[name].shape)
+            fits = wanted == held or not (isinstance(wanted, int) and isinstance(held, int))
+            require(fits, f"{step.op} sees {name} as {list(shape)}, it has {held} elements")
+    read, written = ({name for name, _ in pairs} for pairs in (step.inputs, step.outputs))
+    require(len(written) == len(step.outputs), f"{step.op} writes one buffer twice")
+    require(not read & written, f"{', '.join(sorted(read & written))} is both read and written")
+    return read, written

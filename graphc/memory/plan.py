@@ -18,6 +18,7 @@ from graphc.loops.ir import (
     Buffer,
     Contraction,
     For,
+    HostCall,
     If,
     IndexCheck,
     Kernel,
@@ -206,6 +207,8 @@ def buffers_of(step: Step) -> tuple[str, ...]:
             return (step.out, step.a, step.b)
         case IndexCheck():
             return (step.buffer,)
+        case HostCall():
+            return tuple(name for name, _ in (*step.outputs, *step.inputs))
         case Loop():
             held = [name for c in step.carries for name in (c.initial, c.final, *c.spare)]
             return (*held, *(buffer for _, buffer in step.slices))

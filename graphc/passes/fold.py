@@ -21,8 +21,11 @@ MOST_WORK = 1 << 22  # bytes read
 @rule(any_op(operands=lambda names: set(names) == {"constant"}))
 def fold_constants(b: Builder, root: Tensor) -> Tensor | tuple[Tensor, ...] | None:
     """op(constants) = constant. Not for results that outgrow their inputs; an op whose reference
-    fails stays, so that the error appears where the value is needed."""
+    fails stays, so that the error appears where the value is needed. So does one that does more
+    than compute."""
     node = root.node
+    if "effect" in node.op.traits:
+        return None
     if any(tensor.node.op is not CONSTANT for tensor in node.inputs):
         return None  # a node of many operands
     arrays = [tensor.node.attrs["value"] for tensor in node.inputs]

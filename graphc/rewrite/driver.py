@@ -301,11 +301,13 @@ def _outputs(node: Node) -> tuple[Tensor, ...]:
 
 
 def _key(node: Node) -> tuple[object, ...]:
+    if "effect" in node.op.traits:
+        return ("unique", id(node))
     if not node.attrs:
-        return (node.op.name, *[(id(tensor.node), tensor.index) for tensor in node.inputs])
+        return (node.op, *[(id(tensor.node), tensor.index) for tensor in node.inputs])
     value = node.attrs.get("value")
     if isinstance(value, np.ndarray) and value.nbytes > HASHED_BYTES:
-        return ("large", node.op.name, id(value))
+        return ("large", node.op, id(value))
     key = structural_key(node)
     try:
         hash(key)

@@ -14,6 +14,7 @@ from graphc.loops.ir import (
     Buffer,
     Contraction,
     For,
+    HostCall,
     If,
     Kernel,
     KernelCall,
@@ -292,3 +293,35 @@ def test_batch_strides() -> None:
     assert isinstance(step, Contraction)
     with pytest.raises(VerificationError, match="strides for"):
         verify_program(replace(program, steps=(replace(step, strides=((), (), ())),)))
+
+
+def host_program(step: HostCall) -> Program:
+    buffers = [
+        Buffer("x", float32, (2, 3), "input"),
+        Buffer("y", float32, (6,), "output"),
+    ]
+    return Program("f", (), {b.name: b for b in buffers}, (step,), ("y",))
+
+
+def identity(attrs: object, x: np.ndarray) -> np.ndarray:
+    return x
+
+
+def test_host_call() -> None:
+    verify_program(host_program(HostCall(identity, "host", {}, (("x", (3, 2)),), (("y", (2, 3)),))))
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        (HostCall(identity, "host", {}, (("x", (3,)),), (("y", (6,)),)), "sees x as"),
+        (HostCall(identity, "host", {}, (("z", (6,)),), (("y", (6,)),)), "z has no buffer"),
+        (HostCall(identity, "host", {}, (), (("x", (6,)),)), "is written"),
+        (HostCall(identity, "host", {}, (), (("y", (6,)), ("y", (6,)))), "one buffer twice"),
+        (HostCall(identity, "host", {"n": (n,)}, (), (("y", (6,)),)), "no size of the program"),
+        (HostCall(3, "host", {}, (), (("y", (6,)),)), "no function"),  # type: ignore[arg-type]
+    ],
+)
+def test_wrong_host_call(step: HostCall, words: str) -> None:
+    with pytest.raises(VerificationError, match=words):
+        verify_program(host_program(step))
