@@ -39,6 +39,7 @@ from graphc.ops.contraction import *
 from graphc.ops.control import *
 from graphc.ops.creation import *
 from graphc.ops.cumulative import *
+from graphc.ops.custom import *
 from graphc.ops.diagonals import *
 from graphc.ops.einsum import *
 from graphc.ops.elementwise import *

@@ -490,11 +490,46 @@ mask = gc.random.bernoulli(key, (3,), p=0.5)
         "a Python function inside a graph raised an exception",
         "What it raised is the cause of this error and stands above it in the traceback. The "
         "message names your line in the graph. All variables have their old values.",
+        """
+x = gc.placeholder("x", ("n",))
+whiten = gc.custom_op("whiten", lambda x: x.astype(str) + 1)
+f = gc.function([x], whiten(x), backend="reference")
+f(np.zeros(3, "float32"))
+""",
+        """
+x = gc.placeholder("x", ("n",))
+whiten = gc.custom_op("whiten", lambda x: x + 1)
+f = gc.function([x], whiten(x), backend="reference")
+f(np.zeros(3, "float32"))
+""",
     ),
     "E412": Explanation(
         "a Python function inside a graph returned something unfit",
         "It must return an array of the dtype and shape that were declared for it, or a tuple with "
         "one for each output. Nothing is converted.",
+        """
+x = gc.placeholder("x", ("n",))
+ranks = gc.custom_op("ranks", lambda x: np.argsort(np.argsort(x)))
+f = gc.function([x], ranks(x), backend="reference")
+f(np.zeros(3, "float32"))
+""",
+        """
+x = gc.placeholder("x", ("n",))
+ranks = gc.custom_op("ranks", lambda x: np.argsort(np.argsort(x)), dtype="int64")
+f = gc.function([x], ranks(x), backend="reference")
+f(np.zeros(3, "float32"))
+""",
+    ),
+    "E413": Explanation(
+        "a custom op that is declared wrongly",
+        "Its name, its signature, its infer function or the inputs that it got do not fit. A "
+        'signature names sizes: "(n, k), (k, m) -> (n, m)".',
+        """
+outer = gc.custom_op("outer", np.outer, infer="n, m -> (n, m)")
+""",
+        """
+outer = gc.custom_op("outer", np.outer, infer="(n), (m) -> (n, m)")
+""",
     ),
     # --- backends and internal checks ------------------------------------------------------------
     "E500": Explanation(

@@ -9,6 +9,7 @@ from typing import Protocol
 
 __all__ = [
     "BackendError",
+    "CustomOpError",
     "DTypeError",
     "DimError",
     "DisconnectedError",
@@ -140,6 +141,12 @@ class HostCallError(GraphcError, RuntimeError):
     """
 
     code = "E411"
+
+
+class CustomOpError(GraphcError, ValueError):
+    """A custom op that was declared wrongly, or got inputs that its signature does not allow."""
+
+    code = "E413"
 
 
 class ParameterError(GraphcError, ValueError):
