@@ -34,6 +34,7 @@ from graphc.ir.tensor import Tensor as Tensor
 from graphc.ops.arrangement import *
 from graphc.ops.bessel_functions import *
 from graphc.ops.bitwise import *
+from graphc.ops.branches import *
 from graphc.ops.comparison import *
 from graphc.ops.contraction import *
 from graphc.ops.control import *

@@ -130,8 +130,9 @@ total, _ = gc.scan(lambda c, x: (c + 1, None), gc.zeros(()), None, length=10)
     ),
     "E121": Explanation(
         "the step of a loop returns something else than it was given",
-        "The step takes a carry and returns a pair: the next carry, of exactly the dtypes and "
-        "shapes of the first one, and the output of this step (or None).",
+        "The next carry has the structure and the shapes of the first one. Dtypes that differ "
+        "become what they promote to, if they promote. The step of scan returns a pair: the next "
+        "carry, and the output of this step (or None).",
         """
 x = gc.placeholder("x", ("t", 3))
 last, _ = gc.scan(lambda h, e: (h + e, None), gc.zeros(()), x)
@@ -139,6 +140,32 @@ last, _ = gc.scan(lambda h, e: (h + e, None), gc.zeros(()), x)
         """
 x = gc.placeholder("x", ("t", 3))
 last, _ = gc.scan(lambda h, e: (h + e, None), gc.zeros((3,)), x)
+""",
+    ),
+    "E122": Explanation(
+        "a branch is chosen by something that is no scalar",
+        "cond and while_loop go by one bool, of shape (); switch by one integer. gc.where picks "
+        "between two arrays by element.",
+        """
+x = gc.placeholder("x", ("n",))
+y = gc.cond(x > 0, lambda: x, lambda: -x)
+""",
+        """
+x = gc.placeholder("x", ("n",))
+y = gc.cond(gc.all(x > 0), lambda: x, lambda: -x)
+""",
+    ),
+    "E123": Explanation(
+        "branches return different types",
+        "All branches return the same structure of tensors of the same shapes, with dtypes that "
+        "promote to a common one.",
+        """
+x = gc.placeholder("x", (4,))
+y = gc.cond(x[0] > 0, lambda: x, lambda: x[:2])
+""",
+        """
+x = gc.placeholder("x", (4,))
+y = gc.cond(x[0] > 0, lambda: x[2:], lambda: x[:2])
 """,
     ),
     # --- feeds, inputs, names, updates, symbolic tensors -----------------------------------------

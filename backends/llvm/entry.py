@@ -28,6 +28,7 @@ from graphc.dtypes import DType, bool_, int64
 from graphc.loops.ir import (
     Accumulate,
     Accumulator,
+    Branch,
     Contraction,
     For,
     HostCall,
@@ -160,6 +161,8 @@ class _ProgramEmitter:
                     self._host_call(position)
                 case Loop():
                     self._loop(step)
+                case Branch():
+                    self._branch(step)
 
     def _loop(self, step: Loop) -> None:
         """Every iteration points the views to their rows, runs the body and hands over."""
@@ -189,6 +192,30 @@ class _ProgramEmitter:
 
         code.loop(zero, length, 1, [], body)
         self._hand_through(step, length)
+
+    def _branch(self, step: Branch) -> None:
+        """Tests one body after the other; the selector is read once, as a body may overwrite it."""
+        code, builder = self.code, self.code.builder
+        dtype = self.program.buffers[step.selector].dtype
+        pointer = self._buffer(step.selector)
+        selector = builder.load(pointer.text, "i8" if dtype == bool_ else "i64")
+        code.levels[selector.text] = code.depth
+        last = len(step.bodies) - 1
+        for number, body in enumerate(step.bodies):
+            limit = builder.const(number, selector)
+            sign = "sle" if number == 0 else "sge" if number == last else "eq"
+            taken = (
+                builder.icmp("eq", selector, selector)
+                if last == 0
+                else builder.icmp(sign, selector, limit)
+            )
+            code.levels[taken.text] = code.depth
+
+            def run(body: Sequence[Step] = body) -> list[Val]:
+                self._steps(body)
+                return []
+
+            code.branch(taken, [], run)
 
     def _hand_through(self, step: Loop, length: Val) -> None:
         """Without any step the final carries are the initial ones."""

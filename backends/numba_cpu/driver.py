@@ -19,7 +19,16 @@ from collections.abc import Sequence
 
 from graphc.backends.numba_cpu.names import Identifiers
 from graphc.backends.numba_cpu.python_source import shape_text
-from graphc.loops.ir import Contraction, HostCall, IndexCheck, KernelCall, Loop, Program, Step
+from graphc.loops.ir import (
+    Branch,
+    Contraction,
+    HostCall,
+    IndexCheck,
+    KernelCall,
+    Loop,
+    Program,
+    Step,
+)
 from graphc.loops.printer import format_sources, one_line, step_sources
 from graphc.scalar.printer import Dialect
 from graphc.shapes import Shape, Size, substitute
@@ -95,6 +104,9 @@ class _Driver:
             case Loop():
                 self.loop(step)
                 return
+            case Branch():
+                self.branch(step)
+                return
             case KernelCall():
                 row = self.call(step)
             case Contraction():
@@ -142,6 +154,24 @@ class _Driver:
             for carry in step.carries:
                 final, initial = self.buffers[carry.final], self.buffers[carry.initial]
                 self.row(f"    np.copyto({final}, {initial}.reshape({final}.shape))")
+
+    def branch(self, step: Branch) -> None:
+        """if, elif, else; the selector is moved into range by the first and the last."""
+        selector = f"int({self.buffers[step.selector]}.reshape(()))"
+        last = len(step.bodies) - 1
+        outer = dict(self.views)
+        for number, body in enumerate(step.bodies):
+            test = f"{selector} <= 0" if number == 0 else f"{selector} == {number}"
+            word = "if" if number == 0 else "elif"
+            self.row("else:" if number == last > 0 else f"{word} {test}:" if last else "if True:")
+            self.depth += 1
+            before = len(self.called)
+            for inner in body:
+                self.step(inner)
+            if len(self.called) == before:
+                self.row("pass")
+            self.depth -= 1
+            self.views = outer | {e: n for e, n in self.views.items() if n in self.bound_names}
 
     def call(self, step: KernelCall) -> str:
         kernel = step.kernel

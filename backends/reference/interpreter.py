@@ -7,7 +7,7 @@ import numpy as np
 
 from graphc.errors import IndexOutOfRange, VerificationError
 from graphc.ir.leaf import PLACEHOLDER, VARIABLE
-from graphc.ir.lowering import HostCall, LoweringContext, Scan
+from graphc.ir.lowering import Branches, HostCall, LoweringContext, Scan
 from graphc.ir.node import Node, TensorType, substitute_dims
 from graphc.ir.tensor import Tensor
 from graphc.ir.traversal import topological_order
@@ -66,6 +66,8 @@ def run_node(node: Node, values: Values, bindings: Mapping[str, int]) -> None:
         result: Any = run_scan(attrs, arrays, bindings)
     elif isinstance(node.op.lower, HostCall):
         result = run_host_call(node, attrs, arrays, bindings)
+    elif isinstance(node.op.lower, Branches):
+        result = run_branch(attrs, arrays, bindings)
     else:
         with np.errstate(all="ignore"):
             result = node.op.reference(attrs, *arrays)
@@ -114,6 +116,16 @@ def run_scan(
         for array, result in zip(stacked, results[carries:], strict=True):
             array[position] = result
     return (*carry, *stacked)
+
+
+def run_branch(
+    attrs: Mapping[str, Any], arrays: Sequence[np.ndarray], bindings: Mapping[str, int]
+) -> tuple[np.ndarray, ...]:
+    """The branch that is taken, and nothing of the others."""
+    branches = attrs["branches"]
+    chosen = branches[min(max(int(arrays[0]), 0), len(branches) - 1)]
+    feeds = dict(zip(chosen.inputs, arrays[1:], strict=True))
+    return tuple(evaluate_tensors(chosen.outputs, feeds, bindings))
 
 
 def check_indices(node: Node, attrs: dict[str, Any], arrays: list[np.ndarray]) -> None:

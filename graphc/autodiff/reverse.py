@@ -9,19 +9,23 @@ nodes the user's line of the node they belong to.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from graphc.autodiff.activity import Key, active_values, is_active, passes_derivatives
 from graphc.autodiff.carry import carry
 from graphc.autodiff.cotangent import (
     Cotangent,
+    Gate,
     accumulate,
+    balanced,
     broadcasts,
     fit,
     narrow,
     settle,
 )
+from graphc.dtypes import is_bool
 from graphc.errors import GradientError
+from graphc.ir.graph import Graph
 from graphc.ir.leaf import scalar_value
 from graphc.ir.lowering import Composite
 from graphc.ir.node import Node
@@ -97,11 +101,14 @@ def pull_back(
             None if result is None else pull_element(node, first, result, tensor)
             for result, tensor in zip(results, node.inputs, strict=True)
         ]
+    parts: list[Cotangent | None]
     if all(c is None or c.plain for c in cotangents):
         bare = apply_rule(node, [None if c is None else c.value for c in cotangents], active)
         parts = [None if result is None else Cotangent(result) for result in bare]
     else:
         parts = carry(cotangents, lambda gradients: apply_rule(node, gradients, active), node)
+    if "branches" in node.op.traits:
+        parts = [under_branch(node, n, part) for n, part in enumerate(parts)]
     return [
         None if part is None else fit(part, tensor.shape)
         for part, tensor in zip(parts, node.inputs, strict=True)
@@ -150,6 +157,29 @@ def select_branches(node: Node, cotangent: Cotangent, active: set[Key]) -> list[
         else:
             parts.append(None)
     return parts
+
+
+def under_branch(node: Node, position: int, part: Cotangent | None) -> Cotangent | None:
+    """What flows out of an input that some of the branches read flows only if one is taken.
+
+    The branches not taken contribute zero; the gate keeps 0 * inf out of what was computed before.
+    """
+    if part is None or part.gate is not None or not node.inputs[position].node.inputs:
+        return part
+    branches, selector = node.attrs["branches"], node.inputs[0]
+    taken = [n for n, branch in enumerate(branches) if reads(branch, branch.inputs[position - 1])]
+    if len(taken) == len(branches):
+        return part
+    if is_bool(selector.dtype):
+        return narrow(part, selector, taken == [1])
+    chosen = BUILDER.clip(selector, 0, len(branches) - 1)
+    tests = [BUILDER.equal(chosen, n) for n in taken]
+    return replace(part, gate=Gate(balanced(BUILDER.logical_or, tests)))
+
+
+def reads(graph: Graph, tensor: Tensor) -> bool:
+    """Whether a result of the graph is computed from its input `tensor`."""
+    return any(node is tensor.node for node in graph.nodes)
 
 
 # --- rules -------------------------------------------------------------------------------------

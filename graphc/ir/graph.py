@@ -1,10 +1,11 @@
 """Graph: a snapshot of what a function computes, in topological order."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from graphc.ir.leaf import VARIABLE, Variable
-from graphc.ir.node import Node
+from graphc.ir.node import Attributes, Node
 from graphc.ir.tensor import Tensor
 from graphc.ir.traversal import topological_order
 
@@ -57,3 +58,30 @@ class Graph:
     def replace(self, replacement: Mapping[tuple[int, int], Tensor]) -> "Graph":
         """Replace results by value key; keys that are missing stay."""
         return self.with_results([replacement.get(t.key, t) for t in self.results])
+
+
+# --- graphs inside graphs ------------------------------------------------------------------------
+# The bodies of loops and branches are attributes: a graph, or a tuple of graphs.
+
+
+def bodies_of(node: Node) -> tuple[Graph, ...]:
+    """The graphs that are attributes of a node, in order of the attributes' names."""
+    found: list[Graph] = []
+    for _, value in sorted(node.attrs.items()):
+        for item in value if isinstance(value, tuple) else (value,):
+            if isinstance(item, Graph):
+                found.append(item)
+    return tuple(found)
+
+
+def map_graphs(attrs: Attributes, change: Callable[[Graph], Graph]) -> dict[str, Any]:
+    """The attributes with every graph among them changed."""
+
+    def changed(value: Any) -> Any:
+        if isinstance(value, Graph):
+            return change(value)
+        if isinstance(value, tuple):
+            return tuple(changed(item) for item in value)
+        return value
+
+    return {name: changed(value) for name, value in attrs.items()}

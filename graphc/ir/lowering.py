@@ -177,6 +177,11 @@ class Scan:
 
 
 @dataclass(frozen=True, slots=True)
+class Branches:
+    """One of the graphs in attrs["branches"], chosen by input 0; see ops.branches."""
+
+
+@dataclass(frozen=True, slots=True)
 class Leaf:
     """Placeholders, variables and array constants: values that exist before the program runs."""
 
@@ -196,6 +201,7 @@ Lowering = (
     | Search
     | HostCall
     | Scan
+    | Branches
     | Leaf
 )
 

@@ -1,5 +1,6 @@
 """Node and TensorType: the frozen data that a graph is made of."""
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from graphc.ir.tensor import Tensor
 
 Attributes = Mapping[str, Any]
+
+_serial = itertools.count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +39,11 @@ class Node:
     """One application of an op: frozen, compared by identity.
 
     `types` holds the type of each output. `sources` says where the user wrote it; a rewrite merges
-    the sources of all that it replaces.
+    the sources of all that it replaces. `serial` grows with every node: it tells what was there
+    before a branch was built from what the branch itself has built.
     """
 
-    __slots__ = ("__weakref__", "attrs", "inputs", "op", "sources", "types")
+    __slots__ = ("__weakref__", "attrs", "inputs", "op", "serial", "sources", "types")
 
     def __init__(
         self,
@@ -54,10 +58,16 @@ class Node:
         self.attrs = attrs
         self.types = types
         self.sources = sources
+        self.serial = next(_serial)
 
     def __repr__(self) -> str:
         # Never prints its inputs: a repr must stay cheap on graphs of any depth.
         return f"<Node {self.op.name} {', '.join(map(str, self.types))}>"
+
+
+def next_serial() -> int:
+    """The serial number that no node has yet; nodes built later have larger ones."""
+    return next(_serial)
 
 
 def attribute_key(value: Any) -> Any:

@@ -24,7 +24,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from graphc.dtypes import all_dtypes, is_bool, short_name
-from graphc.ir.graph import Graph
+from graphc.ir.graph import Graph, bodies_of
 from graphc.ir.leaf import CONSTANT, PLACEHOLDER, VARIABLE
 from graphc.ir.lowering import Elementwise, LoweringContext
 from graphc.ir.node import Attributes, Node, TensorType, attribute_key
@@ -62,8 +62,13 @@ def format_elements(array: np.ndarray) -> str:
     return f"[{', '.join(str(element) for element in array.ravel())}]"
 
 
-def format_attribute(value: Any) -> str:
-    """An attribute's value as the parser reads it; objects it cannot read are in <>."""
+def format_attribute(value: Any, bodies: Mapping[Graph, str] | None = None) -> str:
+    """An attribute's value as the parser reads it; objects it cannot read are in <>.
+
+    bodies: names of graphs.
+    """
+    if isinstance(value, Graph):
+        return f"<{(bodies or {}).get(value, value.name)}>"
     if value is None or isinstance(value, bool | int | str):
         return repr(value)
     if isinstance(value, float):
@@ -72,7 +77,7 @@ def format_attribute(value: Any) -> str:
         ambiguous = not RESERVED.isdisjoint(value.symbols())
         return f"dim({str(value)!r})" if ambiguous else str(value)
     if isinstance(value, tuple):
-        items = ", ".join(map(format_attribute, value))
+        items = ", ".join(format_attribute(item, bodies) for item in value)
         return f"({items},)" if len(value) == 1 else f"({items})"
     if isinstance(value, np.dtype):
         return value.name
@@ -221,7 +226,7 @@ def format_graph(graph: Graph) -> str:
     lines = [f"graph {usable_name(graph.name)}({inputs})"]
     lines += [f"  variable {names.operand(v)}: {v.type}" for v in graph.variables]
     lines += [f"  {_constant_row(node, names)}" for node in names.constants]
-    bodies = bodies_of(graph)
+    bodies = named_bodies(graph)
     for body, name in bodies.items():
         inner = format_graph(body).splitlines()
         lines += [f"  {name}:", *(f"    {line}" for line in inner)]
@@ -240,13 +245,12 @@ def format_graph(graph: Graph) -> str:
     return "\n".join(lines) + "\n"
 
 
-def bodies_of(graph: Graph) -> dict[Graph, str]:
-    """Graphs that are attributes of nodes (the bodies of loops), each with a name."""
+def named_bodies(graph: Graph) -> dict[Graph, str]:
+    """Graphs that are attributes of nodes, each with a name: bodies of loops, branches."""
     found: dict[Graph, str] = {}
     for node in graph.nodes:
-        for value in node.attrs.values():
-            if isinstance(value, Graph):
-                found.setdefault(value, f"body{len(found) + 1}")
+        for body in bodies_of(node):
+            found.setdefault(body, f"body{len(found) + 1}")
     return found
 
 
@@ -311,8 +315,8 @@ def _infix(node: Node, operands: Sequence[str]) -> str:
 
 def _call(node: Node, operands: Sequence[str], bodies: Mapping[Graph, str]) -> str:
     attrs = [
-        f"{n}=<{bodies.get(v, v.name)}>" if isinstance(v, Graph) else f"{n}={format_attribute(v)}"
-        for n, v in shown_attributes(node.op, node.attrs)
+        f"{name}={format_attribute(value, bodies)}"
+        for name, value in shown_attributes(node.op, node.attrs)
     ]
     return f"{node.op.name}({', '.join([*operands, *attrs])})"
 

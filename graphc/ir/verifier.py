@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from typing import NoReturn
 
 from graphc.errors import GraphcError, VerificationError
-from graphc.ir.graph import Graph
+from graphc.ir.graph import Graph, bodies_of
 from graphc.ir.leaf import CONSTANT, PLACEHOLDER, VARIABLE
-from graphc.ir.lowering import Elementwise, LoweringContext, Scan
+from graphc.ir.lowering import Elementwise, LoweringContext
 from graphc.ir.node import Node
 from graphc.ir.opdef import Constraint
 from graphc.ir.registry import OPS
@@ -32,7 +32,7 @@ def verify(graph: Graph) -> list[Constraint]:
 
 
 def verify_node(node: Node) -> list[Constraint]:
-    """Check one node on its own, and the body of a loop; the size equalities that it demands."""
+    """Check one node on its own, and its bodies; the size equalities that it demands."""
     if "custom" not in node.op.traits and OPS.get(node.op.name) is not node.op:
         _fail(node, f"op {node.op.name!r} is not registered")
     for tensor in node.inputs:
@@ -52,8 +52,8 @@ def verify_node(node: Node) -> list[Constraint]:
         _verify_element(node, node.op.lower)
     if node.op is CONSTANT and node.attrs["value"].flags.writeable:
         _fail(node, "a constant's array must be read-only")
-    if isinstance(node.op.lower, Scan):
-        for inner in node.attrs["body"].nodes:
+    for body in bodies_of(node):
+        for inner in body.nodes:
             constraints += verify_node(inner)
     return constraints
 

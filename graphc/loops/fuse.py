@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from graphc.ir.graph import Graph
 from graphc.ir.lowering import (
+    Branches,
     Contraction,
     Cumulative,
     Elementwise,
@@ -56,6 +57,7 @@ BARRIERS = (
     Search,
     HostCall,
     Scan,
+    Branches,
 )
 
 Axes = tuple[int, ...] | None

@@ -17,6 +17,7 @@ from graphc.loops.host import run_host_call
 from graphc.loops.ir import (
     Accumulate,
     Accumulator,
+    Branch,
     Contraction,
     Fault,
     For,
@@ -84,6 +85,8 @@ def _run_steps(
                 _run_host_call(step, sizes, memory)
             case Loop():
                 _run_loop(program, step, number, sizes, memory)
+            case Branch():
+                _run_branch(program, step, number, sizes, memory)
         number += sum(1 for _ in flat_steps([step]))
 
 
@@ -109,6 +112,15 @@ def _run_loop(
         for carry in step.carries:
             initial = memory[carry.initial]
             memory[carry.final].write_range(0, initial.read_range(0, initial.flat.size))
+
+
+def _run_branch(
+    program: Program, step: Branch, number: int, sizes: Mapping[str, int], memory: dict[str, Array]
+) -> None:
+    chosen = int(memory[step.selector].read_range(0, 1)[0])
+    chosen = min(max(chosen, 0), len(step.bodies) - 1)
+    before = sum(1 for body in step.bodies[:chosen] for _ in flat_steps(body))
+    _run_steps(program, step.bodies[chosen], number + 1 + before, sizes, memory)
 
 
 def run_kernel(kernel: Kernel, arrays: Sequence[np.ndarray], sizes: Sequence[int] = ()) -> None:

@@ -5,6 +5,7 @@
     Step      = KernelCall(kernel, buffers, sizes) | Contraction | IndexCheck
               | HostCall(function, attributes, buffers)
               | Loop(length, carries, slices) { steps }
+              | Branch(selector) { steps } { steps } ...
     Kernel    = name, parameters, sizes, body
     Parameter = name : dtype[shape], row-major and dense, read or written
     Statement = For(axis, extent, kind) { body }
@@ -237,7 +238,21 @@ class Loop:
     comment: str = ""
 
 
-Step = KernelCall | Contraction | IndexCheck | HostCall | Loop
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """One of the bodies: that whose position the selector holds, moved into range.
+
+    selector: a buffer of one bool (False is position 0) or int64. Every body writes all of `out`.
+    """
+
+    selector: str
+    bodies: tuple[tuple["Step", ...], ...]
+    out: tuple[str, ...]
+    sources: Sources = ()
+    comment: str = ""
+
+
+Step = KernelCall | Contraction | IndexCheck | HostCall | Loop | Branch
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +284,7 @@ class Program:
 
     @property
     def all_steps(self) -> tuple[Step, ...]:
-        """Steps and the steps inside loops, each loop before its body."""
+        """Steps and the steps inside loops and branches, each of these before its bodies."""
         return tuple(flat_steps(self.steps))
 
     @property
@@ -282,11 +297,21 @@ class Program:
 
 
 def flat_steps(steps: Sequence[Step]) -> Iterator[Step]:
-    """All steps, each loop before its body."""
+    """All steps, each loop and branch before its bodies."""
     for step in steps:
         yield step
-        if isinstance(step, Loop):
-            yield from flat_steps(step.body)
+        for body in bodies_of(step):
+            yield from flat_steps(body)
+
+
+def bodies_of(step: Step) -> tuple[tuple[Step, ...], ...]:
+    """The steps inside a loop or branch, in the order in which they are numbered."""
+    match step:
+        case Loop():
+            return (step.body,)
+        case Branch():
+            return step.bodies
+    return ()
 
 
 class Fault(Exception):  # noqa: N818 - a status for the caller, never shown as an error

@@ -3,14 +3,24 @@
 The graph must be expanded: no op with a Composite lowering is left.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from graphc.ir.graph import Graph
 from graphc.ir.leaf import CONSTANT, scalar_value
+from graphc.ir.lowering import (
+    Branches,
+    Elementwise,
+    HostCall,
+    Leaf,
+    Pieces,
+    Scan,
+    Scatter,
+    ScatterAdd,
+)
 from graphc.ir.lowering import Contraction as ContractionForm
-from graphc.ir.lowering import Elementwise, HostCall, Leaf, Pieces, Scan, Scatter, ScatterAdd
 from graphc.ir.lowering import IndexCheck as OpIndexCheck
 from graphc.ir.node import Node, TensorType
 from graphc.ir.opdef import Inference, OpDef
@@ -22,6 +32,7 @@ from graphc.loops.equations import Equations
 from graphc.loops.fuse import BARRIERS, Needs, partition_graph
 from graphc.loops.groups import Barrier, Group, Partition, choose_axis_names
 from graphc.loops.ir import (
+    Branch,
     Buffer,
     Carry,
     IndexCheck,
@@ -87,6 +98,7 @@ class _Lowering:
         self.buffer_of: dict[Key, str] = {}
         self.checks: dict[int, list[IndexCheck]] = {}
         self.steps: list[Step] = []
+        self.given_results: Sequence[str] = ()  # buffers that are there already
 
     def run(self) -> Program:
         self.name_inputs()
@@ -169,6 +181,9 @@ class _Lowering:
             zip(self.graph.results, self.result_roles, strict=True)
         ):
             root = root_of(tensor)
+            if self.given_results:
+                self.buffer_of[root.key] = self.buffer_of[tensor.key] = self.given_results[position]
+                continue
             if role == "update":
                 variable = self.graph.updates[position - len(self.graph.outputs)][0]
                 wanted = f"new_{self.printed.of[variable.key]}"
@@ -245,6 +260,8 @@ class _Lowering:
             self.steps.append(host_call_step(node, self.buffer_of, comment))
         elif isinstance(lower, Scan):
             self.steps.append(self.lower_loop(node))
+        elif isinstance(lower, Branches):
+            self.steps.append(self.lower_branches(node))
         else:
             make = {Scatter: scatter_kernel, ScatterAdd: scatter_add_kernel}.get(
                 type(lower), row_kernel
@@ -297,6 +314,21 @@ class _Lowering:
             node.sources,
             body.name,
         )
+
+    def lower_branches(self, node: Node) -> Branch:
+        """Every body writes its results to the buffers of the node's outputs."""
+        outer = [self.buffer_of[root_of(tensor).key] for tensor in node.inputs]
+        outputs = [self.buffer_of[Tensor(node, n).key] for n in range(len(node.types))]
+        bodies: list[tuple[Step, ...]] = []
+        for branch in node.attrs["branches"]:
+            inner = _Lowering(branch, self.size_names, self)
+            for tensor, name in zip(branch.inputs, outer[1:], strict=True):
+                inner.buffer_of[tensor.key] = name
+            inner.given_results = outputs
+            inner.lower_graph("temporary")
+            bodies.append(tuple(inner.steps))
+        comment = node.attrs["branches"][-1].name
+        return Branch(outer[0], tuple(bodies), tuple(outputs), node.sources, comment)
 
     def call(self, draft: Draft, comment: str) -> None:
         kernel = schedule(draft, f"k{len(self.kernels)}", comment)

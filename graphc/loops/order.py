@@ -11,6 +11,7 @@ import heapq
 from collections.abc import Mapping, Sequence
 
 from graphc.loops.ir import (
+    Branch,
     Buffer,
     Contraction,
     HostCall,
@@ -62,6 +63,11 @@ def uses(step: Step) -> tuple[list[str], list[str]]:
             read |= {carry.initial for carry in step.carries}
             read |= {buffer for _, buffer in step.slices}
             written |= stacked
+            return sorted(read - written), sorted(written)
+        case Branch():
+            inside = [uses(inner) for body in step.bodies for inner in body]
+            written = {name for _, writes in inside for name in writes} | set(step.out)
+            read = {name for reads, _ in inside for name in reads} | {step.selector}
             return sorted(read - written), sorted(written)
 
 

@@ -19,6 +19,7 @@ from graphc.loops.accumulators import identity
 from graphc.loops.ir import (
     Accumulate,
     Accumulator,
+    Branch,
     Buffer,
     Contraction,
     For,
@@ -35,6 +36,7 @@ from graphc.loops.ir import (
     Statement,
     Step,
     Store,
+    bodies_of,
 )
 from graphc.scalar.printer import Dialect, constant_text
 from graphc.shapes import Shape, format_shape
@@ -229,6 +231,8 @@ def format_step(step: Step, buffers: Mapping[str, Buffer]) -> str:
                 f"{c.state} = {c.initial} then {c.following}, at last {c.final}" for c in carries
             ]
             return "; ".join([f"for t in {order}", *views, *handed])
+        case Branch(selector, bodies, out):
+            return f"{', '.join(out)} = branch {selector} of {len(bodies)}".removeprefix(" = ")
 
 
 def step_sources(step: Step) -> Sources:
@@ -267,8 +271,8 @@ def format_program(program: Program) -> str:
     for buffer in program.buffers.values():
         text = f"  {buffer.name}: {short_name(buffer.dtype)}{format_shape(buffer.shape)}"
         rows.append(_row(f"{text} {buffer.role}", buffer.sources))
-    for number, (depth, step) in enumerate(nested_steps(program.steps)):
-        text = f"  {number}: {'  ' * depth}{format_step(step, program.buffers)}"
+    for number, (depth, label, step) in enumerate(nested_steps(program.steps)):
+        text = f"  {number}: {'  ' * depth}{label}{format_step(step, program.buffers)}"
         rows.append(_row(text, step_sources(step)))
     rows += [f"  update {variable} = {value}" for variable, value in program.updates]
     rows.append(f"  return {', '.join(program.outputs)}".rstrip())
@@ -280,25 +284,31 @@ def format_program(program: Program) -> str:
 def summary(program: Program) -> str:
     """One line a step: name, equation, shapes of what it writes, the user's lines."""
     return "\n".join(
-        _summary_row(number, depth, step, program.buffers)
-        for number, (depth, step) in enumerate(nested_steps(program.steps))
+        _summary_row(number, "  " * depth + label, step, program.buffers)
+        for number, (depth, label, step) in enumerate(nested_steps(program.steps))
     )
 
 
-def nested_steps(steps: Sequence[Step], depth: int = 0) -> Iterator[tuple[int, Step]]:
-    """All steps with their depth in loops, each loop before its body."""
+def nested_steps(
+    steps: Sequence[Step], depth: int = 0, label: str = ""
+) -> Iterator[tuple[int, str, Step]]:
+    """All steps with their depth in loops and branches, and the number of the branch as `1: `."""
     for step in steps:
-        yield depth, step
-        if isinstance(step, Loop):
-            yield from nested_steps(step.body, depth + 1)
+        yield depth, label, step
+        for number, body in enumerate(bodies_of(step)):
+            inner = f"{number}: " if isinstance(step, Branch) else ""
+            yield from nested_steps(body, depth + 1, inner)
 
 
-def _summary_row(number: int, depth: int, step: Step, buffers: Mapping[str, Buffer]) -> str:
+def _summary_row(number: int, indent: str, step: Step, buffers: Mapping[str, Buffer]) -> str:
     match step:
         case Loop():
             name, written = "loop", [c.final for c in step.carries]
             order = "backwards " if step.reverse else ""
             comment = f"{step.comment}  {step.length} steps {order}".rstrip()
+        case Branch():
+            name, written = "branch", list(step.out)
+            comment = f"{step.comment}  one of {len(step.bodies)} by {step.selector}".lstrip()
         case KernelCall(kernel, arguments, _):
             name, comment = kernel.name, step.comment or kernel.comment
             written = [
@@ -320,7 +330,7 @@ def _summary_row(number: int, depth: int, step: Step, buffers: Mapping[str, Buff
         for buffer in written
     )
     parts = [part for part in (one_line(comment), types) if part]
-    text = f"{number:3}  {'  ' * depth}{name:<8} {'  '.join(parts)}"
+    text = f"{number:3}  {indent}{name:<8} {'  '.join(parts)}"
     return _row(text, step_sources(step))
 
 

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from graphc.dtypes import is_bool, is_integer, is_numeric
+from graphc.dtypes import int64, is_bool, is_integer, is_numeric
 from graphc.errors import VerificationError
 from graphc.ir.node import sizes_in
 from graphc.loops.blame import require
 from graphc.loops.ir import (
+    Branch,
     Contraction,
     HostCall,
     IndexCheck,
@@ -57,6 +58,8 @@ def _check_steps(
                 _check_kernel(step.kernel, kernels)
             if isinstance(step, Loop):
                 _check_loop(program, step, number, available, kernels)
+            elif isinstance(step, Branch):
+                _check_branch(program, step, number, available, kernels)
             else:
                 available |= _check_step(program, step, available)
         except VerificationError as error:
@@ -91,6 +94,33 @@ def _check_loop(
         require(name in inside, f"{name} is handed on, but no step of the loop writes it")
     available |= {carry.final for carry in step.carries}
     available |= {buffer for _, buffer in step.slices}
+
+
+def _check_branch(
+    program: Program,
+    step: Branch,
+    number: int,
+    available: set[str],
+    kernels: dict[str, Kernel],
+) -> None:
+    """The selector is there before; every body writes all results."""
+    require(step.selector in program.buffers, f"{step.selector} has no buffer")
+    require(step.selector in available, f"{step.selector} is read before any step writes it")
+    selector = program.buffers[step.selector]
+    fits = is_bool(selector.dtype) or selector.dtype == int64
+    require(
+        fits and size_product(selector.shape) == 1,
+        f"{step.selector} is {selector.dtype}{list(selector.shape)}, not one bool or int64",
+    )
+    require(bool(step.bodies), "a branch without bodies")
+    number += 1
+    for body in step.bodies:
+        inside = set(available)
+        _check_steps(program, body, number, inside, kernels)
+        for name in step.out:
+            require(name in inside, f"{name} is a result, but not every body writes it")
+        number += sum(1 for _ in flat_steps(body))
+    available |= set(step.out)
 
 
 def _check_kernel(kernel: Kernel, kernels: dict[str, Kernel]) -> None:

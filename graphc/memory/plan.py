@@ -15,6 +15,7 @@ import numpy as np
 
 from graphc.loops.ir import (
     Accumulate,
+    Branch,
     Buffer,
     Contraction,
     For,
@@ -29,6 +30,7 @@ from graphc.loops.ir import (
     Statement,
     Step,
     Store,
+    bodies_of,
     flat_steps,
 )
 from graphc.scalar.expr import Expr, Load, walk
@@ -193,6 +195,8 @@ def temporaries_lives(program: Program) -> dict[str, Life]:
             for name in buffers_of(step):
                 use(name, position, loops)
             position += 1
+            for body in bodies_of(step):
+                position = visit(body, position, loops)
         return position
 
     visit(program.steps, 0, ())
@@ -212,6 +216,8 @@ def buffers_of(step: Step) -> tuple[str, ...]:
         case Loop():
             held = [name for c in step.carries for name in (c.initial, c.final, *c.spare)]
             return (*held, *(buffer for _, buffer in step.slices))
+        case Branch():
+            return (step.selector, *step.out)
 
 
 def _lay_out(slots: Sequence[Slot]) -> tuple[dict[int, Size], Size]:

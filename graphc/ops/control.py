@@ -5,7 +5,7 @@ the carries, the elements of the sequences, and the values from outside that the
 step computes from outside values alone is not part of the body: it is computed once.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,49 +13,24 @@ import numpy as np
 from graphc.dtypes import int64, is_floating
 from graphc.errors import FunctionError, ShapeError
 from graphc.ir.graph import Graph
-from graphc.ir.leaf import CONSTANT, PLACEHOLDER, as_tensor
-from graphc.ir.lowering import IndexMap, Scan
-from graphc.ir.node import Node, TensorType
+from graphc.ir.leaf import PLACEHOLDER, as_tensor
+from graphc.ir.lowering import Scan
+from graphc.ir.node import TensorType
 from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
 from graphc.ir.registry import BUILDER, Builder, public, register
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
-from graphc.ir.traversal import topological_order
+from graphc.ops.bodies import (
+    Tree,
+    capture,
+    leaves_of,
+    rebuilt,
+    require_equal_types,
+    settle_carry,
+)
 from graphc.shapes import Size, as_size
 
 __all__ = ["fori_loop", "map", "scan"]
-
-Tree = Any  # None, a tensor, or a tuple, list or dict of trees
-
-
-# --- trees -------------------------------------------------------------------------------------
-
-
-def leaves_of(tree: Tree) -> list[Any]:
-    """The leaves of nested tuples, lists and dicts, in order; None has none."""
-    if tree is None:
-        return []
-    if isinstance(tree, dict):
-        return [leaf for value in tree.values() for leaf in leaves_of(value)]
-    if isinstance(tree, tuple | list):
-        return [leaf for value in tree for leaf in leaves_of(value)]
-    return [tree]
-
-
-def rebuilt(tree: Tree, leaves: Sequence[Tensor]) -> Tree:
-    """`tree` with other leaves."""
-    following = iter(leaves)
-
-    def build(part: Tree) -> Tree:
-        if part is None:
-            return None
-        if isinstance(part, dict):
-            return {key: build(value) for key, value in part.items()}
-        if isinstance(part, tuple | list):
-            return type(part)(build(value) for value in part)
-        return next(following)
-
-    return build(tree)
 
 
 # --- the op ------------------------------------------------------------------------------------
@@ -70,6 +45,7 @@ def _infer(call: Inference) -> tuple[TensorType, ...]:
         text = f"length of sequence {position - carries}"
         call.require_equal(call.types[position].shape[0], length, text)
     finals = call.types[:carries]
+    require_equal_types(call, [t.type for t in body.outputs[:carries]], finals, "carry")
     stacked = [TensorType(t.dtype, (length, *t.shape)) for t in body.outputs[carries:]]
     return (*finals, *stacked)
 
@@ -282,39 +258,33 @@ def scan(
 
     init: the first carry: a tensor, or a tuple, list or dict of them (also None). xs: sequences of
     shape (length, ...), a tensor or a structure of them; may be None if `length` is given. The
-    step is called once, with symbolic values, and returns the next carry, of the types of `init`,
-    and what is to be stacked for this step, or None. reverse: from the last element to the first;
-    stacked outputs keep the positions of their elements.
+    step is called with symbolic values and returns the next carry, of the shapes of `init`, and
+    what is to be stacked for this step, or None. Where the dtypes of the next carry and of `init`
+    differ, the carry has what they promote to, and the step is called again. reverse: from the
+    last element to the first; stacked outputs keep the positions of their elements.
 
     Returns (final carry, stacked outputs of shape (length, ...)). Zero steps give `init` and empty
     outputs. What the step computes from outer values alone is computed once, before the loop.
 
     Raises ShapeError (E120): sequences of different lengths, no length; FunctionError (E121): a
-    carry that changes its type, a step that does not return a pair.
+    carry that changes its shape or structure, a step that does not return a pair.
 
     >>> total, sums = gc.scan(lambda c, x: (c + x, c + x), 0.0, x)     # cumulative sums
     """
-    carry = [as_tensor(leaf) for leaf in leaves_of(init)]
     sequences = [as_tensor(leaf) for leaf in leaves_of(xs)]
     size = _common_length(sequences, length)
-    states = [PLACEHOLDER(name=f"carry{n}", type=t.type) for n, t in enumerate(carry)]
     elements = [
         PLACEHOLDER(name=f"x{n}", type=TensorType(t.dtype, t.shape[1:]))
         for n, t in enumerate(sequences)
     ]
-    given_carry = rebuilt(init, states)
-    answer = step(given_carry, rebuilt(xs, elements))
-    if not isinstance(answer, tuple | list) or len(answer) != 2:
-        raise FunctionError(
-            f"scan: the step returned {type(answer).__name__}",
-            code="E121",
-            source=current_source(),
-            fix="return a pair: the next carry and the output of this step (or None)",
-        )
-    following = [as_tensor(leaf) for leaf in leaves_of(answer[0])]
-    outputs = [as_tensor(leaf) for leaf in leaves_of(answer[1])]
-    _check_carry(carry, following)
-    results, captured = capture([*following, *outputs], [*states, *elements])
+
+    def traced(carry: Tree) -> tuple[Tree, Tree]:
+        return _checked_pair(step(carry, rebuilt(xs, elements)))
+
+    settled = settle_carry("scan", init, traced)
+    carry, states = settled.initial, settled.states
+    outputs = [as_tensor(leaf) for leaf in leaves_of(settled.answer)]
+    results, captured = capture([*settled.following, *outputs], [*states, *elements])
     body = Graph(
         (*states, *elements, *(placeholder for placeholder, _ in captured)),
         tuple(results),
@@ -331,7 +301,18 @@ def scan(
         },
     )
     final, stacked = made[: len(carry)], made[len(carry) :]
-    return rebuilt(init, final), rebuilt(answer[1], stacked)
+    return rebuilt(init, final), rebuilt(settled.answer, stacked)
+
+
+def _checked_pair(answer: object) -> tuple[Tree, Tree]:
+    if isinstance(answer, tuple | list) and len(answer) == 2:
+        return answer[0], answer[1]
+    raise FunctionError(
+        f"scan: the step returned {type(answer).__name__}",
+        code="E121",
+        source=current_source(),
+        fix="return a pair: the next carry and the output of this step (or None)",
+    )
 
 
 def _common_length(sequences: list[Tensor], length: Size | None) -> Size:
@@ -354,70 +335,6 @@ def _common_length(sequences: list[Tensor], length: Size | None) -> Size:
             fix="pass xs, or length=",
         )
     return sequences[0].shape[0]
-
-
-def _check_carry(carry: list[Tensor], following: list[Tensor]) -> None:
-    """The next carry has the types of the first one."""
-    before, after = [t.type for t in carry], [t.type for t in following]
-    if before == after:
-        return
-    different = [n for n in range(min(len(before), len(after))) if before[n] != after[n]]
-    details = [f"carry {n}: got {after[n]}, allowed {before[n]}" for n in different]
-    if len(before) != len(after):
-        details.append(f"got {len(after)} carries, allowed {len(before)}")
-    culprit = following[different[0]] if different else None
-    raise FunctionError(
-        "scan: the carry changes its type from step to step",
-        code="E121",
-        details=details,
-        source=culprit.sources[0] if culprit is not None and culprit.sources else current_source(),
-        fix="make init of the type that the step returns (astype, reshape, zeros of that shape)",
-    )
-
-
-def is_generated(tensor: Tensor) -> bool:
-    """Scalar constants, sizes, aranges, fills: rather made in the body than read from outside."""
-    node = tensor.node
-    if node.op is CONSTANT:
-        size: int = node.attrs["value"].size
-        return size == 1
-    return not node.inputs and isinstance(node.op.lower, IndexMap)
-
-
-def capture(
-    results: Sequence[Tensor], own: Sequence[Tensor]
-) -> tuple[list[Tensor], list[tuple[Tensor, Tensor]]]:
-    """Cut a body out of the graph around it.
-
-    own: the inputs of the body. Returns the results over own and new inputs, and (new input, outer
-    value) pairs: the largest values that do not depend on `own`. Scalar constants and sizes stay.
-    """
-    order = topological_order(results)
-    inside = {id(tensor.node) for tensor in own}
-    for node in order:
-        if any(id(tensor.node) in inside for tensor in node.inputs):
-            inside.add(id(node))
-    captured: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
-    rebuilt_nodes: dict[int, Node] = {}
-
-    def inner(tensor: Tensor) -> Tensor:
-        if id(tensor.node) in inside:
-            node = rebuilt_nodes.get(id(tensor.node), tensor.node)
-            return tensor if node is tensor.node else Tensor(node, tensor.index, tensor._name)
-        if is_generated(tensor):
-            return tensor
-        if tensor.key not in captured:
-            name = tensor.name or f"outer{len(captured)}"
-            captured[tensor.key] = (PLACEHOLDER(name=name, type=tensor.type), tensor)
-        return captured[tensor.key][0]
-
-    for node in order:
-        if id(node) not in inside:
-            continue
-        inputs = tuple(inner(tensor) for tensor in node.inputs)
-        if any(new is not old for new, old in zip(inputs, node.inputs, strict=True)):
-            rebuilt_nodes[id(node)] = Node(node.op, inputs, node.attrs, node.types, node.sources)
-    return [inner(tensor) for tensor in results], list(captured.values())
 
 
 @public

@@ -1,7 +1,6 @@
 """Loops: what need not be in them leaves them, what is not used goes, equal loops become one.
 
     merge        the loop of the value and the loop that saves its carries for the gradient are one
-    live         outputs and carries that nothing needs are dropped, from the last user upwards
     hoist        x_t @ W = (xs @ W)_t: one product over the whole sequence before the loop
     postpone     total + a_t.T @ b_t over all t = as.T @ bs: one product after the loop; also sums
                  over rows, and outputs a_t @ W
@@ -20,16 +19,10 @@ from graphc.ir.lowering import Contraction, Reduction, Scan
 from graphc.ir.node import Node, TensorType
 from graphc.ir.opdef import OpDef
 from graphc.ir.registry import BUILDER
-from graphc.ir.source import source_scope
 from graphc.ir.tensor import Tensor
 from graphc.ir.traversal import topological_order, users_of
+from graphc.passes.nested import Key, rebuild
 from graphc.shapes import Size
-
-Key = tuple[int, int]
-
-
-def has_loops(graph: Graph) -> bool:
-    return any(is_loop(node) for node in graph.nodes)
 
 
 def is_loop(node: Node) -> bool:
@@ -100,38 +93,6 @@ class Body:
         return len(self.outputs) - 1
 
 
-Replace = Callable[[Node, list[Tensor]], "Sequence[Tensor] | None"]
-
-
-def rebuild(graph: Graph, replace: Replace) -> Graph:
-    """The graph with `replace(node, new inputs)` in place of every loop it answers for."""
-    made: dict[int, Sequence[Tensor]] = {}
-
-    def new(tensor: Tensor) -> Tensor:
-        values = made.get(id(tensor.node))
-        if values is None:
-            return tensor
-        value = values[tensor.index]
-        return (
-            value
-            if tensor._name is None or value.name
-            else Tensor(value.node, value.index, tensor._name)
-        )
-
-    for node in graph.nodes:
-        inputs = [new(tensor) for tensor in node.inputs]
-        if is_loop(node):
-            with source_scope(node.sources):
-                values = replace(node, inputs)
-            if values is not None:
-                made[id(node)] = values
-                continue
-        if any(one is not old for one, old in zip(inputs, node.inputs, strict=True)):
-            fresh = Node(node.op, tuple(inputs), node.attrs, node.types, node.sources)
-            made[id(node)] = [Tensor(fresh, n) for n in range(len(node.types))]
-    return graph.with_results([new(tensor) for tensor in graph.results])
-
-
 # --- merge -------------------------------------------------------------------------------------
 
 
@@ -177,68 +138,6 @@ def _identity(node: Node) -> Any:
     )
 
 
-# --- live --------------------------------------------------------------------------------------
-
-
-def live(graph: Graph) -> Graph:
-    """Drop the outputs, carries and inputs of loops that no result needs."""
-    needed = {tensor.key for tensor in graph.results}
-    kept: dict[int, Body] = {}
-    positions: dict[int, list[int]] = {}
-    for node in reversed(graph.nodes):
-        if not any((id(node), n) in needed for n in range(len(node.types))):
-            continue
-        if not is_loop(node):
-            needed.update(tensor.key for tensor in node.inputs)
-            continue
-        body = Body.of(node, node.inputs)
-        keep, reduced = _needed_part(node, body, needed)
-        kept[id(node)], positions[id(node)] = reduced, keep
-        needed.update(initial.key for _, initial, _ in reduced.carries)
-        needed.update(outer.key for _, outer in (*reduced.sequences, *reduced.shared))
-
-    def replace(node: Node, inputs: list[Tensor]) -> Sequence[Tensor] | None:
-        reduced = kept.get(id(node))
-        if reduced is None or len(positions[id(node)]) == len(node.types):
-            return None
-        by_inner = {
-            inner.key: new for inner, new in zip(node.attrs["body"].inputs, inputs, strict=True)
-        }
-        reduced.carries = [(s, by_inner[s.key], f) for s, _, f in reduced.carries]
-        reduced.sequences = [(inner, by_inner[inner.key]) for inner, _ in reduced.sequences]
-        reduced.shared = [(inner, by_inner[inner.key]) for inner, _ in reduced.shared]
-        values = dict(zip(positions[id(node)], reduced.build(), strict=True))
-        return [values.get(n, Tensor(node, n)) for n in range(len(node.types))]
-
-    return rebuild(graph, replace)
-
-
-def _needed_part(node: Node, body: Body, needed: set[Key]) -> tuple[list[int], Body]:
-    """The positions of the outputs to keep, and the loop that computes just these."""
-    count = len(body.carries)
-    outputs = [n for n in range(len(body.outputs)) if (id(node), count + n) in needed]
-    states = {n for n in range(count) if (id(node), n) in needed}
-    used: set[Key] = set()
-    while True:
-        wanted = [body.outputs[n] for n in outputs] + [body.carries[n][2] for n in states]
-        used = {(id(one), 0) for one in topological_order(wanted) if one.op is PLACEHOLDER}
-        grown = states | {n for n in range(count) if body.carries[n][0].key in used}
-        if grown == states:
-            break
-        states = grown
-    reduced = Body(
-        body.op,
-        body.name,
-        body.length,
-        body.reverse,
-        [body.carries[n] for n in sorted(states)],
-        [pair for pair in body.sequences if pair[0].key in used],
-        [pair for pair in body.shared if pair[0].key in used],
-        [body.outputs[n] for n in outputs],
-    )
-    return [*sorted(states), *(count + n for n in outputs)], reduced
-
-
 # --- hoist and postpone ------------------------------------------------------------------------
 
 
@@ -246,6 +145,8 @@ def move(graph: Graph) -> Graph:
     """Products of sequences leave the loops, to before or after them."""
 
     def replace(node: Node, inputs: list[Tensor]) -> Sequence[Tensor] | None:
+        if not is_loop(node):
+            return None
         body = Body.of(node, inputs)
         changed = hoist(body)
         own = list(body.outputs)
@@ -408,19 +309,3 @@ def _total(term: Tensor, whole: Callable[[Tensor], Later]) -> Later | None:
             axes = (0, *(axis + 1 for axis in node.attrs["axes"]))
             return lambda stacked: BUILDER.sum(values(stacked), axis=axes)
     return None
-
-
-# --- bodies ------------------------------------------------------------------------------------
-
-
-def map_bodies(graph: Graph, improve: Callable[[Graph], Graph]) -> Graph:
-    """The graph with every loop's body improved; equal bodies are improved once."""
-    improved: dict[int, Graph] = {}
-
-    def replace(node: Node, inputs: list[Tensor]) -> Sequence[Tensor] | None:
-        body: Graph = node.attrs["body"]
-        if id(body) not in improved:
-            improved[id(body)] = improve(body)
-        return node.op.apply(inputs, {**node.attrs, "body": improved[id(body)]})
-
-    return rebuild(graph, replace)

@@ -7,6 +7,7 @@ from graphc.ir.graph import Graph
 from graphc.ir.lowering import Composite, Contraction
 from graphc.ir.opdef import OpDef
 from graphc.ir.verifier import verify
+from graphc.passes.branches import choose, sink
 from graphc.passes.canonicalize.arith import ARITH
 from graphc.passes.canonicalize.movement import MOVEMENT
 from graphc.passes.canonicalize.reduce import REDUCE
@@ -15,7 +16,9 @@ from graphc.passes.canonicalize.shape import SHAPE
 from graphc.passes.contraction import CONTRACTION
 from graphc.passes.expand import EXPAND
 from graphc.passes.fold import FOLD
-from graphc.passes.loops import has_loops, live, map_bodies, merge, move
+from graphc.passes.live import live
+from graphc.passes.loops import merge, move
+from graphc.passes.nested import fill, has_bodies, map_bodies
 from graphc.passes.stabilize import STABILIZE
 from graphc.passes.vector_product import VECTOR_PRODUCT
 from graphc.rewrite.driver import RewriteLog, rewrite
@@ -82,19 +85,20 @@ def optimize(
         verify(graph)
     for one in PIPELINE:
         graph = run_pass(graph, one, log)
-        if one is SIMPLIFY and has_loops(graph):
-            graph = run_pass(optimize_loops(graph, log), one, log)
+        if one is SIMPLIFY and has_bodies(graph):
+            graph = run_pass(optimize_bodies(graph, log), one, log)
         if check:
             verify(graph)
     return graph, log
 
 
-def optimize_loops(graph: Graph, log: RewriteLog) -> Graph:
+def optimize_bodies(graph: Graph, log: RewriteLog) -> Graph:
     """The graph with its loops merged, freed of what can be done outside, and optimised inside.
 
-    After simplify: equal values are one value then, in the graph and in the bodies.
+    After simplify: equal values are one value then, in the graph and in the bodies. Work sinks
+    into branches once it is known what else needs it.
     """
-    graph = live(merge(graph))
+    graph = sink(live(merge(fill(choose(graph)))))
     graph = map_bodies(graph, lambda body: run_pass(body, SIMPLIFY, log))
     graph = live(move(graph))
     return map_bodies(graph, lambda body: optimize(body, log=log)[0])
@@ -110,4 +114,4 @@ def run_pass(graph: Graph, one: Pass, log: RewriteLog | None = None) -> Graph:
 def expand(graph: Graph) -> Graph:
     """The same function without composite ops and nothing else changed, in loops too."""
     graph = graph.with_results(rewrite(graph.results, EXPANSION))
-    return map_bodies(graph, expand) if has_loops(graph) else graph
+    return map_bodies(graph, expand) if has_bodies(graph) else graph
