@@ -9,6 +9,7 @@ Build expressions of placeholders and variables, differentiate them, compile the
 """
 
 from graphc import autodiff as autodiff
+from graphc import dtypes as dtypes
 from graphc import nn as nn
 from graphc import random as random
 from graphc.autodiff.derived import *
@@ -31,6 +32,8 @@ from graphc.ir.leaf import variable as variable
 from graphc.ir.parser import parse_graph as parse_graph
 from graphc.ir.printer import dprint as dprint
 from graphc.ir.tensor import Tensor as Tensor
+from graphc.ir.trimmed import Trimmed as Trimmed
+from graphc.namespace import *
 from graphc.ops.arrangement import *
 from graphc.ops.bessel_functions import *
 from graphc.ops.bitwise import *
@@ -59,6 +62,8 @@ from graphc.ops.products import *
 from graphc.ops.reduce import *
 from graphc.ops.running_extrema import *
 from graphc.ops.scatter import *
+from graphc.ops.selection import *
+from graphc.ops.sets import *
 from graphc.ops.slicing import *
 from graphc.ops.sorting import *
 from graphc.ops.statistics import *
@@ -68,4 +73,5 @@ from graphc.ops.zeta_functions import *
 from graphc.session import *
 from graphc.tracing import *
 
+bool = dtypes.bool_  # not imported by a star: the modules of graphc need Python's own
 __version__ = "0.1.0"

@@ -340,15 +340,15 @@ y = gc.take(gc.constant([1.0, 2.0]), mask.astype("int64"))
     "E215": Explanation(
         "an index or exponent of a kind that does not exist",
         "An index holds ints, slices with fixed or symbolic ends, ..., None, arrays of integers "
-        "and masks that are known. Results whose size depends on values, such as those of a "
-        "computed mask, do not exist. An integer raised to a negative power is not an integer.",
+        "and masks; a computed mask does not stand beside other arrays. An integer raised to a "
+        "negative power is not an integer.",
         """
 x = gc.placeholder("x", ("n",))
-positive = x[x > 0]
+first = x[0.0]
 """,
         """
 x = gc.placeholder("x", ("n",))
-positive = gc.where(x > 0, x, 0)
+first = x[0]
 """,
     ),
     "E216": Explanation(
@@ -361,6 +361,20 @@ steps = gc.arange(0, x.shape[0], 0.5)
         """
 x = gc.placeholder("x", ("n",))
 steps = gc.arange(2 * x.shape[0]) * 0.5
+""",
+    ),
+    "E217": Explanation(
+        "a result whose size depends on data is used as an operand",
+        "How many entries a computed mask selects, or how many values are distinct, is known at "
+        "the call alone. Such a result can be an output of a function, which returns it trimmed. "
+        "To compute with it, give size=: the result has that many entries, padded.",
+        """
+x = gc.placeholder("x", ("n",))
+total = gc.sum(x[x > 0])
+""",
+        """
+x = gc.placeholder("x", ("n",))
+total = gc.sum(gc.boolean_mask(x, x > 0, size=10))
 """,
     ),
     # --- differentiation -------------------------------------------------------------------------

@@ -4,19 +4,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from graphc.ir.trimmed import Trimmed
+
 
 @dataclass(frozen=True, slots=True)
 class Structure:
     """What stands around the leaves. Hashable, if the keys of dicts are.
 
-    kind: "leaf", "none" (None), "list", "tuple", "dict". keys: of a dict, else None for each item.
-    cls: the class of a named tuple.
+    kind: "leaf", "none" (None), "list", "tuple", "dict", "trimmed". keys: of a dict, else None for
+    each item. cls: the class of a named tuple. axis: that "trimmed" cuts.
     """
 
     kind: str
     keys: tuple[Any, ...] = ()
     items: tuple["Structure", ...] = ()
     cls: type | None = None
+    axis: int = 0
 
     @property
     def is_flat(self) -> bool:
@@ -42,6 +45,9 @@ class Structure:
                 return parts
             case "tuple":
                 return tuple(parts) if self.cls is None else self.cls(*parts)
+            case "trimmed":
+                padded, count = parts
+                return padded[(*(slice(None),) * self.axis, slice(int(count)))].copy()
             case _:
                 return dict(zip(self.keys, parts, strict=True))
 
@@ -59,7 +65,7 @@ NONE = Structure("none")
 
 def flatten(value: Any) -> tuple[list[Any], Structure]:
     """The leaves in order, and the structure around them. Anything else than a list, tuple, dict
-    or None is a leaf."""
+    or None is a leaf; a Trimmed is two, which `pack` makes one array of."""
     leaves: list[Any] = []
     return leaves, _open(value, leaves)
 
@@ -67,6 +73,9 @@ def flatten(value: Any) -> tuple[list[Any], Structure]:
 def _open(value: Any, leaves: list[Any]) -> Structure:
     if value is None:
         return NONE
+    if isinstance(value, Trimmed):
+        leaves += (value.padded, value.count)
+        return Structure("trimmed", (None, None), (LEAF, LEAF), axis=value.axis)
     if isinstance(value, Mapping):
         items = tuple(_open(item, leaves) for item in value.values())
         return Structure("dict", tuple(value), items)

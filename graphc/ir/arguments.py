@@ -1,9 +1,11 @@
 """Axes and shapes as arguments of building functions; errors name the op and the user's line."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from graphc.errors import ShapeError
+from graphc.errors import FunctionError, ShapeError
 from graphc.ir.source import current_source
+from graphc.ir.tensor import CPU
 from graphc.shapes import Shape, Size, as_size, normalize_axes
 
 ShapeLike = Size | Sequence[Size]
@@ -29,6 +31,27 @@ def checked_shape(name: str, shape: ShapeLike) -> Shape:
         return tuple(as_size(size) for size in (shape if isinstance(shape, Sequence) else (shape,)))
     except ShapeError as error:
         raise _located(name, error) from None
+
+
+def checked_size(name: str, size: Any) -> Size:
+    """A size, symbolic ones too."""
+    (checked,) = checked_shape(name, (size,))
+    if isinstance(checked, int) and checked < 0:
+        raise ShapeError(
+            f"{name}: size={checked}", source=current_source(), fix="a size is an int >= 0"
+        )
+    return checked
+
+
+def checked_device(name: str, device: Any) -> None:
+    """Where a function runs is said where it is compiled; expressions know the CPU alone."""
+    if device is not None and device != CPU:
+        raise FunctionError(
+            f"{name}: there is no device {device!r:.40}",
+            code="E205",
+            source=current_source(),
+            fix=f"leave it out, or give {CPU!r}; gc.function(..., backend=...) says what runs it",
+        )
 
 
 def _located(name: str, error: ShapeError) -> ShapeError:

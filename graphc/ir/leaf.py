@@ -16,6 +16,7 @@ from graphc.ir.registry import call, public, register
 from graphc.ir.source import current_source, current_sources
 from graphc.ir.storage import Storage, holding, replace_arrays
 from graphc.ir.tensor import Tensor
+from graphc.ir.trimmed import Trimmed
 from graphc.scalar.expr import Expr, Index
 from graphc.shapes import Dim, Shape, Size, format_shape
 
@@ -263,10 +264,14 @@ def as_tensor(value: Any, dtype: Any = None) -> Tensor:
         if dtype is not None and value.dtype != as_dtype(dtype):
             return value.astype(dtype)
         return value
+    if isinstance(value, Trimmed):
+        value.refuse()
     if isinstance(value, Dim):
         tensor = DIM(size=value)
         return tensor if dtype is None else tensor.astype(dtype)
-    if isinstance(value, list | tuple) and any(isinstance(v, Tensor | Dim) for v in value):
+    if isinstance(value, list | tuple) and any(
+        isinstance(v, Tensor | Dim | Trimmed) for v in value
+    ):
         return call("stack", [as_tensor(item, dtype) for item in value])
     return constant(value, dtype)
 

@@ -3,7 +3,9 @@
 Operators and methods find their op in the registry by name, so `ir` never imports `ops`.
 """
 
+import sys
 from collections.abc import Iterator
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from graphc.dtypes import DType
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     from graphc.ir.opdef import OpDef
 
 Axis = int | tuple[int, ...] | list[int] | None
+
+CPU = "cpu"  # the one device that expressions know
+API_VERSION = "2024.12"  # of the Array API standard
+API_VERSIONS = ("2021.12", "2022.12", "2023.12", API_VERSION)
 
 
 class Tensor(Operators):
@@ -145,6 +151,12 @@ class Tensor(Operators):
     def __int__(self) -> int:
         self._refuse("a symbolic tensor has no value yet", "E211", "compile it: gc.run(x, feed)")
 
+    def __complex__(self) -> complex:
+        self._refuse("a symbolic tensor has no value yet", "E211", "compile it: gc.run(x, feed)")
+
+    def __dlpack__(self, **options: Any) -> NoReturn:
+        self._refuse("a symbolic tensor has no memory", "E211", "compile it: gc.run(x, feed)")
+
     def __index__(self) -> int:
         self._refuse(
             "a symbolic tensor cannot be used as a Python index or size",
@@ -173,6 +185,33 @@ class Tensor(Operators):
     def __reduce__(self) -> NoReturn:
         raise TypeError("a symbolic tensor cannot be pickled; print the graph with gc.dprint")
 
+    # --- what the Array API asks of arrays ---------------------------------------------------
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> ModuleType:
+        """The module `graphc`. ValueError for a version of the standard that it does not have."""
+        if api_version is not None and api_version not in API_VERSIONS:
+            raise ValueError(
+                f"version {api_version!r} of the Array API; graphc has {', '.join(API_VERSIONS)}"
+            )
+        return sys.modules[__name__.partition(".")[0]]
+
+    @property
+    def device(self) -> str:
+        """Always "cpu": what a function runs on is said where it is compiled."""
+        return CPU
+
+    def to_device(self, device: Any, /, *, stream: Any = None) -> "Tensor":
+        """The tensor itself. ValueError for another device than "cpu", or for a stream."""
+        if device != CPU or stream is not None:
+            raise ValueError(
+                f"to_device: expressions know the device {CPU!r} alone, and no streams; "
+                "gc.function(..., backend=...) says what runs them"
+            )
+        return self
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (1, 0)  # kDLCPU
+
     # --- methods -----------------------------------------------------------------------------
 
     @property
@@ -190,8 +229,8 @@ class Tensor(Operators):
         """`x.at[key].set(values)`, and add, multiply, min, max: x with other values at x[key]."""
         return At(self)
 
-    def astype(self, dtype: Any) -> "Tensor":
-        return registry.call("astype", self, dtype)
+    def astype(self, dtype: Any, *, copy: bool = True) -> "Tensor":
+        return registry.call("astype", self, dtype, copy=copy)
 
     def reshape(self, *shape: Any) -> "Tensor":
         return registry.call("reshape", self, _unpack(shape))

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from graphc.errors import ShapeError
-from graphc.ir.arguments import AxisLike, checked_axes, checked_axis, checked_shape
-from graphc.ir.leaf import as_tensor
+from graphc.dtypes import is_integer
+from graphc.errors import DTypeError, ShapeError
+from graphc.ir.arguments import AxisLike, checked_axes, checked_axis, checked_shape, checked_size
+from graphc.ir.leaf import CONSTANT, as_tensor
 from graphc.ir.lowering import IndexMap, LoweringContext
 from graphc.ir.opdef import Example, OpDef
 from graphc.ir.registry import BUILDER, public, register
@@ -40,16 +41,63 @@ def tile(x: Any, repetitions: AxisLike) -> Tensor:
 
 
 @public
-def repeat(x: Any, repeats: int, axis: int | None = None) -> Tensor:
-    """Each entry along `axis` `repeats` times in a row; without `axis` x is flattened first."""
+def repeat(
+    x: Any, repeats: Any, axis: int | None = None, *, size: Size | None = None, fill_value: Any = 0
+) -> Tensor:
+    """Each entry along `axis` `repeats` times in a row; without `axis` x is flattened first.
+
+    repeats: an int, or a count for each entry along the axis. Counts that are computed need
+    size=, the size of the result along the axis: what is more is cut off, what is missing is
+    fill_value; a negative count is none. Raises ShapeError for counts that do not fit.
+    """
     x = as_tensor(x)
     if axis is None:
         x, axis = BUILDER.reshape(x, (-1,)), 0
     axis = checked_axis("repeat", axis, x.ndim)
+    if isinstance(repeats, Tensor | np.ndarray | list | tuple):
+        counts = _whole("repeat", as_tensor(repeats))
+        known = counts.node.attrs["value"] if counts.node.op is CONSTANT else None
+        if known is None or known.size != 1 or size is not None:
+            return _repeated_each(x, axis, counts, size, fill_value)
+        repeats = int(known.item())
     (count,) = _counts("repeat", repeats)
     shape = (*x.shape[: axis + 1], count, *x.shape[axis + 1 :])
     whole = (*x.shape[:axis], x.shape[axis] * count, *x.shape[axis + 1 :])
     return BUILDER.reshape(BUILDER.broadcast_to(BUILDER.expand_dims(x, axis + 1), shape), whole)
+
+
+def _repeated_each(
+    x: Tensor, axis: int, counts: Tensor, size: Size | None, fill_value: Any
+) -> Tensor:
+    length = x.shape[axis]
+    if counts.node.op is CONSTANT and size is None:
+        known = counts.node.attrs["value"].reshape(-1)
+        if length != len(known):  # infer says what is wrong, or checks it at the call
+            x = BUILDER.broadcast_to(x, (*x.shape[:axis], len(known), *x.shape[axis + 1 :]))
+        _counts("repeat", known.tolist())
+        return BUILDER.take(x, np.repeat(np.arange(len(known)), known), axis=axis)
+    if size is None:
+        raise ShapeError(
+            "repeat: the size of the result depends on counts that are computed",
+            source=current_source(),
+            fix="give it: gc.repeat(x, repeats, axis=..., size=...), or give constant counts",
+        )
+    counts = BUILDER.broadcast_to(counts, (length,))
+    ends = BUILDER.cumulative_sum(BUILDER.maximum(counts, 0))
+    numbers = BUILDER.arange(checked_size("repeat", size), dtype=ends.dtype)
+    places = BUILDER.searchsorted(ends, numbers, side="right")
+    return BUILDER.picked_or_filled(x, places, fill_value, axis)
+
+
+def _whole(name: str, counts: Tensor) -> Tensor:
+    if is_integer(counts.dtype):
+        return counts
+    raise DTypeError(
+        f"{name}: counts of {counts.dtype.name}",
+        code="E214",
+        source=current_source(),
+        fix="cast them: counts.astype('int64')",
+    )
 
 
 def _counts(name: str, counts: AxisLike) -> tuple[int, ...]:

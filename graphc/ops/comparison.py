@@ -7,6 +7,7 @@ import numpy as np
 
 from graphc.dtypes import DType, as_dtype, bool_, is_bool, is_floating
 from graphc.errors import GraphcError
+from graphc.ir.arguments import checked_device
 from graphc.ir.leaf import as_tensor
 from graphc.ir.lowering import Elementwise, LoweringContext
 from graphc.ir.node import TensorType
@@ -297,13 +298,15 @@ ASTYPE = register(
 
 
 @public
-def astype(x: Any, dtype: Any, /) -> Tensor:
+def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Tensor:
     """x with its elements converted to `dtype`: a name, a numpy dtype, or bool, int, float.
 
     Floats become integers by dropping the fraction; from NaN and from what is out of range comes
     some integer, as in numpy. Anything nonzero, NaN too, becomes True. The result is x itself if it
-    has the dtype already. Raises DTypeError for what is not a dtype.
+    has the dtype already; values never change, so copy means nothing. Raises DTypeError for what is
+    not a dtype.
     """
+    checked_device("astype", device)
     try:
         tensor, target = as_tensor(x), as_dtype(dtype)
     except GraphcError as error:

@@ -4,7 +4,7 @@ Shapes may contain symbolic sizes. Nothing here has inputs, so nothing carries a
 """
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from graphc.dtypes import (
     scalar_dtype,
 )
 from graphc.errors import DTypeError, ShapeError
-from graphc.ir.arguments import ShapeLike, checked_shape
+from graphc.ir.arguments import ShapeLike, checked_device, checked_shape
 from graphc.ir.leaf import as_tensor
 from graphc.ir.lowering import IndexMap, LoweringContext
 from graphc.ir.node import Attributes, TensorType
@@ -34,10 +34,15 @@ from graphc.shapes import Dim, Size, as_size, ceil_div, dim_max
 
 __all__ = [
     "arange",
+    "asarray",
+    "empty",
+    "empty_like",
     "eye",
+    "from_dlpack",
     "full",
     "full_like",
     "linspace",
+    "meshgrid",
     "ones",
     "ones_like",
     "zeros",
@@ -76,13 +81,14 @@ FULL = register(
 
 
 @public
-def full(shape: ShapeLike, fill_value: Any, dtype: Any = None) -> Tensor:
+def full(shape: ShapeLike, fill_value: Any, dtype: Any = None, *, device: Any = None) -> Tensor:
     """An array with the same value everywhere.
 
     shape: sizes, symbolic ones too. fill_value: a number, or a tensor that broadcasts to the
     shape. dtype: by default that of the value: float32, int64 or bool.
     Raises ShapeError for what is not a shape, DTypeError for what is not a dtype.
     """
+    checked_device("full", device)
     sizes = checked_shape("full", shape)
     if any(isinstance(size, int) and size < 0 for size in sizes):
         raise ShapeError(f"full: negative size in {sizes}", source=current_source())
@@ -95,34 +101,122 @@ def full(shape: ShapeLike, fill_value: Any, dtype: Any = None) -> Tensor:
 
 
 @public
-def zeros(shape: ShapeLike, dtype: Any = default_float) -> Tensor:
+def zeros(shape: ShapeLike, dtype: Any = None, *, device: Any = None) -> Tensor:
     """An array of zeros. shape: sizes, symbolic ones too. dtype: float32 by default."""
-    return full(shape, 0, dtype)
+    return full(shape, 0, default_float if dtype is None else dtype, device=device)
 
 
 @public
-def ones(shape: ShapeLike, dtype: Any = default_float) -> Tensor:
+def ones(shape: ShapeLike, dtype: Any = None, *, device: Any = None) -> Tensor:
     """An array of ones. shape: sizes, symbolic ones too. dtype: float32 by default."""
-    return full(shape, 1, dtype)
+    return full(shape, 1, default_float if dtype is None else dtype, device=device)
 
 
 @public
-def full_like(x: Any, fill_value: Any, dtype: Any = None) -> Tensor:
+def full_like(x: Any, fill_value: Any, dtype: Any = None, *, device: Any = None) -> Tensor:
     """fill_value in the shape of x; dtype: that of x by default."""
     tensor = as_tensor(x)
-    return full(tensor.shape, fill_value, tensor.dtype if dtype is None else dtype)
+    return full(tensor.shape, fill_value, tensor.dtype if dtype is None else dtype, device=device)
 
 
 @public
-def zeros_like(x: Any, dtype: Any = None) -> Tensor:
+def zeros_like(x: Any, dtype: Any = None, *, device: Any = None) -> Tensor:
     """Zeros in the shape of x; dtype: that of x by default."""
-    return full_like(x, 0, dtype)
+    return full_like(x, 0, dtype, device=device)
 
 
 @public
-def ones_like(x: Any, dtype: Any = None) -> Tensor:
+def ones_like(x: Any, dtype: Any = None, *, device: Any = None) -> Tensor:
     """Ones in the shape of x; dtype: that of x by default."""
-    return full_like(x, 1, dtype)
+    return full_like(x, 1, dtype, device=device)
+
+
+@public
+def empty(shape: ShapeLike, dtype: Any = None, *, device: Any = None) -> Tensor:
+    """The same as zeros: a value has no elements without a meaning."""
+    return zeros(shape, dtype, device=device)
+
+
+@public
+def empty_like(x: Any, dtype: Any = None, *, device: Any = None) -> Tensor:
+    """The same as zeros_like."""
+    return zeros_like(x, dtype, device=device)
+
+
+# --- from values ---------------------------------------------------------------------------------
+
+
+@public
+def asarray(
+    obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None
+) -> Tensor:
+    """A tensor from a tensor, array, number, symbolic size or nested list of them.
+
+    dtype: the array's own by default; Python's floats are float32, ints int64. copy: values never
+    change, so that True and None mean the same; False raises ValueError for what is no tensor of
+    the dtype yet, because constants are copies.
+    """
+    checked_device("asarray", device)
+    if copy is False:
+        same = isinstance(obj, Tensor) and (dtype is None or obj.dtype == as_dtype(dtype))
+        if not same:
+            raise ValueError(
+                "asarray: copy=False, and this cannot be done without a copy; leave copy out"
+            )
+    return as_tensor(obj, dtype)
+
+
+@public
+def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Tensor:
+    """A constant from an array of another library that has `__dlpack__`: a copy of it.
+
+    Raises ValueError for copy=False.
+    """
+    checked_device("from_dlpack", device)
+    if copy is False:
+        raise ValueError("from_dlpack: copy=False, and constants are copies; leave copy out")
+    return as_tensor(np.from_dlpack(x))
+
+
+@public
+def meshgrid(*arrays: Any, indexing: Literal["xy", "ij"] = "xy") -> list[Tensor]:
+    """The coordinates of the points of a grid: the k-th result has arrays[k] along one axis and
+    repeats it along the others.
+
+    arrays: of one axis (or scalars), all of one dtype. indexing: "ij", the k-th array goes along
+    axis k; "xy", the first two axes are exchanged. Raises ShapeError for arrays of more axes.
+    """
+    if indexing not in ("xy", "ij"):
+        raise ValueError(f'meshgrid: indexing is "xy" or "ij", got {indexing!r:.20}')
+    rows = [BUILDER.reshape(as_tensor(array), (-1,)) for array in arrays]
+    for array in arrays:
+        tensor = as_tensor(array)
+        if tensor.ndim > 1:
+            raise ShapeError(
+                f"meshgrid: got {tensor.type}, allowed is one axis",
+                source=current_source(),
+                fix="flatten it: gc.reshape(x, (-1,))",
+            )
+    if len({row.dtype for row in rows}) > 1:
+        raise DTypeError(
+            f"meshgrid: arrays of {' and '.join(sorted({row.dtype.name for row in rows}))}",
+            code="E214",
+            source=current_source(),
+            fix="cast them to one dtype with x.astype(...)",
+        )
+    order = list(range(len(rows)))
+    if indexing == "xy" and len(rows) > 1:
+        order[0], order[1] = 1, 0
+    shape = [rows[number].shape[0] for number in order]
+    return [
+        BUILDER.broadcast_to(
+            BUILDER.reshape(
+                row, [size if n == k else 1 for n, size in zip(order, shape, strict=True)]
+            ),
+            shape,
+        )
+        for k, row in enumerate(rows)
+    ]
 
 
 # --- arange --------------------------------------------------------------------------------------
@@ -192,7 +286,9 @@ def _length(start: float | Dim, stop: float | Dim, step: float) -> Size:
 
 
 @public
-def arange(start: Any, stop: Any = None, step: Any = 1, *, dtype: Any = None) -> Tensor:
+def arange(
+    start: Any, stop: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None
+) -> Tensor:
     """start, start + step, start + 2 step, ... below stop; arange(stop) starts at 0.
 
     start, stop: numbers or symbolic sizes; the length is then symbolic too. step: a number, not 0.
@@ -200,6 +296,7 @@ def arange(start: Any, stop: Any = None, step: Any = 1, *, dtype: Any = None) ->
     Raises ShapeError for step 0, DTypeError for bounds that are not numbers or mix floats and
     symbolic sizes.
     """
+    checked_device("arange", device)
     if stop is None:
         start, stop = 0, start
     bounds = [value.item() if isinstance(value, np.generic) else value for value in (start, stop)]
@@ -266,14 +363,22 @@ LINSPACE = register(
 
 @public
 def linspace(
-    start: Any, stop: Any, num: Size, *, dtype: Any = default_float, endpoint: bool = True
+    start: Any,
+    stop: Any,
+    num: Size,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    endpoint: bool = True,
 ) -> Tensor:
     """num equally spaced numbers from start to stop; endpoint: whether stop is the last.
 
     start, stop: numbers or scalar tensors. num: a size, symbolic ones too. dtype: float32 by
     default. Raises DTypeError for a dtype that is not floating.
     """
-    target, length = as_dtype(dtype), _size("linspace", num)
+    checked_device("linspace", device)
+    target = default_float if dtype is None else as_dtype(dtype)
+    length = _size("linspace", num)
     if not is_floating(target):
         raise DTypeError(f"linspace: not for {target.name}", code="E214", source=current_source())
     options = {"length": length, "dtype": target, "endpoint": bool(endpoint)}
@@ -319,12 +424,19 @@ EYE = register(
 
 @public
 def eye(
-    n_rows: Size, n_cols: Size | None = None, k: int = 0, *, dtype: Any = default_float
+    n_rows: Size,
+    n_cols: Size | None = None,
+    k: int = 0,
+    *,
+    dtype: Any = None,
+    device: Any = None,
 ) -> Tensor:
     """Ones on the k-th diagonal (positive: above the main one), zeros elsewhere.
 
     n_rows, n_cols: sizes, symbolic ones too; n_cols is n_rows by default. dtype: float32.
     """
+    checked_device("eye", device)
     rows = _size("eye", n_rows)
     cols = rows if n_cols is None else _size("eye", n_cols)
-    return EYE(shape=(rows, cols), k=int(k), dtype=as_dtype(dtype))
+    target = default_float if dtype is None else as_dtype(dtype)
+    return EYE(shape=(rows, cols), k=int(k), dtype=target)

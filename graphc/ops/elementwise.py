@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.dtypes import float64, is_floating, is_signed
+from graphc.dtypes import bool_, float64, is_floating, is_signed
 from graphc.errors import FunctionError
 from graphc.ir.lowering import Composite, Elementwise, LoweringContext
 from graphc.ir.node import Attributes, TensorType
@@ -15,6 +15,8 @@ from graphc.ir.registry import Builder, public, register
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.ops.definition import (
+    ANY,
+    BOOL,
     FLOAT,
     FLOATING,
     NUMERIC,
@@ -41,10 +43,12 @@ __all__ = [
     "minimum",
     "multiply",
     "negative",
+    "nextafter",
     "positive",
     "remainder",
     "round",
     "sign",
+    "signbit",
     "subtract",
     "trunc",
 ]
@@ -249,6 +253,39 @@ def _sign(x: Expr) -> Expr:
     return s.select(s.lt(zero, x), one, s.select(s.lt(x, zero), s.like(x, -1), other))
 
 
+def _sign_bit(x: Expr) -> Expr:
+    if is_floating(x.dtype):
+        return s.lt(s.copysign(s.like(x, 1), x), s.like(x, 0))
+    return s.lt(x, s.like(x, 0)) if is_signed(x.dtype) else s.constant(False, bool_)
+
+
+def _next_after(x: Expr, y: Expr) -> Expr:
+    """x + e or x - e, rounded, where e is a little more than half the distance to the neighbour:
+    S. M. Rump et al., "Computing predecessor and successor in rounding to nearest" (2009),
+    algorithm 2. Below the normal numbers the distance is the smallest number; just above them, x
+    is scaled, for else e is not exact enough."""
+    limits = np.finfo(x.dtype)
+    half, least = float(limits.eps) / 2, s.like(x, limits.smallest_subnormal)
+    size = s.abs_(x)
+    factor = s.like(x, half * (1 + 2 * half))
+    signed = s.select(s.lt(x, y), s.like(x, 1), s.like(x, -1))
+
+    def moved(start: Expr, distance: Expr) -> Expr:
+        return s.add(start, s.mul(signed, distance))
+
+    scaled = s.mul(x, s.like(x, 1 / half))
+    near = s.mul(moved(scaled, s.mul(factor, s.abs_(scaled))), s.like(x, half))
+    is_large = s.le(s.like(x, float(limits.smallest_normal) / half), size)
+    is_small = s.lt(size, s.like(x, 2 * float(limits.smallest_normal)))
+    value = s.select(is_large, moved(x, s.mul(factor, size)), near)
+    value = s.select(is_small, moved(x, least), value)
+    # From an infinity to the largest number; the sign stays where the way ends at 0.
+    value = s.select(s.eq(size, s.like(x, np.inf)), s.like(x, limits.max), s.abs_(value))
+    value = s.copysign(value, s.select(s.eq(x, s.like(x, 0)), y, x))
+    is_number = s.and_(s.eq(x, x), s.eq(y, y))
+    return s.select(is_number, s.select(s.eq(x, y), y, value), s.add(x, y))
+
+
 abs = define_elementwise(
     "abs",
     "The absolute value. The gradient at 0 is 0.",
@@ -272,6 +309,27 @@ copysign = define_elementwise(
     reference=np.copysign,
     expr=s.copysign,
     partials=(lambda b, a: b.multiply(b.sign(a.inputs[0]), b.copysign(1, a.inputs[1])), 0),
+)
+
+signbit = define_elementwise(
+    "signbit",
+    "Whether the sign is negative, also that of -0.0 and of NaN.",
+    accepts=ANY,
+    result=BOOL,
+    reference=lambda x: np.signbit(x) if is_floating(x.dtype) else x < 0,
+    expr=_sign_bit,
+)
+nextafter = define_elementwise(
+    "nextafter",
+    "The number next to x1 in the direction of x2; x2 where they are equal. The gradient by x1\n"
+    "    is 1.",
+    arity=2,
+    accepts=FLOATING,
+    result=FLOAT,
+    reference=np.nextafter,
+    expr=_next_after,
+    partials=(1, 0),
+    smooth=False,
 )
 
 

@@ -178,7 +178,7 @@ def split(x: Any, indices_or_sections: int | Sequence[Size], axis: int = 0) -> l
 
 
 @public
-def unstack(x: Any, axis: int = 0) -> list[Tensor]:
+def unstack(x: Any, axis: int = 0) -> tuple[Tensor, ...]:
     """The entries along an axis of static size, without that axis."""
     x = as_tensor(x)
     axis = checked_axis("unstack", axis, x.ndim)
@@ -189,7 +189,7 @@ def unstack(x: Any, axis: int = 0) -> list[Tensor]:
             source=current_source(),
             fix="give the size of the axis as an int",
         )
-    return [BUILDER.squeeze(piece, axis) for piece in _pieces(x, axis, [1] * size)]
+    return tuple(BUILDER.squeeze(piece, axis) for piece in _pieces(x, axis, [1] * size))
 
 
 # --- pad ---------------------------------------------------------------------------------------

@@ -96,8 +96,9 @@ RESHAPE = register(
 
 
 @public
-def reshape(x: Any, shape: ShapeLike) -> Tensor:
-    """The same elements in row-major order under another shape.
+def reshape(x: Any, shape: ShapeLike, *, copy: bool | None = None) -> Tensor:
+    """The same elements in row-major order under another shape. copy: without meaning, for values
+    never change.
 
     shape: sizes; one may be -1 and is computed, also from symbolic sizes. ShapeError if the number
     of elements differs; where sizes are symbolic that is checked at the call.

@@ -17,6 +17,7 @@ from graphc.ir.registry import BUILDER, public
 from graphc.ir.slices import position_from_start, resolve_slice
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
+from graphc.ir.trimmed import Trimmed
 from graphc.shapes import Dim, Size, dim_max, dim_min, lower_bound
 
 __all__ = ["getitem"]
@@ -49,15 +50,21 @@ class _Plan:
 
 
 @public
-def getitem(x: Any, key: Any) -> Tensor:
-    """x[key] with numpy's meaning, for ints, slices, `...`, None, integer tensors, constant masks.
+def getitem(x: Any, key: Any) -> Any:
+    """x[key] with numpy's meaning, for ints, slices, `...`, None, integer tensors and masks.
 
     Bounds of slices may be symbolic sizes; ints and slices may be negative; integer tensors
     broadcast against each other and pick along their axes together (as `gather`). A mask that is
-    known (a numpy array) counts as the indices of its true entries. IndexOutOfRange if an index is
-    known to lie outside its axis; where sizes or indices are symbolic that is checked at the call.
+    known (a numpy array) counts as the indices of its true entries. With one that is computed the
+    result can only be an output of a function (see `boolean_mask`); it may stand beside slices and
+    ints. IndexOutOfRange if an index is known to lie outside its axis; where sizes or indices are
+    symbolic that is checked at the call.
     """
     x = as_tensor(x)
+    items = key if isinstance(key, tuple) else (key,)
+    for at, item in enumerate(items):
+        if _is_computed_mask(item):
+            return _selected(x, list(items), at)
     plan = _plan(x, key)
     result: Tensor = BUILDER.strided_slice(x, plan.starts, plan.sizes, plan.steps)
     if len(plan.taken) == 1:
@@ -74,6 +81,46 @@ def getitem(x: Any, key: Any) -> Tensor:
         made = tuple(range(plan.count))
         result = BUILDER.moveaxis(result, tuple(plan.moved + axis for axis in made), made)
     return result
+
+
+# --- computed masks ------------------------------------------------------------------------------
+
+
+def _is_computed_mask(item: Any) -> bool:
+    """Also a known one without axes, which no integer indices stand for."""
+    if not isinstance(item, Tensor) or item.dtype.kind != "b":
+        return False
+    return item.node.op is not CONSTANT or item.ndim == 0
+
+
+def _selected(x: Tensor, items: list[Any], at: int) -> Any:
+    """x[items], where items[at] is a mask: the rest of the key first, then the mask."""
+    mask = items[at]
+    others = [item for number, item in enumerate(items) if number != at]
+    # A mask without axes is one over a new axis of size 1.
+    covered: list[Any] = [slice(None)] * mask.ndim or [None]
+    rest = (*items[:at], *covered, *items[at + 1 :])
+    for item in others:
+        if not (item is None or item is Ellipsis or isinstance(item, slice | Dim | int)):
+            _unsupported(x, "a computed mask beside another array", _BESIDE_MASK)
+    used = sum(_axes_used(item) for item in rest)
+    skipped = x.ndim - used  # axes that an ellipsis stands for
+    axis = sum(
+        skipped if item is Ellipsis else int(item is None or isinstance(item, slice))
+        for item in items[:at]
+    )
+    mask = BUILDER.reshape(mask, (1,)) if mask.ndim == 0 else mask
+    result = BUILDER.boolean_mask(getitem(x, rest), mask, axis=axis)
+    picks = [n for n, item in enumerate(items) if n == at or isinstance(item, int | Dim)]
+    if axis and picks[-1] - picks[0] + 1 != len(picks):  # numpy: see _plan
+        return _moved_first(result, axis)
+    return result
+
+
+def _moved_first(result: Any, axis: int) -> Any:
+    if isinstance(result, Tensor):
+        return BUILDER.moveaxis(result, axis, 0)
+    return Trimmed(result.name, BUILDER.moveaxis(result.padded, axis, 0), result.count)
 
 
 # --- writing -----------------------------------------------------------------------------------
@@ -259,12 +306,7 @@ def _index_item(x: Tensor, item: Any) -> Any:
     if indices.dtype.kind == "b":
         if indices.node.op is CONSTANT and indices.ndim > 0:
             return indices.node.attrs["value"]
-        _unsupported(
-            x,
-            "a bool mask: the size of the result would depend on the values",
-            "keep the shape with gc.where(mask, x, other) or x.at[mask].set(value), "
-            "or reduce: gc.sum(gc.where(mask, x, 0))",
-        )
+        _unsupported(x, "a mask that is computed, here", _BESIDE_MASK)
     if indices.dtype.kind not in "iu":
         raise DTypeError(
             f"an index must be of an integer dtype, got {indices.dtype.name}",
@@ -277,7 +319,8 @@ def _index_item(x: Tensor, item: Any) -> Any:
     return indices
 
 
-_SUPPORTED = "an index holds ints, slices, ..., None, integer arrays and masks that are known"
+_SUPPORTED = "an index holds ints, slices, ..., None, integer arrays and masks"
+_BESIDE_MASK = "select in two steps, or keep the shape: gc.where(mask, x, other)"
 
 
 def _unsupported(x: Tensor, what: str, fix: str) -> NoReturn:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import graphc as gc
-from graphc.errors import DTypeError, ShapeError
+from graphc.errors import DTypeError, FunctionError, ShapeError
 
 Compute = Callable[..., Any]
 
@@ -119,3 +119,48 @@ def test_errors_name_the_line() -> None:
         with pytest.raises(error, match=text) as caught:
             build()
         assert "test_creation.py:" in str(caught.value)
+
+
+# --- the names of the Array API ------------------------------------------------------------------
+
+
+def test_asarray_is_as_tensor_with_the_options_of_the_standard() -> None:
+    x = gc.placeholder("x", ("n",))
+    assert gc.asarray(x) is x and gc.asarray(x, copy=False) is x
+    assert gc.asarray([1, 2], dtype="int8", device="cpu").dtype == np.int8
+    assert gc.from_dlpack(np.arange(3.0)).dtype == np.float64
+    refused: list[Any] = [
+        lambda: gc.asarray([1], copy=False),
+        lambda: gc.from_dlpack(x, copy=False),
+    ]
+    for build in refused:
+        with pytest.raises(ValueError, match="copy=False"):
+            build()
+    with pytest.raises(TypeError, match="no memory"):
+        gc.from_dlpack(x)
+
+
+def test_there_is_one_device() -> None:
+    assert gc.zeros(3, device="cpu").device == "cpu"
+    makers: list[Any] = [gc.zeros, gc.ones, gc.empty, gc.arange, gc.eye, gc.asarray]
+    for build in makers:
+        with pytest.raises(FunctionError, match="there is no device 'cuda'"):
+            build(3, device="cuda")
+
+
+@pytest.mark.parametrize("indexing", ["xy", "ij"])
+@pytest.mark.parametrize("sizes", [(3,), (2, 3), (2, 1, 4), (0, 2), ()])
+def test_meshgrid(compute: Compute, sizes: tuple[int, ...], indexing: Any) -> None:
+    rows = [np.arange(size) for size in sizes]
+    found = compute(lambda *x: tuple(gc.meshgrid(*x, indexing=indexing)), *rows)
+    for one, other in zip(found, np.meshgrid(*rows, indexing=indexing), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_meshgrid_takes_rows_of_one_dtype() -> None:
+    with pytest.raises(ShapeError, match="one axis"):
+        gc.meshgrid(gc.zeros((2, 2)))
+    with pytest.raises(DTypeError, match="float32 and int64"):
+        gc.meshgrid(gc.zeros(2), gc.arange(2))
+    with pytest.raises(ValueError, match='"xy" or "ij"'):
+        gc.meshgrid(gc.zeros(2), indexing="yx")  # type: ignore[arg-type]

@@ -232,3 +232,50 @@ def test_number_of_arguments() -> None:
 def test_documentation() -> None:
     assert gc.add.__name__ == "add" and gc.add.__module__ == "graphc.ops.elementwise"
     assert "shapes that broadcast" in (gc.add.__doc__ or "")
+
+
+# --- nextafter and signbit -----------------------------------------------------------------------
+
+
+def special_numbers(dtype: str) -> np.ndarray:
+    """Zeros, ends and middles of the range, and the neighbours of all of them."""
+    limits = np.finfo(dtype)
+    low, gap = float(limits.smallest_normal), float(limits.eps)
+    found: list[Any] = [
+        0,
+        1,
+        np.inf,
+        np.nan,
+        limits.max,
+        float(limits.smallest_subnormal),
+        low,
+        2 * low,
+    ]
+    found += [low / 2, low / gap, 2 * low / gap, low / gap / 2]
+    held = np.array([*found, *(-number for number in found)], dtype)
+    with np.errstate(all="ignore"):
+        upwards, downwards = (np.nextafter(held, dtype_end(dtype, end)) for end in (1, -1))
+    return np.concatenate([held, upwards, downwards])
+
+
+def dtype_end(dtype: str, sign: int) -> Any:
+    return np.dtype(dtype).type(sign * np.inf)
+
+
+@pytest.mark.parametrize("backend", ["reference", "llvm"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_nextafter_is_exact(dtype: str, backend: str) -> None:
+    x, y = (gc.placeholder(name, ("n",), dtype) for name in "xy")
+    f = gc.function([x, y], [gc.nextafter(x, y), gc.signbit(x)], backend=backend)
+    held = special_numbers(dtype)
+    rng = np.random.default_rng(0)
+    drawn = rng.normal(size=500) * 10.0 ** rng.uniform(-44, 38, 500)
+    first = np.concatenate([np.repeat(held, len(held)), drawn]).astype(dtype)
+    second = np.concatenate([np.tile(held, len(held)), drawn[::-1]]).astype(dtype)
+    found, signs = f(first, second)
+    with np.errstate(all="ignore"):
+        expected = np.nextafter(first, second)
+    np.testing.assert_array_equal(found, expected)
+    numbers = ~np.isnan(expected)
+    np.testing.assert_array_equal(np.signbit(found)[numbers], np.signbit(expected)[numbers])
+    np.testing.assert_array_equal(signs, np.signbit(first))

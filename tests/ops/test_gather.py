@@ -172,7 +172,7 @@ STATIC: dict[str, tuple[Callable[[Any], Any], type[Exception], str]] = {
     "second": (lambda x: x[[0], [-5]], IndexOutOfRange, "E401.*index -5 .* axis 1 of size 4"),
     "shapes": (lambda x: x[[0, 1], [0, 1, 2]], ShapeError, "shapes do not broadcast"),
     "mask": (lambda x: x[np.ones(4, bool)], IndexOutOfRange, r"E403.*mask of shape \[4\]"),
-    "symbolic mask": (lambda x: x[x > 0], SymbolicValueError, r"x.at\[mask\].set"),
+    "symbolic mask": (lambda x: x[x[0] > 0, [0, 1]], SymbolicValueError, "beside another array"),
     "axes": (lambda x: gc.gather(x, ([0], [1]), (1, 0)), ShapeError, "increasing order"),
     "number": (lambda x: gc.gather(x, ([0], [1]), (1,)), ShapeError, "one for each axis"),
     "no list": (

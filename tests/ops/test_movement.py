@@ -8,7 +8,7 @@ import pytest
 
 import graphc as gc
 from graphc.backends.reference.interpreter import evaluate_tensors
-from graphc.errors import ShapeError
+from graphc.errors import DTypeError, ShapeError
 from graphc.gradient_check import verify_grad
 
 SHAPES = [(), (0,), (1,), (7,), (2, 0, 3), (3, 1, 5), (2, 3, 4)]
@@ -162,3 +162,34 @@ def test_errors_name_the_line(name: str) -> None:
     with pytest.raises(ShapeError, match=message) as info:
         build(x)
     assert "test_movement.py:" in str(info.value)
+
+
+# --- repeat with counts --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backend", ["reference", "llvm"])
+def test_repeat_by_counts(backend: str) -> None:
+    array, known = np.arange(6, dtype="float32").reshape(3, 2), np.array([2, 0, 3])
+    x, counts = gc.placeholder("x", ("n", 2)), gc.placeholder("counts", ("n",), "int64")
+    outputs = [gc.repeat(x, known, axis=0), gc.repeat(x, np.array([2]), axis=1)]
+    outputs += [gc.repeat(x, counts, 0, size=size, fill_value=-1) for size in (3, 5, 7)]
+    f = gc.function([x, counts], outputs, backend=backend)
+    rows, columns, *padded = f(array, known)
+    expected = np.repeat(array, known, axis=0)
+    np.testing.assert_array_equal(rows, expected)
+    np.testing.assert_array_equal(columns, np.repeat(array, 2, axis=1))
+    behind = np.concatenate([expected, np.full((2, 2), -1)])
+    for size, found in zip((3, 5, 7), padded, strict=True):
+        np.testing.assert_array_equal(found, behind[:size])
+
+
+def test_repeat_needs_counts_that_fit() -> None:
+    x, counts = gc.placeholder("x", (3,)), gc.placeholder("counts", (3,), "int64")
+    with pytest.raises(ShapeError, match="size of the result depends on counts"):
+        gc.repeat(x, counts)
+    with pytest.raises(ShapeError, match=r"\[3\] to \[2\]"):
+        gc.repeat(x, [1, 2])
+    with pytest.raises(ShapeError, match="counts are ints >= 0"):
+        gc.repeat(x, [1, -1, 2])
+    with pytest.raises(DTypeError, match="counts of float32"):
+        gc.repeat(x, x)
