@@ -51,6 +51,8 @@ from graphc.ops.error_functions import *
 from graphc.ops.gamma_functions import *
 from graphc.ops.gather import *
 from graphc.ops.gradient_control import *
+from graphc.ops.incomplete_beta import *
+from graphc.ops.incomplete_gamma import *
 from graphc.ops.indexing import *
 from graphc.ops.joining import *
 from graphc.ops.movement import *

@@ -41,6 +41,20 @@ CONTINUOUS: dict[str, tuple[Build, Any]] = {
     "gamma above 1": (lambda k, s, d: R.gamma(k, s, 42.0, d), stats.gamma(42)),
     "beta below 1": (lambda k, s, d: R.beta(k, s, 0.4, 0.7, d), stats.beta(0.4, 0.7)),
     "beta above 1": (lambda k, s, d: R.beta(k, s, 3.0, 9.0, d), stats.beta(3, 9)),
+    "lognormal": (
+        lambda k, s, d: R.lognormal(k, s, d, 0.5, 0.4),
+        stats.lognorm(0.4, 0, 1.6487212707),
+    ),
+    "rayleigh": (lambda k, s, d: R.rayleigh(k, s, d, 2.0), stats.rayleigh(0, 2)),
+    "weibull": (lambda k, s, d: R.weibull(k, s, 0.7, d, 3.0), stats.weibull_min(0.7, 0, 3)),
+    "pareto": (lambda k, s, d: R.pareto(k, s, 5.0, d, 2.0), stats.pareto(5, 0, 2)),
+    "chisquare": (lambda k, s, d: R.chisquare(k, s, 3.0, d), stats.chi2(3)),
+    "loggamma": (lambda k, s, d: R.loggamma(k, s, 0.05, d), stats.loggamma(0.05)),
+    "student_t": (lambda k, s, d: R.student_t(k, s, 1.7, d, 1, 2), stats.t(1.7, 1, 2)),
+    "dirichlet": (
+        lambda k, s, d: R.dirichlet(k, np.array([0.5, 1.5, 3.0]), s, d)[:, 0],
+        stats.beta(0.5, 4.5),
+    ),
     "truncated normal": (
         lambda k, s, d: R.truncated_normal(k, s, -1, 2, d),
         stats.truncnorm(-1, 2),
@@ -74,6 +88,17 @@ DISCRETE: dict[str, tuple[Callable[[gc.Tensor, int], gc.Tensor], Any]] = {
     "poisson of 9.9": (lambda k, n: R.poisson(k, (n,), 9.9, "float32"), stats.poisson(9.9)),
     "poisson of 10": (lambda k, n: R.poisson(k, (n,), 10.0), stats.poisson(10)),
     "poisson of 300": (lambda k, n: R.poisson(k, (n,), 300.0), stats.poisson(300)),
+    "binomial of few": (lambda k, n: R.binomial(k, (n,), 20, 0.15), stats.binom(20, 0.15)),
+    "binomial of many": (lambda k, n: R.binomial(k, (n,), 70, 0.8), stats.binom(70, 0.8)),
+    "geometric": (lambda k, n: R.geometric(k, (n,), 0.2), stats.geom(0.2)),
+    "negative binomial": (
+        lambda k, n: R.negative_binomial(k, (n,), 3.5, 0.4),
+        stats.nbinom(3.5, 0.4),
+    ),
+    "multinomial": (
+        lambda k, n: R.multinomial(k, 12, np.array([2.0, 1.0, 5.0, 0.0]), (n,))[:, 2],
+        stats.binom(12, 5 / 8),
+    ),
     "categorical": (
         lambda k, n: R.categorical(k, np.log(np.array([1, 2, 3, 4], "f4")), shape=(n,)),
         stats.rv_discrete(values=([0, 1, 2, 3], [0.1, 0.2, 0.3, 0.4])),
@@ -281,6 +306,16 @@ FUNCTIONS: dict[str, Callable[[gc.Tensor, Any], gc.Tensor]] = {
     "gamma": lambda k, s: R.gamma(k, s, 2.0),
     "beta": lambda k, s: R.beta(k, s, 2.0, 3.0),
     "poisson": lambda k, s: R.poisson(k, s, 3.0),
+    "loggamma": lambda k, s: R.loggamma(k, s, 0.5),
+    "lognormal": R.lognormal,
+    "rayleigh": R.rayleigh,
+    "weibull": lambda k, s: R.weibull(k, s, 2.0),
+    "pareto": lambda k, s: R.pareto(k, s, 2.0),
+    "chisquare": lambda k, s: R.chisquare(k, s, 3.0),
+    "student_t": lambda k, s: R.student_t(k, s, 3.0),
+    "binomial": lambda k, s: R.binomial(k, s, 9, 0.3),
+    "geometric": lambda k, s: R.geometric(k, s, 0.3),
+    "negative_binomial": lambda k, s: R.negative_binomial(k, s, 2, 0.3),
     "truncated_normal": R.truncated_normal,
     "choice": lambda k, s: R.choice(k, 5, s),
     "categorical": lambda k, s: R.categorical(k, np.zeros(3, "f4"), shape=s),
@@ -294,6 +329,10 @@ def test_shapes(name: str) -> None:
     assert value(FUNCTIONS[name](R.key(0), 4), "reference").shape == (4,)
 
 
+SEVERAL_FOR_EACH = {"gamma", "beta", "categorical", "loggamma", "chisquare", "student_t"}
+SEVERAL_FOR_EACH |= {"negative_binomial"}
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_symbolic_shapes(name: str) -> None:
     """Compiled once; an array of fixed size holds the same numbers."""
@@ -302,7 +341,7 @@ def test_symbolic_shapes(name: str) -> None:
     for size in (0, 1, 33):
         found = run(np.zeros((size, 3), np.float32))
         assert found.shape == (size, 2)
-        if name not in ("gamma", "beta", "categorical"):  # draw several numbers for each
+        if name not in SEVERAL_FOR_EACH:
             expected = value(FUNCTIONS[name](R.key(0), (size, 2)))
             np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
@@ -429,18 +468,39 @@ def test_no_gradient_flows_through_bits() -> None:
         gc.grad(hits, p)
 
 
-def test_a_gradient_that_is_not_there_is_an_error() -> None:
-    a = gc.variable(2.0, "a")
-    for draw in (R.gamma, R.beta):
-        cost = gc.sum(draw(R.key(0), (5,), a)) + a
-        with pytest.raises(GradientError, match="no gradient by a"):
-            gc.grad(cost, a)
+def test_gradients_of_gamma_numbers() -> None:
+    """By a: what the quantile function does at a fixed probability. Its mean is that of 1."""
     scale = gc.variable(2.0, "scale")
     numbers = R.gamma(R.key(0), (50,), 3.0, scale=scale)
     expected = value(R.gamma(R.key(0), (50,), 3.0)).mean()
     assert value(gc.grad(gc.mean(numbers), scale)) == pytest.approx(expected, rel=1e-5)
-    fixed = gc.sum(R.gamma(R.key(0), (5,), gc.stop_gradient(a))) + a
-    assert value(gc.grad(fixed, a)) == 1
+    a = gc.placeholder("a", (None,), "float64")
+    drawn = R.gamma(R.key(1), None, a, "float64")
+    run = gc.function([a], [drawn, gc.grad(gc.sum(drawn), a)])
+    for given in (0.02, 0.6, 1.0, 5.0, 300.0):
+        z, slope = run(np.full(2000, given))
+        u, h = stats.gamma.cdf(z, given), 1e-4 * given
+        near = stats.gamma.ppf(u, given + h) - stats.gamma.ppf(u, given - h)
+        clear = (u > 1e-9) & (u < 1 - 1e-9) & (z > 1e-290)
+        np.testing.assert_allclose(slope[clear], (near / (2 * h))[clear], rtol=1e-3)
+        assert abs(slope.mean() - 1) < 4.5 * slope.std() / 2000**0.5
+
+
+def test_gradients_of_what_is_made_of_gamma_numbers() -> None:
+    """d mean / d parameter, by numbers of a fixed key."""
+    p = gc.variable(np.array([0.7, 4.0]), "p")
+    count = 20_000
+    mean = gc.mean(R.beta(R.key(2), (count,), p[0], p[1], "float64"))
+    found = value(gc.grad(mean, p))
+    np.testing.assert_allclose(found, [4 / 4.7**2, -0.7 / 4.7**2], rtol=0.05)
+    mean = gc.mean(R.dirichlet(R.key(2), p, (count,), "float64"), axis=0)
+    np.testing.assert_allclose(value(gc.grad(mean[0], p)), [4 / 4.7**2, -0.7 / 4.7**2], rtol=0.05)
+    square = gc.mean(gc.square(R.student_t(R.key(3), (count,), p[1] + 6, "float64")))
+    assert value(gc.grad(square, p))[1] == pytest.approx(-2 / 8**2, rel=0.2)
+    log_mean = gc.mean(R.loggamma(R.key(4), (count,), p[0], "float64"))
+    assert value(gc.grad(log_mean, p))[0] == pytest.approx(special.polygamma(1, 0.7), rel=0.05)
+    slope = value(gc.grad(gc.grad(log_mean, p)[0], p))
+    assert slope[0] == pytest.approx(special.polygamma(2, 0.7), rel=0.05)
 
 
 # --- streams -----------------------------------------------------------------------------------
@@ -666,6 +726,32 @@ REFUSED: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
         "loc does not broadcast",
         lambda: R.normal(R.key(0), (3,), loc=np.zeros((2, 3), "f4")),
     ),
+    "n < 0": (ParameterError, "n is -1", lambda: R.binomial(R.key(0), (), -1, 0.5)),
+    "n of no trials": (
+        ParameterError,
+        "n is 1.5",
+        lambda: R.multinomial(R.key(0), 1.5, np.ones(2)),
+    ),
+    "p = 0": (ParameterError, "p is 0", lambda: R.geometric(R.key(0), (), 0.0)),
+    "alpha < 0": (
+        ParameterError,
+        "alpha is -1",
+        lambda: R.dirichlet(R.key(0), np.array([1, -1.0])),
+    ),
+    "no axis of components": (ShapeError, "has no axis", lambda: R.dirichlet(R.key(0), 1.0)),
+    "no axis of outcomes": (ShapeError, "no axis", lambda: R.multinomial(R.key(0), 3, 0.5)),
+    "too many": (
+        ParameterError,
+        "4 of 3 elements",
+        lambda: R.choice(R.key(0), 3, (2, 2), replace=False),
+    ),
+    "too many with p > 0": (
+        ParameterError,
+        "2 of 1 elements",
+        lambda: R.choice(R.key(0), 3, (2,), [0.0, 1.0, 0.0], replace=False),
+    ),
+    "a negative permutation": (ShapeError, "negative size", lambda: R.permutation(R.key(0), -1)),
+    "no axis to permute": (ShapeError, "axis", lambda: R.permuted(R.key(0), 3.0)),
     "nothing to choose from": (ParameterError, "nothing", lambda: R.choice(R.key(0), 0, (3,))),
     "p for others": (ShapeError, "choice: p", lambda: R.choice(R.key(0), 3, (), p=[0.5, 0.5])),
     "no classes": (ShapeError, "nothing", lambda: R.categorical(R.key(0), np.zeros((2, 0), "f4"))),

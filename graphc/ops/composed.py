@@ -70,20 +70,20 @@ def register_composed(
     *,
     build: Build,
     reference: Callable[..., Any],
-    partials: Sequence[PartialRule],
+    partials: Sequence[PartialRule] | None,
     examples: Callable[[np.random.Generator], list[Example]],
     traits: Sequence[str] = (),
 ) -> OpDef:
     """The op alone. build(b, *inputs, **attrs): one element from float64 inputs. reference(*arrays,
-    **attrs): in numpy, in float64."""
+    **attrs): in numpy, in float64. partials = None: those of the graph that `build` makes."""
     return register(
         OpDef(
             name,
             infer=lambda call: TensorType(call.types[0].dtype, call.broadcast()),
             reference=lambda attrs, *arrays: wide(lambda *a: reference(*a, **attrs))(*arrays),
             lower=Composite(in_double(build)),
-            vjp=vjp_from_partials(partials),
-            jvp=jvp_from_partials(partials),
+            vjp=None if partials is None else vjp_from_partials(partials),
+            jvp=None if partials is None else jvp_from_partials(partials),
             traits=frozenset(("elementwise", *traits)),
             examples=examples,
         )

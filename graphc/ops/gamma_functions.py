@@ -14,6 +14,7 @@ import numpy as np
 from graphc.ir.registry import Builder, public
 from graphc.ir.tensor import Tensor
 from graphc.ops.composed import define_composed, double_partial, scipy_special
+from graphc.ops.series import digamma_far, stirling
 
 __all__ = ["betaln", "digamma", "gamma", "gammaln", "lgamma"]
 
@@ -67,21 +68,8 @@ _DIGAMMA = (
     -8.25512972008104e-11,
 )
 _ROOT, _ROOT_REST = 0.46163214496836236, -1.5522348162858677e-17  # digamma(1 + root) = 0
-_BERNOULLI = (
-    *(1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510),
-    *(43867 / 798, -174611 / 330),
-)
-# Stirling's series for log(gamma(x)), times x, in 1/x^2; and that for log(x) - 1/2x - digamma(x)
-_STIRLING = tuple(c / (2 * k * (2 * k - 1)) for k, c in enumerate(_BERNOULLI, 1))
-_LOG_SLOPE = (0.0, *(c / (2 * k) for k, c in enumerate(_BERNOULLI, 1)))
 _STEPS = 6  # of the recurrence
 _LOWEST = -1e300  # an integer: the limits at -inf are taken for what holds at integers
-
-
-def _stirling(b: Builder, x: Tensor) -> Tensor:
-    """log(gamma(x)) - ((x - 1/2) log(x) - x + log(2 pi) / 2) for x >= 8"""
-    inverse = b.divide(1, x)
-    return b.multiply(inverse, b.polynomial(b.square(inverse), _STIRLING))
 
 
 def _distance(b: Builder, x: Tensor) -> Tensor:
@@ -122,7 +110,7 @@ def _gammaln(b: Builder, x: Tensor) -> Tensor:
     near = b.add(b.log(_product(b, v)), _log_near(b, _fraction(b, v)))
     w = b.add(v, 1)
     main = b.multiply(b.subtract(w, 0.5), b.subtract(b.log(w), 1))
-    far = b.add(b.add(main, math.log(2 * math.pi) / 2 - 0.5), _stirling(b, w))
+    far = b.add(b.add(main, math.log(2 * math.pi) / 2 - 0.5), stirling(b, w))
     value = b.where(b.less(w, 8), near, far)
     sine = b.log(b.abs(b.sinpi(x)))
     reflected = b.subtract(b.subtract(math.log(math.pi), sine), value)
@@ -137,7 +125,7 @@ def _gamma(b: Builder, x: Tensor) -> Tensor:
     near = b.multiply(_product(b, v), b.exp(_log_near(b, _fraction(b, v))))
     a = b.minimum(b.abs(x), 200)
     y = b.pow(a, b.subtract(b.multiply(a, 0.5), 0.25))
-    decay = b.multiply(b.exp(b.negative(a)), b.exp(_stirling(b, a)))
+    decay = b.multiply(b.exp(b.negative(a)), b.exp(stirling(b, a)))
     z = b.multiply(b.multiply(y, decay), math.sqrt(2 * math.pi))
     is_near, below = b.less(v, 7), b.less(x, 0)
     sine = b.sinpi(x)
@@ -159,10 +147,7 @@ def _digamma(b: Builder, x: Tensor) -> Tensor:
     for factor in _factors(b, v, math.inf):
         near = b.add(near, b.divide(1, factor))
     w = b.add(v, 1)
-    inverse = b.divide(1, w)
-    series = b.polynomial(b.square(inverse), _LOG_SLOPE)
-    far = b.subtract(b.subtract(b.log(w), b.multiply(inverse, 0.5)), series)
-    value = b.where(b.less(w, 8), near, far)
+    value = b.where(b.less(w, 8), near, digamma_far(b, w))
     sine = b.sinpi(x)
     cotangent = b.where(b.equal(sine, 0), math.nan, b.divide(b.cospi(x), sine))
     reflected = b.subtract(value, b.multiply(cotangent, math.pi))
@@ -182,7 +167,7 @@ def _betaln(b: Builder, x1: Tensor, x2: Tensor) -> Tensor:
     raised = b.where(small, b.log(b.divide(above, below)), 0)
     q = b.where(small, b.add(q, 8), q)
     total = b.add(p, q)
-    corrections = b.subtract(_stirling(b, q), _stirling(b, total))
+    corrections = b.subtract(stirling(b, q), stirling(b, total))
     linear = b.multiply(p, b.subtract(1, b.log(total)))
     bend = b.multiply(b.subtract(q, 0.5), b.log1p(b.divide(p, q)))
     quotient = b.add(b.subtract(linear, bend), corrections)

@@ -1,24 +1,27 @@
-"""One of several: categorical and choice."""
+"""One of several, and orders: categorical, choice, permutations."""
 
 from typing import Any
 
-from graphc.dtypes import float32, int64, is_floating, promote
+import numpy as np
+
+from graphc.dtypes import float32, int64, is_floating, promote, uint64
 from graphc.errors import ParameterError, ShapeError
 from graphc.ir.arguments import ShapeLike, checked_axis
 from graphc.ir.leaf import as_tensor
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
-from graphc.ops.indexing import take
-from graphc.ops.movement import moveaxis
+from graphc.ops.indexing import take, take_along_axis
+from graphc.ops.movement import moveaxis, reshape
 from graphc.ops.reduce import argmax
+from graphc.ops.sorting import argsort, top_k
 from graphc.ops.transcendental import log
 from graphc.random.continuous import standard_gumbel
 from graphc.random.keys import Key, draws_of, sizes_of
-from graphc.random.parameters import NOT_NEGATIVE, check_range, working_dtype
+from graphc.random.parameters import NOT_NEGATIVE, check_range, fixed, working_dtype
 from graphc.random.uniforms import integers
-from graphc.shapes import Dim, format_shape
+from graphc.shapes import Dim, Size, format_shape, size_product
 
-__all__ = ["categorical", "choice"]
+__all__ = ["categorical", "choice", "permutation", "permuted", "shuffle"]
 
 
 def categorical(key: Key, logits: Any, axis: int = -1, shape: ShapeLike | None = None) -> Tensor:
@@ -51,32 +54,108 @@ def categorical(key: Key, logits: Any, axis: int = -1, shape: ShapeLike | None =
     return argmax(weights + noise, axis=-1)
 
 
-def choice(key: Key, a: Any, shape: ShapeLike = (), p: Any = None, axis: int = 0) -> Tensor:
-    """Elements of a, drawn with replacement.
+def choice(
+    key: Key, a: Any, shape: ShapeLike = (), p: Any = None, axis: int = 0, replace: bool = True
+) -> Tensor:
+    """Elements of a, drawn with or without replacement.
 
     a: a size n, for integers in [0, n), or a tensor, for its entries along `axis`. p: their
-    probabilities, one axis, up to a factor; equal by default. The result has the shape in place of
-    the axis. Raises ParameterError where n is 0 or a probability is negative.
+    probabilities, one axis, up to a factor; equal by default. replace = False: no element twice,
+    in the order in which they would be drawn one by one; by the largest of log(p) plus Gumbel noise
+    (W. Kool et al., "Stochastic beams and where to find them", 2019). The result has the shape in
+    place of the axis.
+    Raises ParameterError where n is 0 or a probability is negative, and where more elements are to
+    be drawn without replacement than there are with p > 0; IndexOutOfRange at the call, where n or
+    the shape is symbolic.
     """
     sizes = sizes_of("choice", shape)
     whole = isinstance(a, int | Dim) and not isinstance(a, bool)
     values = None if whole else as_tensor(a)
     position = 0 if values is None else checked_axis("choice", axis, values.ndim)
     count = a if values is None else values.shape[position]
-    if isinstance(count, int) and count <= 0:
+    wanted = size_product(sizes)
+    if isinstance(count, int) and (count < 0 or (count == 0 and wanted != 0)):
         raise ParameterError("choice: nothing to choose from", source=current_source())
-    if p is None:
+    p = None if p is None else as_tensor(p)
+    weights = None if p is None else _weights(p, count)
+    if not replace:
+        _check_enough(count if p is None else _drawable(p, count), wanted)
+        chosen = reshape(_without_replacement(key, weights, count, wanted), sizes)
+    elif weights is None:
         chosen = integers(key, sizes, 0, count)
     else:
-        check_range("choice", "p", p, NOT_NEGATIVE)
-        weights = as_tensor(p)
-        weights = weights.astype(promote(float32, weights.dtype))
-        known = isinstance(count, int) and isinstance(weights.shape[0], int)
-        if weights.ndim != 1 or (known and weights.shape[0] != count):
-            raise ShapeError(
-                "choice: p has not one probability for each element",
-                details=[f"p: {format_shape(weights.shape)}    elements: {count}"],
-                source=current_source(),
-            )
         chosen = categorical(key, log(weights), shape=sizes)
     return chosen.astype(int64) if values is None else take(values, chosen, axis=position)
+
+
+def _weights(p: Tensor, count: Size) -> Tensor:
+    check_range("choice", "p", p, NOT_NEGATIVE)
+    weights = p.astype(promote(float32, p.dtype))
+    known = weights.ndim == 1 and isinstance(count, int) and isinstance(weights.shape[0], int)
+    if weights.ndim != 1 or (known and weights.shape[0] != count):
+        raise ShapeError(
+            "choice: p has not one probability for each element",
+            details=[f"p: {format_shape(weights.shape)}    elements: {count}"],
+            source=current_source(),
+        )
+    return weights
+
+
+def _drawable(p: Tensor, count: Size) -> Size:
+    """How many elements can be drawn: those with p > 0, if p is known."""
+    known = fixed(p)
+    return count if known is None else int(np.count_nonzero(np.asarray(known) > 0))
+
+
+def _check_enough(count: Size, wanted: Size) -> None:
+    if isinstance(count, int) and isinstance(wanted, int) and wanted > count:
+        raise ParameterError(
+            f"choice: {wanted} of {count} elements without replacement",
+            source=current_source(),
+            fix="draw fewer, or pass replace=True",
+        )
+
+
+def _without_replacement(key: Key, weights: Tensor | None, count: Size, wanted: Size) -> Tensor:
+    """Positions: int64[wanted]."""
+    draws = draws_of("choice", key)
+    if weights is None:
+        return top_k(draws.bits((count,), uint64), wanted)[1]
+    noise = standard_gumbel(draws, weights.shape, working_dtype(weights.dtype))
+    return top_k(log(weights) + noise, wanted)[1]
+
+
+# --- orders ---------------------------------------------------------------------------------------
+
+
+def permutation(key: Key, x: Any, axis: int = 0) -> Tensor:
+    """The entries of x along an axis in random order, each order equally likely.
+
+    x: a tensor, or a size n for a permutation of 0, 1, ..., n - 1: int64[n]. By sorting random
+    bits, 64 for each entry. Gradients flow to where the entries stood.
+    Raises ShapeError for an axis that x does not have, and for a negative size.
+    """
+    draws = draws_of("permutation", key)
+    if isinstance(x, int | Dim) and not isinstance(x, bool):
+        return argsort(draws.bits(sizes_of("permutation", x), uint64))
+    tensor = as_tensor(x)
+    position = checked_axis("permutation", axis, tensor.ndim)
+    order = argsort(draws.bits((tensor.shape[position],), uint64))
+    return take(tensor, order, axis=position)
+
+
+def shuffle(key: Key, x: Any, axis: int = 0) -> Tensor:
+    """A new tensor: the entries of x along an axis in random order. The same as `permutation`."""
+    return permutation(key, as_tensor(x), axis)
+
+
+def permuted(key: Key, x: Any, axis: int = -1) -> Tensor:
+    """The elements of x along an axis in random order, in each row in another one.
+
+    x: at least one axis. `permutation` moves whole entries instead. Gradients flow to where the
+    elements stood. Raises ShapeError for an axis that x does not have.
+    """
+    tensor = as_tensor(x)
+    position = checked_axis("permuted", axis, tensor.ndim)
+    order = argsort(draws_of("permuted", key).bits(tensor.shape, uint64), axis=position)
+    return take_along_axis(tensor, order, axis=position)

@@ -13,7 +13,16 @@ from graphc.ir.leaf import Variable, constant, variable
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.ops.elementwise import add
-from graphc.random import continuous, keys, rejection, selection, truncated, uniforms
+from graphc.random import (
+    continuous,
+    counts,
+    derived,
+    keys,
+    rejection,
+    selection,
+    truncated,
+    uniforms,
+)
 from graphc.random.keys import MASK, Draws, Key
 
 __all__ = ["Stream"]
@@ -115,6 +124,21 @@ class Stream:
     cauchy = _method(continuous.cauchy)
     gamma = _method(rejection.gamma)
     beta = _method(rejection.beta)
-    poisson = _method(rejection.poisson)
+    loggamma = _method(rejection.loggamma)
+    dirichlet = _method(derived.dirichlet)
+    chisquare = _method(derived.chisquare)
+    student_t = _method(derived.student_t)
+    lognormal = _method(derived.lognormal)
+    rayleigh = _method(derived.rayleigh)
+    weibull = _method(derived.weibull)
+    pareto = _method(derived.pareto)
+    poisson = _method(counts.poisson)
+    binomial = _method(counts.binomial)
+    geometric = _method(counts.geometric)
+    negative_binomial = _method(counts.negative_binomial)
+    multinomial = _method(counts.multinomial)
     categorical = _method(selection.categorical)
     choice = _method(selection.choice)
+    permutation = _method(selection.permutation)
+    permuted = _method(selection.permuted)
+    shuffle = _method(selection.shuffle)

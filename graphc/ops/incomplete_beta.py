@@ -1,0 +1,176 @@
+"""The incomplete beta function, with derivatives by all three arguments.
+
+It is D = x^a (1 - x)^b / B(a, b) times an integral over the tail below x, in which the odds of t
+are exp(-w) times those of x:
+
+    I_x(a, b) = D int_0^inf exp(-a w - (a + b) log(1 - x (1 - exp(-w)))) dw    for x <= a / (a + b)
+
+and above that 1 - I_(1 - x)(b, a). The exponent falls from 0 without a turn, so 32 points of Gauss
+and Legendre have all digits for a from 8 on; smaller a are raised by 8 with I_x(a, b) = D / a +
+I_x(a + 1, b). The derivatives by a and b have log(t) and log(1 - t) under the same integral.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from graphc.ir.opdef import Example
+from graphc.ir.registry import Builder, public
+from graphc.ir.tensor import Tensor
+from graphc.ops.composed import double_partial, register_composed, scipy_special
+from graphc.ops.definition import floating, promote_inputs
+from graphc.ops.series import FALL, integrals, log1p_rest, stirling
+
+__all__ = ["betainc"]
+
+_SHIFT = 8
+_LEAST = 1e-300
+_NEWTON_STEPS = 8
+
+
+def _tail(b: Builder, p: Tensor, n: Tensor, x: Tensor) -> tuple[Tensor, ...]:
+    """The integral for exponents p and n - p, p >= 8 and x <= p / n, and those with log(t / x) and
+    log((1 - t) / (1 - x)) as factors."""
+    width = (FALL - n * b.log1p(-x)) / p
+    for _ in range(_NEWTON_STEPS):  # from above, for the function is convex
+        odds = x * b.expm1(-width)
+        rest = p * width + n * b.log1p(odds) - FALL
+        width = width - rest / (p - n * x * b.exp(-width) / (1 + odds))
+    p, n, x = (b.expand_dims(value, -1) for value in (p, n, x))
+
+    def integrands(w: Tensor) -> tuple[Tensor, ...]:
+        bend = b.log1p(x * b.expm1(-w))
+        value = b.exp(-(p * w) - n * bend)
+        return value, -(value * (w + bend)), -(value * bend)
+
+    return integrals(b, width, integrands)
+
+
+def _density(b: Builder, p: Tensor, q: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """D = x^p y^q / B(p, q); where p and q are large about sqrt(p q / 2 pi n) times a power of what
+    is small where x is near p / n"""
+    few = b.exp(p * b.log(x) + q * b.log(y) - b.betaln(p, q))
+    many = b.greater_equal(b.minimum(p, q), _SHIFT)
+    p, q = b.where(many, p, _SHIFT), b.where(many, q, _SHIFT)
+    n = p + q
+    ahead = b.where(many, x * q - y * p, 0)
+    bend = p * log1p_rest(b, ahead / p) + q * log1p_rest(b, -ahead / q)
+    rest = bend + stirling(b, n) - stirling(b, p) - stirling(b, q)
+    return b.where(many, b.exp(rest) * b.sqrt(p * (q / n) * (0.5 / math.pi)), few)
+
+
+def _parts(b: Builder, a: Tensor, c: Tensor, x: Tensor) -> tuple[Tensor, ...]:
+    """Whether the tail is that below x, and then p, q, x, 1 - x, the raised p, and its integrals;
+    those of 1 - x otherwise."""
+    below = b.less_equal(x * (a + c), a)
+    y = 1 - x
+    p, q = b.where(below, a, c), b.where(below, c, a)
+    x, y = b.where(below, x, y), b.where(below, y, x)
+    raised = b.where(b.less(p, _SHIFT), p + _SHIFT, p)
+    return below, p, q, x, y, raised, *_tail(b, raised, raised + q, x)
+
+
+def _inside(b: Builder, a: Tensor, c: Tensor, x: Tensor) -> Tensor:
+    """0 < a, c < inf and 0 < x < 1"""
+    unit = b.logical_and(b.greater(x, 0), b.less(x, 1))
+    positive = b.logical_and(b.greater(b.minimum(a, c), 0), b.isfinite(b.maximum(a, c)))
+    return b.logical_and(unit, positive)
+
+
+def _held(b: Builder, a: Tensor, c: Tensor, x: Tensor) -> tuple[Tensor, ...]:
+    inside = _inside(b, a, c, x)
+    a, c = (b.maximum(b.where(inside, value, 1), _LEAST) for value in (a, c))
+    return inside, a, c, b.where(inside, x, 0.5)
+
+
+def _value(b: Builder, a: Tensor, c: Tensor, x: Tensor) -> Tensor:
+    """With the limits: 0 at x = 0, b = 0 and a = inf; 1 at x = 1, a = 0 and b = inf"""
+    inside, p, q, held = _held(b, a, c, x)
+    below, p, q, left, right, _, first, *_ = _parts(b, p, q, held)
+    lifted = first
+    for k in reversed(range(_SHIFT)):
+        lifted = (1 + left * (p + q + k) * lifted) / (p + k)
+    value = _density(b, p, q, left, right) * b.where(b.less(p, _SHIFT), lifted, first)
+    value = b.where(below, value, 1 - value)
+    one = b.logical_or(b.equal(a, 0), b.isinf(c))
+    zero = b.logical_or(b.equal(c, 0), b.isinf(a))
+    limit = b.where(one, 1.0, b.where(zero, 0.0, x))
+    limit = b.where(b.equal(x, 0), 0.0, b.where(b.equal(x, 1), 1.0, limit))
+    unknown = b.logical_or(b.isnan(a + c), b.isnan(x))
+    outside = b.logical_or(b.less(x, 0), b.greater(x, 1))
+    wrong = b.logical_or(b.less(b.minimum(a, c), 0), b.logical_or(outside, unknown))
+    wrong = b.logical_or(wrong, b.logical_and(one, zero))
+    return b.where(inside, value, b.where(wrong, math.nan, limit))
+
+
+# --- derivatives ---------------------------------------------------------------------------------
+
+
+def _slope(b: Builder, a: Tensor, c: Tensor, x: Tensor, by: int) -> Tensor:
+    """dI/da or dI/dc = D H, with H = (log(x) - digamma(p) + digamma(n)) J + dJ/dp for the integral
+    J; raised: H(p) = (log(x) - digamma(p + 1) + digamma(n) + x n H(p + 1)) / p, and likewise by
+    the other exponent"""
+    inside, a, c, x = _held(b, a, c, x)
+    below, p, q, x, y, raised, first, by_p, by_q = _parts(b, a, c, x)
+    small, n = b.less(p, _SHIFT), p + q
+    low, high = b.log(x), b.log1p(-x)
+    psi_n, psi_q, psi_p = (b.digamma(value) for value in (raised + q, q, raised))
+    own = (low - psi_p + psi_n) * first + by_p
+    other = (high - psi_q + psi_n) * first + by_q
+    # one step at a time down from the raised p
+    own_low, other_low = own, other
+    for k in reversed(range(_SHIFT)):
+        psi_n = psi_n - 1 / (n + k)
+        grown = x * (n + k)
+        own_low = (low - psi_p + psi_n + grown * own_low) / (p + k)
+        other_low = (high - psi_q + psi_n + grown * other_low) / (p + k)
+        psi_p = psi_p - 1 / (p + k)
+    own, other = b.where(small, own_low, own), b.where(small, other_low, other)
+    pair = (own, other) if by == 0 else (other, own)
+    value = _density(b, p, q, x, y) * b.where(below, pair[0], -pair[1])
+    return b.where(inside, value, 0)
+
+
+def _by_x(b: Builder, a: Tensor, c: Tensor, x: Tensor) -> Tensor:
+    inside, p, q, held = _held(b, a, c, x)
+    power, other = b.where(b.less_equal(x, 0), a, c), b.where(b.less_equal(x, 0), c, a)
+    edge = b.where(b.less(power, 1), math.inf, b.where(b.equal(power, 1), other, 0))
+    value = _density(b, p, q, held, 1 - held) / (held * (1 - held))
+    return b.where(inside, value, edge)
+
+
+def _examples(rng: np.random.Generator) -> list[Example]:
+    """One: it is a large graph."""
+    a = np.array([0.3, 1.0, 2.5, 7.5, 9.0, 40.0])
+    b = np.array([2.0, 0.4, 2.5, 30.0, 8.5, 41.0])
+    x = np.array([0.05, 0.8, 0.3, 0.25, 0.5, 0.49])
+    return [Example(betainc, (a, b, x))]
+
+
+@public
+def betainc(a: Any, b: Any, x: Any, /) -> Tensor:
+    """The regularized incomplete beta function I_x(a, b), from 0 at x = 0 to 1 at x = 1.
+
+    It is the probability of beta numbers of a and b up to x; 1 - betainc(a, b, x) is
+    betainc(b, a, 1 - x).
+    a, b, x: shapes that broadcast, any dtype; integers and bool become float32. Result: the
+    promoted dtype. NaN where a < 0, b < 0 or x is outside of [0, 1]. Computed in float64, relative
+    errors near 1e-14, in far tails and for large a and b 1e-16 times the logarithm of what is
+    multiplied; absolute errors only where a or b is below 1e-2, in the derivatives by a and b too.
+    Raises ShapeError where the shapes do not broadcast.
+    """
+    return BETAINC(*(floating(tensor) for tensor in promote_inputs("betainc", a, b, x)))
+
+
+BETAINC = register_composed(
+    "betainc",
+    build=_value,
+    reference=scipy_special("betainc"),
+    partials=(
+        double_partial(lambda b, a, c, x: _slope(b, a, c, x, by=0)),
+        double_partial(lambda b, a, c, x: _slope(b, a, c, x, by=1)),
+        double_partial(_by_x),
+    ),
+    examples=_examples,
+)

@@ -1,0 +1,139 @@
+"""Distributions that follow from others: powers and logarithms of exponential numbers, quotients of
+normal and gamma numbers. Gradients flow to all parameters."""
+
+from typing import Any
+
+from graphc.dtypes import float32
+from graphc.errors import ShapeError
+from graphc.ir.arguments import ShapeLike
+from graphc.ir.leaf import as_tensor
+from graphc.ir.registry import BUILDER
+from graphc.ir.source import current_source
+from graphc.ir.tensor import Tensor
+from graphc.ops.power import sqrt
+from graphc.ops.transcendental import exp, log
+from graphc.random.continuous import standard_gumbel, standard_normal
+from graphc.random.keys import Key, draws_of, sizes_of
+from graphc.random.parameters import (
+    POSITIVE,
+    check_range,
+    float_dtype,
+    parameter,
+    shape_of,
+    shifted,
+    spread,
+    working_dtype,
+)
+from graphc.random.rejection import gamma_numbers, positive_tensor
+from graphc.random.uniforms import open_unit
+
+__all__ = [
+    "chisquare",
+    "dirichlet",
+    "lognormal",
+    "pareto",
+    "rayleigh",
+    "student_t",
+    "weibull",
+]
+
+
+def lognormal(
+    key: Key, shape: ShapeLike = (), dtype: Any = float32, loc: Any = 0.0, scale: Any = 1.0
+) -> Tensor:
+    """Numbers whose logarithms are normal, of mean loc and standard deviation scale."""
+    target, sizes = float_dtype("lognormal", dtype), sizes_of("lognormal", shape)
+    work = working_dtype(target)
+    noise = standard_normal(draws_of("lognormal", key), sizes, work)
+    return exp(shifted("lognormal", noise, loc, scale, work)).astype(target)
+
+
+def rayleigh(key: Key, shape: ShapeLike = (), dtype: Any = float32, scale: Any = 1.0) -> Tensor:
+    """Lengths of pairs of normal numbers of standard deviation scale: scale sqrt(-2 log(u))."""
+    target, sizes = float_dtype("rayleigh", dtype), sizes_of("rayleigh", shape)
+    u = open_unit(draws_of("rayleigh", key), sizes, working_dtype(target))
+    return shifted("rayleigh", sqrt(log(u) * -2.0), 0.0, scale, target)
+
+
+def weibull(
+    key: Key, shape: ShapeLike | None = None, a: Any = 1.0, dtype: Any = float32, scale: Any = 1.0
+) -> Tensor:
+    """Weibull numbers of shape parameter a > 0: scale (-log(u))^(1 / a).
+
+    shape = None: that of a.
+    """
+    target, sizes = float_dtype("weibull", dtype), shape_of("weibull", shape, a)
+    work = working_dtype(target)
+    power = parameter("weibull", "a", a, sizes, work, POSITIVE)
+    height = -standard_gumbel(draws_of("weibull", key), sizes, work)
+    return shifted("weibull", exp(height / power), 0.0, scale, target)
+
+
+def pareto(
+    key: Key, shape: ShapeLike | None = None, a: Any = 1.0, dtype: Any = float32, scale: Any = 1.0
+) -> Tensor:
+    """Pareto numbers, from scale on, with the density a scale^a / x^(a + 1): scale u^(-1 / a).
+
+    a > 0; shape = None: that of a. numpy's function of this name gives x / scale - 1.
+    """
+    target, sizes = float_dtype("pareto", dtype), shape_of("pareto", shape, a)
+    work = working_dtype(target)
+    power = parameter("pareto", "a", a, sizes, work, POSITIVE)
+    noise = exp(-log(open_unit(draws_of("pareto", key), sizes, work)) / power)
+    return shifted("pareto", noise, 0.0, scale, target)
+
+
+def chisquare(
+    key: Key, shape: ShapeLike | None = None, df: Any = 1.0, dtype: Any = float32
+) -> Tensor:
+    """Chi-square numbers of df > 0 degrees of freedom: twice the gamma numbers of df / 2.
+
+    shape = None: that of df.
+    """
+    target, sizes = float_dtype("chisquare", dtype), shape_of("chisquare", shape, df)
+    freedom = positive_tensor("chisquare", "df", df, sizes, working_dtype(target))
+    return (gamma_numbers(draws_of("chisquare", key), freedom * 0.5) * 2).astype(target)
+
+
+def student_t(
+    key: Key,
+    shape: ShapeLike | None = None,
+    df: Any = 1.0,
+    dtype: Any = float32,
+    loc: Any = 0.0,
+    scale: Any = 1.0,
+) -> Tensor:
+    """Student's t of df > 0 degrees of freedom: loc + scale z / sqrt(chi-square / df).
+
+    shape = None: that of df.
+    """
+    target, sizes = float_dtype("student_t", dtype), shape_of("student_t", shape, df)
+    work, draws = working_dtype(target), draws_of("student_t", key)
+    half = positive_tensor("student_t", "df", df, sizes, work) * 0.5
+    z = standard_normal(draws, sizes, work)
+    height = (log(half) - gamma_numbers(draws, half, logarithm=True)) * 0.5
+    return shifted("student_t", z * exp(height), loc, scale, target)
+
+
+def dirichlet(key: Key, alpha: Any, shape: ShapeLike | None = None, dtype: Any = float32) -> Tensor:
+    """Probabilities with the density prod(x^(alpha - 1)); the last axis sums to 1.
+
+    alpha: numbers > 0, along the last axis. shape: that of the result without the last axis; by
+    default that of alpha without it. By the softmax of logarithms of gamma numbers, which are
+    right for small alpha too.
+    """
+    target = float_dtype("dirichlet", dtype)
+    work = working_dtype(target)
+    check_range("dirichlet", "alpha", alpha, POSITIVE)
+    given = as_tensor(alpha).astype(work)
+    if given.ndim == 0:
+        raise ShapeError(
+            "dirichlet: alpha has no axis",
+            details=[f"got alpha: {given.type}"],
+            source=current_source(),
+            fix="alpha has one number for each component along its last axis",
+        )
+    sizes = given.shape[:-1] if shape is None else sizes_of("dirichlet", shape)
+    parameters = spread("dirichlet", "alpha", given, (*sizes, given.shape[-1]))
+    logarithms = gamma_numbers(draws_of("dirichlet", key), parameters, logarithm=True)
+    return BUILDER.softmax(logarithms, axis=-1).astype(target)
