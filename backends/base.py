@@ -1,15 +1,67 @@
 """The Backend protocol: what a backend gets and what it gives back."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
+from graphc.dtypes import DType
 from graphc.loops.ir import Program
 
 # run(arrays): arrays for all buffers that are not temporaries, in the program's buffer order.
 # Raises loops.ir.Fault if a check fails; nothing but outputs, updates and temporaries is written.
 BoundProgram = Callable[[Sequence[np.ndarray]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An array of a call: its dtype and rank, and its position among the program's buffers."""
+
+    dtype: DType
+    rank: int
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallLayout:
+    """How the arguments and answers of a function lie in its program; see `DirectCall`.
+
+    inputs, outputs: in the order of arguments and answers. variables: the address of the reference
+    to each array, and its position. updates: the addresses of the references to each array and to
+    its spare, and the position. as_list: whether the answer is a list; pack: what to make of that
+    list. replacing: the address of the number of calls elsewhere that are about to replace
+    variables. slow: takes the calls that must go the long way. keep: what the addresses belong to.
+    """
+
+    inputs: tuple[Place, ...]
+    variables: tuple[tuple[int, int], ...]
+    updates: tuple[tuple[int, int, int], ...]
+    outputs: tuple[Place, ...]
+    as_list: bool
+    pack: Callable[[list[Any]], Any] | None
+    replacing: int
+    slow: Callable[..., Any]
+    keep: Any
+
+
+class DirectCall(Protocol):
+    """A way into a program that does not pass through Python.
+
+    `call` answers like the function. Calls that must go the long way are handed to `slow`:
+    arguments by name, of other shapes than the installed ones, that are no dense arrays; a check
+    that fails; updates while other calls replace variables. It reads variables and replaces
+    updated ones in one step.
+    """
+
+    call: Callable[..., Any]
+
+    def install(self, run: BoundProgram, shapes: Sequence[Sequence[int]], keep: Any) -> bool:
+        """Take calls of these shapes (inputs, then outputs) from now on; False if `run` cannot.
+
+        run has been called: what it found in its table stays there. keep: what it needs to live.
+        """
+        ...
 
 
 class Executable(Protocol):
@@ -31,6 +83,10 @@ class Executable(Protocol):
         the buffer, at these sizes) for the buffers of role temporary, in the program's buffer
         order; they may overlap as the memory plan allows. A bound program is not re-entrant.
         """
+        ...
+
+    def direct_call(self, layout: CallLayout) -> DirectCall | None:
+        """A way around Python, where there is one."""
         ...
 
 

@@ -149,6 +149,7 @@ class ProgramRunner:
         self.output_order = [outputs[name] for name in program.outputs]
         # Workspaces not in use; concurrent calls take one each.
         self.idle: deque[Workspace] = deque()
+        self.seconds = 0.0  # of the last run
 
     def __call__(
         self, sizes: Sizes, inputs: Arrays, variables: Arrays, spare: Arrays
@@ -176,6 +177,7 @@ class ProgramRunner:
             else:
                 array = self.constants[position]
             arrays.append(array)
+        start = time.perf_counter()
         try:
             run(arrays)
         except Fault as fault:
@@ -183,8 +185,20 @@ class ProgramRunner:
                 raise fault.error from fault.error.__cause__
             raise self.explain(fault, dict(zip(self.program.sizes, sizes, strict=True))) from None
         finally:
+            self.seconds = time.perf_counter() - start
             self.idle.append(workspace)
         return [outputs[position] for position in self.output_order], list(spare)
+
+    def take_bound(self, sizes: Sizes) -> Workspace | None:
+        """An idle workspace in which these sizes have run, no longer for others to use."""
+        try:
+            workspace = self.idle.pop()
+        except IndexError:
+            return None
+        if sizes in workspace.bound:
+            return workspace
+        self.idle.append(workspace)
+        return None
 
     def bind(
         self, workspace: Workspace, sizes: Sizes

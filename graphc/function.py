@@ -4,14 +4,16 @@ import inspect
 import keyword
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+import weakref
+from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
 from graphc.backends.registry import DEFAULT
-from graphc.compiler import Stages, compile_graph
+from graphc.compiler import ProgramRunner, Stages, compile_graph
+from graphc.direct import DirectRoute
 from graphc.errors import FeedError, FunctionError, GraphcError
 from graphc.feeds import FeedBinder
 from graphc.inspect.text import FunctionText
@@ -19,7 +21,7 @@ from graphc.ir.graph import Graph
 from graphc.ir.leaf import PLACEHOLDER, Variable
 from graphc.ir.opdef import Constraint
 from graphc.ir.source import Sources, current_sources
-from graphc.ir.storage import Storage, replace_arrays, share_lock
+from graphc.ir.storage import Storage, announced, replace_arrays, share_lock
 from graphc.ir.tensor import Tensor
 from graphc.ir.traversal import path_to
 from graphc.shapes import Dim
@@ -48,7 +50,16 @@ class Function(FunctionText):
     Calls are thread-safe; each is atomic: it reads the variables as they were when it began, and
     their new values appear together when it ends. If it fails, nothing has changed. Calls that
     update no variable run at the same time, also while other calls update theirs.
+
+    Arrays of another dtype are converted where that loses nothing. A call returns what `outputs`
+    was: one array, a list, a tuple, a dict, or None. It raises FeedError (missing, superfluous,
+    ill-shaped feeds), FeedTypeError (a dtype that would lose information), IndexOutOfRange. After
+    an error every variable has its old value.
     """
+
+    # Each function has a call of its own: native code where that is shorter. See graphc.direct.
+    __slots__ = ("__call__",)
+    __call__: Callable[..., Any]
 
     def __init__(
         self,
@@ -66,7 +77,8 @@ class Function(FunctionText):
         self.name = self.__name__ = graph.name
         self.backend = DEFAULT if backend == "auto" else backend
         self.inputs = graph.inputs
-        self._structure = structure
+        self._pack = structure.packer()
+        self.__call__ = _long_way(weakref.ref(self))
         self.stages: Stages
         self.stages, self._run = compile_graph(
             graph, backend, threads=threads, check=check, optimized=optimize
@@ -87,17 +99,16 @@ class Function(FunctionText):
         self._variables: list[Storage] = [v.storage for v in self.stages.graph.variables]
         self._updated: list[Storage] = [v.storage for v, _ in graph.updates]
         share_lock([*self._variables, *self._updated])
+        self._route: DirectRoute | None = None
+        if isinstance(self._run, ProgramRunner):
+            self._route = DirectRoute(
+                self._run, self._variables, self._updated, structure, self.__call__
+            )
         self.__doc__ = self._describe()
         if not any(map(keyword.iskeyword, names)):
             self.__signature__ = self._inspect_signature()
 
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        """Run. Arrays of another dtype are converted where that loses nothing.
-
-        Returns what `outputs` was: one array, a list, a tuple, a dict, or None. Raises FeedError
-        (missing, superfluous, ill-shaped feeds), FeedTypeError (a dtype that would lose
-        information), IndexOutOfRange. After an error every variable has its old value.
-        """
+    def _call(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         if kwargs or len(args) != len(self.inputs):
             args = self._complete(args, kwargs)
         arrays = self._binder.arrays(args)
@@ -106,7 +117,11 @@ class Function(FunctionText):
             outputs = self._update(sizes, arrays)
         else:
             outputs, _ = self._run(sizes, arrays, self._snapshot(), ())
-        return self._structure.pack(outputs)
+        if self._route is not None:
+            direct = self._route.consider(sizes, arrays)
+            if direct is not None:
+                self.__call__ = direct
+        return self._pack(outputs)
 
     def _snapshot(self) -> list[np.ndarray]:
         """The present values of the variables, none of them from another moment."""
@@ -127,10 +142,11 @@ class Function(FunctionText):
             with lock:
                 if first.lock() is not lock:
                     continue
-                variables = list(map(_array_of, self._variables))
-                spare = [storage.take_spare() for storage in self._updated]
-                outputs, values = self._run(sizes, arrays, variables, spare)
-                replace_arrays(self._updated, values)
+                with announced():
+                    variables = list(map(_array_of, self._variables))
+                    spare = [storage.take_spare() for storage in self._updated]
+                    outputs, values = self._run(sizes, arrays, variables, spare)
+                    replace_arrays(self._updated, values)
                 return outputs
 
     def _complete(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -222,6 +238,18 @@ class Function(FunctionText):
 
     def __repr__(self) -> str:
         return f"<graphc function {self._signature()} on {self.backend}>"
+
+
+def _long_way(function: weakref.ref[Function]) -> Callable[..., Any]:
+    """The call through Python. It does not keep the function alive: the function keeps it."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        called = function()
+        if called is None:
+            raise ReferenceError("the compiled function of this call is gone")
+        return called._call(args, kwargs)
+
+    return call
 
 
 class _Missing:

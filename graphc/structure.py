@@ -1,6 +1,6 @@
 """Structures: lists, tuples and dicts, nested as the user likes, around tensors or arrays."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,15 @@ class Structure:
         if self is LEAF:
             return leaves[0]
         return self.build(list(leaves) if self.is_flat else self._parts(iter(leaves)))
+
+    def packer(self) -> Callable[[list[Any]], Any]:
+        """`pack`, prepared for many calls; it may keep the list that it is given."""
+        if not self.is_flat or self.kind in ("leaf", "none"):
+            return self.pack
+        if self.kind == "dict":
+            keys = self.keys
+            return lambda leaves: dict(zip(keys, leaves, strict=True))
+        return self.build
 
     def _parts(self, leaves: Iterator[Any]) -> list[Any]:
         return [

@@ -352,6 +352,8 @@ INTERRUPTED = """
     variables = [gc.variable(np.full(5, k, "int64"), f"v{k}") for k in range(20)]
     following = [*variables[1:], variables[0]]
     step = gc.function([], updates=list(zip(variables, following)), backend=backend)
+    for _ in range(20):
+        step()  # an interrupt while LLVM's objects are deleted would be lost
     random.seed(0)
     interrupted = 0
     for call in range(int(sys.argv[2])):

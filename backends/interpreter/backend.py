@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from graphc.backends.base import BoundProgram
+from graphc.backends.base import BoundProgram, CallLayout
 from graphc.loops.interpreter import run_program
 from graphc.loops.ir import Program
 from graphc.loops.printer import format_kernel, format_program
@@ -20,6 +20,9 @@ class InterpreterExecutable:
 
     def kernel_source(self, position: int) -> str:
         return format_kernel(self.program.kernels[position])
+
+    def direct_call(self, layout: CallLayout) -> None:
+        """There is none."""
 
     def bind(self, sizes: Sequence[int], temporaries: Sequence[np.ndarray]) -> BoundProgram:
         program = self.program

@@ -6,18 +6,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from graphc.backends.base import BoundProgram
+from graphc.backends.base import BoundProgram, CallLayout
 from graphc.backends.blas_threads import BlasThreads, may_use_threads
 from graphc.backends.llvm.blas import find_blas
 from graphc.backends.llvm.contraction import uses_blas
+from graphc.backends.llvm.direct_call import DirectCall, is_possible
 from graphc.backends.llvm.entry import emit_program
 from graphc.backends.llvm.host import SYMBOL, HostCalls, address_of
 from graphc.backends.llvm.jit import Library, library_symbols, module_assembly, module_object
 from graphc.backends.llvm.target import Target, host
 from graphc.backends.llvm.vector_math import LIBM_SYMBOLS
-from graphc.loops.ir import Contraction, Fault, Program
+from graphc.loops.ir import Contraction, Fault, IndexCheck, KernelCall, Loop, Program
 from graphc.shapes import evaluate
 
+# Steps whose time follows from the sizes, and that run no Python.
+PLAIN_STEPS = (KernelCall, Contraction, IndexCheck, Loop)
 C_SYMBOLS = ("fmod", "fmodf", "memset", "memcpy", "memmove")
 _ENTRY = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
 
@@ -79,7 +82,7 @@ class LlvmExecutable:
         used = {name: at for name, at in imports.items() if f"@{name}(" in emitted.text}
         self._library = Library(module_object(emitted.text, target), ["entry"], used)
         entry = _ENTRY(self._library.address("entry"))
-        self._entry = entry
+        self.entry = entry
         self._limited_entry = with_blas_threads(entry, threads)
         self._products = [
             step
@@ -90,11 +93,18 @@ class LlvmExecutable:
     def kernel_source(self, position: int) -> str:
         return self._kernels[self.program.kernels[position].name]
 
+    def direct_call(self, layout: CallLayout) -> DirectCall | None:
+        """A way to call the program without Python, if it allows one and so does this Python."""
+        plain = all(isinstance(step, PLAIN_STEPS) for step in self.program.all_steps)
+        if not plain or not is_possible():
+            return None
+        return DirectCall(self._library, layout)
+
     def bind(self, sizes: Sequence[int], temporaries: Sequence[np.ndarray]) -> BoundProgram:
         program = self.program
         values = dict(zip(program.sizes, map(int, sizes), strict=True))
         area = max((evaluate(size, values) for size in self._areas), default=0)
-        entry = self._limited_entry if self._wants_threads(values) else self._entry
+        entry = self._limited_entry if self._wants_threads(values) else self.entry
         return _Bound(self, entry, list(values.values()), list(temporaries), area)
 
     def _wants_threads(self, sizes: Mapping[str, int]) -> bool:
@@ -117,9 +127,21 @@ def with_blas_threads(entry: Callable[..., int], threads: int) -> Callable[..., 
 
 
 class _Bound:
-    """A program with its table of pointers; what it points to lives as long as it does."""
+    """A program with its table of pointers; what it points to lives as long as it does.
 
-    __slots__ = ("_arguments", "_entry", "_fault", "_host_calls", "_keep", "_positions", "_table")
+    arguments: of the entry. is_direct: whether nothing but the entry runs in a call.
+    """
+
+    __slots__ = (
+        "_entry",
+        "_fault",
+        "_host_calls",
+        "_keep",
+        "_positions",
+        "_table",
+        "arguments",
+        "is_direct",
+    )
 
     def __init__(
         self,
@@ -145,8 +167,9 @@ class _Bound:
         self._table = table
         self._positions = positions
         self._fault = fault
-        self._arguments = tuple(ctypes.addressof(item) for item in (table, values, fault))
+        self.arguments = tuple(ctypes.addressof(item) for item in (table, values, fault))
         self._entry = entry
+        self.is_direct = entry is executable.entry
         self._host_calls = executable.host_calls
         self._keep = (executable, temporaries, scratch, values)
 
@@ -154,9 +177,9 @@ class _Bound:
         table = self._table
         for position, array in zip(self._positions, arrays, strict=True):
             table[position] = data_pointer(array)
-        status = self._entry(*self._arguments)
+        status = self._entry(*self.arguments)
         if status:
-            error = self._host_calls.take_error(self._arguments[0])
+            error = self._host_calls.take_error(self.arguments[0])
             raise Fault(status - 1, self._fault.value, error)
 
 

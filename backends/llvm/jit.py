@@ -9,8 +9,9 @@ once: one lock guards every call into it.
 import ctypes
 import importlib
 import os
+import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from itertools import count
 
@@ -75,9 +76,13 @@ class Library:
         result: int = self._tracker[name]
         return result
 
-    def __del__(self, lock: threading.RLock = _lock) -> None:  # globals go first at exit
+    def __del__(
+        self,
+        lock: threading.RLock = _lock,  # globals go first at exit
+        exiting: Callable[[], bool] = sys.is_finalizing,
+    ) -> None:
         tracker = self.__dict__.pop("_tracker", None)
-        if tracker is not None:
+        if tracker is not None and not exiting():
             with lock:
                 tracker.close()
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from graphc.backends.base import BoundProgram
+from graphc.backends.base import BoundProgram, CallLayout
 from graphc.backends.blas_threads import BlasThreads
 from graphc.backends.numba_cpu.compile import (
     CompiledKernel,
@@ -78,6 +78,9 @@ class NumbaExecutable:
 
     def kernel_source(self, position: int) -> str:
         return self.kernels[position].source
+
+    def direct_call(self, layout: CallLayout) -> None:
+        """There is none."""
 
     def bind(self, sizes: Sequence[int], temporaries: Sequence[np.ndarray]) -> BoundProgram:
         callables = [self._callable(text, sizes) for text in self.kernels]

@@ -1,11 +1,13 @@
 """The memory of variables, and the locks under which functions read and change it."""
 
+import ctypes
 import os
 import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from itertools import repeat
 from typing import Any
 
@@ -121,3 +123,43 @@ def replace_arrays(storages: Sequence[Storage], arrays: Sequence[np.ndarray]) ->
     deque(map(setattr, storages, repeat("array"), arrays), maxlen=0)
     for storage, array in zip(storages, old, strict=True):
         storage.spare = array
+
+
+# --- for calls that do not pass through Python ------------------------------------------------
+# They hold the interpreter's lock from beginning to end, and take no other. See backends.llvm.
+
+_count_lock = ProcessLock()
+_replacing = ctypes.c_int64()  # calls that are about to replace variables
+REPLACING = ctypes.addressof(_replacing)
+os.register_at_fork(after_in_child=lambda: setattr(_replacing, "value", 0))
+
+
+@contextmanager
+def announced() -> Iterator[None]:
+    """While a call reads variables that it will replace, other writers must take the lock."""
+    _count(1)
+    try:
+        yield
+    finally:
+        _count(-1)
+
+
+def _count(change: int) -> None:
+    with _count_lock.current():
+        _replacing.value += change
+
+
+def references(storage: Storage) -> tuple[int, int]:
+    """The addresses at which the object keeps its references to `array` and to `spare`."""
+    array, spare = _offsets()
+    return id(storage) + array, id(storage) + spare
+
+
+@cache
+def _offsets() -> tuple[int, int]:
+    """Where a Storage keeps them: found in an example."""
+    probe = Storage(np.empty(1))
+    probe.spare = np.empty(1)
+    words = (ctypes.c_int64 * (Storage.__basicsize__ // 8)).from_address(id(probe))
+    array, spare = (list(words).index(id(item)) * 8 for item in (probe.array, probe.spare))
+    return array, spare

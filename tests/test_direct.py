@@ -1,0 +1,222 @@
+"""Calls that go around Python answer as those that do not, and hand over what is unusual."""
+
+import gc as garbage
+import os
+import threading
+import weakref
+from typing import Any
+
+import numpy as np
+import pytest
+
+import graphc as gc
+from graphc.backends.llvm.direct_call import is_possible
+
+pytestmark = pytest.mark.skipif(not is_possible(), reason="needs CPython with its lock")
+
+X = np.arange(8, dtype="float32")
+
+
+def warm(f: gc.Function, *args: Any) -> gc.Function:
+    """Call until calls of these shapes are direct; slow machines may need more than three."""
+    for _ in range(200):
+        f(*args)
+        if type(f.__call__) is type(len):
+            return f
+    raise AssertionError("no call was short enough")
+
+
+def doubled() -> gc.Function:
+    x = gc.placeholder("x", ("n",))
+    return warm(gc.function([x], x * 2), X)
+
+
+def counter() -> tuple[gc.Function, gc.Variable]:
+    x, w = gc.placeholder("x", (3,)), gc.variable(np.zeros(3, "float32"), "w")
+    return warm(gc.function([x], gc.sum(w), updates={w: w + x}), np.zeros(3, "float32")), w
+
+
+STRUCTURES: list[Any] = [
+    lambda x: x + 1,
+    lambda x: [x + 1],
+    lambda x: [x + 1, gc.sum(x)],
+    lambda x: (x + 1, x),
+    lambda x: {"a": x + 1, "b": x},
+    lambda x: {"a": [x + 1, {"c": x}], "b": None},
+    lambda x: [],
+    lambda x: None,
+]
+
+
+@pytest.mark.parametrize("outputs", STRUCTURES)
+def test_every_structure_of_outputs(outputs: Any) -> None:
+    x = gc.placeholder("x", ("n",))
+    f = gc.function([x], outputs(x), on_unused_input="ignore")
+    expected = f(X)
+    found = warm(f, X)(X)
+    assert repr(found) == repr(expected)
+    assert type(found) is type(expected)
+
+
+def test_results_are_new_arrays() -> None:
+    f = doubled()
+    first, second = f(X), f(X)
+    first[:] = 0
+    np.testing.assert_array_equal(second, X * 2)
+    assert first.flags.owndata and first.flags.writeable and first.dtype == np.float32
+
+
+def test_unusual_arguments_go_the_long_way() -> None:
+    f = doubled()
+    frozen = X.copy()
+    frozen.flags.writeable = False
+    for argument in (
+        X[::-1],
+        frozen,
+        list(range(8)),
+        X[:3],
+        np.empty(0, "float32"),
+        X.astype("f2"),
+    ):
+        np.testing.assert_array_equal(f(argument), np.asarray(argument) * 2)
+    np.testing.assert_array_equal(f(x=X), X * 2)
+    np.testing.assert_array_equal(f(X), X * 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ((), gc.FeedError),
+        ((X, X), gc.FeedError),
+        ((X.astype("float64") + 0.1,), gc.FeedTypeError),
+        ((X.reshape(2, 4),), gc.FeedError),
+        ((None,), gc.FeedTypeError),
+    ],
+)
+def test_wrong_arguments_are_refused_in_the_same_words(arguments: Any, error: Any) -> None:
+    x = gc.placeholder("x", ("n",))
+    f = gc.function([x], x * 2, name="f")
+    with pytest.raises(error) as before:
+        f(*arguments)
+    warm(f, X)
+    with pytest.raises(error) as after:
+        f(*arguments)
+    assert str(after.value) == str(before.value)
+
+
+def test_another_shape_becomes_the_direct_one() -> None:
+    f = doubled()
+    for size in (3, 8, 0, 1, 3, 3, 100, 100, 8):
+        argument = np.arange(size, dtype="float32")
+        np.testing.assert_array_equal(f(argument), argument * 2)
+
+
+def test_updates_see_old_values_and_alternate_with_long_calls() -> None:
+    f, w = counter()
+    one = np.ones(3, "float32")
+    for turn in range(20):
+        found = f(one) if turn % 3 else f([1, 1, 1])
+        assert found == 3 * turn
+        np.testing.assert_array_equal(w.value, one * (turn + 1))
+    w.value = np.full(3, 7, "float32")
+    assert f(one) == 21
+    np.testing.assert_array_equal(w.value, one * 8)
+
+
+def test_a_value_that_was_read_stays() -> None:
+    f, w = counter()
+    f(np.ones(3, "float32"))
+    seen = w.value
+    f(np.ones(3, "float32"))
+    np.testing.assert_array_equal(seen, np.ones(3))
+    f(w.value)  # a feed that was the variable's value
+    np.testing.assert_array_equal(w.value, np.full(3, 4))
+
+
+def test_swaps_of_variables() -> None:
+    a, b = (gc.variable(np.full(2, v, "float32"), n) for v, n in ((1, "a"), (2, "b")))
+    f = gc.function([], updates={a: b, b: a})
+    for turn in range(9):
+        f()
+        assert (a.value[0], b.value[0]) == ((2, 1) if turn % 2 == 0 else (1, 2))
+
+
+def test_a_failed_check_changes_nothing() -> None:
+    i, w = gc.placeholder("i", (1,), "int64"), gc.variable(np.zeros(3, "float32"), "w")
+    f = warm(gc.function([i], w[i], updates={w: w + 1 + gc.sum(w[i])}), np.array([1]))
+    before = w.value
+    with pytest.raises(gc.IndexOutOfRange, match="test_direct"):
+        f(np.array([3]))
+    np.testing.assert_array_equal(w.value, before)
+    f(np.array([2]))
+
+
+def test_calls_that_are_waiting_for_no_one_are_direct_in_threads() -> None:
+    f, w = counter()
+    one = np.ones(3, "float32")
+
+    def work(long_way: bool) -> None:
+        for _ in range(300):
+            f([1, 1, 1]) if long_way else f(one)
+
+    threads = [threading.Thread(target=work, args=(n % 2 == 0,)) for n in range(4)]
+    start = w.value[0]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert w.value[0] == start + 1200
+
+
+def test_a_dropped_function_is_freed_at_once() -> None:
+    garbage.disable()
+    try:
+        x = gc.placeholder("x", ("n",))
+        f = warm(gc.function([x], x * 2), X)
+        gone = weakref.ref(f)
+        del f
+        assert gone() is None
+    finally:
+        garbage.enable()
+
+
+def test_the_call_alone_lives_on() -> None:
+    f = doubled()
+    call = f.__call__
+    del f
+    garbage.collect()
+    np.testing.assert_array_equal(call(X), X * 2)
+    with pytest.raises(ReferenceError):
+        call(X[:2])
+
+
+def test_memory_stays_flat() -> None:
+    f, _ = counter()
+    g = doubled()
+    one = np.ones(3, "float32")
+    for _ in range(100):  # a result's count of references would grow without bound
+        assert garbage.get_referrers(f(one)) == []
+    before = _resident()
+    for _ in range(100_000):
+        f(one)
+        g(X)
+    assert _resident() - before < 1 << 20
+
+
+def _resident() -> int:
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+if not os.path.exists("/proc/self/statm"):
+    test_memory_stays_flat = pytest.mark.skip(reason="no /proc")(test_memory_stays_flat)
+
+
+def test_a_forked_child_calls() -> None:
+    f, w = counter()
+    child = os.fork()
+    if child == 0:
+        f(np.ones(3, "float32"))
+        os._exit(0 if w.value[0] == 1 else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert w.value[0] == 0
