@@ -9,6 +9,7 @@ Build expressions of placeholders and variables, differentiate them, compile the
 """
 
 from graphc import autodiff as autodiff
+from graphc import debug as debug
 from graphc import dtypes as dtypes
 from graphc import nn as nn
 from graphc import random as random
@@ -38,6 +39,7 @@ from graphc.ops.arrangement import *
 from graphc.ops.bessel_functions import *
 from graphc.ops.bitwise import *
 from graphc.ops.branches import *
+from graphc.ops.checks import *
 from graphc.ops.comparison import *
 from graphc.ops.contraction import *
 from graphc.ops.control import *

@@ -13,7 +13,7 @@ import numpy as np
 from graphc.backends.base import BoundProgram, Executable
 from graphc.backends.reference.interpreter import evaluate_tensors
 from graphc.backends.registry import REFERENCE, get_backend
-from graphc.errors import IndexOutOfRange
+from graphc.errors import GraphcError, IndexOutOfRange
 from graphc.ir.graph import Graph
 from graphc.ir.opdef import Constraint
 from graphc.ir.verifier import verify
@@ -222,10 +222,14 @@ class ProgramRunner:
             workspace.bound.popitem(last=False)
         return bound
 
-    def explain(self, fault: Fault, bindings: Mapping[str, int]) -> IndexOutOfRange:
-        """The error of a failed index check, with the user's line."""
+    def explain(self, fault: Fault, bindings: Mapping[str, int]) -> GraphcError:
+        """The error of a failed check, with the user's line."""
         step = self.program.all_steps[fault.step]
         assert isinstance(step, IndexCheck)
+        if step.error is not None:
+            error = step.error(fault.value, bindings)
+            error.source = step.sources[0] if step.sources else None
+            return error
         low, high = evaluate(step.minimum, bindings), evaluate(step.size, bindings)
         return IndexOutOfRange(
             f"{step.op}: index {fault.value} is out of range for axis {step.axis} of size {high}",

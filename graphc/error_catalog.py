@@ -572,6 +572,36 @@ outer = gc.custom_op("outer", np.outer, infer="n, m -> (n, m)")
 outer = gc.custom_op("outer", np.outer, infer="(n), (m) -> (n, m)")
 """,
     ),
+    "E414": Explanation(
+        "a condition of gc.assert_ does not hold",
+        "The message is the one that was given to gc.assert_, with the first position at which the "
+        "condition fails. All variables have their old values.",
+        """
+x = gc.placeholder("x", ("n",))
+f = gc.function([x], gc.sqrt(gc.assert_(x, x >= 0, "not negative")), backend="reference")
+f(np.array([1, -1], "float32"))
+""",
+        """
+x = gc.placeholder("x", ("n",))
+f = gc.function([x], gc.sqrt(gc.assert_(x, x >= 0, "not negative")), backend="reference")
+f(np.array([1, 1], "float32"))
+""",
+    ),
+    "E415": Explanation(
+        "a NaN or an infinity",
+        'gc.check_numerics or check="nan" found it. With check="nan" the message names the op that '
+        "made the first one, what went into it, and your line. All variables keep their values.",
+        """
+x = gc.placeholder("x", ("n",))
+f = gc.function([x], gc.mean(gc.log(x)), check="nan", backend="reference")
+f(np.array([1, -1], "float32"))
+""",
+        """
+x = gc.placeholder("x", ("n",))
+f = gc.function([x], gc.mean(gc.log(x)), check="nan", backend="reference")
+f(np.array([1, 2], "float32"))
+""",
+    ),
     # --- backends and internal checks ------------------------------------------------------------
     "E500": Explanation(
         "an error without a code of its own",

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 __all__ = [
+    "AssertionFailed",
     "BackendError",
     "CustomOpError",
     "DTypeError",
@@ -21,6 +22,7 @@ __all__ = [
     "HostCallError",
     "IndexOutOfRange",
     "MissingExtraError",
+    "NumericsError",
     "ParameterError",
     "ParseError",
     "RewriteError",
@@ -147,6 +149,18 @@ class CustomOpError(GraphcError, ValueError):
     """A custom op that was declared wrongly, or got inputs that its signature does not allow."""
 
     code = "E413"
+
+
+class AssertionFailed(GraphcError, AssertionError):  # noqa: N818 - named as its base is
+    """A condition of gc.assert_ that does not hold."""
+
+    code = "E414"
+
+
+class NumericsError(GraphcError, FloatingPointError):
+    """A NaN or an infinity that a check found."""
+
+    code = "E415"
 
 
 class ParameterError(GraphcError, ValueError):

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from graphc.backends.registry import DEFAULT
+from graphc.checks.numerics import NumericsGuard
+from graphc.checks.options import check_words
 from graphc.compiler import ProgramRunner, Stages, compile_graph
 from graphc.direct import DirectRoute
 from graphc.errors import FeedError, FunctionError, GraphcError
@@ -70,7 +72,7 @@ class Function(FunctionText):
         backend: str,
         allow_downcast: bool,
         threads: int,
-        check: bool,
+        checks: frozenset[str],
         optimize: bool,
         constraints: Sequence[Constraint] = (),
     ) -> None:
@@ -81,8 +83,10 @@ class Function(FunctionText):
         self.__call__ = _long_way(weakref.ref(self))
         self.stages: Stages
         self.stages, self._run = compile_graph(
-            graph, backend, threads=threads, check=check, optimized=optimize
+            graph, backend, threads=threads, check="ir" in checks, optimized=optimize
         )
+        if "nan" in checks:
+            self._run = NumericsGuard(self._run, self.stages)
         self._binder = FeedBinder(
             graph.inputs,
             self.stages.size_names,
@@ -272,7 +276,7 @@ def function(
     on_unused_input: str = "raise",
     allow_downcast: bool = False,
     threads: int | None = None,
-    check: bool = False,
+    check: bool | str | Sequence[str] | None = None,
     optimize: bool = True,
     default_updates: bool = True,
 ) -> Function:
@@ -285,8 +289,10 @@ def function(
     backend: "auto" (llvm), "llvm", "numba_cpu", "interpreter", "reference". name: an identifier;
     that of the variable on the left by default. on_unused_input: "raise", "warn", "ignore".
     allow_downcast: convert feeds that lose information, like float64 arrays to float32. threads:
-    for backends that run in parallel; OMP_NUM_THREADS or 1 by default. check: verify every
-    intermediate representation. optimize: False skips all passes but the expansion of composite
+    for backends that run in parallel; OMP_NUM_THREADS or 1 by default. check: "nan": results
+    must be finite, else NumericsError names the op that made the first NaN or infinity; "ir" (or
+    True): verify every intermediate representation while compiling; or a tuple of these. optimize:
+    False skips all passes but the expansion of composite
     ops. default_updates: False leaves variables alone that carry an update of their own, such as
     the position of a gc.random.Stream.
 
@@ -329,7 +335,7 @@ def function(
             backend=backend,
             allow_downcast=allow_downcast,
             threads=_thread_count(threads),
-            check=check,
+            checks=check_words(check),
             optimize=optimize,
             constraints=replaced.constraints,
         )

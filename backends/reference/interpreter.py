@@ -1,6 +1,6 @@
 """The graph interpreter: numpy, one node at a time. Slow and obvious; it defines the meaning."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,8 +52,21 @@ def evaluate_tensors(
     return [values[tensor.key] for tensor in outputs]
 
 
-def run_node(node: Node, values: Values, bindings: Mapping[str, int]) -> None:
-    """Compute one node and check that it has the type that inference promised."""
+Evaluate = Callable[
+    [Sequence[Tensor], Mapping[Tensor, np.ndarray], Mapping[str, int]], list[np.ndarray]
+]
+
+
+def run_node(
+    node: Node,
+    values: Values,
+    bindings: Mapping[str, int],
+    evaluate_body: Evaluate = evaluate_tensors,
+) -> None:
+    """Compute one node and check that it has the type that inference promised.
+
+    evaluate_body: how the bodies of loops and branches are computed.
+    """
     if node.op is VARIABLE:
         values[(id(node), 0)] = node.attrs["storage"].array.copy()
         return
@@ -63,11 +76,11 @@ def run_node(node: Node, values: Values, bindings: Mapping[str, int]) -> None:
     arrays = [values[tensor.key] for tensor in node.inputs]
     check_indices(node, attrs, arrays)
     if isinstance(node.op.lower, Scan):
-        result: Any = run_scan(attrs, arrays, bindings)
+        result: Any = run_scan(attrs, arrays, bindings, evaluate_body)
     elif isinstance(node.op.lower, HostCall):
         result = run_host_call(node, attrs, arrays, bindings)
     elif isinstance(node.op.lower, Branches):
-        result = run_branch(attrs, arrays, bindings)
+        result = run_branch(attrs, arrays, bindings, evaluate_body)
     else:
         with np.errstate(all="ignore"):
             result = node.op.reference(attrs, *arrays)
@@ -97,7 +110,10 @@ def run_host_call(
 
 
 def run_scan(
-    attrs: Mapping[str, Any], arrays: Sequence[np.ndarray], bindings: Mapping[str, int]
+    attrs: Mapping[str, Any],
+    arrays: Sequence[np.ndarray],
+    bindings: Mapping[str, int],
+    evaluate_body: Evaluate,
 ) -> tuple[np.ndarray, ...]:
     """The loop, a step at a time."""
     body, carries, sequences = attrs["body"], attrs["carries"], attrs["sequences"]
@@ -111,7 +127,7 @@ def run_scan(
     for position in reversed(positions) if attrs["reverse"] else positions:
         elements = [array[position] for array in arrays[carries : carries + sequences]]
         feeds = dict(zip(body.inputs, [*carry, *elements, *outer], strict=True))
-        results = evaluate_tensors(body.outputs, feeds, bindings)
+        results = evaluate_body(body.outputs, feeds, bindings)
         carry = [np.array(result, copy=True) for result in results[:carries]]
         for array, result in zip(stacked, results[carries:], strict=True):
             array[position] = result
@@ -119,13 +135,16 @@ def run_scan(
 
 
 def run_branch(
-    attrs: Mapping[str, Any], arrays: Sequence[np.ndarray], bindings: Mapping[str, int]
+    attrs: Mapping[str, Any],
+    arrays: Sequence[np.ndarray],
+    bindings: Mapping[str, int],
+    evaluate_body: Evaluate,
 ) -> tuple[np.ndarray, ...]:
     """The branch that is taken, and nothing of the others."""
     branches = attrs["branches"]
     chosen = branches[min(max(int(arrays[0]), 0), len(branches) - 1)]
     feeds = dict(zip(chosen.inputs, arrays[1:], strict=True))
-    return tuple(evaluate_tensors(chosen.outputs, feeds, bindings))
+    return tuple(evaluate_body(chosen.outputs, feeds, bindings))
 
 
 def check_indices(node: Node, attrs: dict[str, Any], arrays: list[np.ndarray]) -> None:
@@ -139,8 +158,14 @@ def check_indices(node: Node, attrs: dict[str, Any], arrays: list[np.ndarray]) -
         assert isinstance(size, int) and isinstance(lowest, int)
         indices = arrays[check.input]
         bad = (indices < lowest) | (indices >= size)
-        if bad.any():
-            raise out_of_range(node, int(indices[bad].flat[0]), check.axis, size, lowest)
+        if not bad.any():
+            continue
+        first = int(indices[bad].flat[0])
+        if check.error is None:
+            raise out_of_range(node, first, check.axis, size, lowest)
+        error = check.error(first, {})
+        error.source = node.sources[0] if node.sources else None
+        raise error
 
 
 def out_of_range(

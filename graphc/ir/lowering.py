@@ -18,11 +18,12 @@ over scalar expressions, or into one of the few structured steps.
     HostCall()             whole arrays, by the op's own reference: Python, called from native code
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from graphc.dtypes import DType
+from graphc.errors import GraphcError
 from graphc.ir.node import Attributes, TensorType
 from graphc.scalar.expr import Expr, Index, Read, all_of, eq, le, lt, maximum, minimum, select
 from graphc.shapes import Size
@@ -206,17 +207,23 @@ Lowering = (
 )
 
 
+ALL_WELL = 1 << 62  # what a check of values computes where it finds nothing; else a position
+CheckError = Callable[[int, Mapping[str, int]], GraphcError]
+
+
 @dataclass(frozen=True, slots=True)
 class IndexCheck:
     """Input `input` must hold integers in [minimum, size).
 
-    minimum: -size by default, so that negative indices count from the end.
+    minimum: -size by default, so that negative indices count from the end. error: what to raise,
+    of the bad number and the values of symbolic sizes; IndexOutOfRange by default.
     """
 
     input: int
     axis: int
     size: Size
     minimum: Size | None = None
+    error: CheckError | None = None
 
     @property
     def lowest(self) -> Size:

@@ -129,7 +129,8 @@ class OpDef:
     vjp(b, application, gradients of the outputs) -> gradient of each input or None
     jvp(b, application, tangents of the inputs (None: zero)) -> tangent of each output or None
     traits: elementwise, commutative, linear (in each input), view, loop, nondifferentiable, custom
-    (made by a user, not registered), effect (does more than compute: never merged nor folded), ...
+    (made by a user, not registered), effect (does more than compute: never merged nor folded),
+    transparent (the output is the first input), ...
     symbol: infix or prefix sign for printing
     """
 

@@ -86,7 +86,7 @@ def host_results(
 
 def _argument(array: np.ndarray, owned: bool) -> np.ndarray:
     """Read-only, so that nothing is changed behind the back of the program."""
-    argument = array.copy() if owned else array.view()
+    argument = np.array(array) if owned else np.asarray(array).view()
     argument.flags.writeable = False
     return argument
 

@@ -35,6 +35,7 @@ from typing import Any, Literal
 import numpy as np
 
 from graphc.dtypes import DType
+from graphc.errors import GraphcError
 from graphc.ir.source import Sources
 from graphc.scalar.expr import Expr
 from graphc.shapes import Shape, Size
@@ -173,7 +174,8 @@ class Contraction:
 class IndexCheck:
     """Every element of the integer buffer must lie in [minimum, size); else a fault is raised.
 
-    Runs before any kernel that indexes with the buffer.
+    Runs before any kernel that indexes with the buffer. error: what to raise, of the bad number
+    and the program's sizes; IndexOutOfRange by default.
     """
 
     buffer: str
@@ -183,6 +185,7 @@ class IndexCheck:
     axis: int
     op: str
     sources: Sources = ()
+    error: Callable[[int, Mapping[str, int]], GraphcError] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -237,6 +237,7 @@ class _Lowering:
                 check.axis,
                 node.op.name,
                 node.sources,
+                check.error,
             )
             self.checks.setdefault(partition.place.get(root.key, -1), []).append(step)
 

@@ -32,6 +32,7 @@ from graphc.ops.bodies import (
     outer_values,
     rebuilt,
     require_equal_types,
+    seen_through,
     structure,
     substituted,
     two_types,
@@ -79,7 +80,7 @@ def _vjp(b: Builder, application: Application, gradients: Gradients) -> Gradient
         given.append(cotangents)
         pulled.append(
             b.vjp(
-                [branch.outputs[n] for n in outputs],
+                seen_through([branch.outputs[n] for n in outputs]),
                 [branch.inputs[p - 1] for p in wanted],
                 cotangents,
                 disconnected="none",

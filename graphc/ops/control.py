@@ -26,6 +26,7 @@ from graphc.ops.bodies import (
     leaves_of,
     rebuilt,
     require_equal_types,
+    seen_through,
     settle_carry,
 )
 from graphc.shapes import Size, as_size
@@ -68,7 +69,7 @@ def _vjp(b: Builder, application: Application, gradients: Gradients) -> Gradient
     outputs = [n for n, t in enumerate(body.outputs) if is_floating(t.dtype)]
     cotangents = {n: _like("cotangent", body.outputs[n]) for n in outputs}
     pulled = b.vjp(
-        [body.outputs[n] for n in outputs],
+        seen_through([body.outputs[n] for n in outputs]),
         [body.inputs[p] for p in floating],
         [cotangents[n] for n in outputs],
         disconnected="none",

@@ -9,6 +9,7 @@ from graphc.ir.opdef import OpDef
 from graphc.ir.verifier import verify
 from graphc.passes.branches import choose, sink
 from graphc.passes.canonicalize.arith import ARITH
+from graphc.passes.canonicalize.checks import CHECKS
 from graphc.passes.canonicalize.movement import MOVEMENT
 from graphc.passes.canonicalize.reduce import REDUCE
 from graphc.passes.canonicalize.select import SELECT
@@ -24,7 +25,7 @@ from graphc.passes.vector_product import VECTOR_PRODUCT
 from graphc.rewrite.driver import RewriteLog, rewrite
 from graphc.rewrite.rule import RuleTable
 
-CANONICAL = (*ARITH, *SELECT, *MOVEMENT, *REDUCE, *SHAPE)
+CANONICAL = (*ARITH, *SELECT, *MOVEMENT, *REDUCE, *SHAPE, *CHECKS)
 EXPANSION = RuleTable(expand=EXPAND)
 PREPARATION = RuleTable(stabilize=STABILIZE, canonicalize=CANONICAL)  # before differentiation
 

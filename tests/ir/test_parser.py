@@ -15,9 +15,10 @@ from graphc.ir.verifier import verify
 from graphc.passes.pipeline import optimize
 from graphc.shapes import Dim
 
-# The user's function that custom_gradient holds is no text.
+# The users' functions that these hold are no text.
+WITH_FUNCTIONS = ("custom_gradient", "callback")
 PRINTABLE = sorted(
-    name for name, op in OPS.items() if op.examples is not None and name != "custom_gradient"
+    name for name, op in OPS.items() if op.examples is not None and name not in WITH_FUNCTIONS
 )
 
 
