@@ -1,4 +1,4 @@
-"""How many threads numpy's BLAS may use while compiled code runs.
+"""How many threads numpy's BLAS, and the LAPACK of scipy, may use while compiled code runs.
 
 Its threads spin while they wait for each other. Beside other work on the machine, small products
 then take a hundred times as long; so calls run it on as many threads as the function asks for (one
@@ -7,9 +7,10 @@ by default) and give numpy its own number back.
 
 import ctypes
 import glob
+import importlib.util
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from types import TracebackType
 
@@ -38,9 +39,65 @@ def openblas_paths() -> tuple[str, ...]:
 
 
 @cache
-def _setter() -> Callable[[int], int] | None:
-    """int (int): sets the number of threads and answers with the one before."""
-    for path in openblas_paths():
+def scipy_paths() -> tuple[str, ...]:
+    """The OpenBLAS libraries that came with scipy, where LAPACK's routines are."""
+    found = importlib.util.find_spec("scipy")
+    folder = os.path.dirname(found.origin) if found and found.origin else ""
+    places = (
+        os.path.join(os.path.dirname(folder), "scipy.libs", "*openblas*"),
+        os.path.join(folder, ".dylibs", "*openblas*"),
+    )
+    return tuple(sorted(path for place in places for path in glob.glob(place)))
+
+
+class _Limit:
+    """The number of threads of one library. It belongs to the process: the first of several calls
+    at a time sets it, the last one restores it.
+    """
+
+    def __init__(self, paths: Callable[[], tuple[str, ...]]) -> None:
+        self.paths = paths
+        self.lock = threading.Lock()
+        self.running = 0
+        self.before = 0
+        self.found: Callable[[int], int] | None = None
+        self.searched = False
+
+    @property
+    def setter(self) -> Callable[[int], int] | None:
+        """int (int): sets the number of threads and answers with the one before."""
+        if not self.searched:
+            self.found, self.searched = _find_setter(self.paths()), True
+        return self.found
+
+    def enter(self, threads: int) -> None:
+        setter = self.setter
+        if setter is None:
+            return
+        with self.lock:
+            if self.running == 0:
+                self.before = setter(threads)
+            self.running += 1
+
+    def leave(self) -> None:
+        setter = self.setter
+        if setter is None:
+            return
+        with self.lock:
+            self.running -= 1
+            if self.running == 0:
+                setter(self.before)
+
+    def after_fork(self) -> None:
+        """A child starts with no call running, whatever its parent was doing."""
+        if self.running and self.found is not None:
+            self.found(self.before)
+        self.lock = threading.Lock()
+        self.running = 0
+
+
+def _find_setter(paths: Sequence[str]) -> Callable[[int], int] | None:
+    for path in paths:
         try:
             function = ctypes.CDLL(path).openblas_set_num_threads_local
         except (OSError, AttributeError):
@@ -51,28 +108,19 @@ def _setter() -> Callable[[int], int] | None:
     return None
 
 
+_NUMPY, _SCIPY = _Limit(openblas_paths), _Limit(scipy_paths)
+
+
 class BlasThreads:
-    """A context in which BLAS runs on `threads` threads.
+    """A context in which BLAS runs on `threads` threads; LAPACK too, where it is used."""
 
-    The number belongs to the process: the first of several calls at a time sets it, the last one
-    restores it.
-    """
-
-    _lock = threading.Lock()
-    _running = 0
-    _before = 0
-
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, lapack: bool = False) -> None:
         self.threads = threads
-        self.setter = _setter()
+        self.limits = (_NUMPY, _SCIPY) if lapack else (_NUMPY,)
 
     def __enter__(self) -> None:
-        if self.setter is None:
-            return
-        with BlasThreads._lock:
-            if BlasThreads._running == 0:
-                BlasThreads._before = self.setter(self.threads)
-            BlasThreads._running += 1
+        for limit in self.limits:
+            limit.enter(self.threads)
 
     def __exit__(
         self,
@@ -80,21 +128,13 @@ class BlasThreads:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self.setter is None:
-            return
-        with BlasThreads._lock:
-            BlasThreads._running -= 1
-            if BlasThreads._running == 0:
-                self.setter(BlasThreads._before)
+        for limit in self.limits:
+            limit.leave()
 
 
 def _after_fork() -> None:
-    """A child starts with no call running, whatever its parent was doing."""
-    setter = _setter()
-    if BlasThreads._running and setter is not None:
-        setter(BlasThreads._before)
-    BlasThreads._lock = threading.Lock()
-    BlasThreads._running = 0
+    _NUMPY.after_fork()
+    _SCIPY.after_fork()
 
 
 if hasattr(os, "register_at_fork"):

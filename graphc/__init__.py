@@ -11,6 +11,7 @@ Build expressions of placeholders and variables, differentiate them, compile the
 from graphc import autodiff as autodiff
 from graphc import debug as debug
 from graphc import dtypes as dtypes
+from graphc import linalg as linalg
 from graphc import nn as nn
 from graphc import random as random
 from graphc.autodiff.derived import *
@@ -46,6 +47,8 @@ from graphc.ops.control import *
 from graphc.ops.creation import *
 from graphc.ops.cumulative import *
 from graphc.ops.custom import *
+from graphc.ops.decompositions import *
+from graphc.ops.determinants import *
 from graphc.ops.diagonals import *
 from graphc.ops.einsum import *
 from graphc.ops.elementwise import *
@@ -57,19 +60,23 @@ from graphc.ops.incomplete_beta import *
 from graphc.ops.incomplete_gamma import *
 from graphc.ops.indexing import *
 from graphc.ops.joining import *
+from graphc.ops.lapack import *
 from graphc.ops.movement import *
 from graphc.ops.neural import *
 from graphc.ops.polynomial import *
 from graphc.ops.power import *
 from graphc.ops.probability import *
 from graphc.ops.products import *
+from graphc.ops.pseudoinverse import *
 from graphc.ops.reduce import *
 from graphc.ops.running_extrema import *
 from graphc.ops.scatter import *
 from graphc.ops.selection import *
 from graphc.ops.sets import *
 from graphc.ops.slicing import *
+from graphc.ops.solving import *
 from graphc.ops.sorting import *
+from graphc.ops.spectra import *
 from graphc.ops.statistics import *
 from graphc.ops.subscript import *
 from graphc.ops.transcendental import *

@@ -13,11 +13,12 @@ import numpy as np
 from graphc.backends.base import BoundProgram, Executable
 from graphc.backends.reference.interpreter import evaluate_tensors
 from graphc.backends.registry import REFERENCE, get_backend
-from graphc.errors import GraphcError, IndexOutOfRange
+from graphc.errors import GraphcError, IndexOutOfRange, LinearAlgebraError
 from graphc.ir.graph import Graph
 from graphc.ir.opdef import Constraint
 from graphc.ir.verifier import verify
-from graphc.loops.ir import Fault, IndexCheck, Program
+from graphc.lapack import explain_failure
+from graphc.loops.ir import Fault, IndexCheck, Lapack, Program
 from graphc.loops.lower import lower
 from graphc.loops.verifier import verify_program
 from graphc.memory.plan import ALIGNMENT, MemoryPlan, plan_memory
@@ -223,8 +224,12 @@ class ProgramRunner:
         return bound
 
     def explain(self, fault: Fault, bindings: Mapping[str, int]) -> GraphcError:
-        """The error of a failed check, with the user's line."""
+        """The error of a failed step, with the user's line."""
         step = self.program.all_steps[fault.step]
+        if isinstance(step, Lapack):
+            message, fix = explain_failure(step.routine, step.caller, fault.value, step.batched)
+            source = step.sources[0] if step.sources else None
+            return LinearAlgebraError(message, source=source, fix=fix)
         assert isinstance(step, IndexCheck)
         if step.error is not None:
             error = step.error(fault.value, bindings)

@@ -527,6 +527,23 @@ key = gc.random.key(0)
 mask = gc.random.bernoulli(key, (3,), p=0.5)
 """,
     ),
+    "E406": Explanation(
+        "a matrix that an algorithm cannot handle",
+        "A singular matrix has no inverse, only a positive definite one has a Cholesky factor, and "
+        "eigenvalues of a matrix with nan are not found. The message names the matrix of the batch "
+        "and your line. It is found before anything is written: all variables have their old "
+        "values. It is a numpy.linalg.LinAlgError too.",
+        """
+a = gc.placeholder("a", (2, 2))
+f = gc.function([a], gc.linalg.inv(a), backend="reference")
+f([[1, 2], [2, 4]])
+""",
+        """
+a = gc.placeholder("a", (2, 2))
+f = gc.function([a], gc.linalg.pinv(a), backend="reference")
+f([[1, 2], [2, 4]])
+""",
+    ),
     "E411": Explanation(
         "a Python function inside a graph raised an exception",
         "What it raised is the cause of this error and stands above it in the traceback. The "

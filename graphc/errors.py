@@ -7,6 +7,8 @@ Every error has a code. `E1xx` shapes and dtypes of ops, `E2xx` feeds, inputs, n
 from collections.abc import Sequence
 from typing import Protocol
 
+import numpy as np
+
 __all__ = [
     "AssertionFailed",
     "BackendError",
@@ -21,6 +23,7 @@ __all__ = [
     "GraphcError",
     "HostCallError",
     "IndexOutOfRange",
+    "LinearAlgebraError",
     "MissingExtraError",
     "NumericsError",
     "ParameterError",
@@ -161,6 +164,12 @@ class NumericsError(GraphcError, FloatingPointError):
     """A NaN or an infinity that a check found."""
 
     code = "E415"
+
+
+class LinearAlgebraError(GraphcError, np.linalg.LinAlgError):
+    """A matrix that an algorithm cannot handle, found at run time: it is singular, for example."""
+
+    code = "E406"
 
 
 class ParameterError(GraphcError, ValueError):

@@ -14,9 +14,18 @@ from graphc.backends.llvm.direct_call import DirectCall, is_possible
 from graphc.backends.llvm.entry import emit_program
 from graphc.backends.llvm.host import SYMBOL, HostCalls, address_of
 from graphc.backends.llvm.jit import Library, library_symbols, module_assembly, module_object
+from graphc.backends.llvm.lapack import imported_routines
 from graphc.backends.llvm.target import Target, host
 from graphc.backends.llvm.vector_math import LIBM_SYMBOLS
-from graphc.loops.ir import Contraction, Fault, IndexCheck, KernelCall, Loop, Program
+from graphc.loops.ir import (
+    Contraction,
+    Fault,
+    IndexCheck,
+    KernelCall,
+    Lapack,
+    Loop,
+    Program,
+)
 from graphc.shapes import evaluate
 
 # Steps whose time follows from the sizes, and that run no Python.
@@ -73,6 +82,7 @@ class LlvmExecutable:
         self._kernels = emitted.kernels
         self._areas = emitted.areas
         imports = dict(library_symbols(LIBM_SYMBOLS + C_SYMBOLS))
+        imports.update(imported_routines(program))
         if blas is not None:
             imports.update(blas.addresses)
         self.host_calls = HostCalls(program)
@@ -83,7 +93,8 @@ class LlvmExecutable:
         self._library = Library(module_object(emitted.text, target), ["entry"], used)
         entry = _ENTRY(self._library.address("entry"))
         self.entry = entry
-        self._limited_entry = with_blas_threads(entry, threads)
+        self._has_routines = any(isinstance(step, Lapack) for step in program.all_steps)
+        self._limited_entry = with_blas_threads(entry, threads, self._has_routines)
         self._products = [
             step
             for step in program.all_steps
@@ -108,16 +119,18 @@ class LlvmExecutable:
         return _Bound(self, entry, list(values.values()), list(temporaries), area)
 
     def _wants_threads(self, sizes: Mapping[str, int]) -> bool:
-        """Whether some product is so large that BLAS would use threads of its own."""
-        return any(
+        """Whether LAPACK, or BLAS for some large product, would use threads of its own."""
+        return self._has_routines or any(
             may_use_threads(*(evaluate(size, sizes) for size in (step.m, step.n, step.k)))
             for step in self._products
         )
 
 
-def with_blas_threads(entry: Callable[..., int], threads: int) -> Callable[..., int]:
-    """`entry` with BLAS on `threads` threads while it runs."""
-    limit = BlasThreads(threads)
+def with_blas_threads(
+    entry: Callable[..., int], threads: int, lapack: bool = False
+) -> Callable[..., int]:
+    """`entry` with BLAS on `threads` threads while it runs; LAPACK too, where it is used."""
+    limit = BlasThreads(threads, lapack)
 
     def limited(table: int, sizes: int, fault: int) -> int:
         with limit:

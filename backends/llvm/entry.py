@@ -4,8 +4,8 @@
 
 table: a pointer per buffer, in the program's order, and last the scratch area; sizes: the value of
 each of the program's sizes. Steps run in order. The result is 0, or 1 + the position of the step
-that failed: an index check, whose bad value is then in `fault`, or a host call. Nothing after that
-step has run.
+that failed: an index check, whose bad value is then in `fault`, a LAPACK routine, with the code of
+its failure, or a host call. Nothing after that step has run.
 """
 
 from collections.abc import Hashable, Sequence
@@ -20,11 +20,13 @@ from graphc.backends.llvm.contraction import (
 )
 from graphc.backends.llvm.emitter import KernelText, emit_kernel
 from graphc.backends.llvm.host import DONE, SYMBOL
+from graphc.backends.llvm.lapack import routine_function, routine_name
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.sizes import Sizes
 from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import FunctionText, Val, module_text
 from graphc.dtypes import DType, bool_, int64
+from graphc.lapack import ROUTINES
 from graphc.loops.ir import (
     Accumulate,
     Accumulator,
@@ -35,6 +37,7 @@ from graphc.loops.ir import (
     IndexCheck,
     Kernel,
     KernelCall,
+    Lapack,
     Loop,
     Parameter,
     Program,
@@ -90,6 +93,7 @@ class _ProgramEmitter:
         self.blas = blas
         self.functions = _Functions(target)
         self.products: dict[str, FunctionText] = {}
+        self.routines: dict[str, FunctionText] = {}
         self.loop_products: dict[Hashable, Kernel] = {}
         self.checks: dict[DType, tuple[Kernel, Kernel]] = {}
         self.kernels: dict[str, str] = {}
@@ -109,7 +113,8 @@ class _ProgramEmitter:
                 header = f"internal i64 @part{len(parts)}"
                 parts.append(self._function(header, steps[start : start + PART]))
             entry = self._entry_of_parts(len(parts))
-        functions = [*self.functions.functions, *self.products.values(), *parts, entry]
+        library = [*self.products.values(), *self.routines.values()]
+        functions = [*self.functions.functions, *library, *parts, entry]
         return Emitted(module_text(functions), self.kernels, tuple(self.areas))
 
     def _function(self, name: str, steps: Sequence[Step]) -> FunctionText:
@@ -159,6 +164,8 @@ class _ProgramEmitter:
                     self._check(position, step)
                 case HostCall():
                     self._host_call(position)
+                case Lapack():
+                    self._routine(position, step)
                 case Loop():
                     self._loop(step)
                 case Branch():
@@ -327,6 +334,26 @@ class _ProgramEmitter:
             return []
 
         code.loop(code.constant(0, "i64"), self.sizes.first(step.batch[axis]), 1, [], body)
+
+    # LAPACK
+
+    def _routine(self, position: int, step: Lapack) -> None:
+        name, builder = routine_name(step), self.code.builder
+        if name not in self.routines:
+            self.routines[name] = routine_function(step, self.target)
+        arguments = [self._buffer(one) for one in (*step.inputs, *step.outputs, *step.workspace)]
+        arguments += [self.sizes.first(size) for _, size in step.sizes]
+        arguments.append(self.sizes.first(step.batch))
+        passed = ", ".join(f"{argument.type} {argument.text}" for argument in arguments)
+        code = builder.emit(f"call i64 @{name}({passed})", "i64")
+        if ROUTINES[step.routine].never_fails:
+            return
+        failed, passed_on = builder.fresh_label("failed"), builder.fresh_label("passed")
+        builder.branch_if(builder.icmp("ne", code, builder.const(0, code)), failed, passed_on)
+        builder.block(failed)
+        builder.line(f"store i64 {code.text}, ptr %fault")
+        builder.line(f"ret i64 {position + 1}")
+        builder.block(passed_on)
 
     # Index checks
 

@@ -17,9 +17,9 @@ from graphc.backends.numba_cpu.compile import (
 )
 from graphc.backends.numba_cpu.driver import driver_source, kernel_names
 from graphc.backends.numba_cpu.python_source import can_split, kernel_source
-from graphc.backends.numba_cpu.runtime import check, host_calls, row, strided, view
+from graphc.backends.numba_cpu.runtime import check, host_calls, lapack, row, strided, view
 from graphc.backends.numba_cpu.work import kernel_work
-from graphc.loops.ir import Contraction, For, Kernel, KernelCall, Program
+from graphc.loops.ir import Contraction, For, Kernel, KernelCall, Lapack, Program
 from graphc.loops.printer import kernel_key, one_line
 from graphc.shapes import evaluate
 
@@ -71,7 +71,9 @@ class NumbaExecutable:
             "import numpy as np",
             "from numba import prange",
             "from graphc.backends.numba_cpu.functions import *",
-            "from graphc.backends.numba_cpu.runtime import check, host_calls, row, strided, view",
+            "from graphc.backends.numba_cpu.runtime import (",
+            "    check, host_calls, lapack, row, strided, view",
+            ")",
         ]
         texts = ["\n".join(head) + "\n", *(text.source for text in self.kernels), self.driver]
         return "\n\n".join(texts)
@@ -85,9 +87,10 @@ class NumbaExecutable:
     def bind(self, sizes: Sequence[int], temporaries: Sequence[np.ndarray]) -> BoundProgram:
         callables = [self._callable(text, sizes) for text in self.kernels]
         run = self._bind_function()(sizes, temporaries, callables)
-        if not any(isinstance(step, Contraction) for step in self.program.all_steps):
+        steps = self.program.all_steps
+        if not any(isinstance(step, Contraction | Lapack) for step in steps):
             return run
-        limit = BlasThreads(self.threads)
+        limit = BlasThreads(self.threads, any(isinstance(step, Lapack) for step in steps))
 
         def limited(arrays: Sequence[np.ndarray]) -> None:
             with limit:
@@ -118,6 +121,7 @@ class NumbaExecutable:
                     "strided": strided,
                     "check": check,
                     "row": row,
+                    "lapack": lapack,
                     "host": host_calls(self.program),
                 }
                 self._bind = load_function(self.driver, "bind", namespace)

@@ -25,6 +25,7 @@ from graphc.loops.ir import (
     HostCall,
     IndexCheck,
     KernelCall,
+    Lapack,
     Loop,
     Program,
     Step,
@@ -116,6 +117,8 @@ class _Driver:
                 row = f"check({self.buffers[step.buffer]}, {limits}, {number})"
             case HostCall():
                 row = self.host_call(step, number)
+            case Lapack():
+                row = self.routine(step, number)
         origin = one_line(format_sources(step_sources(step)))
         self.row(f"{row:<64}  # {origin}" if origin else row)
 
@@ -206,6 +209,18 @@ class _Driver:
         a += transposed if step.transpose_a else ""
         b += transposed if step.transpose_b else ""
         return f"np.matmul({a}, {b}, out={out})"
+
+    def routine(self, step: Lapack, number: int) -> str:
+        inputs, outputs = (
+            f"[{', '.join(self.buffers[name] for name in names)}]"
+            for names in (step.inputs, step.outputs)
+        )
+        sizes = ", ".join(f"{name!r}: {self.size(size)}" for name, size in step.sizes)
+        options = ", ".join(f"{name!r}: {letter!r}" for name, letter in step.options)
+        return (
+            f"lapack({step.routine!r}, {inputs}, {outputs}, {self.size(step.batch)}, "
+            f"{{{sizes}}}, {{{options}}}, {number})"
+        )
 
     def matrices(
         self, buffer: str, shape: tuple[Size, Size], batch: Shape, strides: Sequence[Size]

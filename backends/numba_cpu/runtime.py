@@ -1,12 +1,14 @@
-"""What a generated driver calls besides kernels: views of arrays, checks of indices, Python."""
+"""What a generated driver calls besides kernels: views of arrays, checks of indices, LAPACK,
+Python."""
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from graphc.backends.numba_cpu.functions import first_outside
 from graphc.dtypes import float16, uint64
+from graphc.lapack import ROUTINES, run_routine
 from graphc.loops.host import run_host_call
 from graphc.loops.ir import Fault, HostCall, Program
 
@@ -64,3 +66,20 @@ def host_calls(program: Program) -> Callable[[int, Sequence[int], Arrays, Arrays
         run_host_call(calls[step], dict(zip(names, sizes, strict=True)), inputs, outputs)
 
     return host
+
+
+def lapack(
+    name: str,
+    inputs: Sequence[np.ndarray],
+    outputs: Sequence[np.ndarray],
+    batch: int,
+    sizes: Mapping[str, int],
+    options: Mapping[str, str],
+    step: int,
+) -> None:
+    """The routine on every matrix of a batch; Fault for the first that it cannot handle."""
+    routine = ROUTINES[name]
+    real = next(a.dtype for a, o in zip(inputs, routine.inputs, strict=True) if not o.integer)
+    code = run_routine(name, real, inputs, outputs, batch, sizes, options)
+    if code != 0:
+        raise Fault(step, code)

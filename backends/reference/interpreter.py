@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from graphc.errors import IndexOutOfRange, VerificationError
+from graphc.errors import IndexOutOfRange, LinearAlgebraError, VerificationError
 from graphc.ir.leaf import PLACEHOLDER, VARIABLE
 from graphc.ir.lowering import Branches, HostCall, LoweringContext, Scan
 from graphc.ir.node import Node, TensorType, substitute_dims
 from graphc.ir.tensor import Tensor
 from graphc.ir.traversal import topological_order
+from graphc.lapack import ROUTINES, RoutineFailure, explain_failure
 from graphc.loops.host import host_results
 from graphc.shapes import Dim, evaluate
 
@@ -82,8 +83,11 @@ def run_node(
     elif isinstance(node.op.lower, Branches):
         result = run_branch(attrs, arrays, bindings, evaluate_body)
     else:
-        with np.errstate(all="ignore"):
-            result = node.op.reference(attrs, *arrays)
+        try:
+            with np.errstate(all="ignore"):
+                result = node.op.reference(attrs, *arrays)
+        except RoutineFailure as failure:
+            raise failed_routine(node, failure) from None
     results = result if isinstance(result, tuple) else (result,)
     for position, (value, expected) in enumerate(zip(results, node.types, strict=True)):
         array = np.asarray(value)
@@ -166,6 +170,13 @@ def check_indices(node: Node, attrs: dict[str, Any], arrays: list[np.ndarray]) -
         error = check.error(first, {})
         error.source = node.sources[0] if node.sources else None
         raise error
+
+
+def failed_routine(node: Node, failure: RoutineFailure) -> LinearAlgebraError:
+    """The run-time error for a matrix that a routine cannot handle."""
+    batched = node.inputs[0].ndim > len(ROUTINES[failure.routine].inputs[0].shape)
+    message, fix = explain_failure(failure.routine, failure.caller, failure.code, batched)
+    return LinearAlgebraError(message, source=node.sources[0] if node.sources else None, fix=fix)
 
 
 def out_of_range(

@@ -16,6 +16,7 @@ over scalar expressions, or into one of the few structured steps.
     Sort()                 the input in order along an axis, and where each element stood
     Search()               for each value how many elements of a sorted row stand before it
     HostCall()             whole arrays, by the op's own reference: Python, called from native code
+    Lapack(routine)        a routine of LAPACK for each matrix of a batch
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,8 +26,9 @@ from typing import TYPE_CHECKING
 from graphc.dtypes import DType
 from graphc.errors import GraphcError
 from graphc.ir.node import Attributes, TensorType
+from graphc.lapack import Routine
 from graphc.scalar.expr import Expr, Index, Read, all_of, eq, le, lt, maximum, minimum, select
-from graphc.shapes import Size
+from graphc.shapes import Shape, Size
 
 if TYPE_CHECKING:
     from graphc.ir.tensor import Tensor
@@ -173,6 +175,16 @@ class HostCall:
 
 
 @dataclass(frozen=True, slots=True)
+class Lapack:
+    """Inputs and outputs: those of the routine, after batch axes that are equal for all.
+
+    attrs: the routine's options, sizes that no input shows, and caller, for errors.
+    """
+
+    routine: str
+
+
+@dataclass(frozen=True, slots=True)
 class Scan:
     """A loop over the graph in attrs["body"]; see ops.control."""
 
@@ -201,6 +213,7 @@ Lowering = (
     | Sort
     | Search
     | HostCall
+    | Lapack
     | Scan
     | Branches
     | Leaf
@@ -231,3 +244,18 @@ class IndexCheck:
 
 
 IndexChecks = Callable[[LoweringContext], list[IndexCheck]]
+
+
+def routine_sizes(
+    routine: Routine, types: Sequence[TensorType], attrs: Attributes
+) -> tuple[Shape, dict[str, Size]]:
+    """The batch axes of a routine's inputs, and the sizes that inputs and attributes show."""
+    first = types[0].shape
+    batch = first[: len(first) - len(routine.inputs[0].shape)]
+    sizes: dict[str, Size] = {}
+    for operand, type_ in zip(routine.inputs, types, strict=True):
+        own = type_.shape[type_.ndim - len(operand.shape) :]
+        for name, size in zip(operand.shape, own, strict=True):
+            sizes.setdefault(name, size)
+    sizes |= {name: attrs[name] for name in routine.size_names if name in attrs}
+    return batch, sizes

@@ -19,6 +19,7 @@ from graphc.ir.lowering import (
     Elementwise,
     HostCall,
     IndexMap,
+    Lapack,
     Leaf,
     Pieces,
     Reduction,
@@ -56,6 +57,7 @@ BARRIERS = (
     Sort,
     Search,
     HostCall,
+    Lapack,
     Scan,
     Branches,
 )

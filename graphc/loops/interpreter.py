@@ -11,6 +11,7 @@ import numpy as np
 
 from graphc.dtypes import float64, is_floating
 from graphc.errors import VerificationError
+from graphc.lapack import ROUTINES, allocate, run_routine
 from graphc.loops.accumulators import Cell
 from graphc.loops.blame import blame
 from graphc.loops.host import run_host_call
@@ -26,6 +27,7 @@ from graphc.loops.ir import (
     IndexCheck,
     Kernel,
     KernelCall,
+    Lapack,
     Let,
     Loop,
     Program,
@@ -49,7 +51,7 @@ def run_program(
     """Run all steps in order; outputs, updates and temporaries are written in place.
 
     sizes: values of the program's sizes. arrays: dense arrays for all buffers; temporaries may
-    overlap. Raises Fault if an IndexCheck fails, and what a HostCall raises.
+    overlap. Raises Fault if an IndexCheck or a Lapack step fails, and what a HostCall raises.
     """
     read_only = {
         name: read_only_array(name, arrays[name])
@@ -83,6 +85,8 @@ def _run_steps(
                 _run_check(step, number, sizes, memory)
             case HostCall():
                 _run_host_call(step, sizes, memory)
+            case Lapack():
+                _run_lapack(step, number, sizes, memory)
             case Loop():
                 _run_loop(program, step, number, sizes, memory)
             case Branch():
@@ -297,3 +301,23 @@ def _run_host_call(step: HostCall, sizes: Mapping[str, int], memory: Mapping[str
     run_host_call(step, sizes, inputs, outputs)
     for (name, _), array in zip(step.outputs, outputs, strict=True):
         memory[name].write_range(0, array)
+
+
+def _run_lapack(
+    step: Lapack, number: int, sizes: Mapping[str, int], memory: Mapping[str, Array]
+) -> None:
+    """On copies of the inputs, so that outputs may lie over them."""
+    routine = ROUTINES[step.routine]
+    known = {name: evaluate(size, sizes) for name, size in step.sizes}
+    batch = evaluate(step.batch, sizes)
+    inputs = []
+    for operand, name in zip(routine.inputs, step.inputs, strict=True):
+        shape = (batch, *(known[size] for size in operand.shape))
+        count = int(np.prod(shape, dtype=np.int64))
+        inputs.append(memory[name].read_range(0, count).reshape(shape).copy())
+    outputs = allocate(routine, step.dtype, known, routine.outputs, batch)
+    code = run_routine(step.routine, step.dtype, inputs, outputs, batch, known, dict(step.options))
+    if code != 0:
+        raise Fault(number, code)
+    for name, output in zip(step.outputs, outputs, strict=True):
+        memory[name].write_range(0, output)

@@ -2,7 +2,7 @@
 
     Program   = name, sizes, buffers, steps, results
     Buffer    = name : dtype[shape], role
-    Step      = KernelCall(kernel, buffers, sizes) | Contraction | IndexCheck
+    Step      = KernelCall(kernel, buffers, sizes) | Contraction | IndexCheck | Lapack
               | HostCall(function, attributes, buffers)
               | Loop(length, carries, slices) { steps }
               | Branch(selector) { steps } { steps } ...
@@ -209,6 +209,30 @@ class HostCall:
 
 
 @dataclass(frozen=True, slots=True)
+class Lapack:
+    """A routine of `graphc.lapack` for each matrix of a batch; a fault where one fails.
+
+    inputs, outputs, workspace: a dense buffer for each operand of the routine; inputs and outputs
+    hold the operands of all matrices one after the other, workspace those of one. An output that
+    starts as a copy of an input may share its memory. sizes: of one matrix, all that the routine
+    names. options: letters. caller: the function that the user called.
+    """
+
+    routine: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    workspace: tuple[str, ...]
+    dtype: DType
+    batch: Size
+    sizes: tuple[tuple[str, Size], ...]
+    options: tuple[tuple[str, str], ...] = ()
+    caller: str = ""
+    batched: bool = False
+    sources: Sources = ()
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Carry:
     """What a loop hands from step to step.
 
@@ -255,7 +279,7 @@ class Branch:
     comment: str = ""
 
 
-Step = KernelCall | Contraction | IndexCheck | HostCall | Loop | Branch
+Step = KernelCall | Contraction | IndexCheck | HostCall | Lapack | Loop | Branch
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,7 +344,8 @@ def bodies_of(step: Step) -> tuple[tuple[Step, ...], ...]:
 class Fault(Exception):  # noqa: N818 - a status for the caller, never shown as an error
     """A failed step at run time: its position among `Program.all_steps`.
 
-    value: the bad index of an IndexCheck. error: what a HostCall raised.
+    value: the bad index of an IndexCheck, the code of a failed Lapack step (`lapack.encode`).
+    error: what a HostCall raised.
     """
 
     def __init__(self, step: int, value: int = 0, error: BaseException | None = None) -> None:

@@ -22,12 +22,14 @@ from graphc.ir.lowering import (
 )
 from graphc.ir.lowering import Contraction as ContractionForm
 from graphc.ir.lowering import IndexCheck as OpIndexCheck
+from graphc.ir.lowering import Lapack as LapackForm
 from graphc.ir.node import Node, TensorType
 from graphc.ir.opdef import Inference, OpDef
 from graphc.ir.printer import AUTOMATIC, usable_name
 from graphc.ir.printer import Names as PrintedNames
 from graphc.ir.source import source_scope
 from graphc.ir.tensor import Tensor
+from graphc.lapack import Operand
 from graphc.loops.equations import Equations
 from graphc.loops.fuse import BARRIERS, Needs, partition_graph
 from graphc.loops.groups import Barrier, Group, Partition, choose_axis_names
@@ -38,6 +40,7 @@ from graphc.loops.ir import (
     IndexCheck,
     Kernel,
     KernelCall,
+    Lapack,
     Loop,
     Program,
     Role,
@@ -51,6 +54,7 @@ from graphc.loops.schedule import schedule
 from graphc.loops.structured import (
     contraction_step,
     host_call_step,
+    lapack_step,
     piece_drafts,
     scatter_add_kernel,
     scatter_kernel,
@@ -254,6 +258,8 @@ class _Lowering:
         lower = node.op.lower
         if isinstance(lower, ContractionForm):
             self.steps.append(contraction_step(node, self.buffer_of))
+        elif isinstance(lower, LapackForm):
+            self.steps.append(self.lower_routine(node, lower.routine, comment))
         elif isinstance(lower, Pieces):
             for draft in piece_drafts(step, partition, self.naming):
                 self.call(draft, comment)
@@ -270,6 +276,15 @@ class _Lowering:
             kernel, arguments = make(node, partition.names, self.buffer_of)
             kernel = replace(kernel, name=f"{kernel.name}_{len(self.kernels)}", comment=comment)
             self.add_call(kernel, arguments, {})
+
+    def lower_routine(self, node: Node, routine: str, comment: str) -> Lapack:
+        def workspace(operand: Operand, shape: Shape) -> str:
+            name = self.names.fresh("work")
+            dtype = operand.dtype(node.types[0].dtype)
+            self.buffers[name] = Buffer(name, dtype, shape, "temporary", node.sources)
+            return name
+
+        return lapack_step(node, routine, self.buffer_of, workspace, comment)
 
     def lower_loop(self, node: Node) -> Loop:
         """The loop of a scan; its body shares names, buffers and kernels with what is around."""

@@ -17,6 +17,7 @@ from graphc.loops.ir import (
     HostCall,
     IndexCheck,
     KernelCall,
+    Lapack,
     Loop,
     Step,
     flat_steps,
@@ -54,6 +55,8 @@ def uses(step: Step) -> tuple[list[str], list[str]]:
             return [step.buffer], []
         case HostCall():
             return [name for name, _ in step.inputs], [name for name, _ in step.outputs]
+        case Lapack():
+            return list(step.inputs), [*step.outputs, *step.workspace]
         case Loop():
             inside = [uses(inner) for inner in step.body]
             written = {name for _, writes in inside for name in writes}

@@ -28,6 +28,7 @@ from graphc.loops.ir import (
     IndexCheck,
     Kernel,
     KernelCall,
+    Lapack,
     Let,
     Loop,
     Parameter,
@@ -224,6 +225,8 @@ def format_step(step: Step, buffers: Mapping[str, Buffer]) -> str:
             return f"check {buffer}[{count}] in [{minimum}, {size})  axis {axis} of {op}"
         case HostCall():
             return _host_call(step)
+        case Lapack():
+            return _lapack(step)
         case Loop(length, reverse, _, carries, slices):
             order = f"{length} - 1 .. 0" if reverse else f"0 .. {length} - 1"
             views = [f"{view} = {buffer}[t]" for view, buffer in slices]
@@ -263,6 +266,15 @@ def _host_call(step: HostCall) -> str:
         for pairs in (step.inputs, step.outputs)
     )
     return f"{written} = python {step.op}({read}){'  effect' if step.effect else ''}"
+
+
+def _lapack(step: Lapack) -> str:
+    """`lu, pivots, status = getrf(a)  10 matrices, n = 4`"""
+    options = "".join(f", {name}={letter}" for name, letter in step.options)
+    sizes = ", ".join(f"{name} = {size}" for name, size in step.sizes)
+    work = f"  in {', '.join(step.workspace)}" if step.workspace else ""
+    call = f"{', '.join(step.outputs)} = {step.routine}({', '.join(step.inputs)}{options})"
+    return f"{call}  {step.batch} matrices, {sizes}{work}"
 
 
 def format_program(program: Program) -> str:
@@ -320,6 +332,8 @@ def _summary_row(number: int, indent: str, step: Step, buffers: Mapping[str, Buf
             name, written = "matmul", [out]
             sizes = f"{step.m} x {step.k} x {step.n}"
             comment = f"{comment}  {sizes}".lstrip()
+        case Lapack():
+            name, written, comment = step.routine, list(step.outputs), step.comment
         case IndexCheck():
             name, written = "check", []
             comment = format_step(step, buffers).removeprefix("check ")

@@ -1,20 +1,22 @@
 """Steps that are not fused groups: contractions, concatenation piece by piece, scatters, Python."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from graphc.ir.indices import picked_entry, position_of
-from graphc.ir.lowering import Elementwise
+from graphc.ir.lowering import Elementwise, routine_sizes
 from graphc.ir.lowering import HostCall as HostCallForm
 from graphc.ir.node import Node, TensorType
 from graphc.ir.opdef import Inference, OpDef
 from graphc.ir.source import source_scope
 from graphc.ir.tensor import Tensor
+from graphc.lapack import ROUTINES, Operand
 from graphc.loops.groups import Barrier, Group, Member, Partition, Placement
 from graphc.loops.ir import (
     Contraction,
     For,
     HostCall,
     Kernel,
+    Lapack,
     LoopKind,
     Parameter,
     Statement,
@@ -104,6 +106,39 @@ def host_call_step(node: Node, buffers: Mapping[Key, str], comment: str) -> Host
         tuple((buffers[tensor.key], tensor.shape) for tensor in outputs),
         lower.owned,
         "effect" in node.op.traits,
+        node.sources,
+        comment,
+    )
+
+
+# --- LAPACK ----------------------------------------------------------------------------------
+
+
+def lapack_step(
+    node: Node,
+    routine: str,
+    buffers: Mapping[Key, str],
+    workspace: Callable[[Operand, Shape], str],
+    comment: str,
+) -> Lapack:
+    """The routine over all matrices. workspace: makes a buffer."""
+    table = ROUTINES[routine]
+    batch, given = routine_sizes(table, [t.type for t in node.inputs], node.attrs)
+    sizes = table.complete(given)
+    return Lapack(
+        routine,
+        tuple(buffers[root_of(tensor).key] for tensor in node.inputs),
+        tuple(buffers[Tensor(node, n).key] for n in range(len(node.types))),
+        tuple(
+            workspace(operand, tuple(sizes[name] for name in operand.shape))
+            for operand in table.workspace
+        ),
+        node.types[0].dtype,
+        size_product(batch),
+        tuple((name, sizes[name]) for name in table.size_names),
+        tuple((name, node.attrs[name]) for name in table.options),
+        node.attrs["caller"],
+        bool(batch),
         node.sources,
         comment,
     )

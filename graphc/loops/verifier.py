@@ -8,9 +8,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from graphc.dtypes import int64, is_bool, is_integer, is_numeric
+from graphc.dtypes import float32, float64, int64, is_bool, is_integer, is_numeric
 from graphc.errors import VerificationError
 from graphc.ir.node import sizes_in
+from graphc.lapack import ROUTINES, Operand
 from graphc.loops.blame import require
 from graphc.loops.ir import (
     Branch,
@@ -19,6 +20,7 @@ from graphc.loops.ir import (
     IndexCheck,
     Kernel,
     KernelCall,
+    Lapack,
     Loop,
     Program,
     Step,
@@ -182,6 +184,8 @@ def _check_step(program: Program, step: Step, available: set[str]) -> set[str]:
                 require(is_integer(dtype), f"{step.buffer} is {dtype}, not an integer buffer")
         case HostCall():
             read, written = _check_host_call(program, step)
+        case Lapack():
+            read, written = _check_lapack(program, step)
     for name in sorted(read):
         require(name in program.buffers, f"{name} has no buffer")
         require(name in available, f"{name} is read before any step writes it")
@@ -259,3 +263,33 @@ def _check_host_call(program: Program, step: HostCall) -> tuple[set[str], set[st
     require(len(written) == len(step.outputs), f"{step.op} writes one buffer twice")
     require(not read & written, f"{', '.join(sorted(read & written))} is both read and written")
     return read, written
+
+
+def _check_lapack(program: Program, step: Lapack) -> tuple[set[str], set[str]]:
+    routine = ROUTINES[step.routine]
+    sizes = dict(step.sizes)
+    require(sizes.keys() >= set(routine.size_names), f"the sizes are {list(sizes)}")
+    require(step.dtype in (float32, float64), f"LAPACK does not take {step.dtype}")
+    _check_sizes(program, (step.batch, *sizes.values()), "the routine")
+    operands: list[tuple[str, Operand, Size]] = []
+    for names, expected, count in (
+        (step.inputs, routine.inputs, step.batch),
+        (step.outputs, routine.outputs, step.batch),
+        (step.workspace, routine.workspace, 1),
+    ):
+        require(len(names) == len(expected), f"{step.routine}: {len(names)} of {len(expected)}")
+        operands += [(name, one, count) for name, one in zip(names, expected, strict=True)]
+    for name, operand, count in operands:
+        if name not in program.buffers:
+            continue
+        buffer = program.buffers[name]
+        dtype = operand.dtype(step.dtype)
+        require(buffer.dtype == dtype, f"{name} is {buffer.dtype}, the routine takes {dtype}")
+        wanted = size_product([count, *(sizes[size] for size in operand.shape)])
+        held = size_product(buffer.shape)
+        if isinstance(wanted, int) and isinstance(held, int):
+            require(wanted == held, f"{name} has {held} elements, the routine takes {wanted}")
+    written = [*step.outputs, *step.workspace]
+    require(len(set(written)) == len(written), "a buffer is written twice")
+    require(not set(written) & set(step.inputs), "a buffer is both read and written")
+    return set(step.inputs), set(written)

@@ -13,6 +13,7 @@ from heapq import heappop, heappush
 
 import numpy as np
 
+from graphc.lapack import ROUTINES
 from graphc.loops.ir import (
     Accumulate,
     Branch,
@@ -24,6 +25,7 @@ from graphc.loops.ir import (
     IndexCheck,
     Kernel,
     KernelCall,
+    Lapack,
     Let,
     Loop,
     Program,
@@ -213,6 +215,8 @@ def buffers_of(step: Step) -> tuple[str, ...]:
             return (step.buffer,)
         case HostCall():
             return tuple(name for name, _ in (*step.outputs, *step.inputs))
+        case Lapack():
+            return (*step.outputs, *step.inputs, *step.workspace)
         case Loop():
             held = [name for c in step.carries for name in (c.initial, c.final, *c.spare)]
             return (*held, *(buffer for _, buffer in step.slices))
@@ -250,9 +254,10 @@ class Donors:
 
     def find(self, step: Step, name: str, position: int) -> str | None:
         """The donor for `name`, which is born at this step."""
-        if not isinstance(step, KernelCall):
+        if not isinstance(step, KernelCall | Lapack):
             return None
-        for candidate in dict.fromkeys(step.arguments):
+        candidates = step.arguments if isinstance(step, KernelCall) else step.inputs
+        for candidate in dict.fromkeys(candidates):
             if (
                 candidate in self.lives
                 and candidate != name
@@ -260,7 +265,11 @@ class Donors:
                 and self.lives[candidate].last == position
                 and self.lives[candidate].first < position
                 and self.sizes[candidate] == self.sizes[name]
-                and self.may_overwrite(step, candidate, name)
+                and (
+                    self.may_overwrite(step, candidate, name)
+                    if isinstance(step, KernelCall)
+                    else starts_as(step, candidate, name)
+                )
             ):
                 self.found[name] = candidate
                 self.taken.add(candidate)
@@ -297,6 +306,15 @@ class Donors:
             for place, (buffer, index, is_store) in enumerate(accesses_in_order(kernel)):
                 found.setdefault(buffer, []).append(Access(place, index, is_store))
         return found
+
+
+def starts_as(step: Lapack, source: str, target: str) -> bool:
+    """Whether an output starts as a copy of an input that has no other part in the step."""
+    routine = ROUTINES[step.routine]
+    if target not in step.outputs or step.inputs.count(source) > 1:
+        return False
+    start = routine.outputs[step.outputs.index(target)].start
+    return start is not None and step.inputs[start] == source
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,371 @@
+"""LAPACK as graphc calls it: one table of routines that ops, loops and backends read.
+
+A routine works on one matrix; a step runs it over a batch of them. All arrays are dense and
+row-major, so LAPACK, which counts columns first, sees the transpose of every matrix: the table
+says in each line what that makes of the routine. Routines come from the function pointers that
+scipy exports, `scipy.linalg.cython_lapack` and `cython_blas`, with 32-bit integers.
+"""
+
+import ctypes
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+
+import numpy as np
+
+from graphc.dims import Size, dim_max, dim_min
+from graphc.dtypes import DType, int32
+
+Sizes = Mapping[str, Size]
+BLOCK = 64  # columns that LAPACK's blocked routines take at a time, at most
+MOST = np.iinfo(np.int32).max
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """The array of one matrix. shape: names of sizes; start: the input that it is a copy of."""
+
+    shape: tuple[str, ...]
+    integer: bool = False
+    start: int | None = None
+
+    def dtype(self, real: DType) -> DType:
+        """int32, or the dtype of the matrices."""
+        return int32 if self.integer else real
+
+
+@dataclass(frozen=True)
+class Routine:
+    """arguments, in LAPACK's order, each passed by reference: 'U' is a letter; in0, out0 and work0
+    are arrays; info is the status, and one the number 1; other names are sizes or options.
+
+    required: sizes without which there is nothing to call, and outputs are zeros. derived: sizes
+    that follow from others. guard: an input with a status for each matrix, 0 where it may be used.
+    status: the output that takes the status, which is an error at once where there is none.
+    """
+
+    symbol: str
+    inputs: tuple[Operand, ...]
+    outputs: tuple[Operand, ...]
+    arguments: tuple[str, ...]
+    required: tuple[str, ...]
+    workspace: tuple[Operand, ...] = ()
+    derived: Mapping[str, Callable[[Sizes], Size]] = field(default_factory=dict)
+    guard: int | None = None
+    status: int | None = None
+    library: str = "lapack"
+
+    @property
+    def targets(self) -> tuple[Operand, ...]:
+        """All that is written: outputs and workspace."""
+        return (*self.outputs, *self.workspace)
+
+    @property
+    def size_names(self) -> tuple[str, ...]:
+        """All sizes, in order of first appearance."""
+        operands = (*self.inputs, *self.targets)
+        return tuple(dict.fromkeys(name for operand in operands for name in operand.shape))
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Letters that a call chooses."""
+        known = {"one", "info", *self.size_names}
+        return tuple(name for name in self.arguments if name.isalpha() and name not in known)
+
+    @property
+    def never_fails(self) -> bool:
+        """Whether no call of it is an error at once."""
+        return self.guard is None and ("info" not in self.arguments or self.status is not None)
+
+    def complete(self, sizes: Sizes) -> dict[str, Size]:
+        """The sizes with those that follow from them."""
+        known = dict(sizes)
+        for name, rule in self.derived.items():
+            if name not in known:
+                known[name] = rule(known)
+        return known
+
+
+def symbol_of(routine: Routine, dtype: DType) -> str:
+    """`dpotrf`"""
+    return ("s" if dtype.itemsize == 4 else "d") + routine.symbol
+
+
+def _least(sizes: Sizes) -> Size:
+    return dim_min(sizes["m"], sizes["n"])
+
+
+def _most(sizes: Sizes) -> Size:
+    return dim_max(sizes["m"], sizes["n"])
+
+
+_MATRIX = Operand(("n", "n"))
+_COPY = Operand(("n", "n"), start=0)
+_EIGENVALUES = ("'U'", "n")
+
+ROUTINES: dict[str, Routine] = {
+    # The upper triangle that LAPACK reads and writes is the lower one of the rows: a = c @ c.T,
+    # c the lower triangle of the output; above it stands what a has there.
+    "potrf": Routine(
+        "potrf", (_MATRIX,), (_COPY,), ("'U'", "n", "out0", "n", "info"), required=("n",)
+    ),
+    # a.T = P @ L @ U: the factors in one matrix of columns, the rows that were exchanged in order,
+    # counted from 1, and the number of the first pivot that is 0, or 0.
+    "getrf": Routine(
+        "getrf",
+        (_MATRIX,),
+        (_COPY, Operand(("n",), integer=True), Operand((), integer=True)),
+        ("n", "n", "out0", "n", "out1", "info"),
+        required=("n",),
+        status=2,
+    ),
+    # Rows of the output solve a @ row = right-hand side with "T", a.T @ row with "N".
+    "getrs": Routine(
+        "getrs",
+        (
+            _MATRIX,
+            Operand(("n",), integer=True),
+            Operand((), integer=True),
+            Operand(("k", "n")),
+        ),
+        (Operand(("k", "n"), start=3),),
+        ("transpose", "n", "k", "in0", "n", "in1", "out0", "n", "info"),
+        required=("n", "k"),
+        guard=2,
+    ),
+    # x.T @ op(a).T = b.T: from the right, and the other triangle.
+    "trsm": Routine(
+        "trsm",
+        (_MATRIX, Operand((), integer=True), Operand(("n", "k"))),
+        (Operand(("n", "k"), start=2),),
+        ("'R'", "triangle", "transpose", "diagonal", "k", "n", "one", "in0", "n", "out0", "k"),
+        required=("n", "k"),
+        guard=1,
+        library="blas",
+    ),
+    # a.T = L @ Q, so a = Q.T @ L.T: the triangle above the diagonal of the rows is R.
+    "gelqf": Routine(
+        "gelqf",
+        (Operand(("m", "n")),),
+        (Operand(("m", "n"), start=0), Operand(("least",))),
+        ("n", "m", "out0", "n", "out1", "work0", "work", "info"),
+        required=("m", "n"),
+        workspace=(Operand(("work",)),),
+        derived={"least": _least, "work": lambda s: BLOCK * s["n"]},
+    ),
+    # The first p columns of Q, m rows, from `reflectors` of them; m >= p >= reflectors.
+    "orglq": Routine(
+        "orglq",
+        (Operand(("m", "p")), Operand(("reflectors",))),
+        (Operand(("m", "p"), start=0),),
+        ("p", "m", "reflectors", "out0", "p", "in1", "work0", "work", "info"),
+        required=("m", "p"),
+        workspace=(Operand(("work",)),),
+        derived={"work": lambda s: BLOCK * s["p"]},
+    ),
+    # Rows of the output are the eigenvectors; the lower triangle of the rows is read.
+    "syevd": Routine(
+        "syevd",
+        (_MATRIX,),
+        (Operand(("n",)), _COPY),
+        ("'V'", *_EIGENVALUES, "out1", "n", "out0", "work0", "work", "work1", "integers", "info"),
+        required=("n",),
+        workspace=(Operand(("work",)), Operand(("integers",), integer=True)),
+        derived={
+            "work": lambda s: 1 + (6 + BLOCK) * s["n"] + 2 * s["n"] * s["n"],
+            "integers": lambda s: 3 + 5 * s["n"],
+        },
+    ),
+    "syevd_values": Routine(
+        "syevd",
+        (_MATRIX,),
+        (Operand(("n",)),),
+        ("'N'", *_EIGENVALUES, "work2", "n", "out0", "work0", "work", "work1", "integers", "info"),
+        required=("n",),
+        workspace=(Operand(("work",)), Operand(("integers",), integer=True), _COPY),
+        derived={
+            "work": lambda s: 1 + (2 + BLOCK) * s["n"],
+            "integers": lambda s: 1,
+        },
+    ),
+    # a.T = U~ @ S @ V~.T: the rows of U~ are those of Vh.T, and the rows of V~.T those of U.T.
+    "gesdd": Routine(
+        "gesdd",
+        (Operand(("m", "n")),),
+        (Operand(("m", "p")), Operand(("least",)), Operand(("q", "n"))),
+        (
+            *("vectors", "n", "m", "work2", "n", "out1", "out2", "n", "out0", "p"),
+            *("work0", "work", "work1", "info"),
+        ),
+        required=("m", "n"),
+        workspace=(
+            Operand(("work",)),
+            Operand(("integers",), integer=True),
+            Operand(("m", "n"), start=0),
+        ),
+        derived={
+            "least": _least,
+            "work": lambda s: (
+                (4 * _least(s) + 7 + BLOCK) * _least(s) + (1 + BLOCK) * (s["m"] + s["n"])
+            ),
+            "integers": lambda s: 8 * _least(s),
+        },
+    ),
+    "gesdd_values": Routine(
+        "gesdd",
+        (Operand(("m", "n")),),
+        (Operand(("least",)),),
+        (
+            *("'N'", "n", "m", "work2", "n", "out0", "work2", "n", "work2", "m"),
+            *("work0", "work", "work1", "info"),
+        ),
+        required=("m", "n"),
+        workspace=(
+            Operand(("work",)),
+            Operand(("integers",), integer=True),
+            Operand(("m", "n"), start=0),
+        ),
+        derived={
+            "least": _least,
+            "work": lambda s: 7 * _least(s) + (3 + BLOCK) * (s["m"] + s["n"]),
+            "integers": lambda s: 8 * _least(s),
+        },
+    ),
+}
+
+
+# --- failures ------------------------------------------------------------------------------------
+
+
+class RoutineFailure(Exception):  # noqa: N818 - a status for the caller, never shown as an error
+    """A matrix of the batch that a routine cannot handle, in an op's reference."""
+
+    def __init__(self, routine: str, caller: str, code: int) -> None:
+        super().__init__(routine, caller, code)
+        self.routine = routine
+        self.caller = caller
+        self.code = code
+
+
+def encode(matrix: int, status: int) -> int:
+    """The number of a matrix and its status, which is not 0, in one number above 0."""
+    return matrix << 32 | (status & 0xFFFFFFFF)
+
+
+def explain_failure(routine: str, caller: str, code: int, batched: bool) -> tuple[str, str]:
+    """What to say of a failure, and how to repair it. caller: the function that the user called."""
+    number, status = code >> 32, code & 0xFFFFFFFF
+    subject = f"matrix {number} of the batch" if batched else "the matrix"
+    match ROUTINES[routine].symbol:
+        case "potrf":
+            return (
+                f"{caller}: {subject} is not positive definite (leading minor of order {status})",
+                "the matrix must be symmetric with eigenvalues above 0; "
+                "adding a small multiple of the identity may help",
+            )
+        case "getrs" | "trsm":
+            return (
+                f"{caller}: {subject} is singular (pivot {status} is 0)",
+                "for singular matrices use linalg.lstsq or linalg.pinv",
+            )
+    return (
+        f"{caller}: the iteration did not converge for {subject}",
+        "the matrix probably holds nan or infinity",
+    )
+
+
+# --- calls from Python ---------------------------------------------------------------------------
+
+
+@cache
+def routine_address(symbol: str, library: str) -> int:
+    """Where a routine lies in this process."""
+    table = importlib.import_module(f"scipy.linalg.cython_{library}").__pyx_capi__
+    get_name = ctypes.pythonapi.PyCapsule_GetName
+    get_name.restype, get_name.argtypes = ctypes.c_char_p, [ctypes.py_object]
+    get_pointer = ctypes.pythonapi.PyCapsule_GetPointer
+    get_pointer.restype = ctypes.c_void_p
+    get_pointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
+    address: int = get_pointer(table[symbol], get_name(table[symbol]))
+    return address
+
+
+@cache
+def _function(symbol: str, library: str, count: int) -> Callable[..., None]:
+    prototype = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * count)
+    function: Callable[..., None] = prototype(routine_address(symbol, library))
+    return function
+
+
+def allocate(
+    routine: Routine,
+    dtype: DType,
+    sizes: Mapping[str, int],
+    operands: Sequence[Operand],
+    batch: int,
+) -> list[np.ndarray]:
+    """Arrays for all matrices of a batch."""
+    return [
+        np.empty((batch, *(sizes[name] for name in operand.shape)), operand.dtype(dtype))
+        for operand in operands
+    ]
+
+
+def run_routine(
+    name: str,
+    dtype: DType,
+    inputs: Sequence[np.ndarray],
+    outputs: Sequence[np.ndarray],
+    batch: int,
+    sizes: Mapping[str, int],
+    options: Mapping[str, str],
+) -> int:
+    """The routine on every matrix of a batch; 0, or the code of the first failure.
+
+    inputs, outputs: dense. sizes: all of one matrix.
+    """
+    routine = ROUTINES[name]
+    inputs, outputs = (
+        [
+            array.reshape((batch, *(sizes[size] for size in operand.shape)), copy=False)
+            for array, operand in zip(arrays, operands, strict=True)
+        ]
+        for arrays, operands in ((inputs, routine.inputs), (outputs, routine.outputs))
+    )
+    if any(sizes[size] == 0 for size in routine.required):
+        for output in outputs:
+            output[...] = 0
+        return 0
+    workspace = allocate(routine, dtype, sizes, routine.workspace, 1)
+    numbers = {size: ctypes.c_int32(min(value, MOST)) for size, value in sizes.items()}
+    letters = {option: ctypes.c_char(letter.encode()) for option, letter in options.items()}
+    status = ctypes.c_int32()
+    one = np.ones((), dtype)
+    fixed = {key: ctypes.addressof(cell) for key, cell in numbers.items()}
+    fixed |= {key: ctypes.addressof(cell) for key, cell in letters.items()}
+    fixed |= {"one": one.ctypes.data, "info": ctypes.addressof(status)}
+    fixed |= {f"work{number}": array.ctypes.data for number, array in enumerate(workspace)}
+    quoted = {text: ctypes.c_char(text[1].encode()) for text in routine.arguments if text[0] == "'"}
+    fixed |= {text: ctypes.addressof(cell) for text, cell in quoted.items()}
+    call = _function(symbol_of(routine, dtype), routine.library, len(routine.arguments))
+    arrays = {f"in{n}": array for n, array in enumerate(inputs)}
+    arrays |= {f"out{n}": array for n, array in enumerate(outputs)}
+    moving = {key: (array.ctypes.data, array.strides[0]) for key, array in arrays.items()}
+    for matrix in range(batch):
+        if routine.guard is not None and inputs[routine.guard][matrix] != 0:
+            return encode(matrix, int(inputs[routine.guard][matrix]))
+        for operand, target in zip(routine.outputs, outputs, strict=True):
+            if operand.start is not None:
+                target[matrix] = inputs[operand.start][matrix]
+        for operand, target in zip(routine.workspace, workspace, strict=True):
+            if operand.start is not None:
+                target[0] = inputs[operand.start][matrix]
+        at = {key: start + matrix * stride for key, (start, stride) in moving.items()}
+        status.value = 0
+        call(*(at[key] if key in at else fixed[key] for key in routine.arguments))
+        if routine.status is not None:
+            outputs[routine.status][matrix] = status.value
+        elif status.value != 0:
+            return encode(matrix, status.value)
+    return 0

@@ -1,0 +1,238 @@
+"""Linear algebra, as `gc.linalg.solve`, `gc.linalg.svd`, ...: the names of the Array API's linalg.
+
+Matrices are the last two axes of a tensor, and all axes before them count a batch. They are
+computed by LAPACK in float32 or float64; integers and bool become float32. What cannot be computed
+for some values raises LinearAlgebraError (E406) at the call, before anything is written.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from graphc.errors import ParameterError, ShapeError
+from graphc.ir.arguments import AxisLike, checked_axes
+from graphc.ir.leaf import as_tensor
+from graphc.ir.registry import BUILDER
+from graphc.ir.source import current_source
+from graphc.ir.tensor import Tensor
+from graphc.ops.contraction import matmul, outer, tensordot, vecdot
+from graphc.ops.decompositions import QRResult, cholesky, qr
+from graphc.ops.definition import floating, one_input
+from graphc.ops.determinants import SlogdetResult, det, slogdet
+from graphc.ops.diagonals import diagonal as diagonal_of_axes
+from graphc.ops.matrices import matrix_input, square_input
+from graphc.ops.movement import matrix_transpose
+from graphc.ops.products import cross
+from graphc.ops.pseudoinverse import LstsqResult, lstsq, matrix_rank, pinv
+from graphc.ops.solving import inv, solve, triangular_solve
+from graphc.ops.spectra import EighResult, SVDResult, eigh, eigvalsh, svd, svdvals
+
+__all__ = [
+    # factors
+    "cholesky",
+    "qr",
+    "eigh",
+    "eigvalsh",
+    "svd",
+    "svdvals",
+    # equations
+    "solve",
+    "triangular_solve",
+    "cho_solve",
+    "inv",
+    "pinv",
+    "lstsq",
+    # numbers
+    "det",
+    "slogdet",
+    "matrix_rank",
+    "trace",
+    "norm",
+    "matrix_norm",
+    "vector_norm",
+    # products
+    "cross",
+    "matmul",
+    "matrix_power",
+    "multi_dot",
+    "outer",
+    "tensordot",
+    "vecdot",
+    # parts
+    "diagonal",
+    "matrix_transpose",
+    # results
+    "EighResult",
+    "LstsqResult",
+    "QRResult",
+    "SVDResult",
+    "SlogdetResult",
+]
+
+Order = float | Literal["fro", "nuc"] | None
+
+
+def diagonal(x: Any, /, *, offset: int = 0) -> Tensor:
+    """The entries of matrices whose column is the row plus `offset`: [..., m, n] -> [..., k].
+
+    Any dtype. Raises ShapeError for less than two axes.
+    """
+    return diagonal_of_axes(x, offset, -2, -1)
+
+
+def trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Tensor:
+    """The sum of `diagonal(x, offset=offset)`; integers narrower than int64 become int64.
+
+    dtype: of the sum, by default that of x. Raises ShapeError for less than two axes.
+    """
+    entries = diagonal(x, offset=offset)
+    return BUILDER.sum(entries if dtype is None else entries.astype(dtype), axis=-1)
+
+
+def cho_solve(c: Any, b: Any, *, lower: bool = True) -> Tensor:
+    """The x with a @ x = b, from the factor c = cholesky(a), or cholesky(a, upper=True) if not
+    lower. See triangular_solve, which is called twice."""
+    first = triangular_solve(c, b, lower=lower, transpose=not lower)
+    return triangular_solve(c, first, lower=lower, transpose=lower)
+
+
+def matrix_power(x: Any, n: int, /) -> Tensor:
+    """The product of n factors x, for square matrices [..., m, m]; of the inverse if n < 0.
+
+    n: an int; 0 gives identities. Floats; integers and bool become float32. The number of
+    products is at most twice the logarithm of n. Raises ShapeError, DTypeError, ParameterError
+    where n is not an int; LinearAlgebraError (E406) for a singular matrix if n < 0.
+    """
+    base = square_input("matrix_power", x)
+    if isinstance(n, bool) or not isinstance(n, int):
+        raise ParameterError(
+            f"matrix_power: the exponent is {n!r:.40}", source=current_source(), fix="give an int"
+        )
+    if n == 0:
+        unit = BUILDER.eye(base.shape[-1], dtype=base.dtype)
+        return BUILDER.broadcast_to(unit, base.shape)
+    if n < 0:
+        base, n = inv(base), -n
+    result: Tensor | None = None
+    while True:
+        if n & 1:
+            result = base if result is None else matmul(result, base)
+        n >>= 1
+        if n == 0:
+            assert result is not None
+            return result
+        base = matmul(base, base)
+
+
+def multi_dot(arrays: Sequence[Any]) -> Tensor:
+    """The product of several matrices; the first and the last may be vectors.
+
+    The compiler multiplies in the order that takes the least work. Raises ShapeError.
+    """
+    if len(arrays) == 0:
+        raise ShapeError("multi_dot: there is nothing to multiply", source=current_source())
+    result = as_tensor(arrays[0])
+    for array in arrays[1:]:
+        result = matmul(result, array)
+    return result
+
+
+# --- norms ---------------------------------------------------------------------------------------
+
+
+def vector_norm(
+    x: Any,
+    /,
+    *,
+    axis: AxisLike | None = None,
+    keepdims: bool = False,
+    ord: float = 2,
+) -> Tensor:
+    """The norm of the elements along `axis`, or of all: sum(abs(x) ** ord) ** (1 / ord).
+
+    ord: any number; inf and -inf for the largest and the smallest, 0 for how many are not 0.
+    x: floats; integers and bool become float32. Where all elements are 0, the gradient for
+    ord = 2 is 0. Raises ShapeError for axes that x does not have, ParameterError for another ord.
+    """
+    tensor = floating(one_input("vector_norm", x))
+    axes = None if axis is None else checked_axes("vector_norm", axis, tensor.ndim)
+    if isinstance(ord, str) or not isinstance(ord, int | float):
+        raise ParameterError(
+            f"vector_norm: ord is {ord!r:.40}", source=current_source(), fix="give a number"
+        )
+    options: dict[str, Any] = {"axis": axes, "keepdims": keepdims}
+    if ord == 2:
+        return _root(BUILDER.sum(BUILDER.square(tensor), **options))
+    size = BUILDER.abs(tensor)
+    if ord == math.inf:
+        return BUILDER.max(size, **options)
+    if ord == -math.inf:
+        return BUILDER.min(size, **options)
+    if ord == 0:
+        return BUILDER.sum(BUILDER.not_equal(tensor, 0).astype(tensor.dtype), **options)
+    if ord == 1:
+        return BUILDER.sum(size, **options)
+    return BUILDER.pow(BUILDER.sum(BUILDER.pow(size, float(ord)), **options), 1 / float(ord))
+
+
+def _root(total: Tensor) -> Tensor:
+    """The square root, with a derivative of 0 at 0."""
+    is_zero = BUILDER.equal(total, 0)
+    return BUILDER.where(is_zero, 0, BUILDER.sqrt(BUILDER.where(is_zero, 1, total)))
+
+
+def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Order = "fro") -> Tensor:
+    """The norm of matrices: [..., m, n] -> [...], or [..., 1, 1] with keepdims.
+
+    ord: "fro" the root of the sum of squares, "nuc" the sum of the singular values, 2 and -2 the
+    largest and the smallest singular value, 1 and -1 the largest and smallest sum of a column's
+    absolute values, inf and -inf of a row's. float32 or float64; integers and bool become
+    float32. Raises ShapeError, DTypeError, ParameterError for another ord.
+    """
+    tensor = matrix_input("matrix_norm", x)
+    both = (-2, -1)
+    if ord is None or ord == "fro":
+        return vector_norm(tensor, axis=both, keepdims=keepdims)
+    if ord == "nuc" or ord in (2, -2):
+        s = svdvals(tensor)
+        reduce = {"nuc": BUILDER.sum, 2: BUILDER.max, -2: BUILDER.min}[ord]
+        value = reduce(s, axis=-1)
+        return BUILDER.expand_dims(BUILDER.expand_dims(value, -1), -1) if keepdims else value
+    if ord in (1, -1, math.inf, -math.inf):
+        summed, other = (-2, -1) if ord in (1, -1) else (-1, -2)
+        sums = BUILDER.sum(BUILDER.abs(tensor), axis=summed, keepdims=True)
+        extreme = BUILDER.max if ord > 0 else BUILDER.min
+        value = extreme(sums, axis=other, keepdims=True)
+        return value if keepdims else BUILDER.squeeze(value, axis=both)
+    raise ParameterError(
+        f"matrix_norm: ord is {ord!r:.40}",
+        source=current_source(),
+        fix='"fro", "nuc", 1, -1, 2, -2, inf or -inf',
+    )
+
+
+def norm(
+    x: Any,
+    ord: Order = None,
+    axis: AxisLike | None = None,
+    keepdims: bool = False,
+) -> Tensor:
+    """numpy's norm: of a vector along one axis, of a matrix along two, of all elements by default.
+
+    Without `axis`, an `ord` asks for a tensor of one or two axes. See vector_norm and matrix_norm.
+    """
+    tensor = floating(one_input("norm", x))
+    if axis is None and ord is None:
+        return vector_norm(tensor, keepdims=keepdims)
+    axes = tuple(range(tensor.ndim)) if axis is None else checked_axes("norm", axis, tensor.ndim)
+    if len(axes) == 1:
+        return vector_norm(tensor, axis=axes, keepdims=keepdims, ord=2 if ord is None else ord)  # type: ignore[arg-type]
+    if len(axes) != 2:
+        raise ShapeError(
+            f"norm: {len(axes)} axes of {tensor.type}",
+            source=current_source(),
+            fix="a norm goes along one axis, two axes, or all of them without ord",
+        )
+    moved = BUILDER.moveaxis(tensor, axes, (-2, -1))
+    result = matrix_norm(moved, keepdims=keepdims, ord=ord)
+    return BUILDER.moveaxis(result, (-2, -1), axes) if keepdims else result

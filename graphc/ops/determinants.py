@@ -1,0 +1,195 @@
+"""Determinants by the LU factorisation, their signs and logarithms, and matrices of cofactors."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from graphc.ir.lowering import Composite
+from graphc.ir.node import Attributes, TensorType
+from graphc.ir.opdef import Application, Gradients, Inference, OpDef
+from graphc.ir.registry import Builder, public, register
+from graphc.ir.tensor import Tensor
+from graphc.ops.matrices import (
+    identity,
+    matrix_examples,
+    mT,
+    regular,
+    routine,
+    square_input,
+    square_type,
+)
+
+__all__: list[str] = []  # public in the namespace graphc.linalg
+
+# --- determinant ---------------------------------------------------------------------------------
+
+
+def _infer_det(call: Inference) -> TensorType:
+    x = square_type(call)
+    return TensorType(x.dtype, x.shape[:-2])
+
+
+def _reference_det(attrs: Attributes, a: np.ndarray) -> np.ndarray:
+    factors, exchanges, _ = routine("getrf", a, caller="lu")
+    pivots = np.diagonal(factors, axis1=-2, axis2=-1)
+    return np.asarray(_parity_of(exchanges) * np.prod(pivots, axis=-1)).astype(a.dtype)
+
+
+def _parity_of(exchanges: np.ndarray) -> np.ndarray:
+    moved = np.sum(exchanges != np.arange(1, exchanges.shape[-1] + 1), axis=-1)
+    return np.asarray(1 - 2 * (moved % 2))
+
+
+def _parity(b: Builder, exchanges: Tensor, like: Tensor) -> Tensor:
+    """1 or -1: an odd number of exchanged rows changes the sign."""
+    places = b.add(b.arange(exchanges.shape[-1]), 1)
+    moved = b.sum(b.astype(b.not_equal(exchanges.astype("int64"), places), "int64"), axis=-1)
+    return b.astype(b.subtract(1, b.multiply(b.remainder(moved, 2), 2)), like.dtype)
+
+
+def _build_det(b: Builder, a: Tensor) -> Tensor:
+    factors, exchanges, _ = b.lapack("getrf", a, caller="lu")
+    pivots = b.diagonal(factors, 0, -2, -1)
+    return b.multiply(_parity(b, exchanges, a), b.prod(pivots, axis=-1))
+
+
+def _vjp_det(b: Builder, a: Application, gradients: Gradients) -> Gradients:
+    """dA = g C, with C the matrix of cofactors, which for regular A is det(A) A^-T (Giles 2008,
+    2.2.4). It exists for singular A too."""
+    assert gradients[0] is not None
+    return [b.multiply(_as_matrix(b, gradients[0]), COFACTORS(a.inputs[0]))]
+
+
+def _as_matrix(b: Builder, x: Tensor) -> Tensor:
+    """Numbers per matrix, to multiply matrices by."""
+    return b.expand_dims(b.expand_dims(x, -1), -1)
+
+
+DET: OpDef = register(
+    OpDef(
+        "det",
+        infer=_infer_det,
+        reference=_reference_det,
+        lower=Composite(_build_det),
+        vjp=_vjp_det,
+        examples=matrix_examples(lambda x: det(x)),
+    )
+)
+
+
+@public
+def det(x: Any) -> Tensor:
+    """The determinant of square matrices: [..., n, n] -> [...]; of a 0 x 0 matrix it is 1.
+
+    float32 or float64; integers and bool become float32. It overflows easily: see slogdet.
+    The gradient is the matrix of cofactors, right at singular matrices too; it takes a singular
+    value decomposition. Second derivatives need regular matrices. Raises ShapeError, DTypeError.
+    """
+    return DET(square_input("det", x))
+
+
+# --- cofactors -----------------------------------------------------------------------------------
+
+
+def _reference_cofactors(attrs: Attributes, a: np.ndarray) -> np.ndarray:
+    n = a.shape[-1]
+    u, s, vh = routine("gesdd", a, caller="det", vectors="S", p=n, q=n)
+    others = np.where(np.eye(n, dtype=bool), a.dtype.type(1), s[..., None, :])
+    sign = _reference_det({}, u) * _reference_det({}, vh)
+    scaled = u * (np.prod(others, axis=-1)[..., None, :] * np.sign(sign)[..., None, None])
+    return np.asarray(scaled @ vh).astype(a.dtype)
+
+
+def _build_cofactors(b: Builder, a: Tensor) -> Tensor:
+    """Of A = U S V^T: C = det(U) det(V) U S' V^T, S' the products of all singular values but one.
+
+    The cofactors of an orthogonal matrix are its determinant times itself, and those of a product
+    are the product of those of the factors.
+    """
+    n = a.shape[-1]
+    u, s, vh = b.lapack("gesdd", a, caller="det", vectors="S", p=n, q=n)
+    others = b.where(b.eye(n, dtype="bool"), b.ones((), a.dtype), b.expand_dims(s, -2))
+    sign = b.sign(b.multiply(DET(u), DET(vh)))
+    scale = b.multiply(b.expand_dims(b.prod(others, axis=-1), -2), _as_matrix(b, sign))
+    return b.matmul(b.multiply(u, scale), vh)
+
+
+def _vjp_cofactors(b: Builder, a: Application, gradients: Gradients) -> Gradients:
+    """Of C = det(A) A^-T: dA = (<G, C> I - C G^T) A^-T; A must be regular."""
+    (gradient,) = gradients
+    assert gradient is not None
+    c = a.output
+    total = _as_matrix(b, b.sum(b.multiply(gradient, c), axis=(-2, -1)))
+    inner = b.subtract(b.multiply(total, identity(b, c)), b.matmul(c, gradient, transpose_b=True))
+    return [b.matmul(inner, b.inv(a.inputs[0]), transpose_b=True)]
+
+
+COFACTORS: OpDef = register(
+    OpDef(
+        "cofactors",
+        infer=square_type,
+        reference=_reference_cofactors,
+        lower=Composite(_build_cofactors),
+        vjp=_vjp_cofactors,
+        examples=matrix_examples(lambda x: COFACTORS(regular(x))),
+    )
+)
+
+
+# --- sign and logarithm of the determinant -------------------------------------------------------
+
+
+class SlogdetResult(NamedTuple):
+    """What slogdet gives: det(x) = sign * exp(logabsdet)."""
+
+    sign: Tensor
+    logabsdet: Tensor
+
+
+def _infer_slogdet(call: Inference) -> tuple[TensorType, TensorType]:
+    result = _infer_det(call)
+    return result, result
+
+
+def _reference_slogdet(attrs: Attributes, a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    factors, exchanges, _ = routine("getrf", a, caller="lu")
+    pivots = np.diagonal(factors, axis1=-2, axis2=-1)
+    sign = _parity_of(exchanges) * np.prod(np.sign(pivots), axis=-1)
+    logarithm = np.sum(np.log(np.abs(pivots)), axis=-1)
+    return np.asarray(sign).astype(a.dtype), np.asarray(logarithm).astype(a.dtype)
+
+
+def _build_slogdet(b: Builder, a: Tensor) -> tuple[Tensor, Tensor]:
+    factors, exchanges, _ = b.lapack("getrf", a, caller="lu")
+    pivots = b.diagonal(factors, 0, -2, -1)
+    sign = b.multiply(_parity(b, exchanges, a), b.prod(b.sign(pivots), axis=-1))
+    return sign, b.sum(b.log(b.abs(pivots)), axis=-1)
+
+
+def _vjp_slogdet(b: Builder, a: Application, gradients: Gradients) -> Gradients:
+    """Of log|det A|: A^-T (Giles 2008, 2.2.4). The sign is constant."""
+    if gradients[1] is None:
+        return [None]
+    return [b.multiply(_as_matrix(b, gradients[1]), mT(b, b.inv(a.inputs[0])))]
+
+
+SLOGDET: OpDef = register(
+    OpDef(
+        "slogdet",
+        infer=_infer_slogdet,
+        reference=_reference_slogdet,
+        lower=Composite(_build_slogdet),
+        vjp=_vjp_slogdet,
+        examples=matrix_examples(lambda x: slogdet(regular(x))),
+    )
+)
+
+
+@public
+def slogdet(x: Any) -> SlogdetResult:
+    """Sign and logarithm of the absolute value of the determinant: [..., n, n] -> two of [...].
+
+    Of a singular matrix 0 and -inf. float32 or float64; integers and bool become float32. The
+    gradient needs regular matrices. Raises ShapeError, DTypeError.
+    """
+    return SlogdetResult(*SLOGDET.apply((square_input("slogdet", x),), {}))
