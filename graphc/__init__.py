@@ -42,6 +42,7 @@ from graphc.ops.bitwise import *
 from graphc.ops.branches import *
 from graphc.ops.checks import *
 from graphc.ops.comparison import *
+from graphc.ops.complex_numbers import *
 from graphc.ops.contraction import *
 from graphc.ops.control import *
 from graphc.ops.creation import *

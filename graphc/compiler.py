@@ -13,6 +13,8 @@ import numpy as np
 from graphc.backends.base import BoundProgram, Executable
 from graphc.backends.reference.interpreter import evaluate_tensors
 from graphc.backends.registry import REFERENCE, get_backend
+from graphc.conversion import complex_view, real_view
+from graphc.dtypes import is_complex
 from graphc.errors import GraphcError, IndexOutOfRange, LinearAlgebraError
 from graphc.ir.graph import Graph
 from graphc.ir.opdef import Constraint
@@ -22,7 +24,7 @@ from graphc.loops.ir import Fault, IndexCheck, Lapack, Program
 from graphc.loops.lower import lower
 from graphc.loops.verifier import verify_program
 from graphc.memory.plan import ALIGNMENT, MemoryPlan, plan_memory
-from graphc.passes.pipeline import expand, optimize
+from graphc.passes.pipeline import expand, optimize, real_numbers
 from graphc.rewrite.driver import RewriteLog
 from graphc.shapes import evaluate
 
@@ -66,6 +68,8 @@ def compile_graph(
     with stages.timed("infer"):
         stages.constraints = verify(graph)
     with stages.timed("passes"):
+        if chosen is not None:
+            graph = real_numbers(graph)
         if optimized:
             stages.graph, stages.log = optimize(graph, check=check)
         else:
@@ -81,7 +85,10 @@ def compile_graph(
         stages.plan = plan_memory(stages.program)
     with stages.timed("backend"):
         stages.executable = chosen.compile(stages.program, threads=threads)
-    return stages, ProgramRunner(stages.program, stages.plan, stages.executable)
+    runner: Runner = ProgramRunner(stages.program, stages.plan, stages.executable)
+    if graph is not stages.user_graph:
+        runner = ComplexRunner(stages.user_graph, runner)
+    return stages, runner
 
 
 def size_names(graph: Graph) -> tuple[str, ...]:
@@ -92,6 +99,26 @@ def size_names(graph: Graph) -> tuple[str, ...]:
             if not isinstance(size, int):
                 found.update(dict.fromkeys(sorted(size.symbols())))
     return tuple(found)
+
+
+class ComplexRunner:
+    """Runs a program of real numbers for a function of complex ones: the same memory, seen as pairs
+    of floats."""
+
+    def __init__(self, graph: Graph, run: Runner) -> None:
+        self.run = run
+        self.dtypes = [tensor.dtype for tensor in graph.outputs]
+
+    def __call__(
+        self, sizes: Sizes, inputs: Arrays, variables: Arrays, spare: Arrays
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        feeds = [real_view(array) for array in inputs]
+        values = [real_view(array) for array in variables]
+        outputs, _ = self.run(sizes, feeds, values, [real_view(array) for array in spare])
+        return [
+            complex_view(array) if is_complex(dtype) else array
+            for array, dtype in zip(outputs, self.dtypes, strict=True)
+        ], list(spare)
 
 
 class GraphRunner:

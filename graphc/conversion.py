@@ -4,7 +4,15 @@ from typing import Any
 
 import numpy as np
 
-from graphc.dtypes import DType, is_bool, is_floating, is_integer
+from graphc.dtypes import (
+    DType,
+    complex_dtype,
+    is_bool,
+    is_complex,
+    is_inexact,
+    is_integer,
+    real_dtype,
+)
 
 MOST_SHOWN = 40  # characters of a value in a message
 
@@ -22,7 +30,7 @@ def as_array(value: Any) -> np.ndarray:
         array = np.asarray(value)
     except (TypeError, ValueError) as error:
         raise type(error)(str(error)) from None
-    if array.dtype.kind not in "biuf":
+    if array.dtype.kind not in "biufc":
         kind = (
             f", but of {array.dtype.name}" if isinstance(value, np.ndarray | list | tuple) else ""
         )
@@ -36,7 +44,11 @@ def shown(value: Any) -> str:
         return f"an array of {value.dtype.name}"
     if isinstance(value, list | tuple):
         return f"a {type(value).__name__} of {len(value)}"
-    text = " ".join(repr(value).split()) if isinstance(value, bool | int | float | str) else ""
+    text = (
+        " ".join(repr(value).split())
+        if isinstance(value, bool | int | float | complex | str)
+        else ""
+    )
     if value is None or (text and len(text) <= MOST_SHOWN):
         return text or "None"
     return f"a value of type {type(value).__name__}"
@@ -53,13 +65,32 @@ def loss(array: np.ndarray, wanted: DType, *, weak: bool, downcast: bool = False
         return None
     if is_bool(wanted):
         return None if downcast else "numbers are no truth values"
+    if is_complex(got) and not is_complex(wanted):
+        return "the imaginary part would be lost"
     if is_integer(wanted):
-        if is_floating(got) and not downcast:
+        if is_inexact(got) and not downcast:
             return "fractions would be lost"
         return None if (weak or downcast) and _in_range(array, wanted) else _range_text(wanted)
     if weak or downcast:
         return None if downcast or _stays_finite(array, wanted) else f"too large for {wanted.name}"
     return "precision would be lost"
+
+
+def real_view(array: np.ndarray) -> np.ndarray:
+    """A dense complex array as the floats that it is made of: [..., 2], in the same memory.
+
+    (real, imaginary) is numpy's own layout of a complex number. Other arrays stay as they are.
+    """
+    if not is_complex(array.dtype):
+        return array
+    parts = array.reshape(-1).view(real_dtype(array.dtype))
+    return parts.reshape(*array.shape, 2)
+
+
+def complex_view(array: np.ndarray) -> np.ndarray:
+    """Floats [..., 2] as the complex numbers that they make up, in the same memory."""
+    dtype = complex_dtype(array.dtype)
+    return array.reshape(-1).view(dtype).reshape(array.shape[:-1])
 
 
 def _in_range(array: np.ndarray, wanted: DType) -> bool:

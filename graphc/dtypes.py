@@ -18,6 +18,8 @@ from graphc.errors import DTypeError
 __all__ = [
     "as_dtype",
     "bool_",
+    "complex128",
+    "complex64",
     "float16",
     "float32",
     "float64",
@@ -33,7 +35,7 @@ __all__ = [
 ]
 
 DType: TypeAlias = np.dtype[Any]
-Scalar: TypeAlias = bool | int | float
+Scalar: TypeAlias = bool | int | float | complex
 
 bool_: DType = np.dtype(np.bool_)
 int8: DType = np.dtype(np.int8)
@@ -47,26 +49,35 @@ uint64: DType = np.dtype(np.uint64)
 float16: DType = np.dtype(np.float16)
 float32: DType = np.dtype(np.float32)
 float64: DType = np.dtype(np.float64)
+complex64: DType = np.dtype(np.complex64)
+complex128: DType = np.dtype(np.complex128)
 
 signed_dtypes: tuple[DType, ...] = (int8, int16, int32, int64)
 unsigned_dtypes: tuple[DType, ...] = (uint8, uint16, uint32, uint64)
 integer_dtypes: tuple[DType, ...] = signed_dtypes + unsigned_dtypes
 floating_dtypes: tuple[DType, ...] = (float16, float32, float64)
-all_dtypes: tuple[DType, ...] = (bool_, *integer_dtypes, *floating_dtypes)
+complex_dtypes: tuple[DType, ...] = (complex64, complex128)
+all_dtypes: tuple[DType, ...] = (bool_, *integer_dtypes, *floating_dtypes, *complex_dtypes)
 
 default_float: DType = float32
+default_complex: DType = complex64
 default_int: DType = int64
 
 finfo = np.finfo
 iinfo = np.iinfo
 
-_PYTHON_TYPES: dict[object, DType] = {bool: bool_, int: default_int, float: default_float}
+_PYTHON_TYPES: dict[object, DType] = {
+    bool: bool_,
+    int: default_int,
+    float: default_float,
+    complex: default_complex,
+}
 _KNOWN = frozenset(all_dtypes)
 
 
 def as_dtype(value: object) -> DType:
     """The dtype that ``value`` names: a name such as 'float32' or 'f4', a numpy dtype or scalar
-    type, or Python's bool, int or float (bool, int64 and float32)."""
+    type, or Python's bool, int, float or complex (bool, int64, float32 and complex64)."""
     if isinstance(value, type) and value in _PYTHON_TYPES:
         return _PYTHON_TYPES[value]
     if isinstance(value, str) and value in _BY_SHORT_NAME:
@@ -104,17 +115,45 @@ def is_signed(dtype: DType) -> bool:
 
 
 def is_floating(dtype: DType) -> bool:
-    """Whether the values are floating-point numbers."""
+    """Whether the values are real floating-point numbers."""
     return dtype.kind == "f"
 
 
+def is_complex(dtype: DType) -> bool:
+    """Whether the values are complex numbers."""
+    return dtype.kind == "c"
+
+
+def is_inexact(dtype: DType) -> bool:
+    """Whether the values are floating-point numbers, real or complex: what has derivatives."""
+    return dtype.kind in "fc"
+
+
 def is_numeric(dtype: DType) -> bool:
-    """Whether the values are numbers: integer or floating point."""
+    """Whether the values are real numbers: integer or floating point."""
     return dtype.kind in "iuf"
 
 
+def real_dtype(dtype: DType) -> DType:
+    """The dtype of the real and imaginary parts; a real dtype is its own."""
+    return _PARTS.get(dtype, dtype)
+
+
+def complex_dtype(dtype: DType) -> DType:
+    """The complex dtype whose parts hold the values of `dtype`; complex64 for what is no float."""
+    return complex128 if dtype in (float64, complex128) else complex64
+
+
+def double(dtype: DType) -> DType:
+    """float64 or complex128: what narrower numbers are computed in where they are rounded once."""
+    return complex128 if is_complex(dtype) else float64
+
+
+_PARTS = {complex64: float32, complex128: float64}
+
+
 def short_name(dtype: DType) -> str:
-    """'f32', 'i64', 'u8', 'bool'."""
+    """'f32', 'c64', 'i64', 'u8', 'bool'."""
     return "bool" if dtype.kind == "b" else f"{dtype.kind}{8 * dtype.itemsize}"
 
 
@@ -142,6 +181,8 @@ def _promote_pair(a: DType, b: DType) -> DType:
         return a if a.itemsize >= b.itemsize else b
     if is_bool(a) or is_bool(b):
         return b if is_bool(a) else a
+    if is_complex(a) or is_complex(b):
+        return _promote_complex(*((a, b) if is_complex(a) else (b, a)))
     if is_floating(a) or is_floating(b):
         return a if is_floating(a) else b
     signed, unsigned = (a, b) if is_signed(a) else (b, a)
@@ -157,11 +198,16 @@ def _promote_pair(a: DType, b: DType) -> DType:
     )
 
 
+def _promote_complex(number: DType, real: DType) -> DType:
+    """complex64 with float64 is complex128; integers take the width of the complex dtype."""
+    return complex_dtype(real) if real == float64 else number
+
+
 def weak_result(dtype: DType, scalar: Scalar) -> DType:
     """The dtype of an operation on an array of ``dtype`` and a Python scalar.
 
-    The scalar takes the array's dtype where its kind allows: bool < int < float. An int must fit
-    the integer dtype it takes.
+    The scalar takes the array's dtype where its kind allows: bool < int < float < complex. An int
+    must fit the integer dtype it takes.
     """
     if isinstance(scalar, bool):
         return dtype
@@ -171,10 +217,12 @@ def weak_result(dtype: DType, scalar: Scalar) -> DType:
             _check_range(result, scalar)
         return result
     if isinstance(scalar, float):
-        return dtype if is_floating(dtype) else default_float
+        return dtype if is_inexact(dtype) else default_float
+    if isinstance(scalar, complex):
+        return dtype if is_complex(dtype) else complex_dtype(dtype)
     raise DTypeError(
         f"not a Python scalar: {scalar!r} of type {type(scalar).__name__}; "
-        "allowed are bool, int and float"
+        "allowed are bool, int, float and complex"
     )
 
 
@@ -189,7 +237,7 @@ def _check_range(dtype: DType, value: int) -> None:
 
 
 def scalar_dtype(scalar: Scalar) -> DType:
-    """The dtype of a Python scalar that meets no array: bool, int64 or float32."""
+    """The dtype of a Python scalar that meets no array: bool, int64, float32 or complex64."""
     return weak_result(bool_, scalar)
 
 
@@ -212,7 +260,9 @@ def result_type(*args: DType | Scalar) -> DType:
 def _kind_rank(scalar: Scalar) -> int:
     if isinstance(scalar, bool):
         return 0
-    return 1 if isinstance(scalar, int) else 2
+    if isinstance(scalar, int):
+        return 1
+    return 2 if isinstance(scalar, float) else 3
 
 
 def can_cast_safely(source: DType, target: DType) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 from graphc.autodiff.forward import jvp
 from graphc.autodiff.gradient import vjp
 from graphc.backends.reference.interpreter import evaluate_tensors
-from graphc.dtypes import float64, is_floating
+from graphc.dtypes import double, is_complex, is_inexact
 from graphc.errors import GradientError
 from graphc.function import Function
 from graphc.function import function as compile_function
@@ -41,12 +41,14 @@ def verify_grad(
     """Check both derivatives of a function against central finite differences, in float64.
 
     function(*tensors) builds an expression, or a list or tuple of them, of any shape. inputs: an
-    array or number per argument; floating ones become float64 and are differentiated, integers and
-    truth values are passed as they are. The function must be smooth around them.
+    array or number per argument; floating ones become float64 (complex ones complex128) and are
+    differentiated, integers and truth values are passed as they are. The function must be smooth
+    around them.
 
     Along `directions` random directions t, with random cotangents u:
     jvp(t)         is compared with  (f(x + h t) - f(x - h t)) / 2h     for every output element,
     <vjp(u)_i, t_i> with the inner product of u and that quotient       for every input i.
+    Complex inputs move in both parts; the inner product of complex numbers is Re(sum(conj(u) * v)).
     epsilon: h, by default 6e-6 (the cube root of float64's precision) times max(1, max |x|).
     rtol, atol: |analytic - numeric| <= atol + rtol * size, where size is the sum of the absolute
     values of the terms. rng: generator or seed, by default 0: the same check every time.
@@ -59,8 +61,8 @@ def verify_grad(
     check = Check(function, inputs, epsilon, rtol, atol, evaluator(backend))
     generator = np.random.default_rng(0 if rng is None else rng)
     for _ in range(directions):
-        cotangents = [draw(generator, output.shape) for output in check.outputs]
-        tangents = [draw(generator, array.shape) for array in check.moving_arrays]
+        cotangents = [draw(generator, o.shape, is_complex(o.dtype)) for o in check.outputs]
+        tangents = [draw(generator, a.shape, is_complex(a.dtype)) for a in check.moving_arrays]
         check.forward(tangents, cotangents)
         check.reverse(tangents, cotangents)
 
@@ -85,8 +87,12 @@ def evaluator(backend: str) -> Evaluate:
     return evaluate
 
 
-def draw(generator: np.random.Generator, shape: tuple[Any, ...]) -> np.ndarray:
+def draw(
+    generator: np.random.Generator, shape: tuple[Any, ...], of_complex: bool = False
+) -> np.ndarray:
     """Numbers of size 0.5 to 1 with random signs: no element hides behind a larger one."""
+    if of_complex:
+        return np.asarray(draw(generator, shape) + 1j * draw(generator, shape))
     signs = generator.choice([-1.0, 1.0], size=shape)
     return np.asarray(signs * generator.uniform(0.5, 1.0, size=shape))
 
@@ -96,8 +102,8 @@ class Difference:
     """Two numbers that should be equal."""
 
     where: str
-    analytic: float
-    numeric: float
+    analytic: complex
+    numeric: complex
 
     @property
     def error(self) -> float:
@@ -121,15 +127,15 @@ class Check:
         evaluate: Evaluate,
     ) -> None:
         arrays = [np.asarray(value) for value in inputs]
-        arrays = [a.astype(float64) if is_floating(a.dtype) else a for a in arrays]
+        arrays = [a.astype(double(a.dtype)) if is_inexact(a.dtype) else a for a in arrays]
         self.placeholders = [
             placeholder(f"input{number}", array.shape, array.dtype)
             for number, array in enumerate(arrays)
         ]
         built = function(*self.placeholders)
         several = list(built) if isinstance(built, tuple | list) else [built]
-        self.outputs = [output for output in several if is_floating(output.dtype)]
-        self.moving = [n for n, array in enumerate(arrays) if is_floating(array.dtype)]
+        self.outputs = [output for output in several if is_inexact(output.dtype)]
+        self.moving = [n for n, array in enumerate(arrays) if is_inexact(array.dtype)]
         self.arrays, self.rtol, self.atol, self.evaluate = arrays, rtol, atol, evaluate
         largest = max((float(np.abs(a).max(initial=0.0)) for a in self.moving_arrays), default=0.0)
         self.epsilon = epsilon or float(np.finfo(np.float64).eps ** (1 / 3)) * max(1.0, largest)
@@ -163,7 +169,7 @@ class Check:
             moved = list(self.arrays)
             for number, step in steps.items():
                 moved[number] = moved[number] + sign * self.epsilon * step
-            ends.append([a.astype(float64) for a in self.value(self.outputs, moved, {})])
+            ends.append([a.astype(double(a.dtype)) for a in self.value(self.outputs, moved, {})])
         return [(up - down) / (2 * self.epsilon) for up, down in zip(*ends, strict=True)]
 
     def agrees(self, analytic: Any, numeric: Any, size: Any) -> Any:
@@ -187,30 +193,37 @@ class Check:
         extra = dict(zip(self.weights, cotangents, strict=True))
         gradients = self.value(self.gradients, self.arrays, extra)
         for number, gradient, tangent in zip(self.moving, gradients, tangents, strict=True):
-            terms = np.asarray(gradient, float64) * tangent
+            terms = inner(np.asarray(gradient, double(gradient.dtype)), tangent)
             numeric = self.weighed({number: tangent}, cotangents)
             if not self.agrees(terms.sum(), numeric, np.abs(terms).sum()):
                 raise mismatch("vjp", self.locate(number, gradient, cotangents))
 
     def weighed(self, steps: Mapping[int, np.ndarray], cotangents: Arrays) -> float:
         quotients = self.quotient(steps)
-        return float(sum((u * q).sum() for u, q in zip(cotangents, quotients, strict=True)))
+        return float(sum(inner(u, q).sum() for u, q in zip(cotangents, quotients, strict=True)))
 
     def locate(self, number: int, gradient: np.ndarray, cotangents: Arrays) -> list[Difference]:
         """The elements of one input whose derivatives differ, from one quotient each."""
         found: list[Difference] = []
         for flat in range(min(gradient.size, LOCATED)):
             place = tuple(int(i) for i in np.unravel_index(flat, gradient.shape))
-            step = np.zeros(gradient.shape)
-            step[place] = 1.0
-            numeric = self.weighed({number: step}, cotangents)
+            numeric: complex = 0.0
+            for unit in (1.0, 1j) if is_complex(gradient.dtype) else (1.0,):
+                step = np.zeros(gradient.shape, type(unit))
+                step[place] = unit
+                numeric += unit * self.weighed({number: step}, cotangents)
             found.append(difference(f"input {number}", place, gradient[place], numeric))
         return found
 
 
 def difference(label: str, place: tuple[Any, ...], analytic: Any, numeric: Any) -> Difference:
     position = f" [{', '.join(str(int(i)) for i in place)}]" if place else ""
-    return Difference(label + position, float(analytic), float(numeric))
+    return Difference(label + position, analytic.item(), np.asarray(numeric).item())
+
+
+def inner(u: np.ndarray, v: np.ndarray) -> Any:
+    """The terms of the real inner product."""
+    return np.real(np.conj(u) * v)
 
 
 def mismatch(rule: str, differences: list[Difference]) -> GradientError:

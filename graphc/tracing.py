@@ -9,7 +9,7 @@ from typing import Any, overload
 import numpy as np
 
 from graphc.conversion import as_array, is_weak_value, loss, shown
-from graphc.dtypes import DType, as_dtype, default_float, default_int
+from graphc.dtypes import DType, as_dtype, default_complex, default_float, default_int
 from graphc.errors import DTypeError, FeedTypeError
 from graphc.function import Function, function
 from graphc.ir.leaf import placeholder
@@ -132,7 +132,9 @@ def _arrays(leaves: Sequence[Any], structure: Structure) -> list[np.ndarray]:
 def _weak_dtype(array: np.ndarray, strong: Sequence[DType]) -> DType:
     """The widest dtype of the number's kind among the arrays, if the number is in its range."""
     kinds = {"f": "f", "i": "iu", "u": "iu"}.get(array.dtype.kind, "")
-    usual = {"f": default_float, "i": default_int}.get(array.dtype.kind, array.dtype)
+    usual = {"f": default_float, "c": default_complex, "i": default_int}.get(
+        array.dtype.kind, array.dtype
+    )
     same = [dtype for dtype in strong if dtype.kind in kinds]
     widest = max(same, key=lambda dtype: dtype.itemsize, default=usual)
     return widest if loss(array, widest, weak=True) is None else usual

@@ -281,7 +281,7 @@ def test_numbers_out_of_range() -> None:
         (None, "None is no array of numbers"),
         ("abc", "'abc' is no array of numbers"),
         ([[1.0], [2.0, 3.0]], "inhomogeneous"),
-        (1j, "of type complex"),
+        ({1j}, "of type set"),
         ({"x": 1}, "of type dict"),
         (np.array(["a"]), "an array of str"),
         (np.ma.masked_array([1.0, 2.0], [True, False], dtype="float32"), "masked"),

@@ -14,7 +14,9 @@ from graphc.dtypes import (
     as_dtype,
     can_cast_safely,
     is_bool,
+    is_complex,
     is_floating,
+    is_inexact,
     is_integer,
     is_numeric,
     is_signed,
@@ -61,7 +63,8 @@ def test_as_dtype(value: object, expected: DType) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["complex64", "f3", "", "U3", object, None, "datetime64[s]", [("a", "f4")], 3, {}, "é"]
+    "value",
+    ["complex256", "f3", "", "U3", object, None, "datetime64[s]", [("a", "f4")], 3, {}, "é"],
 )
 def test_as_dtype_lists_what_is_allowed(value: object) -> None:
     with pytest.raises(DTypeError, match="allowed are bool, int8, int16"):
@@ -73,14 +76,16 @@ def test_kinds(dtype: DType) -> None:
     assert is_bool(dtype) == (dtype.name == "bool")
     assert is_floating(dtype) == np.issubdtype(dtype, np.floating)
     assert is_integer(dtype) == np.issubdtype(dtype, np.integer)
-    assert is_numeric(dtype) == np.issubdtype(dtype, np.number)
+    assert is_complex(dtype) == np.issubdtype(dtype, np.complexfloating)
+    assert is_inexact(dtype) == np.issubdtype(dtype, np.inexact)
+    assert is_numeric(dtype) == (np.issubdtype(dtype, np.number) and not is_complex(dtype))
     assert is_signed(dtype) == (np.issubdtype(dtype, np.signedinteger) or is_floating(dtype))
     assert as_dtype(dtype.name) == as_dtype(dtype.str) == as_dtype(dtype.type) == dtype
 
 
 def test_short_names() -> None:
-    assert [short_name(dtype) for dtype in all_dtypes] == (
-        ["bool", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "f16", "f32", "f64"]
+    assert " ".join(short_name(dtype) for dtype in all_dtypes) == (
+        "bool i8 i16 i32 i64 u8 u16 u32 u64 f16 f32 f64 c64 c128"
     )
 
 
@@ -132,8 +137,41 @@ def test_the_table_for_mixed_signs(signed: str, unsigned: str) -> None:
 
 @given(dtype_strategy, dtype_strategy)
 def test_a_float_keeps_its_width_beside_integers(a: DType, b: DType) -> None:
-    if is_floating(a) and not is_floating(b):
+    if is_floating(a) and not is_inexact(b):
         assert promote(a, b) == a
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        ("complex64", "complex64", "complex64"),
+        ("complex64", "complex128", "complex128"),
+        ("float32", "complex64", "complex64"),
+        ("float64", "complex64", "complex128"),
+        ("float32", "complex128", "complex128"),
+        ("float16", "complex64", "complex64"),
+        ("int64", "complex64", "complex64"),
+        ("bool", "complex64", "complex64"),
+    ],
+)
+def test_complex_numbers_promote_as_the_standard_says(a: str, b: str, expected: str) -> None:
+    assert promote(as_dtype(a), as_dtype(b)) == as_dtype(expected)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "expected"),
+    [
+        ("float16", "complex64"),
+        ("float32", "complex64"),
+        ("float64", "complex128"),
+        ("complex64", "complex64"),
+        ("int8", "complex64"),
+        ("bool", "complex64"),
+    ],
+)
+def test_a_complex_scalar_is_weak(dtype: str, expected: str) -> None:
+    assert weak_result(as_dtype(dtype), 1j) == as_dtype(expected)
+    assert weak_result(dtypes.complex64, 1.5) == dtypes.complex64
 
 
 def test_int64_and_uint64_have_no_common_type() -> None:

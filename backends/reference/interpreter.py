@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from graphc.conversion import real_view
 from graphc.errors import IndexOutOfRange, LinearAlgebraError, VerificationError
 from graphc.ir.leaf import PLACEHOLDER, VARIABLE
 from graphc.ir.lowering import Branches, HostCall, LoweringContext, Scan
@@ -69,7 +70,10 @@ def run_node(
     evaluate_body: how the bodies of loops and branches are computed.
     """
     if node.op is VARIABLE:
-        values[(id(node), 0)] = node.attrs["storage"].array.copy()
+        array = node.attrs["storage"].array.copy()
+        if array.dtype != node.types[0].dtype:  # the parts of a complex variable
+            array = real_view(array)
+        values[(id(node), 0)] = array
         return
     if node.op is PLACEHOLDER:
         raise VerificationError(f"placeholder {node.attrs['name']!r} has no value")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from graphc.dtypes import is_floating
+from graphc.dtypes import is_inexact
 from graphc.errors import DisconnectedError
 from graphc.ir.leaf import PLACEHOLDER, VARIABLE
 from graphc.ir.node import Node
@@ -36,7 +36,7 @@ def active_values(order: Iterable[Node], wrt: Iterable[Key]) -> set[Key]:
     for node in order:
         if passes_derivatives(node) and is_active(node, active):
             for index, type_ in enumerate(node.types):
-                if is_floating(type_.dtype):
+                if is_inexact(type_.dtype):
                     active.add((id(node), index))
     return active
 

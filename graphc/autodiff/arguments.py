@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from graphc.autodiff.activity import depends_smoothly, describe, disconnected_error, written
-from graphc.dtypes import is_floating
+from graphc.dtypes import is_complex, is_inexact
 from graphc.errors import GradientError
 from graphc.ir.leaf import as_tensor, constant
 from graphc.ir.node import Node
@@ -143,7 +143,7 @@ def check_choice(disconnected: str) -> None:
 
 
 def check_cost(cost: Tensor) -> Tensor:
-    """GradientError unless the cost is a floating scalar."""
+    """GradientError unless the cost is a real floating scalar."""
     if not isinstance(cost, Tensor):
         raise GradientError(
             f"the cost must be a tensor, got {type(cost).__name__}", source=current_source()
@@ -157,13 +157,21 @@ def check_cost(cost: Tensor) -> Tensor:
             fix="reduce it (cost.sum() or cost.mean()), or use gc.jacobian or gc.vjp",
         )
     check_floating([cost], "the cost")
+    if is_complex(cost.dtype):
+        raise GradientError(
+            f"grad needs a real cost, got {cost.type}",
+            code="E301",
+            details=[f"{describe(cost)}: {cost.type}   {written(cost.node)}"],
+            source=current_source(),
+            fix="take gc.real(cost) or gc.abs(cost); gc.vjp differentiates complex outputs",
+        )
     return cost
 
 
 def check_floating(tensors: Iterable[Tensor], what: str) -> None:
-    """GradientError for a tensor that is not floating."""
+    """GradientError for a tensor that is neither floating nor complex."""
     for tensor in tensors:
-        if not is_floating(tensor.dtype):
+        if not is_inexact(tensor.dtype):
             raise GradientError(
                 f"{what}: {tensor.dtype.name} values have no derivatives",
                 code="E306",

@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from graphc.autodiff.activity import Key
 from graphc.autodiff.cotangent import Cotangent, Gate, joined, settle, zero_like
-from graphc.dtypes import bool_, is_floating
+from graphc.dtypes import bool_, is_inexact
 from graphc.ir.leaf import constant, placeholder
 from graphc.ir.lowering import IndexMap, LoweringContext, Pieces, Reduction, Reinterpret
 from graphc.ir.node import Node
@@ -114,7 +114,7 @@ def again(step: Node, inputs: Sequence[Tensor | None]) -> tuple[Tensor, ...]:
 def gate_of(part: Cotangent | None, tensor: Tensor) -> Tensor | None:
     """The gate in the full shape; what is not a cotangent is closed, indices stay."""
     if part is None:
-        return stretch(constant(False, bool_), tensor.shape) if is_floating(tensor.dtype) else None
+        return stretch(constant(False, bool_), tensor.shape) if is_inexact(tensor.dtype) else None
     mask = constant(True, bool_) if part.gate is None else part.gate.mask
     return stretch(mask, tensor.shape)
 
@@ -122,7 +122,7 @@ def gate_of(part: Cotangent | None, tensor: Tensor) -> Tensor | None:
 def origin_of(part: Cotangent | None, tensor: Tensor) -> Tensor | None:
     """The origin in the full shape; what is not a cotangent is zero, indices stay."""
     if part is None:
-        return stretch(zero_like(tensor), tensor.shape) if is_floating(tensor.dtype) else None
+        return stretch(zero_like(tensor), tensor.shape) if is_inexact(tensor.dtype) else None
     origin = constant(1, tensor.dtype) if part.origin is None else part.origin
     return stretch(origin.astype(tensor.dtype), tensor.shape)
 

@@ -1,6 +1,7 @@
 """What reverse and forward mode give together: Jacobians, Hessians and their products."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from graphc.autodiff.arguments import (
 from graphc.autodiff.forward import fill_flat, jvp, push_forward
 from graphc.autodiff.gradient import grad, stabilize_for_differentiation
 from graphc.autodiff.reverse import backpropagate
+from graphc.dtypes import is_complex
 from graphc.errors import DimError, GradientError
 from graphc.ir.leaf import constant
 from graphc.ir.registry import BUILDER
@@ -38,6 +40,7 @@ def jacobian(y: Tensor, x: Tensors) -> Any:
 
     y: a floating tensor of any rank. x: one tensor, or a list, tuple or dict of tensors; the result
     has the same structure, each in the dtype of y. Entries that do not depend on x are zero.
+    Of complex tensors it is the complex derivative, which holomorphic functions have.
 
     One of the two must have a static size: the graph holds one gradient per element of y, or one
     tangent per element of x, whichever are fewer (at most 1024).
@@ -50,7 +53,21 @@ def jacobian(y: Tensor, x: Tensors) -> Any:
     targets, rebuild = flatten(x, "x")
     check_floating([y], "y")
     check_floating(targets, "x")
+    check_same_kind(y, targets)
     return rebuild([jacobian_of(y, target) for target in targets])
+
+
+def check_same_kind(y: Tensor, targets: Sequence[Tensor]) -> None:
+    """GradientError where one side is complex and the other is not."""
+    for x in targets:
+        if is_complex(x.dtype) is not is_complex(y.dtype):
+            raise GradientError(
+                f"jacobian of {y.dtype.name} by {x.dtype.name} values",
+                code="E306",
+                details=[f"{describe(t)}: {t.type}   {written(t.node)}" for t in (y, x)],
+                source=current_source(),
+                fix="take real and imaginary parts: gc.real(y), gc.imag(y), gc.complex(u, v)",
+            )
 
 
 def jacobian_of(y: Tensor, x: Tensor, disconnected: Disconnected = "raise") -> Tensor:

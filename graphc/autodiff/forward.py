@@ -16,7 +16,7 @@ from graphc.autodiff.arguments import (
 )
 from graphc.autodiff.cotangent import sum_to_shape, total_of
 from graphc.autodiff.gradient import stabilize_for_differentiation
-from graphc.autodiff.reverse import application_of, apply_rule, backpropagate, expand
+from graphc.autodiff.reverse import application_of, apply_rule, backpropagate, expand, in_dtype
 from graphc.errors import GradientError
 from graphc.ir.leaf import placeholder
 from graphc.ir.lowering import Composite
@@ -130,8 +130,7 @@ def push_through(node: Node, tangents: Gradients) -> list[Tensor | None]:
 
 
 def conform(tangent: Tensor, output: Tensor) -> Tensor:
-    tangent = tangent if tangent.dtype == output.dtype else tangent.astype(output.dtype)
-    return sum_to_shape(tangent, output.shape)
+    return sum_to_shape(in_dtype(tangent, output), output.shape)
 
 
 def transpose_twice(node: Node, tangents: Gradients) -> list[Tensor | None]:

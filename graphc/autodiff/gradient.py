@@ -16,9 +16,10 @@ from graphc.autodiff.arguments import (
     flatten_like,
 )
 from graphc.autodiff.reverse import Backward, backpropagate
+from graphc.dtypes import is_complex
 from graphc.errors import GradientError
 from graphc.ir.leaf import constant
-from graphc.ir.registry import public
+from graphc.ir.registry import BUILDER, public
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.passes.differentiable import prepare
@@ -34,10 +35,11 @@ def grad(
 ) -> Any:
     """The gradient of a scalar by one or several tensors, as new expressions.
 
-    cost: a floating scalar, shape (). May be None if `known_grads` says where to start.
+    cost: a real floating scalar, shape (). May be None if `known_grads` says where to start.
     wrt: one tensor, or a list, tuple or dict of tensors: placeholders, variables or any value that
     the cost was computed from. The result has the same structure; each gradient has the shape and
-    dtype of its tensor.
+    dtype of its tensor. For complex z = x + iy it is dcost/dx + i dcost/dy: a step against it
+    descends, as for real numbers.
     known_grads: {tensor: its gradient}, or such pairs. The gradient of such a tensor is the given
     one, whatever the cost says, and what flows on from it is that.
     disconnected: what to do for a tensor that the cost does not depend on smoothly: "raise", give
@@ -48,7 +50,7 @@ def grad(
     `(p - y) / n`. `where` lets nothing pass from the branch not taken, not even 0 * inf.
     At kinks: relu'(0) = 0, abs'(0) = 0; max and min pass the gradient to the first of equals.
 
-    Raises GradientError: E301 the cost is not a scalar, E304 an op without derivative, E306 a
+    Raises GradientError: E301 the cost is not a real scalar, E304 an op without derivative, E306 a
     tensor is not floating; DisconnectedError: E302 only ops such as argmax, comparisons or casts
     to integers lead to the tensor, E303 nothing does.
 
@@ -89,7 +91,8 @@ def value_and_grad(cost: Tensor, wrt: Tensors, **options: Any) -> tuple[Tensor, 
 def vjp(
     outputs: Tensors, wrt: Tensors, cotangents: Any, disconnected: Disconnected = "raise"
 ) -> Any:
-    """Vector-Jacobian product: the gradient by `wrt` of sum(output * cotangent) over all outputs.
+    """Vector-Jacobian product: the gradient by `wrt` of sum(output * cotangent) over all outputs,
+    or Re(sum(output * conj(cotangent))) where they are complex.
 
     outputs: one tensor, or a list, tuple or dict of them, floating, of any shape. cotangents: one
     per output, each broadcastable to its shape (tensors, arrays or numbers).
@@ -130,13 +133,20 @@ def differentiate(
     for position, (tensor, gradient) in enumerate(known):
         others = [pair for index, pair in enumerate(known) if index != position]
         starts.append((stabilize_for_differentiation([tensor], targets, others)[0], gradient))
-    backward = backpropagate(starts, targets, fixed=fixed)
+    backward = backpropagate(
+        [(output, conjugate(seed)) for output, seed in starts], targets, fixed=fixed
+    )
     given = {tensor.key: gradient for tensor, gradient in known}
     backward.gradients = [
-        given.get(target.key, found)
+        given.get(target.key, None if found is None else conjugate(found))
         for target, found in zip(targets, backward.gradients, strict=True)
     ]
     return backward
+
+
+def conjugate(gradient: Tensor) -> Tensor:
+    """From what flows backwards to what users see, and back; see `autodiff.reverse`."""
+    return BUILDER.conj(gradient) if is_complex(gradient.dtype) else gradient
 
 
 def stabilize_for_differentiation(

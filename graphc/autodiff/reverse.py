@@ -5,9 +5,15 @@ nodes between `wrt` and the outputs. Op rules stay small because the walk does t
 what flows together, undoes broadcasting, drops gradients of integers and of what does not matter,
 casts to the dtype of the input, carries `where` (see `autodiff.cotangent`) and gives gradient
 nodes the user's line of the node they belong to.
+
+Complex numbers: inside the walk a cotangent g of z says dL = Re(g dz), without a conjugate. So the
+rule of a holomorphic op is the one for real numbers, multiplication by f'(z), and only the few ops
+that are not holomorphic (real, imag, conj, abs, ...) know of complex numbers. What users see is the
+conjugate, dL/dx + i dL/dy, which is the direction of steepest ascent: `autodiff.gradient` turns
+gradients and cotangents where they enter and leave.
 """
 
-import math
+import cmath
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -23,7 +29,7 @@ from graphc.autodiff.cotangent import (
     narrow,
     settle,
 )
-from graphc.dtypes import is_bool
+from graphc.dtypes import is_bool, is_complex
 from graphc.errors import GradientError
 from graphc.ir.graph import Graph
 from graphc.ir.leaf import scalar_value
@@ -35,7 +41,7 @@ from graphc.ir.source import source_scope
 from graphc.ir.tensor import Tensor
 from graphc.ir.traversal import topological_order
 
-__all__ = ["Backward", "application_of", "backpropagate", "expand", "is_select"]
+__all__ = ["Backward", "application_of", "backpropagate", "expand", "in_dtype", "is_select"]
 
 
 @dataclass(slots=True)
@@ -136,7 +142,7 @@ def keeps_zeros(result: Tensor, value: Tensor) -> bool:
     if is_select(node):
         return all(scalar_value(tensor) == 0 for tensor in others[1:])
     constants = [scalar_value(tensor) for tensor in others]
-    return all(c is not None and c != 0 and math.isfinite(c) for c in constants)
+    return all(c is not None and c != 0 and cmath.isfinite(c) for c in constants)
 
 
 # --- where -------------------------------------------------------------------------------------
@@ -208,9 +214,18 @@ def apply_rule(
             fix="return one gradient, or None, for each input",
         )
     return [
-        result if result is None or result.dtype == tensor.dtype else result.astype(tensor.dtype)
+        None if result is None else in_dtype(result, tensor)
         for result, tensor in zip(results, node.inputs, strict=True)
     ]
+
+
+def in_dtype(result: Tensor, like: Tensor) -> Tensor:
+    """A derivative in the dtype of what it belongs to; of a complex one the real part counts."""
+    if result.dtype == like.dtype:
+        return result
+    if is_complex(result.dtype) and not is_complex(like.dtype):
+        result = BUILDER.real(result)
+    return result.astype(like.dtype)
 
 
 def expand(node: Node) -> tuple[Tensor, ...]:

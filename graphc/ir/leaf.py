@@ -7,7 +7,15 @@ from typing import Any
 import numpy as np
 
 from graphc.conversion import as_array, is_weak_value, loss, shown
-from graphc.dtypes import DType, as_dtype, default_float, int64, weak_result
+from graphc.dtypes import (
+    DType,
+    Scalar,
+    as_dtype,
+    default_complex,
+    default_float,
+    int64,
+    weak_result,
+)
 from graphc.errors import DTypeError, FunctionError, GraphcError, ShapeError
 from graphc.ir.lowering import IndexMap, Leaf, LoweringContext
 from graphc.ir.node import Attributes, Node, TensorType
@@ -237,7 +245,7 @@ def _to_array(what: str, value: Any, dtype: Any) -> np.ndarray:
     if is_weak_value(value):
         # Python's numbers have no precision to lose, but must be in range.
         if wanted is None:
-            wanted = default_float if array.dtype.kind == "f" else own
+            wanted = {"f": default_float, "c": default_complex}.get(array.dtype.kind, own)
         lost = loss(array, wanted, weak=True, downcast=True)
         if lost is not None:
             raise DTypeError(
@@ -276,23 +284,22 @@ def as_tensor(value: Any, dtype: Any = None) -> Tensor:
     return constant(value, dtype)
 
 
-def scalar_value(tensor: Tensor) -> bool | int | float | None:
-    """The number, if the tensor is a constant whose elements are all the same; else None."""
+def scalar_value(tensor: Tensor) -> Any:
+    """The number (bool, int, float or complex), if the tensor is a constant whose elements are all
+    the same; else None."""
     if tensor.node.op is not CONSTANT:
         return None
     array: np.ndarray = tensor.node.attrs["value"]
     if array.ndim == 0:
-        scalar: bool | int | float = array.item()
-        return scalar
+        return array.item()
     if array.size == 0:
         return None
     first = array.flat[0]
     if array.size > 1 and not (array == first).all():
         return None
-    number: bool | int | float = first.item()
-    return number
+    return first.item()
 
 
-def weak_constant(value: bool | int | float, dtype: DType) -> Tensor:
+def weak_constant(value: Scalar, dtype: DType) -> Tensor:
     """A Python scalar next to a tensor of `dtype`; ints out of range are refused."""
     return constant(value, weak_result(dtype, value))

@@ -14,6 +14,7 @@ over scalar expressions, or into one of the few structured steps.
     Scatter()              x, then out[i[j], k[j], ...] = mode(it, values[j, ...]) in order of j
     Cumulative(step)       out[.., j, ..] = step(out[.., j - 1, ..], in[.., j, ..])
     Sort()                 the input in order along an axis, and where each element stood
+    OfParts()                            nothing: complex numbers become pairs of real ones before
     Search()               for each value how many elements of a sorted row stand before it
     HostCall()             whole arrays, by the op's own reference: Python, called from native code
     Lapack(routine)        a routine of LAPACK for each matrix of a batch
@@ -195,6 +196,11 @@ class Branches:
 
 
 @dataclass(frozen=True, slots=True)
+class OfParts:
+    """Ops between complex numbers and their parts; the op's `parts` rule is all there is."""
+
+
+@dataclass(frozen=True, slots=True)
 class Leaf:
     """Placeholders, variables and array constants: values that exist before the program runs."""
 
@@ -216,6 +222,7 @@ Lowering = (
     | Lapack
     | Scan
     | Branches
+    | OfParts
     | Leaf
 )
 

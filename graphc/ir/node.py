@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from graphc.dtypes import DType
+from graphc.dtypes import DType, is_complex
 from graphc.ir.source import Sources
 from graphc.shapes import Dim, Shape, format_shape, substitute
 
@@ -70,12 +70,21 @@ def next_serial() -> int:
     return next(_serial)
 
 
+def has_complex_type(node: Node) -> bool:
+    """Whether an input or an output is complex."""
+    return any(is_complex(tensor.dtype) for tensor in node.inputs) or any(
+        is_complex(one.dtype) for one in node.types
+    )
+
+
 def attribute_key(value: Any) -> Any:
     """A hashable key under which 0.0 and -0.0, 1, True and 1.0, and dtypes stay different."""
     if isinstance(value, np.ndarray):
         return ("array", value.dtype.str, value.shape, value.tobytes())
     if isinstance(value, float):
         return ("float", value.hex() if value == value else "nan")
+    if isinstance(value, complex):
+        return ("complex", attribute_key(value.real), attribute_key(value.imag))
     if isinstance(value, tuple):
         return tuple(attribute_key(item) for item in value)
     return (type(value).__name__, value)

@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from graphc.errors import GraphcError, ShapeError
-from graphc.ir.lowering import IndexChecks, Lowering
+from graphc.dtypes import is_complex
+from graphc.errors import DTypeError, GraphcError, ShapeError
+from graphc.ir.lowering import Branches, IndexChecks, Leaf, Lowering, Scan
 from graphc.ir.node import Attributes, Node, TensorType
+from graphc.ir.parts import PartsRule
 from graphc.ir.registry import Builder
 from graphc.ir.source import Sources, current_sources
 from graphc.ir.tensor import Tensor
@@ -128,6 +130,7 @@ class OpDef:
     reference(attrs, *arrays) -> array or tuple of arrays; symbolic sizes in attrs are bound
     vjp(b, application, gradients of the outputs) -> gradient of each input or None
     jvp(b, application, tangents of the inputs (None: zero)) -> tangent of each output or None
+    parts(b, node, inputs) -> the outputs on real tensors, for complex numbers; see `ir.parts`
     traits: elementwise, commutative, linear (in each input), view, loop, nondifferentiable, custom
     (made by a user, not registered), effect (does more than compute: never merged nor folded),
     transparent (the output is the first input), ...
@@ -145,6 +148,7 @@ class OpDef:
     symbol: str | None = None
     index_checks: IndexChecks | None = None
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    parts: PartsRule | None = None
 
     def __call__(self, *inputs: Tensor, **attrs: Any) -> Tensor:
         """Apply an op of one output."""
@@ -176,13 +180,38 @@ class OpDef:
                 error.details = (describe_inputs(inputs),)
             raise
         outputs = result if isinstance(result, tuple) else (result,)
+        if self.parts is None:
+            self._check_real((*types, *outputs), sources)
         return outputs, [
             Constraint(left, right, text, sources, error)
             for left, right, text, error in call.constraints
         ]
 
+    def _check_real(self, types: Sequence[TensorType], sources: Sources) -> None:
+        for one in types:
+            if is_complex(one.dtype) and not isinstance(self.lower, Leaf | Scan | Branches):
+                raise DTypeError(
+                    f"{self.name}: not for {one.dtype.name}",
+                    code="E214",
+                    details=[f"got {one}, allowed: real dtypes"],
+                    source=sources[0] if sources else None,
+                    fix=real_instead(self.name),
+                )
+
     def __repr__(self) -> str:
         return f"<op {self.name}>"
+
+
+ORDER = frozenset(
+    {"less", "less_equal", "greater", "greater_equal", "max", "min", "sort", "argmax", "argmin"}
+)
+
+
+def real_instead(name: str) -> str:
+    """What to do where an op does not take complex numbers."""
+    if name in ORDER:
+        return "complex numbers have no order: take gc.abs(x), gc.real(x) or gc.imag(x) first"
+    return "take gc.real(x), gc.imag(x) or gc.abs(x) first"
 
 
 def describe_inputs(inputs: Sequence[Tensor], limit: int = 6) -> str:

@@ -22,7 +22,9 @@ from graphc.shapes import Dim, Shape, Size, parse_size, size_product
 _DTYPES = {dtype.name: dtype for dtype in all_dtypes}
 _SUFFIXES = {short_name(dtype): dtype for dtype in all_dtypes if dtype.kind != "b"}
 _NUMBER = r"(?:[0-9]+(?:\.[0-9]*)?(?:e[+-]?[0-9]+)?|inf|nan)"
-_SCALAR = re.compile(rf"(-?{_NUMBER})({'|'.join(_SUFFIXES)})(?!\w)|(True|False)(?!\w)")
+_PAIR = rf"\(-?{_NUMBER}[+-]{_NUMBER}j\)"  # a complex number
+_COMPLEX = re.compile(_PAIR)
+_SCALAR = re.compile(rf"(-?{_NUMBER}|{_PAIR})({'|'.join(_SUFFIXES)})(?!\w)|(True|False)(?!\w)")
 _NAME = re.compile(r"[^\W\d]\w*")
 _STRING = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
 _SYMBOL = re.compile(r"[-+*/%@&|^<>=!~]+|and\b|or\b|xor\b|not\b")
@@ -358,6 +360,9 @@ class _Reader:
     # --- attributes ----------------------------------------------------------------------------
 
     def attribute(self, line: _Scanner) -> Any:
+        number = line.match(_COMPLEX)
+        if number is not None:
+            return _complex(number.group())
         if line.in_brackets():
             line.expect("(")
             return tuple(self.attribute(line) for _ in line.items(")"))
@@ -472,11 +477,21 @@ def _scalar(found: re.Match[str], line: _Scanner) -> Any:
     return _element(number, _SUFFIXES[suffix], line)
 
 
+def _complex(text: str) -> complex:
+    """`(1.0-0.0j)` with the parts as they are written."""
+    split = re.search(r"(?<![(e])[+-](?=[^+-]*(?:e[+-][0-9]+)?j)", text)
+    if split is None:
+        raise ValueError(text)
+    return complex(float(text[1 : split.start()]), float(text[split.start() : -2]))
+
+
 def _element(text: str, dtype: DType, line: _Scanner) -> Any:
     """One element as numpy prints it."""
     try:
         if dtype.kind == "b":
             return np.bool_({"True": True, "False": False}[text])
+        if dtype.kind == "c":
+            return dtype.type(_complex(text))
         return dtype.type(text if dtype.kind == "f" else int(text))
     except (KeyError, ValueError, OverflowError):
         line.fail(f"{text!r} is not a {dtype.name}")

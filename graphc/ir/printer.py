@@ -9,8 +9,8 @@
 
 The user's names are shown where there are any, made unique; other values are t1, t2, ... and
 unnamed constants c1, c2, ... Scalar constants stand where they are used, with their dtype:
-0.01f32, 3i64, -0.0f32, nanf32, True. `ir.parser` reads the text back. Arrays of more than 16
-elements and the values of variables are not part of the text.
+0.01f32, 3i64, -0.0f32, nanf32, (1.0+2.0j)c64, True. `ir.parser` reads the text back. Arrays of
+more than 16 elements and the values of variables are not part of the text.
 """
 
 import keyword
@@ -23,7 +23,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from graphc.dtypes import all_dtypes, is_bool, short_name
+from graphc.dtypes import all_dtypes, is_bool, is_complex, short_name
 from graphc.ir.graph import Graph, bodies_of
 from graphc.ir.leaf import CONSTANT, PLACEHOLDER, VARIABLE
 from graphc.ir.lowering import Elementwise, LoweringContext
@@ -51,15 +51,24 @@ RESERVED = frozenset(
 
 
 def format_scalar(value: np.generic) -> str:
-    """`0.01f32`, `3i64`, `-0.0f32`, `nanf32`, `True`."""
+    """`0.01f32`, `3i64`, `-0.0f32`, `nanf32`, `(1.0+2.0j)c64`, `True`."""
     if is_bool(value.dtype):
         return str(bool(value))
+    if is_complex(value.dtype):
+        return f"{format_complex(value)}{short_name(value.dtype)}"
     return f"{value!s}{short_name(value.dtype)}"
+
+
+def format_complex(value: Any) -> str:
+    """`(1.0-0.0j)`: both parts as they are, signs of zeros too."""
+    imag = str(value.imag)
+    return f"({value.real!s}{imag if imag[0] == '-' else '+' + imag}j)"
 
 
 def format_elements(array: np.ndarray) -> str:
     """`[1.0, 2.0]`: all elements in row-major order."""
-    return f"[{', '.join(str(element) for element in array.ravel())}]"
+    write = format_complex if is_complex(array.dtype) else str
+    return f"[{', '.join(write(element) for element in array.ravel())}]"
 
 
 def format_attribute(value: Any, bodies: Mapping[Graph, str] | None = None) -> str:
@@ -73,6 +82,8 @@ def format_attribute(value: Any, bodies: Mapping[Graph, str] | None = None) -> s
         return repr(value)
     if isinstance(value, float):
         return repr(value)
+    if isinstance(value, complex):
+        return format_complex(value)
     if isinstance(value, Dim):
         ambiguous = not RESERVED.isdisjoint(value.symbols())
         return f"dim({str(value)!r})" if ambiguous else str(value)

@@ -225,6 +225,20 @@ class Tensor(Operators):
         return registry.call("matrix_transpose", self)
 
     @property
+    def real(self) -> "Tensor":
+        """The real part."""
+        return registry.call("real", self)
+
+    @property
+    def imag(self) -> "Tensor":
+        """The imaginary part."""
+        return registry.call("imag", self)
+
+    def conj(self) -> "Tensor":
+        """The complex conjugate."""
+        return registry.call("conj", self)
+
+    @property
     def at(self) -> At:
         """`x.at[key].set(values)`, and add, multiply, min, max: x with other values at x[key]."""
         return At(self)

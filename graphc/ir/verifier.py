@@ -7,7 +7,7 @@ from graphc.errors import GraphcError, VerificationError
 from graphc.ir.graph import Graph, bodies_of
 from graphc.ir.leaf import CONSTANT, PLACEHOLDER, VARIABLE
 from graphc.ir.lowering import Elementwise, LoweringContext
-from graphc.ir.node import Node
+from graphc.ir.node import Node, has_complex_type
 from graphc.ir.opdef import Constraint
 from graphc.ir.registry import OPS
 from graphc.ir.tensor import Tensor
@@ -48,7 +48,7 @@ def verify_node(node: Node) -> list[Constraint]:
     if types != node.types:
         inferred, stated = (", ".join(map(str, group)) for group in (types, node.types))
         _fail(node, f"{node.op.name}: inference gives {inferred}, the node says {stated}")
-    if isinstance(node.op.lower, Elementwise):
+    if isinstance(node.op.lower, Elementwise) and not has_complex_type(node):
         _verify_element(node, node.op.lower)
     if node.op is CONSTANT and node.attrs["value"].flags.writeable:
         _fail(node, "a constant's array must be read-only")

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.dtypes import as_dtype, float64, int64, is_floating, is_integer, is_signed, uint64
+from graphc.dtypes import as_dtype, double, int64, is_inexact, is_integer, is_signed, uint64
 from graphc.errors import ShapeError
 from graphc.ir.arguments import checked_axis
 from graphc.ir.node import Attributes, TensorType
@@ -20,7 +20,7 @@ def widened(x: Tensor, dtype: Any) -> Tensor:
     """bool and small integers are summed as int64, small unsigned ones as uint64."""
     if dtype is not None:
         return x.astype(as_dtype(dtype))
-    if is_floating(x.dtype):
+    if is_inexact(x.dtype):
         return x
     return x.astype(uint64 if is_integer(x.dtype) and not is_signed(x.dtype) else int64)
 
@@ -61,7 +61,7 @@ def accumulate(function: Any, wide: bool = True) -> Callable[..., np.ndarray]:
 
     def reference(attrs: Attributes, x: np.ndarray) -> np.ndarray:
         axis = attrs["axis"]
-        values = x.astype(float64) if wide and is_floating(x.dtype) else x
+        values = x.astype(double(x.dtype)) if wide and is_inexact(x.dtype) else x
         values = np.flip(values, axis) if attrs["reverse"] else values
         with np.errstate(all="ignore"):
             result = function.accumulate(values, axis=axis, dtype=values.dtype)

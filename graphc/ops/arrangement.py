@@ -11,6 +11,7 @@ from graphc.ir.arguments import AxisLike, checked_axes, checked_axis, checked_sh
 from graphc.ir.leaf import CONSTANT, as_tensor
 from graphc.ir.lowering import IndexMap, LoweringContext
 from graphc.ir.opdef import Example, OpDef
+from graphc.ir.parts import partwise
 from graphc.ir.registry import BUILDER, public, register
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
@@ -132,6 +133,7 @@ FLIP = register(
         vjp=lambda b, a, gradients: [b.flip(gradients[0], a.attrs["axis"])],
         jvp=linear_jvp,
         traits=frozenset({"linear", "view"}),
+        parts=partwise,
         examples=lambda rng: [
             *(Example(lambda x: flip(x), (rng.normal(size=shape),)) for shape in SHAPES),
             Example(lambda x: flip(x, (0, -1)), (rng.normal(size=(3, 2, 5)),)),
@@ -170,6 +172,7 @@ ROLL = register(
         ],
         jvp=linear_jvp,
         traits=frozenset({"linear"}),
+        parts=partwise,
         examples=lambda rng: [
             *(Example(lambda x: roll(x, 3), (rng.normal(size=shape),)) for shape in SHAPES),
             Example(lambda x: roll(x, (-4, 1), (0, -1)), (rng.normal(size=(3, 2, 5)),)),

@@ -1,19 +1,30 @@
 """Comparison, logic, selection and conversion of single elements."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from graphc.dtypes import DType, as_dtype, bool_, is_bool, is_floating
-from graphc.errors import GraphcError
+from graphc.dtypes import (
+    DType,
+    as_dtype,
+    bool_,
+    is_bool,
+    is_complex,
+    is_floating,
+    is_inexact,
+    real_dtype,
+)
+from graphc.errors import DTypeError, GraphcError
 from graphc.ir.arguments import checked_device
 from graphc.ir.leaf import as_tensor
 from graphc.ir.lowering import Elementwise, LoweringContext
-from graphc.ir.node import TensorType
+from graphc.ir.node import Node, TensorType
 from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
+from graphc.ir.parts import Parts, PartsRule, Value, partwise
 from graphc.ir.registry import Builder, public, register
 from graphc.ir.tensor import Tensor
+from graphc.ops import complex_formulas as formulas
 from graphc.ops.definition import (
     ANY,
     BOOL,
@@ -65,6 +76,7 @@ def _define_comparison(
     reference: Callable[..., Any],
     expr: Callable[[Expr, Expr], Expr],
     *traits: str,
+    parts: PartsRule | None = None,
 ) -> Callable[..., Tensor]:
     return define_elementwise(
         name,
@@ -77,14 +89,27 @@ def _define_comparison(
         symbol=symbol,
         traits=traits,
         domain=(-1.5, 1.5),
+        parts=parts,
     )
 
 
 equal = _define_comparison(
-    "equal", "==", "x1 == x2. NaN equals nothing.", np.equal, s.eq, "commutative"
+    "equal",
+    "==",
+    "x1 == x2. NaN equals nothing.",
+    np.equal,
+    s.eq,
+    "commutative",
+    parts=formulas.of_two(formulas.equal),
 )
 not_equal = _define_comparison(
-    "not_equal", "!=", "x1 != x2. NaN differs from everything.", np.not_equal, s.ne, "commutative"
+    "not_equal",
+    "!=",
+    "x1 != x2. NaN differs from everything.",
+    np.not_equal,
+    s.ne,
+    "commutative",
+    parts=formulas.of_two(formulas.not_equal),
 )
 less = _define_comparison("less", "<", "x1 < x2; false for NaN.", np.less, _less)
 less_equal = _define_comparison(
@@ -115,10 +140,22 @@ def _is_finite(x: Expr) -> Expr:
 
 
 isnan = define_elementwise(
-    "isnan", "Whether x is NaN.", accepts=ANY, result=BOOL, reference=np.isnan, expr=s.is_nan
+    "isnan",
+    "Whether x is NaN, or one of its parts.",
+    accepts=ANY,
+    result=BOOL,
+    reference=np.isnan,
+    expr=s.is_nan,
+    parts=formulas.either("isnan"),
 )
 isinf = define_elementwise(
-    "isinf", "Whether x is inf or -inf.", accepts=ANY, result=BOOL, reference=np.isinf, expr=_is_inf
+    "isinf",
+    "Whether x is inf or -inf, or one of its parts.",
+    accepts=ANY,
+    result=BOOL,
+    reference=np.isinf,
+    expr=_is_inf,
+    parts=formulas.either("isinf"),
 )
 isfinite = define_elementwise(
     "isfinite",
@@ -127,6 +164,7 @@ isfinite = define_elementwise(
     result=BOOL,
     reference=np.isfinite,
     expr=_is_finite,
+    parts=formulas.both("isfinite"),
 )
 
 # Logic: each input becomes a truth value first
@@ -237,6 +275,7 @@ WHERE = register(
         jvp=_where_jvp,
         traits=frozenset({"elementwise"}),
         examples=_where_examples,
+        parts=partwise,
     )
 )
 
@@ -262,16 +301,29 @@ def _astype_lowering(context: LoweringContext, x: Expr) -> Expr:
 
 def _astype_vjp(b: Builder, application: Application, gradients: Gradients) -> Gradients:
     source, gradient = application.inputs[0].dtype, gradients[0]
-    if not (is_floating(source) and is_floating(application.output.dtype)):
+    if not (is_inexact(source) and is_inexact(application.output.dtype)):
         return [None]
-    return [b.astype(gradient, source)]
+    real = is_complex(application.output.dtype) and not is_complex(source)
+    return [b.astype(b.real(gradient) if real else gradient, source)]
 
 
 def _astype_jvp(b: Builder, application: Application, tangents: Gradients) -> Gradients:
     tangent, dtype = tangents[0], application.output.dtype
-    if tangent is None or not is_floating(dtype):
+    if tangent is None or not is_inexact(dtype):
         return [None]
     return [b.astype(tangent, dtype)]
+
+
+def _astype_parts(b: Builder, node: Node, inputs: Sequence[Value]) -> Value:
+    """A real number is the real part of a complex one; a complex number is true if a part is."""
+    (x,) = inputs
+    dtype: DType = node.attrs["dtype"]
+    if not isinstance(x, Parts):
+        real = b.astype(x, real_dtype(dtype))
+        return Parts(real, b.zeros_like(real))
+    if is_bool(dtype):
+        return b.logical_or(x.real, x.imag)
+    return Parts(b.astype(x.real, real_dtype(dtype)), b.astype(x.imag, real_dtype(dtype)))
 
 
 def _astype_examples(rng: np.random.Generator) -> list[Example]:
@@ -293,6 +345,7 @@ ASTYPE = register(
         jvp=_astype_jvp,
         traits=frozenset({"elementwise", "linear"}),
         examples=_astype_examples,
+        parts=_astype_parts,
     )
 )
 
@@ -304,14 +357,26 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> T
     Floats become integers by dropping the fraction; from NaN and from what is out of range comes
     some integer, as in numpy. Anything nonzero, NaN too, becomes True. The result is x itself if it
     has the dtype already; values never change, so copy means nothing. Raises DTypeError for what is
-    not a dtype.
+    not a dtype, and for complex x and a real dtype: gc.real(x) and gc.imag(x) say which part is
+    meant.
     """
     checked_device("astype", device)
     try:
         tensor, target = as_tensor(x), as_dtype(dtype)
     except GraphcError as error:
         raise located(error, "astype") from None
+    if is_complex(tensor.dtype) and not (is_complex(target) or is_bool(target)):
+        raise located(_loses_a_part(tensor, target), "astype")
     return tensor if tensor.dtype == target else ASTYPE(tensor, dtype=target)
+
+
+def _loses_a_part(x: Tensor, target: DType) -> DTypeError:
+    return DTypeError(
+        f"{x.dtype.name} does not become {target.name}: the imaginary part would be lost",
+        code="E214",
+        details=[f"got {x.type}"],
+        fix="take gc.real(x), gc.imag(x) or gc.abs(x) first",
+    )
 
 
 @public

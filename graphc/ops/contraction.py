@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.dtypes import float64, is_floating
+from graphc.dtypes import double, is_inexact
 from graphc.errors import ShapeError
 from graphc.ir.arguments import AxisLike, checked_axes, checked_axis
 from graphc.ir.lowering import Contraction
@@ -14,6 +14,7 @@ from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
 from graphc.ir.registry import BUILDER, Builder, public, register
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
+from graphc.ops import complex_formulas as formulas
 from graphc.ops.definition import NUMERIC, check_dtype, promote_inputs
 from graphc.shapes import Shape, Size, size_product
 
@@ -51,8 +52,8 @@ def _infer_matmul(call: Inference) -> TensorType:
 def _reference_matmul(attrs: Attributes, a: np.ndarray, b: np.ndarray) -> Any:
     """Narrow floats are summed in float64 and rounded once."""
     dtype = a.dtype
-    if is_floating(dtype):
-        a, b = a.astype(float64), b.astype(float64)
+    if is_inexact(dtype):
+        a, b = a.astype(double(dtype)), b.astype(double(dtype))
     a = np.swapaxes(a, -1, -2) if attrs["transpose_a"] else a
     b = np.swapaxes(b, -1, -2) if attrs["transpose_b"] else b
     return np.asarray(np.matmul(a, b)).astype(dtype)
@@ -179,6 +180,7 @@ MATMUL = register(
         vjp=_vjp_matmul,
         jvp=_jvp_matmul,
         traits=frozenset({"linear"}),
+        parts=formulas.matmul,
         examples=_matmul_examples,
         symbol="@",
         defaults={"transpose_a": False, "transpose_b": False},
@@ -261,14 +263,14 @@ def outer(x1: Any, x2: Any) -> Tensor:
 
 @public
 def vecdot(x1: Any, x2: Any, axis: int = -1) -> Tensor:
-    """The sum of x1 * x2 over `axis`, counted in each operand; the other axes broadcast.
+    """The sum of conj(x1) * x2 over `axis`, counted in each operand; the other axes broadcast.
 
     The result has the promoted dtype of the operands. ShapeError if the sizes along `axis` differ.
     """
     a, b = _operands("vecdot", x1, x2)
     moved = [BUILDER.moveaxis(t, checked_axis("vecdot", axis, t.ndim), -1) for t in (a, b)]
     a, b = _agree("vecdot", moved[0], moved[1], (a.ndim - 1,), (b.ndim - 1,))
-    total = BUILDER.sum(BUILDER.multiply(a, b), axis=-1)
+    total = BUILDER.sum(BUILDER.multiply(BUILDER.conj(a), b), axis=-1)
     return total if total.dtype == a.dtype else total.astype(a.dtype)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.dtypes import int64, is_floating
+from graphc.dtypes import int64, is_inexact
 from graphc.errors import FunctionError, ShapeError
 from graphc.ir.graph import Graph
 from graphc.ir.leaf import PLACEHOLDER, as_tensor
@@ -64,16 +64,17 @@ def _vjp(b: Builder, application: Application, gradients: Gradients) -> Gradient
     attrs, inputs = application.attrs, application.inputs
     body, carries, sequences = attrs["body"], attrs["carries"], attrs["sequences"]
     saved = _with_saved_carries(application)
-    floating = [position for position, t in enumerate(body.inputs) if is_floating(t.dtype)]
+    floating = [position for position, t in enumerate(body.inputs) if is_inexact(t.dtype)]
     states = [position for position in floating if position < carries]
-    outputs = [n for n, t in enumerate(body.outputs) if is_floating(t.dtype)]
+    outputs = [n for n, t in enumerate(body.outputs) if is_inexact(t.dtype)]
     cotangents = {n: _like("cotangent", body.outputs[n]) for n in outputs}
     pulled = b.vjp(
         seen_through([body.outputs[n] for n in outputs]),
         [body.inputs[p] for p in floating],
-        [cotangents[n] for n in outputs],
+        [b.conj(cotangents[n]) for n in outputs],  # vjp speaks of what users see
         disconnected="none",
     )
+    pulled = [None if gradient is None else b.conj(gradient) for gradient in pulled]
     by_input = dict(zip(floating, pulled, strict=True))
     shared = [p for p in floating if p >= carries + sequences and by_input[p] is not None]
     totals = {p: _like("total", body.inputs[p]) for p in shared}
@@ -129,10 +130,10 @@ def _jvp(b: Builder, application: Application, tangents: Gradients) -> Gradients
     attrs, inputs = application.attrs, application.inputs
     body, carries, sequences = attrs["body"], attrs["carries"], attrs["sequences"]
     until = carries + sequences
-    states = [p for p in range(carries) if is_floating(inputs[p].dtype)]
+    states = [p for p in range(carries) if is_inexact(inputs[p].dtype)]
     moving = [p for p in range(carries, len(inputs)) if tangents[p] is not None]
     inner = {p: _like("tangent", body.inputs[p]) for p in (*states, *moving)}
-    outputs = [n for n, t in enumerate(body.outputs) if is_floating(t.dtype)]
+    outputs = [n for n, t in enumerate(body.outputs) if is_inexact(t.dtype)]
     pushed = b.jvp(
         [body.outputs[n] for n in outputs],
         [body.inputs[p] for p in inner],

@@ -4,6 +4,7 @@ Shapes may contain symbolic sizes. Nothing here has inputs, so nothing carries a
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -14,17 +15,20 @@ from graphc.dtypes import (
     default_float,
     float64,
     int64,
+    is_complex,
     is_floating,
     is_integer,
+    real_dtype,
     scalar_dtype,
 )
 from graphc.errors import DTypeError, ShapeError
 from graphc.ir.arguments import ShapeLike, checked_device, checked_shape
 from graphc.ir.leaf import as_tensor
 from graphc.ir.lowering import IndexMap, LoweringContext
-from graphc.ir.node import Attributes, TensorType
+from graphc.ir.node import Attributes, Node, TensorType
 from graphc.ir.opdef import Example, Inference, OpDef
-from graphc.ir.registry import BUILDER, public, register
+from graphc.ir.parts import Parts, Value
+from graphc.ir.registry import BUILDER, Builder, public, register
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.ops.definition import convert, is_weak
@@ -62,6 +66,12 @@ def _size(name: str, value: Any) -> Size:
 
 # --- full ----------------------------------------------------------------------------------------
 
+
+def _full_parts(b: Builder, node: Node, inputs: Sequence[Value]) -> Parts:
+    value, dtype, shape = node.attrs["value"], node.attrs["dtype"], node.attrs["shape"]
+    return Parts(*(full(shape, part, real_dtype(dtype)) for part in (value.real, value.imag)))
+
+
 FULL = register(
     OpDef(
         "full",
@@ -71,6 +81,7 @@ FULL = register(
             lambda context, index: s.constant(context.attrs["value"], context.attrs["dtype"])
         ),
         traits=_NO_DERIVATIVE,
+        parts=_full_parts,
         examples=lambda rng: [
             Example(lambda x, v=v: BUILDER.add(x, full(x.shape, v, x.dtype)), (np.ones(shape),))
             for shape in ((), (0,), (3, 4))
@@ -95,6 +106,13 @@ def full(shape: ShapeLike, fill_value: Any, dtype: Any = None, *, device: Any = 
     if not is_weak(fill_value) or isinstance(fill_value, Dim):
         return BUILDER.broadcast_to(as_tensor(fill_value, dtype), sizes)
     target = scalar_dtype(fill_value) if dtype is None else as_dtype(dtype)
+    if isinstance(fill_value, complex) and not is_complex(target):
+        raise DTypeError(
+            f"full: {fill_value} is no {target.name}",
+            code="E214",
+            source=current_source(),
+            fix="give a complex dtype, or a real number",
+        )
     with np.errstate(over="ignore"):
         value = np.asarray(fill_value).astype(target).item()
     return FULL(value=value, dtype=target, shape=sizes)
@@ -403,6 +421,11 @@ def _lower_eye(context: LoweringContext, index: tuple[Expr, ...]) -> Expr:
     return s.cast(on_diagonal, context.output.dtype)
 
 
+def _eye_parts(b: Builder, node: Node, inputs: Sequence[Value]) -> Parts:
+    real = EYE(**{**node.attrs, "dtype": real_dtype(node.attrs["dtype"])})
+    return Parts(real, b.zeros_like(real))
+
+
 EYE = register(
     OpDef(
         "eye",
@@ -410,6 +433,7 @@ EYE = register(
         reference=_eye_reference,
         lower=IndexMap(_lower_eye),
         traits=_NO_DERIVATIVE,
+        parts=_eye_parts,
         examples=lambda rng: [
             Example(
                 lambda x, k=k: BUILDER.multiply(x, eye(x.shape[0], x.shape[1], k, dtype=x.dtype)),

@@ -1,5 +1,6 @@
 """Running values along an axis: cumulative sums, products and extrema; differences."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,13 @@ from graphc.errors import ShapeError
 from graphc.ir.arguments import checked_axis
 from graphc.ir.leaf import as_tensor
 from graphc.ir.lowering import Cumulative
+from graphc.ir.node import Node
 from graphc.ir.opdef import Application, Example, Gradients, OpDef
+from graphc.ir.parts import Parts, Value, partwise
 from graphc.ir.registry import BUILDER, Builder, public, register
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
+from graphc.ops import complex_formulas as formulas
 from graphc.ops.along_axis import accumulate, cumulative_examples, same_type, the_axis, widened
 from graphc.ops.definition import convert, floating, linear_jvp, one_input
 from graphc.scalar import expr as s
@@ -78,6 +82,7 @@ CUMULATIVE_SUM = register(
         vjp=_sum_vjp,
         jvp=linear_jvp,
         traits=frozenset({"linear"}),
+        parts=partwise,
         examples=cumulative_examples(cumulative_sum),
         defaults={"reverse": False},
     )
@@ -119,6 +124,21 @@ def _prod_jvp(b: Builder, a: Application, tangents: Gradients) -> Gradients:
     ]
 
 
+def _prod_parts(b: Builder, node: Node, inputs: Sequence[Value]) -> Parts:
+    """A loop along the axis, which stacks the products so far."""
+    (z,), axis = inputs, node.attrs["axis"]
+    assert isinstance(z, Parts)
+    rows = tuple(b.moveaxis(x, axis, 0) for x in z)
+
+    def step(product: Any, row: Any) -> tuple[Any, Any]:
+        following = tuple(formulas.multiply(b, Parts(*product), Parts(*row)))
+        return following, following
+
+    first = tuple(b.full(rows[0].shape[1:], one, z.real.dtype) for one in (1, 0))
+    _, stacked = b.scan(step, first, rows, reverse=node.attrs["reverse"])
+    return Parts(*(b.moveaxis(part, 0, axis) for part in stacked))
+
+
 @public
 def cumulative_prod(
     x: Any,
@@ -158,6 +178,7 @@ CUMULATIVE_PROD = register(
         lower=Cumulative(s.mul, lambda dtype: 1),
         vjp=_prod_vjp,
         jvp=_prod_jvp,
+        parts=_prod_parts,
         examples=_prod_examples,
         defaults={"reverse": False},
     )

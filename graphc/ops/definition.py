@@ -16,18 +16,22 @@ from graphc.dtypes import (
     DType,
     bool_,
     default_float,
+    double,
     float64,
     is_bool,
-    is_floating,
+    is_complex,
+    is_inexact,
     is_integer,
     is_numeric,
+    real_dtype,
     result_type,
 )
 from graphc.errors import DTypeError, GraphcError
 from graphc.ir.leaf import CONSTANT, as_tensor
 from graphc.ir.lowering import Elementwise, LoweringContext
 from graphc.ir.node import Attributes, Node, TensorType
-from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
+from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef, real_instead
+from graphc.ir.parts import PartsRule
 from graphc.ir.registry import Builder, public, register
 from graphc.ir.source import current_source, current_sources
 from graphc.ir.tensor import Tensor
@@ -46,15 +50,20 @@ class Accepts:
 
 
 ANY = Accepts(lambda dtype: True, "any dtype")
-NUMERIC = Accepts(is_numeric, "numeric dtypes (not bool)")
+NUMERIC = Accepts(lambda dtype: not is_bool(dtype), "numeric dtypes (not bool)")
+REAL = Accepts(is_numeric, "real numeric dtypes (not bool)")
 FLOATING = Accepts(lambda dtype: True, "any dtype")
+ANY_REAL = Accepts(lambda dtype: not is_complex(dtype), "any dtype but complex ones")
 INTEGRAL = Accepts(lambda dtype: is_integer(dtype) or is_bool(dtype), "integer dtypes and bool")
 INTEGER = Accepts(is_integer, "integer dtypes")
+WITHOUT_COMPLEX = {NUMERIC: REAL, ANY: ANY_REAL, FLOATING: ANY_REAL}
 
 
 def is_weak(value: Any) -> bool:
     """Python scalars and symbolic sizes take the dtype of what they meet."""
-    return isinstance(value, bool | int | float | Dim) and not isinstance(value, np.generic)
+    return isinstance(value, bool | int | float | complex | Dim) and not isinstance(
+        value, np.generic
+    )
 
 
 def located(error: GraphcError, name: str) -> GraphcError:
@@ -94,7 +103,7 @@ def _shared_dtype(values: tuple[Any, ...]) -> DType | None:
             numbers = True
         else:
             return None
-    return None if shared is None or (numbers and not is_floating(shared)) else shared
+    return None if shared is None or (numbers and not is_inexact(shared)) else shared
 
 
 def _promotable(value: Any) -> Any:
@@ -108,13 +117,16 @@ def convert(value: Any, dtype: DType) -> Tensor:
     if isinstance(value, Tensor):
         return value if value.dtype == dtype else value.astype(dtype)
     if is_weak(value) and not isinstance(value, Dim):
-        array, type_ = _scalar(value, dtype, math.copysign(1.0, value) < 0)
+        parts = (value.real, value.imag)
+        array, type_ = _scalar(value, dtype, tuple(math.copysign(1.0, part) < 0 for part in parts))
         return Tensor(Node(CONSTANT, (), {"value": array}, (type_,), current_sources()))
     return as_tensor(value, dtype)
 
 
 @functools.lru_cache(maxsize=1024, typed=True)
-def _scalar(value: float, dtype: DType, negative: bool) -> tuple[np.ndarray, TensorType]:
+def _scalar(
+    value: complex, dtype: DType, negative: tuple[bool, ...]
+) -> tuple[np.ndarray, TensorType]:
     """A read-only scalar, shared by all constants of its value. negative: tells -0.0 from 0.0."""
     with np.errstate(over="ignore"):
         array = np.array(value, dtype=dtype)
@@ -129,7 +141,7 @@ def check_dtype(name: str, dtype: DType, accepts: Accepts) -> None:
             f"{name}: not for {dtype.name}",
             code="E214",
             details=[f"got {dtype.name}, allowed: {accepts.text}"],
-            fix="cast with x.astype(...)",
+            fix=real_instead(name) if is_complex(dtype) else "cast with x.astype(...)",
         )
         raise located(error, name)
 
@@ -142,8 +154,8 @@ def one_input(name: str, value: Any, accepts: Accepts = ANY) -> Tensor:
 
 
 def floating(tensor: Tensor) -> Tensor:
-    """Integers and truth values become float32; floating-point tensors stay."""
-    return tensor if is_floating(tensor.dtype) else tensor.astype(default_float)
+    """Integers and truth values become float32; floating-point and complex tensors stay."""
+    return tensor if is_inexact(tensor.dtype) else tensor.astype(default_float)
 
 
 # Derivatives from partials
@@ -207,6 +219,8 @@ def jvp_from_partials(partials: Sequence[PartialRule]) -> Callable[..., Gradient
             if partial is None or (isinstance(partial, int | float) and partial == 0):
                 continue
             term = scaled(b, tangent, partial)
+            if is_complex(term.dtype) and not is_complex(application.output.dtype):
+                term = b.real(term)
             total = term if total is None else b.add(total, term)
         return [total]
 
@@ -222,18 +236,19 @@ def linear_jvp(b: Builder, application: Application, tangents: Gradients) -> Gra
 
 # Elementwise ops
 
-SAME, FLOAT, BOOL = "same", "float", "bool"
+SAME, FLOAT, BOOL, MAGNITUDE = "same", "float", "bool", "magnitude"
 _PARAMETERS = {1: ("x",), 2: ("x1", "x2"), 3: ("x1", "x2", "x3")}
 
 
 def wide(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A reference computed in float64 and rounded once to the dtype of its inputs."""
+    """A reference computed in double precision and rounded once to the dtype of its inputs."""
 
     def reference(*arrays: np.ndarray) -> Any:
         dtype = arrays[0].dtype
-        if dtype == float64 or not is_floating(dtype):
+        if not is_inexact(dtype) or dtype.itemsize == double(dtype).itemsize:
             return function(*arrays)
-        return np.asarray(function(*(array.astype(float64) for array in arrays))).astype(dtype)
+        wider = (array.astype(double(dtype)) for array in arrays)
+        return np.asarray(function(*wider)).astype(dtype)
 
     return reference
 
@@ -252,23 +267,27 @@ def define_elementwise(
     symbol: str | None = None,
     domain: tuple[float, float] = (-3.0, 3.0),
     smooth: bool = True,
+    parts: PartsRule | None = None,
 ) -> Callable[..., Tensor]:
     """Register an elementwise op and return its public function.
 
     reference(*arrays): numpy, after promotion. expr(*scalar expressions): one element.
     result: SAME dtype as the promoted inputs; FLOAT: integers become float32 first; BOOL: a truth
-    value. partials: for each input the derivative of the output, a number (1 and -1 cost nothing)
-    or a rule (b, application) -> Partial; both vjp and jvp follow from them; without them the op
-    blocks derivatives. domain: where examples are drawn; smooth: whether finite differences hold
-    there.
+    value; MAGNITUDE: like SAME, but real. partials: for each input the derivative of the output, a
+    number (1 and -1 cost nothing) or a rule (b, application) -> Partial; both vjp and jvp follow
+    from them; without them the op blocks derivatives. domain: where examples are drawn; smooth:
+    whether finite differences hold there. parts: what it means for complex numbers (`ir.parts`);
+    None: not for them.
     """
+    if parts is None:
+        accepts = WITHOUT_COMPLEX.get(accepts, accepts)
 
     def build(*args: Any) -> Tensor:
         if len(args) != arity:
             raise TypeError(f"{name}() takes {arity} arguments, got {len(args)}")
         tensors = promote_inputs(name, *args)
         check_dtype(name, tensors[0].dtype, accepts)
-        if result == FLOAT and not is_floating(tensors[0].dtype):
+        if result == FLOAT and not is_inexact(tensors[0].dtype):
             tensors = tuple(tensor.astype(default_float) for tensor in tensors)
         return op(*tensors)
 
@@ -285,6 +304,7 @@ def define_elementwise(
         symbol=symbol,
         domain=domain,
         smooth=smooth,
+        parts=parts,
     )
     describe(build, name, document(doc, arity, accepts, result), arity)
     build.__module__ = sys._getframe(1).f_globals["__name__"]
@@ -305,12 +325,14 @@ def register_elementwise(
     symbol: str | None = None,
     domain: tuple[float, float] = (-3.0, 3.0),
     smooth: bool = True,
+    parts: PartsRule | None = None,
 ) -> OpDef:
     """The op alone, for a public function `build` that is written out; see define_elementwise."""
     assert partials is None or len(partials) == arity
 
     def infer(call: Inference) -> TensorType:
         dtype = bool_ if result == BOOL else call.types[0].dtype
+        dtype = real_dtype(dtype) if result == MAGNITUDE else dtype
         return TensorType(dtype, call.broadcast())
 
     def run(attrs: Attributes, *arrays: np.ndarray) -> Any:
@@ -335,6 +357,7 @@ def register_elementwise(
             traits=frozenset(("elementwise", *blocked, *traits)),
             examples=examples,
             symbol=symbol,
+            parts=parts,
         )
     )
 
@@ -358,6 +381,7 @@ def document(doc: str, arity: int, accepts: Accepts, result: str) -> str:
         SAME: "the dtype of x" if arity == 1 else "the promoted dtype",
         FLOAT: "floating point (integers and bool become float32)",
         BOOL: "bool",
+        MAGNITUDE: "the dtype of x, real for complex x",
     }[result]
     if arity == 1:
         lines = [f"x: any shape, {accepts.text}. Result: the shape of x, {outcome}."]

@@ -11,6 +11,7 @@ from graphc.ir.leaf import as_tensor
 from graphc.ir.lowering import IndexMap, LoweringContext
 from graphc.ir.node import Attributes, TensorType
 from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
+from graphc.ir.parts import partwise
 from graphc.ir.registry import BUILDER, Builder, public, register
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
@@ -49,6 +50,7 @@ DIAGONAL: OpDef = register(
         vjp=_vjp_diagonal,
         jvp=linear_jvp,
         traits=frozenset({"linear", "view"}),
+        parts=partwise,
         examples=lambda rng: [
             *(Example(DIAGONAL, (rng.normal(size=shape),)) for shape in _MATRICES),
             Example(lambda x: diagonal(x, 1), (rng.normal(size=(3, 4)),)),
@@ -130,6 +132,7 @@ DIAGONAL_MATRIX: OpDef = register(
         vjp=_vjp_diagonal_matrix,
         jvp=linear_jvp,
         traits=frozenset({"linear"}),
+        parts=partwise,
         examples=lambda rng: [
             Example(
                 lambda x, more=more: DIAGONAL_MATRIX(
@@ -179,6 +182,7 @@ TRIANGLE = register(
         vjp=_vjp_triangle,
         jvp=linear_jvp,
         traits=frozenset({"linear"}),
+        parts=partwise,
         examples=_triangle_examples,
     )
 )

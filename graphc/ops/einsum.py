@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import opt_einsum
 
-from graphc.dtypes import float64, is_floating
+from graphc.dtypes import double, is_inexact
 from graphc.ir.einsum_notation import Notation, parse_notation, wrong_subscripts
 from graphc.ir.lowering import Composite
 from graphc.ir.node import Attributes, TensorType
 from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
+from graphc.ir.parts import expanded
 from graphc.ir.registry import BUILDER, Builder, public, register
 from graphc.ir.tensor import Tensor
 from graphc.ops.definition import NUMERIC, check_dtype, promote_inputs
@@ -160,7 +161,7 @@ def _infer(call: Inference) -> TensorType:
 def _reference(attrs: Attributes, *arrays: np.ndarray) -> Any:
     """Narrow floats are summed in float64 and rounded once."""
     dtype = arrays[0].dtype
-    wide = [array.astype(float64) if is_floating(dtype) else array for array in arrays]
+    wide = [array.astype(double(dtype)) if is_inexact(dtype) else array for array in arrays]
     value = np.einsum(attrs["subscripts"], *wide, optimize=len(arrays) > 2)
     return np.asarray(value).astype(dtype)
 
@@ -305,6 +306,7 @@ EINSUM = register(
         vjp=_vjp,
         jvp=_jvp,
         traits=frozenset({"linear"}),
+        parts=expanded,
         examples=_examples,
     )
 )

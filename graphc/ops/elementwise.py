@@ -6,25 +6,30 @@ from typing import Any
 
 import numpy as np
 
-from graphc.dtypes import bool_, float64, is_floating, is_signed
+from graphc.dtypes import bool_, double, is_complex, is_floating, is_inexact, is_signed
 from graphc.errors import FunctionError
 from graphc.ir.lowering import Composite, Elementwise, LoweringContext
 from graphc.ir.node import Attributes, TensorType
 from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
-from graphc.ir.registry import Builder, public, register
+from graphc.ir.parts import PartsRule, partwise
+from graphc.ir.registry import BUILDER, Builder, public, register
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
+from graphc.ops import complex_formulas as formulas
 from graphc.ops.definition import (
     ANY,
     BOOL,
     FLOAT,
     FLOATING,
+    MAGNITUDE,
     NUMERIC,
+    REAL,
     Over,
     check_dtype,
     define_elementwise,
     one_input,
     promote_inputs,
+    register_elementwise,
 )
 from graphc.scalar import expr as s
 from graphc.scalar.expr import Expr
@@ -64,6 +69,7 @@ add = define_elementwise(
     partials=(1, 1),
     traits=("commutative", "linear"),
     symbol="+",
+    parts=partwise,
 )
 subtract = define_elementwise(
     "subtract",
@@ -74,6 +80,7 @@ subtract = define_elementwise(
     partials=(1, -1),
     traits=("linear",),
     symbol="-",
+    parts=partwise,
 )
 multiply = define_elementwise(
     "multiply",
@@ -84,6 +91,7 @@ multiply = define_elementwise(
     partials=(lambda b, a: a.inputs[1], lambda b, a: a.inputs[0]),
     traits=("commutative",),
     symbol="*",
+    parts=formulas.of_two(formulas.multiply),
 )
 negative = define_elementwise(
     "negative",
@@ -93,6 +101,7 @@ negative = define_elementwise(
     partials=(-1,),
     traits=("linear",),
     symbol="-",
+    parts=partwise,
 )
 
 
@@ -112,9 +121,9 @@ def _infer_sum(call: Inference) -> TensorType:
 
 def _sum_reference(attrs: Attributes, *arrays: np.ndarray) -> Any:
     dtype = arrays[0].dtype
-    if not is_floating(dtype):
+    if not is_inexact(dtype):
         return reduce(np.add, arrays)
-    total = arrays[0].astype(float64)
+    total = arrays[0].astype(double(dtype))
     for array in arrays[1:]:
         total = total + array
     return np.asarray(total).astype(dtype)
@@ -164,6 +173,7 @@ ADD_N = register(
         jvp=_sum_jvp,
         traits=frozenset({"elementwise", "linear"}),
         examples=_sum_examples(3, SMALL_SUM),
+        parts=partwise,
     )
 )
 ADD_MANY = register(
@@ -176,6 +186,7 @@ ADD_MANY = register(
         jvp=_sum_jvp,
         traits=frozenset({"elementwise", "linear"}),
         examples=_sum_examples(SMALL_SUM + 1, 40),
+        parts=partwise,
     )
 )
 
@@ -217,6 +228,7 @@ divide = define_elementwise(
     ),
     symbol="/",
     domain=(0.5, 3.0),
+    parts=formulas.of_two(formulas.divide),
 )
 floor_divide = define_elementwise(
     "floor_divide",
@@ -286,20 +298,38 @@ def _next_after(x: Expr, y: Expr) -> Expr:
     return s.select(is_number, s.select(s.eq(x, y), y, value), s.add(x, y))
 
 
+def _abs_partial(b: Builder, application: Application) -> Tensor:
+    """sign(x); for complex x its conjugate: d|x| = Re(conj(sign(x)) dx)."""
+    x = application.inputs[0]
+    return b.conj(b.sign(x)) if is_complex(x.dtype) else b.sign(x)
+
+
 abs = define_elementwise(
     "abs",
-    "The absolute value. The gradient at 0 is 0.",
+    "The absolute value, |x| for complex x too. The gradient at 0 is 0.",
+    result=MAGNITUDE,
     reference=np.abs,
     expr=lambda x: s.abs_(x) if is_signed(x.dtype) else x,
-    partials=(lambda b, a: b.sign(a.inputs[0]),),
+    partials=(_abs_partial,),
+    parts=formulas.of_one(formulas.magnitude),
 )
-sign = define_elementwise(
-    "sign",
-    "-1, 0 or 1; NaN for NaN. The gradient is 0.",
-    reference=np.sign,
-    expr=_sign,
-    partials=(0,),
-)
+
+
+@public
+def sign(x: Any, /) -> Tensor:
+    """-1, 0 or 1; NaN for NaN. x / |x| for complex x, and 0 at 0.
+
+    x: any shape, numeric dtypes (not bool). Result: the shape and dtype of x. The gradient is 0 for
+    real x. Raises DTypeError for bool.
+    """
+    tensor = one_input("sign", x, NUMERIC)
+    if not is_complex(tensor.dtype):
+        return SIGN(tensor)
+    length = abs(tensor)
+    return divide(tensor, BUILDER.where(BUILDER.equal(length, 0), 1, length))
+
+
+SIGN = register_elementwise("sign", sign, reference=np.sign, expr=_sign, partials=(0,))
 copysign = define_elementwise(
     "copysign",
     "The magnitude of x1 with the sign of x2, be it 0 or NaN. The gradient by x1 at 0 is 0.",
@@ -334,10 +364,14 @@ nextafter = define_elementwise(
 
 
 def _define_rounding(
-    name: str, doc: str, reference: Callable[..., Any], expr: Callable[[Expr], Expr]
+    name: str,
+    doc: str,
+    reference: Callable[..., Any],
+    expr: Callable[[Expr], Expr],
+    parts: PartsRule | None = None,
 ) -> Callable[..., Tensor]:
     def rounded(x: np.ndarray) -> Any:
-        return reference(x) if is_floating(x.dtype) else x
+        return reference(x) if is_inexact(x.dtype) else x
 
     return define_elementwise(
         name,
@@ -346,13 +380,16 @@ def _define_rounding(
         expr=lambda x: expr(x) if is_floating(x.dtype) else x,
         partials=(0,),
         traits=("integer_valued",),
+        parts=parts,
     )
 
 
 floor = _define_rounding("floor", "The largest integer not above x.", np.floor, s.floor)
 ceil = _define_rounding("ceil", "The smallest integer not below x.", np.ceil, s.ceil)
 trunc = _define_rounding("trunc", "x without its fraction.", np.trunc, s.trunc)
-round = _define_rounding("round", "The nearest integer, halves to even.", np.rint, s.round_)
+round = _define_rounding(
+    "round", "The nearest integer, halves to even.", np.rint, s.round_, partwise
+)
 
 maximum = define_elementwise(
     "maximum",
@@ -390,7 +427,7 @@ def clip(x: Any, min: Any = None, max: Any = None) -> Tensor:
     """
     bounds = [bound for bound in (min, max) if bound is not None]
     x, *promoted = promote_inputs("clip", x, *bounds)
-    check_dtype("clip", x.dtype, NUMERIC)
+    check_dtype("clip", x.dtype, REAL)
     if min is not None:
         x = maximum(x, promoted[0])
     return x if max is None else minimum(x, promoted[-1])

@@ -20,6 +20,7 @@ from graphc.ir.leaf import as_tensor
 from graphc.ir.lowering import IndexCheck, IndexMap, LoweringContext
 from graphc.ir.node import Attributes, TensorType
 from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
+from graphc.ir.parts import partwise
 from graphc.ir.registry import Builder, public, register
 from graphc.ir.tensor import Tensor
 from graphc.scalar.expr import Expr
@@ -107,6 +108,7 @@ GATHER = register(
         lower=IndexMap(_lower_gather),
         vjp=_vjp_gather,
         jvp=_jvp_gather,
+        parts=partwise,
         examples=_gather_examples,
         index_checks=_checks,
     )

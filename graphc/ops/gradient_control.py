@@ -11,6 +11,7 @@ from graphc.ir.leaf import as_tensor
 from graphc.ir.lowering import Composite, Elementwise, LoweringContext
 from graphc.ir.node import TensorType
 from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
+from graphc.ir.parts import expanded, partwise
 from graphc.ir.registry import Builder, public, register
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
@@ -36,6 +37,7 @@ STOP_GRADIENT = register(
         reference=lambda attrs, x: x,
         lower=Elementwise(_lower_identity),
         traits=frozenset({"elementwise", "nondifferentiable"}),
+        parts=partwise,
         examples=lambda rng: [
             Example(lambda x: stop_gradient(x), (rng.normal(size=shape),), differentiable=False)
             for shape in ((), (0,), (3, 1, 5))
@@ -76,7 +78,7 @@ def _call_gradient(b: Builder, application: Application, gradients: Gradients) -
     count: int = application.attrs["count"]
     arguments = application.inputs[count:]
     given = [
-        b.zeros_like(output) if gradient is None else gradient
+        b.zeros_like(output) if gradient is None else b.conj(gradient)
         for output, gradient in zip(application.outputs, gradients, strict=True)
     ]
     answer = application.attrs["gradient"](*given)
@@ -97,7 +99,7 @@ def _call_gradient(b: Builder, application: Application, gradients: Gradients) -
                 f"gradient {number} is {gradient.type}, its argument {argument.type}",
                 "return gradients in the shapes of the arguments",
             )
-        results.append(gradient)
+        results.append(b.conj(gradient))
     return results
 
 
@@ -108,7 +110,7 @@ def _wrong_gradient(message: str, fix: str) -> GradientError:
 
 
 def _square(x: Tensor) -> Tensor:
-    square: Tensor = custom_gradient(lambda x: (x * x, lambda dy: dy * 2 * x))(x)
+    square: Tensor = custom_gradient(lambda x: (x * x, lambda dy: dy * 2 * x.conj()))(x)
     return square
 
 
@@ -119,6 +121,7 @@ CUSTOM_GRADIENT = register(
         reference=_outputs_of,
         lower=Composite(_build_outputs),
         vjp=_call_gradient,
+        parts=expanded,
         examples=lambda rng: [
             Example(_square, (rng.normal(size=shape),)) for shape in ((), (0,), (2, 3))
         ],

@@ -16,6 +16,7 @@ from graphc.ir.leaf import CONSTANT, as_tensor
 from graphc.ir.lowering import IndexCheck, IndexMap, LoweringContext, ScatterAdd
 from graphc.ir.node import Attributes, TensorType
 from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
+from graphc.ir.parts import partwise
 from graphc.ir.registry import BUILDER, Builder, public, register
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
@@ -92,6 +93,7 @@ TAKE = register(
         lower=IndexMap(_lower_take),
         vjp=_vjp_take,
         jvp=_jvp_take,
+        parts=partwise,
         examples=_take_examples,
         index_checks=lambda context: [
             IndexCheck(1, context.attrs["axis"], context.inputs[0].shape[context.attrs["axis"]])
@@ -156,6 +158,7 @@ SCATTER_ADD = register(
         lower=ScatterAdd(),
         vjp=_vjp_scatter_add,
         jvp=_jvp_scatter_add,
+        parts=partwise,
         examples=lambda rng: [
             Example(lambda v: scatter_add([1, 0, 1, -1], v, 0, 3), (rng.normal(size=(4,)),)),
             Example(lambda v: scatter_add([2, 2], v, 1, 4), (rng.normal(size=(3, 2, 2)),)),
@@ -233,6 +236,7 @@ TAKE_ALONG_AXIS = register(
         lower=IndexMap(_lower_take_along_axis),
         vjp=_vjp_take_along_axis,
         jvp=_jvp_take_along_axis,
+        parts=partwise,
         examples=lambda rng: [
             Example(
                 lambda x: take_along_axis(x, np.array([[2], [0], [-1], [1]]), axis=1),

@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from graphc.dtypes import Scalar
 from graphc.errors import DTypeError, ShapeError
 from graphc.ir.arguments import checked_axis
 from graphc.ir.leaf import as_tensor
 from graphc.ir.lowering import IndexMap, LoweringContext, Pieces
-from graphc.ir.node import TensorType
+from graphc.ir.node import Node, TensorType
 from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
+from graphc.ir.parts import Parts, Value, partwise
 from graphc.ir.registry import BUILDER, Builder, public, register
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
@@ -90,6 +92,7 @@ CONCAT = register(
         vjp=_vjp_concat,
         jvp=_jvp_concat,
         traits=frozenset({"linear"}),
+        parts=partwise,
         examples=_concat_examples,
     )
 )
@@ -225,6 +228,14 @@ def _jvp_pad(b: Builder, a: Application, tangents: Gradients) -> Gradients:
     return [None if tangents[0] is None else PAD(tangents[0], widths=a.attrs["widths"], value=0)]
 
 
+def _pad_parts(b: Builder, node: Node, inputs: Sequence[Value]) -> Parts:
+    (x,), value = inputs, node.attrs["value"]
+    assert isinstance(x, Parts)
+    widths = node.attrs["widths"]
+    halves = zip(x, (value.real, value.imag), strict=True)
+    return Parts(*(PAD(part, widths=widths, value=number) for part, number in halves))
+
+
 PAD = register(
     OpDef(
         "pad",
@@ -235,6 +246,7 @@ PAD = register(
         lower=IndexMap(_lower_pad),
         vjp=_vjp_pad,
         jvp=_jvp_pad,
+        parts=_pad_parts,
         examples=lambda rng: [
             Example(lambda x: pad(x, 2), (rng.normal(size=(3,)),)),
             Example(lambda x: pad(x, (1, 3)), (rng.normal(size=(0,)),)),
@@ -252,7 +264,7 @@ def pad(
     x: Any,
     pad_width: Size | Sequence[Any],
     mode: str = "constant",
-    constant_values: bool | int | float = 0,
+    constant_values: Scalar = 0,
 ) -> Tensor:
     """x with entries added before and after, along each axis.
 
@@ -277,7 +289,7 @@ def pad(
     return tensor
 
 
-def _pad_constant(x: Tensor, widths: Widths, value: bool | int | float) -> Tensor:
+def _pad_constant(x: Tensor, widths: Widths, value: Scalar) -> Tensor:
     padded = [axis for axis, pair in enumerate(widths) if pair != (0, 0)]
     if not padded:
         return x
@@ -291,10 +303,10 @@ def _pad_constant(x: Tensor, widths: Widths, value: bool | int | float) -> Tenso
     return x
 
 
-def _pad_value(x: Tensor, value: Any) -> bool | int | float:
+def _pad_value(x: Tensor, value: Any) -> Scalar:
     """The number as it will be written; DTypeError if the dtype of x cannot hold it."""
     number = value.item() if isinstance(value, np.generic) else value
-    if not isinstance(number, bool | int | float):
+    if not isinstance(number, Scalar):
         raise ShapeError(
             f"pad: constant_values is one number, got {type(value).__name__}",
             source=current_source(),

@@ -12,6 +12,7 @@ from graphc.ir.leaf import as_tensor
 from graphc.ir.lowering import IndexMap, LoweringContext, Reinterpret
 from graphc.ir.node import TensorType
 from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
+from graphc.ir.parts import partwise
 from graphc.ir.registry import Builder, public, register
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
@@ -85,6 +86,7 @@ RESHAPE = register(
         vjp=_vjp_reshape,
         jvp=linear_jvp,
         traits=frozenset({"linear"}),
+        parts=partwise,
         examples=lambda rng: [
             *_examples(lambda x: reshape(x, (-1,)))(rng),
             *_examples(lambda x: reshape(x, (1, *x.shape[::-1])))(rng),
@@ -163,6 +165,7 @@ PERMUTE_DIMS = register(
         vjp=_vjp_permute_dims,
         jvp=linear_jvp,
         traits=frozenset({"linear", "view"}),
+        parts=partwise,
         examples=lambda rng: [
             *_examples(lambda x: transpose(x), minimum_rank=2)(rng),
             *_examples(lambda x: permute_dims(x, (1, 2, 0)), minimum_rank=3)(rng),
@@ -254,6 +257,7 @@ SQUEEZE = register(
         vjp=lambda b, a, gradients: [b.expand_dims(gradients[0], a.attrs["axis"])],
         jvp=linear_jvp,
         traits=frozenset({"linear", "view"}),
+        parts=partwise,
         examples=lambda rng: [
             Example(lambda x: squeeze(x, 1), (rng.normal(size=(3, 1, 5)),)),
             Example(lambda x: squeeze(x, (0, -1)), (rng.normal(size=(1, 4, 1)),)),
@@ -294,6 +298,7 @@ EXPAND_DIMS = register(
         vjp=lambda b, a, gradients: [b.squeeze(gradients[0], a.attrs["axis"])],
         jvp=linear_jvp,
         traits=frozenset({"linear", "view"}),
+        parts=partwise,
         examples=lambda rng: [
             *_examples(lambda x: expand_dims(x, -1))(rng),
             *_examples(lambda x: expand_dims(x, (0, 2)), minimum_rank=1)(rng),
@@ -336,6 +341,7 @@ BROADCAST_TO = register(
         vjp=lambda b, a, gradients: [gradients[0]],  # the driver sums what was stretched
         jvp=linear_jvp,
         traits=frozenset({"linear", "view"}),
+        parts=partwise,
         examples=lambda rng: [
             *_examples(lambda x: broadcast_to(x, (2, 3, *x.shape)))(rng),
             Example(lambda x: broadcast_to(x, (3, 4, 5)), (rng.normal(size=(4, 1)),)),

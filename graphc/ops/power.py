@@ -14,6 +14,7 @@ from graphc.ir.opdef import Application, Example, OpDef
 from graphc.ir.registry import Builder, public, register
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
+from graphc.ops import complex_formulas as formulas
 from graphc.ops.definition import (
     FLOAT,
     FLOATING,
@@ -37,6 +38,7 @@ square = define_elementwise(
     reference=np.square,
     expr=lambda x: s.mul(x, x),
     partials=(lambda b, a: b.multiply(a.inputs[0], 2),),
+    parts=formulas.of_one(formulas.square),
 )
 reciprocal = define_elementwise(
     "reciprocal",
@@ -47,6 +49,7 @@ reciprocal = define_elementwise(
     expr=lambda x: s.div(s.like(x, 1), x),
     partials=(lambda b, a: b.negative(b.square(a.output)),),
     domain=(0.5, 3.0),
+    parts=formulas.of_one(formulas.reciprocal),
 )
 
 
@@ -56,7 +59,7 @@ def _power_by_base(b: Builder, application: Application) -> Partial:
     exponent = scalar_value(y) if y.ndim == 0 else None
     if exponent is not None:
         if exponent in (0, 1):
-            return int(exponent)
+            return 0 if exponent == 0 else 1
         return b.multiply(x, 2) if exponent == 2 else b.multiply(b.pow(x, exponent - 1), y)
     zero = b.equal(y, 0)
     return b.where(zero, 0, b.multiply(y, b.pow(x, b.where(zero, 1, b.subtract(y, 1)))))
@@ -111,6 +114,7 @@ POW = register_elementwise(
     partials=(_power_by_base, _power_by_exponent),
     symbol="**",
     domain=(0.2, 3.0),
+    parts=formulas.power,
 )
 INTEGER_EXPONENT = register(
     OpDef(
@@ -176,13 +180,14 @@ INTEGER_POW = register(
 )
 sqrt = define_elementwise(
     "sqrt",
-    "The square root; NaN for x < 0, -0.0 for -0.0.",
+    "The square root; NaN for x < 0, -0.0 for -0.0. For complex x that with real part >= 0.",
     accepts=FLOATING,
     result=FLOAT,
     reference=np.sqrt,
     expr=s.sqrt,
     partials=(lambda b, a: Over(b.multiply(a.output, 2)),),
     domain=(0.1, 4.0),
+    parts=formulas.of_one(formulas.sqrt),
 )
 rsqrt = define_elementwise(
     "rsqrt",
@@ -193,6 +198,7 @@ rsqrt = define_elementwise(
     expr=lambda x: s.div(s.like(x, 1), s.sqrt(x)),
     partials=(lambda b, a: b.divide(b.multiply(a.output, -0.5), a.inputs[0]),),
     domain=(0.1, 4.0),
+    parts=formulas.of_one(formulas.rsqrt),
 )
 cbrt = define_elementwise(
     "cbrt",

@@ -1,6 +1,6 @@
 """Reductions over any axes: sum, prod, max, min, any, all, argmax, argmin."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,11 +9,12 @@ from graphc.dtypes import (
     DType,
     as_dtype,
     bool_,
-    float64,
+    double,
     int8,
     int64,
     is_bool,
     is_floating,
+    is_inexact,
     is_integer,
     is_signed,
     uint64,
@@ -21,12 +22,14 @@ from graphc.dtypes import (
 from graphc.errors import ShapeError
 from graphc.ir.arguments import AxisLike, checked_axes, checked_axis
 from graphc.ir.lowering import Reduction
-from graphc.ir.node import Attributes, TensorType
+from graphc.ir.node import Attributes, Node, TensorType
 from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
+from graphc.ir.parts import Parts, Value, partwise
 from graphc.ir.registry import BUILDER, Builder, public, register
 from graphc.ir.tensor import Tensor
-from graphc.ops.definition import ANY, NUMERIC, Accepts, linear_jvp, one_input
-from graphc.shapes import dim_max, reduced_shape
+from graphc.ops import complex_formulas as formulas
+from graphc.ops.definition import ANY, REAL, Accepts, linear_jvp, one_input
+from graphc.shapes import dim_max, reduced_shape, size_product
 
 __all__ = ["all", "any", "argmax", "argmin", "max", "min", "prod", "sum"]
 
@@ -60,10 +63,10 @@ def _infer_position(call: Inference) -> TensorType:
 
 
 def _narrowly(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Floats are combined in float64 and rounded once; integers wrap around in their dtype."""
+    """Floats are combined in double precision and rounded once; integers wrap around."""
 
     def reference(attrs: Attributes, x: np.ndarray) -> Any:
-        wide = x.astype(float64) if is_floating(x.dtype) else x
+        wide = x.astype(double(x.dtype)) if is_inexact(x.dtype) else x
         result = function(wide, axis=attrs["axes"], keepdims=attrs["keepdims"], dtype=wide.dtype)
         return np.asarray(result).astype(x.dtype)
 
@@ -148,7 +151,7 @@ def _widened(x: Tensor, dtype: Any) -> Tensor:
     """bool and small integers are summed as int64, small unsigned ones as uint64."""
     if dtype is not None:
         return x.astype(as_dtype(dtype))
-    if is_floating(x.dtype):
+    if is_inexact(x.dtype):
         return x
     return x.astype(uint64 if is_integer(x.dtype) and not is_signed(x.dtype) else int64)
 
@@ -182,6 +185,7 @@ SUM = register(
         vjp=_sum_vjp,
         jvp=linear_jvp,
         traits=frozenset({"linear"}),
+        parts=partwise,
         examples=_examples(sum),
     )
 )
@@ -222,6 +226,24 @@ def _prod_jvp(b: Builder, application: Application, tangents: Gradients) -> Grad
     return [b.sum(terms, axis=attrs["axes"], keepdims=attrs["keepdims"])]
 
 
+def _prod_parts(b: Builder, node: Node, inputs: Sequence[Value]) -> Parts:
+    """A loop over the reduced axes, which hands on the product of the rows so far."""
+    (z,), axes = inputs, node.attrs["axes"]
+    assert isinstance(z, Parts)
+    kept = [axis for axis in range(z.real.ndim) if axis not in axes]
+    sizes = [z.real.shape[axis] for axis in kept]
+    count = size_product([z.real.shape[axis] for axis in axes])
+    rows = [b.reshape(b.permute_dims(x, (*axes, *kept)), (count, *sizes)) for x in z]
+
+    def step(product: Any, row: Any) -> tuple[Any, None]:
+        return tuple(formulas.multiply(b, Parts(*product), Parts(*row))), None
+
+    first = tuple(b.full(sizes, one, z.real.dtype) for one in (1, 0))
+    found, _ = b.scan(step, first, tuple(rows))
+    shape = node.types[0].shape
+    return Parts(*(b.reshape(part, shape) for part in found))
+
+
 @public
 def prod(
     x: Any, axis: AxisLike | None = None, keepdims: bool = False, *, dtype: Any = None
@@ -244,6 +266,7 @@ PROD = register(
         lower=Reduction("mul"),
         vjp=_prod_vjp,
         jvp=_prod_jvp,
+        parts=_prod_parts,
         examples=_examples(prod),
     )
 )
@@ -306,7 +329,7 @@ def max(
     keepdims: reduced axes stay, with size 1. The gradient goes to the first of the largest.
     Raises ShapeError, at build or at the call, for an empty axis without `initial`.
     """
-    result = _reduce(MAX, x, axis, keepdims, NUMERIC, allow_empty=initial is not None)
+    result = _reduce(MAX, x, axis, keepdims, REAL, allow_empty=initial is not None)
     return _with_initial(result, initial, maximum=True)
 
 
@@ -320,7 +343,7 @@ def min(
     keepdims: reduced axes stay, with size 1. The gradient goes to the first of the smallest.
     Raises ShapeError, at build or at the call, for an empty axis without `initial`.
     """
-    result = _reduce(MIN, x, axis, keepdims, NUMERIC, allow_empty=initial is not None)
+    result = _reduce(MIN, x, axis, keepdims, REAL, allow_empty=initial is not None)
     return _with_initial(result, initial, maximum=False)
 
 

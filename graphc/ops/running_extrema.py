@@ -11,7 +11,7 @@ from graphc.ir.opdef import Application, Example, Gradients, OpDef
 from graphc.ir.registry import Builder, public, register
 from graphc.ir.tensor import Tensor
 from graphc.ops.along_axis import accumulate, added_at, cumulative_examples, same_type, the_axis
-from graphc.ops.definition import NUMERIC, one_input
+from graphc.ops.definition import REAL, one_input
 from graphc.scalar import expr as s
 from graphc.scalar.expr import Expr, Index
 
@@ -96,7 +96,7 @@ def cumulative_max(x: Any, axis: int | None = None, *, reverse: bool = False) ->
     x[j], ..., x[n - 1]. The gradient goes to the first of equals that the row meets.
     Raises ShapeError for an axis that x does not have.
     """
-    tensor = one_input("cumulative_max", x, NUMERIC)
+    tensor = one_input("cumulative_max", x, REAL)
     axis = the_axis("cumulative_max", tensor, axis)
     return CUMULATIVE_MAX(tensor, axis=axis, reverse=bool(reverse))
 
@@ -109,7 +109,7 @@ def cumulative_min(x: Any, axis: int | None = None, *, reverse: bool = False) ->
     x[j], ..., x[n - 1]. The gradient goes to the first of equals that the row meets.
     Raises ShapeError for an axis that x does not have.
     """
-    tensor = one_input("cumulative_min", x, NUMERIC)
+    tensor = one_input("cumulative_min", x, REAL)
     axis = the_axis("cumulative_min", tensor, axis)
     return CUMULATIVE_MIN(tensor, axis=axis, reverse=bool(reverse))
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.dtypes import is_bool, result_type
+from graphc.dtypes import is_bool, is_complex, result_type
 from graphc.errors import DTypeError, GradientError, ShapeError
 from graphc.ir.arguments import checked_axis
 from graphc.ir.indices import checked_index_group, checked_indices, picked_shape, positions_of
@@ -17,6 +17,7 @@ from graphc.ir.leaf import CONSTANT, as_tensor
 from graphc.ir.lowering import IndexCheck, LoweringContext, Scatter
 from graphc.ir.node import Attributes, TensorType
 from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
+from graphc.ir.parts import partwise
 from graphc.ir.registry import BUILDER, Builder, public, register
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
@@ -33,6 +34,13 @@ def _infer_scatter(call: Inference) -> TensorType:
     picked = picked_shape(x.shape, axes, call.broadcast([index.shape for index in indices]))
     if values.dtype != x.dtype:
         raise DTypeError(f"scatter: values {values} for {x}", code="E214")
+    if is_complex(x.dtype) and call.attrs["mode"] not in ("set", "add"):
+        mode = call.attrs["mode"]
+        raise DTypeError(
+            f"scatter: mode {mode!r} is not for {x.dtype.name}",
+            code="E214",
+            fix="use set or add; for products gather, multiply, and set",
+        )
     if values.ndim != len(picked):
         raise ShapeError(f"scatter: values {values} differ in rank from what is indexed")
     for axis, (given, needed) in enumerate(zip(values.shape, picked, strict=True)):
@@ -241,6 +249,7 @@ SCATTER = register(
         lower=Scatter(),
         vjp=_vjp_scatter,
         jvp=_jvp_scatter,
+        parts=partwise,
         examples=_scatter_examples,
         index_checks=_checks,
     )

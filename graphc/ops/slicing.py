@@ -10,6 +10,7 @@ from graphc.ir.leaf import as_tensor, constant
 from graphc.ir.lowering import IndexMap, LoweringContext
 from graphc.ir.node import Attributes, TensorType
 from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
+from graphc.ir.parts import partwise
 from graphc.ir.registry import BUILDER, Builder, public, register
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
@@ -105,6 +106,7 @@ SLICE = register(
         vjp=_vjp_slice,
         jvp=linear_jvp,
         traits=frozenset({"linear", "view"}),
+        parts=partwise,
         examples=_slice_examples,
     )
 )
@@ -199,6 +201,7 @@ SLICE_GRADIENT = register(
         vjp=_vjp_slice_gradient,
         jvp=linear_jvp,
         traits=frozenset({"linear"}),
+        parts=partwise,
         examples=lambda rng: [
             Example(lambda x: slice_gradient(x, (9,), (1,), (2,)), (rng.normal(size=(4,)),)),
             Example(lambda x: slice_gradient(x, (9,), (8,), (-3,)), (rng.normal(size=(3,)),)),

@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from graphc.dtypes import is_complex
 from graphc.ir.opdef import Application
 from graphc.ir.registry import Builder, public
 from graphc.ir.tensor import Tensor
+from graphc.ops import complex_formulas as formulas
 from graphc.ops.definition import (
     FLOAT,
     FLOATING,
@@ -62,6 +64,7 @@ def _define(
     *partials: PartialRule,
     domain: tuple[float, float] = (-3.0, 3.0),
     traits: Sequence[str] = (),
+    parts: formulas.Function | None = None,
 ) -> Callable[..., Tensor]:
     return define_elementwise(
         name,
@@ -74,21 +77,28 @@ def _define(
         partials=partials,
         domain=domain,
         traits=traits,
+        parts=None if parts is None else formulas.of_one(parts),
     )
 
 
 # Exponentials and logarithms
 
-exp = _define("exp", "e to the power x.", np.exp, s.exp, lambda b, a: a.output)
+exp = _define("exp", "e to the power x.", np.exp, s.exp, lambda b, a: a.output, parts=formulas.exp)
 exp2 = _define(
     "exp2",
     "2 to the power x.",
     np.exp2,
     s.exp2,
     lambda b, a: b.multiply(a.output, math.log(2)),
+    parts=formulas.exp2,
 )
 expm1 = _define(
-    "expm1", "exp(x) - 1, exact near 0.", np.expm1, s.expm1, lambda b, a: b.add(a.output, 1)
+    "expm1",
+    "exp(x) - 1, exact near 0.",
+    np.expm1,
+    s.expm1,
+    lambda b, a: b.add(a.output, 1),
+    parts=formulas.expm1,
 )
 log = _define(
     "log",
@@ -97,6 +107,7 @@ log = _define(
     s.log,
     lambda b, a: Over(a.inputs[0]),
     domain=(0.2, 4.0),
+    parts=formulas.log,
 )
 log2 = _define(
     "log2",
@@ -105,6 +116,7 @@ log2 = _define(
     s.log2,
     lambda b, a: Over(b.multiply(a.inputs[0], math.log(2))),
     domain=(0.2, 4.0),
+    parts=formulas.log_to_base(2),
 )
 log10 = _define(
     "log10",
@@ -113,6 +125,7 @@ log10 = _define(
     s.log10,
     lambda b, a: Over(b.multiply(a.inputs[0], math.log(10))),
     domain=(0.2, 4.0),
+    parts=formulas.log_to_base(10),
 )
 log1p = _define(
     "log1p",
@@ -121,6 +134,7 @@ log1p = _define(
     s.log1p,
     lambda b, a: Over(b.add(a.inputs[0], 1)),
     domain=(-0.7, 4.0),
+    parts=formulas.log1p,
 )
 
 # Trigonometric functions
@@ -142,13 +156,21 @@ def _by_hypot(number: int, sign: int) -> Callable[[Builder, Application], Partia
     return partial
 
 
-sin = _define("sin", "The sine of x in radians.", np.sin, s.sin, lambda b, a: b.cos(a.inputs[0]))
+sin = _define(
+    "sin",
+    "The sine of x in radians.",
+    np.sin,
+    s.sin,
+    lambda b, a: b.cos(a.inputs[0]),
+    parts=formulas.sin,
+)
 cos = _define(
     "cos",
     "The cosine of x in radians.",
     np.cos,
     s.cos,
     lambda b, a: b.negative(b.sin(a.inputs[0])),
+    parts=formulas.cos,
 )
 tan = _define(
     "tan",
@@ -157,6 +179,7 @@ tan = _define(
     s.tan,
     lambda b, a: b.add(b.square(a.output), 1),
     domain=(-1.2, 1.2),
+    parts=formulas.tan,
 )
 asin = _define(
     "asin",
@@ -165,6 +188,7 @@ asin = _define(
     s.asin,
     lambda b, a: b.rsqrt(_one_minus_square(b, a.inputs[0])),
     domain=(-0.8, 0.8),
+    parts=formulas.asin,
 )
 acos = _define(
     "acos",
@@ -173,6 +197,7 @@ acos = _define(
     s.acos,
     lambda b, a: b.negative(b.rsqrt(_one_minus_square(b, a.inputs[0]))),
     domain=(-0.8, 0.8),
+    parts=formulas.acos,
 )
 atan = _define(
     "atan",
@@ -180,6 +205,7 @@ atan = _define(
     np.arctan,
     s.atan,
     lambda b, a: Over(b.add(b.square(a.inputs[0]), 1)),
+    parts=formulas.atan,
 )
 atan2 = _define(
     "atan2",
@@ -193,21 +219,44 @@ atan2 = _define(
 
 # Hyperbolic functions
 
-sinh = _define("sinh", "(exp(x) - exp(-x)) / 2", np.sinh, s.sinh, lambda b, a: b.cosh(a.inputs[0]))
-cosh = _define("cosh", "(exp(x) + exp(-x)) / 2", np.cosh, s.cosh, lambda b, a: b.sinh(a.inputs[0]))
+sinh = _define(
+    "sinh",
+    "(exp(x) - exp(-x)) / 2",
+    np.sinh,
+    s.sinh,
+    lambda b, a: b.cosh(a.inputs[0]),
+    parts=formulas.sinh,
+)
+cosh = _define(
+    "cosh",
+    "(exp(x) + exp(-x)) / 2",
+    np.cosh,
+    s.cosh,
+    lambda b, a: b.sinh(a.inputs[0]),
+    parts=formulas.cosh,
+)
 tanh = _define(
     "tanh",
     "sinh(x) / cosh(x)",
     np.tanh,
     s.tanh,
     lambda b, a: b.subtract(1, b.square(a.output)),
+    parts=formulas.tanh,
 )
+
+
+def _asinh_partial(b: Builder, application: Application) -> Partial:
+    x = application.inputs[0]
+    return b.rsqrt(b.add(b.square(x), 1)) if is_complex(x.dtype) else Over(b.hypot(x, 1))
+
+
 asinh = _define(
     "asinh",
     "The x of sinh(x). The derivative is 1 / hypot(x, 1), which does not overflow.",
     np.arcsinh,
     s.asinh,
-    lambda b, a: Over(b.hypot(a.inputs[0], 1)),
+    _asinh_partial,
+    parts=formulas.asinh,
 )
 acosh = _define(
     "acosh",
@@ -216,6 +265,7 @@ acosh = _define(
     s.acosh,
     lambda b, a: b.multiply(b.rsqrt(b.subtract(a.inputs[0], 1)), b.rsqrt(b.add(a.inputs[0], 1))),
     domain=(1.3, 4.0),
+    parts=formulas.acosh,
 )
 atanh = _define(
     "atanh",
@@ -224,6 +274,7 @@ atanh = _define(
     s.atanh,
     lambda b, a: Over(_one_minus_square(b, a.inputs[0])),
     domain=(-0.8, 0.8),
+    parts=formulas.atanh,
 )
 
 # Stable composites. e = exp(-|x|) is at most 1, so nothing overflows.

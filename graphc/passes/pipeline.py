@@ -14,6 +14,7 @@ from graphc.passes.canonicalize.movement import MOVEMENT
 from graphc.passes.canonicalize.reduce import REDUCE
 from graphc.passes.canonicalize.select import SELECT
 from graphc.passes.canonicalize.shape import SHAPE
+from graphc.passes.complex_parts import has_complex, split_complex
 from graphc.passes.contraction import CONTRACTION
 from graphc.passes.expand import EXPAND
 from graphc.passes.fold import FOLD
@@ -75,6 +76,15 @@ PIPELINE = (
         needed=lambda op: isinstance(op.lower, Contraction),
     ),
 )
+
+
+def real_numbers(graph: Graph) -> Graph:
+    """The graph with a pair of real tensors for every complex one.
+
+    Before all passes, for backends that know real numbers alone: rules are equations of real
+    numbers, so they see the parts, simplify and fuse them; they do not touch complex values.
+    """
+    return split_complex(graph) if has_complex(graph) else graph
 
 
 def optimize(

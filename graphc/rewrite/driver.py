@@ -18,7 +18,7 @@ import numpy as np
 
 from graphc.errors import RewriteError, VerificationError
 from graphc.ir.leaf import PLACEHOLDER, VARIABLE
-from graphc.ir.node import Node, structural_key
+from graphc.ir.node import Node, has_complex_type, structural_key
 from graphc.ir.printer import format_expression
 from graphc.ir.registry import BUILDER
 from graphc.ir.source import Sources, merge_sources, source_scope
@@ -211,6 +211,8 @@ class _Driver:
             match = find_match(pattern, root, self.opaque)
             if match is None:
                 continue
+            if any(map(has_complex_type, match.nodes)):
+                continue  # rules are equations of real numbers, such as sqrt(x * x) = abs(x)
             sources = merge_sources(*(matched.sources for matched in match.nodes))
             with source_scope(sources):
                 result = rule.apply(root, match, self)

@@ -34,6 +34,8 @@ def examples_of(name: str, backend: str) -> list[Example]:
 
 
 def cast(array: np.ndarray, dtype: str) -> np.ndarray:
+    if array.dtype.kind == "c":
+        return array.astype("complex64" if dtype == "float32" else "complex128")
     return array if array.dtype.kind != "f" else array.astype(dtype)
 
 
@@ -91,7 +93,7 @@ def run(
 
 def assert_close(found: np.ndarray, expected: np.ndarray, tolerance: float) -> None:
     assert found.dtype == expected.dtype and found.shape == expected.shape
-    if found.dtype.kind != "f":
+    if found.dtype.kind not in "fc":
         np.testing.assert_array_equal(found, expected)
         return
     finite = np.isfinite(expected)

@@ -1,0 +1,46 @@
+"""Complex tensors as pairs of real ones: what an op does to the real and the imaginary parts.
+
+Backends know real numbers alone. `passes.complex_parts` replaces every complex value of a graph by
+its two parts before lowering, with the rule that each op brings:
+
+    parts(b, node, inputs) -> the output, or a tuple of the outputs
+
+inputs: for each input of the node a `Parts` if it is complex, else the real tensor. An output is a
+`Parts` where its type is complex. An op without a rule refuses complex numbers.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from graphc.ir.node import Node
+    from graphc.ir.registry import Builder
+    from graphc.ir.tensor import Tensor
+
+
+class Parts(NamedTuple):
+    """A complex value: two real tensors of its shape."""
+
+    real: "Tensor"
+    imag: "Tensor"
+
+
+Value: TypeAlias = "Tensor | Parts"
+PartsRule = Callable[..., Any]
+
+
+def partwise(b: "Builder", node: "Node", inputs: Sequence[Value]) -> tuple[Parts, ...]:
+    """For ops that are linear over the reals: the op on all real parts, and on all imaginary ones.
+
+    Inputs that are real (indices, conditions) are the same for both.
+    """
+    halves = [
+        node.op.apply([x[side] if isinstance(x, Parts) else x for x in inputs], node.attrs)
+        for side in (0, 1)
+    ]
+    return tuple(Parts(real, imag) for real, imag in zip(*halves, strict=True))
+
+
+def expanded(b: "Builder", node: "Node", inputs: Sequence[Value]) -> Any:
+    """For composite ops: the parts of the graph that they stand for. The pass does it."""
+    raise AssertionError(f"{node.op.name} is expanded by the pass")
