@@ -109,9 +109,9 @@ rows = [x[:, j] for j in range(x.shape[1])]
     ),
     "E110": Explanation(
         "a dtype that is not known, or dtypes that have no common one",
-        "Tensors are bool, integers of 8 to 64 bits, float16, float32 or float64.",
+        "Tensors are bool, integers of 8 to 64 bits, floats of 16 to 64 bits, complex64 or complex128.",
         """
-x = gc.placeholder("x", ("n",), "complex64")
+x = gc.placeholder("x", ("n",), "float8")
 """,
         """
 x = gc.placeholder("x", ("n", 2), "float32")

@@ -32,7 +32,7 @@ def test_arrays_are_converted_where_nothing_is_lost(wanted: np.dtype[Any]) -> No
         else:
             with pytest.raises(gc.FeedTypeError, match="E202"):
                 exact(array)
-        if given.kind == "c" != wanted.kind:
+        if given.kind == "c" and wanted.kind not in "cb":
             with pytest.raises(gc.FeedTypeError, match="E202"):
                 rounding(array)
             continue

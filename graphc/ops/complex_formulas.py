@@ -46,7 +46,7 @@ def is_zero(tensor: Tensor) -> bool:
     node = tensor.node
     if node.op.name == "full":
         return bool(node.attrs["value"] == 0)
-    return scalar_value(tensor) == 0
+    return bool(scalar_value(tensor) == 0)
 
 
 def like(x: Tensor, value: float) -> Tensor:

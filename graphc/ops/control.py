@@ -74,8 +74,8 @@ def _vjp(b: Builder, application: Application, gradients: Gradients) -> Gradient
         [b.conj(cotangents[n]) for n in outputs],  # vjp speaks of what users see
         disconnected="none",
     )
-    pulled = [None if gradient is None else b.conj(gradient) for gradient in pulled]
-    by_input = dict(zip(floating, pulled, strict=True))
+    turned = [None if gradient is None else b.conj(gradient) for gradient in pulled]
+    by_input = dict(zip(floating, turned, strict=True))
     shared = [p for p in floating if p >= carries + sequences and by_input[p] is not None]
     totals = {p: _like("total", body.inputs[p]) for p in shared}
     per_step = [p for p in floating if carries <= p < carries + sequences]
