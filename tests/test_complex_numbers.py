@@ -169,7 +169,8 @@ def test_products_with_jacobians() -> None:
 
 def test_loops_have_gradients() -> None:
     def last(x: gc.Tensor, w: gc.Tensor) -> gc.Tensor:
-        return gc.scan(lambda c, e: (gc.sin(c * w) + e, None), x[0] * 0, x)[0]
+        carry: gc.Tensor = gc.scan(lambda c, e: (gc.sin(c * w) + e, None), x[0] * 0, x)[0]
+        return carry
 
     gc.verify_grad(last, [numbers(4), numbers()])
     gc.verify_grad(lambda x, r: gc.real(x) * r + abs(x) ** 2 * gc.complex(r, r), [numbers(3), 2.0])
