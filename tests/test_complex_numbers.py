@@ -132,6 +132,15 @@ def test_one_kernel() -> None:
     assert program is not None and len(program.steps) == 1
 
 
+@by_backend
+def test_the_first_bad_number_is_found(backend: str) -> None:
+    x = gc.placeholder("x", ("n",), "complex64")
+    f = gc.function([x], gc.log(x) * 2, check="nan", backend=backend)
+    assert f([1.0]) == 0
+    with pytest.raises(gc.NumericsError, match="first to give"):
+        f([1, 0])
+
+
 # --- gradients -----------------------------------------------------------------------------------
 
 

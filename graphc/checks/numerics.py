@@ -12,7 +12,8 @@ import numpy as np
 
 from graphc.backends.reference.interpreter import Values, evaluate_tensors, run_node
 from graphc.compiler import Arrays, Runner, Sizes, Stages
-from graphc.dtypes import is_floating
+from graphc.conversion import real_view
+from graphc.dtypes import is_inexact
 from graphc.errors import NumericsError
 from graphc.ir.leaf import scalar_value
 from graphc.ir.lowering import Elementwise, Leaf
@@ -54,7 +55,10 @@ class NumericsGuard:
         """The error for a result that is not finite."""
         graph = self.stages.graph
         leaves = (*graph.inputs, *graph.variables)
-        feeds = dict(zip(leaves, given, strict=True))
+        feeds = {
+            leaf: array if array.dtype == leaf.dtype else real_view(array)  # parts of complex ones
+            for leaf, array in zip(leaves, given, strict=True)
+        }
         bindings = dict(zip(self.stages.size_names, sizes, strict=True))
         kind = "nan" if np.isnan(array).any() else "inf"
         first = _first(array, kind)
@@ -157,7 +161,7 @@ class _Search:
         return results
 
     def has(self, array: np.ndarray) -> bool:
-        return is_floating(array.dtype) and bool(self.is_bad(array).any())
+        return is_inexact(array.dtype) and bool(self.is_bad(array).any())
 
     def look(
         self, output: Tensor, feeds: Mapping[Tensor, np.ndarray], sizes: Mapping[str, int]
@@ -220,7 +224,7 @@ class _Search:
         found = Finding(node, position, float(array[position]), array.shape, shown)
         if self.kind == "nan":
             for tensor, value in zip(node.inputs, arrays, strict=True):
-                if is_floating(value.dtype) and np.isinf(value).any():
+                if is_inexact(value.dtype) and np.isinf(value).any():
                     found.earlier = find_origin(tensor, feeds, sizes, "inf")
                     break
         return found
