@@ -103,7 +103,7 @@ class Finding(Exception):  # noqa: N818 - leaves the loops it was found in as an
 
     node: Node
     position: tuple[int, ...]
-    value: float
+    value: complex
     shape: tuple[int, ...]
     values: list[str]
     inside: list[str] = field(default_factory=list)  # innermost loop first
@@ -221,7 +221,7 @@ class _Search:
             for tensor, value in zip(node.inputs, arrays, strict=True)
             if scalar_value(tensor) is None
         ]
-        found = Finding(node, position, float(array[position]), array.shape, shown)
+        found = Finding(node, position, array[position].item(), array.shape, shown)
         if self.kind == "nan":
             for tensor, value in zip(node.inputs, arrays, strict=True):
                 if is_inexact(value.dtype) and np.isinf(value).any():
