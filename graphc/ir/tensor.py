@@ -154,7 +154,14 @@ class Tensor(Operators):
     def __complex__(self) -> complex:
         self._refuse("a symbolic tensor has no value yet", "E211", "compile it: gc.run(x, feed)")
 
-    def __dlpack__(self, **options: Any) -> NoReturn:
+    def __dlpack__(
+        self,
+        *,
+        stream: Any = None,
+        max_version: Any = None,
+        dl_device: Any = None,
+        copy: Any = None,
+    ) -> NoReturn:
         self._refuse("a symbolic tensor has no memory", "E211", "compile it: gc.run(x, feed)")
 
     def __index__(self) -> int:

@@ -199,9 +199,7 @@ def _spliced(x: Tensor, plan: _Plan, values: Tensor, axes: list[int]) -> Tensor:
 
 def _symbolic_mask(x: Tensor, key: Any) -> Tensor | None:
     """The key, if it is one mask over the first axes whose values are not known."""
-    if not isinstance(key, Tensor) or key.dtype.kind != "b" or key.node.op is CONSTANT:
-        return None
-    return key if 0 < key.ndim <= x.ndim else None
+    return key if _is_computed_mask(key) and key.ndim <= x.ndim else None
 
 
 def _update_where(x: Tensor, mask: Tensor, updates: Tensor, mode: str) -> Tensor:
