@@ -85,7 +85,7 @@ class DirectRoute:
         updates = zip(self.updated, places.get("update", []), strict=True)
         outputs = places.get("output", [])
         several = self.structure is not LEAF and self.structure is not NONE
-        packs = several and self.structure.kind != "list"
+        packs = several and not (self.structure.kind == "list" and self.structure.is_flat)
         return CallLayout(
             tuple(places.get("input", [])),
             tuple((references(storage)[0], place.position) for storage, place in variables),

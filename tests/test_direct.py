@@ -40,6 +40,8 @@ STRUCTURES: list[Any] = [
     lambda x: x + 1,
     lambda x: [x + 1],
     lambda x: [x + 1, gc.sum(x)],
+    lambda x: [x, [gc.sum(x), (x, {"a": x})]],
+    lambda x: [gc.nonzero(x)[0], x],
     lambda x: (x + 1, x),
     lambda x: {"a": x + 1, "b": x},
     lambda x: {"a": [x + 1, {"c": x}], "b": None},

@@ -18,6 +18,7 @@ from graphc.backends.llvm.lapack import imported_routines
 from graphc.backends.llvm.target import Target, host
 from graphc.backends.llvm.vector_math import LIBM_SYMBOLS
 from graphc.loops.ir import (
+    Branch,
     Contraction,
     Fault,
     IndexCheck,
@@ -29,7 +30,7 @@ from graphc.loops.ir import (
 from graphc.shapes import evaluate
 
 # Steps whose time follows from the sizes, and that run no Python.
-PLAIN_STEPS = (KernelCall, Contraction, IndexCheck, Loop)
+PLAIN_STEPS = (KernelCall, Contraction, IndexCheck, Lapack, Loop, Branch)
 C_SYMBOLS = ("fmod", "fmodf", "memset", "memcpy", "memmove")
 _ENTRY = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
 
