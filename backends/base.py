@@ -68,6 +68,11 @@ class Executable(Protocol):
     """A compiled program. Immutable; `bind` and the bound program may be used by any thread."""
 
     @property
+    def origin(self) -> str:
+        """Where the code came from: "found" in a cache, or compiled and why."""
+        ...
+
+    @property
     def texts(self) -> Mapping[str, str]:
         """What people may look at, by kind: `llvm`, `asm`, `source`; made on request."""
         ...
@@ -95,4 +100,4 @@ class Backend(Protocol):
 
     name: str
 
-    def compile(self, program: Program, *, threads: int = 1) -> Executable: ...
+    def compile(self, program: Program, *, threads: int = 1, cache: bool = True) -> Executable: ...

@@ -158,7 +158,7 @@ def explain(train: gc.Function) -> None:
     console.print(train.memory_plan())
 
     heading("compile time")
-    for stage, seconds in train.stats().items():
+    for stage, seconds in train.stats()["seconds"].items():
         console.print(f"{stage:<10}{format_seconds(seconds):>10}")
 
 

@@ -1,4 +1,4 @@
-"""The command line: `graphc run | inspect | bench | doctor | explain | ops`.
+"""The command line: `graphc run | inspect | bench | doctor | explain | cache | ops`.
 
 Commands import what they run when they are called.
 """
@@ -160,6 +160,17 @@ def explain(
         listings.list_errors(make_console())
     else:
         listings.explain(make_console(), code)
+
+
+@app.command()
+def cache(
+    clear: Annotated[bool, typer.Option("--clear", help="Remove all compiled objects.")] = False,
+) -> None:
+    """Show where compiled objects are kept, and how many; or remove them."""
+    from graphc.commands.listings import show_cache
+    from graphc.commands.terminal import make_console
+
+    show_cache(make_console(), clear)
 
 
 @app.command()

@@ -60,7 +60,13 @@ Runner = Callable[[Sizes, Arrays, Arrays, Arrays], tuple[list[np.ndarray], list[
 
 
 def compile_graph(
-    graph: Graph, backend: str, *, threads: int = 1, check: bool = False, optimized: bool = True
+    graph: Graph,
+    backend: str,
+    *,
+    threads: int = 1,
+    check: bool = False,
+    optimized: bool = True,
+    cache: bool = True,
 ) -> tuple[Stages, Runner]:
     """All stages of a graph and a way to run it. check: verify every IR on the way."""
     chosen = None if backend == REFERENCE else get_backend(backend)
@@ -84,11 +90,16 @@ def compile_graph(
     with stages.timed("plan"):
         stages.plan = plan_memory(stages.program)
     with stages.timed("backend"):
+<<<<<<< HEAD
         stages.executable = chosen.compile(stages.program, threads=threads)
     runner: Runner = ProgramRunner(stages.program, stages.plan, stages.executable)
     if graph is not stages.user_graph:
         runner = ComplexRunner(stages.user_graph, runner)
     return stages, runner
+=======
+        stages.executable = chosen.compile(stages.program, threads=threads, cache=cache)
+    return stages, ProgramRunner(stages.program, stages.plan, stages.executable)
+>>>>>>> 127eeaf (Compiled objects are kept on disk: named by content, checked, never trusted where others may write)
 
 
 def size_names(graph: Graph) -> tuple[str, ...]:

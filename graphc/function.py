@@ -74,6 +74,7 @@ class Function(FunctionText):
         threads: int,
         checks: frozenset[str],
         optimize: bool,
+        cache: bool = True,
         constraints: Sequence[Constraint] = (),
     ) -> None:
         self.name = self.__name__ = graph.name
@@ -83,7 +84,12 @@ class Function(FunctionText):
         self.__call__ = _long_way(weakref.ref(self))
         self.stages: Stages
         self.stages, self._run = compile_graph(
-            graph, backend, threads=threads, check="ir" in checks, optimized=optimize
+            graph,
+            backend,
+            threads=threads,
+            check="ir" in checks,
+            optimized=optimize,
+            cache=cache,
         )
         if "nan" in checks:
             self._run = NumericsGuard(self._run, self.stages)
@@ -279,6 +285,7 @@ def function(
     check: bool | str | Sequence[str] | None = None,
     optimize: bool = True,
     default_updates: bool = True,
+    cache: bool = True,
 ) -> Function:
     """Compile expressions of placeholders and variables into a function.
 
@@ -294,7 +301,8 @@ def function(
     True): verify every intermediate representation while compiling; or a tuple of these. optimize:
     False skips all passes but the expansion of composite
     ops. default_updates: False leaves variables alone that carry an update of their own, such as
-    the position of a gc.random.Stream.
+    the position of a gc.random.Stream. cache: keep the compiled object on disk for other processes
+    (backend llvm; the folder is $GRAPHC_CACHE or ~/.cache/graphc).
 
     Raises FunctionError: an output that needs a placeholder which is no input (E201), a size that
     no input gives (E204), unused inputs (E205), duplicate names (E206), two updates of one
@@ -337,6 +345,7 @@ def function(
             threads=_thread_count(threads),
             checks=check_words(check),
             optimize=optimize,
+            cache=cache,
             constraints=replaced.constraints,
         )
     except GraphcError as error:

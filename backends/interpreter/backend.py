@@ -11,6 +11,8 @@ from graphc.loops.printer import format_kernel, format_program
 
 
 class InterpreterExecutable:
+    origin = "interpreted"
+
     def __init__(self, program: Program) -> None:
         self.program = program
 
@@ -42,8 +44,10 @@ class InterpreterExecutable:
 class InterpreterBackend:
     name = "interpreter"
 
-    def compile(self, program: Program, *, threads: int = 1) -> InterpreterExecutable:
-        """threads is not used: iterations run one after the other."""
+    def compile(
+        self, program: Program, *, threads: int = 1, cache: bool = True
+    ) -> InterpreterExecutable:
+        """Iterations run one after the other, and there is nothing to keep."""
         return InterpreterExecutable(program)
 
 

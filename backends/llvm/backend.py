@@ -9,11 +9,12 @@ import numpy as np
 from graphc.backends.base import BoundProgram, CallLayout
 from graphc.backends.blas_threads import BlasThreads, may_use_threads
 from graphc.backends.llvm.blas import find_blas
+from graphc.backends.llvm.cache import cached_object
 from graphc.backends.llvm.contraction import uses_blas
 from graphc.backends.llvm.direct_call import DirectCall, is_possible
 from graphc.backends.llvm.entry import emit_program
 from graphc.backends.llvm.host import SYMBOL, HostCalls, address_of
-from graphc.backends.llvm.jit import Library, library_symbols, module_assembly, module_object
+from graphc.backends.llvm.jit import Library, library_symbols, module_assembly
 from graphc.backends.llvm.lapack import imported_routines
 from graphc.backends.llvm.target import Target, host
 from graphc.backends.llvm.vector_math import LIBM_SYMBOLS
@@ -40,8 +41,10 @@ class LlvmBackend:
 
     name = "llvm"
 
-    def compile(self, program: Program, *, threads: int = 1) -> "LlvmExecutable":
-        return LlvmExecutable(program, host(), threads)
+    def compile(
+        self, program: Program, *, threads: int = 1, cache: bool = True
+    ) -> "LlvmExecutable":
+        return LlvmExecutable(program, host(), threads, cache)
 
 
 def make_backend() -> LlvmBackend:
@@ -70,7 +73,7 @@ class Texts(Mapping[str, str]):
 class LlvmExecutable:
     """A program in machine code."""
 
-    def __init__(self, program: Program, target: Target, threads: int) -> None:
+    def __init__(self, program: Program, target: Target, threads: int, cache: bool = False) -> None:
         blas = find_blas()
         emitted = emit_program(program, target, blas)
         self.program = program
@@ -91,7 +94,9 @@ class LlvmExecutable:
             self._callback = self.host_calls.callback()
             imports[SYMBOL] = address_of(self._callback)
         used = {name: at for name, at in imports.items() if f"@{name}(" in emitted.text}
-        self._library = Library(module_object(emitted.text, target), ["entry"], used)
+        found = cached_object(emitted.text, target, cache)
+        self.origin = found.origin
+        self._library = Library(found.image, ["entry"], used)
         entry = _ENTRY(self._library.address("entry"))
         self.entry = entry
         self._has_routines = any(isinstance(step, Lapack) for step in program.all_steps)

@@ -27,7 +27,8 @@ from typing import Any
 import numpy as np
 
 from graphc.backends.base import CallLayout, Place
-from graphc.backends.llvm.jit import Library, module_object
+from graphc.backends.llvm.cache import cached_object
+from graphc.backends.llvm.jit import Library
 from graphc.backends.llvm.target import host
 
 NOTHING, ARRAY, LIST = range(3)
@@ -366,7 +367,7 @@ def _routine() -> Library:
     imports = {name: _address(name) for name in functions} | {"_Py_NoneStruct": id(None)}
     table = _numpy_functions()
     imports |= {"array_type": table[_ARRAY_TYPE], "new_from_descr": table[_NEW_FROM_DESCR]}
-    return Library(module_object(_TEXT, host()), ["direct_call"], imports)
+    return Library(cached_object(_TEXT, host()).image, ["direct_call"], imports)
 
 
 def _address(name: str) -> int:

@@ -41,6 +41,8 @@ class _KernelText:
 class NumbaExecutable:
     """Kernels are compiled by the first `bind` that calls them."""
 
+    origin = "compiled by the first call"
+
     def __init__(self, program: Program, threads: int) -> None:
         self.program = program
         self.threads = threads
@@ -131,7 +133,7 @@ class NumbaExecutable:
 class NumbaBackend:
     name = "numba_cpu"
 
-    def compile(self, program: Program, *, threads: int = 1) -> NumbaExecutable:
+    def compile(self, program: Program, *, threads: int = 1, cache: bool = True) -> NumbaExecutable:
         return NumbaExecutable(program, threads)
 
 

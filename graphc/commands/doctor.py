@@ -13,6 +13,7 @@ import numpy as np
 from rich.console import Console
 
 from graphc.backends.llvm.blas import find_blas
+from graphc.backends.llvm.cache import cache_folder, distrust, usage
 from graphc.backends.llvm.target import host
 from graphc.backends.registry import backend_names
 from graphc.commands.terminal import heading, status
@@ -39,6 +40,7 @@ def examine(console: Console) -> bool:
     for title, check in (
         ("software", software),
         ("processor", processor),
+        ("cache", cache),
         ("backends", backends),
     ):
         heading(console, title)
@@ -82,6 +84,20 @@ def processor() -> Iterator[Finding]:
         blas is not None,
         "BLAS: none found" if blas is None else f"BLAS: found ({blas.style} interface)",
         "install numpy or scipy from a wheel; matrix products will be slow",
+    )
+
+
+def cache() -> Iterator[Finding]:
+    folder = cache_folder()
+    if folder is None:
+        yield Finding(True, "compiled objects are not kept")
+        return
+    doubt = distrust(folder)
+    count, size = usage(folder)
+    yield Finding(
+        doubt is None,
+        doubt or f"{folder}: {count} compiled objects, {size / 2**20:.1f} MiB",
+        "make the folder your own with mode 700, or set GRAPHC_CACHE to another one",
     )
 
 

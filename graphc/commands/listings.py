@@ -4,6 +4,8 @@ import textwrap
 
 from rich.console import Console
 
+from graphc.backends.llvm.cache import cache_folder, distrust, usage
+from graphc.backends.llvm.cache import clear as clear_cache
 from graphc.commands.terminal import UsageError, make_table, show_table
 from graphc.error_catalog import CATALOG, FAMILIES
 from graphc.ir.lowering import Composite, Leaf
@@ -70,3 +72,19 @@ def doc(op: OpDef) -> str:
     function = FUNCTIONS.get(op.name)
     lines = (function.__doc__ or "").strip().splitlines() if function is not None else []
     return lines[0] if lines else ""
+
+
+def show_cache(console: Console, clear: bool) -> None:
+    """Where compiled objects are kept and how many; with `clear` they are removed."""
+    folder = cache_folder()
+    if folder is None:
+        console.print("compiled objects are not kept: GRAPHC_CACHE is off, or there is no home")
+        return
+    if clear:
+        console.print(f"{folder}: removed {clear_cache(folder)} compiled objects")
+        return
+    count, size = usage(folder)
+    console.print(f"{folder}: {count} compiled objects, {size / 2**20:.1f} MiB")
+    doubt = distrust(folder)
+    if doubt is not None:
+        console.print(f"not used: {doubt}", style="yellow")

@@ -63,7 +63,7 @@ def kernel_source(function: Function, position: int) -> str:
 def show_summary(console: Console, function: Function) -> None:
     """All stages at a glance."""
     stages = function.stages
-    seconds = function.stats()
+    seconds = function.stats()["seconds"]
     spent = ", ".join(f"{stage} {1000 * value:.1f}" for stage, value in seconds.items())
     console.print(repr(function).strip("<>"), style="bold")
     console.print(f"compiled in {1000 * sum(seconds.values()):.1f} ms ({spent})")

@@ -1,6 +1,6 @@
 """What a compiled function shows of itself: every stage as text, with the user's lines."""
 
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from graphc.backends.registry import DEFAULT
 from graphc.errors import BackendError
@@ -74,9 +74,22 @@ class FunctionText:
         """The assembly of the whole function (backend llvm)."""
         return self._backend_text("asm")
 
-    def stats(self) -> dict[str, float]:
-        """Where compile time went: seconds by stage."""
-        return dict(self.stages.seconds)
+    def stats(self) -> dict[str, Any]:
+        """Where compile time went, and what came out.
+
+        seconds by stage; origin: whether the object was found in the cache, or why it was
+        compiled; the numbers of nodes before and after the passes, of steps and of kernels.
+        """
+        stages = self.stages
+        result: dict[str, Any] = {
+            "seconds": dict(stages.seconds),
+            "nodes": (len(stages.user_graph.nodes), len(stages.graph.nodes)),
+        }
+        if stages.program is not None and stages.executable is not None:
+            result["steps"] = len(stages.program.all_steps)
+            result["kernels"] = len(stages.program.kernels)
+            result["origin"] = stages.executable.origin
+        return result
 
     def _backend_text(self, kind: str) -> Text:
         self._need_program(kind)

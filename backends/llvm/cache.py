@@ -1,0 +1,185 @@
+"""Objects kept on disk, so that a program is compiled once for all processes.
+
+An entry is named by the hash of everything that decides its bytes: the text, the processor, the
+versions. It holds a hash of its content. Entries are written to a file of their own and renamed:
+a reader sees a whole entry or none, and writers need no lock. Objects are code, so the folder is
+used only if it belongs to the user and nobody else may write to it; nothing in it is unpickled.
+
+The folder is $GRAPHC_CACHE, or graphc under $XDG_CACHE_HOME or ~/.cache; GRAPHC_CACHE=off means
+none. It is made when the first entry is written. The oldest entries go when it outgrows LARGEST.
+"""
+
+import hashlib
+import os
+import stat
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import llvmlite
+import llvmlite.binding as llvm
+
+from graphc.backends.llvm.jit import module_object
+from graphc.backends.llvm.target import Target
+
+FORMAT = b"graphc object 1\n"
+SUFFIX = ".gco"
+LARGEST = 256 << 20  # bytes of all entries
+PRUNE_EVERY = 64  # entries written by one process
+
+
+@dataclass(frozen=True, slots=True)
+class CachedObject:
+    """The object of a module. origin: "found", or why it was compiled."""
+
+    image: bytes
+    origin: str
+
+
+def cached_object(text: str, target: Target, use: bool = True) -> CachedObject:
+    """The object file of a module, from the cache if it is there, else compiled and kept."""
+    if not use:
+        return CachedObject(module_object(text, target), "compiled: cache=False")
+    folder = cache_folder()
+    if folder is None:
+        return CachedObject(module_object(text, target), "compiled: no folder for a cache")
+    doubt = distrust(folder)
+    if doubt is not None:
+        return CachedObject(module_object(text, target), f"compiled: {doubt}")
+    path = folder / (entry_key(text, target) + SUFFIX)
+    image, reason = _read(path)
+    if image is not None:
+        return CachedObject(image, "found")
+    image = module_object(text, target)
+    failure = _write(path, image)
+    return CachedObject(image, f"compiled: {reason}{failure}")
+
+
+def cache_folder() -> Path | None:
+    """Where entries are kept; None where the user wants none or has no home."""
+    chosen = os.environ.get("GRAPHC_CACHE", "")
+    if chosen:
+        return None if chosen.lower() in ("off", "0", "no", "false") else Path(chosen)
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    if base and os.path.isabs(base):
+        return Path(base) / "graphc"
+    home = os.path.expanduser("~")
+    return Path(home) / ".cache" / "graphc" if os.path.isabs(home) else None
+
+
+def distrust(folder: Path) -> str | None:
+    """Why code from this folder must not be run; None if it may, or if it does not exist yet."""
+    if not hasattr(os, "geteuid"):
+        return None
+    try:
+        found = folder.stat()
+    except FileNotFoundError:
+        return f"{folder} is a dangling link" if folder.is_symlink() else None
+    except OSError as error:
+        return f"{folder}: {error.strerror}"
+    if not stat.S_ISDIR(found.st_mode):
+        return f"{folder} is no folder"
+    if found.st_uid != os.geteuid():
+        return f"{folder} belongs to another user"
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return f"{folder} may be written by others"
+    return None
+
+
+def entry_key(text: str, target: Target) -> str:
+    """The name of the entry: a hash of all that the object depends on."""
+    parts = (target.triple, target.cpu, target.features, target.data_layout, _versions(), text)
+    digest = hashlib.sha256(FORMAT)
+    for part in parts:
+        data = part.encode()
+        digest.update(b"%d:" % len(data))
+        digest.update(data)
+    return digest.hexdigest()
+
+
+@cache
+def _versions() -> str:
+    return f"llvmlite {llvmlite.__version__}, LLVM {llvm.llvm_version_info}"
+
+
+def _read(path: Path) -> tuple[bytes | None, str]:
+    """The object, or None and why there is none. What is broken is removed."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None, "first time"
+    except OSError as error:
+        return None, f"{path}: {error.strerror}"
+    head = len(FORMAT) + hashlib.sha256().digest_size
+    image = content[head:]
+    if content[:head] == FORMAT + hashlib.sha256(image).digest():
+        return image, ""
+    path.unlink(missing_ok=True)
+    return None, "the entry was broken"
+
+
+def _write(path: Path, image: bytes) -> str:
+    """Keep an entry. What went wrong, if something did: a cache that fails is no error."""
+    global _written
+    temporary = None
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        doubt = distrust(path.parent)  # somebody may have been quicker to make it
+        if doubt is not None:
+            return f", not kept: {doubt}"
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".new")
+        with os.fdopen(handle, "wb") as file:
+            file.write(FORMAT + hashlib.sha256(image).digest() + image)
+        os.replace(temporary, path)
+        temporary = None
+        _written += 1
+        if _written % PRUNE_EVERY == 0:
+            prune(path.parent)
+    except OSError as error:
+        return f", not kept: {error.strerror or error}"
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+    return ""
+
+
+_written = 0
+
+
+def prune(folder: Path, largest: int = LARGEST) -> int:
+    """Remove the entries that were written longest ago until `largest` bytes are left; how many."""
+    entries = sorted(_entries(folder), key=lambda entry: entry[1].st_mtime_ns, reverse=True)
+    total = removed = 0
+    for path, found in entries:
+        total += found.st_size
+        if total > largest:
+            path.unlink(missing_ok=True)
+            removed += 1
+    return removed
+
+
+def clear(folder: Path) -> int:
+    """Remove all entries; how many."""
+    return prune(folder, -1)
+
+
+def usage(folder: Path) -> tuple[int, int]:
+    """The number of entries, and their bytes."""
+    sizes = [found.st_size for _, found in _entries(folder)]
+    return len(sizes), sum(sizes)
+
+
+def _entries(folder: Path) -> list[tuple[Path, os.stat_result]]:
+    """Entries, and what interrupted writers left behind."""
+    found = []
+    try:
+        paths = [p for p in folder.iterdir() if p.suffix in (SUFFIX, ".new")]
+    except OSError:
+        return []
+    for path in paths:
+        try:
+            found.append((path, path.lstat()))
+        except OSError:
+            continue  # gone meanwhile
+    return found

@@ -1,0 +1,187 @@
+"""The cache of compiled objects: found again, never trusted blindly, never in the way."""
+
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import graphc as gc
+from graphc.backends.llvm import cache
+from graphc.backends.llvm.target import describe, host
+
+ROOT = Path(__file__).resolve().parents[3]
+posix = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs POSIX permissions")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "some" / "folder"
+    monkeypatch.setenv("GRAPHC_CACHE", str(path))
+    return path
+
+
+def origin(**options: Any) -> str:
+    """Compile, check the result, and tell where the object came from."""
+    x = gc.placeholder("x", ("n",))
+    f = gc.function([x], gc.tanh(x) + 1, **options)
+    np.testing.assert_allclose(f([0, 1]), np.tanh([0, 1]) + 1, rtol=1e-6)
+    found: str = f.stats()["origin"]
+    return found
+
+
+def entries(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir())
+
+
+def test_an_object_is_found_again(folder: Path) -> None:
+    assert origin() == "compiled: first time"
+    assert origin() == "found"
+    (entry,) = entries(folder)
+    assert entry.suffix == cache.SUFFIX and folder.stat().st_mode & 0o077 == 0
+    assert cache.usage(folder) == (1, entry.stat().st_size)
+
+
+def test_functions_may_do_without(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert origin(cache=False) == "compiled: cache=False"
+    monkeypatch.setenv("GRAPHC_CACHE", "off")
+    assert origin() == "compiled: no folder for a cache"
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"",
+        lambda content: content[:100],
+        lambda content: content[:-1],
+        lambda content: content + b"x",
+        lambda content: content[:200] + bytes([content[200] ^ 1]) + content[201:],
+        lambda content: b"\x80\x04]." + content,
+    ],
+)
+def test_a_broken_entry_is_replaced(folder: Path, damage: Callable[[bytes], bytes]) -> None:
+    origin()
+    (entry,) = entries(folder)
+    whole = entry.read_bytes()
+    entry.write_bytes(damage(whole))
+    assert origin() == "compiled: the entry was broken"
+    assert entry.read_bytes() == whole
+    assert origin() == "found"
+
+
+@posix
+def test_a_folder_that_others_may_write_is_not_used(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    for mode in (0o770, 0o707, 0o777):
+        folder.chmod(mode)
+        assert "may be written by others" in origin()
+    assert entries(folder) == []
+    folder.chmod(0o700)
+    assert origin() == "compiled: first time"
+
+
+@posix
+def test_a_folder_of_another_user_is_not_used(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    origin()
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    assert "belongs to another user" in origin()
+
+
+def test_a_file_a_dangling_link_or_a_loop_in_its_place(folder: Path) -> None:
+    folder.parent.mkdir()
+    folder.write_text("mine")
+    assert "is no folder" in origin()
+    assert folder.read_text() == "mine"
+    folder.unlink()
+    folder.symlink_to(folder.parent / "nowhere")
+    assert "dangling" in origin()
+    folder.unlink()
+    folder.symlink_to(folder)
+    assert origin().startswith("compiled: ")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write")
+def test_a_folder_without_permission(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    folder.chmod(0o500)
+    assert "not kept" in origin()
+    folder.chmod(0o700)
+
+
+def test_a_full_disk_is_no_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(source: Any, target: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    assert origin() == "compiled: first time, not kept: No space left on device"
+    assert entries(folder) == []
+
+
+def test_where_the_folder_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("GRAPHC_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache.cache_folder() == tmp_path / "graphc"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert cache.cache_folder() == tmp_path / "home" / ".cache" / "graphc"
+
+
+def test_the_key_tells_texts_and_processors_apart() -> None:
+    target = host()
+    other = describe(target.triple, "x86-64", "", frozenset())
+    keys = {cache.entry_key(text, t) for text in ("a", "b") for t in (target, other)}
+    assert len(keys) == 4
+
+
+def test_the_oldest_entries_go_first(tmp_path: Path) -> None:
+    for age in range(5):
+        path = tmp_path / f"{age}{cache.SUFFIX}"
+        path.write_bytes(bytes(10))
+        os.utime(path, ns=(0, 10**9 * (100 - age)))
+    (tmp_path / "other.txt").write_text("not mine")
+    assert cache.prune(tmp_path, 25) == 3
+    assert [p.name for p in entries(tmp_path)] == ["0.gco", "1.gco", "other.txt"]
+    assert cache.clear(tmp_path) == 2
+
+
+PROGRAM = """
+    import numpy as np, graphc as gc
+    x = gc.placeholder("x", ("n",))
+    f = gc.function([x], gc.exp(x) * gc.sum(x))
+    assert np.allclose(f([0, 1]), np.exp([0, 1]))
+    print(f.stats()["origin"])
+"""
+
+
+def start(folder: Path) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(PROGRAM)],
+        env={**os.environ, "GRAPHC_CACHE": str(folder)},
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_processes_share_it(folder: Path) -> None:
+    together = [start(folder) for _ in range(3)]
+    assert all(p.communicate(timeout=100)[0] for p in together)
+    assert all(p.returncode == 0 for p in together)
+    assert [p.suffix for p in entries(folder)] == [cache.SUFFIX]
+    assert start(folder).communicate(timeout=100)[0] == "found\n"
+
+
+def test_a_killed_writer_leaves_no_half_entry(folder: Path) -> None:
+    folder.mkdir(parents=True, mode=0o700)
+    (folder / "abc.new").write_bytes(b"half")
+    assert origin() == "compiled: first time"
+    assert origin() == "found"
+    assert cache.clear(folder) == 2
