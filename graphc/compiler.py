@@ -90,16 +90,11 @@ def compile_graph(
     with stages.timed("plan"):
         stages.plan = plan_memory(stages.program)
     with stages.timed("backend"):
-<<<<<<< HEAD
-        stages.executable = chosen.compile(stages.program, threads=threads)
+        stages.executable = chosen.compile(stages.program, threads=threads, cache=cache)
     runner: Runner = ProgramRunner(stages.program, stages.plan, stages.executable)
     if graph is not stages.user_graph:
         runner = ComplexRunner(stages.user_graph, runner)
     return stages, runner
-=======
-        stages.executable = chosen.compile(stages.program, threads=threads, cache=cache)
-    return stages, ProgramRunner(stages.program, stages.plan, stages.executable)
->>>>>>> 127eeaf (Compiled objects are kept on disk: named by content, checked, never trusted where others may write)
 
 
 def size_names(graph: Graph) -> tuple[str, ...]:
