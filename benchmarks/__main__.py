@@ -3,6 +3,8 @@
 compile   cold compile time and import time, each model in a fresh process
 steps     training steps and typical kernels against numpy by hand, calls taking turns
 ulp       accuracy and speed of the elementary functions against numpy
+
+python benchmarks/peers/run.py compares with other frameworks: see benchmarks/peers/README.md.
 """
 
 import argparse

@@ -1,0 +1,27 @@
+"""What a framework module hands back."""
+
+
+class NotSupported(Exception):
+    """This framework has no sensible way to do this workload."""
+
+
+class Bench:
+    """call() runs one call and blocks until done; result() gives numpy."""
+
+    def __init__(self, call, result):
+        self.call, self.result = call, result
+
+
+class Registry(dict):
+    def __call__(self, *names):
+        def deco(f):
+            for n in names:
+                self[n] = f
+            return f
+
+        return deco
+
+    def build(self, name, inputs):
+        if name not in self:
+            raise NotSupported(name)
+        return self[name](name, inputs)

@@ -1,0 +1,527 @@
+#!/usr/bin/env python3
+"""Time frameworks on the workloads, each pair in a process of its own.
+
+    python run.py --python default=VENV/bin/python --threads 2 --out FILE.json
+
+A framework is a module frameworks/NAME_.py with build(workload, inputs); all
+that are there are run unless --frameworks says otherwise.  --python NAME=PATH
+picks the interpreter of one framework, default=PATH that of all others
+(else $BENCH_PYTHON, else the one running this).  Needs only the standard
+library itself.
+
+--subject NAME marks the system under test: it is not counted as a peer, and
+every table compares it with the best peer.  --interleave N repeats the
+frameworks of each workload N times as A B C A B C, so that drift of the
+machine hits all alike; the first round compiles with empty caches, later
+rounds find what the first one left (both times are reported).
+"""
+
+import argparse
+import contextlib
+import datetime
+import json
+import os
+import platform
+import re
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ORDER = [
+    "tiny_call",
+    "elementwise_chain",
+    "black_scholes",
+    "softmax_rows",
+    "layernorm_grad",
+    "sum_squares",
+    "pairwise_dist",
+    "adam_update",
+    "logreg_step",
+    "mlp_small_step",
+    "mlp_step",
+    "deep_big_simple_step",
+    "lenet_step",
+    "resnet_block_step",
+    "lstm_step",
+    "transformer_block_step",
+    "recurrence_1e6",
+    "hvp",
+    "varying_batch",
+    "mcmc_logp_grad",
+]
+CEILINGS = ["ceiling_sgemm", "ceiling_triad"]
+# written out by hand for the machine: shown, but no peer to be compared with
+HAND = {"numba"}
+FIRST = [
+    "graphc",
+    "numpy",
+    "jax",
+    "torch",
+    "torch_compile",
+    "pytensor",
+    "pytensor_c",
+    "tensorflow",
+    "tensorflow_xla",
+    "numba",
+]
+
+
+def frameworks_here():
+    names = [
+        f[:-4]
+        for f in os.listdir(os.path.join(HERE, "frameworks"))
+        if f.endswith("_.py") and not f.startswith("__")
+    ]
+    return sorted(names, key=lambda n: (FIRST.index(n) if n in FIRST else len(FIRST), n))
+
+
+def child_env(threads, cache):
+    env = dict(os.environ)
+    for k in ("OMP", "MKL", "OPENBLAS", "NUMBA", "NUMEXPR", "VECLIB_MAXIMUM", "BLIS", "GOTO"):
+        env[k + "_NUM_THREADS"] = str(threads)
+    env.update(
+        NUMEXPR_MAX_THREADS=str(threads),
+        TF_NUM_INTRAOP_THREADS=str(threads),
+        TF_NUM_INTEROP_THREADS="1",
+        BENCH_THREADS=str(threads),
+        TF_CPP_MIN_LOG_LEVEL="3",
+        JAX_PLATFORMS="cpu",
+        CUDA_VISIBLE_DEVICES="",
+        PYTHONHASHSEED="0",
+        PYTHONWARNINGS="ignore",
+        BENCH_CACHE=cache,
+        TORCHINDUCTOR_CACHE_DIR=os.path.join(cache, "inductor"),
+        TRITON_CACHE_DIR=os.path.join(cache, "triton"),
+        NUMBA_CACHE_DIR=os.path.join(cache, "numba"),
+        PYTENSOR_COMPILEDIR=os.path.join(cache, "pytensor"),
+    )
+    env["XDG_CACHE_HOME"] = os.path.join(cache, "xdg")
+    return env
+
+
+def run_child(python, fw, wl, args, cache, cpus):
+    os.makedirs(cache, exist_ok=True)
+    fd, out = tempfile.mkstemp(suffix=".json", dir=args.tmp)
+    os.close(fd)
+    os.unlink(out)
+    cmd = [
+        python,
+        os.path.join(HERE, "child.py"),
+        "--framework",
+        fw,
+        "--workload",
+        wl,
+        "--min-time",
+        str(args.min_time),
+        "--max-time",
+        str(args.max_time),
+        "--refs",
+        args.refs,
+        "--out",
+        out,
+    ]
+
+    def pin():
+        os.sched_setaffinity(0, cpus)
+
+    res = dict(framework=fw, workload=wl)
+    with open(os.path.join(args.tmp, "stderr.txt"), "w+b") as err:
+        t0 = time.monotonic()
+        try:
+            p = subprocess.Popen(
+                cmd,
+                env=child_env(args.threads, cache),
+                stdout=subprocess.DEVNULL,
+                stderr=err,
+                start_new_session=True,
+                preexec_fn=pin,
+            )
+        except OSError as e:
+            return dict(res, status="MISSING", error=str(e))
+        try:
+            rc = p.wait(timeout=args.timeout)
+        except subprocess.TimeoutExpired:
+            rc = None
+        finally:
+            with contextlib.suppress(ProcessLookupError):  # its own session: only what it started
+                os.killpg(p.pid, signal.SIGKILL)
+            p.wait()
+        if os.path.exists(out):
+            with open(out) as f:
+                res = json.load(f)
+            os.unlink(out)
+        elif rc is None:
+            res.update(status="TIMEOUT", error=f"over {args.timeout} s")
+        else:
+            err.seek(0)
+            res.update(
+                status="CRASH", error=f"exit {rc}: " + err.read()[-1500:].decode("utf-8", "replace")
+            )
+        res["wall_s"] = time.monotonic() - t0
+    for k in ("error", "trace"):  # no paths of this machine in results
+        if k in res:
+            res[k] = re.sub(r"(?<![\w.:/])/(?:[^\s/'\",:]+/)+", "", str(res[k]))
+    return res
+
+
+def busy_cores(seconds=0.5):
+    def busy():
+        with open("/proc/stat") as f:
+            v = [int(x) for x in f.readline().split()[1:9]]
+        return (sum(v[:3]) + sum(v[5:8])) / os.sysconf("SC_CLK_TCK")
+
+    a, t = busy(), time.monotonic()
+    time.sleep(seconds)
+    return (busy() - a) / (time.monotonic() - t)
+
+
+def wait_quiet(limit):
+    """Wait up to `limit` seconds for the rest of the machine to be idle."""
+    end = time.monotonic() + limit
+    while limit > 0 and busy_cores() > 0.1 and time.monotonic() < end:
+        pass
+
+
+def merge(rounds):
+    """One record of a framework on a workload from its rounds."""
+    good = [r for r in rounds if r.get("status") in ("OK", "WRONG")]
+    if not good:
+        return dict(rounds[0], rounds=len(rounds))
+    out = dict(good[0])
+    if any(r["status"] == "WRONG" for r in good):
+        out["status"] = "WRONG"
+    elif len(good) < len(rounds):
+        out["status"] = "FLAKY"
+    out["median_s"] = statistics.median(r["median_s"] for r in good)
+    out["min_s"] = min(r["min_s"] for r in good)
+    out["import_s"] = min(r["import_s"] for r in good)
+    out["peak_rss_mb"] = max(r["peak_rss_mb"] for r in good)
+    if len(good) > 1:
+        out["compile_warm_s"] = min(r["compile_s"] for r in good[1:])
+    if any("others_cores" in r for r in good):
+        out["others_cores"] = max(r.get("others_cores", 0) for r in good)
+    out["round_medians_s"] = [r["median_s"] for r in good]
+    out["rounds"] = len(rounds)
+    return out
+
+
+def si(s):
+    if s is None:
+        return "-"
+    for unit, k in (("s ", 1), ("ms", 1e-3), ("us", 1e-6), ("ns", 1e-9)):
+        if s >= k:
+            return f"{s / k:.3g} {unit}"
+    return f"{s:.2g} s "
+
+
+def table(head, rows):
+    width = [max(len(str(r[i])) for r in [head, *rows]) for i in range(len(head))]
+
+    def line(r):
+        return "  ".join(
+            str(c).ljust(w) if i == 0 else str(c).rjust(w) for i, (c, w) in enumerate(zip(r, width))
+        )
+
+    return "\n".join([line(head), line(["-" * w for w in width])] + [line(r) for r in rows])
+
+
+def report(data, use="median_s"):
+    """The tables, from what a run's JSON holds."""
+    cells = {(r["workload"], r["framework"]): r for r in data["results"]}
+    fws, subjects = data["frameworks"], set(data["subjects"])
+    wls = [w for w in data["workloads"] if w not in CEILINGS]
+    peers = [f for f in fws if f not in subjects and f not in HAND]
+    work = data["work"]
+
+    def t(w, f):
+        r = cells.get((w, f), {})
+        return r.get(use) if r.get("status") in ("OK", "FLAKY") else None
+
+    def best_of(w, who):
+        known = [(t(w, f), f) for f in who if t(w, f)]
+        return min(known) if known else (None, "-")
+
+    ceil = {}
+    for w in CEILINGS:
+        known = [
+            (cells[(w, f)]["min_s"], f) for f in fws if cells.get((w, f), {}).get("status") == "OK"
+        ]
+        if known:
+            ceil[w] = min(known)
+    gf = gb = None
+    out = [f"threads {data['threads']}, rounds {data['interleave']}, {data['when']}, {use}"]
+    if "ceiling_sgemm" in ceil:
+        s, f = ceil["ceiling_sgemm"]
+        gf = work["ceiling_sgemm"]["flops"] / s
+        out.append(f"ceiling: sgemm {gf / 1e9:.0f} GFLOP/s ({f}, fastest call)")
+    if "ceiling_triad" in ceil:
+        s, f = ceil["ceiling_triad"]
+        gb = work["ceiling_triad"]["bytes"] / s
+        out.append(f"ceiling: triad {gb / 1e9:.1f} GB/s ({f}, fastest call)")
+    for w in CEILINGS:
+        per = []
+        for f in fws:
+            r = cells.get((w, f), {})
+            if r.get("status") == "OK":
+                k = "flops" if w == "ceiling_sgemm" else "bytes"
+                per.append(
+                    f"{f} {work[w][k] / r['median_s'] / 1e9:.1f}"
+                    f" (best {work[w][k] / r['min_s'] / 1e9:.1f})"
+                )
+        if per:
+            out.append(f"  {w}, G/s median: " + ", ".join(per))
+
+    def mark(w, f):
+        r = cells.get((w, f), {})
+        s = r.get("status", "-")
+        if s in ("OK", "FLAKY"):
+            return (
+                si(r[use]).strip()
+                + ("?" if s == "FLAKY" else "")
+                + ("~" if "others_cores" not in r else "*" if r["others_cores"] > 0.15 else "")
+            )
+        return {"SKIP": "-", "MISSING": "-", "ERROR": "ERR"}.get(s, s)
+
+    out += ["", "time per call (*: others used more than 0.15 of a core meanwhile; ~: not known):"]
+    rows = []
+    for w in wls:
+        bt, bf = best_of(w, peers)
+        roof = max(work[w]["flops"] / gf if gf else 0, work[w]["bytes"] / gb if gb else 0)
+        rows.append(
+            [w] + [mark(w, f) for f in fws] + [bf, f"{roof / bt:.2f}" if bt and roof else "-"]
+        )
+    out.append(table(["workload", *fws, "best peer", "of roof"], rows))
+
+    out += [
+        "",
+        "times the best peer's time (1 = the best peer; a subject below 1 beats all peers):",
+    ]
+    rows = []
+    for w in wls:
+        bt, _ = best_of(w, peers)
+        rows.append([w] + [f"{t(w, f) / bt:.2f}" if t(w, f) and bt else "-" for f in fws])
+    geo = ["geometric mean"]
+    for f in fws:
+        v = [t(w, f) / best_of(w, peers)[0] for w in wls if t(w, f) and best_of(w, peers)[0]]
+        geo.append(f"{statistics.geometric_mean(v):.2f} ({len(v)})" if v else "-")
+    out.append(table(["workload", *fws], [*rows, geo]))
+
+    def grid(title, key, fmt, also=None):
+        rows = []
+        for w in wls:
+            row = [w]
+            for f in fws:
+                r = cells.get((w, f), {})
+                row.append(
+                    fmt(r[key]) + (f" / {fmt(r[also])}" if also and also in r else "")
+                    if key in r
+                    else "-"
+                )
+            rows.append(row)
+        out.extend(["", title, table(["workload", *fws], rows)])
+
+    grid(
+        "build + compile + first call (s; "
+        + (
+            "empty caches"
+            if data.get("cache") == "fresh"
+            else "caches kept between processes, so only partly cold"
+        )
+        + " / caches from an earlier round):",
+        "compile_s",
+        lambda x: f"{x:.2f}",
+        "compile_warm_s",
+    )
+    grid("peak resident memory over the inputs (MB):", "peak_rss_mb", lambda x: f"{x:.0f}")
+    imp = [
+        [
+            f,
+            min(
+                (r["import_s"] for r in data["results"] if r["framework"] == f and "import_s" in r),
+                default=None,
+            ),
+            next(
+                (r["version"] for r in data["results"] if r["framework"] == f and r.get("version")),
+                "",
+            ),
+        ]
+        for f in fws
+    ]
+    out += [
+        "",
+        "import (s):",
+        table(
+            ["framework", "import", "version"],
+            [[f, "-" if s is None else f"{s:.2f}", v] for f, s, v in imp],
+        ),
+    ]
+    bad = [
+        [
+            r["workload"],
+            r["framework"],
+            r["status"],
+            str(r.get("error", "")).strip().replace("\n", " ")[:160],
+        ]
+        for r in data["results"]
+        if r["status"] not in ("OK", "SKIP", "MISSING")
+    ]
+    if bad:
+        out += ["", "not counted:", table(["workload", "framework", "status", "why"], bad)]
+    return "\n".join(out)
+
+
+def main():
+    ap = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    ap.add_argument("--frameworks", default="", help="comma-separated names")
+    ap.add_argument(
+        "--workloads", default="", help="comma-separated names, 'ceilings' for the two ceilings"
+    )
+    ap.add_argument("--threads", type=int, default=2)
+    ap.add_argument("--interleave", type=int, default=1, metavar="ROUNDS")
+    ap.add_argument("--python", action="append", default=[], metavar="NAME=PATH")
+    ap.add_argument("--subject", action="append", default=[], metavar="NAME")
+    ap.add_argument("--timeout", type=float, default=180)
+    ap.add_argument("--min-time", type=float, default=1.5)
+    ap.add_argument("--max-time", type=float, default=8.0)
+    ap.add_argument(
+        "--cache",
+        default="",
+        help="keep the compilers' caches here (default: a fresh one per framework and workload)",
+    )
+    ap.add_argument(
+        "--wait-quiet",
+        type=float,
+        default=0,
+        metavar="S",
+        help="before each process wait up to S seconds for the machine to be idle",
+    )
+    ap.add_argument("--out", default="", help="JSON file to write")
+    ap.add_argument(
+        "--update",
+        action="store_true",
+        help="keep what --out already holds, replacing only what is run now",
+    )
+    ap.add_argument(
+        "--report", default="", metavar="JSON", help="only print the tables of an earlier run"
+    )
+    ap.add_argument("--use", default="median_s", choices=["median_s", "min_s"])
+    args = ap.parse_args()
+    if args.report:
+        with open(args.report) as f:
+            print(report(json.load(f), args.use))
+        return
+    fws = [f for f in args.frameworks.split(",") if f] or frameworks_here()
+    wls = []
+    for w in args.workloads.split(","):
+        wls += CEILINGS if w == "ceilings" else [w] if w else []
+    wls = wls or CEILINGS + ORDER
+    bad = [w for w in wls if w not in ORDER + CEILINGS]
+    if bad:
+        ap.error("unknown workload: " + ", ".join(bad))
+    pythons = dict(p.split("=", 1) for p in args.python)
+    default = pythons.pop("default", os.environ.get("BENCH_PYTHON", sys.executable))
+    cpus = sorted(os.sched_getaffinity(0))[: args.threads]
+    args.tmp = tempfile.mkdtemp(prefix="bench-")
+    args.refs = os.environ.get("BENCH_REFS") or os.path.join(args.tmp, "refs")
+    os.makedirs(args.refs, exist_ok=True)
+    data = dict(
+        when=datetime.datetime.now().isoformat(timespec="seconds"),
+        threads=args.threads,
+        interleave=args.interleave,
+        min_time=args.min_time,
+        machine=platform.machine(),
+        cpu=cpu_name(),
+        frameworks=fws,
+        workloads=wls,
+        subjects=args.subject,
+        results=[],
+        cache="kept" if args.cache else "fresh",
+        loadavg=[os.getloadavg()],
+        work=work_of(default),
+    )
+    if args.update and os.path.exists(args.out):
+        with open(args.out) as f:
+            data = updated(json.load(f), data)
+    try:
+        for w in wls:
+            rounds = {f: [] for f in fws}
+            for _k in range(args.interleave):
+                for f in fws:
+                    if rounds[f] and rounds[f][0].get("status") not in ("OK", "WRONG"):
+                        continue
+                    cache = args.cache or os.path.join(args.tmp, "cache", f"{w}-{f}")
+                    wait_quiet(args.wait_quiet)
+                    r = run_child(pythons.get(f, default), f, w, args, cache, cpus)
+                    rounds[f].append(r)
+                    told = "" if r["status"] in ("OK", "SKIP") else str(r.get("error", ""))
+                    print(
+                        f"{w:24s} {f:16s} {r['status']:8s}"
+                        f" {si(r.get('median_s')):>9s}  first "
+                        f"{si(r.get('compile_s')):>9s}  "
+                        f"{told.strip()[-200:]}",
+                        file=sys.stderr,
+                        flush=True,
+                    )
+            for f in fws:
+                new, old = merge(rounds[f]), None
+                for r in list(data["results"]):
+                    if (r["workload"], r["framework"]) == (w, f):
+                        data["results"].remove(r)
+                        old = r
+                if args.cache and old and "compile_s" in old and ("compile_s" in new):
+                    # its caches were filled: keep what it took without
+                    new.setdefault("compile_warm_s", new["compile_s"])
+                    new["compile_s"] = old["compile_s"]
+                data["results"].append(new)
+            if not args.cache:
+                shutil.rmtree(os.path.join(args.tmp, "cache"), ignore_errors=True)
+            data["loadavg"].append(os.getloadavg())
+            if args.out:
+                tmp = args.out + ".part"
+                with open(tmp, "w") as f:
+                    json.dump(data, f, indent=1)
+                os.replace(tmp, args.out)
+    finally:
+        shutil.rmtree(args.tmp, ignore_errors=True)
+    print(report(data, args.use))
+
+
+def updated(old, new):
+    """An earlier run's data, with room for what is run now."""
+    if old["threads"] != new["threads"]:
+        raise SystemExit("--update: the file is of another --threads")
+    for k, order in (("frameworks", FIRST), ("workloads", CEILINGS + ORDER)):
+        both = set(old[k]) | set(new[k])
+        old[k] = [n for n in order if n in both] + sorted(both - set(order))
+    old["subjects"] = sorted(set(old["subjects"]) | set(new["subjects"]))
+    old.update(when=new["when"], work=new["work"], updated=True)
+    return old
+
+
+def cpu_name():
+    try:
+        with open("/proc/cpuinfo") as f:
+            return next(ln.split(":", 1)[1].strip() for ln in f if ln.startswith("model name"))
+    except (OSError, StopIteration):
+        return ""
+
+
+def work_of(python):
+    """flops and bytes of each workload, asked of an interpreter with numpy."""
+    code = (
+        "import json, sys; sys.path.insert(0, sys.argv[1]);"
+        "import workloads as W; print(json.dumps({n: dict(flops=w.flops,"
+        "bytes=w.bytes, call=w.call_is) for n, w in W.WORKLOADS.items()}))"
+    )
+    return json.loads(subprocess.check_output([python, "-c", code, HERE]))
+
+
+if __name__ == "__main__":
+    main()
