@@ -54,6 +54,7 @@ from graphc.ops.diagonals import *
 from graphc.ops.einsum import *
 from graphc.ops.elementwise import *
 from graphc.ops.error_functions import *
+from graphc.ops.exponential_integrals import *
 from graphc.ops.gamma_functions import *
 from graphc.ops.gather import *
 from graphc.ops.gradient_control import *

@@ -2,6 +2,7 @@
 stages; every stage is kept, so that it can be printed, verified and interpreted.
 """
 
+import math
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ from graphc.backends.reference.interpreter import evaluate_tensors
 from graphc.backends.registry import REFERENCE, get_backend
 from graphc.conversion import complex_view, real_view
 from graphc.dtypes import is_complex
-from graphc.errors import GraphcError, IndexOutOfRange, LinearAlgebraError
+from graphc.errors import FeedError, GraphcError, IndexOutOfRange, LinearAlgebraError
 from graphc.ir.graph import Graph
 from graphc.ir.opdef import Constraint
 from graphc.ir.verifier import verify
@@ -239,6 +240,7 @@ class ProgramRunner:
     ) -> tuple[BoundProgram, list[tuple[int, ...]]]:
         """Lay the temporaries out for these sizes; remembered for the next call."""
         bindings = dict(zip(self.program.sizes, sizes, strict=True))
+        self.check_addressable(bindings)
         peak = evaluate(self.plan.peak, bindings) + ALIGNMENT
         if workspace.arena.nbytes < peak:
             workspace.arena = np.empty(peak, np.uint8)
@@ -255,6 +257,20 @@ class ProgramRunner:
         if len(workspace.bound) > KEPT_SIZES:
             workspace.bound.popitem(last=False)
         return bound
+
+    def check_addressable(self, bindings: Mapping[str, int]) -> None:
+        """FeedError where an array would have more bytes than there are addresses."""
+        for buffer in self.program.buffers.values():
+            shape = [evaluate(size, bindings) for size in buffer.shape]
+            if math.prod(shape) * buffer.dtype.itemsize >= 1 << 63:
+                raise FeedError(
+                    f"{buffer.name}: {buffer.dtype.name}{shape} has more elements than memory has "
+                    "addresses",
+                    code="E107",
+                    details=[", ".join(f"{name} = {value}" for name, value in bindings.items())],
+                    source=buffer.sources[0] if buffer.sources else None,
+                    fix="feed smaller arrays",
+                )
 
     def explain(self, fault: Fault, bindings: Mapping[str, int]) -> GraphcError:
         """The error of a failed step, with the user's line."""

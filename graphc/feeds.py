@@ -16,7 +16,7 @@ from graphc.ir.leaf import Variable
 from graphc.ir.node import TensorType
 from graphc.ir.opdef import Constraint
 from graphc.ir.tensor import Tensor
-from graphc.shapes import Dim, Size, evaluate, format_shape, symbols_of
+from graphc.shapes import Dim, Size, dim_max, evaluate, format_shape, symbols_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +210,14 @@ class FeedBinder:
             return IndexOutOfRange(
                 f"{constraint.text}: {', '.join(sides)}",
                 code="E402",
+                details=details,
+                source=source,
+                fix="feed a larger array",
+            )
+        if left < 0 and constraint.right == dim_max(constraint.left, 0):
+            return FeedError(
+                f"{constraint.text}: {sides[0]}",
+                code="E107",
                 details=details,
                 source=source,
                 fix="feed a larger array",

@@ -516,6 +516,45 @@ def test_a_slice_beyond_a_symbolic_axis(backend: str, v: gc.Variable) -> None:
         f(floats(3))
 
 
+# --- sizes -------------------------------------------------------------------------------------
+
+
+def test_negative_sizes_in_the_graph() -> None:
+    with refused(gc.ShapeError, "E101", "negative", "eye: negative size in [-3, -3]", fix=">= 0"):
+        gc.eye(-3)  # negative
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_negative_sizes_at_the_call(backend: str, v: gc.Variable) -> None:
+    x = gc.placeholder("x", ("n",))
+    few = gc.zeros((x.shape[0] - 5,)) + 1  # five less
+    f = gc.function([x], few, updates={v: v + 1}, backend=backend)
+    assert f(np.zeros(7, "float32")).tolist() == [1, 1]
+    assert f(np.zeros(5, "float32")).tolist() == []
+    before = v.value
+    with refused(gc.FeedError, "E107", "five less", "negative size: n - 5 = -2", fix="larger"):
+        f(np.zeros(3, "float32"))
+    np.testing.assert_array_equal(v.value, before)
+
+
+def test_arrays_beyond_the_addresses() -> None:
+    with refused(gc.ShapeError, "E101", "huge", "[4611686018427387904, 4]"):
+        gc.zeros((2**62, 4))  # huge
+    x = gc.placeholder("x", ("n",))
+    f = gc.function([x], gc.zeros((x.shape[0] * 2**40, 2**40)))  # huge at the call
+    with refused(gc.FeedError, "E107", "huge at the call", "more elements", "n = 3"):
+        f(np.zeros(3, "float32"))
+
+
+def test_labels_beyond_the_classes() -> None:
+    logits, labels = gc.placeholder("logits", ("n", 3)), gc.placeholder("labels", ("n",), "int32")
+    loss = gc.nn.sparse_softmax_cross_entropy(logits, labels)  # no such class
+    f = gc.function([logits, labels], loss)
+    text = "sparse_softmax_cross_entropy: index 3 is out of range"
+    with refused(gc.IndexOutOfRange, "E402", "no such class", text, fix="[0, 3)"):
+        f(np.zeros((2, 3), "float32"), np.array([0, 3], "int32"))
+
+
 # --- symbolic tensors used as values -------------------------------------------------------------
 
 

@@ -170,7 +170,7 @@ def check_indices(node: Node, attrs: dict[str, Any], arrays: list[np.ndarray]) -
             continue
         first = int(indices[bad].flat[0])
         if check.error is None:
-            raise out_of_range(node, first, check.axis, size, lowest)
+            raise out_of_range(node, first, check.axis, size, lowest, check.op)
         error = check.error(first, {})
         error.source = node.sources[0] if node.sources else None
         raise error
@@ -184,11 +184,16 @@ def failed_routine(node: Node, failure: RoutineFailure) -> LinearAlgebraError:
 
 
 def out_of_range(
-    node: Node, index: int, axis: int, size: int, lowest: int | None = None
+    node: Node,
+    index: int,
+    axis: int,
+    size: int,
+    lowest: int | None = None,
+    op: str | None = None,
 ) -> IndexOutOfRange:
     """The run-time error for a bad index; the same words on every backend."""
     return IndexOutOfRange(
-        f"{node.op.name}: index {index} is out of range for axis {axis} of size {size}",
+        f"{op or node.op.name}: index {index} is out of range for axis {axis} of size {size}",
         code="E402",
         source=node.sources[0] if node.sources else None,
         fix=f"indices must be in [{-size if lowest is None else lowest}, {size})",

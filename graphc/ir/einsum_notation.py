@@ -1,5 +1,6 @@
 """The subscripts of einsum: `ij,jk->ik` as the indices of each operand and of the result."""
 
+import operator
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from graphc.errors import ShapeError
 from graphc.ir.opdef import describe_inputs
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
+
+_ALPHABET = string.ascii_uppercase + string.ascii_lowercase  # in the order of their codes
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,34 @@ def wrong_subscripts(
         details=[describe_inputs(tensors)] if tensors else [],
         source=current_source(),
         fix=fix or None,
+    )
+
+
+def lettered(*arguments: Any) -> tuple[str, tuple[Any, ...]]:
+    """`x, [0, 1], y, [1, 2], [0, 2]` as the string and the operands of the other form."""
+    pairs = len(arguments) // 2
+    operands = arguments[: 2 * pairs : 2]
+    groups = [_letters(group) for group in arguments[1 : 2 * pairs : 2]]
+    result = _letters(arguments[-1]) if len(arguments) % 2 else None
+    if result is not None and pairs == 0:
+        raise wrong_subscripts("no operands", "", ())
+    return ",".join(groups) + ("" if result is None else f"->{result}"), operands
+
+
+def _letters(group: Any) -> str:
+    """Numbers in increasing order are letters in alphabetical order."""
+    try:
+        items = list(group)
+        if all(item is Ellipsis or 0 <= operator.index(item) < len(_ALPHABET) for item in items):
+            return "".join("..." if item is Ellipsis else _ALPHABET[item] for item in items)
+    except TypeError:
+        pass
+    raise wrong_subscripts(
+        "these are no indices",
+        f"{group!r:.40}",
+        (),
+        "behind each operand stands a list of ints from 0 to 51, or the subscripts come first, as "
+        "a string",
     )
 
 

@@ -236,7 +236,8 @@ class IndexCheck:
     """Input `input` must hold integers in [minimum, size).
 
     minimum: -size by default, so that negative indices count from the end. error: what to raise,
-    of the bad number and the values of symbolic sizes; IndexOutOfRange by default.
+    of the bad number and the values of symbolic sizes; IndexOutOfRange by default. op: the name
+    that the user knows, if it is not that of the op.
     """
 
     input: int
@@ -244,6 +245,7 @@ class IndexCheck:
     size: Size
     minimum: Size | None = None
     error: CheckError | None = None
+    op: str | None = None
 
     @property
     def lowest(self) -> Size:

@@ -182,6 +182,9 @@ class OpDef:
         outputs = result if isinstance(result, tuple) else (result,)
         if self.parts is None:
             self._check_real((*types, *outputs), sources)
+        for output in outputs:
+            if not _is_possible(output.shape, output.dtype.itemsize):
+                raise impossible_shape(self.name, output, sources)
         return outputs, [
             Constraint(left, right, text, sources, error)
             for left, right, text, error in call.constraints
@@ -212,6 +215,27 @@ def real_instead(name: str) -> str:
     if name in ORDER:
         return "complex numbers have no order: take gc.abs(x), gc.real(x) or gc.imag(x) first"
     return "take gc.real(x), gc.imag(x) or gc.abs(x) first"
+
+
+def _is_possible(shape: Shape, bytes: int) -> bool:
+    """No known size is negative, and an array of known sizes can be addressed."""
+    for size in shape:
+        if not isinstance(size, int):
+            bytes = 0
+        elif size < 0:
+            return False
+        else:
+            bytes *= size
+    return bytes < 1 << 63
+
+
+def impossible_shape(name: str, output: TensorType, sources: Sources) -> ShapeError:
+    shown = format_shape(output.shape)
+    if any(isinstance(size, int) and size < 0 for size in output.shape):
+        text, fix = f"{name}: negative size in {shown}", "sizes are ints >= 0 or symbolic"
+    else:
+        text, fix = f"{name}: {shown} has more elements than memory has addresses", None
+    return ShapeError(text, source=sources[0] if sources else None, fix=fix)
 
 
 def describe_inputs(inputs: Sequence[Tensor], limit: int = 6) -> str:

@@ -12,7 +12,7 @@ from graphc.ir.opdef import Constraint
 from graphc.ir.registry import OPS
 from graphc.ir.tensor import Tensor
 from graphc.scalar.expr import Index, Read
-from graphc.shapes import Dim, Shape
+from graphc.shapes import Dim, Shape, Size, dim_max, lower_bound
 
 
 def verify(graph: Graph) -> list[Constraint]:
@@ -28,7 +28,24 @@ def verify(graph: Graph) -> list[Constraint]:
     for node in graph.nodes:
         constraints += verify_node(node)
     _verify_updates(graph)
-    return constraints
+    return [*constraints, *_sizes_not_negative(graph.nodes)]
+
+
+def _sizes_not_negative(nodes: Iterable[Node]) -> list[Constraint]:
+    """max(size, 0) = size for each size like n - 5, where it first occurs."""
+    found: dict[Size, Constraint] = {}
+    known: set[Size] = set()
+    for node in nodes:
+        for type in node.types:
+            for size in type.shape:
+                if isinstance(size, int) or size in known:
+                    continue
+                known.add(size)
+                least = lower_bound(size)
+                if least is None or least < 0:
+                    text = f"{node.op.name}: negative size"
+                    found[size] = Constraint(size, dim_max(size, 0), text, node.sources)
+    return list(found.values())
 
 
 def verify_node(node: Node) -> list[Constraint]:

@@ -239,7 +239,7 @@ class _Lowering:
                 minimum,
                 check.size,
                 check.axis,
-                node.op.name,
+                check.op or node.op.name,
                 node.sources,
                 check.error,
             )

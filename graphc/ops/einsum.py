@@ -15,7 +15,7 @@ import numpy as np
 import opt_einsum
 
 from graphc.dtypes import double, is_inexact
-from graphc.ir.einsum_notation import Notation, parse_notation, wrong_subscripts
+from graphc.ir.einsum_notation import Notation, lettered, parse_notation, wrong_subscripts
 from graphc.ir.lowering import Composite
 from graphc.ir.node import Attributes, TensorType
 from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
@@ -33,7 +33,7 @@ _TYPICAL = 64  # what a symbolic size counts for when the order is chosen
 
 
 @public
-def einsum(subscripts: str, *operands: Any) -> Tensor:
+def einsum(subscripts: Any, *operands: Any) -> Tensor:
     """Sums of products of operands whose axes are named by letters.
 
     subscripts: "ij,jk->ik": a group of letters for each operand, one letter an axis, and the axes
@@ -43,9 +43,15 @@ def einsum(subscripts: str, *operands: Any) -> Tensor:
     operands: numeric dtypes, which are promoted. An axis of size 1 broadcasts.
     More than two operands are multiplied pairwise in a cheap order.
 
+    The other form has numbers for letters, a list behind each operand, and the result's last:
+    einsum(x, [0, 1], y, [1, 2], [0, 2]). `...` stands for other axes there too; without the last
+    list the result has the numbers that occur once, in increasing order.
+
     ShapeError for subscripts that do not fit the operands, and where sizes of one index differ;
     symbolic sizes are compared at the call. DTypeError for bool.
     """
+    if operands and not isinstance(subscripts, str):
+        subscripts, operands = lettered(subscripts, *operands)
     if not operands:
         raise wrong_subscripts("no operands", str(subscripts), ())
     tensors = list(promote_inputs("einsum", *operands))

@@ -14,7 +14,7 @@ from graphc.ir.registry import Builder
 from graphc.ir.tensor import Tensor
 from graphc.ops.composed import define_composed, double_partial, scipy_special
 
-__all__ = ["erfc", "erfcx", "erfinv", "log_ndtr", "ndtr", "ndtri"]
+__all__ = ["erfc", "erfcinv", "erfcx", "erfinv", "log_ndtr", "ndtr", "ndtri"]
 
 # ((1 + 2x) erfcx(x) - 1) / (1 + t) in t = (x - 3.75) / (x + 3.75)
 _SCALED = (
@@ -254,6 +254,15 @@ erfinv = define_composed(
     reference=scipy_special("erfinv"),
     partials=(lambda b, a: b.multiply(b.exp(b.square(a.output)), math.sqrt(math.pi) / 2),),
     domain=(-0.9, 0.9),
+)
+erfcinv = define_composed(
+    "erfcinv",
+    "The x of erfc(x): inf at 0, -inf at 2, NaN outside of [0, 2].\n\n"
+    "The polynomials of erfinv; exact for x down to the smallest positive number.",
+    build=lambda b, x: _inverse(b, b.subtract(1, x), b.multiply(x, b.subtract(2, x))),
+    reference=scipy_special("erfcinv"),
+    partials=(lambda b, a: b.multiply(b.exp(b.square(a.output)), -math.sqrt(math.pi) / 2),),
+    domain=(0.1, 1.9),
 )
 ndtr = define_composed(
     "ndtr",

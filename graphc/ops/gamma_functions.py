@@ -11,12 +11,25 @@ from typing import Any
 
 import numpy as np
 
-from graphc.ir.registry import Builder, public
+from graphc.errors import DTypeError
+from graphc.ir.registry import BUILDER, Builder, public
+from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.ops.composed import define_composed, double_partial, scipy_special
+from graphc.ops.definition import floating, one_input, promote_inputs
 from graphc.ops.series import digamma_far, stirling
 
-__all__ = ["betaln", "digamma", "gamma", "gammaln", "lgamma"]
+__all__ = [
+    "beta",
+    "betaln",
+    "binom",
+    "digamma",
+    "factorial",
+    "gamma",
+    "gammaln",
+    "lgamma",
+    "multigammaln",
+]
 
 # log(gamma(1 + t)) / (t (t - 1)) in 2t - 1, 0 <= t <= 1
 _LOG_GAMMA = (
@@ -245,3 +258,56 @@ betaln = define_composed(
 def lgamma(x: Any, /) -> Tensor:
     """The same as gammaln(x), by its name in C."""
     return gammaln(x)
+
+
+@public
+def beta(a: Any, b: Any, /) -> Tensor:
+    """gamma(a) gamma(b) / gamma(a + b) for a, b > 0: exp(betaln(a, b)).
+
+    a, b: shapes that broadcast, any dtype; integers and bool become float32. inf at 0, NaN below.
+    Raises ShapeError where the shapes do not broadcast.
+    """
+    return BUILDER.exp(betaln(a, b))
+
+
+@public
+def factorial(n: Any, /) -> Tensor:
+    """gamma(n + 1), for numbers n that need not be whole.
+
+    n: any shape and dtype; integers and bool become float32. NaN at negative integers.
+    """
+    return gamma(BUILDER.add(floating(one_input("factorial", n)), 1))
+
+
+@public
+def binom(n: Any, k: Any, /) -> Tensor:
+    """The binomial coefficient: in how many ways k of n can be chosen, 0 <= k <= n.
+
+    n, k: shapes that broadcast, numbers that need not be whole; integers and bool become float32.
+    1 / ((n + 1) beta(n - k + 1, k + 1)). NaN for k < -1 and k > n + 1.
+    Raises ShapeError where the shapes do not broadcast.
+    """
+    total, part = (floating(tensor) for tensor in promote_inputs("binom", n, k))
+    rest = BUILDER.subtract(total, part)
+    logarithm = betaln(BUILDER.add(rest, 1), BUILDER.add(part, 1))
+    return BUILDER.divide(BUILDER.exp(BUILDER.negative(logarithm)), BUILDER.add(total, 1))
+
+
+@public
+def multigammaln(a: Any, d: int, /) -> Tensor:
+    """The logarithm of the multivariate gamma function of dimension d, for a > (d - 1) / 2.
+
+    a: any shape and dtype; integers and bool become float32. d: an int >= 1. The sum of
+    gammaln(a - j / 2) over j < d, and d (d - 1) / 4 log(pi). Raises DTypeError for another d.
+    """
+    if not isinstance(d, int | np.integer) or isinstance(d, bool) or d < 1:
+        raise DTypeError(
+            f"multigammaln: the dimension is an int >= 1, got {d!r:.40}",
+            code="E215",
+            source=current_source(),
+        )
+    tensor = floating(one_input("multigammaln", a))
+    total = BUILDER.add(gammaln(tensor), int(d) * (int(d) - 1) / 4 * math.log(math.pi))
+    for j in range(1, int(d)):
+        total = BUILDER.add(total, gammaln(BUILDER.subtract(tensor, j / 2)))
+    return total

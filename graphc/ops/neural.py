@@ -242,7 +242,8 @@ def _label_check(number: int) -> Callable[[LoweringContext], list[IndexCheck]]:
     def checks(context: LoweringContext) -> list[IndexCheck]:
         labels = context.inputs[number]
         classes: Size = context.attrs["classes"]
-        return [IndexCheck(number, axis=labels.ndim, size=classes, minimum=0)]
+        name = "sparse_softmax_cross_entropy"
+        return [IndexCheck(number, axis=labels.ndim, size=classes, minimum=0, op=name)]
 
     return checks
 

@@ -20,7 +20,7 @@ from graphc.ops.definition import (
 from graphc.scalar import expr as s
 from graphc.scalar.expr import Expr
 
-__all__ = ["entr", "log_expit", "logit", "xlog1py", "xlogy"]
+__all__ = ["entr", "kl_div", "log_expit", "logit", "rel_entr", "xlog1py", "xlogy"]
 
 
 def _quiet(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -145,4 +145,54 @@ entr = _define(
     _entr,
     (lambda b, a: b.negative(b.add(b.log(a.inputs[0]), 1)),),
     domain=(0.1, 4.0),
+)
+
+
+def _divergence(extended: bool) -> Callable[[Expr, Expr], Expr]:
+    """x log(x / y), and with - x + y; at x = 0 0 or y, inf where it is not defined"""
+
+    def expr(x: Expr, y: Expr) -> Expr:
+        zero = s.like(x, 0)
+        value = s.mul(x, s.log(s.div(x, y)))
+        edge = y if extended else zero
+        if extended:
+            value = s.add(value, s.sub(y, x))
+        value = s.select(s.and_(s.lt(zero, x), s.lt(zero, y)), value, s.like(x, math.inf))
+        value = s.select(s.and_(s.eq(x, zero), s.le(zero, y)), edge, value)
+        return s.select(s.or_(s.is_nan(x), s.is_nan(y)), s.add(x, y), value)
+
+    return expr
+
+
+def _divergence_values(extended: bool) -> Callable[..., Any]:
+    def values(x: np.ndarray, y: np.ndarray) -> Any:
+        value = x * np.log(x / y) + (y - x if extended else 0.0)
+        value = np.where((x > 0) & (y > 0), value, np.inf)
+        value = np.where((x == 0) & (y >= 0), y if extended else 0.0, value)
+        return np.where(np.isnan(x) | np.isnan(y), np.nan, value)
+
+    return values
+
+
+rel_entr = _define(
+    "rel_entr",
+    "x1 log(x1 / x2), the terms of a relative entropy: 0 for x1 = 0, inf outside of x1, x2 >= 0.",
+    _divergence_values(extended=False),
+    _divergence(extended=False),
+    (
+        lambda b, a: b.add(b.log(b.divide(a.inputs[0], a.inputs[1])), 1),
+        lambda b, a: b.negative(b.divide(a.inputs[0], a.inputs[1])),
+    ),
+    domain=(0.2, 4.0),
+)
+kl_div = _define(
+    "kl_div",
+    "x1 log(x1 / x2) - x1 + x2, convex in both: x2 for x1 = 0, inf outside of x1, x2 >= 0.",
+    _divergence_values(extended=True),
+    _divergence(extended=True),
+    (
+        lambda b, a: b.log(b.divide(a.inputs[0], a.inputs[1])),
+        lambda b, a: b.subtract(1, b.divide(a.inputs[0], a.inputs[1])),
+    ),
+    domain=(0.2, 4.0),
 )

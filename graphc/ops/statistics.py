@@ -1,5 +1,6 @@
 """Means, variances and log-sum-exp over any axes: reductions made of simpler ones."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ from graphc.ir.node import Attributes, TensorType
 from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
 from graphc.ir.registry import BUILDER, Builder, public, register
 from graphc.ir.tensor import Tensor
-from graphc.ops.definition import floating, one_input
+from graphc.ops.definition import floating, one_input, promote_inputs
 from graphc.shapes import Dim, Size, reduced_shape, size_product
 
 __all__ = ["logsumexp", "mean", "std", "var"]
@@ -200,14 +201,31 @@ def _logsumexp_reference(attrs: Attributes, x: np.ndarray) -> Any:
     return (result if attrs["keepdims"] else np.squeeze(result, axes)).astype(x.dtype)
 
 
+def _weighted_logsumexp(x: Any, b: Any, axis: AxisLike | None, keepdims: bool) -> Tensor:
+    """log(sum(b exp(x - m))) + m with the largest x as m; what b = 0 belongs to does not count"""
+    x, b = promote_inputs("logsumexp", x, b)
+    tensor, axes = _prepare("logsumexp", BUILDER.where(b == 0, -math.inf, floating(x)), axis)
+    largest = BUILDER.max(tensor, axis=axes, keepdims=True, initial=-math.inf)
+    largest = BUILDER.stop_gradient(largest)
+    largest = BUILDER.where(BUILDER.isfinite(largest), largest, 0)
+    total = BUILDER.sum(b * BUILDER.exp(tensor - largest), axis=axes, keepdims=True)
+    result: Tensor = BUILDER.log(total) + largest
+    return result if keepdims else BUILDER.squeeze(result, axis=axes)
+
+
 @public
-def logsumexp(x: Any, axis: AxisLike | None = None, keepdims: bool = False) -> Tensor:
-    """log(sum(exp(x))) over `axis` without overflow; -inf where there are no elements.
+def logsumexp(
+    x: Any, axis: AxisLike | None = None, keepdims: bool = False, *, b: Any = None
+) -> Tensor:
+    """log(sum(b exp(x))) over `axis` without overflow; -inf where there are no elements.
 
     x: any shape and dtype; integers and bool become float32. axis: an int, several, or None for
     all. keepdims: reduced axes stay, with size 1. The gradient is exp(x - result), softmax.
+    b: factors that broadcast with x, 1 by default; NaN where the sum is negative.
     Raises ShapeError for axes that x does not have.
     """
+    if b is not None:
+        return _weighted_logsumexp(x, b, axis, keepdims)
     tensor, axes = _prepare("logsumexp", x, axis)
     return LOGSUMEXP(tensor, axes=axes, keepdims=bool(keepdims)) if axes else tensor
 

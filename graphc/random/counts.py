@@ -141,7 +141,8 @@ def poisson(
     small = given < SMALL_MEAN
     few = _few(draws, where(small, given, 1))
     many = _many(draws, where(given >= SMALL_MEAN, given, SMALL_MEAN))
-    return where(small, few, where(given >= SMALL_MEAN, many, 0)).astype(target)
+    possible = logical_and(small, given >= 0)
+    return where(possible, few, where(given >= SMALL_MEAN, many, 0)).astype(target)
 
 
 # --- binomial -------------------------------------------------------------------------------------

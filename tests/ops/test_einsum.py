@@ -199,3 +199,41 @@ def test_more_axes_than_letters() -> None:
     x = gc.reshape(gc.placeholder("x", ()), (1,) * 60)
     with pytest.raises(ShapeError, match="more than 52 axes"):
         gc.einsum("...->...", x)
+
+
+# --- numbers for letters -----------------------------------------------------------------------
+
+X, Y = np.arange(6.0).reshape(2, 3), np.arange(12.0).reshape(3, 4)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (X, [0, 1], Y, [1, 2]),
+        (X, [0, 1], Y, [1, 2], [2, 0]),
+        (X, [5, 1], Y, [1, 30]),
+        (X, [30, 26]),
+        (X, [..., 1], Y, [1, 2], [..., 2]),
+        (X, (0, 1), []),
+    ],
+)
+def test_numbers_for_letters(arguments: tuple[Any, ...]) -> None:
+    found = gc.run(gc.einsum(*arguments))
+    np.testing.assert_array_equal(found, np.einsum(*arguments))
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ((X,), "no operands"),
+        (([0, 1],), "no operands"),
+        ((X, 5), "these are no indices"),
+        ((X, [0, 60]), "these are no indices"),
+        ((X, ["i", "j"]), "these are no indices"),
+        ((X, [0, 1, 2]), "3 axes"),
+    ],
+)
+def test_errors_of_numbers(arguments: tuple[Any, ...], message: str) -> None:
+    with pytest.raises(ShapeError, match=message) as caught:
+        gc.einsum(*arguments)
+    assert "test_einsum.py" in str(caught.value)
