@@ -234,7 +234,8 @@ def impossible_shape(name: str, output: TensorType, sources: Sources) -> ShapeEr
     if any(isinstance(size, int) and size < 0 for size in output.shape):
         text, fix = f"{name}: negative size in {shown}", "sizes are ints >= 0 or symbolic"
     else:
-        text, fix = f"{name}: {shown} has more elements than memory has addresses", None
+        text = f"{name}: {shown} has more elements than memory has addresses"
+        fix = "arrays have less than 2**63 bytes"
     return ShapeError(text, source=sources[0] if sources else None, fix=fix)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from graphc.ir.opdef import Application
 from graphc.ir.registry import Builder
 from graphc.ir.tensor import Tensor
+from graphc.ops.composed import define_composed, scipy_special
 from graphc.ops.definition import (
     FLOAT,
     FLOATING,
@@ -17,6 +18,7 @@ from graphc.ops.definition import (
     define_elementwise,
     wide,
 )
+from graphc.ops.series import log1p_rest
 from graphc.scalar import expr as s
 from graphc.scalar.expr import Expr
 
@@ -148,49 +150,52 @@ entr = _define(
 )
 
 
-def _divergence(extended: bool) -> Callable[[Expr, Expr], Expr]:
-    """x log(x / y), and with - x + y; at x = 0 0 or y, inf where it is not defined"""
-
-    def expr(x: Expr, y: Expr) -> Expr:
-        zero = s.like(x, 0)
-        value = s.mul(x, s.log(s.div(x, y)))
-        edge = y if extended else zero
-        if extended:
-            value = s.add(value, s.sub(y, x))
-        value = s.select(s.and_(s.lt(zero, x), s.lt(zero, y)), value, s.like(x, math.inf))
-        value = s.select(s.and_(s.eq(x, zero), s.le(zero, y)), edge, value)
-        return s.select(s.or_(s.is_nan(x), s.is_nan(y)), s.add(x, y), value)
-
-    return expr
+def _rel_entr(x: Expr, y: Expr) -> Expr:
+    zero = s.like(x, 0)
+    value = s.mul(x, s.log(s.div(x, y)))
+    value = s.select(s.and_(s.lt(zero, x), s.lt(zero, y)), value, s.like(x, math.inf))
+    value = s.select(s.and_(s.eq(x, zero), s.le(zero, y)), zero, value)
+    return s.select(s.or_(s.is_nan(x), s.is_nan(y)), s.add(x, y), value)
 
 
-def _divergence_values(extended: bool) -> Callable[..., Any]:
-    def values(x: np.ndarray, y: np.ndarray) -> Any:
-        value = x * np.log(x / y) + (y - x if extended else 0.0)
-        value = np.where((x > 0) & (y > 0), value, np.inf)
-        value = np.where((x == 0) & (y >= 0), y if extended else 0.0, value)
-        return np.where(np.isnan(x) | np.isnan(y), np.nan, value)
-
-    return values
+def _rel_entr_values(x: np.ndarray, y: np.ndarray) -> Any:
+    value = np.where((x > 0) & (y > 0), x * np.log(x / y), np.inf)
+    value = np.where((x == 0) & (y >= 0), 0.0, value)
+    return np.where(np.isnan(x) | np.isnan(y), np.nan, value)
 
 
 rel_entr = _define(
     "rel_entr",
     "x1 log(x1 / x2), the terms of a relative entropy: 0 for x1 = 0, inf outside of x1, x2 >= 0.",
-    _divergence_values(extended=False),
-    _divergence(extended=False),
+    _rel_entr_values,
+    _rel_entr,
     (
         lambda b, a: b.add(b.log(b.divide(a.inputs[0], a.inputs[1])), 1),
         lambda b, a: b.negative(b.divide(a.inputs[0], a.inputs[1])),
     ),
     domain=(0.2, 4.0),
 )
-kl_div = _define(
+
+
+def _kl_div(b: Builder, x: Tensor, y: Tensor) -> Tensor:
+    """Near x = y with t = x / y - 1: x (log(1 + t) - t) + (x - y) t, where nothing cancels"""
+    inside = b.logical_and(b.greater(x, 0), b.greater(y, 0))
+    p, q = b.where(inside, x, 1), b.where(inside, y, 1)
+    t = (p - q) / q
+    near = b.less(b.abs(t), 0.3)
+    close = p * log1p_rest(b, b.where(near, t, 0)) + (p - q) * t
+    value = b.where(near, close, p * b.log(p / q) + (q - p))
+    zero = b.logical_and(b.equal(x, 0), b.greater_equal(y, 0))
+    edge = b.where(zero, y, b.where(b.logical_or(b.isnan(x), b.isnan(y)), math.nan, math.inf))
+    return b.where(inside, value, edge)
+
+
+kl_div = define_composed(
     "kl_div",
     "x1 log(x1 / x2) - x1 + x2, convex in both: x2 for x1 = 0, inf outside of x1, x2 >= 0.",
-    _divergence_values(extended=True),
-    _divergence(extended=True),
-    (
+    build=_kl_div,
+    reference=scipy_special("kl_div"),
+    partials=(
         lambda b, a: b.log(b.divide(a.inputs[0], a.inputs[1])),
         lambda b, a: b.subtract(1, b.divide(a.inputs[0], a.inputs[1])),
     ),

@@ -203,18 +203,18 @@ def test_more_axes_than_letters() -> None:
 
 # --- numbers for letters -----------------------------------------------------------------------
 
-X, Y = np.arange(6.0).reshape(2, 3), np.arange(12.0).reshape(3, 4)
+LEFT, RIGHT = np.arange(6.0).reshape(2, 3), np.arange(12.0).reshape(3, 4)
 
 
 @pytest.mark.parametrize(
     "arguments",
     [
-        (X, [0, 1], Y, [1, 2]),
-        (X, [0, 1], Y, [1, 2], [2, 0]),
-        (X, [5, 1], Y, [1, 30]),
-        (X, [30, 26]),
-        (X, [..., 1], Y, [1, 2], [..., 2]),
-        (X, (0, 1), []),
+        (LEFT, [0, 1], RIGHT, [1, 2]),
+        (LEFT, [0, 1], RIGHT, [1, 2], [2, 0]),
+        (LEFT, [5, 1], RIGHT, [1, 30]),
+        (LEFT, [30, 26]),
+        (LEFT, [..., 1], RIGHT, [1, 2], [..., 2]),
+        (LEFT, (0, 1), []),
     ],
 )
 def test_numbers_for_letters(arguments: tuple[Any, ...]) -> None:
@@ -225,12 +225,12 @@ def test_numbers_for_letters(arguments: tuple[Any, ...]) -> None:
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ((X,), "no operands"),
+        ((LEFT,), "no operands"),
         (([0, 1],), "no operands"),
-        ((X, 5), "these are no indices"),
-        ((X, [0, 60]), "these are no indices"),
-        ((X, ["i", "j"]), "these are no indices"),
-        ((X, [0, 1, 2]), "3 axes"),
+        ((LEFT, 5), "these are no indices"),
+        ((LEFT, [0, 60]), "these are no indices"),
+        ((LEFT, ["i", "j"]), "these are no indices"),
+        ((LEFT, [0, 1, 2]), "3 axes"),
     ],
 )
 def test_errors_of_numbers(arguments: tuple[Any, ...], message: str) -> None:

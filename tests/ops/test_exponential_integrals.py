@@ -64,6 +64,12 @@ def test_divergences(name: str) -> None:
     )
 
 
+def test_kl_div_near_equality() -> None:
+    y = logarithmic(1e-3, 1e3)
+    x = y * (1 + uniform(-0.1, 0.1))
+    assert_accurate(gc.kl_div, lambda x, y: x * mp.log(x / y) - x + y, x, y)
+
+
 def test_combinations_of_gamma_functions() -> None:
     a, b = logarithmic(1e-3, 40), uniform(0.1, 40)
     np.testing.assert_allclose(value_of(gc.beta, a, b), special.beta(a, b), rtol=1e-12)
