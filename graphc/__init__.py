@@ -11,6 +11,7 @@ Build expressions of placeholders and variables, differentiate them, compile the
 from graphc import autodiff as autodiff
 from graphc import debug as debug
 from graphc import dtypes as dtypes
+from graphc import fft as fft
 from graphc import linalg as linalg
 from graphc import nn as nn
 from graphc import random as random

@@ -12,6 +12,8 @@ inputs: for each input of the node a `Parts` if it is complex, else the real ten
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from graphc.ir.source import source_scope
+
 if TYPE_CHECKING:
     from graphc.ir.node import Node
     from graphc.ir.registry import Builder
@@ -39,6 +41,37 @@ def partwise(b: "Builder", node: "Node", inputs: Sequence[Value]) -> tuple[Parts
         for side in (0, 1)
     ]
     return tuple(Parts(real, imag) for real, imag in zip(*halves, strict=True))
+
+
+def joined(b: "Builder", value: Value) -> "Tensor":
+    """A value as it crosses a border: both parts side by side in a trailing axis of 2."""
+    if not isinstance(value, Parts):
+        return value
+    whole = _taken_from(value)
+    if whole is not None:
+        return whole
+    shape = value.real.shape
+    with source_scope(value.real.sources or value.imag.sources):
+        return b.stack([value.real, b.broadcast_to(value.imag, shape)], axis=-1)
+
+
+def _taken_from(value: Parts) -> "Tensor | None":
+    """What the parts are the two halves of, if they are."""
+    found: list[Tensor] = []
+    for side, part in enumerate(value):
+        node = part.node
+        cut = node.inputs[0].node if node.op.name == "squeeze" else node
+        if cut.op.name != "slice":
+            return None
+        whole = cut.inputs[0]
+        shape = whole.shape
+        if shape[-1] != 2 or shape[:-1] != part.shape:
+            return None
+        starts = (*(0 for _ in shape[:-1]), side)
+        if cut.attrs["starts"] != starts or set(cut.attrs["steps"]) != {1}:
+            return None
+        found.append(whole)
+    return found[0] if found[0].key == found[1].key else None
 
 
 def expanded(b: "Builder", node: "Node", inputs: Sequence[Value]) -> Any:

@@ -12,7 +12,7 @@ from graphc.ir.graph import Graph, bodies_of, map_graphs
 from graphc.ir.leaf import CONSTANT, PLACEHOLDER, VARIABLE, Variable, constant
 from graphc.ir.lowering import Composite
 from graphc.ir.node import Node, TensorType, has_complex_type
-from graphc.ir.parts import Parts, Value, expanded
+from graphc.ir.parts import Parts, Value, expanded, joined
 from graphc.ir.registry import BUILDER
 from graphc.ir.source import source_scope
 from graphc.ir.tensor import Tensor
@@ -36,7 +36,7 @@ def split_complex(graph: Graph) -> Graph:
     splitter = _Splitter()
     inputs = tuple(splitter.border(tensor) for tensor in graph.inputs)
     variables = {variable.key: splitter.border(variable) for variable in graph.variables}
-    results = [joined(value) for value in splitter.values(graph.results)]
+    results = [joined(b, value) for value in splitter.values(graph.results)]
     count = len(graph.outputs)
     return Graph(
         inputs,
@@ -48,15 +48,6 @@ def split_complex(graph: Graph) -> Graph:
         graph.name,
         graph.output_names,
     )
-
-
-def joined(value: Value) -> Tensor:
-    """A value as it crosses a border: both parts side by side in a trailing axis."""
-    if isinstance(value, Tensor):
-        return value
-    shape = value.real.shape
-    with source_scope(value.real.sources or value.imag.sources):
-        return b.stack([value.real, b.broadcast_to(value.imag, shape)], axis=-1)
 
 
 def _named(new: Tensor, old: Tensor) -> Tensor:
@@ -87,7 +78,9 @@ class _Splitter:
             Node(leaf.op, (), {**attrs, "type": declared}, (declared,), leaf.node.sources)
         )
         with source_scope(leaf.sources):
-            self.done[leaf.key] = Parts(whole[..., 0], whole[..., 1])
+            halves = zip((whole[..., 0], whole[..., 1]), ("real", "imag"), strict=True)
+            named = [Tensor(x.node, x.index, f"{leaf.name}_{side}") for x, side in halves]
+            self.done[leaf.key] = Parts(*named)
         return whole
 
     def values(self, tensors: Sequence[Tensor]) -> list[Value]:
