@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from graphc.backends.base import BoundProgram, Executable
-from graphc.backends.reference.interpreter import evaluate_tensors
+from graphc.backends.reference.interpreter import evaluate_tensors, too_many_steps
 from graphc.backends.registry import REFERENCE, get_backend
 from graphc.conversion import complex_view, real_view
 from graphc.dtypes import is_complex
@@ -21,13 +21,13 @@ from graphc.ir.graph import Graph
 from graphc.ir.opdef import Constraint
 from graphc.ir.verifier import verify
 from graphc.lapack import explain_failure
-from graphc.loops.ir import Fault, IndexCheck, Lapack, Program
+from graphc.loops.ir import Fault, IndexCheck, Lapack, Program, While
 from graphc.loops.lower import lower
 from graphc.loops.verifier import verify_program
 from graphc.memory.plan import ALIGNMENT, MemoryPlan, plan_memory
 from graphc.passes.pipeline import expand, optimize, real_numbers
 from graphc.rewrite.driver import RewriteLog
-from graphc.shapes import evaluate
+from graphc.shapes import evaluate, symbols_of
 
 KEPT_SIZES = 16  # layouts of recent sizes kept per workspace
 
@@ -73,7 +73,11 @@ def compile_graph(
     chosen = None if backend == REFERENCE else get_backend(backend)
     stages = Stages(graph, graph, RewriteLog(), [], ())
     with stages.timed("infer"):
-        stages.constraints = verify(graph)
+        # What depends on the number of steps of a loop is not known at the call.
+        known = set(size_names(graph))
+        stages.constraints = [
+            one for one in verify(graph) if symbols_of(one.left) | symbols_of(one.right) <= known
+        ]
     with stages.timed("passes"):
         if chosen is not None:
             graph = real_numbers(graph)
@@ -170,7 +174,7 @@ class ProgramRunner:
         self.result_shapes = []
         constants = []
         for buffer in buffers:
-            if buffer.role in ("temporary", "view"):
+            if buffer.role in ("temporary", "view", "heap"):
                 continue
             position = counts.setdefault(buffer.role, 0)
             counts[buffer.role] += 1
@@ -279,12 +283,17 @@ class ProgramRunner:
             message, fix = explain_failure(step.routine, step.caller, fault.value, step.batched)
             source = step.sources[0] if step.sources else None
             return LinearAlgebraError(message, source=source, fix=fix)
+        if isinstance(step, While):
+            return too_many_steps(fault.value, step.sources)
         assert isinstance(step, IndexCheck)
         if step.error is not None:
             error = step.error(fault.value, bindings)
             error.source = step.sources[0] if step.sources else None
             return error
-        low, high = evaluate(step.minimum, bindings), evaluate(step.size, bindings)
+        low, high = (
+            evaluate(size, bindings) if symbols_of(size) <= bindings.keys() else size
+            for size in (step.minimum, step.size)
+        )
         return IndexOutOfRange(
             f"{step.op}: index {fault.value} is out of range for axis {step.axis} of size {high}",
             code="E402",

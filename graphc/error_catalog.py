@@ -619,6 +619,21 @@ f = gc.function([x], gc.mean(gc.log(x)), check="nan", backend="reference")
 f(np.array([1, 2], "float32"))
 """,
     ),
+    "E421": Explanation(
+        "a loop does not end within max_steps",
+        "The condition of a while_loop still holds after that many steps. All variables have their "
+        "old values.",
+        """
+x = gc.placeholder("x", ())
+y = gc.while_loop(lambda c: c > 1, lambda c: c * 2, x, max_steps=100)
+gc.function([x], y, backend="reference")(3.0)
+""",
+        """
+x = gc.placeholder("x", ())
+y = gc.while_loop(lambda c: c > 1, lambda c: c / 2, x, max_steps=100)
+gc.function([x], y, backend="reference")(3.0)
+""",
+    ),
     # --- backends and internal checks ------------------------------------------------------------
     "E500": Explanation(
         "an error without a code of its own",

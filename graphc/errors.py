@@ -30,6 +30,7 @@ __all__ = [
     "ParseError",
     "RewriteError",
     "ShapeError",
+    "StepLimitError",
     "SymbolicValueError",
     "VerificationError",
 ]
@@ -176,6 +177,12 @@ class ParameterError(GraphcError, ValueError):
     """A number outside the range that an argument allows, known while the graph is built."""
 
     code = "E404"
+
+
+class StepLimitError(GraphcError, RuntimeError):
+    """A loop that does not end within the steps that it is allowed."""
+
+    code = "E421"
 
 
 class BackendError(GraphcError, RuntimeError):

@@ -19,7 +19,7 @@ from graphc.direct import DirectRoute
 from graphc.errors import FeedError, FunctionError, GraphcError
 from graphc.feeds import FeedBinder
 from graphc.inspect.text import FunctionText
-from graphc.ir.graph import Graph
+from graphc.ir.graph import Graph, counted_size
 from graphc.ir.leaf import PLACEHOLDER, Variable
 from graphc.ir.opdef import Constraint
 from graphc.ir.source import Sources, current_sources
@@ -464,7 +464,7 @@ def _sizes_in(values: Any) -> set[str]:
 
 def check_sizes(graph: Graph) -> None:
     """Every symbolic size must follow from the shape of some input."""
-    bound = whole_sizes(graph.inputs)
+    bound = whole_sizes(graph.inputs) | {s for s in map(counted_size, graph.nodes) if s}
     leaves = [tensor.node for tensor in graph.inputs]
     for node in (*leaves, *graph.nodes):
         for declared in node.types:

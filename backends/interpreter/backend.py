@@ -30,7 +30,7 @@ class InterpreterExecutable:
         program = self.program
         bound = dict(zip(program.sizes, sizes, strict=True))
         roles = {name: buffer.role for name, buffer in program.buffers.items()}
-        given = [name for name, role in roles.items() if role not in ("temporary", "view")]
+        given = [name for name, role in roles.items() if role not in ("temporary", "view", "heap")]
         mine = [name for name, role in roles.items() if role == "temporary"]
         own = dict(zip(mine, temporaries, strict=True))
 

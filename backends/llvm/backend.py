@@ -13,6 +13,7 @@ from graphc.backends.llvm.cache import cached_object
 from graphc.backends.llvm.contraction import uses_blas
 from graphc.backends.llvm.direct_call import DirectCall, is_possible
 from graphc.backends.llvm.entry import emit_program
+from graphc.backends.llvm.heap import HeapTable, python_symbols, raise_stopped
 from graphc.backends.llvm.host import SYMBOL, HostCalls, address_of
 from graphc.backends.llvm.jit import Library, library_symbols, module_assembly
 from graphc.backends.llvm.lapack import imported_routines
@@ -32,7 +33,8 @@ from graphc.shapes import evaluate
 
 # Steps whose time follows from the sizes, and that run no Python.
 PLAIN_STEPS = (KernelCall, Contraction, IndexCheck, Lapack, Loop, Branch)
-C_SYMBOLS = ("fmod", "fmodf", "memset", "memcpy", "memmove")
+C_SYMBOLS = ("fmod", "fmodf", "memset", "memcpy", "memmove", "realloc", "free", "time")
+MANY = 1 << 20
 _ENTRY = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
 
 
@@ -87,6 +89,9 @@ class LlvmExecutable:
         self._areas = emitted.areas
         imports = dict(library_symbols(LIBM_SYMBOLS + C_SYMBOLS))
         imports.update(imported_routines(program))
+        self.heap = HeapTable(program)
+        if program.counts:
+            imports.update(python_symbols())
         if blas is not None:
             imports.update(blas.addresses)
         self.host_calls = HostCalls(program)
@@ -126,8 +131,10 @@ class LlvmExecutable:
 
     def _wants_threads(self, sizes: Mapping[str, int]) -> bool:
         """Whether LAPACK, or BLAS for some large product, would use threads of its own."""
+        # Steps of loops that count them: many, for all that is known here.
+        known = {**dict.fromkeys(self.program.counts, MANY), **sizes}
         return self._has_routines or any(
-            may_use_threads(*(evaluate(size, sizes) for size in (step.m, step.n, step.k)))
+            may_use_threads(*(evaluate(size, known) for size in (step.m, step.n, step.k)))
             for step in self._products
         )
 
@@ -171,17 +178,18 @@ class _Bound:
         area: int,
     ) -> None:
         buffers = list(executable.program.buffers.values())
-        table = (ctypes.c_int64 * (len(buffers) + 1))()
+        table = (ctypes.c_int64 * (len(buffers) + 1 + executable.heap.words))()
         scratch = np.empty(area + 64, np.uint8)
         given = iter(temporaries)
         positions: list[int] = []
         for position, buffer in enumerate(buffers):
             if buffer.role == "temporary":
                 table[position] = _pointer(next(given))
-            elif buffer.role != "view":
+            elif buffer.role not in ("view", "heap"):
                 positions.append(position)
         table[len(buffers)] = -(-_pointer(scratch) // 64) * 64
-        values = (ctypes.c_int64 * max(1, len(sizes)))(*sizes)
+        counted = len(executable.program.counts)
+        values = (ctypes.c_int64 * max(1, len(sizes) + counted))(*sizes)
         fault = ctypes.c_int64()
         self._table = table
         self._positions = positions
@@ -197,6 +205,8 @@ class _Bound:
         for position, array in zip(self._positions, arrays, strict=True):
             table[position] = data_pointer(array)
         status = self._entry(*self.arguments)
+        if status < 0:
+            raise_stopped(status, self._fault.value)
         if status:
             error = self._host_calls.take_error(self.arguments[0])
             raise Fault(status - 1, self._fault.value, error)

@@ -19,6 +19,14 @@ from graphc.backends.llvm.contraction import (
     uses_blas,
 )
 from graphc.backends.llvm.emitter import KernelText, emit_kernel
+from graphc.backends.llvm.heap import (
+    INTERRUPTED,
+    NO_MEMORY,
+    HeapTable,
+    freeing_entry,
+    use_grow,
+    use_interrupted,
+)
 from graphc.backends.llvm.host import DONE, SYMBOL
 from graphc.backends.llvm.lapack import routine_function, routine_name
 from graphc.backends.llvm.scopes import Code
@@ -43,9 +51,11 @@ from graphc.loops.ir import (
     Program,
     Step,
     Store,
+    While,
+    written_buffers,
 )
 from graphc.scalar.expr import Expr, Index, Load, Local, cast, ge, lt, or_
-from graphc.shapes import Dim, Size, size_product, substitute
+from graphc.shapes import Dim, Size, size_product, substitute, symbols_of
 
 PART = 256  # steps in one function: LLVM's time grows with the square of its length
 PARAMETERS = "(ptr %table, ptr %sizes, ptr %fault)"
@@ -101,20 +111,26 @@ class _ProgramEmitter:
         self.code = Code(has_fma=target.has_fma)
         self.sizes = Sizes(self.code)
         self.position = 0  # of the step among all steps
+        self.heap = HeapTable(program)
         self.slots = {name: position for position, name in enumerate(program.buffers)}
 
     def emit(self) -> Emitted:
         steps = self.program.steps
         parts: list[FunctionText] = []
+        has_heap = bool(self.program.counts)
+        name = "internal i64 @run" if has_heap else "i64 @entry"
         if len(steps) <= PART:
-            entry = self._function("i64 @entry", steps)
+            entry = self._function(name, steps)
         else:
             for start in range(0, len(steps), PART):
                 header = f"internal i64 @part{len(parts)}"
                 parts.append(self._function(header, steps[start : start + PART]))
-            entry = self._entry_of_parts(len(parts))
+            entry = self._entry_of_parts(name, len(parts))
         library = [*self.products.values(), *self.routines.values()]
         functions = [*self.functions.functions, *library, *parts, entry]
+        if has_heap:
+            attributes = self.target.function_attributes
+            functions.append(freeing_entry(self.heap, PARAMETERS, attributes))
         return Emitted(module_text(functions), self.kernels, tuple(self.areas))
 
     def _function(self, name: str, steps: Sequence[Step]) -> FunctionText:
@@ -122,7 +138,7 @@ class _ProgramEmitter:
         self.code = Code(has_fma=self.target.has_fma)
         self.sizes = Sizes(self.code)
         builder = self.code.builder
-        for position, size in enumerate(self.program.sizes):
+        for position, size in enumerate((*self.program.sizes, *self.program.counts)):
             pointer = f"%size.at.{position}"
             builder.line(f"{pointer} = getelementptr i64, ptr %sizes, i64 {position}")
             self.sizes.symbols[size] = builder.load(pointer, "i64")
@@ -131,7 +147,7 @@ class _ProgramEmitter:
         builder.line("ret i64 0")
         return builder.function(f"define {name}{PARAMETERS} {self.target.function_attributes}")
 
-    def _entry_of_parts(self, count: int) -> FunctionText:
+    def _entry_of_parts(self, name: str, count: int) -> FunctionText:
         """An entry that calls the parts until one reports a failed check."""
         self.code = Code(has_fma=self.target.has_fma)
         builder = self.code.builder
@@ -147,7 +163,7 @@ class _ProgramEmitter:
         builder.line("ret i64 0")
         builder.block(failed)
         builder.line(f"ret i64 {builder.phi(results).text}")
-        return builder.function(f"define i64 @entry{PARAMETERS} {self.target.function_attributes}")
+        return builder.function(f"define {name}{PARAMETERS} {self.target.function_attributes}")
 
     # Steps
 
@@ -155,6 +171,7 @@ class _ProgramEmitter:
         for step in steps:
             position = self.position
             self.position += 1
+            self._allocate(step)
             match step:
                 case KernelCall():
                     self._kernel(step)
@@ -168,6 +185,8 @@ class _ProgramEmitter:
                     self._routine(position, step)
                 case Loop():
                     self._loop(step)
+                case While():
+                    self._while(position, step)
                 case Branch():
                     self._branch(step)
 
@@ -199,6 +218,90 @@ class _ProgramEmitter:
 
         code.loop(zero, length, 1, [], body)
         self._hand_through(step, length)
+
+    def _while(self, position: int, step: While) -> None:
+        """Tests before every step; the number of steps is the value of a size afterwards."""
+        code, builder = self.code, self.code.builder
+        use_interrupted(builder)
+        for carry in step.carries:
+            self._point(carry.state, self._buffer(carry.initial))
+
+        def test() -> Val:
+            self._steps(step.test)
+            holds = builder.load(self._buffer(step.holds).text, "i8")
+            return builder.icmp("ne", holds, builder.const(0, holds))
+
+        def body(index: Val) -> None:
+            stopped = builder.emit("call i1 @graphc_interrupted(ptr %seen, ptr %fault)", "i1")
+            self._leave_if(stopped, INTERRUPTED)
+            if step.most is not None:
+                limit = builder.const(step.most, index)
+                self._leave_if(builder.icmp("sge", index, limit), position + 1, step.most)
+            for view, buffer in step.tapes:
+                width = self.sizes.first(self._bytes(view))
+                start = builder.mul(index, width)
+                self._grow(buffer, builder.add(start, width))
+                at = builder.value(
+                    f"getelementptr i8, ptr {self._buffer(buffer).text}, i64 {start.text}"
+                )
+                self._point(view, Val(at, "ptr"))
+            for carry in step.carries:
+                even, odd = (self._buffer(name) for name in carry.spare)
+                bit = builder.and_(index, builder.const(1, index))
+                turn = builder.icmp("ne", bit, builder.const(0, bit))
+                self._point(carry.following, builder.select(turn, odd, even))
+            self._steps(step.body)
+            for carry in step.carries:
+                self._point(carry.state, self._buffer(carry.following))
+
+        count = code.repeat(test, body)
+        self.sizes.symbols[step.count] = count
+        place = len(self.program.sizes) + self.program.counts.index(step.count)
+        at = builder.value(f"getelementptr i64, ptr %sizes, i64 {place}")
+        builder.line(f"store i64 {count.text}, ptr {at}, align 8")
+        for carry in step.carries:
+            self._copy(carry.final, carry.state)
+        for _, buffer in step.tapes:  # without any step
+            self._grow(buffer, code.constant(0, "i64"))
+
+    def _leave_if(self, condition: Val, status: int, fault: int | None = None) -> None:
+        """Return a status at once where the condition holds."""
+        builder = self.code.builder
+        leave, stay = builder.fresh_label("leave"), builder.fresh_label("stay")
+        builder.branch_if(condition, leave, stay)
+        builder.block(leave)
+        if fault is not None:
+            builder.line(f"store i64 {fault}, ptr %fault, align 8")
+        builder.line(f"ret i64 {status}")
+        builder.block(stay)
+
+    def _allocate(self, step: Step) -> None:
+        """Room for what the step writes to the heap."""
+        for name in written_buffers(step):
+            if self.program.buffers[name].role == "heap":
+                self._grow(name, self.sizes.first(self._bytes(name)))
+
+    def _grow(self, name: str, count: Val) -> None:
+        self._grow_pair((self.heap.places[name], self.heap.capacities[name]), count)
+
+    def _grow_pair(self, places: tuple[int, int], count: Val) -> None:
+        """Room for `count` bytes behind an address in the table, or the end of the call."""
+        builder = self.code.builder
+        use_grow(builder)
+        slot, capacity = (
+            builder.value(f"getelementptr ptr, ptr %table, i64 {place}") for place in places
+        )
+        call = f"call i1 @graphc_grow(ptr {slot}, ptr {capacity}, i64 {count.text})"
+        there = builder.emit(call, "i1")
+        self._leave_if(builder.xor(there, builder.const(1, there)), NO_MEMORY)
+
+    def _copy(self, target: str, source: str) -> None:
+        """The elements of one buffer into another one of the same size."""
+        builder = self.code.builder
+        builder.declare("memcpy", "ptr @memcpy(ptr, ptr, i64)")
+        width = self.sizes.first(self._bytes(target))
+        to, start = self._buffer(target), self._buffer(source)
+        builder.line(f"call ptr @memcpy(ptr {to.text}, ptr {start.text}, i64 {width.text})")
 
     def _branch(self, step: Branch) -> None:
         """Tests one body after the other; the selector is read once, as a body may overwrite it."""
@@ -233,12 +336,7 @@ class _ProgramEmitter:
 
         def copy() -> list[Val]:
             for carry in step.carries:
-                width = self.sizes.first(self._bytes(carry.final))
-                target, source = self._buffer(carry.final), self._buffer(carry.initial)
-                builder.declare("memcpy", "ptr @memcpy(ptr, ptr, i64)")
-                builder.line(
-                    f"call ptr @memcpy(ptr {target.text}, ptr {source.text}, i64 {width.text})"
-                )
+                self._copy(carry.final, carry.initial)
             return []
 
         self.code.branch(empty, [], copy)
@@ -274,10 +372,23 @@ class _ProgramEmitter:
         sizes = [self.sizes.first(size) for size in step.sizes]
         args = [self._buffer(argument) for argument in step.arguments] + sizes
         if text.area != 0:
-            args.append(self._slot(len(self.slots)))
             values = dict(zip(step.kernel.sizes, step.sizes, strict=True))
-            self.areas.append(substitute(text.area, values))
+            args.append(self._area(substitute(text.area, values)))
         self._call(name, args)
+
+    def _area(self, size: Size) -> Val:
+        """The scratch area: one for the whole call, but for sizes that a loop counts."""
+        if symbols_of(size) <= set(self.program.sizes):
+            self.areas.append(size)
+            return self._slot(len(self.slots))
+        builder = self.code.builder
+        room = builder.add(self.sizes.first(size), self.code.constant(64, "i64"))
+        self._grow_pair(self.heap.scratch, room)
+        held = self._slot(self.heap.scratch[0])
+        number = builder.value(f"ptrtoint ptr {held.text} to i64")
+        above = builder.value(f"add i64 {number}, 63")
+        aligned = builder.value(f"and i64 {above}, -64")
+        return builder.emit(f"inttoptr i64 {aligned} to ptr", "ptr")
 
     def _contraction(self, step: Contraction) -> None:
         buffers = [
@@ -358,7 +469,13 @@ class _ProgramEmitter:
     # Index checks
 
     def _flags(self) -> None:
-        """Stack slots for what the checks answer."""
+        """Stack slots: what the checks answer, and when signals were last looked at."""
+        builder = self.code.builder
+        if self.program.counts:
+            builder.declare("time", "i64 @time(ptr)")
+            builder.line("%seen = alloca i64")
+            now = builder.value("call i64 @time(ptr null)")
+            builder.line(f"store i64 {now}, ptr %seen, align 8")
         if any(isinstance(step, IndexCheck) for step in self.program.all_steps):
             self.code.builder.line("%flag = alloca i8")
             self.code.builder.line("%position = alloca i64")

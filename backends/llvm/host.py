@@ -29,7 +29,7 @@ class HostCalls:
     """The Python functions of a program. Holds no reference to what holds the callback."""
 
     def __init__(self, program: Program) -> None:
-        self._names = program.sizes
+        self._names = (*program.sizes, *program.counts)
         slots = {name: 8 * position for position, name in enumerate(program.buffers)}
 
         def places(pairs: Any) -> list[tuple[int, DType, Size]]:

@@ -227,6 +227,34 @@ class Code:
             self.levels[value.text] = self.depth
         return values
 
+    def repeat(self, test: Callable[[], Val], body: Callable[[Val], None]) -> Val:
+        """for index = 0, 1, ... while test(): body(index); how many times the body ran."""
+        builder = self.builder
+        header, done = builder.fresh_label("while"), builder.fresh_label("done")
+        index = Val(builder.fresh("i"), "i64")
+        first = self._push("test", True, frozenset(), None).label
+        self.levels[index.text] = self.depth
+        holds = test()
+        inside = builder.fresh_label("step")
+        builder.branch_if(holds, inside, done)
+        builder.block(inside)
+        body(index)
+        self._fill(self.depth)
+        following = builder.value(f"add nuw nsw i64 {index.text}, 1")
+        lines, latch = self._pop()
+
+        before = builder.block_label
+        builder.branch(header)
+        builder.block(header)
+        builder.line(f"{index.text} = phi i64 [ 0, %{before} ], [ {following}, %{latch} ]")
+        builder.branch(first)
+        builder.lines.append(f"{first}:")
+        builder.lines.extend(lines)
+        builder.branch(header)
+        builder.block(done)
+        self.levels[index.text] = self.depth
+        return index
+
     def _opaque(self, index: Val) -> Val:
         """The index of a loop in a form that LLVM's loop strength reduction does not follow.
 

@@ -19,7 +19,7 @@ from graphc.backends.numba_cpu.driver import driver_source, kernel_names
 from graphc.backends.numba_cpu.python_source import can_split, kernel_source
 from graphc.backends.numba_cpu.runtime import check, host_calls, lapack, row, strided, view
 from graphc.backends.numba_cpu.work import kernel_work
-from graphc.loops.ir import Contraction, For, Kernel, KernelCall, Lapack, Program
+from graphc.loops.ir import Contraction, Fault, For, Kernel, KernelCall, Lapack, Program
 from graphc.loops.printer import kernel_key, one_line
 from graphc.shapes import evaluate
 
@@ -107,7 +107,9 @@ class NumbaExecutable:
         return on_threads(dispatcher, self.threads) if parallel else dispatcher
 
     def _work(self, text: _KernelText, sizes: Sequence[int]) -> int:
-        bound = dict(zip(self.program.sizes, sizes, strict=True))
+        # What loops count is not known yet; a small number keeps such kernels serial.
+        bound = dict.fromkeys(self.program.counts, 1)
+        bound |= dict(zip(self.program.sizes, sizes, strict=True))
         return max(
             kernel_work(text.kernel, [evaluate(size, bound) for size in step.sizes])
             for step in self.program.all_steps
@@ -124,6 +126,7 @@ class NumbaExecutable:
                     "check": check,
                     "row": row,
                     "lapack": lapack,
+                    "Fault": Fault,
                     "host": host_calls(self.program),
                 }
                 self._bind = load_function(self.driver, "bind", namespace)

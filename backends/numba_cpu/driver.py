@@ -21,6 +21,7 @@ from graphc.backends.numba_cpu.names import Identifiers
 from graphc.backends.numba_cpu.python_source import shape_text
 from graphc.loops.ir import (
     Branch,
+    Carry,
     Contraction,
     HostCall,
     IndexCheck,
@@ -29,6 +30,8 @@ from graphc.loops.ir import (
     Loop,
     Program,
     Step,
+    While,
+    written_buffers,
 )
 from graphc.loops.printer import format_sources, one_line, step_sources
 from graphc.scalar.printer import Dialect
@@ -61,11 +64,14 @@ class _Driver:
         self.called: list[str] = []  # rows of each call
         self.number = 0  # of the step among all steps
         self.depth = 0  # of loops around the step
+        self.allocated: set[str] = set()  # heap buffers that have their memory here
+        for count in program.counts:
+            self.dialect.rename_symbol(count, self.identifiers.fresh(count))
 
     def text(self) -> str:
         buffers = self.program.buffers.values()
         temporaries = [self.buffers[item.name] for item in buffers if item.role == "temporary"]
-        own = ("temporary", "view")
+        own = ("temporary", "view", "heap")
         arrays = [self.buffers[item.name] for item in buffers if item.role not in own]
         for step in self.program.steps:
             self.step(step)
@@ -75,6 +81,7 @@ class _Driver:
         rows += _unpack(list(self.kernels.values()), "kernels", 1)
         rows += [f"    {row}" for row in self.bound]
         rows += ["", "    def run(arrays):", *_unpack(arrays, "arrays", 2)]
+        rows += [f"        {self.dialect.symbol(count)} = 0" for count in self.program.counts]
         rows += [f"        {row}" for row in self.called] or ["        pass"]
         rows += ["", "    return run", ""]
         return "\n".join(rows)
@@ -101,9 +108,13 @@ class _Driver:
     def step(self, step: Step) -> None:
         number = self.number
         self.number += 1
+        self.allocate(step)
         match step:
             case Loop():
                 self.loop(step)
+                return
+            case While():
+                self.while_loop(step, number)
                 return
             case Branch():
                 self.branch(step)
@@ -125,16 +136,78 @@ class _Driver:
     def row(self, text: str) -> None:
         self.called.append("    " * self.depth + text)
 
+    def allocate(self, step: Step) -> None:
+        """Memory for what the step writes to the heap, where no step before it did."""
+        for name in written_buffers(step):
+            buffer = self.program.buffers[name]
+            if buffer.role == "heap" and name not in self.allocated:
+                self.allocated.add(name)
+                shape = self.shape(buffer.shape)
+                self.row(f"{self.buffers[name]} = np.empty({shape}, {buffer.dtype.name!r})")
+
+    def nested(self, steps: Sequence[Step]) -> None:
+        """Steps of a body: what they allocate and view is gone after it."""
+        outer, allocated = dict(self.views), set(self.allocated)
+        for inner in steps:
+            self.step(inner)
+        self.allocated = allocated
+        # Views made inside are those of the last turn, and none if there was no turn.
+        self.views = outer | {e: n for e, n in self.views.items() if n in self.bound_names}
+
+    def hand_in(self, carries: Sequence[Carry]) -> None:
+        """The first states."""
+        for carry in carries:
+            shape = self.shape(self.program.buffers[carry.state].shape)
+            initial = self.buffers[carry.initial]
+            self.row(f"{self.buffers[carry.state]} = {initial}.reshape({shape})")
+
+    def hand_over(self, carries: Sequence[Carry]) -> None:
+        for carry in carries:
+            self.row(f"{self.buffers[carry.state]} = {self.buffers[carry.following]}")
+
+    def while_loop(self, step: While, number: int) -> None:
+        """Test, step, test, step, ...; tapes are lists of rows until the loop ends."""
+        count, buffers = self.dialect.symbol(step.count), self.program.buffers
+        self.hand_in(step.carries)
+        self.row(f"{count} = 0")
+        for _, tape in step.tapes:
+            self.row(f"{self.buffers[tape]} = []")
+        self.row("while True:")
+        self.depth += 1
+        self.nested(step.test)
+        self.row(f"if not {self.buffers[step.holds]}.reshape(()):")
+        self.row("    break")
+        if step.most is not None:
+            self.row(f"if {count} == {step.most}:")
+            self.row(f"    raise Fault({number}, {step.most})")
+        for view, tape in step.tapes:
+            shape, dtype = self.shape(buffers[view].shape), buffers[view].dtype.name
+            self.row(f"{self.buffers[view]} = np.empty({shape}, {dtype!r})")
+            self.row(f"{self.buffers[tape]}.append({self.buffers[view]})")
+        for carry in step.carries:
+            shape = self.shape(buffers[carry.following].shape)
+            even, odd = (self.buffers[name] for name in carry.spare)
+            chosen = f"({even}, {odd})[{count} % 2].reshape({shape})"
+            self.row(f"{self.buffers[carry.following]} = {chosen}")
+        self.nested(step.body)
+        self.hand_over(step.carries)
+        self.row(f"{count} += 1")
+        self.depth -= 1
+        for carry in step.carries:
+            final, state = self.buffers[carry.final], self.buffers[carry.state]
+            self.row(f"np.copyto({final}, {state}.reshape({final}.shape))")
+        for _, tape in step.tapes:
+            shape, dtype = self.shape(buffers[tape].shape), buffers[tape].dtype.name
+            rows = self.buffers[tape]
+            self.row(f"{rows} = np.array({rows}, {dtype!r}).reshape({shape})")
+            self.allocated.add(tape)
+
     def loop(self, step: Loop) -> None:
         """A Python loop that sets the views, runs the body and hands over."""
         turn, at = self.identifiers.fresh("turn"), self.identifiers.fresh("t")
         length = self.size(step.length)
-        for carry in step.carries:
-            shape = self.shape(self.program.buffers[carry.state].shape)
-            initial = self.buffers[carry.initial]
-            self.row(f"{self.buffers[carry.state]} = {initial}.reshape({shape})")
+        self.hand_in(step.carries)
         self.row(f"for {turn} in range({length}):")
-        outer = dict(self.views)
         self.depth += 1
         self.row(f"{at} = {length} - 1 - {turn}" if step.reverse else f"{at} = {turn}")
         for view, buffer in step.slices:
@@ -145,13 +218,9 @@ class _Driver:
             final, even, odd = (self.buffers[n] for n in (carry.final, *carry.spare))
             chosen = f"{final} if {turn} == {length} - 1 else ({even}, {odd})[{turn} % 2]"
             self.row(f"{self.buffers[carry.following]} = ({chosen}).reshape({shape})")
-        for inner in step.body:
-            self.step(inner)
-        for carry in step.carries:
-            self.row(f"{self.buffers[carry.state]} = {self.buffers[carry.following]}")
+        self.nested(step.body)
+        self.hand_over(step.carries)
         self.depth -= 1
-        # Views made inside are those of the last turn, and none if there was no turn.
-        self.views = outer | {e: n for e, n in self.views.items() if n in self.bound_names}
         if step.carries:
             self.row(f"if {length} == 0:")
             for carry in step.carries:
@@ -162,19 +231,16 @@ class _Driver:
         """if, elif, else; the selector is moved into range by the first and the last."""
         selector = f"int({self.buffers[step.selector]}.reshape(()))"
         last = len(step.bodies) - 1
-        outer = dict(self.views)
         for number, body in enumerate(step.bodies):
             test = f"{selector} <= 0" if number == 0 else f"{selector} == {number}"
             word = "if" if number == 0 else "elif"
             self.row("else:" if number == last > 0 else f"{word} {test}:" if last else "if True:")
             self.depth += 1
             before = len(self.called)
-            for inner in body:
-                self.step(inner)
+            self.nested(body)
             if len(self.called) == before:
                 self.row("pass")
             self.depth -= 1
-            self.views = outer | {e: n for e, n in self.views.items() if n in self.bound_names}
 
     def call(self, step: KernelCall) -> str:
         kernel = step.kernel
@@ -191,7 +257,9 @@ class _Driver:
             "".join(f"{self.buffers[name]}, " for name, _ in pairs)
             for pairs in (step.inputs, step.outputs)
         )
-        return f"host({number}, sizes, ({read}), ({written}))"
+        counts = "".join(f", {self.dialect.symbol(count)}" for count in self.program.counts)
+        sizes = f"(*sizes{counts})" if counts else "sizes"
+        return f"host({number}, {sizes}, ({read}), ({written}))"
 
     def contraction(self, step: Contraction) -> str:
         a_shape = (step.k, step.m) if step.transpose_a else (step.m, step.k)

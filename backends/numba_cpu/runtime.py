@@ -60,7 +60,7 @@ Arrays = Sequence[np.ndarray]
 def host_calls(program: Program) -> Callable[[int, Sequence[int], Arrays, Arrays], None]:
     """host(step, sizes, inputs, outputs): call the Python function of a step of the program."""
     calls = {n: step for n, step in enumerate(program.all_steps) if isinstance(step, HostCall)}
-    names = program.sizes
+    names = (*program.sizes, *program.counts)
 
     def host(step: int, sizes: Sequence[int], inputs: Arrays, outputs: Arrays) -> None:
         run_host_call(calls[step], dict(zip(names, sizes, strict=True)), inputs, outputs)

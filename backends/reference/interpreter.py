@@ -6,10 +6,17 @@ from typing import Any
 import numpy as np
 
 from graphc.conversion import real_view
-from graphc.errors import IndexOutOfRange, LinearAlgebraError, VerificationError
+from graphc.errors import (
+    IndexOutOfRange,
+    LinearAlgebraError,
+    StepLimitError,
+    VerificationError,
+)
+from graphc.ir.graph import Graph, after_counted_sizes
 from graphc.ir.leaf import PLACEHOLDER, VARIABLE
-from graphc.ir.lowering import Branches, HostCall, LoweringContext, Scan
+from graphc.ir.lowering import Branches, HostCall, LoweringContext, Scan, While
 from graphc.ir.node import Node, TensorType, substitute_dims
+from graphc.ir.source import Sources
 from graphc.ir.tensor import Tensor
 from graphc.ir.traversal import topological_order
 from graphc.lapack import ROUTINES, RoutineFailure, explain_failure
@@ -37,7 +44,7 @@ def evaluate_tensors(
     """The values of `outputs`. feeds: arrays for the placeholders, already of their dtype."""
     bindings = bind_sizes(feeds) if sizes is None else dict(sizes)
     values: Values = {tensor.key: array for tensor, array in feeds.items()}
-    nodes = topological_order(outputs)
+    nodes = after_counted_sizes(topological_order(outputs))
     remaining: dict[int, int] = {}  # uses left, so that long chains do not keep every value
     for node in nodes:
         for tensor in node.inputs:
@@ -62,11 +69,12 @@ Evaluate = Callable[
 def run_node(
     node: Node,
     values: Values,
-    bindings: Mapping[str, int],
+    bindings: dict[str, int],
     evaluate_body: Evaluate = evaluate_tensors,
 ) -> None:
     """Compute one node and check that it has the type that inference promised.
 
+    A loop that counts its steps adds their number to `bindings`.
     evaluate_body: how the bodies of loops and branches are computed.
     """
     if node.op is VARIABLE:
@@ -84,6 +92,8 @@ def run_node(
         result: Any = run_scan(attrs, arrays, bindings, evaluate_body)
     elif isinstance(node.op.lower, HostCall):
         result = run_host_call(node, attrs, arrays, bindings)
+    elif isinstance(node.op.lower, While):
+        result = run_while(node, arrays, bindings, evaluate_body)
     elif isinstance(node.op.lower, Branches):
         result = run_branch(attrs, arrays, bindings, evaluate_body)
     else:
@@ -140,6 +150,48 @@ def run_scan(
         for array, result in zip(stacked, results[carries:], strict=True):
             array[position] = result
     return (*carry, *stacked)
+
+
+def run_while(
+    node: Node,
+    arrays: Sequence[np.ndarray],
+    bindings: dict[str, int],
+    evaluate_body: Evaluate,
+) -> tuple[np.ndarray, ...]:
+    """Steps as long as the condition holds."""
+    attrs = node.attrs
+    body, condition, carries = attrs["body"], attrs["condition"], attrs["carries"]
+    carry, outer = list(arrays[:carries]), list(arrays[carries:])
+    rows: list[list[np.ndarray]] = []
+
+    def values(graph: Graph) -> list[np.ndarray]:
+        feeds = dict(zip(graph.inputs, [*carry, *outer], strict=True))
+        return evaluate_body(graph.outputs, feeds, bindings)
+
+    while values(condition)[0]:
+        if len(rows) == attrs["max_steps"]:
+            raise too_many_steps(attrs["max_steps"], node.sources)
+        results = [np.array(result, copy=True) for result in values(body)]
+        carry = results[:carries]
+        rows.append(results[carries:])
+    bindings[str(attrs["length"])] = len(rows)
+    stacked = []
+    for number, t in enumerate(body.outputs[carries:]):
+        shape = (len(rows), *(evaluate(size, bindings) for size in t.shape))
+        array = np.empty(shape, t.dtype)
+        for position, row in enumerate(rows):
+            array[position] = row[number]
+        stacked.append(array)
+    return (*carry, *stacked)
+
+
+def too_many_steps(limit: int, sources: Sources) -> StepLimitError:
+    """The run-time error of a loop with max_steps; the same words on every backend."""
+    return StepLimitError(
+        f"while_loop: the condition still holds after {limit} steps",
+        source=sources[0] if sources else None,
+        fix="correct the condition, or raise max_steps",
+    )
 
 
 def run_branch(

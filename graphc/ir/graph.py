@@ -1,13 +1,15 @@
 """Graph: a snapshot of what a function computes, in topological order."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from graphc.ir.leaf import VARIABLE, Variable
-from graphc.ir.node import Attributes, Node
+from graphc.ir.lowering import While
+from graphc.ir.node import Attributes, Node, sizes_in
 from graphc.ir.tensor import Tensor
 from graphc.ir.traversal import topological_order
+from graphc.shapes import Dim
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +30,8 @@ class Graph:
     def __post_init__(self) -> None:
         if not self.output_names:
             object.__setattr__(self, "output_names", (None,) * len(self.outputs))
-        object.__setattr__(self, "nodes", tuple(topological_order(self.results)))
+        order = topological_order(self.results)
+        object.__setattr__(self, "nodes", tuple(after_counted_sizes(order)))
 
     @property
     def results(self) -> tuple[Tensor, ...]:
@@ -58,6 +61,45 @@ class Graph:
     def replace(self, replacement: Mapping[tuple[int, int], Tensor]) -> "Graph":
         """Replace results by value key; keys that are missing stay."""
         return self.with_results([replacement.get(t.key, t) for t in self.results])
+
+
+# --- sizes that loops bind -----------------------------------------------------------------------
+
+
+def counted_size(node: Node) -> str | None:
+    """The symbol that the node binds to the number of its steps, if it is such a loop."""
+    return str(node.attrs["length"]) if isinstance(node.op.lower, While) else None
+
+
+def after_counted_sizes(order: list[Node]) -> list[Node]:
+    """`order`, with nodes that use a size which a loop among them binds behind that loop."""
+    binders = {symbol: node for node in order if (symbol := counted_size(node)) is not None}
+    if not binders:
+        return order
+    before: dict[int, list[Node]] = {}
+    for node in order:
+        used = {symbol for size in _sizes_of(node) for symbol in size.symbols()}
+        loops = [binders[symbol] for symbol in sorted(used & binders.keys())]
+        before[id(node)] = [tensor.node for tensor in node.inputs] + [
+            loop for loop in loops if loop is not node
+        ]
+    result: list[Node] = []
+    done: set[int] = set()
+    stack = [(node, False) for node in reversed(order)]
+    while stack:
+        node, opened = stack.pop()
+        if opened:
+            result.append(node)
+        elif id(node) not in done:
+            done.add(id(node))
+            stack.append((node, True))
+            stack += [(one, False) for one in reversed(before[id(node)]) if id(one) not in done]
+    return result
+
+
+def _sizes_of(node: Node) -> Iterator[Dim]:
+    yield from sizes_in(tuple(size for type_ in node.types for size in type_.shape))
+    yield from sizes_in(tuple(node.attrs.values()))
 
 
 # --- graphs inside graphs ------------------------------------------------------------------------

@@ -191,6 +191,14 @@ class Scan:
 
 
 @dataclass(frozen=True, slots=True)
+class While:
+    """A loop over the graph in attrs["body"] while attrs["condition"] holds; see ops.while_loop.
+
+    It binds the size attrs["length"] to the number of its steps.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class Branches:
     """One of the graphs in attrs["branches"], chosen by input 0; see ops.branches."""
 
@@ -221,6 +229,7 @@ Lowering = (
     | HostCall
     | Lapack
     | Scan
+    | While
     | Branches
     | OfParts
     | Leaf

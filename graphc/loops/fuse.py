@@ -29,6 +29,7 @@ from graphc.ir.lowering import (
     ScatterAdd,
     Search,
     Sort,
+    While,
 )
 from graphc.ir.node import Node
 from graphc.ir.tensor import Tensor
@@ -59,6 +60,7 @@ BARRIERS = (
     HostCall,
     Lapack,
     Scan,
+    While,
     Branches,
 )
 

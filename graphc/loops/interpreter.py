@@ -35,7 +35,9 @@ from graphc.loops.ir import (
     Statement,
     Step,
     Store,
+    While,
     flat_steps,
+    written_buffers,
 )
 from graphc.loops.memory_check import Array, Iteration, fresh_array, read_only_array, track
 from graphc.scalar.evaluate import Value, apply_quietly, evaluate_expr
@@ -60,7 +62,7 @@ def run_program(
     }
     written = track({name: arrays[name] for name in arrays if name not in read_only})
     memory = read_only | written
-    _run_steps(program, program.steps, 0, sizes, memory)
+    _run_steps(program, program.steps, 0, dict(sizes), memory)
     for name in (*program.outputs, *(value for _, value in program.updates)):
         memory[name].read_range(0, memory[name].flat.size)
 
@@ -69,12 +71,13 @@ def _run_steps(
     program: Program,
     steps: Sequence[Step],
     start: int,
-    sizes: Mapping[str, int],
+    sizes: dict[str, int],
     memory: dict[str, Array],
 ) -> None:
     """start: the position of the first step among all of the program's."""
     number = start
     for step in steps:
+        _allocate(program, step, sizes, memory)
         match step:
             case KernelCall(kernel, arguments, values):
                 bound = [evaluate(value, sizes) for value in values]
@@ -89,13 +92,15 @@ def _run_steps(
                 _run_lapack(step, number, sizes, memory)
             case Loop():
                 _run_loop(program, step, number, sizes, memory)
+            case While():
+                _run_while(program, step, number, sizes, memory)
             case Branch():
                 _run_branch(program, step, number, sizes, memory)
         number += sum(1 for _ in flat_steps([step]))
 
 
 def _run_loop(
-    program: Program, step: Loop, number: int, sizes: Mapping[str, int], memory: dict[str, Array]
+    program: Program, step: Loop, number: int, sizes: dict[str, int], memory: dict[str, Array]
 ) -> None:
     length = evaluate(step.length, sizes)
     widths = {
@@ -118,8 +123,57 @@ def _run_loop(
             memory[carry.final].write_range(0, initial.read_range(0, initial.flat.size))
 
 
+def _allocate(
+    program: Program, step: Step, sizes: Mapping[str, int], memory: dict[str, Array]
+) -> None:
+    """Memory for what the step writes to the heap, unless it fits already."""
+    for name in written_buffers(step):
+        buffer = program.buffers[name]
+        if buffer.role == "heap":
+            shape = tuple(evaluate(size, sizes) for size in buffer.shape)
+            if name not in memory or memory[name].flat.size != int(np.prod(shape)):
+                memory[name] = fresh_array(name, np.empty(shape, buffer.dtype))
+
+
+def _run_while(
+    program: Program, step: While, number: int, sizes: dict[str, int], memory: dict[str, Array]
+) -> None:
+    after_test = number + 1 + sum(1 for _ in flat_steps(step.test))
+    rows: dict[str, list[np.ndarray]] = {buffer: [] for _, buffer in step.tapes}
+    states = {carry.state: memory[carry.initial] for carry in step.carries}
+    count = 0
+    while True:
+        memory.update(states)
+        _run_steps(program, step.test, number + 1, sizes, memory)
+        if not memory[step.holds].read_range(0, 1)[0]:
+            break
+        if count == step.most:
+            raise Fault(number, step.most)
+        for view, buffer in step.tapes:
+            shape = tuple(evaluate(size, sizes) for size in program.buffers[view].shape)
+            rows[buffer].append(np.empty(shape, program.buffers[view].dtype))
+            memory[view] = fresh_array(view, rows[buffer][-1])
+        for carry in step.carries:
+            memory[carry.following] = memory[carry.spare[count % 2]]
+        _run_steps(program, step.body, after_test, sizes, memory)
+        states = {carry.state: memory[carry.following] for carry in step.carries}
+        for view, _ in step.tapes:
+            memory[view].read_range(0, memory[view].flat.size)
+        count += 1
+    for carry in step.carries:
+        state = memory[carry.state]
+        memory[carry.final].write_range(0, state.read_range(0, state.flat.size))
+    sizes[step.count] = count
+    for view, buffer in step.tapes:
+        shape = tuple(evaluate(size, sizes) for size in program.buffers[buffer].shape)
+        whole = np.empty(shape, program.buffers[view].dtype)
+        for position, row in enumerate(rows[buffer]):
+            whole[position] = row
+        memory[buffer] = read_only_array(buffer, whole)
+
+
 def _run_branch(
-    program: Program, step: Branch, number: int, sizes: Mapping[str, int], memory: dict[str, Array]
+    program: Program, step: Branch, number: int, sizes: dict[str, int], memory: dict[str, Array]
 ) -> None:
     chosen = int(memory[step.selector].read_range(0, 1)[0])
     chosen = min(max(chosen, 0), len(step.bodies) - 1)

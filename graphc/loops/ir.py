@@ -5,6 +5,7 @@
     Step      = KernelCall(kernel, buffers, sizes) | Contraction | IndexCheck | Lapack
               | HostCall(function, attributes, buffers)
               | Loop(length, carries, slices) { steps }
+              | While(count, carries, tapes) { test } { steps }
               | Branch(selector) { steps } { steps } ...
     Kernel    = name, parameters, sizes, body
     Parameter = name : dtype[shape], row-major and dense, read or written
@@ -41,7 +42,7 @@ from graphc.scalar.expr import Expr
 from graphc.shapes import Shape, Size
 
 LoopKind = Literal["parallel", "serial", "vector"]
-Role = Literal["input", "variable", "constant", "output", "update", "temporary", "view"]
+Role = Literal["input", "variable", "constant", "output", "update", "temporary", "view", "heap"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +267,27 @@ class Loop:
 
 
 @dataclass(frozen=True, slots=True)
+class While:
+    """body as long as `holds`, which `test` writes before every step, is true.
+
+    count: the size that is the number of steps when the loop has ended. carries: as in Loop, but
+    `final` gets a copy of the last state. tapes: (view, buffer): in step t the view, which the
+    body writes, is row t of the buffer; its role is heap, and it grows with the steps. most: a
+    step beyond this number is a fault.
+    """
+
+    count: str
+    holds: str
+    test: tuple["Step", ...]
+    body: tuple["Step", ...]
+    carries: tuple[Carry, ...]
+    tapes: tuple[tuple[str, str], ...]
+    most: int | None = None
+    sources: Sources = ()
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Branch:
     """One of the bodies: that whose position the selector holds, moved into range.
 
@@ -279,7 +301,7 @@ class Branch:
     comment: str = ""
 
 
-Step = KernelCall | Contraction | IndexCheck | HostCall | Lapack | Loop | Branch
+Step = KernelCall | Contraction | IndexCheck | HostCall | Lapack | Loop | While | Branch
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +320,9 @@ class Program:
     sizes: symbolic sizes, bound at every call. buffers: in order; roles say who owns the memory:
     inputs, variables and constants are read only; outputs and updates are fresh at every call and
     written exactly once; temporaries live in the arena of the memory plan; views are set by the
-    loop that uses them. constants: their values.
+    loop that uses them; heap buffers, whose shapes depend on the number of steps of a While, get
+    their memory when they are first written, and lose it when the program ends. constants: their
+    values.
     """
 
     name: str
@@ -313,6 +337,12 @@ class Program:
     def all_steps(self) -> tuple[Step, ...]:
         """Steps and the steps inside loops and branches, each of these before its bodies."""
         return tuple(flat_steps(self.steps))
+
+    @property
+    def counts(self) -> tuple[str, ...]:
+        """The sizes that loops bind, in order of first appearance."""
+        found = (step.count for step in self.all_steps if isinstance(step, While))
+        return tuple(dict.fromkeys(found))
 
     @property
     def kernels(self) -> tuple[Kernel, ...]:
@@ -336,6 +366,8 @@ def bodies_of(step: Step) -> tuple[tuple[Step, ...], ...]:
     match step:
         case Loop():
             return (step.body,)
+        case While():
+            return (step.test, step.body)
         case Branch():
             return step.bodies
     return ()
@@ -345,7 +377,7 @@ class Fault(Exception):  # noqa: N818 - a status for the caller, never shown as 
     """A failed step at run time: its position among `Program.all_steps`.
 
     value: the bad index of an IndexCheck, the code of a failed Lapack step (`lapack.encode`).
-    error: what a HostCall raised.
+    For a While its limit. error: what a HostCall raised.
     """
 
     def __init__(self, step: int, value: int = 0, error: BaseException | None = None) -> None:
@@ -353,3 +385,28 @@ class Fault(Exception):  # noqa: N818 - a status for the caller, never shown as 
         self.step = step
         self.value = value
         self.error = error
+
+
+def written_buffers(step: Step) -> tuple[str, ...]:
+    """The buffers that a step itself fills, those inside loops and branches aside.
+
+    Tapes grow by themselves and are not among them.
+    """
+    match step:
+        case KernelCall(kernel, arguments):
+            pairs = zip(kernel.parameters, arguments, strict=True)
+            return tuple(name for parameter, name in pairs if parameter.written)
+        case Contraction():
+            return (step.out,)
+        case HostCall():
+            return tuple(name for name, _ in step.outputs)
+        case Lapack():
+            return (*step.outputs, *step.workspace)
+        case Loop():
+            held = [name for c in step.carries for name in (c.final, *c.spare)]
+            return (*held, *(buffer for _, buffer in step.slices))
+        case While():
+            return tuple(name for c in step.carries for name in (c.final, *c.spare))
+        case Branch():
+            return step.out
+    return ()

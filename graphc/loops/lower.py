@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from graphc.ir.graph import Graph
+from graphc.ir.graph import Graph, counted_size
 from graphc.ir.leaf import CONSTANT, scalar_value
 from graphc.ir.lowering import (
     Branches,
@@ -19,6 +19,7 @@ from graphc.ir.lowering import (
     Scan,
     Scatter,
     ScatterAdd,
+    While,
 )
 from graphc.ir.lowering import Contraction as ContractionForm
 from graphc.ir.lowering import IndexCheck as OpIndexCheck
@@ -46,6 +47,7 @@ from graphc.loops.ir import (
     Role,
     Step,
 )
+from graphc.loops.ir import While as WhileStep
 from graphc.loops.kernels import Draft, KernelBuilder, Names, Naming
 from graphc.loops.order import order_steps
 from graphc.loops.printer import kernel_key
@@ -60,7 +62,7 @@ from graphc.loops.structured import (
     scatter_kernel,
 )
 from graphc.loops.values import Key, context_of, inputs_in_memory, root_of
-from graphc.shapes import Dim, Shape, Size, size_product
+from graphc.shapes import Dim, Shape, Size, size_product, symbols_of
 
 STRUCTURED_KERNELS = {Scatter: scatter_kernel, ScatterAdd: scatter_add_kernel}
 
@@ -95,6 +97,7 @@ class _Lowering:
         self.size_names = size_names
         self.names: Names = Names() if outer is None else outer.names
         self.names.taken.update(size_names)
+        self.names.taken.update(filter(None, map(counted_size, graph.nodes)))
         self.axes: set[str] = set() if outer is None else outer.axes
         self.buffers: dict[str, Buffer] = {} if outer is None else outer.buffers
         self.constants: dict[str, np.ndarray] = {} if outer is None else outer.constants
@@ -160,9 +163,10 @@ class _Lowering:
         self, tensor: Tensor, wanted: str, role: Role, shape: Shape | None = None
     ) -> str:
         name = self.names.fresh(wanted)
-        self.buffers[name] = Buffer(
-            name, tensor.dtype, tensor.shape if shape is None else shape, role, tensor.sources
-        )
+        whole = tensor.shape if shape is None else shape
+        if role == "temporary" and any(symbols_of(s) - set(self.size_names) for s in whole):
+            role = "heap"
+        self.buffers[name] = Buffer(name, tensor.dtype, whole, role, tensor.sources)
         self.buffer_of[tensor.key] = name
         return name
 
@@ -267,6 +271,8 @@ class _Lowering:
             self.steps.append(host_call_step(node, self.buffer_of, comment))
         elif isinstance(lower, Scan):
             self.steps.append(self.lower_loop(node))
+        elif isinstance(lower, While):
+            self.steps.append(self.lower_while(node))
         elif isinstance(lower, Branches):
             self.steps.append(self.lower_branches(node))
         else:
@@ -303,30 +309,60 @@ class _Lowering:
                 slices.append((view, outer[position]))
         results = inner.lower_graph("view")
         outputs = [self.buffer_of[Tensor(node, n).key] for n in range(len(node.types))]
-        handed: list[Carry] = []
-        for position in range(carries):
-            state = inner.buffer_of[body.inputs[position].key]
-            spare = [
-                inner.add_buffer(body.inputs[position], f"{state}_{turn}", "temporary")
-                for turn in ("even", "odd")
-            ]
-            inner.buffer_of[body.inputs[position].key] = state
-            handed.append(
-                Carry(
-                    state,
-                    results[position],
-                    outer[position],
-                    outputs[position],
-                    (spare[0], spare[1]),
-                )
-            )
+        handed = inner.hand_on(carries, results, outer, outputs)
         slices += zip(results[carries:], outputs[carries:], strict=True)
         return Loop(
             attrs["length"],
             attrs["reverse"],
             tuple(inner.steps),
-            tuple(handed),
+            handed,
             tuple(slices),
+            node.sources,
+            body.name,
+        )
+
+    def hand_on(
+        self, count: int, results: list[str], outer: list[str], outputs: list[str]
+    ) -> tuple[Carry, ...]:
+        """The carries of this body, each with two buffers to be written in turn."""
+        handed: list[Carry] = []
+        for position, tensor in enumerate(self.graph.inputs[:count]):
+            state = self.buffer_of[tensor.key]
+            even, odd = (
+                self.add_buffer(tensor, f"{state}_{turn}", "temporary") for turn in ("even", "odd")
+            )
+            self.buffer_of[tensor.key] = state
+            handed.append(
+                Carry(state, results[position], outer[position], outputs[position], (even, odd))
+            )
+        return tuple(handed)
+
+    def lower_while(self, node: Node) -> WhileStep:
+        """The loop and its condition; both see the carries under the same names."""
+        attrs = node.attrs
+        body, condition, carries = attrs["body"], attrs["condition"], attrs["carries"]
+        count = str(attrs["length"])
+        outer = [self.buffer_of[root_of(tensor).key] for tensor in node.inputs]
+        inner = _Lowering(body, self.size_names, self)
+        for position, tensor in enumerate(body.inputs):
+            if position < carries:
+                inner.add_buffer(tensor, inner.printed.of[tensor.key], "view")
+            else:
+                inner.buffer_of[tensor.key] = outer[position]
+        test = _Lowering(condition, self.size_names, self)
+        for own, tensor in zip(condition.inputs, body.inputs, strict=True):
+            test.buffer_of[own.key] = inner.buffer_of[tensor.key]
+        (holds,) = test.lower_graph("temporary")
+        results = inner.lower_graph("view")
+        outputs = [self.buffer_of[Tensor(node, n).key] for n in range(len(node.types))]
+        return WhileStep(
+            count,
+            holds,
+            tuple(test.steps),
+            tuple(inner.steps),
+            inner.hand_on(carries, results, outer, outputs),
+            tuple(zip(results[carries:], outputs[carries:], strict=True)),
+            attrs["max_steps"],
             node.sources,
             body.name,
         )

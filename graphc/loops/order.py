@@ -8,8 +8,9 @@ one stays.
 """
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from graphc.ir.node import sizes_in
 from graphc.loops.ir import (
     Branch,
     Buffer,
@@ -20,9 +21,10 @@ from graphc.loops.ir import (
     Lapack,
     Loop,
     Step,
+    While,
     flat_steps,
 )
-from graphc.shapes import evaluate, size_product, symbols_of
+from graphc.shapes import Size, evaluate, size_product, symbols_of
 
 NOMINAL = 128
 
@@ -67,11 +69,53 @@ def uses(step: Step) -> tuple[list[str], list[str]]:
             read |= {buffer for _, buffer in step.slices}
             written |= stacked
             return sorted(read - written), sorted(written)
+        case While():
+            inside = [uses(inner) for inner in (*step.test, *step.body)]
+            written = {name for _, writes in inside for name in writes} | {step.count}
+            written |= {carry.final for carry in step.carries}
+            written |= {buffer for _, buffer in step.tapes}
+            read = {name for reads, _ in inside for name in reads}
+            read |= {carry.initial for carry in step.carries}
+            return sorted(read - written), sorted(written)
         case Branch():
             inside = [uses(inner) for body in step.bodies for inner in body]
             written = {name for _, writes in inside for name in writes} | set(step.out)
             read = {name for reads, _ in inside for name in reads} | {step.selector}
             return sorted(read - written), sorted(written)
+
+
+def uses_with_sizes(steps: Sequence[Step]) -> Callable[[Step], tuple[list[str], list[str]]]:
+    """`uses`, with the sizes that loops among the steps bind as if they were buffers."""
+    counts = {step.count for step in flat_steps(steps) if isinstance(step, While)}
+    if not counts:
+        return uses
+
+    def with_sizes(step: Step) -> tuple[list[str], list[str]]:
+        read, written = uses(step)
+        found = {symbol for one in flat_steps([step]) for symbol in symbols_in(one)}
+        return sorted({*read, *(found & counts)} - set(written)), written
+
+    return with_sizes
+
+
+def symbols_in(step: Step) -> set[str]:
+    """The symbols of the sizes that a step itself uses."""
+    sizes: list[Size] = []
+    match step:
+        case KernelCall():
+            sizes += step.sizes
+        case Contraction():
+            sizes += (step.m, step.n, step.k, *step.batch)
+        case IndexCheck():
+            sizes += (step.count, step.minimum, step.size)
+        case HostCall():
+            sizes += (size for _, shape in (*step.inputs, *step.outputs) for size in shape)
+            sizes += sizes_in(tuple(step.attrs.values()))
+        case Lapack():
+            sizes += (step.batch, *(size for _, size in step.sizes))
+        case Loop():
+            sizes.append(step.length)
+    return {symbol for size in sizes for symbol in symbols_of(size)}
 
 
 def has_effect(step: Step) -> bool:
@@ -86,7 +130,10 @@ class _Order:
         self.order: list[int] = []
         self.live = self.peak = 0
         self.bytes = {name: nominal_bytes(buffer) for name, buffer in buffers.items()}
-        self.reads, self.writes = zip(*map(uses, steps), strict=True)
+        self.reads, self.writes = zip(*map(uses_with_sizes(steps), steps), strict=True)
+        for names in self.writes:
+            for name in names:
+                self.bytes.setdefault(name, 0)  # a size
         self.is_check = [isinstance(step, IndexCheck) for step in steps]
         self.has_effect = [has_effect(step) for step in steps]
         # Steps still to come that use a buffer: how many, and the sum of their numbers.

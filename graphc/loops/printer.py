@@ -37,6 +37,7 @@ from graphc.loops.ir import (
     Statement,
     Step,
     Store,
+    While,
     bodies_of,
 )
 from graphc.scalar.printer import Dialect, constant_text
@@ -234,6 +235,14 @@ def format_step(step: Step, buffers: Mapping[str, Buffer]) -> str:
                 f"{c.state} = {c.initial} then {c.following}, at last {c.final}" for c in carries
             ]
             return "; ".join([f"for t in {order}", *views, *handed])
+        case While(count, holds):
+            views = [f"{view} = {buffer}[t]" for view, buffer in step.tapes]
+            handed = [
+                f"{c.state} = {c.initial} then {c.following}, at last {c.final}"
+                for c in step.carries
+            ]
+            limit = "" if step.most is None else f" (at most {step.most})"
+            return "; ".join([f"{count} = steps while {holds}{limit}", *views, *handed])
         case Branch(selector, bodies, out):
             return f"{', '.join(out)} = branch {selector} of {len(bodies)}".removeprefix(" = ")
 
@@ -309,6 +318,8 @@ def nested_steps(
         yield depth, label, step
         for number, body in enumerate(bodies_of(step)):
             inner = f"{number}: " if isinstance(step, Branch) else ""
+            if isinstance(step, While) and number == 0:
+                inner = "? "  # the test
             yield from nested_steps(body, depth + 1, inner)
 
 
@@ -318,6 +329,9 @@ def _summary_row(number: int, indent: str, step: Step, buffers: Mapping[str, Buf
             name, written = "loop", [c.final for c in step.carries]
             order = "backwards " if step.reverse else ""
             comment = f"{step.comment}  {step.length} steps {order}".rstrip()
+        case While():
+            name, written = "while", [c.final for c in step.carries]
+            comment = f"{step.comment}  {step.count} steps".lstrip()
         case Branch():
             name, written = "branch", list(step.out)
             comment = f"{step.comment}  one of {len(step.bodies)} by {step.selector}".lstrip()

@@ -24,6 +24,7 @@ from graphc.loops.ir import (
     Loop,
     Program,
     Step,
+    While,
     flat_steps,
 )
 from graphc.loops.kernel_verifier import verify_kernel
@@ -60,6 +61,8 @@ def _check_steps(
                 _check_kernel(step.kernel, kernels)
             if isinstance(step, Loop):
                 _check_loop(program, step, number, available, kernels)
+            elif isinstance(step, While):
+                _check_while(program, step, number, available, kernels)
             elif isinstance(step, Branch):
                 _check_branch(program, step, number, available, kernels)
             else:
@@ -96,6 +99,44 @@ def _check_loop(
         require(name in inside, f"{name} is handed on, but no step of the loop writes it")
     available |= {carry.final for carry in step.carries}
     available |= {buffer for _, buffer in step.slices}
+
+
+def _check_while(
+    program: Program,
+    step: While,
+    number: int,
+    available: set[str],
+    kernels: dict[str, Kernel],
+) -> None:
+    """Test and body see the states; the body writes what is handed on and every stacked row."""
+    require(step.count not in program.sizes, f"{step.count} is a size of the call")
+    require(step.most is None or step.most >= 0, f"a loop of at most {step.most} steps")
+    views = {view for view, _ in step.tapes}
+    views |= {name for carry in step.carries for name in (carry.state, carry.following)}
+    for name in sorted(views):
+        require(name in program.buffers, f"{name} has no buffer")
+        require(program.buffers[name].role == "view", f"{name} is no view")
+    for carry in step.carries:
+        require(carry.initial in available, f"{carry.initial} is read before any step writes it")
+    for _, buffer in step.tapes:
+        require(buffer in program.buffers, f"{buffer} has no buffer")
+        require(program.buffers[buffer].role == "heap", f"{buffer} does not grow")
+    states = {carry.state for carry in step.carries}
+    tested = available | states
+    _check_steps(program, step.test, number + 1, tested, kernels)
+    require(step.holds in tested, f"{step.holds} is tested, but no step of the test writes it")
+    holds = program.buffers[step.holds]
+    require(
+        is_bool(holds.dtype) and size_product(holds.shape) == 1, f"{step.holds} is not one bool"
+    )
+    inside = available | states
+    number += 1 + sum(1 for _ in flat_steps(step.test))
+    _check_steps(program, step.body, number, inside, kernels)
+    results = {carry.following for carry in step.carries} | {view for view, _ in step.tapes}
+    for name in sorted(results):
+        require(name in inside, f"{name} is handed on, but no step of the loop writes it")
+    available |= {carry.final for carry in step.carries}
+    available |= {buffer for _, buffer in step.tapes}
 
 
 def _check_branch(
@@ -138,6 +179,9 @@ def _check_buffers(program: Program) -> None:
     for name, buffer in program.buffers.items():
         require(name == buffer.name, f"buffer {buffer.name} is filed under {name}")
         _check_sizes(program, buffer.shape, f"the shape of {name}")
+        counted = {s for size in buffer.shape for s in symbols_of(size)} - set(program.sizes)
+        fits = buffer.role in ("heap", "view") or not counted
+        require(fits, f"{name} of role {buffer.role} has a size that a loop binds")
     constants = {name for name, item in program.buffers.items() if item.role == "constant"}
     require(
         constants == program.constants.keys(),
@@ -165,7 +209,7 @@ def _check_result(program: Program, name: str) -> None:
 
 def _check_sizes(program: Program, sizes: tuple[Size, ...], what: str) -> None:
     for size in sizes:
-        unknown = symbols_of(size) - set(program.sizes)
+        unknown = symbols_of(size) - {*program.sizes, *program.counts}
         require(not unknown, f"{what} uses {', '.join(sorted(unknown))}, no size of the program")
 
 

@@ -32,6 +32,7 @@ from graphc.loops.ir import (
     Statement,
     Step,
     Store,
+    While,
     bodies_of,
     flat_steps,
 )
@@ -187,12 +188,14 @@ def temporaries_lives(program: Program) -> dict[str, Life]:
     def visit(steps: Sequence[Step], start: int, loops: tuple[Life, ...]) -> int:
         position = start
         for step in steps:
-            if isinstance(step, Loop):
-                end = position + sum(1 for _ in flat_steps(step.body))
+            if isinstance(step, Loop | While):
+                end = position - 1 + sum(1 for _ in flat_steps([step]))
                 inside = (*loops, Life(position, end))
                 for name in buffers_of(step):
                     use(name, position, inside)
-                position = visit(step.body, position + 1, inside)
+                position += 1
+                for body in bodies_of(step):
+                    position = visit(body, position, inside)
                 continue
             for name in buffers_of(step):
                 use(name, position, loops)
@@ -220,6 +223,9 @@ def buffers_of(step: Step) -> tuple[str, ...]:
         case Loop():
             held = [name for c in step.carries for name in (c.initial, c.final, *c.spare)]
             return (*held, *(buffer for _, buffer in step.slices))
+        case While():
+            held = [name for c in step.carries for name in (c.initial, c.final, *c.spare)]
+            return (step.holds, *held)
         case Branch():
             return (step.selector, *step.out)
 

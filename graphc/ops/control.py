@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from graphc.dtypes import int64, is_inexact
+from graphc.dtypes import int64
 from graphc.errors import FunctionError, ShapeError
 from graphc.ir.graph import Graph
 from graphc.ir.leaf import PLACEHOLDER, as_tensor
 from graphc.ir.lowering import Scan
 from graphc.ir.node import TensorType
-from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
-from graphc.ir.registry import BUILDER, Builder, public, register
+from graphc.ir.opdef import Example, Inference, OpDef
+from graphc.ir.registry import BUILDER, public, register
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.ops.bodies import (
@@ -26,16 +26,17 @@ from graphc.ops.bodies import (
     leaves_of,
     rebuilt,
     require_equal_types,
-    seen_through,
     settle_carry,
 )
+from graphc.ops.loop_derivatives import loop_jvp, loop_vjp
 from graphc.shapes import Size, as_size
 
 __all__ = ["fori_loop", "map", "scan"]
 
 
 # --- the op ------------------------------------------------------------------------------------
-# attrs: body (Graph), carries (how many), sequences (how many), length, reverse.
+# attrs: body (Graph), carries (how many), sequences (how many), length, reverse; anchored: the last
+# input only says on what the length depends, a loop that counts its steps.
 # outputs: final carries, then the stacked per-step outputs.
 
 
@@ -55,164 +56,16 @@ def _interpreted(attrs: Any, *arrays: np.ndarray) -> Any:
     raise AssertionError("the interpreter runs loops itself")
 
 
-def _vjp(b: Builder, application: Application, gradients: Gradients) -> Gradients:
-    """Backpropagation through time: the same loop backwards over the carries of every step.
-
-    What a step computes is computed again from its saved carries, so that memory grows with the
-    carries and not with all intermediate values of the steps.
-    """
-    attrs, inputs = application.attrs, application.inputs
-    body, carries, sequences = attrs["body"], attrs["carries"], attrs["sequences"]
-    saved = _with_saved_carries(application)
-    floating = [position for position, t in enumerate(body.inputs) if is_inexact(t.dtype)]
-    states = [position for position in floating if position < carries]
-    outputs = [n for n, t in enumerate(body.outputs) if is_inexact(t.dtype)]
-    cotangents = {n: _like("cotangent", body.outputs[n]) for n in outputs}
-    pulled = b.vjp(
-        seen_through([body.outputs[n] for n in outputs]),
-        [body.inputs[p] for p in floating],
-        [b.conj(cotangents[n]) for n in outputs],  # vjp speaks of what users see
-        disconnected="none",
-    )
-    turned = [None if gradient is None else b.conj(gradient) for gradient in pulled]
-    by_input = dict(zip(floating, turned, strict=True))
-    shared = [p for p in floating if p >= carries + sequences and by_input[p] is not None]
-    totals = {p: _like("total", body.inputs[p]) for p in shared}
-    per_step = [p for p in floating if carries <= p < carries + sequences]
-    steps = [n for n in outputs if n >= carries]
-
-    def or_zeros(position: int) -> Tensor:
-        found = by_input[position]
-        return b.zeros_like(body.inputs[position]) if found is None else found
-
-    backward = Graph(
-        (
-            *(cotangents[p] for p in states),
-            *(totals[p] for p in shared),
-            *body.inputs[: carries + sequences],
-            *(cotangents[n] for n in steps),
-            *body.inputs[carries + sequences :],
-        ),
-        (
-            *(or_zeros(p) for p in states),
-            *(b.add(totals[p], or_zeros(p)) for p in shared),
-            *(or_zeros(p) for p in per_step),
-        ),
-        name=f"{body.name}_backward",
-    )
-    arriving = [
-        b.zeros_like(output) if gradient is None else gradient
-        for output, gradient in zip(application.outputs, gradients, strict=True)
-    ]
-    results = SCAN.apply(
-        [
-            *(arriving[p] for p in states),
-            *(b.zeros_like(inputs[p]) for p in shared),
-            *saved,
-            *inputs[carries : carries + sequences],
-            *(arriving[n] for n in steps),
-            *inputs[carries + sequences :],
-        ],
-        {
-            "body": backward,
-            "carries": len(states) + len(shared),
-            "sequences": carries + sequences + len(steps),
-            "length": attrs["length"],
-            "reverse": not attrs["reverse"],
-        },
-    )
-    found: dict[int, Tensor] = dict(zip([*states, *shared, *per_step], results, strict=True))
-    return [found.get(position) for position in range(len(inputs))]
-
-
-def _jvp(b: Builder, application: Application, tangents: Gradients) -> Gradients:
-    """The same loop with the tangents of the carries handed on beside the carries."""
-    attrs, inputs = application.attrs, application.inputs
-    body, carries, sequences = attrs["body"], attrs["carries"], attrs["sequences"]
-    until = carries + sequences
-    states = [p for p in range(carries) if is_inexact(inputs[p].dtype)]
-    moving = [p for p in range(carries, len(inputs)) if tangents[p] is not None]
-    inner = {p: _like("tangent", body.inputs[p]) for p in (*states, *moving)}
-    outputs = [n for n, t in enumerate(body.outputs) if is_inexact(t.dtype)]
-    pushed = b.jvp(
-        [body.outputs[n] for n in outputs],
-        [body.inputs[p] for p in inner],
-        list(inner.values()),
-        disconnected="zero",
-    )
-    moved = dict(zip(outputs, pushed, strict=True))
-    steps = [n for n in outputs if n >= carries]
-    elements = [p for p in moving if p < until]
-    outer = [p for p in moving if p >= until]
-    dual = Graph(
-        (
-            *body.inputs[:carries],
-            *(inner[p] for p in states),
-            *body.inputs[carries:until],
-            *(inner[p] for p in elements),
-            *body.inputs[until:],
-            *(inner[p] for p in outer),
-        ),
-        (
-            *body.outputs[:carries],
-            *(moved[p] for p in states),
-            *(moved[n] for n in steps),
-        ),
-        name=f"{body.name}_tangent",
-    )
-    zeros = [b.zeros_like(inputs[p]) for p in states]
-    results = SCAN.apply(
-        [
-            *inputs[:carries],
-            *(_or(tangents[p], zeros[k]) for k, p in enumerate(states)),
-            *inputs[carries:until],
-            *(_or(tangents[p], None) for p in elements),
-            *inputs[until:],
-            *(_or(tangents[p], None) for p in outer),
-        ],
-        {
-            **attrs,
-            "body": dual,
-            "carries": carries + len(states),
-            "sequences": sequences + len(elements),
-        },
-    )
-    found = dict(zip([*states, *steps], results[carries:], strict=True))
-    return [found.get(n) for n in range(len(application.outputs))]
-
-
-def _with_saved_carries(application: Application) -> tuple[Tensor, ...]:
-    """The carries that each step saw, stacked: the loop once more, with them as outputs.
-
-    A pass makes one loop of both.
-    """
-    attrs = application.attrs
-    body, carries = attrs["body"], attrs["carries"]
-    extended = Graph(body.inputs, (*body.outputs, *body.inputs[:carries]), name=body.name)
-    results = SCAN.apply(application.inputs, {**attrs, "body": extended})
-    return results[len(body.outputs) :]
-
-
-def _or(tensor: Tensor | None, otherwise: Tensor | None) -> Tensor:
-    found = otherwise if tensor is None else tensor
-    assert found is not None
-    return found
-
-
-def _like(name: str, tensor: Tensor) -> Tensor:
-    """A fresh input of a loop body."""
-    return PLACEHOLDER(name=name, type=tensor.type)
-
-
 SCAN = register(
     OpDef(
         "scan",
         infer=_infer,
         reference=_interpreted,
         lower=Scan(),
-        vjp=_vjp,
-        jvp=_jvp,
+        vjp=loop_vjp,
+        jvp=loop_jvp,
         traits=frozenset({"loop"}),
+        defaults={"reverse": False, "anchored": False},
         examples=lambda rng: [
             *(
                 Example(
@@ -300,6 +153,7 @@ def scan(
             "sequences": len(sequences),
             "length": size,
             "reverse": bool(reverse),
+            "anchored": False,
         },
     )
     final, stacked = made[: len(carry)], made[len(carry) :]

@@ -5,7 +5,7 @@ carry, is computed from it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from graphc.ir.graph import Graph
 from graphc.ir.leaf import PLACEHOLDER
@@ -42,7 +42,7 @@ def live(graph: Graph) -> Graph:
         parts[id(node)] = part
         needed.update(node.inputs[position].key for position in part.inputs)
 
-    def replace(node: Node, inputs: list[Tensor]) -> Sequence[Tensor] | None:
+    def reduce(node: Node, inputs: list[Tensor]) -> Sequence[Tensor] | None:
         part = parts.get(id(node))
         if part is None:
             return None
@@ -53,7 +53,7 @@ def live(graph: Graph) -> Graph:
         values = dict(zip(part.outputs, made, strict=True))
         return [values.get(n, Tensor(node, n)) for n in range(len(node.types))]
 
-    return rebuild(graph, replace)
+    return rebuild(graph, reduce)
 
 
 def _used(results: Sequence[Tensor]) -> set[Key]:
@@ -69,25 +69,25 @@ def _part_of_loop(node: Node, needed: set[Key]) -> Part:
     count = len(body.carries)
     outputs = [n for n in range(len(body.outputs)) if (id(node), count + n) in needed]
     states = {n for n in range(count) if (id(node), n) in needed}
+    tests = [] if body.test is None else [body.test]
     while True:
-        wanted = [body.outputs[n] for n in outputs] + [body.carries[n][2] for n in states]
+        wanted = tests + [body.outputs[n] for n in outputs] + [body.carries[n][2] for n in states]
         used = _used(wanted)
         grown = states | {n for n in range(count) if body.carries[n][0].key in used}
         if grown == states:
             break
         states = grown
     kept = sorted(states)
-    reduced = Body(
-        body.op,
-        body.name,
-        body.length,
-        body.reverse,
-        [body.carries[n] for n in kept],
-        [pair for pair in body.sequences if pair[0].key in used],
-        [pair for pair in body.shared if pair[0].key in used],
-        [body.outputs[n] for n in outputs],
-    )
     inner = node.attrs["body"].inputs
+    if node.attrs["anchored"]:
+        used.add(inner[-1].key)
+    reduced = replace(
+        body,
+        carries=[body.carries[n] for n in kept],
+        sequences=[pair for pair in body.sequences if pair[0].key in used],
+        shared=[pair for pair in body.shared if pair[0].key in used],
+        outputs=[body.outputs[n] for n in outputs],
+    )
     read = {state.key for state, _, _ in reduced.carries} | used
     inputs = [position for position, tensor in enumerate(inner) if tensor.key in read]
     return Part([*kept, *(count + n for n in outputs)], inputs, reduced)

@@ -9,24 +9,28 @@ Bodies are graphs: the whole pipeline runs on them as well.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from graphc.dtypes import is_floating
-from graphc.ir.graph import Graph
+from graphc.ir.graph import Graph, counted_size
 from graphc.ir.leaf import PLACEHOLDER
-from graphc.ir.lowering import Contraction, Reduction, Scan
-from graphc.ir.node import Node, TensorType
+from graphc.ir.lowering import Contraction, Reduction, Scan, While
+from graphc.ir.node import Attributes, Node, TensorType
 from graphc.ir.opdef import OpDef
 from graphc.ir.registry import BUILDER
 from graphc.ir.tensor import Tensor
 from graphc.ir.traversal import topological_order, users_of
+from graphc.ops.loop_derivatives import condition_of
 from graphc.passes.nested import Key, rebuild
-from graphc.shapes import Size
+from graphc.shapes import symbols_of
 
 
 def is_loop(node: Node) -> bool:
-    return isinstance(node.op.lower, Scan)
+    return isinstance(node.op.lower, Scan | While)
+
+
+TAKEN_APART = {"body", "condition", "carries", "sequences"}
 
 
 @dataclass
@@ -35,12 +39,12 @@ class Body:
 
     op: OpDef
     name: str
-    length: Size
-    reverse: bool
     carries: list[tuple[Tensor, Tensor, Tensor]]  # (state, initial, following)
     sequences: list[tuple[Tensor, Tensor]]  # (element, sequence)
     shared: list[tuple[Tensor, Tensor]]  # (inner, outer)
-    outputs: list[Tensor] = field(default_factory=list)
+    outputs: list[Tensor]
+    test: Tensor | None  # whether another step follows, of a loop that counts its steps
+    attrs: Attributes  # all that is not said above
 
     @staticmethod
     def of(node: Node, inputs: Sequence[Tensor]) -> "Body":
@@ -51,8 +55,6 @@ class Body:
         return Body(
             node.op,
             graph.name,
-            attrs["length"],
-            attrs["reverse"],
             [
                 (state, initial, following)
                 for (state, initial), following in zip(pairs[:count], graph.outputs, strict=False)
@@ -60,15 +62,21 @@ class Body:
             pairs[count:until],
             pairs[until:],
             list(graph.outputs[count:]),
+            condition_of(attrs) if "condition" in attrs else None,
+            {name: attrs[name] for name in attrs.keys() - TAKEN_APART},
         )
 
     def build(self) -> tuple[Tensor, ...]:
         """The loop as a new node; final carries, then outputs."""
+        inputs = tuple(inner for inner, *_ in (*self.carries, *self.sequences, *self.shared))
         graph = Graph(
-            tuple(inner for inner, *_ in (*self.carries, *self.sequences, *self.shared)),
+            inputs,
             (*(following for _, _, following in self.carries), *self.outputs),
             name=self.name,
         )
+        graphs = {"body": graph}
+        if self.test is not None:
+            graphs["condition"] = Graph(inputs, (self.test,), name="condition")
         return self.op.apply(
             [
                 *(initial for _, initial, _ in self.carries),
@@ -76,11 +84,10 @@ class Body:
                 *(outer for _, outer in self.shared),
             ],
             {
-                "body": graph,
+                **self.attrs,
+                **graphs,
                 "carries": len(self.carries),
                 "sequences": len(self.sequences),
-                "length": self.length,
-                "reverse": self.reverse,
             },
         )
 
@@ -133,8 +140,8 @@ def _identity(node: Node) -> Any:
         tuple(tensor.key for tensor in node.inputs),
         tuple(tensor.key for tensor in body.inputs),
         tuple(tensor.key for tensor in body.outputs[: attrs["carries"]]),
-        attrs["length"],
-        attrs["reverse"],
+        condition_of(attrs).key if "condition" in attrs else None,
+        *((name, attrs[name]) for name in sorted(attrs.keys() - TAKEN_APART)),
     )
 
 
@@ -145,7 +152,7 @@ def move(graph: Graph) -> Graph:
     """Products of sequences leave the loops, to before or after them."""
 
     def replace(node: Node, inputs: list[Tensor]) -> Sequence[Tensor] | None:
-        if not is_loop(node):
+        if not isinstance(node.op.lower, Scan):
             return None
         body = Body.of(node, inputs)
         changed = hoist(body)
@@ -235,6 +242,7 @@ def postpone(body: Body) -> dict[Key, Later]:
     users = users_of(order)
     sequences = {inner.key: outer for inner, outer in body.sequences}
     shared = {inner.key: outer for inner, outer in body.shared}
+    counted = {symbol for node in order if (symbol := counted_size(node)) is not None}
     after: dict[Key, Later] = {}
     kept: list[tuple[Tensor, Tensor, Tensor]] = []
     stacked_keys: set[Key] = set()
@@ -248,10 +256,16 @@ def postpone(body: Body) -> dict[Key, Later]:
         # Outputs are numbered when the loop is built, after some were dropped.
         return lambda stacked: stacked[body.stack(tensor)]
 
+    def may_stack(value: Tensor) -> bool:
+        """Whether the operands have the same shape in every step."""
+        sizes = [size for tensor in value.node.inputs for size in tensor.shape]
+        return counted.isdisjoint(symbol for size in sizes for symbol in symbols_of(size))
+
     for state, initial, following in body.carries:
         term = _added(state, following)
         alone = len(users.get(id(state.node), ())) == 1
-        total = _total(term, whole) if term is not None and alone else None
+        fits = term is not None and alone and may_stack(term)
+        total = _total(term, whole) if fits and term is not None else None
         if total is None:
             kept.append((state, initial, following))
         else:
@@ -260,7 +274,7 @@ def postpone(body: Body) -> dict[Key, Later]:
     for output in list(body.outputs):
         node = output.node
         product = isinstance(node.op.lower, Contraction) and is_floating(output.dtype)
-        if not product or node.attrs["transpose_a"] or users.get(id(node)):
+        if not product or node.attrs["transpose_a"] or users.get(id(node)) or not may_stack(output):
             continue
         left, right = node.inputs
         if right.key in shared and right.ndim == 2 and left.ndim >= 1 and left.key not in shared:

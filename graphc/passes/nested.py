@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from graphc.ir.graph import Graph, bodies_of, map_graphs
-from graphc.ir.lowering import Branches, Scan
+from graphc.ir.lowering import Branches, Scan, While
 from graphc.ir.node import Node
 from graphc.ir.source import source_scope
 from graphc.ir.tensor import Tensor
@@ -18,7 +18,7 @@ def has_bodies(graph: Graph) -> bool:
 
 
 def holds_bodies(node: Node) -> bool:
-    return isinstance(node.op.lower, Scan | Branches)
+    return isinstance(node.op.lower, Scan | While | Branches)
 
 
 def rebuild(graph: Graph, replace: Replace) -> Graph:
@@ -55,7 +55,8 @@ def fill(graph: Graph) -> Graph:
 
     def replace(node: Node, inputs: list[Tensor]) -> Sequence[Tensor] | None:
         first = first_shared(node)
-        places = [p for p in range(first, len(inputs)) if is_filled(inputs[p])]
+        until = len(inputs) - bool(node.attrs.get("anchored"))
+        places = [p for p in range(first, until) if is_filled(inputs[p])]
         if not places:
             return None
         kept = [p for p in range(len(inputs)) if p not in places]
