@@ -15,6 +15,7 @@ from graphc.compiler import Arrays, Runner, Sizes, Stages
 from graphc.conversion import real_view
 from graphc.dtypes import is_inexact
 from graphc.errors import NumericsError
+from graphc.ir.graph import after_counted_sizes
 from graphc.ir.leaf import scalar_value
 from graphc.ir.lowering import Elementwise, Leaf
 from graphc.ir.node import Node
@@ -168,21 +169,22 @@ class _Search:
     ) -> None:
         """Compute what `output` needs, one op after the other, until one is bad by itself."""
         values: Values = {tensor.key: array for tensor, array in feeds.items()}
-        order = topological_order([output])
+        order = after_counted_sizes(topological_order([output]))
+        bound = dict(sizes)
         last_use = {id(t.node): node for node in order for t in node.inputs}
         for node in order:
             if (id(node), 0) not in values:
-                self.run(node, values, sizes)
+                self.run(node, values, bound)
             for number in range(len(node.types)):
                 array = values[id(node), number]
                 if self.has(array) and not any(self.has(values[t.key]) for t in node.inputs):
-                    raise self.finding(node, array, values, feeds, sizes)
+                    raise self.finding(node, array, values, feeds, bound)
             for tensor in node.inputs:
                 if last_use[id(tensor.node)] is node:
                     for number in range(len(tensor.node.types)):
                         values.pop((id(tensor.node), number), None)
 
-    def run(self, node: Node, values: Values, sizes: Mapping[str, int]) -> None:
+    def run(self, node: Node, values: Values, sizes: dict[str, int]) -> None:
         """One op; the steps of a loop are looked through if nothing bad goes into it."""
         if any(self.has(values[t.key]) for t in node.inputs):
             run_node(node, values, sizes)

@@ -164,11 +164,16 @@ class _Lowering:
     ) -> str:
         name = self.names.fresh(wanted)
         whole = tensor.shape if shape is None else shape
-        if role == "temporary" and any(symbols_of(s) - set(self.size_names) for s in whole):
-            role = "heap"
+        if role == "temporary":
+            role = self.temporary_role(whole)
         self.buffers[name] = Buffer(name, tensor.dtype, whole, role, tensor.sources)
         self.buffer_of[tensor.key] = name
         return name
+
+    def temporary_role(self, shape: Shape) -> Role:
+        """Sizes that loops count are not known when the arena is laid out."""
+        known = set(self.size_names)
+        return "temporary" if all(symbols_of(size) <= known for size in shape) else "heap"
 
     def name_inputs(self) -> None:
         for tensor in self.graph.inputs:
@@ -287,7 +292,8 @@ class _Lowering:
         def workspace(operand: Operand, shape: Shape) -> str:
             name = self.names.fresh("work")
             dtype = operand.dtype(node.types[0].dtype)
-            self.buffers[name] = Buffer(name, dtype, shape, "temporary", node.sources)
+            role = self.temporary_role(shape)
+            self.buffers[name] = Buffer(name, dtype, shape, role, node.sources)
             return name
 
         return lapack_step(node, routine, self.buffer_of, workspace, comment)

@@ -14,7 +14,7 @@ from typing import Any
 
 from graphc.dtypes import is_floating
 from graphc.ir.graph import Graph, counted_size
-from graphc.ir.leaf import PLACEHOLDER
+from graphc.ir.leaf import PLACEHOLDER, scalar_value
 from graphc.ir.lowering import Contraction, Reduction, Scan, While
 from graphc.ir.node import Attributes, Node, TensorType
 from graphc.ir.opdef import OpDef
@@ -170,13 +170,20 @@ def move(graph: Graph) -> Graph:
             if postponed is None:
                 results.append(values[order[state.key]])
             else:
-                results.append(BUILDER.add(initial, postponed(stacked)))
+                total = postponed(stacked)
+                results.append(total if is_zero(initial) else BUILDER.add(initial, total))
         for output in own:
             later = after.get(output.key)
             results.append(later(stacked) if later else stacked[body.stack(output)])
         return results
 
     return rebuild(graph, replace)
+
+
+def is_zero(tensor: Tensor) -> bool:
+    """Zeros everywhere; a sum that starts from them is never -0.0."""
+    uniform = tensor.node.inputs[0] if tensor.op.name == "broadcast_to" else tensor
+    return scalar_value(uniform) == 0
 
 
 def _states(node: Node, inputs: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
