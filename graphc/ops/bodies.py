@@ -186,12 +186,12 @@ def capture(
 
 def is_weak(value: object) -> bool:
     """A Python number: it takes the dtype of what it meets."""
-    return isinstance(value, bool | int | float)
+    return isinstance(value, bool | int | float | complex)
 
 
 def common_dtype(value: object, dtype: DType, other: DType) -> DType:
     """The dtype that holds both; `value`, of `dtype`, is what the user wrote."""
-    if isinstance(value, bool | int | float):
+    if isinstance(value, bool | int | float | complex):
         return result_type(other, value)
     return promote(dtype, other)
 

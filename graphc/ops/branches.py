@@ -315,11 +315,11 @@ def _common(values: Sequence[Any], tensors: Sequence[Tensor]) -> DType | None:
     dtype, held = tensors[0].dtype, values[0]
     try:
         for value, tensor in zip(values[1:], tensors[1:], strict=True):
-            if isinstance(value, bool | int | float):
+            if isinstance(value, bool | int | float | complex):
                 dtype = common_dtype(value, tensor.dtype, dtype)
             else:
                 dtype = common_dtype(held, dtype, tensor.dtype)
-            held = value if isinstance(held, bool | int | float) else held
+            held = value if isinstance(held, bool | int | float | complex) else held
     except DTypeError:
         return None
     return dtype

@@ -183,7 +183,7 @@ def move(graph: Graph) -> Graph:
 def is_zero(tensor: Tensor) -> bool:
     """Zeros everywhere; a sum that starts from them is never -0.0."""
     uniform = tensor.node.inputs[0] if tensor.op.name == "broadcast_to" else tensor
-    return scalar_value(uniform) == 0
+    return bool(scalar_value(uniform) == 0)
 
 
 def _states(node: Node, inputs: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
