@@ -20,6 +20,8 @@ from graphc.autodiff.forward import *
 from graphc.autodiff.gradient import *
 from graphc.benchmark import benchmark as benchmark
 from graphc.benchmark import compare as compare
+from graphc.bisect import Bisection as Bisection
+from graphc.bisect import bisect as bisect
 from graphc.dtypes import *
 from graphc.errors import *
 from graphc.function import Function as Function

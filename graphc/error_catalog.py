@@ -619,6 +619,12 @@ f = gc.function([x], gc.mean(gc.log(x)), check="nan", backend="reference")
 f(np.array([1, 2], "float32"))
 """,
     ),
+    "E416": Explanation(
+        "a pass or a backend changed a number",
+        'check="passes" computes the graph after every pass, on the inputs of each call, and '
+        "compares. The message names the first rule that changed a number, or the backend. That is "
+        "a defect of the rule, or of graphc: please report it.",
+    ),
     "E421": Explanation(
         "a loop does not end within max_steps",
         "The condition of a while_loop still holds after that many steps. All variables have their "

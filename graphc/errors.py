@@ -32,6 +32,7 @@ __all__ = [
     "ShapeError",
     "StepLimitError",
     "SymbolicValueError",
+    "ValidationError",
     "VerificationError",
 ]
 
@@ -171,6 +172,12 @@ class LinearAlgebraError(GraphcError, np.linalg.LinAlgError):
     """A matrix that an algorithm cannot handle, found at run time: it is singular, for example."""
 
     code = "E406"
+
+
+class ValidationError(GraphcError, ArithmeticError):
+    """A rewrite or a backend changed a number: always a defect of graphc or of a rule."""
+
+    code = "E416"
 
 
 class ParameterError(GraphcError, ValueError):

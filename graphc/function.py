@@ -14,6 +14,7 @@ import numpy as np
 from graphc.backends.registry import DEFAULT
 from graphc.checks.numerics import NumericsGuard
 from graphc.checks.options import check_words
+from graphc.checks.validation import PassesGuard
 from graphc.compiler import ProgramRunner, Stages, compile_graph
 from graphc.direct import DirectRoute
 from graphc.errors import FeedError, FunctionError, GraphcError
@@ -80,6 +81,7 @@ class Function(FunctionText):
         self.name = self.__name__ = graph.name
         self.backend = DEFAULT if backend == "auto" else backend
         self.inputs = graph.inputs
+        self.optimized = optimize
         self._pack = structure.packer()
         self.__call__ = _long_way(weakref.ref(self))
         self.stages: Stages
@@ -91,6 +93,8 @@ class Function(FunctionText):
             optimized=optimize,
             cache=cache,
         )
+        if "passes" in checks:
+            self._run = PassesGuard(self._run, self.stages, self.backend)
         if "nan" in checks:
             self._run = NumericsGuard(self._run, self.stages)
         self._binder = FeedBinder(
@@ -132,6 +136,13 @@ class Function(FunctionText):
             if direct is not None:
                 self.__call__ = direct
         return self._pack(outputs)
+
+    def bound(self, /, *args: Any, **kwargs: Any) -> tuple[tuple[int, ...], list[np.ndarray]]:
+        """The sizes and the arrays of a call with these arguments, which is not made."""
+        if kwargs or len(args) != len(self.inputs):
+            args = self._complete(args, kwargs)
+        arrays = self._binder.arrays(args)
+        return self._binder.sizes(arrays), arrays
 
     def _snapshot(self) -> list[np.ndarray]:
         """The present values of the variables, none of them from another moment."""
@@ -297,12 +308,13 @@ def function(
     that of the variable on the left by default. on_unused_input: "raise", "warn", "ignore".
     allow_downcast: convert feeds that lose information, like float64 arrays to float32. threads:
     for backends that run in parallel; OMP_NUM_THREADS or 1 by default. check: "nan": results
-    must be finite, else NumericsError names the op that made the first NaN or infinity; "ir" (or
-    True): verify every intermediate representation while compiling; or a tuple of these. optimize:
-    False skips all passes but the expansion of composite
-    ops. default_updates: False leaves variables alone that carry an update of their own, such as
-    the position of a gc.random.Stream. cache: keep the compiled object on disk for other processes
-    (backend llvm; the folder is $GRAPHC_CACHE or ~/.cache/graphc).
+    must be finite, else NumericsError names the op that made the first NaN or infinity; "passes":
+    every pass must keep the numbers of every call, else ValidationError names the rule (slow);
+    "ir" (or True): verify every intermediate representation while compiling; or a tuple of these.
+    optimize: False skips all passes but the expansion of composite ops. default_updates: False
+    leaves variables alone that carry an update of their own, such as the position of a
+    gc.random.Stream. cache: keep the compiled object on disk for other processes (backend
+    llvm; the folder is $GRAPHC_CACHE or ~/.cache/graphc).
 
     Raises FunctionError: an output that needs a placeholder which is no input (E201), a size that
     no input gives (E204), unused inputs (E205), duplicate names (E206), two updates of one

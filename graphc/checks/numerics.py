@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from graphc.backends.reference.interpreter import Values, evaluate_tensors, run_node
+from graphc.checks.compare import feeds_of
 from graphc.compiler import Arrays, Runner, Sizes, Stages
-from graphc.conversion import real_view
 from graphc.dtypes import is_inexact
 from graphc.errors import NumericsError
 from graphc.ir.graph import after_counted_sizes
@@ -55,11 +55,7 @@ class NumericsGuard:
     def blame(self, number: int, array: np.ndarray, sizes: Sizes, given: Arrays) -> NumericsError:
         """The error for a result that is not finite."""
         graph = self.stages.graph
-        leaves = (*graph.inputs, *graph.variables)
-        feeds = {
-            leaf: array if array.dtype == leaf.dtype else real_view(array)  # parts of complex ones
-            for leaf, array in zip(leaves, given, strict=True)
-        }
+        feeds = feeds_of(graph, given)
         bindings = dict(zip(self.stages.size_names, sizes, strict=True))
         kind = "nan" if np.isnan(array).any() else "inf"
         first = _first(array, kind)

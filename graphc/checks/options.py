@@ -6,6 +6,7 @@ from graphc.errors import FunctionError
 
 WORDS = {
     "nan": "results must be finite; names the op that made a NaN",
+    "passes": "every rewrite must keep the numbers; names the rule that changed one",
     "ir": "verify every intermediate representation while compiling",
 }
 
@@ -23,5 +24,5 @@ def check_words(check: bool | str | Sequence[str] | None) -> frozenset[str]:
         f"check={check!r}",
         code="E205",
         details=[f"{word!r}: {text}" for word, text in WORDS.items()],
-        fix='use None, one of these words, or a tuple of them: check=("nan", "ir")',
+        fix='use None, one of these words, or a tuple of them: check=("nan", "passes")',
     )

@@ -87,32 +87,52 @@ def real_numbers(graph: Graph) -> Graph:
     return split_complex(graph) if has_complex(graph) else graph
 
 
+Trace = Callable[[str, Graph], None]
+
+
+def _no_trace(name: str, graph: Graph) -> None:
+    pass
+
+
 def optimize(
-    graph: Graph, check: bool = False, log: RewriteLog | None = None
+    graph: Graph,
+    check: bool = False,
+    log: RewriteLog | None = None,
+    trace: Trace = _no_trace,
 ) -> tuple[Graph, RewriteLog]:
-    """The graph after all passes, and what fired. check: verify before, between and after."""
+    """The graph after all passes, and what fired.
+
+    check: verify before, between and after. trace: is told the graph after each pass.
+    """
     log = RewriteLog() if log is None else log
     if check:
         verify(graph)
     for one in PIPELINE:
         graph = run_pass(graph, one, log)
+        trace(one.name, graph)
         if one is SIMPLIFY and has_bodies(graph):
-            graph = run_pass(optimize_bodies(graph, log), one, log)
+            graph = run_pass(optimize_bodies(graph, log, trace), one, log)
+            trace("simplify after loops and branches", graph)
         if check:
             verify(graph)
     return graph, log
 
 
-def optimize_bodies(graph: Graph, log: RewriteLog) -> Graph:
+def optimize_bodies(graph: Graph, log: RewriteLog, trace: Trace = _no_trace) -> Graph:
     """The graph with its loops merged, freed of what can be done outside, and optimised inside.
 
     After simplify: equal values are one value then, in the graph and in the bodies. Work sinks
     into branches once it is known what else needs it.
     """
     graph = sink(live(merge(fill(choose(graph)))))
+    trace("choose, fill, merge, live and sink", graph)
     graph = map_bodies(graph, lambda body: run_pass(body, SIMPLIFY, log))
+    trace("simplify in loops and branches", graph)
     graph = live(move(graph))
-    return map_bodies(graph, lambda body: optimize(body, log=log)[0])
+    trace("move and live", graph)
+    graph = map_bodies(graph, lambda body: optimize(body, log=log)[0])
+    trace("all passes in loops and branches", graph)
+    return graph
 
 
 def run_pass(graph: Graph, one: Pass, log: RewriteLog | None = None) -> Graph:

@@ -57,9 +57,18 @@ class RewriteEntry:
 
 @dataclass(eq=False)
 class RewriteLog:
-    """All hits in order; prints as a table."""
+    """All hits in order; prints as a table.
+
+    limit: after so many hits no rule fires any more, in whatever is rewritten with this log. So
+    all graphs between a graph and its normal form can be had, one hit apart.
+    """
 
     entries: list[RewriteEntry] = field(default_factory=list)
+    limit: int | None = None
+
+    @property
+    def is_full(self) -> bool:
+        return self.limit is not None and len(self.entries) >= self.limit
 
     def __iter__(self) -> Iterator[RewriteEntry]:
         return iter(self.entries)
@@ -204,7 +213,7 @@ class _Driver:
 
     def _fire(self, node: Node) -> tuple[Tensor, ...] | None:
         candidates = self.table.candidates(node)
-        if not candidates:
+        if not candidates or (self.log is not None and self.log.is_full):
             return None
         root = Tensor(node)
         for rule, pattern in candidates:
