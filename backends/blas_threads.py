@@ -10,7 +10,7 @@ import glob
 import importlib.util
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from types import TracebackType
 
@@ -19,12 +19,24 @@ import numpy as np
 # Products of less work run on one thread in any case (OpenBLAS: interface/gemm.c, gemv.c).
 THREADED_PRODUCT = 1 << 17
 THREADED_VECTOR_PRODUCT = 1 << 13
+SMALL_MATRIX = 32
+SYSTEMS = ("getrs", "trsm")
 
 
 def may_use_threads(m: int, n: int, k: int) -> bool:
     """Whether BLAS may split a product of an m x k and a k x n matrix among threads."""
     least = THREADED_VECTOR_PRODUCT if min(m, n) == 1 else THREADED_PRODUCT
     return m * n * k >= least
+
+
+def routine_may_use_threads(routine: str, sizes: Mapping[str, int]) -> bool:
+    """Whether a routine of LAPACK may split one matrix among threads.
+
+    Small ones it does not, nor the products inside of it; but systems do from two right-hand sides
+    on, of any size (seen in OpenBLAS 0.3.30).
+    """
+    matrix = [sizes[name] for name in ("m", "n", "k") if name in sizes]
+    return max(matrix) > SMALL_MATRIX or (routine in SYSTEMS and min(matrix) > 1)
 
 
 @cache

@@ -2,6 +2,7 @@
 
 compile   cold compile time and import time, each model in a fresh process
 steps     training steps and typical kernels against numpy by hand, calls taking turns
+linalg    linear algebra against numpy
 ulp       accuracy and speed of the elementary functions against numpy
 
 python benchmarks/peers/run.py compares with other frameworks: see benchmarks/peers/README.md.
@@ -13,7 +14,12 @@ import subprocess
 import sys
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
-NAMES = {"compile": "compile_time.py", "steps": "steps.py", "ulp": "ulp.py"}
+NAMES = {
+    "compile": "compile_time.py",
+    "steps": "steps.py",
+    "linalg": "linear_algebra.py",
+    "ulp": "ulp.py",
+}
 
 
 def main() -> int:

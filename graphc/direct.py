@@ -18,6 +18,7 @@ from graphc.structure import LEAF, NONE, Structure
 
 LONGEST = 50e-6  # seconds; longer calls let other threads run meanwhile
 ENOUGH = 3  # calls of any shape before the first direct one
+RETRY = 100  # calls after one whose sizes the direct way does not take
 
 
 class DirectRoute:
@@ -68,6 +69,7 @@ class DirectRoute:
         ordered = [shapes[position] for position in self.runner.output_order]
         if not direct.install(run, [*(array.shape for array in arrays), *ordered], workspace):
             self.runner.idle.append(workspace)
+            self._seen = -RETRY
             return None
         if self._workspace is not None:
             self.runner.idle.append(self._workspace)

@@ -7,7 +7,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 
 from graphc.backends.base import BoundProgram, CallLayout
-from graphc.backends.blas_threads import BlasThreads, may_use_threads
+from graphc.backends.blas_threads import (
+    BlasThreads,
+    may_use_threads,
+    routine_may_use_threads,
+)
 from graphc.backends.llvm.blas import find_blas
 from graphc.backends.llvm.cache import cached_object
 from graphc.backends.llvm.contraction import uses_blas
@@ -104,8 +108,8 @@ class LlvmExecutable:
         self._library = Library(found.image, ["entry"], used)
         entry = _ENTRY(self._library.address("entry"))
         self.entry = entry
-        self._has_routines = any(isinstance(step, Lapack) for step in program.all_steps)
-        self._limited_entry = with_blas_threads(entry, threads, self._has_routines)
+        self._routines = [step for step in program.all_steps if isinstance(step, Lapack)]
+        self._limited_entry = with_blas_threads(entry, threads, bool(self._routines))
         self._products = [
             step
             for step in program.all_steps
@@ -130,12 +134,17 @@ class LlvmExecutable:
         return _Bound(self, entry, list(values.values()), list(temporaries), area)
 
     def _wants_threads(self, sizes: Mapping[str, int]) -> bool:
-        """Whether LAPACK, or BLAS for some large product, would use threads of its own."""
+        """Whether some product or some factorisation is so large that it would use threads."""
         # Steps of loops that count them: many, for all that is known here.
         known = {**dict.fromkeys(self.program.counts, MANY), **sizes}
-        return self._has_routines or any(
+        return any(
             may_use_threads(*(evaluate(size, known) for size in (step.m, step.n, step.k)))
             for step in self._products
+        ) or any(
+            routine_may_use_threads(
+                step.routine, {name: evaluate(size, known) for name, size in step.sizes}
+            )
+            for step in self._routines
         )
 
 

@@ -323,6 +323,9 @@ def _check_lapack(program: Program, step: Lapack) -> tuple[set[str], set[str]]:
     ):
         require(len(names) == len(expected), f"{step.routine}: {len(names)} of {len(expected)}")
         operands += [(name, one, count) for name, one in zip(names, expected, strict=True)]
+    written = [*step.outputs, *step.workspace]
+    require(len(set(written)) == len(written), "a buffer is written twice")
+    require(not set(written) & set(step.inputs), "a buffer is both read and written")
     for name, operand, count in operands:
         if name not in program.buffers:
             continue
@@ -333,7 +336,4 @@ def _check_lapack(program: Program, step: Lapack) -> tuple[set[str], set[str]]:
         held = size_product(buffer.shape)
         if isinstance(wanted, int) and isinstance(held, int):
             require(wanted == held, f"{name} has {held} elements, the routine takes {wanted}")
-    written = [*step.outputs, *step.workspace]
-    require(len(set(written)) == len(written), "a buffer is written twice")
-    require(not set(written) & set(step.inputs), "a buffer is both read and written")
     return set(step.inputs), set(written)

@@ -121,7 +121,7 @@ def _vjp_cofactors(b: Builder, a: Application, gradients: Gradients) -> Gradient
     c = a.output
     total = _as_matrix(b, b.sum(b.multiply(gradient, c), axis=(-2, -1)))
     inner = b.subtract(b.multiply(total, identity(b, c)), b.matmul(c, gradient, transpose_b=True))
-    return [b.matmul(inner, b.inv(a.inputs[0]), transpose_b=True)]
+    return [b.matmul(inner, b.inverse(a.inputs[0], "det"), transpose_b=True)]
 
 
 COFACTORS: OpDef = register(
@@ -170,7 +170,7 @@ def _vjp_slogdet(b: Builder, a: Application, gradients: Gradients) -> Gradients:
     """Of log|det A|: A^-T (Giles 2008, 2.2.4). The sign is constant."""
     if gradients[1] is None:
         return [None]
-    return [b.multiply(_as_matrix(b, gradients[1]), mT(b, b.inv(a.inputs[0])))]
+    return [b.multiply(_as_matrix(b, gradients[1]), mT(b, b.inverse(a.inputs[0], "slogdet")))]
 
 
 SLOGDET: OpDef = register(

@@ -141,15 +141,18 @@ def solve(x1: Any, x2: Any) -> Tensor:
             f"solve: the right-hand side is a scalar, {b.type}", source=current_source()
         )
     if b.ndim > 1:
-        return _solved(a, b, "solve")
-    column = BUILDER.expand_dims(b, -1)
-    return BUILDER.squeeze(_solved(a, column, "solve"), -1)
+        return solve_system(a, b)
+    return BUILDER.squeeze(solve_system(a, BUILDER.expand_dims(b, -1)), -1)
 
 
-def _solved(a: Tensor, b: Tensor, caller: str) -> Tensor:
-    """Broadcasts the batch axes."""
+@public
+def solve_system(a: Tensor, b: Tensor, transpose: bool = False, caller: str = "solve") -> Tensor:
+    """The x with a @ x = b or a.T @ x = b, for matrices b; batch axes broadcast.
+
+    caller: the function that errors name.
+    """
     a, b = in_one_batch(caller, a, b)
-    return SOLVE(a, b, transpose=False, caller=caller)
+    return SOLVE(a, b, transpose=transpose, caller=caller)
 
 
 def in_one_batch(name: str, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
@@ -183,14 +186,14 @@ def _flags(shape: Shape) -> Tensor:
 def _reference_inv(attrs: Attributes, a: np.ndarray) -> np.ndarray:
     factors = routine("getrf", a, caller="lu")
     rows = np.broadcast_to(np.eye(a.shape[-1], dtype=a.dtype), a.shape)
-    return routine("getrs", *factors, rows, caller="inv", transpose="N")[0]
+    return routine("getrs", *factors, rows, caller=attrs["caller"], transpose="N")[0]
 
 
-def _build_inv(b: Builder, a: Tensor) -> Tensor:
+def _build_inv(b: Builder, a: Tensor, caller: str) -> Tensor:
     """Row i of the inverse solves a.T @ row = e_i."""
     rows = b.broadcast_to(identity(b, a), a.shape)
     factors = b.lapack("getrf", a, caller="lu")
-    return b.lapack("getrs", *factors, rows, caller="inv", transpose="N")[0]
+    return b.lapack("getrs", *factors, rows, caller=caller, transpose="N")[0]
 
 
 def _vjp_inv(b: Builder, a: Application, gradients: Gradients) -> Gradients:
@@ -216,6 +219,7 @@ INV: OpDef = register(
         vjp=_vjp_inv,
         jvp=_jvp_inv,
         examples=matrix_examples(lambda x: inv(regular(x))),
+        defaults={"caller": "inv"},
     )
 )
 
@@ -228,7 +232,13 @@ def inv(x: Any) -> Tensor:
     float32 or float64; integers and bool become float32. Raises ShapeError, DTypeError;
     LinearAlgebraError (E406) at the call for a singular matrix.
     """
-    return INV(square_input("inv", x))
+    return inverse(square_input("inv", x))
+
+
+@public
+def inverse(a: Tensor, caller: str = "inv") -> Tensor:
+    """The inverse of square matrices of floats. caller: the function that errors name."""
+    return INV(a, caller=caller)
 
 
 # --- triangles -----------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from graphc.passes.complex_parts import has_complex, split_complex
 from graphc.passes.contraction import CONTRACTION
 from graphc.passes.expand import EXPAND
 from graphc.passes.fold import FOLD
+from graphc.passes.linear_algebra import LINEAR_ALGEBRA
 from graphc.passes.live import live
 from graphc.passes.loops import merge, move
 from graphc.passes.nested import fill, has_bodies, map_bodies
@@ -28,7 +29,8 @@ from graphc.rewrite.rule import RuleTable
 
 CANONICAL = (*ARITH, *SELECT, *MOVEMENT, *REDUCE, *SHAPE, *CHECKS)
 EXPANSION = RuleTable(expand=EXPAND)
-PREPARATION = RuleTable(stabilize=STABILIZE, canonicalize=CANONICAL)  # before differentiation
+STABLE = (*STABILIZE, *LINEAR_ALGEBRA)
+PREPARATION = RuleTable(stabilize=STABLE, canonicalize=CANONICAL)  # before differentiation
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class Pass:
 
 SIMPLIFY = Pass(
     "simplify",
-    RuleTable(stabilize=STABILIZE, canonicalize=CANONICAL, fold=FOLD),
+    RuleTable(stabilize=STABLE, canonicalize=CANONICAL, fold=FOLD),
     "First, and in one sweep: stabilising patterns are written once, for one spelling of each "
     "expression, what they make is canonical again at once, and both look for log, softmax "
     "and sigmoid as whole ops, before composites are expanded. Loops follow at once.",
