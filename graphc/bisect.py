@@ -183,7 +183,7 @@ class _Memory:
                 self.arrays[name] = np.ascontiguousarray(next(given))
             elif buffer.role == "constant":
                 self.arrays[name] = np.ascontiguousarray(self.program.constants[name])
-            elif buffer.role != "view":
+            elif buffer.role not in ("view", "heap"):  # the program's own
                 self.arrays[name] = np.zeros(self.shape(buffer), buffer.dtype)
 
     def shape(self, buffer: Buffer) -> tuple[int, ...]:
@@ -217,7 +217,7 @@ def _first_step(
     last = {name: number for number, step in enumerate(program.steps) for name in uses(step)[1]}
     for number, step in enumerate(program.steps):
         for name in uses(step)[1]:
-            if last[name] != number:
+            if last[name] != number or name not in meant:
                 continue
             pair = [meant[name]], [native[name]]
             difference = find_difference(*pair, wide=lambda: pair[0])  # noqa: B023 - used at once

@@ -14,7 +14,7 @@ import numpy as np
 from graphc.backends.reference.interpreter import Values, evaluate_tensors, run_node
 from graphc.conversion import complex_view, real_view
 from graphc.dtypes import DType, float64, is_floating
-from graphc.ir.graph import Graph
+from graphc.ir.graph import Graph, after_counted_sizes
 from graphc.ir.lowering import HostCall, Leaf
 from graphc.ir.node import Node, substitute_dims
 from graphc.ir.tensor import Tensor
@@ -137,9 +137,10 @@ def evaluate_wide(graph: Graph, feeds: Feeds, sizes: Mapping[str, int]) -> list[
     """
     results = seen_through(graph.results)
     values: Values = {tensor.key: _widened(array) for tensor, array in feeds.items()}
-    for node in topological_order(results):
+    counted = dict(sizes)  # and the numbers of steps that loops count
+    for node in after_counted_sizes(topological_order(results)):
         if (id(node), 0) not in values:
-            for number, value in enumerate(_run_wide(node, values, sizes)):
+            for number, value in enumerate(_run_wide(node, values, counted)):
                 values[id(node), number] = _widened(value)
     return [values[tensor.key] for tensor in results]
 
@@ -148,7 +149,7 @@ def _widened(array: np.ndarray) -> np.ndarray:
     return array.astype(float64) if is_floating(array.dtype) else array
 
 
-def _run_wide(node: Node, values: Values, sizes: Mapping[str, int]) -> list[np.ndarray]:
+def _run_wide(node: Node, values: Values, sizes: dict[str, int]) -> list[np.ndarray]:
     arrays = [values[tensor.key] for tensor in node.inputs]
     own_dtype = node.op.lower is None or isinstance(node.op.lower, HostCall | Leaf)
     if not own_dtype and not any(name in node.attrs for name in ("body", "branches")):

@@ -178,3 +178,18 @@ def test_complex_numbers() -> None:
         assert not gc.bisect(f, array)
         with pytest.raises(NumericsError, match="first to give"):
             f(array * -1000)
+
+
+def test_loops_that_count_their_steps() -> None:
+    x = gc.placeholder("x", ("n",))
+
+    def halved(c: Any) -> Any:
+        return gc.debug.callback(steps.append, c * c) / 2
+
+    steps: list[np.ndarray] = []
+    y = gc.while_loop(lambda c: gc.sum(c) > 1, halved, x, max_steps=100)
+    f = gc.function([x], [y, gc.grad(gc.sum(y), x)], check=("nan", "passes"))
+    f(ones(3))
+    called = len(steps)
+    assert not gc.bisect(gc.function([x], [y, gc.grad(gc.sum(y), x)]), ones(3))
+    assert called > 0
