@@ -57,7 +57,8 @@ unsigned_dtypes: tuple[DType, ...] = (uint8, uint16, uint32, uint64)
 integer_dtypes: tuple[DType, ...] = signed_dtypes + unsigned_dtypes
 floating_dtypes: tuple[DType, ...] = (float16, float32, float64)
 complex_dtypes: tuple[DType, ...] = (complex64, complex128)
-all_dtypes: tuple[DType, ...] = (bool_, *integer_dtypes, *floating_dtypes, *complex_dtypes)
+real_dtypes: tuple[DType, ...] = (bool_, *integer_dtypes, *floating_dtypes)  # what backends know
+all_dtypes: tuple[DType, ...] = (*real_dtypes, *complex_dtypes)
 
 default_float: DType = float32
 default_complex: DType = complex64

@@ -5,6 +5,7 @@ How far apart neighbouring lanes find their elements decides the instruction:
     0            one scalar load
     1            a vector load or store, aligned to one element
     -1           the same, reversed
+    2            where the elements are halves of whole pairs: both halves at once, then shuffled
     other        lane by lane from scalar addresses
     unrelated    a gather or scatter from one offset per lane
 
@@ -16,7 +17,14 @@ from collections.abc import Sequence
 from itertools import count
 
 from graphc.backends.llvm.accumulate import choose, part
-from graphc.backends.llvm.addresses import Addresses, Array, Evaluator, Place
+from graphc.backends.llvm.addresses import (
+    Addresses,
+    Array,
+    Evaluator,
+    Place,
+    index_polynomial,
+    remainder_by_two,
+)
 from graphc.backends.llvm.masked import (
     masked_gather,
     masked_load,
@@ -28,7 +36,7 @@ from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.sizes import Sizes
 from graphc.backends.llvm.text import BITS, Val
 from graphc.scalar.expr import Expr
-from graphc.shapes import Size
+from graphc.shapes import Dim, Size, size_product
 
 SAFE = Val("%safe", "ptr")
 
@@ -63,6 +71,8 @@ class Memory(Addresses):
         if place.slope == 0:
             pointer = self._redirected(place.pointer, [self._any(c) for c in conditions], array, 1)
             return self._emit_load(array, pointer, 1, None, version, floor)
+        if place.slope == 2 and not conditions and (half := self.half(array, index)) is not None:
+            return self._load_half(array, half, version, floor)
         if place.slope not in (1, -1):
             return self._gather(array, place, conditions, version, floor)
         mask = self._mask(None if array.lanes > 1 else self.tail, conditions)
@@ -143,6 +153,63 @@ class Memory(Addresses):
 
         key = ("strided", array.type, pointer.text, pointers[-1].text, lanes, version)
         return code.pure(key, pointers, make, floor)
+
+    # Pairs: the real and imaginary parts of complex numbers
+
+    def half(self, array: Array, index: Sequence[Expr]) -> tuple[Size, int] | None:
+        """(where the pair of lane 0 begins, which half of it is meant), where each lane has the
+        pair behind that of the lane before, and no pair leaves the array."""
+        sizes, polynomial = self.sizes, index_polynomial(array, index)
+        if sizes.lanes == 1 or array.lanes > 1 or not isinstance(polynomial, Dim):
+            return None
+        if sizes.vector_axis is None or polynomial.coefficient(sizes.vector_axis) != 2:
+            return None
+        side = remainder_by_two(polynomial)
+        if side is None or remainder_by_two(size_product(array.shape)) != 0:
+            return None
+        return polynomial - side, side
+
+    def _load_half(self, array: Array, half: tuple[Size, int], version: int, floor: int) -> Val:
+        start, side = half
+        lanes = self.sizes.lanes
+        pointer = self._redirected(self.pointer(array, start, []), [], array, 2 * lanes)
+        mask = None if self.tail is None else self._doubled(self.tail)
+        pairs = self._emit_load(array, pointer, 2 * lanes, mask, version, floor)
+        return self._shuffled(pairs, pairs, range(side, 2 * lanes, 2))
+
+    def store_pair(self, name: str, start: Size, values: tuple[Val, Val]) -> None:
+        """Write the halves of each lane's pair."""
+        array, builder, lanes = self.arrays[name], self.code.builder, self.sizes.lanes
+        first, second = (
+            to_memory(builder, self.code.splat(value, lanes), array.dtype) for value in values
+        )
+        order = [place for lane in range(lanes) for place in (lane, lanes + lane)]
+        pairs = self._shuffled(first, second, order)
+        pointer = self.pointer(array, start, [])
+        mask = self._mask(self.tail, self.conditions)
+        if mask is None:
+            builder.store(pairs, pointer.text)
+        else:
+            masked_store(builder, pairs, pointer, self._doubled(mask))
+        self.touch(name)
+
+    def _doubled(self, mask: Val) -> Val:
+        """The mask of pairs: each lane twice."""
+        return self._shuffled(mask, mask, [k // 2 for k in range(2 * mask.lanes)])
+
+    def _shuffled(self, a: Val, b: Val, places: Sequence[int]) -> Val:
+        """A vector of the chosen places of a, then b."""
+        order = ", ".join(f"i32 {place}" for place in places)
+        return self.code.pure(
+            ("shuffle", a.text, b.text, a.type, order),
+            (a, b),
+            lambda: self.code.builder.emit(
+                f"shufflevector {a.ir_type} {a.text}, {b.ir_type} {b.text}, "
+                f"<{len(places)} x i32> <{order}>",
+                a.type,
+                len(places),
+            ),
+        )
 
     # Stores
 
@@ -233,14 +300,4 @@ class Memory(Addresses):
         return self.code.pure(("any", mask.text), (mask,), lambda: self.code.builder.any(mask))
 
     def _reverse(self, a: Val) -> Val:
-        order = ", ".join(f"i32 {k}" for k in reversed(range(a.lanes)))
-        return self.code.pure(
-            ("reverse", a.text, a.type, a.lanes),
-            (a,),
-            lambda: self.code.builder.emit(
-                f"shufflevector {a.ir_type} {a.text}, {a.ir_type} poison, "
-                f"<{a.lanes} x i32> <{order}>",
-                a.type,
-                a.lanes,
-            ),
-        )
+        return self._shuffled(a, a, range(a.lanes - 1, -1, -1))

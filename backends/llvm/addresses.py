@@ -181,6 +181,29 @@ class Addresses:
         return index == Dim.symbol(name) and self.extents.get(name) == size
 
 
+def index_polynomial(array: Array, index: Sequence[Expr]) -> Size | None:
+    """The position in the array, where the index is a polynomial along all axes."""
+    total: Size = 0
+    for item, stride in zip(index, array.strides, strict=True):
+        if not isinstance(item, Index):
+            return None
+        total = total + item.size * stride
+    return total
+
+
+def remainder_by_two(size: Size) -> int | None:
+    """0 for what is surely even, 1 for what is surely odd."""
+    if isinstance(size, int):
+        return size % 2
+    constant = 0
+    for monomial, factor in size.terms:
+        if not monomial.factors:
+            constant = factor
+        elif factor % 2:
+            return None
+    return constant % 2
+
+
 def _split(polynomial: Size, sizes: Sizes) -> tuple[Size, Size]:
     """The terms without and with the vector axis."""
     assert isinstance(polynomial, Dim)

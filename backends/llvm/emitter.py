@@ -7,6 +7,7 @@ a scalar context is scalar code. Inside a vector loop a value is a scalar as lon
 agree on it, and becomes a vector where it meets one.
 """
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -86,7 +87,10 @@ class _KernelEmitter(LoopEmitter):
     # Statements
 
     def statements(self, items: Sequence[Statement]) -> None:
-        for item in items:
+        waiting: dict[tuple[str, Size], tuple[int, Val]] = {}  # halves whose pair is not complete
+        for position, item in enumerate(items):
+            if isinstance(item, Store) and self._store_half(item, items[position + 1 :], waiting):
+                continue
             match item:
                 case Let(name=name, value=value):
                     self.expressions.locals[name] = self.expressions.value(value)
@@ -104,6 +108,35 @@ class _KernelEmitter(LoopEmitter):
                     self.vector_loop(item)
                 case For():
                     self.scalar_loop(item)
+
+    def _store_half(
+        self,
+        item: Store,
+        following: Sequence[Statement],
+        waiting: dict[tuple[str, Size], tuple[int, Val]],
+    ) -> bool:
+        """Keep the value of half a pair until the other half comes, and store both then."""
+        half = self._half_of(item)
+        if half is None:
+            return False
+        start, side = half
+        other = waiting.pop((item.buffer, start), None)
+        if other is None:
+            straight = itertools.takewhile(lambda s: isinstance(s, Let | Store), following)
+            stores = [s for s in straight if isinstance(s, Store) and s.buffer == item.buffer]
+            halves = [self._half_of(one) for one in stores[:1]]
+            if halves != [(start, 1 - side)]:
+                return False
+            waiting[(item.buffer, start)] = side, self.expressions.value(item.value)
+            return True
+        values = {side: self.expressions.value(item.value), other[0]: other[1]}
+        self.memory.store_pair(item.buffer, start, (values[0], values[1]))
+        return True
+
+    def _half_of(self, item: Store) -> tuple[Size, int] | None:
+        if item.accumulate:
+            return None
+        return self.memory.half(self.memory.arrays[item.buffer], item.index)
 
     def _if(self, condition: Val, body: Sequence[Statement]) -> None:
         if condition.lanes > 1:

@@ -150,12 +150,18 @@ def moved_values(graph: Graph, users: Users) -> set[int]:
 
 
 def lone_pieces(graph: Graph, users: Users) -> set[Key]:
-    """Elementwise inputs of a concatenation that nothing else reads: computed in their place."""
+    """Elementwise inputs of a concatenation that nothing else reads: computed in their place.
+
+    Also the two parts of complex numbers: what else reads them is likely to join their kernel.
+    """
     found: set[Key] = set()
     for node in graph.nodes:
         if isinstance(node.op.lower, Pieces):
+            pairs = node.types[0].shape[-1] == 2 and node.attrs["axis"] == node.types[0].ndim - 1
+            pairs = pairs and len(node.inputs) == 2
             for tensor in map(root_of, node.inputs):
                 lower = tensor.node.op.lower
-                if isinstance(lower, Elementwise) and len(users[id(tensor.node)]) == 1:
+                alone = len(users[id(tensor.node)]) == 1
+                if isinstance(lower, Elementwise) and (alone or pairs):
                     found.add(tensor.key)
     return found

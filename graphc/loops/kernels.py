@@ -13,7 +13,7 @@ from graphc.dtypes import bool_
 from graphc.ir.lowering import Reduction
 from graphc.ir.source import Sources, merge_sources
 from graphc.ir.tensor import Tensor
-from graphc.loops.groups import Group, Member, Partition
+from graphc.loops.groups import Group, Member, Partition, Placement
 from graphc.loops.ir import Accumulate, Accumulator, Let, Parameter, Scratch, Statement, Store
 from graphc.loops.values import (
     IndexTuple,
@@ -298,14 +298,21 @@ class KernelBuilder:
         if key in self.partition.placements:
             placement = self.partition.placements[key]
             target = list(index_between(index, shape, placement.piece))
-            offset = self.names.fresh("offset")
-            self.draft.sizes[offset] = placement.offset
-            target[placement.axis] = add(target[placement.axis], axis_index(offset))
+            target[placement.axis] = add(target[placement.axis], self.offset(placement))
             name = self.parameter(placement.output, placement.output.shape, written=True)
             self.statements.append(Store(name, tuple(target), value, False, tensor.sources))
         elif key in self.partition.stored:
             name = self.parameter(tensor, shape, written=True)
             self.statements.append(Store(name, index, value, False, tensor.sources))
+
+    def offset(self, placement: Placement) -> Expr:
+        """Where a piece begins: a run-time value, so that pieces of one shape share a kernel; but
+        known for pairs, whose two stores become one."""
+        if placement.output.shape[-1] == 2 and placement.axis == len(placement.piece) - 1:
+            return Index(placement.offset)
+        offset = self.names.fresh("offset")
+        self.draft.sizes[offset] = placement.offset
+        return axis_index(offset)
 
     def write_phase(self, level: int) -> None:
         """One pass: values, accumulations, stores."""
