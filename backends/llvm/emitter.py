@@ -88,8 +88,8 @@ class _KernelEmitter(LoopEmitter):
 
     def statements(self, items: Sequence[Statement]) -> None:
         waiting: dict[tuple[str, Size], tuple[int, Val]] = {}  # halves whose pair is not complete
-        for position, item in enumerate(items):
-            if isinstance(item, Store) and self._store_half(item, items[position + 1 :], waiting):
+        for number, item in enumerate(items):
+            if isinstance(item, Store) and self._store_half(item, items[number + 1 :], waiting):
                 continue
             match item:
                 case Let(name=name, value=value):
