@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -12,6 +12,29 @@ from graphc.loops.ir import Program
 # run(arrays): arrays for all buffers that are not temporaries, in the program's buffer order.
 # Raises loops.ir.Fault if a check fails; nothing but outputs, updates and temporaries is written.
 BoundProgram = Callable[[Sequence[np.ndarray]], None]
+
+
+@runtime_checkable
+class RepeatableProgram(Protocol):
+    """A bound program that can run many steps at once."""
+
+    def __call__(self, arrays: Sequence[np.ndarray]) -> None: ...
+
+    def repeat(
+        self,
+        count: int,
+        arrays: Sequence[np.ndarray],
+        moves: Sequence[tuple[int, int]],
+        swaps: Sequence[tuple[int, int, np.ndarray]],
+    ) -> None:
+        """Run `count` steps, at least one.
+
+        moves: for each array that has a row per step, its position among `arrays` and the bytes of
+        a row. swaps: for each variable that is read and updated, the positions of its value and of
+        its new value, and a second buffer. The present value is not written; after an odd number
+        of steps the result is in the array given for the new value, else in the second buffer.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)

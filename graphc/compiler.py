@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from graphc.backends.base import BoundProgram, Executable
+from graphc.backends.base import BoundProgram, Executable, RepeatableProgram
 from graphc.backends.reference.interpreter import evaluate_tensors, too_many_steps
 from graphc.backends.registry import REFERENCE, get_backend
 from graphc.conversion import complex_view, real_view
@@ -151,6 +151,16 @@ class GraphRunner:
         return copies[:count], copies[count:]
 
 
+@dataclass(frozen=True, slots=True)
+class State:
+    """The variables of many steps: present values, buffers for the new ones, and for each update
+    the position of its variable among those that the program reads."""
+
+    variables: Arrays
+    spare: Arrays
+    carried: Sequence[int | None]
+
+
 class Workspace:
     """An arena and the programs bound to it. Used by one call at a time."""
 
@@ -220,13 +230,63 @@ class ProgramRunner:
         try:
             run(arrays)
         except Fault as fault:
-            if fault.error is not None:  # of a host call, with its own cause
-                raise fault.error from fault.error.__cause__
-            raise self.explain(fault, dict(zip(self.program.sizes, sizes, strict=True))) from None
+            error = self.error_of(fault, sizes)
+            raise error from error.__cause__
         finally:
             self.seconds = time.perf_counter() - start
             self.idle.append(workspace)
         return [outputs[position] for position in self.output_order], list(spare)
+
+    def repeat(
+        self, sizes: Sizes, count: int, inputs: Arrays, moving: Sequence[bool], state: "State"
+    ) -> tuple[list[np.ndarray], list[np.ndarray]] | None:
+        """Steps in one native call, as `repeat.run_steps`; None where the backend has none."""
+        try:
+            workspace = self.idle.pop()
+        except IndexError:
+            workspace = Workspace()
+        try:
+            run, shapes = workspace.bound.get(sizes) or self.bind(workspace, sizes)
+            if not isinstance(run, RepeatableProgram):
+                return None
+            arrays: list[np.ndarray] = []
+            outputs: list[np.ndarray] = []
+            moves: list[tuple[int, int]] = []
+            values, news = {}, {}  # places among the arrays
+            for place, (role, position, dtype) in enumerate(self.layout):
+                if role == "output":
+                    array = np.empty((count, *shapes[position]), dtype)
+                    outputs.append(array)
+                    moves.append((place, array.nbytes // count))
+                elif role == "input":
+                    array = inputs[position]
+                    if moving[position]:
+                        moves.append((place, array.nbytes // count))
+                elif role == "variable":
+                    array, values[position] = state.variables[position], place
+                elif role == "update":
+                    array, news[position] = state.spare[position], place
+                else:
+                    array = self.constants[position]
+                arrays.append(array)
+            second = [np.empty_like(array) for array in state.spare]
+            swaps = [
+                (values[variable], news[update], second[update])
+                for update, variable in enumerate(state.carried)
+                if variable is not None
+            ]
+            try:
+                run.repeat(count, arrays, moves, swaps)
+            except Fault as fault:
+                error = self.error_of(fault, sizes)
+                raise error from error.__cause__
+            new = [
+                second[update] if variable is not None and count % 2 == 0 else state.spare[update]
+                for update, variable in enumerate(state.carried)
+            ]
+            return [outputs[position] for position in self.output_order], new
+        finally:
+            self.idle.append(workspace)
 
     def take_bound(self, sizes: Sizes) -> Workspace | None:
         """An idle workspace in which these sizes have run, no longer for others to use."""
@@ -277,6 +337,12 @@ class ProgramRunner:
                     source=buffer.sources[0] if buffer.sources else None,
                     fix="feed smaller arrays",
                 )
+
+    def error_of(self, fault: Fault, sizes: Sizes) -> BaseException:
+        """What a host call raised, with its own cause, or which check failed."""
+        if fault.error is not None:
+            return fault.error
+        return self.explain(fault, dict(zip(self.program.sizes, sizes, strict=True)))
 
     def explain(self, fault: Fault, bindings: Mapping[str, int]) -> GraphcError:
         """The error of a failed step, with the user's line."""

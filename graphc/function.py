@@ -15,7 +15,7 @@ from graphc.backends.registry import DEFAULT
 from graphc.checks.numerics import NumericsGuard
 from graphc.checks.options import check_words
 from graphc.checks.validation import PassesGuard
-from graphc.compiler import ProgramRunner, Stages, compile_graph
+from graphc.compiler import Arrays, ProgramRunner, Stages, State, compile_graph
 from graphc.direct import DirectRoute
 from graphc.errors import FeedError, FunctionError, GraphcError
 from graphc.feeds import FeedBinder
@@ -27,6 +27,7 @@ from graphc.ir.source import Sources, current_sources
 from graphc.ir.storage import Storage, announced, replace_arrays, share_lock
 from graphc.ir.tensor import Tensor
 from graphc.ir.traversal import path_to
+from graphc.repeat import check_stackable, checked_count, rows, run_steps
 from graphc.shapes import Dim
 from graphc.signature import (
     called,
@@ -82,6 +83,7 @@ class Function(FunctionText):
         self.backend = DEFAULT if backend == "auto" else backend
         self.inputs = graph.inputs
         self.optimized = optimize
+        self._structure = structure
         self._pack = structure.packer()
         self.__call__ = _long_way(weakref.ref(self))
         self.stages: Stages
@@ -127,10 +129,7 @@ class Function(FunctionText):
             args = self._complete(args, kwargs)
         arrays = self._binder.arrays(args)
         sizes = self._binder.sizes(arrays)
-        if self._updated:
-            outputs = self._update(sizes, arrays)
-        else:
-            outputs, _ = self._run(sizes, arrays, self._snapshot(), ())
+        outputs = self._apply(lambda old, spare: self._run(sizes, arrays, old, spare))
         if self._route is not None:
             direct = self._route.consider(sizes, arrays)
             if direct is not None:
@@ -155,8 +154,36 @@ class Function(FunctionText):
                 if first.lock() is lock:  # else it was replaced while we waited
                     return list(map(_array_of, self._variables))
 
-    def _update(self, sizes: tuple[int, ...], arrays: list[np.ndarray]) -> list[np.ndarray]:
-        """Run, and set the updated variables as the last thing."""
+    def repeat(self, count: int, /, *args: Any, **kwargs: Any) -> Any:
+        """`count` calls in one: an epoch over an array of batches runs in native code.
+
+        An input takes an array with a row per step along a new first axis, or one array for all
+        steps. Returns the outputs of all steps, stacked along a new first axis. The call is atomic
+        as a whole: if step 17 fails, the variables have the values from before step 0. Raises as a
+        call does, and FeedError (E203) if the number of rows is not `count`.
+        """
+        count = checked_count(count, self.name)
+        check_stackable(self._structure, self._source())
+        if kwargs or len(args) != len(self.inputs):
+            args = self._complete(args, kwargs)
+        arrays, moving, one = rows(self._binder, count, args)
+        sizes = dict(zip(self._binder.size_names, self._binder.sizes(one), strict=True))
+        places = {id(storage): place for place, storage in enumerate(self._variables)}
+        carried = [places.get(id(storage)) for storage in self._updated]
+
+        def run(old: Arrays, spare: Arrays) -> tuple[list[np.ndarray], list[np.ndarray]]:
+            state, graph = State(old, spare, carried), self.stages.user_graph
+            return run_steps(self._run, graph, sizes, count, arrays, moving, state)
+
+        return self._pack(self._apply(run) if count else run(self._snapshot(), ())[0])
+
+    def _apply(
+        self, run: Callable[[Arrays, Arrays], tuple[list[np.ndarray], list[np.ndarray]]]
+    ) -> list[np.ndarray]:
+        """Run on the variables, and set those that are updated as the last thing."""
+        if not self._updated:
+            outputs, _ = run(self._snapshot(), ())
+            return outputs
         first = self._updated[0]
         while True:
             lock = first.lock()
@@ -166,7 +193,7 @@ class Function(FunctionText):
                 with announced():
                     variables = list(map(_array_of, self._variables))
                     spare = [storage.take_spare() for storage in self._updated]
-                    outputs, values = self._run(sizes, arrays, variables, spare)
+                    outputs, values = run(variables, spare)
                     replace_arrays(self._updated, values)
                 return outputs
 

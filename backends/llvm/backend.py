@@ -21,6 +21,7 @@ from graphc.backends.llvm.heap import HeapTable, python_symbols, raise_stopped
 from graphc.backends.llvm.host import SYMBOL, HostCalls, address_of
 from graphc.backends.llvm.jit import Library, library_symbols, module_assembly
 from graphc.backends.llvm.lapack import imported_routines
+from graphc.backends.llvm.repeat import repeat_routine
 from graphc.backends.llvm.target import Target, host
 from graphc.backends.llvm.vector_math import LIBM_SYMBOLS
 from graphc.loops.ir import (
@@ -106,10 +107,11 @@ class LlvmExecutable:
         found = cached_object(emitted.text, target, cache)
         self.origin = found.origin
         self._library = Library(found.image, ["entry"], used)
-        entry = _ENTRY(self._library.address("entry"))
-        self.entry = entry
+        self.address = self._library.address("entry")
+        self.entry = entry = _ENTRY(self.address)
         self._routines = [step for step in program.all_steps if isinstance(step, Lapack)]
-        self._limited_entry = with_blas_threads(entry, threads, bool(self._routines))
+        self._threads = threads
+        self._limited_entry = self.limited(entry)
         self._products = [
             step
             for step in program.all_steps
@@ -118,6 +120,10 @@ class LlvmExecutable:
 
     def kernel_source(self, position: int) -> str:
         return self._kernels[self.program.kernels[position].name]
+
+    def limited(self, function: Callable[..., int]) -> Callable[..., int]:
+        """The function with BLAS on this executable's number of threads."""
+        return with_blas_threads(function, self._threads, bool(self._routines))
 
     def direct_call(self, layout: CallLayout) -> DirectCall | None:
         """A way to call the program without Python, if it allows one and so does this Python."""
@@ -154,9 +160,9 @@ def with_blas_threads(
     """`entry` with BLAS on `threads` threads while it runs; LAPACK too, where it is used."""
     limit = BlasThreads(threads, lapack)
 
-    def limited(table: int, sizes: int, fault: int) -> int:
+    def limited(*arguments: int) -> int:
         with limit:
-            return entry(table, sizes, fault)
+            return entry(*arguments)
 
     return limited
 
@@ -169,6 +175,7 @@ class _Bound:
 
     __slots__ = (
         "_entry",
+        "_executable",
         "_fault",
         "_host_calls",
         "_keep",
@@ -207,13 +214,43 @@ class _Bound:
         self._entry = entry
         self.is_direct = entry is executable.entry
         self._host_calls = executable.host_calls
-        self._keep = (executable, temporaries, scratch, values)
+        self._executable = executable
+        self._keep = (temporaries, scratch, values)
 
     def __call__(self, arrays: Sequence[np.ndarray]) -> None:
+        self._point(arrays)
+        self._check(self._entry(*self.arguments))
+
+    def repeat(
+        self,
+        count: int,
+        arrays: Sequence[np.ndarray],
+        moves: Sequence[tuple[int, int]],
+        swaps: Sequence[tuple[int, int, np.ndarray]],
+    ) -> None:
+        """`count` steps in one native call; see `repeat`. Positions are those among `arrays`."""
+        self._point(arrays)
+        places = self._positions
+        words = [word for place, width in moves for word in (places[place], width)]
+        for value, new, second in swaps:
+            words += (places[value], places[new], data_pointer(second))
+        lists = (ctypes.c_int64 * (len(words) + 1))(*words)
+        start = ctypes.addressof(lists)
+        routine = repeat_routine()
+        if not self.is_direct:
+            routine = self._executable.limited(routine)
+        entry = self._executable.address
+        status = routine(
+            entry, *self.arguments, count, start, len(moves), start + 16 * len(moves), len(swaps)
+        )
+        self._check(status)
+
+    def _point(self, arrays: Sequence[np.ndarray]) -> None:
         table = self._table
         for position, array in zip(self._positions, arrays, strict=True):
             table[position] = data_pointer(array)
-        status = self._entry(*self.arguments)
+
+    def _check(self, status: int) -> None:
         if status < 0:
             raise_stopped(status, self._fault.value)
         if status:
