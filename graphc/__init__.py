@@ -66,6 +66,7 @@ from graphc.ops.incomplete_gamma import *
 from graphc.ops.indexing import *
 from graphc.ops.joining import *
 from graphc.ops.lapack import *
+from graphc.ops.matrix_functions import *
 from graphc.ops.movement import *
 from graphc.ops.neural import *
 from graphc.ops.polynomial import *

@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from graphc.dtypes import is_complex
 from graphc.errors import ParameterError, ShapeError
 from graphc.ir.arguments import AxisLike, checked_axes
 from graphc.ir.leaf import as_tensor
@@ -21,6 +22,7 @@ from graphc.ops.definition import floating, one_input
 from graphc.ops.determinants import SlogdetResult, det, slogdet
 from graphc.ops.diagonals import diagonal as diagonal_of_axes
 from graphc.ops.matrices import matrix_input, square_input
+from graphc.ops.matrix_functions import expm
 from graphc.ops.movement import matrix_transpose
 from graphc.ops.products import cross
 from graphc.ops.pseudoinverse import LstsqResult, lstsq, matrix_rank, pinv
@@ -42,6 +44,7 @@ __all__ = [
     "inv",
     "pinv",
     "lstsq",
+    "expm",
     # numbers
     "det",
     "slogdet",
@@ -86,7 +89,7 @@ def trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Tensor:
     dtype: of the sum, by default that of x. Raises ShapeError for less than two axes.
     """
     entries = diagonal(x, offset=offset)
-    return BUILDER.sum(entries if dtype is None else entries.astype(dtype), axis=-1)
+    return BUILDER.sum(entries, axis=-1, dtype=dtype)
 
 
 def cho_solve(c: Any, b: Any, *, lower: bool = True) -> Tensor:
@@ -151,8 +154,9 @@ def vector_norm(
     """The norm of the elements along `axis`, or of all: sum(abs(x) ** ord) ** (1 / ord).
 
     ord: any number; inf and -inf for the largest and the smallest, 0 for how many are not 0.
-    x: floats; integers and bool become float32. Where all elements are 0, the gradient for
-    ord = 2 is 0. Raises ShapeError for axes that x does not have, ParameterError for another ord.
+    x: floats or complex; integers and bool become float32. Where all elements are 0, the gradient
+    for ord = 2 is 0. Raises ShapeError for axes that x does not have, ParameterError for another
+    ord.
     """
     tensor = floating(one_input("vector_norm", x))
     axes = None if axis is None else checked_axes("vector_norm", axis, tensor.ndim)
@@ -161,15 +165,15 @@ def vector_norm(
             f"vector_norm: ord is {ord!r:.40}", source=current_source(), fix="give a number"
         )
     options: dict[str, Any] = {"axis": axes, "keepdims": keepdims}
+    size = BUILDER.abs(tensor) if ord != 2 or is_complex(tensor.dtype) else tensor
     if ord == 2:
-        return _root(BUILDER.sum(BUILDER.square(tensor), **options))
-    size = BUILDER.abs(tensor)
+        return _root(BUILDER.sum(BUILDER.square(size), **options))
     if ord == math.inf:
         return BUILDER.max(size, **options)
     if ord == -math.inf:
         return BUILDER.min(size, **options)
     if ord == 0:
-        return BUILDER.sum(BUILDER.not_equal(tensor, 0).astype(tensor.dtype), **options)
+        return BUILDER.sum(BUILDER.not_equal(size, 0).astype(size.dtype), **options)
     if ord == 1:
         return BUILDER.sum(size, **options)
     return BUILDER.pow(BUILDER.sum(BUILDER.pow(size, float(ord)), **options), 1 / float(ord))

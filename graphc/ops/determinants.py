@@ -131,7 +131,7 @@ COFACTORS: OpDef = register(
         reference=_reference_cofactors,
         lower=Composite(_build_cofactors),
         vjp=_vjp_cofactors,
-        examples=matrix_examples(lambda x: COFACTORS(regular(x))),
+        examples=matrix_examples(lambda x: COFACTORS(regular(x)), ((3, 3), (2, 2, 2), (0, 0))),
     )
 )
 

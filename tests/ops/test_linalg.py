@@ -56,6 +56,8 @@ def close(found: Any, expected: Any, dtype: str = "float64") -> None:
 Case = tuple[Callable[..., Any], Callable[..., Any], tuple[np.ndarray, ...]]
 SQUARE, TALL, WIDE = matrices(2, 4, 4), matrices(2, 5, 3), matrices(3, 5)
 EXACT: dict[str, Case] = {
+    "expm": (la.expm, scipy.linalg.expm, (3 * SQUARE,)),
+    "expm of several sizes": (la.expm, scipy.linalg.expm, (SQUARE * [[[0.1]], [[5.0]]],)),
     "solve": (la.solve, np.linalg.solve, (SQUARE, matrices(2, 4, 3))),
     "solve vector": (la.solve, np.linalg.solve, (SQUARE, matrices(4))),
     "solve one matrix": (la.solve, np.linalg.solve, (matrices(4, 4), matrices(2, 4, 3))),
@@ -170,6 +172,15 @@ def test_norm(ord: Any, axis: Any, keepdims: bool) -> None:
     x = matrices(4, 3)
     (found,) = call(lambda x: la.norm(x, ord, axis, keepdims), x, backend="reference")
     close(found, np.linalg.norm(x, ord, axis, keepdims))
+
+
+def test_norms_of_complex_numbers_are_real() -> None:
+    z = np.array([3 + 4j, 0, 12], "complex128")
+    x = gc.placeholder("x", (3,), "complex128")
+    norms = [la.norm(x, ord) for ord in (None, 1, 0, 3, np.inf)]
+    assert all(one.dtype == np.float64 for one in norms)
+    expected = [np.linalg.norm(z, ord) for ord in (None, 1, 0, 3, np.inf)]
+    np.testing.assert_allclose(gc.function([x], norms)(z), expected, rtol=1e-14)
 
 
 def test_vector_norm_of_all_and_its_gradient_at_0() -> None:

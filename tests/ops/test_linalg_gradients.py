@@ -48,6 +48,7 @@ SMOOTH: dict[str, tuple[Build, tuple[np.ndarray, ...]]] = {
     "pinv tall": (la.pinv, (TALL,)),
     "pinv wide": (la.pinv, (WIDE,)),
     "lstsq": (lambda a, b: la.lstsq(a, b)[:2], (TALL, RNG.uniform(-1, 1, size=(4,)))),
+    "expm": (la.expm, (SQUARE,)),
     "matrix_power": (lambda x: la.matrix_power(x, 3), (SQUARE,)),
     "matrix_power -2": (lambda x: la.matrix_power(x, -2), (SQUARE,)),
     "nuclear norm": (lambda x: la.norm(x, "nuc"), (WIDE,)),
@@ -64,7 +65,7 @@ def test_derivatives(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["solve", "inv", "det", "cholesky", "eigh", "svd tall", "qr tall", "pinv tall"]
+    "name", ["solve", "inv", "det", "cholesky", "eigh", "svd tall", "qr tall", "pinv tall", "expm"]
 )
 def test_second_derivatives(name: str) -> None:
     function, arrays = SMOOTH[name]
