@@ -20,7 +20,7 @@ from graphc.direct import DirectRoute
 from graphc.errors import FeedError, FunctionError, GraphcError
 from graphc.feeds import FeedBinder
 from graphc.inspect.text import FunctionText
-from graphc.ir.graph import Graph, counted_size
+from graphc.ir.graph import Graph, counted_size, nested_nodes
 from graphc.ir.leaf import PLACEHOLDER, Variable
 from graphc.ir.opdef import Constraint
 from graphc.ir.source import Sources, current_sources
@@ -461,7 +461,7 @@ def check_placeholders(graph: Graph, sources: Sources, on_unused_input: str) -> 
         used.add(id(node))
         if id(node) not in declared:
             raise _not_an_input(graph, Tensor(node))
-    used_sizes = {name for node in graph.nodes for name in _sizes_in(node.attrs.values())}
+    used_sizes = {name for node in nested_nodes(graph) for name in _sizes_in(node.attrs.values())}
     for tensor in graph.inputs:
         gives_size = any(isinstance(s, Dim) and s.symbols() & used_sizes for s in tensor.shape)
         if id(tensor.node) in used or gives_size or on_unused_input == "ignore":

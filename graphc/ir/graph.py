@@ -116,6 +116,18 @@ def bodies_of(node: Node) -> tuple[Graph, ...]:
     return tuple(found)
 
 
+def nested_nodes(graph: Graph) -> Iterator[Node]:
+    """The nodes of a graph and of the bodies in it, at every depth; each body once."""
+    waiting, seen = [graph], {id(graph)}
+    while waiting:
+        for node in waiting.pop().nodes:
+            yield node
+            for body in bodies_of(node):
+                if id(body) not in seen:
+                    seen.add(id(body))
+                    waiting.append(body)
+
+
 def map_graphs(attrs: Attributes, change: Callable[[Graph], Graph]) -> dict[str, Any]:
     """The attributes with every graph among them changed."""
 

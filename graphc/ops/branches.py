@@ -6,6 +6,7 @@ what was there before it was called is a value from outside, which a pass moves 
 nothing else needs it.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -39,7 +40,7 @@ from graphc.ops.bodies import (
     where_written,
 )
 
-__all__ = ["cond", "switch"]
+__all__ = ["checkpoint", "cond", "switch"]
 
 # --- the op ------------------------------------------------------------------------------------
 # inputs: the selector, a bool or int64 scalar, then the values that the branches use.
@@ -223,6 +224,25 @@ def switch(index: Any, branches: Sequence[Callable[..., Tree]], *operands: Tree)
         )
     names = [f"branch {number}" for number in range(len(functions))]
     return _branches("switch", selector.astype(int64), functions, operands, names)
+
+
+@public
+def checkpoint(function: Callable[..., Tree]) -> Callable[..., Tree]:
+    """`function`, whose intermediate values are computed again for the gradient, not kept.
+
+    function: of tensors or structures of them, called once by every call of the result. Its values
+    and derivatives do not change; reverse mode keeps its arguments and runs it once more. Errors
+    are those of `function`.
+
+    >>> y = gc.checkpoint(lambda h: gc.tanh(h @ W1) @ W2)(h)
+    """
+
+    @functools.wraps(function)
+    def wrapped(*operands: Tree) -> Tree:
+        # A single branch: a body of its own, in the gradient too, so that nothing is shared.
+        return _branches("checkpoint", as_tensor(0, int64), [function], operands, ["it"])
+
+    return wrapped
 
 
 def check_predicate(name: str, predicate: Any) -> Tensor:

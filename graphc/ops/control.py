@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from graphc.dtypes import int64
-from graphc.errors import FunctionError, ShapeError
+from graphc.dtypes import int64, is_integer
+from graphc.errors import FunctionError, ParameterError, ShapeError
 from graphc.ir.graph import Graph
 from graphc.ir.leaf import PLACEHOLDER, as_tensor
 from graphc.ir.lowering import Scan
@@ -29,14 +29,16 @@ from graphc.ops.bodies import (
     settle_carry,
 )
 from graphc.ops.loop_derivatives import loop_jvp, loop_vjp
+from graphc.ops.loop_segments import Steps, build_loop, checked_count, segment_length
 from graphc.shapes import Size, as_size
 
 __all__ = ["fori_loop", "map", "scan"]
 
 
 # --- the op ------------------------------------------------------------------------------------
-# attrs: body (Graph), carries (how many), sequences (how many), length, reverse; anchored: the last
-# input only says on what the length depends, a loop that counts its steps.
+# attrs: body (Graph), carries (how many), sequences (how many), length, reverse;
+#     anchored: the last input only says on what the length depends, a loop that counts its steps
+#     local: nothing that grows with the length is to leave the loop
 # outputs: final carries, then the stacked per-step outputs.
 
 
@@ -65,7 +67,7 @@ SCAN = register(
         vjp=loop_vjp,
         jvp=loop_jvp,
         traits=frozenset({"loop"}),
-        defaults={"reverse": False, "anchored": False},
+        defaults={"reverse": False, "anchored": False, "local": False},
         examples=lambda rng: [
             *(
                 Example(
@@ -108,6 +110,8 @@ def scan(
     *,
     length: Size | None = None,
     reverse: bool = False,
+    unroll: int = 1,
+    checkpoint_every: int | str | None = None,
 ) -> tuple[Tree, Tree]:
     """Run `carry, y = step(carry, x)` over the first axis of `xs`; compiled as a native loop.
 
@@ -118,16 +122,25 @@ def scan(
     differ, the carry has what they promote to, and the step is called again. reverse: from the
     last element to the first; stacked outputs keep the positions of their elements.
 
+    unroll: how many steps are written out one after the other in each run of the loop; steps that
+    do little run faster. checkpoint_every: reverse mode keeps the carry of every k-th step alone,
+    and computes those in between again: memory for length/k + k carries in place of length, for one
+    more forward run. "sqrt" is the root of a length that is a number, else 32. Values are the same
+    with and without both, and any length is right, whether or not it is a multiple of them.
+
     Returns (final carry, stacked outputs of shape (length, ...)). Zero steps give `init` and empty
     outputs. What the step computes from outer values alone is computed once, before the loop.
 
     Raises ShapeError (E120): sequences of different lengths, no length; FunctionError (E121): a
-    carry that changes its shape or structure, a step that does not return a pair.
+    carry that changes its shape or structure, a step that does not return a pair; ParameterError
+    (E404): unroll or checkpoint_every is no number of steps.
 
     >>> total, sums = gc.scan(lambda c, x: (c + x, c + x), 0.0, x)     # cumulative sums
     """
     sequences = [as_tensor(leaf) for leaf in leaves_of(xs)]
     size = _common_length(sequences, length)
+    unroll = checked_count("unroll", unroll, "1 for no unrolling")
+    every = segment_length(checkpoint_every, size)
     elements = [
         PLACEHOLDER(name=f"x{n}", type=TensorType(t.dtype, t.shape[1:]))
         for n, t in enumerate(sequences)
@@ -145,18 +158,9 @@ def scan(
         tuple(results),
         name=getattr(step, "__name__", "step").strip("<>"),
     )
-    made = SCAN.apply(
-        [*carry, *sequences, *(outer for _, outer in captured)],
-        {
-            "body": body,
-            "carries": len(carry),
-            "sequences": len(sequences),
-            "length": size,
-            "reverse": bool(reverse),
-            "anchored": False,
-        },
-    )
-    final, stacked = made[: len(carry)], made[len(carry) :]
+    outer = tuple(outer for _, outer in captured)
+    steps = Steps(body, tuple(carry), tuple(sequences), outer, size, bool(reverse))
+    final, stacked = build_loop(steps, unroll, every)
     return rebuilt(init, final), rebuilt(settled.answer, stacked)
 
 
@@ -194,11 +198,17 @@ def _common_length(sequences: list[Tensor], length: Size | None) -> Size:
 
 
 @public
-def fori_loop(lower: Size, upper: Size, step: Callable[[Tensor, Tree], Tree], init: Tree) -> Tree:
+def fori_loop(
+    lower: Size | Tensor, upper: Size | Tensor, step: Callable[[Tensor, Tree], Tree], init: Tree
+) -> Tree:
     """Run `carry = step(i, carry)` for i = lower, ..., upper - 1; returns the final carry.
 
-    lower, upper: ints or symbolic sizes. i is an int64 scalar. Types and errors as in `scan`.
+    lower, upper: ints, symbolic sizes, or integer scalars that are computed: the loop is a
+    `while_loop` then. i is an int64 scalar. No step if upper <= lower. Types and errors as in
+    `scan`; ParameterError (E404) for bounds that are no integer scalars.
     """
+    if isinstance(lower, Tensor) or isinstance(upper, Tensor):
+        return _counting_loop(as_tensor(lower), as_tensor(upper), step, init)
     start, stop = as_size(lower), as_size(upper)
     positions = BUILDER.arange(start, stop, dtype=int64)
 
@@ -207,6 +217,28 @@ def fori_loop(lower: Size, upper: Size, step: Callable[[Tensor, Tree], Tree], in
 
     final, _ = scan(one, init, positions)
     return final
+
+
+def _counting_loop(
+    lower: Tensor, upper: Tensor, step: Callable[[Tensor, Tree], Tree], init: Tree
+) -> Tree:
+    for bound in (lower, upper):
+        if bound.shape != () or not is_integer(bound.dtype):
+            raise ParameterError(
+                f"fori_loop: a bound is {bound.type}",
+                source=current_source(),
+                fix="bounds are integer scalars",
+            )
+    stop = upper.astype(int64)
+
+    def following(carry: tuple[Tensor, Tree]) -> tuple[Tensor, Tree]:
+        position, inner = carry
+        return position + 1, step(position, inner)
+
+    last: Any = BUILDER.while_loop(
+        lambda carry: carry[0] < stop, following, (lower.astype(int64), init)
+    )
+    return last[1]
 
 
 @public

@@ -81,6 +81,7 @@ def loop_vjp(b: Builder, application: Application, gradients: Gradients) -> Grad
             "length": attrs["length"],
             "reverse": not attrs["reverse"],
             "anchored": attrs["anchored"] or bool(anchor),
+            "local": attrs.get("local", False),
         },
     )
     found: dict[int, Tensor] = dict(zip([*states, *shared, *per_step], results, strict=True))

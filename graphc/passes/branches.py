@@ -25,7 +25,7 @@ def choose(graph: Graph) -> Graph:
 
     def replace(node: Node, inputs: list[Tensor]) -> Sequence[Tensor] | None:
         selector = scalar_value(inputs[0]) if is_branches(node) else None
-        if selector is None:
+        if selector is None or len(node.attrs["branches"]) == 1:  # one branch is a checkpoint
             return None
         branches = node.attrs["branches"]
         chosen: Graph = branches[min(max(int(selector), 0), len(branches) - 1)]
@@ -77,7 +77,7 @@ def _places(graph: Graph) -> dict[int, tuple[int, int]]:
     for node in graph.nodes:
         for position, tensor in enumerate(node.inputs):
             users.setdefault(id(tensor.node), []).append((node, position))
-        if is_branches(node):
+        if is_branches(node) and len(node.attrs["branches"]) > 1:
             readers[id(node)] = _readers(node)
     fixed = {id(tensor.node) for tensor in graph.results}
     place: dict[int, tuple[int, int]] = {}

@@ -152,7 +152,7 @@ def move(graph: Graph) -> Graph:
     """Products of sequences leave the loops, to before or after them."""
 
     def replace(node: Node, inputs: list[Tensor]) -> Sequence[Tensor] | None:
-        if not isinstance(node.op.lower, Scan):
+        if not isinstance(node.op.lower, Scan) or node.attrs["local"]:
             return None
         body = Body.of(node, inputs)
         changed = hoist(body)

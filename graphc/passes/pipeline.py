@@ -18,6 +18,8 @@ from graphc.passes.complex_parts import has_complex, split_complex
 from graphc.passes.contraction import CONTRACTION
 from graphc.passes.expand import EXPAND
 from graphc.passes.fold import FOLD
+from graphc.passes.invariant import invariant
+from graphc.passes.last import last
 from graphc.passes.linear_algebra import LINEAR_ALGEBRA
 from graphc.passes.live import live
 from graphc.passes.loops import merge, move
@@ -126,12 +128,12 @@ def optimize_bodies(graph: Graph, log: RewriteLog, trace: Trace = _no_trace) -> 
     After simplify: equal values are one value then, in the graph and in the bodies. Work sinks
     into branches once it is known what else needs it.
     """
-    graph = sink(live(merge(fill(choose(graph)))))
-    trace("choose, fill, merge, live and sink", graph)
+    graph = sink(live(last(merge(fill(choose(graph))))))
+    trace("choose, fill, merge, last, live and sink", graph)
     graph = map_bodies(graph, lambda body: run_pass(body, SIMPLIFY, log))
     trace("simplify in loops and branches", graph)
-    graph = live(move(graph))
-    trace("move and live", graph)
+    graph = live(move(invariant(graph)))
+    trace("invariant, move and live", graph)
     graph = map_bodies(graph, lambda body: optimize(body, log=log)[0])
     trace("all passes in loops and branches", graph)
     return graph

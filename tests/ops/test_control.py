@@ -1,13 +1,16 @@
 """Loops: what scan, fori_loop and map compute on every backend, their gradients and errors."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
 import graphc as gc
-from graphc.errors import FunctionError, IndexOutOfRange, ShapeError
+from graphc.errors import FunctionError, IndexOutOfRange, ParameterError, ShapeError
+from graphc.ir.printer import format_graph
 from graphc.ir.tensor import Tensor
+from graphc.shapes import evaluate
 
 BACKENDS = ("reference", "interpreter", "llvm", "numba_cpu")
 each_backend = pytest.mark.parametrize("backend", BACKENDS)
@@ -148,6 +151,216 @@ def test_one_function_serves_every_length() -> None:
         np.testing.assert_allclose(f(values), values.sum(0), rtol=1e-12, atol=1e-13)
 
 
+# --- segments ----------------------------------------------------------------------------------
+
+SEGMENTS = [
+    {"unroll": 3},
+    {"checkpoint_every": 5, "unroll": 2},
+    {"unroll": 12},
+]
+
+
+def recurrent(x: Tensor, w: Tensor, **options: Any) -> list[Tensor]:
+    def step(carry: tuple[Tensor, Tensor], e: Tensor) -> Any:
+        h, n = carry
+        h = gc.tanh(h @ w + e)
+        return (h, n + 1), h * n
+
+    (h, n), rows = gc.scan(step, (gc.zeros((3,), dtype="float64"), 0), x, **options)
+    cost = gc.sum(h * h) + gc.sum(gc.sin(rows))
+    return [h, n, rows, *gc.grad(cost, [x, w]), gc.jvp(cost, [x, w], [x, w])]
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_segments_change_no_value(reverse: bool) -> None:
+    x, w = gc.placeholder("x", ("t", 3), "float64"), gc.placeholder("w", (3, 3), "float64")
+    rng = np.random.default_rng(0)
+    rows, weights = rng.normal(size=(11, 3)), rng.normal(size=(3, 3))
+    lengths = (0, 3, 8, 11)
+    plain = gc.function([x, w], recurrent(x, w, reverse=reverse), backend="reference")
+    expected = {t: plain(rows[:t], weights) for t in lengths}
+    for options in SEGMENTS[: 2 if reverse else 3]:
+        f = gc.function([x, w], recurrent(x, w, reverse=reverse, **options))
+        for t in lengths:
+            for one, other in zip(f(rows[:t], weights), expected[t], strict=True):
+                np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize("backend", ["reference", "interpreter", "numba_cpu"])
+def test_segments_on_every_backend(backend: str) -> None:
+    x = gc.placeholder("x", ("t",), "float64")
+    f = gc.function(
+        [x],
+        [
+            gc.scan(lambda c, e: (c * e + 1, c), 0.5, x, unroll=2)[1],
+            gc.scan(lambda c, e: (c * e + 1, c), 0.5, x, checkpoint_every=2)[1],
+        ],
+        backend=backend,
+        check=True,
+    )
+    for t in (0, 4, 5):
+        values, carry, expected = np.arange(t) * 0.5, 0.5, []
+        for e in values:
+            expected.append(carry)
+            carry = carry * e + 1
+        for found in f(values):
+            np.testing.assert_allclose(found, expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize(("length", "part"), [(4096, 0.2), (4000, 0.8)])
+def test_checkpoints_need_less_memory(length: int, part: float) -> None:
+    """Where a rest is left over, the sequence is copied."""
+    w = gc.variable(np.zeros((64, 64), "float32"), "w")
+
+    def peak(**options: Any) -> int:
+        x = gc.placeholder("x", (length, 64))
+        h, _ = gc.scan(lambda h, e: (gc.tanh(h @ w + e), None), gc.zeros((64,)), x, **options)
+        f = gc.function([x], gc.grad(gc.sum(h), w))
+        assert f.stages.plan is not None and isinstance(f.stages.plan.peak, int)
+        return f.stages.plan.peak
+
+    assert peak(checkpoint_every="sqrt") < part * peak()
+
+
+def test_a_checkpoint_is_computed_again() -> None:
+    x, w = gc.placeholder("x", ("t", 8)), gc.variable(np.eye(8, dtype="float32") * 0.5, "w")
+
+    def layers(a: Tensor) -> Tensor:
+        for _ in range(6):
+            a = gc.tanh(a @ w)
+        return a
+
+    def train(block: Any) -> gc.Function:
+        y = block(block(block(x)))
+        return gc.function([x], [gc.sum(y), gc.grad(gc.sum(y * y), w)], check=True)
+
+    plain, checkpointed = train(layers), train(gc.checkpoint(layers))
+    values = np.random.default_rng(0).normal(size=(20, 8)).astype("float32")
+    for one, other in zip(checkpointed(values), plain(values), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4)
+    peaks = [evaluate(f.stages.plan.peak, {"t": 1000}) for f in (plain, checkpointed)]  # type: ignore[union-attr]
+    assert peaks[1] < 0.7 * peaks[0]
+
+
+# --- bounds and types --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backend", ["reference", "interpreter", "llvm"])
+def test_bounds_may_be_sizes_or_computed(backend: str) -> None:
+    x, n = gc.placeholder("x", ("t",), "float64"), gc.placeholder("n", (), "int32")
+    by_size = gc.fori_loop(1, x.shape[0], lambda i, c: c * x[i] + i, x[0])
+    by_value = gc.fori_loop(n - 2, n, lambda i, c: c * 1.5 + i, x[0])
+    f = gc.function(
+        [x, n], [by_size, gc.grad(by_size, x), by_value, gc.grad(by_value, x)], backend=backend
+    )
+    values = np.array([2.0, 3.0, 0.5])
+    size, slope, value, other = f(values, 4)
+    assert size == (2 * 3 + 1) * 0.5 + 2
+    np.testing.assert_allclose(slope, [1.5, 1.0, 7.0])
+    assert value == (2 * 1.5 + 2) * 1.5 + 3
+    np.testing.assert_allclose(other, [2.25, 0, 0])
+
+
+def test_dtypes_of_carries_unify() -> None:
+    x, k = gc.placeholder("x", (3,), "float64"), gc.placeholder("k", (3,), "int32")
+    single = gc.placeholder("s", (3,))
+
+    def dtypes(step: Any, init: Any, xs: Tensor) -> list[str]:
+        return [t.dtype.name for t in gc.scan(lambda c, e: (step(c, e), None), init, xs)[0]]
+
+    assert dtypes(lambda c, e: (c[0] + e,), (0,), x) == ["float64"]
+    assert dtypes(lambda c, e: (c[0] + e,), (0.0,), x) == ["float64"]
+    assert dtypes(lambda c, e: (c[0] + e,), (0.0,), single) == ["float32"]
+    assert dtypes(lambda c, e: (c[0] + e,), (gc.zeros(()),), x) == ["float64"]
+    assert dtypes(lambda c, e: (c[1], c[0] + e), (k[0], 1), k) == ["int64", "int64"]
+    assert dtypes(lambda c, e: (c[0] > e,), (True,), x) == ["bool"]
+    assert dtypes(lambda c, e: (e,), (x[0],), single) == ["float64"]
+    total = gc.scan(lambda c, e: (c + e, c), 0, x)
+    found = gc.function([x], list(total))([1, 2, 3])
+    np.testing.assert_array_equal(found[1], [0, 1, 3])
+
+
+def test_gradients_pass_stopped_and_integer_carries() -> None:
+    x = gc.placeholder("x", ("t",), "float64")
+
+    def step(carry: tuple[Tensor, Tensor], e: Tensor) -> Any:
+        c, n = carry
+        return (c * e + gc.stop_gradient(c) * n, n + 1), gc.floor(e)
+
+    (c, _), steps = gc.scan(step, (1.0, 0), x)
+    values = np.array([0.5, 1.5, 2.5])
+    slope = gc.function([x], gc.grad(c + gc.sum(steps), x))(values)
+    carry, tangent = 1.0, np.zeros(3)
+    for n, e in enumerate(values):
+        tangent = tangent * e
+        tangent[n] += carry
+        carry = carry * e + carry * n
+    np.testing.assert_allclose(slope, tangent)
+
+
+def test_maps_over_structures_and_jit() -> None:
+    @gc.jit
+    def pairs(x: Tensor, y: Tensor) -> Any:
+        return gc.map(lambda e: {"sum": gc.sum(e[0]) + e[1], "both": (e[0] * e[1], None)}, (x, y))
+
+    x, y = np.arange(6.0).reshape(3, 2), np.array([1.0, 2.0, 3.0])
+    found = pairs(x, y)
+    np.testing.assert_allclose(found["sum"], x.sum(1) + y)
+    np.testing.assert_allclose(found["both"][0], x * y[:, None])
+
+
+OPERATIONS: list[Callable[[Any, Any, Any], Any]] = [
+    lambda lib, p, q: p + q,
+    lambda lib, p, q: p * q,
+    lambda lib, p, q: lib.tanh(p) - q,
+    lambda lib, p, q: lib.where(p > q, p, q * 0.5),
+    lambda lib, p, q: lib.sin(p),
+    lambda lib, p, q: p - lib.sum(q),
+    lambda lib, p, q: lib.maximum(p, q),
+]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_random_loops_against_python(seed: int) -> None:
+    """A random step of a few operations, on all backends, against the same step in numpy."""
+    rng = np.random.default_rng(seed)
+    plan = [(int(rng.integers(7)), int(rng.integers(4)), int(rng.integers(4))) for _ in range(6)]
+    picks = rng.integers(0, 10, size=3)
+
+    def step(lib: Any, carry: tuple[Any, Any], e: Any, w: Any) -> tuple[tuple[Any, Any], Any]:
+        pool = [carry[0], carry[1], e, w]
+        for op, a, b in plan:
+            pool.append(OPERATIONS[op](lib, pool[-1 - a], pool[-1 - b]))
+        one, two, three = (pool[k % len(pool)] for k in picks)
+        return (lib.tanh(one), lib.tanh(two + carry[0])), three
+
+    x, w = gc.placeholder("x", ("t", 3), "float64"), gc.placeholder("w", (3,), "float64")
+    zero = gc.zeros((3,), dtype="float64")
+    carry, rows = gc.scan(lambda c, e: step(gc, c, e, w), (zero, zero + 0.5), x)
+    functions = [
+        gc.function([x, w], [*carry, rows], backend=backend, on_unused_input="ignore")
+        for backend in (*BACKENDS[:3], *BACKENDS[3:][: seed == 0])
+    ]
+    for t in (0, 1, 5):
+        values, weights = rng.normal(size=(t, 3)), rng.normal(size=3)
+        state, outputs = (np.zeros(3), np.full(3, 0.5)), np.empty((t, 3))
+        for k, e in enumerate(values):
+            state, outputs[k] = step(np, state, e, weights)
+        for f in functions:
+            for one, other in zip(f(values, weights), [*state, outputs], strict=True):
+                np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-12)
+
+
+def test_the_text_of_nested_bodies_reads_back() -> None:
+    x = gc.placeholder("x", ("t", 3))
+    _, rows = gc.scan(
+        lambda c, e: (gc.scan(lambda d, f: (d * f, None), c, e, unroll=2)[0], c + 1), 1.0, x
+    )
+    graph = gc.Graph((x,), (rows, gc.grad(gc.sum(rows), x)))
+    text = format_graph(graph)
+    assert format_graph(gc.parse_graph(text)) == text
+
+
 # --- errors ------------------------------------------------------------------------------------
 
 
@@ -170,3 +383,16 @@ def test_other_mistakes_are_named() -> None:
         gc.scan(lambda c, e: c, gc.zeros((3,)), x)
     with pytest.raises(ShapeError, match="length of sequence 1"):
         gc.scan(lambda c, e: (c, None), gc.zeros(()), (x, gc.placeholder("y", (4,))))
+    for options in ({"unroll": 0}, {"unroll": True}, {"checkpoint_every": 0.5}):
+        with pytest.raises(ParameterError, match="E404"):
+            gc.scan(lambda c, e: (c, None), gc.zeros(()), x, **options)
+    with pytest.raises(ParameterError, match="bound"):
+        gc.fori_loop(0, gc.sum(x), lambda i, c: c, 0.0)
+
+
+def test_carries_of_different_sizes_are_compared_at_the_call() -> None:
+    h, x = gc.placeholder("h", ("n",)), gc.placeholder("x", ("t", "m"))
+    f = gc.function([h, x], gc.scan(lambda c, e: (c * 0 + e, None), h, x)[0])
+    np.testing.assert_array_equal(f([0, 0], [[1, 2], [3, 4]]), [3, 4])
+    with pytest.raises(gc.FeedError):
+        f([0, 0, 0], [[1, 2], [3, 4]])

@@ -4,6 +4,7 @@ import numpy as np
 
 import graphc as gc
 from graphc.function import Function
+from graphc.ir.graph import nested_nodes
 from graphc.ir.lowering import Contraction, Scan
 from graphc.ir.node import Node
 from graphc.ir.tensor import Tensor
@@ -81,3 +82,33 @@ def test_a_carry_that_is_read_stays() -> None:
     f = gc.function([x], running)
     values = np.array([1.0, 2.0, 3.0])
     np.testing.assert_array_equal(f(values), [0.0, 2.0, 9.0])
+
+
+def test_of_an_output_whose_last_row_is_read_only_that_row_is_kept() -> None:
+    x = gc.placeholder("x", ("t", 3), "float64")
+    zero = gc.zeros((3,), dtype="float64")
+    values = np.random.default_rng(0).normal(size=(5, 3))
+    for reverse, row in ((False, -1), (True, 0)):
+        _, rows = gc.scan(lambda h, e: (gc.tanh(h + e), h * e), zero, x, reverse=reverse)
+        f = gc.function([x], rows[row])
+        (loop,) = loops(f)
+        assert all(len(t.shape) == 1 for t in loop.types)
+        plain = gc.function([x], rows[row], optimize=False, backend="reference")
+        np.testing.assert_allclose(f(values), plain(values), rtol=1e-13)
+        (loop,) = loops(gc.function([x], [rows[row], rows[1]]))
+        assert any(len(t.shape) == 2 for t in loop.types)
+
+
+def test_what_a_derivative_computes_from_outer_values_leaves_all_loops() -> None:
+    x, w = gc.placeholder("x", ("t", 3), "float64"), gc.placeholder("w", (3,), "float64")
+
+    def outer(h: Tensor, e: Tensor) -> tuple[Tensor, None]:
+        return gc.scan(lambda c, _: (c / w + e, None), h, None, length=3)[0], None
+
+    final, _ = gc.scan(outer, gc.zeros((3,), dtype="float64"), x)
+    f = gc.function([x, w], gc.grad(gc.sum(final), w))
+    for node in (one for loop in loops(f) for one in nested_nodes(loop.attrs["body"])):
+        assert node.op.name not in ("square", "power", "exp")
+    values = np.random.default_rng(0).uniform(1, 2, size=(2, 3)), np.array([1.0, 2.0, -3.0])
+    plain = gc.function([x, w], gc.grad(gc.sum(final), w), optimize=False, backend="reference")
+    np.testing.assert_allclose(f(*values), plain(*values), rtol=1e-11)
