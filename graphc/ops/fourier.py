@@ -53,8 +53,8 @@ def _require_elements(call: Inference, size: Size, axis: int) -> None:
 
 def _require_kind(call: Inference, kind: str) -> None:
     dtype = call.types[0].dtype
-    if dtype.kind != kind:
-        wanted = "complex64 and complex128" if kind == "c" else "floating-point dtypes"
+    if dtype.kind != kind or real_dtype(dtype).itemsize < 4:
+        wanted = "complex64, complex128" if kind == "c" else "float32, float64"
         raise DTypeError(
             f"{call.op}: not for {dtype.name}",
             code="E214",

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from graphc.dtypes import float32, float64
 from graphc.errors import DTypeError, ShapeError
 from graphc.ir.lowering import Lapack, routine_sizes
 from graphc.ir.node import Attributes, TensorType
@@ -30,6 +31,13 @@ def _infer(name: str) -> Callable[[Inference], tuple[TensorType, ...]]:
             for type_, operand in zip(call.types, routine.inputs, strict=True)
             if not operand.integer
         )
+        if real not in (float32, float64):  # native code would read beyond the end
+            raise DTypeError(
+                f"{call.op}: not for {real.name}",
+                code="E214",
+                details=[f"got {call.types[0]}, allowed: float32, float64"],
+                fix="cast with x.astype(...)",
+            )
         batch, given = routine_sizes(routine, call.types, call.attrs)
         sizes = routine.complete(given)
         for type_, operand in zip(call.types, routine.inputs, strict=True):
