@@ -11,7 +11,7 @@ from graphc.backends.registry import REFERENCE
 from graphc.benchmark import Comparison, Timing, compare, format_seconds, preserved_variables
 from graphc.commands.feeds import Range, random_feeds
 from graphc.commands.terminal import UsageError, make_table, show_table
-from graphc.dtypes import is_floating
+from graphc.dtypes import is_inexact, real_dtype
 from graphc.errors import GraphcError, IndexOutOfRange
 from graphc.function import Function, function
 from graphc.ir.graph import Graph
@@ -84,7 +84,7 @@ def largest_difference(got: Sequence[np.ndarray], expected: Sequence[np.ndarray]
             return float("inf")
         if one.size == 0:
             continue
-        if not is_floating(one.dtype):
+        if not is_inexact(one.dtype):
             worst = max(worst, 0.0 if np.array_equal(one, other) else float("inf"))
             continue
         finite = np.isfinite(one) & np.isfinite(other)
@@ -92,7 +92,7 @@ def largest_difference(got: Sequence[np.ndarray], expected: Sequence[np.ndarray]
             return float("inf")
         scale = float(np.abs(other[finite]).max(initial=0.0)) or 1.0
         difference = float(np.abs(one[finite] - other[finite]).max(initial=0.0))
-        worst = max(worst, difference / scale / TOLERANCE.get(one.dtype.name, 1e-4))
+        worst = max(worst, difference / scale / TOLERANCE.get(real_dtype(one.dtype).name, 1e-4))
     return worst
 
 

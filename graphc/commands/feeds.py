@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from graphc.commands.terminal import UsageError
-from graphc.dtypes import is_bool, is_floating
+from graphc.dtypes import is_bool, is_complex, is_floating
 from graphc.function import Function
 from graphc.ir.graph import Graph
 from graphc.ir.lowering import LoweringContext
@@ -66,8 +66,9 @@ def parse_ranges(texts: Sequence[str], function: Function) -> dict[str, Range]:
 def random_feeds(
     function: Function, sizes: Mapping[str, int], ranges: Mapping[str, Range], seed: int = 0
 ) -> list[np.ndarray]:
-    """One array per input: floats from the standard normal distribution, integers from `ranges`,
-    else from what the graph demands of an index, else from 0 to 9."""
+    """One array per input: floats and parts of complex numbers from the standard normal
+    distribution, integers from `ranges`, else from what the graph demands of an index, else from 0
+    to 9."""
     rng = np.random.default_rng(seed)
     demanded = index_ranges(function.stages.graph, sizes)
     feeds: list[np.ndarray] = []
@@ -75,6 +76,9 @@ def random_feeds(
         shape = tuple(evaluate(size, sizes) for size in tensor.shape)
         if is_floating(tensor.dtype):
             feeds.append(rng.standard_normal(shape).astype(tensor.dtype))
+        elif is_complex(tensor.dtype):
+            real, imag = rng.standard_normal((2, *shape))
+            feeds.append(np.asarray(real + 1j * imag).astype(tensor.dtype))
         elif is_bool(tensor.dtype):
             feeds.append(rng.integers(0, 2, shape).astype(np.bool_))
         else:
