@@ -182,7 +182,7 @@ def _kl_div(b: Builder, x: Tensor, y: Tensor) -> Tensor:
     inside = b.logical_and(b.greater(x, 0), b.greater(y, 0))
     p, q = b.where(inside, x, 1), b.where(inside, y, 1)
     t = (p - q) / q
-    near = b.less(b.abs(t), 0.3)
+    near = b.logical_and(b.greater(t, -0.4), b.less(t, 0.7))
     close = p * log1p_rest(b, b.where(near, t, 0)) + (p - q) * t
     value = b.where(near, close, p * b.log(p / q) + (q - p))
     zero = b.logical_and(b.equal(x, 0), b.greater_equal(y, 0))

@@ -36,13 +36,13 @@ def digamma_far(b: Builder, x: Tensor) -> Tensor:
 
 # --- what is left of exp and log where their first terms cancel ----------------------------------
 
-_ODD = tuple(1 / (2 * k + 3) for k in range(9))
+_ODD = tuple(1 / (2 * k + 3) for k in range(14))
 _EXPONENTIAL = tuple(1 / math.factorial(k + 2) for k in range(13))
 
 
 def log1p_rest(b: Builder, x: Tensor) -> Tensor:
-    """log1p(x) - x: with s = x / (2 + x), 2 (s^3 / 3 + s^5 / 5 + ...) - x s where |x| < 0.3"""
-    near = b.less(b.abs(x), 0.3)
+    """log1p(x) - x: with s = x / (2 + x), 2 (s^3 / 3 + s^5 / 5 + ...) - x s for -0.4 < x < 0.7"""
+    near = b.logical_and(b.greater(x, -0.4), b.less(x, 0.7))
     held = b.where(near, x, 0)
     s = held / (held + 2)
     square = b.square(s)
