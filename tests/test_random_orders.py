@@ -1,4 +1,4 @@
-"""gc.random: permutations and draws without replacement."""
+"""gc.random: permutations, draws without replacement, vectors."""
 
 import itertools
 from typing import Any
@@ -105,3 +105,33 @@ def test_equal_orders_on_every_backend(backend: str) -> None:
     array = np.arange(33, dtype=np.float32).reshape(11, 3)
     for found, expected in zip(run(array), oracle(array), strict=True):
         np.testing.assert_array_equal(found, expected)
+
+
+def test_vectors_have_the_mean_and_covariance() -> None:
+    mean, cov = np.array([1.0, -2.0]), np.array([[2.0, -0.6], [-0.6, 0.5]])
+    found = value(R.multivariate_normal(R.key(0), mean, cov, (20_000,), "float64"))
+    np.testing.assert_allclose(found.mean(axis=0), mean, atol=0.04)
+    np.testing.assert_allclose(np.cov(found.T), cov, atol=0.06)
+    whitened = (found - mean) @ np.linalg.inv(np.linalg.cholesky(cov)).T
+    assert stats.kstest(whitened.ravel(), "norm").pvalue > SIGNIFICANT
+    many = R.multivariate_normal(R.key(0), np.zeros((3, 1, 2)), np.stack([cov, cov * 2]))
+    assert many.shape == (3, 2, 2) and many.dtype == np.float32
+    assert np.isfinite(value(many)).all()
+
+
+def test_gradients_by_mean_and_covariance() -> None:
+    """E[(w x)^2] = w cov w' + (w mean)^2"""
+    mean = gc.variable(np.array([1.0, -2.0]), "mean")
+    cov = gc.variable(np.array([[2.0, -0.6], [-0.6, 0.5]]), "cov")
+    w = np.array([1.0, 3.0])
+    x = R.multivariate_normal(R.key(1), mean, cov, (20_000,), "float64")
+    by_mean, by_cov = value(gc.grad(gc.mean(gc.square(x @ w)), [mean, cov]))
+    np.testing.assert_allclose(by_mean, 2 * (w @ mean.value) * w, rtol=0.05)
+    np.testing.assert_allclose(by_cov + by_cov.T, 2 * np.outer(w, w), rtol=0.05)
+
+
+def test_vectors_of_unfit_parameters() -> None:
+    with pytest.raises(gc.ShapeError, match="do not fit together"):
+        R.multivariate_normal(R.key(0), np.zeros(3), np.eye(2))
+    with pytest.raises(gc.LinearAlgebraError):
+        value(R.multivariate_normal(R.key(0), np.zeros(2), -np.eye(2)))

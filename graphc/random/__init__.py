@@ -18,6 +18,7 @@ from graphc.random.counts import poisson as poisson
 from graphc.random.derived import chisquare as chisquare
 from graphc.random.derived import dirichlet as dirichlet
 from graphc.random.derived import lognormal as lognormal
+from graphc.random.derived import multivariate_normal as multivariate_normal
 from graphc.random.derived import pareto as pareto
 from graphc.random.derived import rayleigh as rayleigh
 from graphc.random.derived import student_t as student_t

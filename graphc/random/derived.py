@@ -31,6 +31,7 @@ __all__ = [
     "chisquare",
     "dirichlet",
     "lognormal",
+    "multivariate_normal",
     "pareto",
     "rayleigh",
     "student_t",
@@ -137,3 +138,38 @@ def dirichlet(key: Key, alpha: Any, shape: ShapeLike | None = None, dtype: Any =
     parameters = spread("dirichlet", "alpha", given, (*sizes, given.shape[-1]))
     logarithms = gamma_numbers(draws_of("dirichlet", key), parameters, logarithm=True)
     return BUILDER.softmax(logarithms, axis=-1).astype(target)
+
+
+def multivariate_normal(
+    key: Key, mean: Any, cov: Any, shape: ShapeLike | None = None, dtype: Any = float32
+) -> Tensor:
+    """Vectors of normal numbers with a mean and a covariance matrix: mean + L z, cov = L L^T.
+
+    mean: [..., k]. cov: [..., k, k], symmetric and positive definite. shape: that of the result
+    without the last axis; by default that of mean and cov together. Gradients flow to mean and cov.
+    Raises ShapeError where the shapes do not fit, and LinearAlgebraError, at the call, where cov
+    is not positive definite.
+    """
+    name = "multivariate_normal"
+    target = float_dtype(name, dtype)
+    work = working_dtype(target)
+    centre, matrix = as_tensor(mean).astype(work), as_tensor(cov).astype(work)
+    size = centre.shape[-1] if centre.ndim else None
+    wrong = matrix.ndim < 2 or size is None
+    pairs = [(matrix.shape[-1], matrix.shape[-2]), (matrix.shape[-1], size)] if not wrong else []
+    if wrong or any(
+        isinstance(one, int) and isinstance(other, int) and one != other for one, other in pairs
+    ):
+        raise ShapeError(
+            f"{name}: mean and cov do not fit together",
+            details=[f"got mean: {centre.type}    cov: {matrix.type}"],
+            source=current_source(),
+            fix="mean is [..., k], and cov [..., k, k]",
+        )
+    batch = shape_of(name, shape, centre[..., 0], matrix[..., 0, 0])
+    z = standard_normal(draws_of(name, key), (*batch, matrix.shape[-1]), work)
+    if matrix.ndim == 2:
+        noise = z @ BUILDER.matrix_transpose(BUILDER.cholesky(matrix))
+    else:
+        noise = (BUILDER.cholesky(matrix) @ BUILDER.expand_dims(z, -1))[..., 0]
+    return (spread(name, "mean", centre, noise.shape) + noise).astype(target)

@@ -129,6 +129,7 @@ class Stream:
     chisquare = _method(derived.chisquare)
     student_t = _method(derived.student_t)
     lognormal = _method(derived.lognormal)
+    multivariate_normal = _method(derived.multivariate_normal)
     rayleigh = _method(derived.rayleigh)
     weibull = _method(derived.weibull)
     pareto = _method(derived.pareto)
