@@ -67,6 +67,8 @@ def emit_operation(
     """One operation on arguments of equal lanes; `operand` is the dtype of the last argument."""
     if op == "cast":
         return emit_cast(b, args[0], operand, result)
+    if op == "bits":
+        return b.bitcast(args[0], register_type(result))
     if op == "select":
         return b.select(*args)
     if is_floating(operand):

@@ -111,6 +111,8 @@ class PythonDialect(Dialect):
                 return f"select({self.indices(args)})", ATOM
             case "cast", (x,):
                 return self.cast(x, dtype)
+            case "bits", (x,):
+                return f"bits{8 * dtype.itemsize}({self.text(x)})", ATOM
         piece = self.operation(op, args, dtype)
         if dtype == float16 and op not in _EXACT_ON_HALVES:
             return f"half({piece[0]})", ATOM

@@ -302,6 +302,7 @@ class _Fuser:
         """Which values need memory, known when all readers are."""
         readers: dict[Key, list[int]] = {}
         place = self.partition.place
+        written: set[Key] = set()
         for step in self.steps:
             if step is None:
                 continue
@@ -311,8 +312,15 @@ class _Fuser:
                     readers.setdefault(reading.tensor.key, []).append(step.number)
             if isinstance(step, Barrier):
                 outputs = [Tensor(step.node, n) for n in range(len(step.node.types))]
-                self.partition.stored |= {output.key for output in outputs}
+                written |= {output.key for output in outputs}
         in_memory = self.needs.results | self.needs.indices
+        wanted = readers.keys() | in_memory
+        for step in self.partition.steps:
+            if isinstance(step, Barrier) and isinstance(step.node.op.lower, Sort):
+                values, positions = (Tensor(step.node, n).key for n in range(2))
+                unread = {values, positions} - wanted  # it is not made
+                written -= unread if len(unread) == 1 else {positions}
+        self.partition.stored |= written
         self.partition.stored |= readers.keys() | (in_memory & place.keys())
         for step in self.partition.steps:
             if isinstance(step, Barrier) and isinstance(step.node.op.lower, Pieces):

@@ -263,7 +263,9 @@ class _Lowering:
             self.call(draft, self.equations.of(stored, partition.placements))
             return
         node = step.node
-        comment = self.equations.of([Tensor(node)], {})
+        outputs = [Tensor(node, number) for number in range(len(node.types))]
+        made = next((tensor for tensor in outputs if tensor.key in self.buffer_of), outputs[0])
+        comment = self.equations.of([made], {})
         lower = node.op.lower
         if isinstance(lower, ContractionForm):
             self.steps.append(contraction_step(node, self.buffer_of))

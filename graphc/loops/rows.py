@@ -1,4 +1,5 @@
-"""Kernels of ops that go along an axis in order: running values, sorting, searching.
+"""Kernels of ops that go along an axis in order: running values, searching; sorting is in
+`sorting`.
 
 Each row is one iteration of the loops over the other axes. What a row keeps from element to
 element lies in scratch memory, so every backend runs these kernels as it runs any other.
@@ -6,7 +7,7 @@ element lies in scratch memory, so every backend runs these kernels as it runs a
 
 from collections.abc import Mapping, Sequence
 
-from graphc.dtypes import bool_, float64, int64, is_floating
+from graphc.dtypes import float64, int64, is_floating
 from graphc.ir.lowering import Cumulative, Search
 from graphc.ir.node import Node
 from graphc.ir.tensor import Tensor
@@ -21,6 +22,7 @@ from graphc.loops.ir import (
     Statement,
     Store,
 )
+from graphc.loops.sorting import sort_row
 from graphc.loops.values import axis_extents, domain_index, root_of
 from graphc.scalar.expr import (
     Expr,
@@ -31,14 +33,11 @@ from graphc.scalar.expr import (
     and_,
     cast,
     constant,
-    eq,
     is_nan,
     le,
     lt,
-    minimum,
     not_,
     or_,
-    select,
     shl,
     sub,
 )
@@ -55,6 +54,7 @@ def row_kernel(
     """The kernel of a node with the lowering Cumulative, Sort or Search, and its arguments."""
     lower = node.op.lower
     written: tuple[str, ...] = ("out",)
+    numbers: tuple[int, ...] = (0,)
     read: tuple[str, ...] = ("x",)
     if isinstance(lower, Cumulative):
         body = _running(node, lower, names)
@@ -62,9 +62,12 @@ def row_kernel(
         read = ("x", "values")
         body = _search(node, names)
     else:
-        written = ("values", "positions")
-        body = _sort(node, names)
-    outputs = [Tensor(node, number) for number in range(len(written))]
+        numbers = tuple(n for n in range(2) if Tensor(node, n).key in buffers)
+        written = tuple(("values", "positions")[n] for n in numbers)
+        extents = axis_extents(node.inputs[0].shape, names)
+        axis = names[node.attrs["axis"]]
+        body = _around(sort_row(node, names, written), extents, axis, "parallel")
+    outputs = [Tensor(node, number) for number in numbers]
     parameters = [
         Parameter(name, tensor.dtype, tensor.shape, number < len(written))
         for number, (name, tensor) in enumerate(
@@ -150,96 +153,6 @@ def comes_before(x: Expr, y: Expr, descending: bool = False) -> Expr:
     if not is_floating(x.dtype):
         return ordered
     return or_(ordered, and_(is_nan(y), not_(is_nan(x))))
-
-
-def _sort(node: Node, names: Sequence[str]) -> list[Statement]:
-    """A stable merge sort from the bottom up; runs of 1, 2, 4, ... are merged in pairs.
-
-    keys and places hold the row and the one that is being made of it in turn. Element e of the
-    new row lies in a pair of runs [start, middle) and [middle, end); `taken` of its elements came
-    from the left one.
-    """
-    x, number = node.inputs[0], node.attrs["axis"]
-    shape, dtype, axis = x.shape, x.dtype, names[node.attrs["axis"]]
-    size, turn, sources = shape[number], names[len(x.shape)], node.sources
-    e, n, one = Index(Dim.symbol(axis)), Index(size), Index(1)
-    place = list(domain_index(shape, names))
-    place[number] = e
-    side, taken = Load("state", (Index(0),), int64), Load("state", (one,), int64)
-    passes = max(size - 1, 0).bit_length() if isinstance(size, int) else DOUBLINGS
-
-    def put(buffer: str, index: tuple[Expr, ...], value: Expr) -> Store:
-        return Store(buffer, index, value, False, sources)
-
-    def number_named(name: str) -> Expr:
-        return Local(name, int64)
-
-    width, here, there = (number_named(name) for name in ("width", "here", "there"))
-    offset, middle, end = (number_named(name) for name in ("offset", "middle", "end"))
-    before, left, right = (number_named(name) for name in ("before", "left", "right"))
-    left_at, right_at = minimum(left, sub(middle, one)), minimum(right, sub(n, one))
-    a, b = Local("a", dtype), Local("b", dtype)
-    from_right = Local("from_right", bool_)
-    later = comes_before(b, a, node.attrs["descending"])
-    merge: list[Statement] = [
-        Let("offset", and_(e, sub(add(width, width), one))),
-        Let("middle", minimum(add(sub(e, offset), width), n)),
-        Let("end", minimum(add(middle, width), n)),
-        Let("before", select(eq(offset, Index(0)), Index(0), taken)),
-        Let("left", add(sub(e, offset), before)),
-        Let("right", add(middle, sub(offset, before))),
-        Let("left_at", left_at),
-        Let("right_at", right_at),
-        Let("a", Load("keys", (here, number_named("left_at")), dtype)),
-        Let("b", Load("keys", (here, number_named("right_at")), dtype)),
-        Let("from_right", and_(lt(right, end), or_(le(middle, left), later))),
-        put("keys", (there, e), select(from_right, b, a)),
-        Let("source", select(from_right, number_named("right_at"), number_named("left_at"))),
-        put("places", (there, e), Load("places", (here, number_named("source")), int64)),
-        put("state", (one,), select(from_right, before, add(before, one))),
-    ]
-    one_pass: list[Statement] = [
-        Let("here", side),
-        Let("there", sub(one, number_named("here"))),
-        _along(axis, shape, number, merge),
-        put("state", (Index(0),), there),
-    ]
-    body: list[Statement] = [
-        Scratch("keys", dtype, (2, size)),
-        Scratch("places", int64, (2, size)),
-        Scratch("state", int64, (2,)),
-        put("state", (Index(0),), Index(0)),
-        put("state", (one,), Index(0)),
-        _along(
-            axis,
-            shape,
-            number,
-            [
-                put("keys", (Index(0), e), Load("x", tuple(place), dtype)),
-                put("places", (Index(0), e), e),
-            ],
-        ),
-        For(
-            turn,
-            passes,
-            "serial",
-            (
-                Let("width", shl(one, Index(Dim.symbol(turn)))),
-                If(lt(width, n), tuple(one_pass)),
-            ),
-        ),
-        Let("last", side),
-        _along(
-            axis,
-            shape,
-            number,
-            [
-                put("values", tuple(place), Load("keys", (number_named("last"), e), dtype)),
-                put("positions", tuple(place), Load("places", (number_named("last"), e), int64)),
-            ],
-        ),
-    ]
-    return _around(body, axis_extents(shape, names), axis, "parallel")
 
 
 def _search(node: Node, names: Sequence[str]) -> list[Statement]:

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from graphc.dtypes import bool_, int8, int64, is_bool, is_floating
+from graphc.dtypes import bool_, float16, float32, int8, int64, is_bool, is_floating
 from graphc.errors import GraphcError, ShapeError
 from graphc.ir.arguments import checked_axis
 from graphc.ir.leaf import as_tensor
@@ -60,6 +60,9 @@ def _jvp_sort(b: Builder, a: Application, tangents: Gradients) -> Gradients:
 def _sorted(name: str, x: Any, axis: int, descending: bool) -> tuple[Tensor, Tensor]:
     tensor = one_input(name, x)
     axis = checked_axis(name, axis, tensor.ndim)
+    if tensor.dtype == float16:
+        values, positions = _sorted(name, tensor.astype(float32), axis, descending)
+        return values.astype(float16), positions
     if not is_bool(tensor.dtype):
         values, positions = SORT.apply((tensor,), {"axis": axis, "descending": bool(descending)})
         return values, positions

@@ -112,6 +112,7 @@ _MEANING: dict[str, Callable[..., Value]] = {
     "cbrt": _rounded(np.cbrt),
     "copysign": np.copysign,
     "select": np.where,
+    "bits": lambda x: np.asarray(x).view(f"u{np.asarray(x).dtype.itemsize}"),
 }
 
 

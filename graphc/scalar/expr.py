@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from graphc.dtypes import DType, bool_, int64, is_floating
+from graphc.dtypes import DType, bool_, float32, int64, is_floating, uint32, uint64
 from graphc.shapes import Dim, Size
 
 
@@ -76,7 +76,7 @@ FLOAT_FUNCTIONS = (
     "cbrt", "copysign",
 )
 # fmt: on
-OTHER = ("select", "cast")
+OTHER = ("select", "cast", "bits")
 SCALAR_OPS = frozenset((*ARITHMETIC, *ROUNDING, *COMPARISON, *BITWISE, *FLOAT_FUNCTIONS, *OTHER))
 
 # Relative cost of one element, for fusion: 1 = an addition. From instruction counts of the
@@ -182,6 +182,11 @@ def cast(x: Expr, dtype: DType) -> Expr:
     if isinstance(x, Index) and isinstance(x.size, int):
         return constant(x.size, dtype)
     return Call("cast", (x,), dtype)
+
+
+def bits(x: Expr) -> Expr:
+    """The bits of a float32 or float64 as an unsigned integer."""
+    return Call("bits", (x,), uint32 if x.dtype == float32 else uint64)
 
 
 def is_nan(x: Expr) -> Expr:

@@ -2,7 +2,18 @@
 
 from collections.abc import Callable, Sequence
 
-from graphc.dtypes import DType, bool_, is_bool, is_floating, is_integer, is_numeric
+from graphc.dtypes import (
+    DType,
+    bool_,
+    float32,
+    float64,
+    is_bool,
+    is_floating,
+    is_integer,
+    is_numeric,
+    uint32,
+    uint64,
+)
 from graphc.scalar.expr import (
     ARITHMETIC,
     BITWISE,
@@ -26,6 +37,7 @@ def _bits(dtype: DType) -> bool:
     return is_integer(dtype) or is_bool(dtype)
 
 
+_BITS_OF = {float32: uint32, float64: uint64}
 _UNARY = frozenset((*ROUNDING, *FLOAT_FUNCTIONS, "neg", "abs", "not")) - {
     "atan2",
     "pow",
@@ -54,6 +66,9 @@ def type_error(op: str, operands: Sequence[DType], result: DType) -> str | None:
     if op == "select":
         fits = len(operands) == 3 and operands[0] == bool_ and operands[1:] == (result, result)
         return None if fits else f"select takes bool, {result}, {result}, got {names}"
+    if op == "bits":
+        fits = len(operands) == 1 and _BITS_OF.get(operands[0]) == result
+        return None if fits else f"bits takes float32 or float64, got {names} for {result}"
     if op not in ACCEPTS:
         return f"{op!r} is not a scalar operation"
     arity = 1 if op in _UNARY else 2

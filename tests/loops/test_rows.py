@@ -48,10 +48,26 @@ def test_equal_kernels_are_one() -> None:
     assert len(set(names)) == 2
 
 
-def test_sorting_takes_as_many_passes_as_the_size_asks_for() -> None:
-    for size, passes in ((2, 1), (8, 3), (9, 4), ("n", 40)):
-        x = gc.placeholder("x", ("m", size))
+def test_short_rows_are_sorted_by_counting_and_long_ones_by_digits() -> None:
+    def kinds(size: int | str, dtype: str) -> list[tuple[str, str]]:
+        x = gc.placeholder("x", ("m", size), dtype)
         (kernel,) = program_of([x], [gc.sort(x)]).kernels
-        fill, turns, merge, write = loops(kernel)[1:]
-        assert turns == (str(passes), "serial")
-        assert fill == merge == write == (str(size), "serial")
+        return loops(kernel)[1:]
+
+    counting = [("8", "vector"), ("8", "serial"), ("j", "vector"), ("7 - j", "vector")]
+    assert kinds(8, "float32") == counting
+    digits = [("6144", "vector"), ("999", "serial"), ("2048", "serial"), *[("999", "serial")] * 3]
+    assert kinds(999, "float32") == digits
+    assert len(kinds(999, "float64")) == 3 + 6 and len(kinds(999, "int8")) == 3 + 1
+    assert len(kinds("n", "int16")) == 4 + 3 + 2
+
+
+def test_what_nobody_reads_is_not_sorted() -> None:
+    x = gc.placeholder("x", ("n",))
+    for outputs, written in (
+        ([gc.sort(x)], ["values"]),
+        ([gc.argsort(x)], ["positions"]),
+        (list(gc.top_k(x, 1)), ["values", "positions"]),
+    ):
+        kernel = program_of([x], outputs).kernels[0]
+        assert [item.name for item in kernel.parameters if item.written] == written

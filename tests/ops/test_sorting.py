@@ -38,7 +38,9 @@ def descending(array: np.ndarray, axis: int = -1) -> np.ndarray:
 
     def row(values: np.ndarray) -> list[int]:
         number = range(len(values))
-        return sorted(number, key=lambda k: (values[k] != values[k], -values[k].astype(float)))
+        with np.errstate(invalid="ignore"):
+            ranks = np.where(values != values, 0, -values.astype(float))
+        return sorted(number, key=lambda k: (values[k] != values[k], ranks[k]))
 
     return np.apply_along_axis(row, axis, array).astype(np.int64)
 
@@ -70,6 +72,49 @@ def test_sizes(backend: str) -> None:
         for found in (compiled(array), run(backend, both, array, symbolic=False)):
             np.testing.assert_array_equal(found[0], np.sort(array), strict=True)
             np.testing.assert_array_equal(found[1], np.argsort(array, kind="stable"), strict=True)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int8", "uint16", "int32", "int64"])
+@pytest.mark.parametrize("backend", ["llvm", "numba_cpu"])
+def test_long_rows(backend: str, dtype: str) -> None:
+    """Sorted digit by digit: all signs and exponents, ties, zeros of both signs, NaN."""
+    if backend == "numba_cpu" and dtype in ("float64", "int32", "uint16"):
+        pytest.skip("the same code")
+    rng = np.random.default_rng(6)
+    bits = rng.integers(0, 256, size=(2, 700 * np.dtype(dtype).itemsize), dtype=np.uint8)
+    array = bits.view(dtype).copy()
+    array[:, ::7] = array[:, :100]
+    array[:, 5::11] = 0
+    if array.dtype.kind == "f":
+        array[:, 3::13], array[:, 7::17] = -0.0, NAN
+    build = functools.partial(both, descending=True) if backend == "llvm" else both
+    (values, positions), down = run(backend, both, array), run(backend, build, array)[1]
+    np.testing.assert_array_equal(values, np.sort(array), strict=True)
+    expected = np.argsort(array, axis=-1, kind="stable")
+    np.testing.assert_array_equal(positions, expected, strict=True)
+    assert not np.signbit(values[values == 0]).all()
+    np.testing.assert_array_equal(
+        np.signbit(values), np.signbit(np.take_along_axis(array, positions, -1))
+    )
+    if backend == "llvm" and array.dtype.kind == "f":
+        np.testing.assert_array_equal(down, descending(array))
+
+
+def test_one_function_for_short_and_long_rows() -> None:
+    x = gc.placeholder("x", ("n", 2), "float32")
+    f = gc.function([x], list(both(x, axis=0)), check=True)
+    for size in (0, 1, 255, 256, 257, 1000):
+        array = np.random.default_rng(size).normal(size=(size, 2)).astype(np.float32)
+        values, positions = f(array)
+        np.testing.assert_array_equal(values, np.sort(array, axis=0))
+        np.testing.assert_array_equal(positions, np.argsort(array, axis=0, kind="stable"))
+
+
+def test_long_rows_in_the_interpreter() -> None:
+    array = np.random.default_rng(8).integers(-99, 99, size=300).astype(np.int16)
+    values, positions = run("interpreter", both, array, symbolic=False)
+    np.testing.assert_array_equal(values, np.sort(array))
+    np.testing.assert_array_equal(positions, np.argsort(array, kind="stable"))
 
 
 def test_large_rows() -> None:

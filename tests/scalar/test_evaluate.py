@@ -19,6 +19,7 @@ from graphc.dtypes import (
     is_floating,
     real_dtypes,
     uint8,
+    uint64,
 )
 from graphc.errors import VerificationError
 from graphc.scalar import expr as s
@@ -38,7 +39,7 @@ from graphc.scalar.types import ACCEPTS, type_error
 from graphc.shapes import Dim
 
 BINARY = frozenset((*ARITHMETIC, *COMPARISON, *BITWISE, "atan2", "pow", "copysign"))
-UNARY = SCALAR_OPS - {"select", "cast"} - BINARY | {"neg", "abs", "not"}
+UNARY = SCALAR_OPS - {"select", "cast", "bits"} - BINARY | {"neg", "abs", "not"}
 
 
 def operands(op: str, dtype: DType) -> list[Value]:
@@ -60,7 +61,7 @@ def test_results_keep_the_dtype(dtype: DType) -> None:
 
 
 def test_every_operation_has_a_meaning_and_a_type() -> None:
-    assert set(ACCEPTS) | {"select", "cast"} == SCALAR_OPS
+    assert set(ACCEPTS) | {"select", "cast", "bits"} == SCALAR_OPS
 
 
 def test_a_wrong_dtype_is_refused() -> None:
@@ -212,7 +213,10 @@ def test_expressions() -> None:
 def test_types() -> None:
     assert type_error("cast", [int64], float32) is None
     assert type_error("cast", [int64, int64], float32) == "cast takes 1 operand, got 2"
-    for op in SCALAR_OPS - {"cast", "select"}:
+    assert type_error("bits", [float64], uint64) is None
+    assert type_error("bits", [float32], uint64) is not None
+    assert type_error("bits", [int64], uint64) is not None
+    for op in SCALAR_OPS - {"cast", "select", "bits"}:
         arity = 1 if op in UNARY else 2
         assert type_error(op, [float32] * (3 - arity), float32) is not None, op
         dtype = float32 if ACCEPTS[op](float32) else int64

@@ -219,6 +219,8 @@ def operations_kernel(dtype: DType, casts: Sequence[DType]) -> tuple[Kernel, lis
     ]
     calls += [Call("cast", (x,), target) for target in casts if target != dtype]
     calls.append(Call("select", (s.lt(x, y), x, s.constant(1, dtype)), dtype))
+    if dtype in (float32, float64):
+        calls.append(Call("bits", (x,), np.dtype(f"u{dtype.itemsize}")))
     if is_integer(dtype):
         for amount in (0, 3, 100):
             calls += [Call(op, (x, s.constant(amount, dtype)), dtype) for op in ("shl", "shr")]

@@ -1,0 +1,220 @@
+"""How a row is sorted: by counting what stands before each element, or digit by digit.
+
+Elements are compared by keys, unsigned integers in the order of the elements. For floats these are
+the bits, turned round below 0; both zeros have one key, and NaN has the highest. Both ways are
+stable, write no element twice, and take the same time whatever the order was.
+
+    up to 256 elements    the place of an element is the number of keys before it: two vector loops
+    more                  radix sort from the lowest digit, of up to 11 bits, to the highest
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from graphc.dtypes import DType, int32, int64, is_floating, is_signed
+from graphc.ir.node import Node
+from graphc.loops.ir import Accumulate, Accumulator, For, If, Let, Scratch, Statement, Store
+from graphc.loops.values import domain_index
+from graphc.scalar.expr import (
+    Expr,
+    Index,
+    Load,
+    Local,
+    add,
+    and_,
+    bits,
+    cast,
+    constant,
+    eq,
+    is_nan,
+    le,
+    like,
+    lt,
+    not_,
+    or_,
+    select,
+    shr,
+    xor,
+)
+from graphc.shapes import Dim, Size
+
+FEW = 256
+DIGIT = 11  # bits: the counts of a digit stay in the first-level cache
+
+
+def sort_row(node: Node, names: Sequence[str], written: Sequence[str]) -> list[Statement]:
+    """Statements for one row. written: "values", "positions" or both."""
+    row = _Row(node, names, written)
+    size = row.size
+    if isinstance(size, int):
+        return row.by_counting() if size <= FEW else row.by_digits()
+    is_short = le(Index(size), Index(FEW))
+    return [If(is_short, tuple(row.by_counting())), If(not_(is_short), tuple(row.by_digits()))]
+
+
+def key_dtype(dtype: DType) -> DType:
+    return np.dtype(f"u{dtype.itemsize}")
+
+
+def sort_key(x: Expr, descending: bool) -> Expr:
+    """An unsigned integer in the order of the elements; that of NaN is the highest, either way."""
+    unsigned = key_dtype(x.dtype)
+    top = constant(1 << 8 * x.dtype.itemsize - 1, unsigned)
+    if is_floating(x.dtype):
+        zero = like(x, 0)
+        pattern = bits(select(eq(x, zero), zero, x))
+        key = select(lt(x, zero), not_(pattern), or_(pattern, top))
+    else:
+        key = xor(cast(x, unsigned), top) if is_signed(x.dtype) else x
+    key = not_(key) if descending else key
+    if not is_floating(x.dtype):
+        return key
+    return select(is_nan(x), constant((1 << 8 * x.dtype.itemsize) - 1, unsigned), key)
+
+
+class _Row:
+    def __init__(self, node: Node, names: Sequence[str], written: Sequence[str]) -> None:
+        x = node.inputs[0]
+        self.number = node.attrs["axis"]
+        self.size: Size = x.shape[self.number]
+        self.dtype = x.dtype
+        self.descending = node.attrs["descending"]
+        self.sources = node.sources
+        self.axis, self.inner = names[self.number], names[len(x.shape)]
+        self.is_last = self.number == len(x.shape) - 1
+        self.written = written
+        self.place = domain_index(x.shape, names)
+        self.e = Index(Dim.symbol(self.axis))
+
+    # --- parts -------------------------------------------------------------------------------
+
+    def at(self, position: Expr) -> tuple[Expr, ...]:
+        """The index of an element of the row."""
+        return (*self.place[: self.number], position, *self.place[self.number + 1 :])
+
+    @property
+    def element(self) -> Expr:
+        return Load("x", self.at(self.e), self.dtype)
+
+    def key(self, element: Expr) -> Expr:
+        return sort_key(element, self.descending)
+
+    def put(self, buffer: str, index: tuple[Expr, ...], value: Expr) -> Store:
+        return Store(buffer, index, value, False, self.sources)
+
+    def along(self, body: Sequence[Statement]) -> For:
+        return For(self.axis, self.size, "serial", tuple(body))
+
+    def results(self, to: Expr, element: Expr, position: Expr) -> list[Statement]:
+        given = {"values": element, "positions": position}
+        return [self.put(name, self.at(to), given[name]) for name in self.written]
+
+    # --- by counting -------------------------------------------------------------------------
+
+    def by_counting(self) -> list[Statement]:
+        """rank = how many earlier keys are not above, and how many later ones are below"""
+        keys = key_dtype(self.dtype)
+        count = int64 if keys.itemsize == 8 else int32
+        mine, rank = Local("mine", keys), Local("rank", count)
+        j = Dim.symbol(self.inner)
+        e = Dim.symbol(self.axis)
+
+        def counted(extent: Size, first: Size, above: bool) -> For:
+            other = Load("keys", (Index(first + j),), keys)
+            before = le(other, mine) if above else lt(other, mine)
+            return For(
+                self.inner,
+                extent,
+                "vector",
+                (Accumulate("rank", cast(before, count), None, self.sources),),
+            )
+
+        fill = self.put("keys", (self.e,), self.key(Local("element", self.dtype)))
+        return [
+            Scratch("keys", keys, (self.size,)),
+            For(
+                self.axis,
+                self.size,
+                "vector" if self.is_last else "serial",
+                (Let("element", self.element, self.sources), fill),
+            ),
+            self.along(
+                [
+                    Let("mine", Load("keys", (self.e,), keys), self.sources),
+                    Accumulator("rank", "add", count, None, self.sources),
+                    counted(e, 0, above=True),
+                    counted(self.size - 1 - e, e + 1, above=False),
+                    Let("to", cast(rank, int64), self.sources),
+                    *self.results(Local("to", int64), self.element, self.e),
+                ]
+            ),
+        ]
+
+    # --- by digits ---------------------------------------------------------------------------
+
+    def by_digits(self) -> list[Statement]:
+        """held and places are the row, in the order of the digits so far, and the next one."""
+        width = 8 * self.dtype.itemsize
+        passes = -(-width // DIGIT)
+        digit = -(-width // passes)
+        buckets = 1 << digit
+        zero, one = Index(0), Index(1)
+
+        def slot(turn: int, key: Expr) -> Expr:
+            moved = shr(key, like(key, turn * digit)) if turn else key
+            return add(cast(and_(moved, like(key, buckets - 1)), int64), Index(turn * buckets))
+
+        def counts(index: Expr) -> Expr:
+            return Load("counts", (index,), int64)
+
+        d = Dim.symbol(self.inner)
+        statements: list[Statement] = [
+            Scratch("counts", int64, (passes * buckets,)),
+            Scratch("before", int64, (passes,)),
+        ]
+        if passes > 1:
+            rows = min(passes - 1, 2)
+            statements.append(Scratch("held", self.dtype, (rows, self.size)))
+            if "positions" in self.written:
+                statements.append(Scratch("places", int64, (rows, self.size)))
+        statements += [
+            For(self.inner, passes * buckets, "vector", (self.put("counts", (Index(d),), zero),)),
+            *(self.put("before", (Index(turn),), zero) for turn in range(passes)),
+        ]
+        key = Local("key", key_dtype(self.dtype))
+        count: list[Statement] = [
+            Let("element", self.element, self.sources),
+            Let("key", self.key(Local("element", self.dtype)), self.sources),
+        ]
+        starts: list[Statement] = []
+        for turn in range(passes):
+            here = Local(f"slot{turn}", int64)
+            count.append(Let(here.name, slot(turn, key), self.sources))
+            count.append(self.put("counts", (here,), add(counts(here), one)))
+            place = Index(d + turn * buckets)
+            more, sum_of = Local(f"count{turn}", int64), Load("before", (Index(turn),), int64)
+            starts.append(Let(more.name, counts(place), self.sources))
+            starts.append(self.put("counts", (place,), sum_of))
+            starts.append(self.put("before", (Index(turn),), add(sum_of, more)))
+        statements += [self.along(count), For(self.inner, buckets, "serial", tuple(starts))]
+        element, to = Local("element", self.dtype), Local("to", int64)
+        here = Local("slot", int64)
+        for turn in range(passes):
+            row, following = Index((turn + 1) % 2), Index(turn % 2)
+            origin = self.element if turn == 0 else Load("held", (row, self.e), self.dtype)
+            position = self.e if turn == 0 else Load("places", (row, self.e), int64)
+            body: list[Statement] = [
+                Let("element", origin, self.sources),
+                Let("slot", slot(turn, self.key(element)), self.sources),
+                Let("to", counts(here), self.sources),
+                self.put("counts", (here,), add(to, one)),
+            ]
+            if turn == passes - 1:
+                body += self.results(to, element, position)
+            else:
+                body.append(self.put("held", (following, to), element))
+                if "positions" in self.written:
+                    body.append(self.put("places", (following, to), position))
+            statements.append(self.along(body))
+        return statements
