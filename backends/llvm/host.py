@@ -9,18 +9,21 @@ returned, under the address of the table, which belongs to one call at a time.
 """
 
 import ctypes
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from graphc.dtypes import DType
-from graphc.loops.host import run_host_call
+from graphc.loops.host import BoundHostCall
 from graphc.loops.ir import HostCall, Program
-from graphc.shapes import Size, evaluate, size_product
+from graphc.shapes import Shape
 
 SYMBOL = "graphc_host"
 DONE = 1
+KEPT_SIZES = 64  # bound calls of recent sizes
 _CALLBACK = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 4)
 _word_at = ctypes.c_int64.from_address
 
@@ -30,21 +33,16 @@ class HostCalls:
 
     def __init__(self, program: Program) -> None:
         self._names = (*program.sizes, *program.counts)
-        slots = {name: 8 * position for position, name in enumerate(program.buffers)}
-
-        def places(pairs: Any) -> list[tuple[int, DType, Size]]:
-            buffers = [program.buffers[name] for name, _ in pairs]
-            return [(slots[one.name], one.dtype, size_product(one.shape)) for one in buffers]
-
-        self._calls = {
-            number: (step, places(step.inputs), places(step.outputs))
-            for number, step in enumerate(program.all_steps)
-            if isinstance(step, HostCall)
+        self._buffers = program.buffers
+        self._offsets = {name: 8 * position for position, name in enumerate(program.buffers)}
+        self._steps = {
+            n: step for n, step in enumerate(program.all_steps) if isinstance(step, HostCall)
         }
+        self._bound: dict[tuple[int, bytes], _Bound] = {}
         self._errors: dict[int, BaseException] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._calls)
+        return bool(self._steps)
 
     def callback(self) -> Any:
         """The C function; valid as long as the object lives."""
@@ -56,29 +54,65 @@ class HostCalls:
 
     def _call(self, number: int, table: int, sizes: int, answer: int) -> None:
         try:
-            step, reads, writes = self._calls[number]
-            bound = {
-                name: _word_at(sizes + 8 * position).value
-                for position, name in enumerate(self._names)
-            }
-            run_host_call(
-                step,
-                bound,
-                [_array(table + slot, dtype, size, bound) for slot, dtype, size in reads],
-                [_array(table + slot, dtype, size, bound) for slot, dtype, size in writes],
+            key = number, ctypes.string_at(sizes, 8 * len(self._names))
+            bound = self._bound.get(key)
+            if bound is None:
+                bound = self._bind(number, key)
+            bound.call.run(
+                [place.array(table) for place in bound.reads],
+                [place.array(table) for place in bound.writes],
             )
             _word_at(answer).value = DONE
         except BaseException as error:
             self._errors[table] = error
 
+    def _bind(self, number: int, key: tuple[int, bytes]) -> "_Bound":
+        """The call for these sizes; remembered, unless sizes change all the time."""
+        step = self._steps[number]
+        sizes = dict(zip(self._names, np.frombuffer(key[1], np.int64).tolist(), strict=True))
+        call = BoundHostCall(step, sizes, [self._buffers[name].dtype for name, _ in step.outputs])
 
-def _array(at: int, dtype: DType, size: Size, sizes: Mapping[str, int]) -> np.ndarray:
-    """The buffer whose pointer stands at `at`."""
-    count = evaluate(size, sizes)
-    if count == 0:
-        return np.empty(0, dtype)
-    memory = (ctypes.c_char * (count * dtype.itemsize)).from_address(_word_at(at).value)
-    return np.frombuffer(memoryview(memory), dtype)
+        def places(
+            pairs: Sequence[tuple[str, Shape]], shapes: Sequence[tuple[int, ...]]
+        ) -> list[_Place]:
+            return [
+                _Place(self._offsets[name], self._buffers[name].dtype, shape)
+                for (name, _), shape in zip(pairs, shapes, strict=True)
+            ]
+
+        reads = places(step.inputs, call.shapes)
+        writes = places(step.outputs, [shape for _, shape in call.expected])
+        if len(self._bound) >= KEPT_SIZES:
+            self._bound.clear()
+        bound = self._bound[key] = _Bound(call, reads, writes)
+        return bound
+
+
+class _Place:
+    """Where the table has the pointer to a buffer, and what lies there."""
+
+    __slots__ = ("dtype", "memory", "offset", "shape")
+
+    def __init__(self, offset: int, dtype: DType, shape: tuple[int, ...]) -> None:
+        self.offset = offset
+        self.dtype = dtype
+        self.shape = shape
+        self.memory: Any = ctypes.c_char * (math.prod(shape) * dtype.itemsize)
+
+    def array(self, table: int) -> np.ndarray:
+        if 0 in self.shape:
+            return np.empty(self.shape, self.dtype)
+        memory = self.memory.from_address(_word_at(table + self.offset).value)
+        return np.ndarray(self.shape, self.dtype, memory)
+
+
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """A host call for fixed sizes, and where its arrays are."""
+
+    call: BoundHostCall
+    reads: list[_Place]
+    writes: list[_Place]
 
 
 def address_of(callback: Callable[..., Any]) -> int:

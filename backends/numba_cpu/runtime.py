@@ -9,7 +9,7 @@ import numpy as np
 from graphc.backends.numba_cpu.functions import first_outside
 from graphc.dtypes import float16, uint64
 from graphc.lapack import ROUTINES, run_routine
-from graphc.loops.host import run_host_call
+from graphc.loops.host import BoundHostCall
 from graphc.loops.ir import Fault, HostCall, Program
 
 
@@ -63,7 +63,9 @@ def host_calls(program: Program) -> Callable[[int, Sequence[int], Arrays, Arrays
     names = (*program.sizes, *program.counts)
 
     def host(step: int, sizes: Sequence[int], inputs: Arrays, outputs: Arrays) -> None:
-        run_host_call(calls[step], dict(zip(names, sizes, strict=True)), inputs, outputs)
+        bound = dict(zip(names, sizes, strict=True))
+        dtypes = [array.dtype for array in outputs]
+        BoundHostCall(calls[step], bound, dtypes).run_flat(inputs, outputs)
 
     return host
 

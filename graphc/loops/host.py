@@ -1,6 +1,6 @@
 """Host calls: Python functions on whole arrays, in the middle of a program.
 
-Every backend runs them through `run_host_call`, and the graph interpreter through `host_results`,
+Every backend runs them through `BoundHostCall`, and the graph interpreter through `host_results`,
 so that arguments, checks and errors are the same everywhere.
 """
 
@@ -14,37 +14,50 @@ from graphc.errors import GraphcError, HostCallError
 from graphc.ir.node import Attributes, substitute_dims
 from graphc.ir.source import Sources
 from graphc.loops.ir import HostCall
-from graphc.shapes import evaluate
+from graphc.shapes import Shape, evaluate
 
 Expected = Sequence[tuple[DType, tuple[int, ...]]]
 
 
-def run_host_call(
-    step: HostCall,
-    sizes: Mapping[str, int],
-    inputs: Sequence[np.ndarray],
-    outputs: Sequence[np.ndarray],
-) -> None:
-    """Call the function and store what it returns.
+class BoundHostCall:
+    """A host call for fixed sizes; many calls share one."""
 
-    inputs, outputs: dense arrays of any shape with the right number of elements. Raises
-    HostCallError for errors of a user's function, and what graphc's own functions raise.
-    """
-    attrs = {name: substitute_dims(value, sizes) for name, value in step.attrs.items()}
-    arguments = [
-        array.reshape([evaluate(size, sizes) for size in shape], copy=False)
-        for array, (_, shape) in zip(inputs, step.inputs, strict=True)
-    ]
-    targets = [
-        array.reshape([evaluate(size, sizes) for size in shape], copy=False)
-        for array, (_, shape) in zip(outputs, step.outputs, strict=True)
-    ]
-    expected = [(array.dtype, array.shape) for array in targets]
-    results = host_results(
-        step.function, step.op, attrs, arguments, expected, step.owned, step.sources
-    )
-    for array, result in zip(targets, results, strict=True):
-        array[...] = result
+    __slots__ = ("attrs", "expected", "shapes", "step")
+
+    def __init__(self, step: HostCall, sizes: Mapping[str, int], dtypes: Sequence[DType]) -> None:
+        """dtypes: of the outputs."""
+        self.step = step
+        self.attrs = {name: substitute_dims(value, sizes) for name, value in step.attrs.items()}
+        self.shapes = [_bound(shape, sizes) for _, shape in step.inputs]
+        shapes = [_bound(shape, sizes) for _, shape in step.outputs]
+        self.expected: Expected = list(zip(dtypes, shapes, strict=True))
+
+    def run(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> None:
+        """Call the function and store what it returns.
+
+        Arrays have the shapes that the function sees. Raises HostCallError for errors of a user's
+        function, and what graphc's own functions raise.
+        """
+        step = self.step
+        results = host_results(
+            step.function, step.op, self.attrs, inputs, self.expected, step.owned, step.sources
+        )
+        for array, result in zip(outputs, results, strict=True):
+            array[...] = result
+
+    def run_flat(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> None:
+        """The same with dense arrays of any shapes with as many elements."""
+        self.run(
+            [a.reshape(shape, copy=False) for a, shape in zip(inputs, self.shapes, strict=True)],
+            [
+                array.reshape(shape, copy=False)
+                for array, (_, shape) in zip(outputs, self.expected, strict=True)
+            ],
+        )
+
+
+def _bound(shape: Shape, sizes: Mapping[str, int]) -> tuple[int, ...]:
+    return tuple(evaluate(size, sizes) for size in shape)
 
 
 def host_results(

@@ -14,7 +14,7 @@ from graphc.errors import VerificationError
 from graphc.lapack import ROUTINES, allocate, run_routine
 from graphc.loops.accumulators import Cell
 from graphc.loops.blame import blame
-from graphc.loops.host import run_host_call
+from graphc.loops.host import BoundHostCall
 from graphc.loops.ir import (
     Accumulate,
     Accumulator,
@@ -352,7 +352,7 @@ def _run_check(
 def _run_host_call(step: HostCall, sizes: Mapping[str, int], memory: Mapping[str, Array]) -> None:
     inputs = [memory[name].read_range(0, memory[name].flat.size) for name, _ in step.inputs]
     outputs = [np.empty_like(memory[name].flat) for name, _ in step.outputs]
-    run_host_call(step, sizes, inputs, outputs)
+    BoundHostCall(step, sizes, [a.dtype for a in outputs]).run_flat(inputs, outputs)
     for (name, _), array in zip(step.outputs, outputs, strict=True):
         memory[name].write_range(0, array)
 
