@@ -51,6 +51,7 @@ from graphc.ops.control import *
 from graphc.ops.creation import *
 from graphc.ops.cumulative import *
 from graphc.ops.custom import *
+from graphc.ops.custom_elementwise import *
 from graphc.ops.decompositions import *
 from graphc.ops.determinants import *
 from graphc.ops.diagonals import *

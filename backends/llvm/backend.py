@@ -34,6 +34,8 @@ from graphc.loops.ir import (
     Loop,
     Program,
 )
+from graphc.loops.tidy import values_of
+from graphc.scalar.foreign import foreign_operations
 from graphc.shapes import evaluate
 
 # Steps whose time follows from the sizes, and that run no Python.
@@ -103,6 +105,8 @@ class LlvmExecutable:
         if self.host_calls:
             self._callback = self.host_calls.callback()
             imports[SYMBOL] = address_of(self._callback)
+        foreign = foreign_operations(e for k in program.kernels for e in values_of(k.body))
+        imports.update({name: op.address for name, op in foreign.items()})
         used = {name: at for name, at in imports.items() if f"@{name}(" in emitted.text}
         found = cached_object(emitted.text, target, cache)
         self.origin = found.origin

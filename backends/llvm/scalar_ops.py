@@ -8,10 +8,12 @@ float16 is i16.
 import math
 from collections.abc import Callable, Sequence
 
+from graphc.backends.llvm.foreign import emit_foreign
 from graphc.backends.llvm.integer_ops import SIGNED, UNSIGNED, Table, icmp, identity
 from graphc.backends.llvm.text import BITS, TextBuilder, Val, vector_type
 from graphc.backends.llvm.vector_math import EMITTERS
 from graphc.dtypes import DType, float16, is_bool, is_floating, is_signed
+from graphc.scalar.foreign import Foreign
 
 _REGISTER = {"b1": "i1", "f2": "float", "f4": "float", "f8": "double"}
 _MEMORY = {"b1": "i8", "f2": "i16", "f4": "float", "f8": "double"}
@@ -65,6 +67,8 @@ def emit_operation(
     b: TextBuilder, op: str, args: Sequence[Val], operand: DType, result: DType
 ) -> Val:
     """One operation on arguments of equal lanes; `operand` is the dtype of the last argument."""
+    if isinstance(op, Foreign):
+        return emit_foreign(b, op, args)
     if op == "cast":
         return emit_cast(b, args[0], operand, result)
     if op == "bits":

@@ -21,6 +21,8 @@ from graphc.backends.numba_cpu import functions
 from graphc.dtypes import DType, float16
 from graphc.errors import BackendError
 from graphc.loops.ir import Kernel
+from graphc.loops.tidy import values_of
+from graphc.scalar.foreign import foreign_operations
 
 CACHE_SIZE = 512
 _njit: Any = numba.njit  # its annotations lack some options
@@ -56,7 +58,9 @@ class CompiledKernel:
             return self._dispatcher
 
     def _compile(self) -> Callable[..., None]:
-        function = load_function(self.source, self.name, kernel_namespace())
+        foreign = foreign_operations(values_of(self.kernel.body))
+        own = {f"__{name}": op.dispatcher for name, op in foreign.items()}
+        function = load_function(self.source, self.name, kernel_namespace() | own)
         try:
             compiled: Callable[..., None] = _njit(
                 [kernel_signature(self.kernel)],

@@ -46,6 +46,7 @@ from graphc.loops.ir import (
 from graphc.loops.printer import format_parameters, format_sources, one_line
 from graphc.scalar.evaluate import literal_value
 from graphc.scalar.expr import FLOAT_FUNCTIONS, Const, Expr, Index
+from graphc.scalar.foreign import Foreign
 from graphc.scalar.printer import (
     ATOM,
     BIT_AND,
@@ -106,6 +107,9 @@ class PythonDialect(Dialect):
         return (f"half_value({text})" if buffer in self.half_arrays else text), ATOM
 
     def call(self, op: str, args: Sequence[Expr], dtype: DType) -> Piece:
+        if isinstance(op, Foreign):
+            convert = "" if is_bool(dtype) else f"np.{dtype.name}"
+            return f"{convert}(__{op}({self.indices(args)}))", ATOM
         match op, args:
             case "select", _:
                 return f"select({self.indices(args)})", ATOM

@@ -130,8 +130,8 @@ def custom_op(
             infer=_inference(name, infer, wanted),
             reference=reference,
             lower=HostCall(owned=True),
-            vjp=_vjp(name, vjp),
-            jvp=None if jvp is None else _jvp(name, jvp),
+            vjp=custom_vjp(name, vjp),
+            jvp=None if jvp is None else custom_jvp(name, jvp),
             traits=frozenset({"custom", "effect"} if effect else {"custom"}),
         )
     )
@@ -281,9 +281,11 @@ def _by_signature(
 # --- derivatives -------------------------------------------------------------------------------
 
 
-def _vjp(
-    name: str, rule: Function | None
+def custom_vjp(
+    name: str, rule: Function | None, broadcasts: bool = False
 ) -> Callable[[Builder, Application, Gradients], Gradients]:
+    """The rule of the op, from the user's. broadcasts: gradients may have the output's shape."""
+
     def apply(b: Builder, application: Application, gradients: Gradients) -> Gradients:
         if rule is None:
             sources = application.node.sources
@@ -296,12 +298,14 @@ def _vjp(
             )
         given = _or_zeros(b, application.outputs, gradients)
         answer = rule(*application.inputs, *given, **application.attrs)
-        return _answers(name, "vjp", answer, application.inputs)
+        return _answers(name, "vjp", answer, application.inputs, broadcasts)
 
     return apply
 
 
-def _jvp(name: str, rule: Function) -> Callable[[Builder, Application, Gradients], Gradients]:
+def custom_jvp(name: str, rule: Function) -> Callable[[Builder, Application, Gradients], Gradients]:
+    """The forward rule of the op, from the user's."""
+
     def apply(b: Builder, application: Application, tangents: Gradients) -> Gradients:
         given = _or_zeros(b, application.inputs, tangents)
         answer = rule(*application.inputs, *given, **application.attrs)
@@ -317,12 +321,15 @@ def _or_zeros(b: Builder, tensors: Sequence[Tensor], given: Gradients) -> list[T
     ]
 
 
-def _answers(name: str, rule: str, answer: Any, wanted: Sequence[Tensor]) -> Gradients:
-    """What a rule returned: as many tensors as wanted, of no higher rank."""
+def _answers(
+    name: str, rule: str, answer: Any, wanted: Sequence[Tensor], broadcasts: bool = False
+) -> Gradients:
+    """What a rule returned: as many tensors as wanted, of no higher rank but for broadcasting."""
     several = list(answer) if isinstance(answer, tuple | list) else [answer]
     found = [None if one is None else as_tensor(one) for one in several]
     fits = len(found) == len(wanted) and all(
-        one is None or one.ndim <= tensor.ndim for one, tensor in zip(found, wanted, strict=True)
+        one is None or broadcasts or one.ndim <= tensor.ndim
+        for one, tensor in zip(found, wanted, strict=True)
     )
     if not fits:
         got = ", ".join("None" if one is None else str(one.type) for one in found)

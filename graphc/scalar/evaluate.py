@@ -15,6 +15,7 @@ import numpy as np
 from graphc.dtypes import DType, iinfo, int64, integer_dtypes, is_bool, is_floating, is_integer
 from graphc.errors import VerificationError
 from graphc.scalar.expr import Call, Const, Expr, Index, Load, Local
+from graphc.scalar.foreign import Foreign
 from graphc.shapes import evaluate
 
 Value = Any  # np.generic or np.ndarray: numpy's scalar types are not distinguished statically
@@ -127,6 +128,8 @@ def apply_op(op: str, args: Sequence[Value], dtype: DType) -> Value:
 
 def apply_quietly(op: str, args: Sequence[Value], dtype: DType) -> Value:
     """`apply_op` for callers that have silenced numpy's floating-point warnings."""
+    if isinstance(op, Foreign):
+        return op.evaluate(*args)[()]
     result = np.asarray(cast_value(args[0], dtype) if op == "cast" else _MEANING[op](*args))
     if result.dtype != dtype:
         raise VerificationError(f"{op} of {args[0].dtype} gives {result.dtype}, not {dtype}")

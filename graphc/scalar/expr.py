@@ -90,6 +90,9 @@ COST = dict.fromkeys(SCALAR_OPS, 1) | {
 }
 
 
+UNKNOWN_COST = 40  # of a user's operation
+
+
 def constant(value: bool | int | float, dtype: DType) -> Expr:
     """A literal, rounded to its dtype."""
     if dtype == int64:
@@ -243,7 +246,7 @@ _REBUILD = {"add": add, "sub": sub, "mul": mul}
 
 def cost(expr: Expr) -> int:
     """Estimated work of one evaluation in additions; leaves are free."""
-    return sum(COST[item.op] for item in walk(expr) if isinstance(item, Call))
+    return sum(COST.get(item.op, UNKNOWN_COST) for item in walk(expr) if isinstance(item, Call))
 
 
 def dim_symbols(expr: Expr) -> frozenset[str]:

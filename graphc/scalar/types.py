@@ -21,6 +21,7 @@ from graphc.scalar.expr import (
     FLOAT_FUNCTIONS,
     ROUNDING,
 )
+from graphc.scalar.foreign import Foreign
 
 _Accepts = Callable[[DType], bool]
 
@@ -69,6 +70,10 @@ def type_error(op: str, operands: Sequence[DType], result: DType) -> str | None:
     if op == "bits":
         fits = len(operands) == 1 and _BITS_OF.get(operands[0]) == result
         return None if fits else f"bits takes float32 or float64, got {names} for {result}"
+    if isinstance(op, Foreign):
+        wanted = ", ".join(dtype.name for dtype in op.operands)
+        fits = tuple(operands) == op.operands and result == op.result
+        return None if fits else f"{op} takes {wanted} and gives {op.result}, not {names}"
     if op not in ACCEPTS:
         return f"{op!r} is not a scalar operation"
     arity = 1 if op in _UNARY else 2
