@@ -348,3 +348,37 @@ def test_in_a_loop() -> None:
     carry, stacked = f(array)
     close(carry, expected)
     close(stacked, np.linalg.det(array))
+
+
+def test_in_a_branch_that_is_not_taken() -> None:
+    x, flag = gc.placeholder("x", ("n", "n"), "float64"), gc.placeholder("flag", (), "bool")
+    f = gc.function([flag, x], gc.cond(flag, lambda: la.inv(x), lambda: 2 * x))
+    close(f(False, np.zeros((2, 2))), np.zeros((2, 2)))
+    close(f(True, 2 * np.eye(2)), np.eye(2) / 2)
+    with pytest.raises(LinearAlgebraError, match="inv: the matrix is singular"):
+        f(True, np.zeros((2, 2)))
+
+
+def test_results_are_named_tuples() -> None:
+    x = gc.placeholder("x", ("n", "n"), "float64")
+    result = gc.function([x], la.eigh(x))(np.diag([2.0, 1.0]))
+    np.testing.assert_allclose(result.eigenvalues, [1, 2])
+    assert type(result).__name__ == "EighResult"
+    assert la.svd(x)._fields == ("U", "S", "Vh")
+    assert la.qr(x)._fields == ("Q", "R")
+    assert la.slogdet(x)._fields == ("sign", "logabsdet")
+
+
+def test_one_function_serves_all_sizes() -> None:
+    """Workspaces are as large as each size needs."""
+    rng = np.random.default_rng(1)
+    x = gc.placeholder("x", ("k", "m", "n"))
+    f = gc.function([x], [*la.svd(x), *la.svd(x, full_matrices=False), *la.qr(x, mode="complete")])
+    for shape in ((1, 70, 3), (2, 3, 70), (1, 40, 40), (3, 1, 5), (2, 0, 4), (0, 3, 3)):
+        a = rng.normal(size=shape).astype("float32")
+        full_u, _, full_vh, u, s, vh, q, r = f(a)
+        close(u * s[:, None, :] @ vh, a, "float32")
+        close(q @ r, a, "float32")
+        for square in (full_u, full_vh, q):
+            unit = np.broadcast_to(np.eye(square.shape[-1]), square.shape)
+            close(square @ square.mT, unit, "float32")

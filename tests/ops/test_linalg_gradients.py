@@ -140,3 +140,14 @@ def test_of_a_symmetric_matrix_one_triangle_counts() -> None:
     found = gc.function([x], [lower, upper, values])(POSITIVE)
     assert (np.triu(found[0], 1) == 0).all() and (np.tril(found[1], -1) == 0).all()
     assert (np.triu(found[2], 1) == 0).all() and (np.tril(found[2], -1) != 0).any()
+
+
+@pytest.mark.parametrize("name", ["cholesky", "svdvals", "expm"])
+def test_derivatives_in_a_loop(name: str) -> None:
+    function = getattr(la, name)
+
+    def total(xs: Tensor) -> Any:
+        step = lambda carry, x: (carry, function(x @ x.mT + gc.eye(2, dtype="float64")))  # noqa: E731
+        return gc.scan(step, gc.zeros(()), xs)[1]
+
+    gc.verify_grad(total, [RNG.uniform(-1, 1, size=(3, 2, 2))], backend="llvm", directions=1)
