@@ -108,6 +108,20 @@ def test_branch_cuts_and_special_values() -> None:
         np.testing.assert_allclose(found[finite], expected[finite], rtol=1e-13, atol=1e-290)
 
 
+def test_infinite_parts() -> None:
+    inf = np.inf
+    values = np.array([complex(x, y) for x in (inf, -inf, 1, -2) for y in (inf, -inf, 0, -0.0, 3)])
+    values = values[np.isinf(values)]
+    x = gc.placeholder("x", ("n",), "complex128")
+    names = ("sqrt", "log", "asin", "acos", "atan", "asinh", "acosh", "atanh", "abs")
+    built = gc.function([x], [getattr(gc, name)(x) for name in names])(values)
+    for name, found in zip(names, built, strict=True):
+        with np.errstate(all="ignore"):
+            expected = getattr(np, name if hasattr(np, name) else f"arc{name[1:]}")(values)
+        np.testing.assert_allclose(found.real, expected.real, rtol=1e-13, err_msg=name)
+        np.testing.assert_allclose(found.imag, expected.imag, rtol=1e-13, err_msg=name)
+
+
 def test_division_does_not_overflow() -> None:
     x, y = gc.placeholder("x", (), "complex64"), gc.placeholder("y", (), "complex64")
     f = gc.function([x, y], [x / y, abs(x), 1 / y])

@@ -169,9 +169,13 @@ def both(name: str) -> PartsRule:
 
 def _turned(b: Builder, length: Tensor, angle: Tensor) -> Parts:
     """length * (cos + i sin) of an angle; the real axis stays real, and 0 stays 0."""
-    x, y = b.multiply(length, b.cos(angle)), b.multiply(length, b.sin(angle))
     nothing = b.equal(length, 0)
-    return Parts(b.where(nothing, 0, x), _on_axis(b, angle, b.where(nothing, 0, y)))
+
+    def part(value: Tensor) -> Tensor:
+        return b.where(b.logical_and(nothing, b.isnan(value)), 0, value)
+
+    x, y = b.multiply(length, b.cos(angle)), b.multiply(length, b.sin(angle))
+    return Parts(part(x), _on_axis(b, angle, part(y)))
 
 
 def _on_axis(b: Builder, y: Tensor, value: Tensor) -> Tensor:
@@ -298,8 +302,8 @@ def sinh(b: Builder, z: Parts) -> Parts:
 def cosh(b: Builder, z: Parts) -> Parts:
     """cosh x cos y + i sinh x sin y"""
     x, y = z
-    flat = b.logical_or(b.equal(y, 0), b.equal(x, 0))
-    imag = b.where(flat, 0, b.multiply(b.sinh(x), b.sin(y)))
+    flat = b.multiply(y, b.copysign(1, x))
+    imag = b.where(b.equal(y, 0), flat, b.multiply(b.sinh(x), b.sin(y)))
     return Parts(b.multiply(b.cosh(x), b.cos(y)), imag)
 
 
@@ -349,6 +353,8 @@ def asin(b: Builder, z: Parts) -> Parts:
     """Kahan: atan2(x, Re(sqrt(1 - z) sqrt(1 + z))) + i asinh(Im(conj(sqrt(1 - z)) sqrt(1 + z)))"""
     lower, upper = _roots(b, z)
     product = multiply(b, lower, upper).real
+    endless = b.where(b.isinf(z.imag), float("inf"), like(z.real, 0))
+    product = b.where(b.isinf(z.real), endless, product)
     return Parts(b.atan2(z.real, product), b.asinh(_conjugate_product(b, lower, upper)[1]))
 
 
@@ -357,6 +363,7 @@ def acos(b: Builder, z: Parts) -> Parts:
     + i asinh(Im(conj(sqrt(1 + z)) sqrt(1 - z)))"""
     lower, upper = _roots(b, z)
     angle = b.multiply(b.atan2(lower.real, upper.real), 2)
+    angle = b.where(b.isinf(z.imag), b.atan2(b.abs(z.imag), z.real), angle)
     return Parts(angle, b.asinh(_conjugate_product(b, upper, lower)[1]))
 
 
@@ -370,19 +377,24 @@ def acosh(b: Builder, z: Parts) -> Parts:
     lower = sqrt(b, Parts(b.subtract(z.real, 1), z.imag))
     upper = sqrt(b, Parts(b.add(z.real, 1), z.imag))
     real = b.asinh(_conjugate_product(b, lower, upper)[0])
-    return Parts(real, b.multiply(b.atan2(lower.imag, upper.real), 2))
+    angle = b.multiply(b.atan2(lower.imag, upper.real), 2)
+    return Parts(real, b.where(b.isinf(z.imag), b.atan2(z.imag, z.real), angle))
 
 
 def atanh(b: Builder, z: Parts) -> Parts:
-    """log1p(4|x| / ((1 - |x|)^2 + y^2)) / 4 with the sign of x, and
+    """log1p(4|x| / h^2) / 4 with the sign of x, where h is the distance of |x| + iy from 1, and
     atan2(2y, (1 - |x|)(1 + |x|) - y^2) / 2."""
     x, y = z
     size = b.abs(x)
     gap = b.subtract(1, size)
-    distance = b.add(b.square(gap), b.square(y))
-    real = b.multiply(b.log1p(b.divide(b.multiply(size, 4), distance)), 0.25)
+    distance = b.hypot(gap, y)
+    ratio = b.divide(b.divide(b.multiply(size, 4), distance), distance)
+    endless = b.logical_or(b.isinf(x), b.isinf(y))
+    real = b.where(endless, 0, b.multiply(b.log1p(ratio), 0.25))
     across = b.subtract(b.multiply(gap, b.add(size, 1)), b.square(y))
-    return Parts(b.copysign(real, x), b.multiply(b.atan2(b.multiply(y, 2), across), 0.5))
+    angle = b.multiply(b.atan2(b.multiply(y, 2), across), 0.5)
+    quarter = b.copysign(like(y, math.pi / 2), y)
+    return Parts(b.copysign(real, x), b.where(endless, quarter, angle))
 
 
 def atan(b: Builder, z: Parts) -> Parts:
