@@ -53,17 +53,17 @@ def _infer_pinv(call: Inference) -> TensorType:
 
 def _reference_pinv(attrs: Attributes, a: np.ndarray, rtol: np.ndarray) -> np.ndarray:
     least = min(a.shape[-2:])
-    u, s, vh = routine("gesdd", a, caller="pinv", vectors="S", p=least, q=least)
+    u, s, vh = routine("gesdd", a, caller=attrs["caller"], vectors="S", p=least, q=least)
     counts = s > rtol[..., None] * s[..., :1].sum(axis=-1, keepdims=True)
     inverse = np.where(counts, 1 / np.where(counts, s, 1), 0).astype(a.dtype)
     product = np.swapaxes(vh, -1, -2) @ (inverse[..., None] * np.swapaxes(u, -1, -2))
     return np.asarray(product).astype(a.dtype)
 
 
-def _build_pinv(b: Builder, a: Tensor, rtol: Tensor) -> Tensor:
+def _build_pinv(b: Builder, a: Tensor, rtol: Tensor, caller: str) -> Tensor:
     """V S^+ U^T"""
     least = dim_min(a.shape[-2], a.shape[-1])
-    u, s, vh = b.lapack("gesdd", a, caller="pinv", vectors="S", p=least, q=least)
+    u, s, vh = b.lapack("gesdd", a, caller=caller, vectors="S", p=least, q=least)
     counts = kept(b, s, rtol)
     inverse = b.where(counts, b.divide(1, b.where(counts, s, 1)), 0)
     scaled = b.multiply(u, b.expand_dims(inverse, -2))
@@ -115,6 +115,7 @@ PINV: OpDef = register(
             )(rng),
             *matrix_examples(lambda x: pinv(_deficient(x), rtol=1e-3), ((3, 2),))(rng),
         ],
+        defaults={"caller": "pinv"},
     )
 )
 
@@ -131,7 +132,11 @@ def pinv(x: Any, /, *, rtol: Any = None) -> Tensor:
     call where the iteration fails, as for nan.
     """
     a = matrix_input("pinv", x)
-    return PINV(a, BUILDER.broadcast_to(tolerance(a, rtol), a.shape[:-2]))
+    return _pinv(a, tolerance(a, rtol), "pinv")
+
+
+def _pinv(a: Tensor, rtol: Tensor, caller: str) -> Tensor:
+    return PINV(a, BUILDER.broadcast_to(rtol, a.shape[:-2]), caller=caller)
 
 
 class LstsqResult(NamedTuple):
@@ -167,12 +172,12 @@ def lstsq(a: Any, b: Any, *, rtol: Any = None) -> LstsqResult:
     is_vector = right.ndim == 1
     right = BUILDER.expand_dims(right, -1) if is_vector else right
     limit = tolerance(left, rtol)
-    x = BUILDER.matmul(pinv(left, rtol=limit), right)
+    x = BUILDER.matmul(_pinv(left, limit, "lstsq"), right)
     rest = BUILDER.square(BUILDER.subtract(right, BUILDER.matmul(left, x)))
     residuals = BUILDER.sum(rest, axis=-2)
     if is_vector:
         x, residuals = BUILDER.squeeze(x, -1), BUILDER.squeeze(residuals, -1)
-    s = BUILDER.svdvals(left)
+    _, s, _ = BUILDER.thin_svd(left, "lstsq")  # the same factors as the pseudoinverse's
     counts = kept(BUILDER, s, BUILDER.broadcast_to(limit, left.shape[:-2]))
     return LstsqResult(x, residuals, BUILDER.sum(counts.astype("int64"), axis=-1), s)
 

@@ -174,18 +174,18 @@ def _infer_svd(call: Inference) -> tuple[TensorType, TensorType, TensorType]:
 def _reference_svd(attrs: Attributes, a: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     full = attrs["full_matrices"]
     p, q = _factor_sizes(a.shape, full)
-    u, s, vh = routine("gesdd", a, caller="svd", vectors="A" if full else "S", p=p, q=q)
+    u, s, vh = routine("gesdd", a, caller=attrs["caller"], vectors="A" if full else "S", p=p, q=q)
     if full and s.shape[-1] == 0:
         u = u + np.eye(u.shape[-1], dtype=u.dtype)
         vh = vh + np.eye(vh.shape[-1], dtype=vh.dtype)
     return u, s, vh
 
 
-def _build_svd(b: Builder, a: Tensor, full_matrices: bool) -> tuple[Tensor, ...]:
+def _build_svd(b: Builder, a: Tensor, full_matrices: bool, caller: str) -> tuple[Tensor, ...]:
     """LAPACK does not look at empty matrices; their full factors are identities."""
     p, q = _factor_sizes(a.shape, full_matrices)
     vectors = "A" if full_matrices else "S"
-    u, s, vh = b.lapack("gesdd", a, caller="svd", vectors=vectors, p=p, q=q)
+    u, s, vh = b.lapack("gesdd", a, caller=caller, vectors=vectors, p=p, q=q)
     least = s.shape[-1]
     if full_matrices and not (isinstance(least, int) and least > 0):
         is_empty = b.astype(b.equal(least, 0), a.dtype)
@@ -294,7 +294,7 @@ SVD: OpDef = register(
         lower=Composite(_build_svd),
         vjp=_vjp_svd,
         examples=_svd_examples,
-        defaults={"full_matrices": True},
+        defaults={"full_matrices": True, "caller": "svd"},
     )
 )
 
@@ -312,7 +312,13 @@ def svd(x: Any, /, *, full_matrices: bool = True) -> SVDResult:
     LinearAlgebraError (E406) at the call where the iteration fails, as for nan.
     """
     a = matrix_input("svd", x)
-    return SVDResult(*SVD.apply((a,), {"full_matrices": bool(full_matrices)}))
+    return SVDResult(*SVD.apply((a,), {"full_matrices": bool(full_matrices), "caller": "svd"}))
+
+
+@public
+def thin_svd(a: Tensor, caller: str) -> tuple[Tensor, ...]:
+    """U, S and Vh without the vectors that a has no use for. caller: whom errors name."""
+    return SVD.apply((a,), {"full_matrices": False, "caller": caller})
 
 
 def _infer_svd_values(call: Inference) -> TensorType:
@@ -323,7 +329,7 @@ def _infer_svd_values(call: Inference) -> TensorType:
 def _vjp_svdvals(b: Builder, a: Application, gradients: Gradients) -> Gradients:
     """dA = U diag(ds) V^T (Giles 2008, 3.2)."""
     assert gradients[0] is not None
-    u, _, vh = SVD.apply(a.inputs, {"full_matrices": False})
+    u, _, vh = thin_svd(a.inputs[0], "svdvals")
     return [b.matmul(b.multiply(u, b.expand_dims(gradients[0], -2)), vh)]
 
 

@@ -321,6 +321,13 @@ def test_gradients_share_the_factors() -> None:
     assert sorted(routines(f)) == ["getrf", "getrs", "getrs"]
 
 
+def test_least_squares_takes_one_decomposition() -> None:
+    a, b = gc.placeholder("a", ("m", "n")), gc.placeholder("b", ("m",))
+    x, residuals, rank, s = la.lstsq(a, b)
+    f = gc.function([a, b], [x, residuals, rank, s, gc.grad(gc.sum(x * x), a)])
+    assert routines(f) == ["gesdd"]
+
+
 def test_copies_take_over_the_memory_of_what_dies() -> None:
     x = gc.placeholder("x", (64, 64))
     f = gc.function([x], gc.sum(la.cholesky(x @ x.mT + 1)))
