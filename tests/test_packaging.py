@@ -121,3 +121,13 @@ def run_python(code: str, folder: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_heavy_packages_load_when_they_are_needed() -> None:
+    program = "import sys, graphc; print(*{name.partition('.')[0] for name in sys.modules})"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    loaded = set(done.stdout.split())
+    heavy = {"llvmlite", "matplotlib", "networkx", "numba", "rich", "scipy", "sklearn", "typer"}
+    assert "graphc" in loaded and not loaded & heavy

@@ -13,11 +13,11 @@ After complex tensors have become pairs (`passes.complex_parts`), complex number
 trailing axis of 2, and attrs["pairs"] is True.
 """
 
+import importlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import scipy.fft
 
 from graphc.conversion import complex_view, real_view
 from graphc.dims import floor_div
@@ -35,6 +35,11 @@ __all__ = ["fourier", "hermitian_fourier", "real_fourier"]
 
 FORWARD = {"one": "backward", "root": "ortho", "count": "forward"}
 INVERSE = {"one": "forward", "root": "ortho", "count": "backward"}
+
+
+def _scipy() -> Any:
+    """scipy.fft, which takes longer to import than the rest of graphc: with the first transform."""
+    return importlib.import_module("scipy.fft")
 
 
 def half(size: Size) -> Size:
@@ -118,9 +123,9 @@ def _reference_fourier(attrs: Attributes, x: np.ndarray) -> np.ndarray:
     if z.size == 0:
         return np.zeros(x.shape, x.dtype)
     if attrs["inverse"]:
-        result = scipy.fft.ifftn(z, axes=attrs["axes"], norm=INVERSE[attrs["scale"]])
+        result = _scipy().ifftn(z, axes=attrs["axes"], norm=INVERSE[attrs["scale"]])
     else:
-        result = scipy.fft.fftn(z, axes=attrs["axes"], norm=FORWARD[attrs["scale"]])
+        result = _scipy().fftn(z, axes=attrs["axes"], norm=FORWARD[attrs["scale"]])
     return _answer(result, z.dtype, attrs["pairs"])
 
 
@@ -177,7 +182,7 @@ def _reference_real_fourier(attrs: Attributes, x: np.ndarray) -> np.ndarray:
         return _answer(
             np.zeros(_with_size(x.shape, axis, x.shape[axis] // 2 + 1)), dtype, attrs["pairs"]
         )
-    result = scipy.fft.rfft(x, axis=axis, norm=FORWARD[attrs["scale"]])
+    result = _scipy().rfft(x, axis=axis, norm=FORWARD[attrs["scale"]])
     return _answer(np.conj(result) if attrs["inverse"] else result, dtype, attrs["pairs"])
 
 
@@ -240,7 +245,7 @@ def _reference_hermitian(attrs: Attributes, x: np.ndarray) -> np.ndarray:
     if z.size == 0:
         return np.zeros(_with_size(z.shape, axis, size), dtype)
     turned = z if attrs["inverse"] else np.conj(z)
-    result = scipy.fft.irfft(turned, size, axis=axis, norm=INVERSE[attrs["scale"]])
+    result = _scipy().irfft(turned, size, axis=axis, norm=INVERSE[attrs["scale"]])
     return _answer(result, dtype, False)
 
 
