@@ -20,6 +20,7 @@ from graphc.backends.llvm.entry import emit_program
 from graphc.backends.llvm.heap import HeapTable, python_symbols, raise_stopped
 from graphc.backends.llvm.host import SYMBOL, HostCalls, address_of
 from graphc.backends.llvm.jit import Library, library_symbols, module_assembly
+from graphc.backends.llvm.jitted import jitted_steps
 from graphc.backends.llvm.lapack import imported_routines
 from graphc.backends.llvm.repeat import repeat_routine
 from graphc.backends.llvm.target import Target, host
@@ -84,7 +85,9 @@ class LlvmExecutable:
 
     def __init__(self, program: Program, target: Target, threads: int, cache: bool = False) -> None:
         blas = find_blas()
-        emitted = emit_program(program, target, blas)
+        self._jitted = jitted_steps(program)
+        symbols = {number: routine.symbol for number, routine in self._jitted.items()}
+        emitted = emit_program(program, target, blas, symbols)
         self.program = program
         self.texts: Mapping[str, str] = Texts(
             {
@@ -106,6 +109,7 @@ class LlvmExecutable:
             self._callback = self.host_calls.callback()
             imports[SYMBOL] = address_of(self._callback)
         foreign = foreign_operations(e for k in program.kernels for e in values_of(k.body))
+        imports.update({one.symbol: one.address for one in self._jitted.values()})
         imports.update({name: op.address for name, op in foreign.items()})
         used = {name: at for name, at in imports.items() if f"@{name}(" in emitted.text}
         found = cached_object(emitted.text, target, cache)

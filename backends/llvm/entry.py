@@ -8,8 +8,9 @@ that failed: an index check, whose bad value is then in `fault`, a LAPACK routin
 its failure, or a host call. Nothing after that step has run.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from graphc.backends.llvm.blas import Blas
 from graphc.backends.llvm.contraction import (
@@ -92,13 +93,22 @@ class _Functions:
         return name, text
 
 
-def emit_program(program: Program, target: Target, blas: Blas | None) -> Emitted:
-    return _ProgramEmitter(program, target, blas).emit()
+def emit_program(
+    program: Program,
+    target: Target,
+    blas: Blas | None,
+    jitted: Mapping[int, str] = MappingProxyType({}),
+) -> Emitted:
+    """jitted: the symbols of host calls that need no Python, by the number of the step."""
+    return _ProgramEmitter(program, target, blas, jitted).emit()
 
 
 class _ProgramEmitter:
-    def __init__(self, program: Program, target: Target, blas: Blas | None) -> None:
+    def __init__(
+        self, program: Program, target: Target, blas: Blas | None, jitted: Mapping[int, str]
+    ) -> None:
         self.program = program
+        self.jitted = jitted
         self.target = target
         self.blas = blas
         self.functions = _Functions(target)
@@ -180,7 +190,7 @@ class _ProgramEmitter:
                 case IndexCheck():
                     self._check(position, step)
                 case HostCall():
-                    self._host_call(position)
+                    self._jitted_call(position)
                 case Lapack():
                     self._routine(position, step)
                 case Loop():
@@ -501,6 +511,23 @@ class _ProgramEmitter:
         builder.block(passed)
 
     # Host calls
+
+    def _jitted_call(self, position: int) -> None:
+        """Without Python where that is possible; in Python if it is not or did not go well."""
+        if position not in self.jitted:
+            self._host_call(position)
+            return
+        builder = self.code.builder
+        symbol = self.jitted[position]
+        builder.declare(symbol, f"i64 @{symbol}(ptr, ptr)")
+        answer = builder.emit(f"call i64 @{symbol}(ptr %table, ptr %sizes)", "i64")
+        bad = builder.icmp("ne", answer, builder.const(0, answer))
+        again, done = builder.fresh_label("again"), builder.fresh_label("done")
+        builder.branch_if(bad, again, done)
+        builder.block(again)
+        self._host_call(position)
+        builder.branch(done)
+        builder.block(done)
 
     def _host_call(self, position: int) -> None:
         """Call back, and stop if that failed."""

@@ -22,7 +22,7 @@ over scalar expressions, or into one of the few structured steps.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from graphc.dtypes import DType
 from graphc.errors import GraphcError
@@ -169,10 +169,12 @@ class HostCall:
     """The op's reference runs on whole arrays; symbolic sizes in its attributes are bound.
 
     Its inputs are read-only arrays. owned: they are copies that it may keep beyond the call, and
-    whatever it raises is reported as an error of the user's function.
+    whatever it raises is reported as an error of the user's function. jitted: the function on
+    arrays and attributes that Numba compiles, which needs no Python where its types allow that.
     """
 
     owned: bool = False
+    jitted: Any = None
 
 
 @dataclass(frozen=True, slots=True)

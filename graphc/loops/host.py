@@ -120,6 +120,8 @@ def _raised(op: str, error: Exception, sources: Sources) -> HostCallError:
 def _checked(
     op: str, number: int, value: Any, dtype: DType, shape: tuple[int, ...], sources: Sources
 ) -> np.ndarray:
+    if shape == () and dtype.kind in _WEAK.get(type(value), ""):
+        value = np.asarray(value).astype(dtype)
     try:
         array = np.asarray(value)
     except ValueError:  # lists of different lengths
@@ -137,6 +139,10 @@ def _checked(
         source=sources[0] if sources else None,
         fix=f'return y.astype("{dtype}")' if other_dtype else "declare what the function returns",
     )
+
+
+# Kinds of dtypes that a Python number takes on, as everywhere.
+_WEAK: dict[type, str] = {bool: "b", int: "iufc", float: "fc", complex: "c"}
 
 
 def _count(number: int) -> str:

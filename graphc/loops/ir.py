@@ -195,7 +195,8 @@ class HostCall:
 
     inputs, outputs: buffers, each with the shape under which the function sees it. Symbolic sizes
     in attrs are bound at the call. owned: the inputs are copies that the function may keep.
-    effect: it does more than compute; such calls run in the order in which they stand.
+    effect: it does more than compute; such calls run in the order in which they stand. jitted: the
+    same on arrays and attributes as Numba compiles it, if the user had that done.
     """
 
     function: Callable[..., Any]
@@ -207,6 +208,7 @@ class HostCall:
     effect: bool = False
     sources: Sources = ()
     comment: str = ""
+    jitted: Any = None
 
 
 @dataclass(frozen=True, slots=True)

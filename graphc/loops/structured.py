@@ -108,6 +108,7 @@ def host_call_step(node: Node, buffers: Mapping[Key, str], comment: str) -> Host
         "effect" in node.op.traits,
         node.sources,
         comment,
+        lower.jitted,
     )
 
 

@@ -86,7 +86,9 @@ def custom_op(
     function(*arrays, **attrs) gets one read-only array per input and the attributes of the call,
     and returns an array, or a tuple of them. Compiled code calls it back, also inside loops. The
     arrays are copies that it may keep. It should depend on nothing else: equal calls are made
-    once, and those on constants when the function is compiled. effect=True says that it does more
+    once, and those on constants when the function is compiled. A function that `numba.njit` made is
+    called by native code without Python, if it returns the declared dtypes and its attributes are
+    numbers. effect=True says that it does more
     than compute, so that every call is made, in the order of the graph.
 
     infer: types of the outputs. "same": that of the first input. A signature such as
@@ -129,7 +131,7 @@ def custom_op(
             name,
             infer=_inference(name, infer, wanted),
             reference=reference,
-            lower=HostCall(owned=True),
+            lower=HostCall(owned=True, jitted=given if hasattr(given, "py_func") else None),
             vjp=custom_vjp(name, vjp),
             jvp=None if jvp is None else custom_jvp(name, jvp),
             traits=frozenset({"custom", "effect"} if effect else {"custom"}),

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
 
@@ -184,3 +185,79 @@ def test_effect_keeps_every_call() -> None:
     f = gc.function([x], [note(x), note(x), note(gc.constant(2.0))])
     f(numbers(3))
     assert seen == [3, 3, 2]
+
+
+# --- functions that Numba compiled -------------------------------------------------------------
+
+
+@numba.njit
+def running_sum(x: np.ndarray, width: int) -> np.ndarray:
+    if x.size > 0 and x[0] < 0:
+        raise ValueError("negative")
+    out = np.empty_like(x)
+    for i in range(x.size):
+        total = x[i] * 0
+        for k in range(max(0, i - width), i + 1):
+            total += x[k]
+        out[i] = total
+    return out
+
+
+@pytest.mark.parametrize("backend", BACKENDS[:2])
+def test_jitted_function(backend: str) -> None:
+    op = gc.custom_op("running_sum", running_sum)
+    parts = gc.custom_op(
+        "parts", numba.njit(lambda x: (x.sum(), x[::2].copy())), infer="(n) -> (), (n)"
+    )
+    x = gc.placeholder("x", ("n",))
+    row = op(x * 2, width=1)
+    total, _ = gc.scan(lambda c, e: (gc.sum(op(gc.stack([c, e]), width=1)), None), 0.0, x)
+    f = gc.function([x], [row + 1, total], backend=backend, check=True)
+    value, looped = f(np.ones(4, "float32"))
+    np.testing.assert_array_equal(value, [3, 5, 5, 5])
+    assert looped == 15
+    assert f(np.zeros(0, "float32"))[0].shape == (0,)
+    with pytest.raises(HostCallError, match="ValueError: negative") as caught:
+        f(-np.ones(4, "float32"))
+    assert isinstance(caught.value.__cause__, ValueError)
+    count, halves = parts(x)
+    g = gc.function([x], [count, halves], backend=backend)
+    assert g(np.ones(1, "float32"))[0] == 1
+    with pytest.raises(HostCallError, match="another shape than declared"):
+        g(np.ones(4, "float32"))
+
+
+def test_jitted_functions_are_called_without_python() -> None:
+    def in_python(attrs: Any, x: np.ndarray) -> np.ndarray:
+        raise AssertionError("called from Python")
+
+    op = gc.custom_op("running_sum", running_sum)
+    object.__setattr__(op.op, "reference", in_python)
+    x = gc.placeholder("x", ("n",))
+    f = gc.function([x], op(x + 1, width=2))
+    assert "call i64 @graphc_jitted_" in f.llvm()
+    np.testing.assert_array_equal(f(np.zeros(3, "float32")), [1, 2, 3])
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (lambda x: x.astype(np.float64), r"got float64\[3\], allowed float32\[3\]"),
+        (lambda x: x[1:], r"got float32\[2\], allowed float32\[3\]"),
+        (lambda x: x.no_such_thing, "the function raised TypingError"),
+    ],
+)
+def test_unfit_jitted_functions(function: Any, words: str) -> None:
+    x = gc.placeholder("x", ("n",))
+    f = gc.function([x], gc.custom_op("unfit", numba.njit(function))(x))
+    with pytest.raises(HostCallError, match=words):
+        f(numbers(3))
+
+
+def test_python_numbers_take_the_declared_dtype(backend: str) -> None:
+    mean = gc.custom_op("mean", lambda x: float(x.mean()), infer="(n) -> ()")
+    x = gc.placeholder("x", ("n",))
+    assert gc.function([x], mean(x) * 2, backend=backend)(numbers(3)) == 2
+    wrong = gc.custom_op("wrong", lambda x: 1.5, infer="(n) -> ()", dtype="int64")
+    with pytest.raises(HostCallError, match="got float, allowed int64"):
+        gc.function([x], wrong(x), backend=backend)(numbers(3))
