@@ -61,7 +61,9 @@ def verify_grad(
     check = Check(function, inputs, epsilon, rtol, atol, evaluator(backend))
     generator = np.random.default_rng(0 if rng is None else rng)
     for _ in range(directions):
-        cotangents = [draw(generator, o.shape, is_complex(o.dtype)) for o in check.outputs]
+        cotangents = [
+            draw(generator, o.shape, is_complex(o.dtype)).astype(o.dtype) for o in check.outputs
+        ]
         tangents = [draw(generator, a.shape, is_complex(a.dtype)) for a in check.moving_arrays]
         check.forward(tangents, cotangents)
         check.reverse(tangents, cotangents)
