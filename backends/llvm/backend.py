@@ -17,7 +17,7 @@ from graphc.backends.llvm.cache import cached_object
 from graphc.backends.llvm.contraction import uses_blas
 from graphc.backends.llvm.direct_call import DirectCall, is_possible
 from graphc.backends.llvm.entry import emit_program
-from graphc.backends.llvm.heap import HeapTable, python_symbols, raise_stopped
+from graphc.backends.llvm.heap import HeapTable, memory_limit, python_symbols, raise_stopped
 from graphc.backends.llvm.host import SYMBOL, HostCalls, address_of
 from graphc.backends.llvm.jit import Library, library_symbols, module_assembly
 from graphc.backends.llvm.jitted import jitted_steps
@@ -212,6 +212,8 @@ class _Bound:
             elif buffer.role not in ("view", "heap"):
                 positions.append(position)
         table[len(buffers)] = -(-_pointer(scratch) // 64) * 64
+        if executable.heap.words:
+            table[executable.heap.account + 1] = memory_limit()
         counted = len(executable.program.counts)
         values = (ctypes.c_int64 * max(1, len(sizes) + counted))(*sizes)
         fault = ctypes.c_int64()

@@ -301,7 +301,9 @@ class _ProgramEmitter:
         slot, capacity = (
             builder.value(f"getelementptr ptr, ptr %table, i64 {place}") for place in places
         )
-        call = f"call i1 @graphc_grow(ptr {slot}, ptr {capacity}, i64 {count.text})"
+        account = builder.value(f"getelementptr i64, ptr %table, i64 {self.heap.account}")
+        passed = f"ptr {slot}, ptr {capacity}, ptr {account}, i64 {count.text}"
+        call = f"call i1 @graphc_grow({passed})"
         there = builder.emit(call, "i1")
         self._leave_if(builder.xor(there, builder.const(1, there)), NO_MEMORY)
 

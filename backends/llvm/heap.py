@@ -7,7 +7,9 @@ entry frees everything when it returns, after a failure as well.
 """
 
 import ctypes
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 
 from graphc.backends.llvm.text import FunctionText, TextBuilder
@@ -16,7 +18,7 @@ from graphc.loops.ir import Program
 NO_MEMORY = -1  # what the entry returns
 INTERRUPTED = -2
 
-GROW = """define internal i1 @graphc_grow(ptr %slot, ptr %capacity, i64 %bytes) {
+GROW = """define internal i1 @graphc_grow(ptr %slot, ptr %capacity, ptr %account, i64 %bytes) {
 entry:
   %old = load ptr, ptr %slot, align 8
   %have = load i64, ptr %capacity, align 8
@@ -28,12 +30,21 @@ more:
   %twice = shl i64 %have, 1
   %least = call i64 @llvm.smax.i64(i64 %bytes, i64 64)
   %size = call i64 @llvm.smax.i64(i64 %twice, i64 %least)
+  %used = load i64, ptr %account, align 8
+  %at.limit = getelementptr i64, ptr %account, i64 1
+  %limit = load i64, ptr %at.limit, align 8
+  %added = sub i64 %size, %have
+  %total = add i64 %used, %added
+  %too.much = icmp sgt i64 %total, %limit
+  br i1 %too.much, label %failed, label %ask
+ask:
   %new = call ptr @realloc(ptr %old, i64 %size)
   %none = icmp eq ptr %new, null
   br i1 %none, label %failed, label %kept
 kept:
   store ptr %new, ptr %slot, align 8
   store i64 %size, ptr %capacity, align 8
+  store i64 %total, ptr %account, align 8
   br label %done
 done:
   ret i1 true
@@ -101,7 +112,8 @@ def use_interrupted(builder: TextBuilder) -> None:
 class HeapTable:
     """Where the table keeps addresses and capacities; behind the buffers and the scratch area.
 
-    The last pair is scratch memory whose size is not known at the call.
+    The last pair is scratch memory whose size is not known at the call. Behind it stands the
+    account: the bytes taken, and how many may be.
     """
 
     def __init__(self, program: Program) -> None:
@@ -110,13 +122,14 @@ class HeapTable:
         first = len(program.buffers) + 1
         self.capacities = {name: first + number for number, name in enumerate(names)}
         self.scratch = (first + len(names), first + len(names) + 1)
+        self.account = first + len(names) + 2
         self.names = names
         self.has_counts = bool(program.counts)
 
     @property
     def words(self) -> int:
         """How many words the table has behind the scratch area."""
-        return len(self.names) + 2 if self.has_counts else 0
+        return len(self.names) + 4 if self.has_counts else 0
 
     @property
     def pairs(self) -> list[tuple[int, int]]:
@@ -136,8 +149,25 @@ def freeing_entry(table: HeapTable, parameters: str, attributes: str) -> Functio
         builder.line(f"store ptr null, ptr {slot}, align 8")
         bytes_ = builder.value(f"getelementptr i64, ptr %table, i64 {capacity}")
         builder.line(f"store i64 0, ptr {bytes_}, align 8")
+    used = builder.value(f"getelementptr i64, ptr %table, i64 {table.account}")
+    builder.line(f"store i64 0, ptr {used}, align 8")
     builder.line(f"ret i64 {status.text}")
     return builder.function(f"define i64 @entry{parameters} {attributes}")
+
+
+@cache
+def memory_limit() -> int:
+    """Bytes that one call may take: nine tenths of what this process may have.
+
+    Linux promises memory that is not there and ends the process when it is used.
+    """
+    limits = [1 << 62]
+    with suppress(OSError, ValueError, AttributeError):
+        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        with suppress(OSError, ValueError), open(path) as file:
+            limits.append(int(file.read()))
+    return min(limits) // 10 * 9
 
 
 @cache

@@ -39,6 +39,7 @@ __all__ = ["fori_loop", "map", "scan"]
 # attrs: body (Graph), carries (how many), sequences (how many), length, reverse;
 #     anchored: the last input only says on what the length depends, a loop that counts its steps
 #     local: nothing that grows with the length is to leave the loop
+#     unroll: how many steps a pass is to write out in every run of the loop
 # outputs: final carries, then the stacked per-step outputs.
 
 
@@ -67,7 +68,7 @@ SCAN = register(
         vjp=loop_vjp,
         jvp=loop_jvp,
         traits=frozenset({"loop"}),
-        defaults={"reverse": False, "anchored": False, "local": False},
+        defaults={"reverse": False, "anchored": False, "local": False, "unroll": 1},
         examples=lambda rng: [
             *(
                 Example(
@@ -159,8 +160,8 @@ def scan(
         name=getattr(step, "__name__", "step").strip("<>"),
     )
     outer = tuple(outer for _, outer in captured)
-    steps = Steps(body, tuple(carry), tuple(sequences), outer, size, bool(reverse))
-    final, stacked = build_loop(steps, unroll, every)
+    steps = Steps(body, tuple(carry), tuple(sequences), outer, size, bool(reverse), unroll)
+    final, stacked = build_loop(steps, every)
     return rebuilt(init, final), rebuilt(settled.answer, stacked)
 
 

@@ -82,6 +82,7 @@ def loop_vjp(b: Builder, application: Application, gradients: Gradients) -> Grad
             "reverse": not attrs["reverse"],
             "anchored": attrs["anchored"] or bool(anchor),
             "local": attrs.get("local", False),
+            "unroll": attrs.get("unroll", 1),
         },
     )
     found: dict[int, Tensor] = dict(zip([*states, *shared, *per_step], results, strict=True))

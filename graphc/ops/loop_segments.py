@@ -1,4 +1,7 @@
-"""Loops cut into segments of k steps: unrolled into straight code, or checkpointed.
+"""Loops cut into segments of k steps: checkpointed, or unrolled into straight code.
+
+Checkpoints are built when the user writes the loop, so that derivatives see loops in a loop.
+Unrolling is done by a pass, when derivatives are taken and products have left the loop.
 
     length = whole * k + rest
 
@@ -33,6 +36,7 @@ class Steps:
     outer: tuple[Tensor, ...]
     length: Size
     reverse: bool
+    unroll: int = 1
     local: bool = False  # nothing that grows with the length leaves this loop
 
     @property
@@ -43,12 +47,10 @@ class Steps:
 Results = tuple[tuple[Tensor, ...], tuple[Tensor, ...]]  # final carries, stacked outputs
 
 
-def build_loop(steps: Steps, unroll: int, every: int | None) -> Results:
-    """The loop as one scan, or as scans over segments."""
+def build_loop(steps: Steps, every: int | None = None) -> Results:
+    """The loop as one scan, or as a scan over checkpointed segments."""
     if every is not None:
-        return _in_segments(steps, every, lambda one, k: _nested(one, k, unroll), local=True)
-    if unroll > 1:
-        return _in_segments(steps, unroll, _unrolled)
+        return _in_segments(steps, every, _nested, unroll=1, local=True)
     count = len(steps.carry)
     made = OPS["scan"].apply(
         [*steps.carry, *steps.sequences, *steps.outer],
@@ -60,9 +62,15 @@ def build_loop(steps: Steps, unroll: int, every: int | None) -> Results:
             "reverse": steps.reverse,
             "anchored": False,
             "local": steps.local,
+            "unroll": steps.unroll,
         },
     )
     return made[:count], made[count:]
+
+
+def unrolled_loop(steps: Steps) -> Results:
+    """The loop with `steps.unroll` steps written out in every run, and nothing to unroll left."""
+    return _in_segments(replace(steps, unroll=1), steps.unroll, _unrolled)
 
 
 def segment_length(checkpoint_every: int | str | None, length: Size) -> int | None:
@@ -85,8 +93,13 @@ def checked_count(name: str, value: object, otherwise: str) -> int:
 
 
 def _in_segments(
-    steps: Steps, k: int, segment: Callable[[Steps, int], Graph], local: bool = False
+    steps: Steps,
+    k: int,
+    segment: Callable[[Steps, int], Graph],
+    unroll: int | None = None,
+    local: bool | None = None,
 ) -> Results:
+    """unroll, local: of the loop over segments; as in `steps` by default."""
     whole = floor_div(steps.length, k)
     covered = whole * k
     parts: list[tuple[bool, Steps]] = []
@@ -96,15 +109,23 @@ def _in_segments(
             for x in steps.sequences
         )
         body = segment(steps, k)
-        parts.append((True, replace(steps, body=body, sequences=rows, length=whole, local=local)))
+        main = replace(
+            steps,
+            body=body,
+            sequences=rows,
+            length=whole,
+            unroll=steps.unroll if unroll is None else unroll,
+            local=steps.local if local is None else local,
+        )
+        parts.append((True, main))
     if covered != steps.length:
         rest = tuple(_rows(x, covered, steps.length, steps.length) for x in steps.sequences)
         parts.append((False, replace(steps, sequences=rest, length=steps.length - covered)))
     if not parts:
-        return build_loop(steps, 1, None)
+        return build_loop(steps)
     carry, pieces = steps.carry, []
     for is_main, part in reversed(parts) if steps.reverse else parts:
-        carry, stacked = build_loop(replace(part, carry=carry), 1, None)
+        carry, stacked = build_loop(replace(part, carry=carry))
         if is_main:
             stacked = tuple(BUILDER.reshape(y, (covered, *y.shape[2:])) for y in stacked)
         pieces.append(stacked)
@@ -155,9 +176,9 @@ def _unrolled(steps: Steps, k: int) -> Graph:
     return Graph((*states, *rows, *outer), (*carry, *stacked), name=steps.body.name)
 
 
-def _nested(steps: Steps, k: int, unroll: int) -> Graph:
+def _nested(steps: Steps, k: int) -> Graph:
     """A loop of k steps, whose carries are not kept for the gradient."""
     states, rows, outer = _segment_inputs(steps, k)
     inner = replace(steps, carry=tuple(states), sequences=tuple(rows), outer=tuple(outer), length=k)
-    carry, stacked = build_loop(inner, min(unroll, k), None)
+    carry, stacked = build_loop(inner)
     return Graph((*states, *rows, *outer), (*carry, *stacked), name=steps.body.name)

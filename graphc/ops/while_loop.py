@@ -4,7 +4,7 @@ The node binds a size, the number of its steps. Values of every step, which reve
 stacked under that size like those of a scan; they lie in memory that grows while the loop runs.
 """
 
-import itertools
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -26,7 +26,27 @@ from graphc.shapes import Dim
 
 __all__ = ["while_loop"]
 
-_serial = itertools.count()  # names of the sizes that loops bind
+
+class _Lengths:
+    """Names for the sizes that loops bind: never one that a loop, also one read from text, has."""
+
+    def __init__(self) -> None:
+        self.next = 0
+        self.lock = threading.Lock()
+
+    def fresh(self) -> Dim:
+        with self.lock:
+            self.next += 1
+            return Dim.symbol(f"steps_{self.next - 1}")
+
+    def reserve(self, length: Dim) -> None:
+        number = str(length).removeprefix("steps_")
+        if number.isdecimal():
+            with self.lock:
+                self.next = max(self.next, int(number) + 1)
+
+
+_LENGTHS = _Lengths()
 
 # --- the op ------------------------------------------------------------------------------------
 # attrs: body and condition (graphs with the same inputs: carries, then values from outside),
@@ -40,6 +60,7 @@ def _infer(call: Inference) -> tuple[TensorType, ...]:
     condition = [t.type for t in call.attrs["condition"].outputs]
     if condition != [TensorType(np.dtype(bool), ())]:
         raise DTypeError(f"{call.op}: the condition is {', '.join(map(str, condition))}")
+    _LENGTHS.reserve(length)
     finals = call.types[:carries]
     require_equal_types(call, [t.type for t in body.outputs[:carries]], finals, "carry")
     stacked = [TensorType(t.dtype, (length, *t.shape)) for t in body.outputs[carries:]]
@@ -145,7 +166,7 @@ def while_loop(
             "condition": Graph(inputs, (results[-1],), name="condition"),
             "carries": len(states),
             "sequences": 0,
-            "length": Dim.symbol(f"steps_{next(_serial)}"),
+            "length": _LENGTHS.fresh(),
             "reverse": False,
             "anchored": False,
             "max_steps": None if max_steps is None else int(max_steps),

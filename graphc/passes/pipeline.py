@@ -25,6 +25,7 @@ from graphc.passes.live import live
 from graphc.passes.loops import merge, move
 from graphc.passes.nested import fill, has_bodies, map_bodies
 from graphc.passes.stabilize import STABILIZE
+from graphc.passes.unroll import unroll
 from graphc.passes.vector_product import VECTOR_PRODUCT
 from graphc.rewrite.driver import RewriteLog, rewrite
 from graphc.rewrite.rule import RuleTable
@@ -134,6 +135,8 @@ def optimize_bodies(graph: Graph, log: RewriteLog, trace: Trace = _no_trace) -> 
     trace("simplify in loops and branches", graph)
     graph = live(move(invariant(graph)))
     trace("invariant, move and live", graph)
+    graph = unroll(graph)
+    trace("unroll", graph)
     graph = map_bodies(graph, lambda body: optimize(body, log=log)[0])
     trace("all passes in loops and branches", graph)
     return graph

@@ -1,5 +1,6 @@
 """while_loop: values and derivatives on every backend, and how endless loops are stopped."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -247,6 +248,35 @@ def test_signals_stop_a_loop_that_does_not_end(backend: str) -> None:
     assert time.perf_counter() - start < 10
     np.testing.assert_array_equal(v.value, before)
     assert f(-1.0) == -1
+
+
+def test_a_tape_is_never_larger_than_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("graphc.backends.llvm.backend.memory_limit", lambda: 1 << 20)
+    v = gc.variable(np.ones(3), "v")
+    x, n = scalar(), scalar("n", "int64")
+    y, _ = gc.while_loop(lambda c: c[1] < n, lambda c: (gc.sin(c[0]) + 0.5, c[1] + 1), (x, 0))
+    f = gc.function([x, n], y, updates={v: v + gc.grad(y, x)}, backend="llvm")
+    f(0.2, 1000)
+    before = v.value
+    for _ in range(2):
+        with pytest.raises(MemoryError, match="no memory"):
+            f(0.2, 1 << 20)
+    np.testing.assert_array_equal(v.value, before)
+    f(0.2, 1000)
+
+
+def test_names_of_lengths_that_were_read_are_not_given_again() -> None:
+    def loop(x: Tensor) -> Tensor:
+        y = gc.while_loop(lambda c: c > 1, lambda c: c / 2, x)
+        found: Tensor = gc.grad(y, x)
+        return found
+
+    x = scalar()
+    text = format_graph(gc.Graph((x,), (loop(x),)))
+    later = re.sub(r"steps_[0-9]+", "steps_5000", text)
+    read = gc.parse_graph(later)
+    assert "steps_5001" in format_graph(gc.Graph((x,), (loop(x),)))
+    assert gc.function(read.inputs, list(read.outputs))(5.0) == [0.125]
 
 
 @pytest.mark.slow
