@@ -13,7 +13,8 @@ over scalar expressions, or into one of the few structured steps.
     ScatterAdd()           zeros, then out[index[j], ...] += values[j, ...] in order of j
     Scatter()              x, then out[i[j], k[j], ...] = mode(it, values[j, ...]) in order of j
     Cumulative(step)       out[.., j, ..] = step(out[.., j - 1, ..], in[.., j, ..])
-    Sort()                 the input in order along an axis, and where each element stood
+    Sort()                 the input in order along an axis, or the first of them, and where each
+                           element stood
     OfParts()                            nothing: complex numbers become pairs of real ones before
     Search()               for each value how many elements of a sorted row stand before it
     HostCall()             whole arrays, by the op's own reference: Python, called from native code
@@ -152,6 +153,7 @@ class Cumulative:
 @dataclass(frozen=True, slots=True)
 class Sort:
     """Outputs: values and positions. Along attrs["axis"], downwards where attrs["descending"].
+    attrs["count"], an int that ops may have: only so many, the first.
 
     Stable; NaN comes last either way.
     """

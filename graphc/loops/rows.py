@@ -22,7 +22,7 @@ from graphc.loops.ir import (
     Statement,
     Store,
 )
-from graphc.loops.sorting import sort_row
+from graphc.loops.sorting import select_row, sort_row
 from graphc.loops.values import axis_extents, domain_index, root_of
 from graphc.scalar.expr import (
     Expr,
@@ -66,7 +66,8 @@ def row_kernel(
         written = tuple(("values", "positions")[n] for n in numbers)
         extents = axis_extents(node.inputs[0].shape, names)
         axis = names[node.attrs["axis"]]
-        body = _around(sort_row(node, names, written), extents, axis, "parallel")
+        row = select_row if "count" in node.attrs else sort_row
+        body = _around(row(node, names, written), extents, axis, "parallel")
     outputs = [Tensor(node, number) for number in numbers]
     parameters = [
         Parameter(name, tensor.dtype, tensor.shape, number < len(written))

@@ -13,7 +13,7 @@ from graphc.ir.opdef import Example, Inference
 from graphc.ir.registry import Builder
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
-from graphc.shapes import size_product
+from graphc.shapes import Size, size_product
 
 
 def widened(x: Tensor, dtype: Any) -> Tensor:
@@ -37,19 +37,23 @@ def the_axis(name: str, x: Tensor, axis: int | None) -> int:
     return checked_axis(name, 0 if axis is None else axis, x.ndim)
 
 
-def added_at(b: Builder, positions: Tensor, values: Tensor, axis: int) -> Tensor:
+def added_at(
+    b: Builder, positions: Tensor, values: Tensor, axis: int, size: Size | None = None
+) -> Tensor:
     """Zeros in the shape of values, with each value added at its position along the axis.
 
-    positions: in range, of the shape of values. This is the transpose of `take_along_axis`.
+    positions: in range, of the shape of values. size: of the axis of the result, that of values by
+    default. This is the transpose of `take_along_axis`.
     """
     shape = values.shape
-    numbers = [1] * values.ndim
-    own = b.reshape(b.arange(shape[axis]), (*numbers[:axis], shape[axis], *numbers[axis + 1 :]))
-    here = b.reshape(b.arange(values.size), shape)
-    moved = b.multiply(b.subtract(positions, own), size_product(shape[axis + 1 :]))
-    flat = b.reshape(b.add(here, moved), (-1,))
-    total = b.scatter_add(flat, b.reshape(values, (-1,)), 0, values.size)
-    return b.reshape(total, shape)
+    size = shape[axis] if size is None else size
+    rows, inner = size_product(shape[:axis]), size_product(shape[axis + 1 :])
+    row = b.reshape(b.arange(rows), (*shape[:axis], *(1,) * (values.ndim - axis)))
+    within = b.reshape(b.arange(inner), (*(1,) * (axis + 1), *shape[axis + 1 :]))
+    place = b.add(b.multiply(row, size), positions)
+    flat = b.reshape(b.add(b.multiply(place, inner), within), (-1,))
+    total = b.scatter_add(flat, b.reshape(values, (-1,)), 0, rows * size * inner)
+    return b.reshape(total, (*shape[:axis], size, *shape[axis + 1 :]))
 
 
 def same_type(call: Inference) -> TensorType:

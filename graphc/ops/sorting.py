@@ -5,7 +5,7 @@ from typing import Any, Literal
 import numpy as np
 
 from graphc.dtypes import bool_, float16, float32, int8, int64, is_bool, is_floating
-from graphc.errors import GraphcError, ShapeError
+from graphc.errors import GraphcError, IndexOutOfRange, ShapeError
 from graphc.ir.arguments import checked_axis
 from graphc.ir.leaf import as_tensor
 from graphc.ir.lowering import Search, Sort
@@ -16,7 +16,10 @@ from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.ops.along_axis import added_at
 from graphc.ops.definition import one_input, promote_inputs
-from graphc.shapes import Dim, Size
+from graphc.shapes import Dim, Size, dim_max
+
+SELECTED = 32  # of longer rows so many are selected, more are taken from the sorted row
+SORTED = 256
 
 __all__ = ["argsort", "searchsorted", "sort", "top_k"]
 
@@ -107,6 +110,8 @@ def top_k(x: Any, k: Size, axis: int = -1, *, largest: bool = True) -> tuple[Ten
     k = int(k) if isinstance(k, np.integer) else k
     if isinstance(k, int) and (k < 0 or (isinstance(size, int) and k > size)):
         raise _wrong_count(tensor, k, axis)
+    if isinstance(k, int) and 0 < k <= SELECTED and not (isinstance(size, int) and size <= SORTED):
+        return _selected(tensor, k, axis, bool(largest))
     sizes = (*tensor.shape[:axis], k, *tensor.shape[axis + 1 :])
     starts = (0,) * tensor.ndim
     values, positions = _sorted("top_k", tensor, axis, largest)
@@ -114,6 +119,37 @@ def top_k(x: Any, k: Size, axis: int = -1, *, largest: bool = True) -> tuple[Ten
         BUILDER.strided_slice(values, starts, sizes),
         BUILDER.strided_slice(positions, starts, sizes),
     )
+
+
+def _selected(x: Tensor, k: int, axis: int, largest: bool) -> tuple[Tensor, Tensor]:
+    if x.dtype in (float16, bool_):
+        wide = float32 if x.dtype == float16 else int8
+        values, positions = _selected(x.astype(wide), k, axis, largest)
+        return values.astype(x.dtype), positions
+    values, positions = TOP_K.apply((x,), {"axis": axis, "descending": largest, "count": k})
+    return values, positions
+
+
+def _infer_top_k(call: Inference) -> tuple[TensorType, TensorType]:
+    (x,) = call.types
+    axis, count = call.attrs["axis"], call.attrs["count"]
+    size = x.shape[axis]
+    text = f"k = {count} for axis {axis} of size {size}"
+    call.require_equal(size, dim_max(size, count), text, error=IndexOutOfRange)
+    shape = (*x.shape[:axis], count, *x.shape[axis + 1 :])
+    return TensorType(x.dtype, shape), TensorType(int64, shape)
+
+
+def _reference_top_k(attrs: Attributes, x: np.ndarray) -> tuple[np.ndarray, ...]:
+    first = np.arange(attrs["count"])
+    return tuple(np.take(a, first, axis=attrs["axis"]) for a in _reference_sort(attrs, x))
+
+
+def _vjp_top_k(b: Builder, a: Application, gradients: Gradients) -> Gradients:
+    gradient, axis = gradients[0], a.attrs["axis"]
+    if gradient is None:
+        return [None]
+    return [added_at(b, a.outputs[1], gradient, axis, a.inputs[0].shape[axis])]
 
 
 def _wrong_count(x: Tensor, k: Any, axis: int) -> GraphcError:
@@ -144,6 +180,21 @@ def _sort_examples(rng: np.random.Generator) -> list[Example]:
     return found
 
 
+def _top_k_examples(rng: np.random.Generator) -> list[Example]:
+    def example(shape: tuple[int, ...], k: int, axis: int, largest: bool = True) -> Example:
+        values = rng.permutation(np.linspace(-2, 2, int(np.prod(shape)))).reshape(shape)
+        return Example(lambda x: _selected(as_tensor(x), k, axis, largest)[0], (values,))
+
+    ties = rng.integers(0, 4, size=(2, 40)).astype(np.float64)
+    return [
+        example((9,), 1, 0),
+        example((2, 13), 4, 1),
+        example((7, 3), 3, 0, largest=False),
+        example((3, 0, 5), 2, 2),
+        Example(lambda x: _selected(as_tensor(x), 5, 1, True)[1], (ties,), differentiable=False),
+    ]
+
+
 SORT: OpDef = register(
     OpDef(
         "sort",
@@ -154,6 +205,19 @@ SORT: OpDef = register(
         jvp=_jvp_sort,
         examples=_sort_examples,
         defaults={"descending": False},
+    )
+)
+
+# k of many elements: their order beyond the k-th does not matter.
+TOP_K: OpDef = register(
+    OpDef(
+        "top_k",
+        infer=_infer_top_k,
+        reference=_reference_top_k,
+        lower=Sort(),
+        vjp=_vjp_top_k,
+        jvp=_jvp_sort,
+        examples=_top_k_examples,
     )
 )
 

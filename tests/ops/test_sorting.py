@@ -167,6 +167,41 @@ def test_top_k(backend: str) -> None:
     assert nothing.shape == nowhere.shape == (2, 0) and nowhere.dtype == np.int64
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_top_k_of_long_rows(backend: str) -> None:
+    """Selected, not sorted: NaN, ties, the highest and lowest numbers, fewer numbers than k."""
+    rng = np.random.default_rng(9)
+    many = rng.integers(0, 9, size=(3, 300)).astype(np.float32)
+    many[0, ::3], many[1, 3:] = NAN, NAN
+    many[2, :2], many[2, 5] = INF, -INF
+    counts = rng.integers(0, 3, size=300).astype(np.uint8) * 127
+    for largest in (True, False):
+        found = run(
+            backend,
+            lambda x, n, largest=largest: [
+                *gc.top_k(x, 5, largest=largest),
+                *gc.top_k(n, 32, largest=largest),
+            ],
+            many,
+            counts,
+        )
+        order = descending(many) if largest else np.argsort(many, axis=-1, kind="stable")
+        np.testing.assert_array_equal(found[1], order[:, :5])
+        np.testing.assert_array_equal(found[0], np.take_along_axis(many, order[:, :5], -1))
+        order = descending(counts) if largest else np.argsort(counts, kind="stable")
+        np.testing.assert_array_equal(found[3], order[:32])
+        np.testing.assert_array_equal(found[2], counts[order[:32]], strict=True)
+
+
+@pytest.mark.parametrize("backend", ["reference", "llvm"])
+def test_top_k_of_too_few(backend: str) -> None:
+    x = gc.placeholder("x", ("n", 2))
+    f = gc.function([x], list(gc.top_k(x, 3, axis=0)), backend=backend)
+    assert [a.shape for a in f(np.zeros((3, 2), np.float32))] == [(3, 2), (3, 2)]
+    with pytest.raises(gc.IndexOutOfRange, match="k = 3 for axis 0"):
+        f(np.zeros((2, 2), np.float32))
+
+
 def test_derivatives() -> None:
     array = np.random.default_rng(4).normal(size=(3, 5))
     for axis in (0, 1):
