@@ -13,6 +13,7 @@ from graphc.ir.opdef import Application, Example, Gradients, OpDef
 from graphc.ir.registry import Builder, register
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
+from graphc.ops.pairs import through_pairs
 
 Function = Callable[..., object]
 
@@ -38,6 +39,7 @@ CALLBACK = register(
         lower=HostCall(owned=True),
         vjp=_vjp,
         jvp=_jvp,
+        parts=through_pairs,
         traits=frozenset({"effect", "transparent"}),
         examples=lambda rng: [
             Example(lambda x: call_back("example", _nothing, x, x * 2), (rng.normal(size=shape),))

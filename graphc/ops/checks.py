@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from graphc.dtypes import int64, is_bool, is_floating
+from graphc.dtypes import int64, is_bool, is_complex, is_floating
 from graphc.errors import AssertionFailed, CustomOpError, DTypeError, GraphcError, NumericsError
 from graphc.ir.leaf import as_tensor
 from graphc.ir.lowering import ALL_WELL, Elementwise, HostCall, IndexCheck, LoweringContext
 from graphc.ir.node import Attributes, TensorType
 from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
+from graphc.ir.parts import partwise
 from graphc.ir.printer import format_expression
 from graphc.ir.registry import BUILDER, Builder, public, register
 from graphc.ir.source import current_source
@@ -87,6 +88,7 @@ ASSERT = register(
         lower=Elementwise(_first),
         vjp=_vjp,
         jvp=_jvp,
+        parts=partwise,
         index_checks=_assert_checks,
         traits=frozenset({"transparent"}),
         examples=lambda rng: [
@@ -205,6 +207,7 @@ NUMERICS = register(
         lower=Elementwise(_first),
         vjp=_vjp,
         jvp=_jvp,
+        parts=partwise,
         index_checks=_numerics_checks,
         traits=frozenset({"transparent"}),
         examples=lambda rng: [
@@ -227,6 +230,9 @@ def check_numerics(x: Any, message: str | None = None) -> Tensor:
     >>> h = gc.check_numerics(gc.log(x))
     """
     tensor = as_tensor(x)
+    if is_complex(tensor.dtype):
+        parts = (BUILDER.real(tensor), BUILDER.imag(tensor))
+        return BUILDER.complex(*(check_numerics(part, message) for part in parts))
     if not is_floating(tensor.dtype):
         return tensor
     count = size_product(tensor.shape)

@@ -16,6 +16,7 @@ from graphc.ir.opdef import Application, Gradients, Inference, OpDef
 from graphc.ir.registry import Builder, public
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
+from graphc.ops.pairs import through_pairs
 from graphc.shapes import Shape, Size, as_size
 
 __all__ = ["CustomOp", "custom_op"]
@@ -133,6 +134,7 @@ def custom_op(
             reference=reference,
             lower=HostCall(owned=True, jitted=given if hasattr(given, "py_func") else None),
             vjp=custom_vjp(name, vjp),
+            parts=through_pairs,
             jvp=None if jvp is None else custom_jvp(name, jvp),
             traits=frozenset({"custom", "effect"} if effect else {"custom"}),
         )

@@ -170,3 +170,15 @@ def test_wrong_formats(format: str, words: str) -> None:
     with pytest.raises(CustomOpError, match=words) as caught:
         gc.debug.print(format, gc.zeros((2,)))
     assert "test_checks.py" in str(caught.value)
+
+
+def test_complex_values(backend: str, capsys: pytest.CaptureFixture[str]) -> None:
+    z = gc.placeholder("z", ("n",), "complex64")
+    y = gc.assert_(gc.debug.print("{}", z), gc.abs(z) > 0)
+    f = gc.function([z], gc.check_numerics(y) * 2, backend=backend, check=True)
+    np.testing.assert_array_equal(f(np.array([1j, 1], "complex64")), [2j, 2])
+    assert "1.j" in capsys.readouterr().out
+    with pytest.raises(NumericsError, match="imag"):
+        f(np.array([1j, complex(1, np.inf)], "complex64"))
+    with pytest.raises(AssertionFailed, match=r"fails first|does not hold"):
+        f(np.array([1j, 0], "complex64"))

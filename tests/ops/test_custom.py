@@ -187,6 +187,18 @@ def test_effect_keeps_every_call() -> None:
     assert seen == [3, 3, 2]
 
 
+def test_complex_arrays(backend: str) -> None:
+    turn = gc.custom_op("turn", lambda z: z * 1j, vjp=lambda z, dy: dy * -1j)
+    size = gc.custom_op("size", lambda z: np.abs(z), dtype="float32")
+    z = gc.placeholder("z", ("n",), "complex64")
+    cost = gc.sum(gc.real(turn(z) * z))
+    f = gc.function([z], [turn(z) + 1, size(z), gc.grad(cost, z)], backend=backend, check=True)
+    array = np.array([1 + 2j, 3j], "complex64")
+    turned, sizes, _ = f(array)
+    np.testing.assert_allclose(turned, array * 1j + 1)
+    np.testing.assert_allclose(sizes, np.abs(array), rtol=1e-6)
+
+
 # --- functions that Numba compiled -------------------------------------------------------------
 
 
