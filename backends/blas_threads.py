@@ -19,7 +19,9 @@ import numpy as np
 # Products of less work run on one thread in any case (OpenBLAS: interface/gemm.c, gemv.c).
 THREADED_PRODUCT = 1 << 17
 THREADED_VECTOR_PRODUCT = 1 << 13
+# Matrices up to which LAPACK runs on one thread in any case, as measured with OpenBLAS 0.3.30.
 SMALL_MATRIX = 32
+SMALL_MATRICES = {"getrf": 99, "getrs": 99, "potrf": 63}
 SYSTEMS = ("getrs", "trsm")
 
 
@@ -33,10 +35,11 @@ def routine_may_use_threads(routine: str, sizes: Mapping[str, int]) -> bool:
     """Whether a routine of LAPACK may split one matrix among threads.
 
     Small ones it does not, nor the products inside of it; but systems do from two right-hand sides
-    on, of any size (seen in OpenBLAS 0.3.30).
+    on, of any size.
     """
     matrix = [sizes[name] for name in ("m", "n", "k") if name in sizes]
-    return max(matrix) > SMALL_MATRIX or (routine in SYSTEMS and min(matrix) > 1)
+    small = SMALL_MATRICES.get(routine, SMALL_MATRIX)
+    return max(matrix) > small or (routine in SYSTEMS and min(matrix) > 1)
 
 
 @cache
@@ -75,15 +78,13 @@ class _Limit:
         self.found: Callable[[int], int] | None = None
         self.searched = False
 
-    @property
-    def setter(self) -> Callable[[int], int] | None:
+    def search(self) -> Callable[[int], int] | None:
         """int (int): sets the number of threads and answers with the one before."""
-        if not self.searched:
-            self.found, self.searched = _find_setter(self.paths()), True
+        self.found, self.searched = _find_setter(self.paths()), True
         return self.found
 
     def enter(self, threads: int) -> None:
-        setter = self.setter
+        setter = self.found if self.searched else self.search()
         if setter is None:
             return
         with self.lock:
@@ -92,7 +93,7 @@ class _Limit:
             self.running += 1
 
     def leave(self) -> None:
-        setter = self.setter
+        setter = self.found
         if setter is None:
             return
         with self.lock:
@@ -124,11 +125,14 @@ _NUMPY, _SCIPY = _Limit(openblas_paths), _Limit(scipy_paths)
 
 
 class BlasThreads:
-    """A context in which BLAS runs on `threads` threads; LAPACK too, where it is used."""
+    """A context in which libraries run on `threads` threads.
 
-    def __init__(self, threads: int, lapack: bool = False) -> None:
+    products: numpy's BLAS; lapack: scipy's, which LAPACK calls.
+    """
+
+    def __init__(self, threads: int, products: bool = True, lapack: bool = False) -> None:
         self.threads = threads
-        self.limits = (_NUMPY, _SCIPY) if lapack else (_NUMPY,)
+        self.limits = tuple(limit for limit, used in ((_NUMPY, products), (_SCIPY, lapack)) if used)
 
     def __enter__(self) -> None:
         for limit in self.limits:

@@ -125,7 +125,8 @@ def test_the_verifier_refuses_what_does_not_fit() -> None:
 
 
 def test_small_matrices_run_without_a_change_of_threads() -> None:
-    assert not routine_may_use_threads("potrf", {"n": 32})
+    assert not routine_may_use_threads("syevd", {"n": 32})
+    assert routine_may_use_threads("syevd", {"n": 33})
     assert routine_may_use_threads("potrf", {"n": 64})
     assert not routine_may_use_threads("getrs", {"n": 8, "k": 1})
     assert routine_may_use_threads("getrs", {"n": 8, "k": 8})

@@ -118,20 +118,26 @@ class LlvmExecutable:
         self.address = self._library.address("entry")
         self.entry = entry = _ENTRY(self.address)
         self._routines = [step for step in program.all_steps if isinstance(step, Lapack)]
-        self._threads = threads
-        self._limited_entry = self.limited(entry)
         self._products = [
             step
             for step in program.all_steps
             if isinstance(step, Contraction) and uses_blas(step, blas)
         ]
+        self._limit = BlasThreads(threads, bool(self._products), bool(self._routines))
+        self._limited_entry = self.limited(entry)
 
     def kernel_source(self, position: int) -> str:
         return self._kernels[self.program.kernels[position].name]
 
     def limited(self, function: Callable[..., int]) -> Callable[..., int]:
-        """The function with BLAS on this executable's number of threads."""
-        return with_blas_threads(function, self._threads, bool(self._routines))
+        """The function with BLAS, and LAPACK, on this executable's number of threads."""
+        limit = self._limit
+
+        def run(*arguments: int) -> int:
+            with limit:
+                return function(*arguments)
+
+        return run
 
     def direct_call(self, layout: CallLayout) -> DirectCall | None:
         """A way to call the program without Python, if it allows one and so does this Python."""
@@ -160,19 +166,6 @@ class LlvmExecutable:
             )
             for step in self._routines
         )
-
-
-def with_blas_threads(
-    entry: Callable[..., int], threads: int, lapack: bool = False
-) -> Callable[..., int]:
-    """`entry` with BLAS on `threads` threads while it runs; LAPACK too, where it is used."""
-    limit = BlasThreads(threads, lapack)
-
-    def limited(*arguments: int) -> int:
-        with limit:
-            return entry(*arguments)
-
-    return limited
 
 
 class _Bound:

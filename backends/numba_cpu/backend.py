@@ -92,7 +92,7 @@ class NumbaExecutable:
         steps = self.program.all_steps
         if not any(isinstance(step, Contraction | Lapack) for step in steps):
             return run
-        limit = BlasThreads(self.threads, any(isinstance(step, Lapack) for step in steps))
+        limit = BlasThreads(self.threads, lapack=any(isinstance(step, Lapack) for step in steps))
 
         def limited(arrays: Sequence[np.ndarray]) -> None:
             with limit:
