@@ -6,7 +6,7 @@ READY := .venv/.installed
 PYTEST_ARGS ?= -n auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow lint types imports format bench clean distclean
+.PHONY: help demo test slow lint types imports format bench array-api clean distclean
 
 help:
 	@echo "make demo      run examples/demo.py"
@@ -17,6 +17,7 @@ help:
 	@echo "make imports   check that imports point one way"
 	@echo "make format    format, and fix what can be fixed"
 	@echo "make bench     run the benchmarks"
+	@echo "make array-api run the array-api-tests suite that lies in ARRAY_API_TESTS=folder"
 	@echo "make clean     remove caches and builds; distclean removes .venv as well"
 
 $(READY): pyproject.toml
@@ -59,6 +60,18 @@ format: $(READY)
 bench: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
 	$(BIN)/python -m benchmarks
+
+# https://github.com/data-apis/array-api-tests, with its submodule; see docs/array_api.md.
+ARRAY_API_TESTS ?= ../array-api-tests
+ARRAY_API_ARGS ?= -n auto
+SUITE = cd $(ARRAY_API_TESTS) && ARRAY_API_TESTS_MODULE=graphc.eager ARRAY_API_TESTS_VERSION=2024.12 \
+  PYTHONPATH=$(CURDIR)/tests/array_api $(CURDIR)/$(BIN)/python -m pytest --disable-deadline \
+  --hypothesis-derandomize --max-examples=20 $(ARRAY_API_ARGS)
+
+array-api: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(ARRAY_API_TESTS)/requirements.txt
+	$(SUITE) --skips-file $(CURDIR)/tests/array_api/skips.txt array_api_tests
+	$(SUITE) -p real_dtypes array_api_tests/test_linalg.py
 
 clean:
 	rm -rf build dist htmlcov .coverage *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

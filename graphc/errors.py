@@ -11,6 +11,7 @@ import numpy as np
 
 __all__ = [
     "AssertionFailed",
+    "AxisError",
     "BackendError",
     "CustomOpError",
     "DTypeError",
@@ -85,6 +86,10 @@ class ShapeError(GraphcError, ValueError):
     """Sizes, axes or ranks that do not fit together."""
 
     code = "E101"
+
+
+class AxisError(ShapeError, IndexError):
+    """An axis that a tensor does not have; an IndexError too, as in numpy."""
 
 
 class DimError(GraphcError, TypeError):

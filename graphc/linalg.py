@@ -191,9 +191,13 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Order = "fro") -> Ten
     ord: "fro" the root of the sum of squares, "nuc" the sum of the singular values, 2 and -2 the
     largest and the smallest singular value, 1 and -1 the largest and smallest sum of a column's
     absolute values, inf and -inf of a row's. float32 or float64; integers and bool become
-    float32. Raises ShapeError, DTypeError, ParameterError for another ord.
+    float32; complex numbers where no singular values are needed. Raises ShapeError, DTypeError,
+    ParameterError for another ord.
     """
-    tensor = matrix_input("matrix_norm", x)
+    tensor = as_tensor(x)
+    if is_complex(tensor.dtype) and ord not in ("nuc", 2, -2):
+        tensor = BUILDER.abs(tensor)
+    tensor = matrix_input("matrix_norm", tensor)
     both = (-2, -1)
     if ord is None or ord == "fro":
         return vector_norm(tensor, axis=both, keepdims=keepdims)

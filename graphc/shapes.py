@@ -21,7 +21,7 @@ from graphc.dims import (
     is_symbol_name,
     lower_bound,
 )
-from graphc.errors import DimError, ShapeError
+from graphc.errors import AxisError, DimError, ShapeError
 from graphc.ranges import simplify, upper_bound
 
 __all__ = [
@@ -117,8 +117,8 @@ def normalize_axis(axis: int, ndim: int) -> int:
     if -ndim <= position < ndim:
         return position + ndim if position < 0 else position
     if ndim == 0:
-        raise ShapeError(f"axis {position} does not exist: the tensor is a scalar (ndim 0)")
-    raise ShapeError(
+        raise AxisError(f"axis {position} does not exist: the tensor is a scalar (ndim 0)")
+    raise AxisError(
         f"axis {position} is out of range for ndim {ndim}: allowed are {-ndim} to {ndim - 1}"
     )
 

@@ -1,5 +1,6 @@
 """Complex numbers from end to end: functions, variables, loops, gradients, text, errors."""
 
+import cmath
 from typing import Any
 
 import numpy as np
@@ -246,3 +247,37 @@ def test_what_gradients_need() -> None:
     x = gc.placeholder("x", ())
     with pytest.raises(gc.FeedTypeError, match="imaginary part"):
         gc.function([x], x)(1j)
+
+
+# --- infinite and undefined parts ----------------------------------------------------------------
+
+INF, NAN = float("inf"), float("nan")
+PARTS = (0.0, -0.0, 1.5, -1.5, INF, -INF, NAN)
+POINTS = np.array([complex(x, y) for x in PARTS for y in PARTS])
+C99 = ("exp", "sinh", "cosh", "tanh", "asin", "acos", "asinh", "acosh", "atanh", "sqrt", "log")
+
+
+@pytest.mark.parametrize("backend", ["llvm", "interpreter"])
+@pytest.mark.parametrize("name", C99)
+def test_parts_beyond_numbers_are_those_of_c99(name: str, backend: str) -> None:
+    x = gc.placeholder("x", ("n",), "complex128")
+    function, known = getattr(gc, name), getattr(cmath, name)
+    found = gc.function([x], function(x), backend=backend)(POINTS)
+    for point, value in zip(POINTS, found, strict=True):
+        if np.isfinite(point) or (name in ("tanh", "acosh") and point.real == 0):
+            continue  # there the standard follows a later C than Python does
+        try:
+            wanted = known(complex(point))
+        except (ValueError, OverflowError):  # Python refuses what C answers with NaN
+            continue
+        for one, other in ((value.real, wanted.real), (value.imag, wanted.imag)):
+            np.testing.assert_allclose(abs(one), abs(other), rtol=1e-15, err_msg=str(point))
+
+
+def test_signs_at_zero() -> None:
+    x = gc.placeholder("x", ("n",), "complex64")
+    zeros = np.array([complex(a, b) for a in (0.0, -0.0) for b in (0.0, -0.0)], "complex64")
+    found = gc.function([x], gc.sign(x))(zeros)
+    assert not np.signbit(found.real).any() and not np.signbit(found.imag).any()
+    grown = gc.function([x], gc.expm1(x))(zeros)
+    np.testing.assert_array_equal(np.signbit(grown.imag), np.signbit(zeros.imag))

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+import graphc as gc
 from graphc.errors import DimError, ShapeError
 from graphc.shapes import (
     Dim,
@@ -670,3 +671,11 @@ def test_sizes_and_products() -> None:
     assert is_static((1, 2)) and not is_static((1, n))
     assert format_shape((n, 784)) == "[n, 784]"
     assert format_shape(()) == "[]"
+
+
+def test_an_axis_that_does_not_exist_is_an_index_error_too() -> None:
+    x = gc.placeholder("x", (2, 3))
+    for build in (gc.expand_dims, gc.sum, gc.flip):
+        with pytest.raises(IndexError, match="out of range") as info:
+            build(x, axis=5)
+        assert isinstance(info.value, gc.AxisError) and isinstance(info.value, ValueError)

@@ -22,9 +22,7 @@ __version__ = gc.__version__
 globals().update(functions.FUNCTIONS, **functions.WRITTEN)
 globals().update({name: getattr(gc, name) for name in ("e", "inf", "nan", "newaxis", "pi")})
 globals()["isdtype"] = gc.isdtype
-globals().update(
-    {name: functions.extension(name) for name in ("linalg", "fft") if hasattr(gc, name)}
-)
+globals().update({name: functions.extension(name) for name in ("linalg", "fft")})
 globals().update(gc.__array_namespace_info__().dtypes())
 
 

@@ -46,14 +46,15 @@ def names(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
-UNARY = names(
+PLAIN = names(
     "abs acos acosh all any argmax argmin argsort asin asinh atan atanh bitwise_invert "
     "broadcast_arrays ceil concat conj cos cosh count_nonzero cumulative_prod cumulative_sum diff "
     "exp expand_dims expm1 flip floor imag isfinite isinf isnan linspace log log10 log1p log2 "
     "logical_not matmul matrix_transpose max mean meshgrid min moveaxis negative nonzero "
     "permute_dims positive prod real reciprocal roll round sign signbit sin sinh sort sqrt square "
     "squeeze stack std sum take take_along_axis tan tanh tensordot tile tril triu trunc "
-    "unique_all unique_counts unique_inverse unique_values var vecdot arange eye searchsorted"
+    "unique_all unique_counts unique_inverse unique_values var vecdot arange eye searchsorted "
+    "empty_like full_like ones_like zeros_like"
 )
 OF_NUMBERS = names(
     "add atan2 bitwise_and bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor clip "
@@ -62,24 +63,19 @@ OF_NUMBERS = names(
     "subtract where"
 )
 WITH_SHAPE = names("empty full ones zeros")
-LIKE = names("empty_like full_like ones_like zeros_like")
 SHAPED = names("broadcast_to reshape")
 STATIC = names("unstack")
 
 _RUN: dict[tuple[str, ...], Function] = {
-    UNARY: lambda function, *args, **kwargs: call(function, *args, **kwargs),
+    PLAIN: lambda function, *args, **kwargs: call(function, *args, **kwargs),
     OF_NUMBERS: _of_numbers,
     WITH_SHAPE: _with_shape,
-    LIKE: lambda function, *args, **kwargs: call(function, *args, **kwargs),
     SHAPED: _shaped,
     STATIC: lambda function, *args, **kwargs: static_call(function, *args, **kwargs),
 }
 
 FUNCTIONS: dict[str, Function] = {
-    name: _lifted(getattr(gc, name), run)
-    for group, run in _RUN.items()
-    for name in group
-    if hasattr(gc, name)
+    name: _lifted(getattr(gc, name), run) for group, run in _RUN.items() for name in group
 }
 
 
@@ -180,5 +176,5 @@ def extension(name: str) -> SimpleNamespace:
     """The functions of an extension on Arrays."""
     module = getattr(gc, name)
     return SimpleNamespace(
-        **{one: _lifted(getattr(module, one), _RUN[UNARY]) for one in EXTENSIONS[name]}
+        **{one: _lifted(getattr(module, one), _RUN[PLAIN]) for one in EXTENSIONS[name]}
     )

@@ -55,7 +55,7 @@ def checked_device(name: str, device: Any) -> None:
 
 
 def _located(name: str, error: ShapeError) -> ShapeError:
-    return ShapeError(
+    return type(error)(
         f"{name}: {error.message}",
         code=error.code,
         details=error.details,

@@ -3,7 +3,8 @@
 Written for z = x + iy with real tensors x and y. Formulas are chosen to keep their digits and not
 to overflow where the result does not; branch cuts are those of C99 and the Array API. Sources are
 named where a formula is not a textbook identity; "Kahan" is W. Kahan, "Branch cuts for complex
-elementary functions, or much ado about nothing's sign bit" (1987).
+elementary functions, or much ado about nothing's sign bit" (1987). Where a part is infinite or
+NaN, results are those of C99 (annex G) and the Array API.
 """
 
 import math
@@ -183,9 +184,22 @@ def _on_axis(b: Builder, y: Tensor, value: Tensor) -> Tensor:
     return b.where(b.equal(y, 0), y, value)
 
 
+def _kept(b: Builder, y: Tensor, value: Tensor, x: Tensor) -> Tensor:
+    """`value`; where the angle y is infinite or NaN, x if that is 0 or infinite: such a size needs
+    no angle."""
+    without = b.logical_and(b.logical_not(b.isfinite(y)), b.logical_or(b.equal(x, 0), b.isinf(x)))
+    return b.where(without, x, value)
+
+
 def exp(b: Builder, z: Parts) -> Parts:
     """exp(x) (cos y + i sin y)"""
-    return _turned(b, b.exp(z.real), z.imag)
+    x, y = z
+    size = b.exp(x)
+    real, imag = _turned(b, size, y)
+    real = _kept(b, y, real, b.where(b.isinf(x), size, 1))
+    unknown = b.logical_and(b.isfinite(x), b.logical_not(b.isfinite(y)))
+    nan = like(x, float("nan"))
+    return Parts(b.where(unknown, nan, real), b.where(unknown, nan, imag))
 
 
 def exp2(b: Builder, z: Parts) -> Parts:
@@ -196,10 +210,14 @@ def expm1(b: Builder, z: Parts) -> Parts:
     """expm1(x) cos y - 2 sin(y / 2)^2 + i exp(x) sin y"""
     x, y = z
     half = b.sin(b.multiply(y, 0.5))
-    real = b.subtract(b.multiply(b.expm1(x), b.cos(y)), b.multiply(b.square(half), 2))
+    grown = b.expm1(x)
+    real = b.subtract(b.multiply(grown, b.cos(y)), b.multiply(b.square(half), 2))
+    imag = b.multiply(b.exp(x), b.sin(y))
+    ended = b.equal(x, float("-inf"))  # whatever the angle is
+    real = b.where(ended, -1, _kept(b, y, real, b.where(b.isinf(x), x, 1)))
     return Parts(
-        b.where(b.equal(y, 0), b.expm1(x), real),
-        _on_axis(b, y, b.multiply(b.exp(x), b.sin(y))),
+        b.where(b.equal(y, 0), b.where(b.equal(x, 0), 0, grown), real),
+        _on_axis(b, y, b.where(b.logical_and(ended, b.logical_not(b.isfinite(y))), 0, imag)),
     )
 
 
@@ -296,15 +314,19 @@ def _integer_power(b: Builder, z: Parts, exponent: int) -> Parts:
 def sinh(b: Builder, z: Parts) -> Parts:
     """sinh x cos y + i cosh x sin y"""
     x, y = z
-    return Parts(b.multiply(b.sinh(x), b.cos(y)), _on_axis(b, y, b.multiply(b.cosh(x), b.sin(y))))
+    real = _kept(b, y, b.multiply(b.sinh(x), b.cos(y)), x)
+    return Parts(real, _on_axis(b, y, b.multiply(b.cosh(x), b.sin(y))))
 
 
 def cosh(b: Builder, z: Parts) -> Parts:
     """cosh x cos y + i sinh x sin y"""
     x, y = z
     flat = b.multiply(y, b.copysign(1, x))
-    imag = b.where(b.equal(y, 0), flat, b.multiply(b.sinh(x), b.sin(y)))
-    return Parts(b.multiply(b.cosh(x), b.cos(y)), imag)
+    across = _kept(b, y, b.multiply(b.sinh(x), b.sin(y)), b.where(b.equal(x, 0), x, 1))
+    real = b.multiply(b.cosh(x), b.cos(y))
+    return Parts(
+        _kept(b, y, real, b.where(b.isinf(x), b.abs(x), 1)), b.where(b.equal(y, 0), flat, across)
+    )
 
 
 def sin(b: Builder, z: Parts) -> Parts:
@@ -327,7 +349,11 @@ def tanh(b: Builder, z: Parts) -> Parts:
     divisor = b.add(b.square(m), b.multiply(b.multiply(e, b.square(cosine)), 4))
     real = b.divide(b.multiply(b.negative(m), b.add(m, 2)), divisor)
     imag = b.divide(b.multiply(b.multiply(e, 4), b.multiply(sine, cosine)), divisor)
-    return Parts(b.copysign(real, x), imag)
+    far = b.isinf(x)
+    real = b.copysign(b.where(far, 1, real), x)
+    imag = b.where(far, b.copysign(b.zeros_like(y), y), _on_axis(b, y, imag))
+    nothing = b.logical_and(b.equal(x, 0), b.logical_not(b.isfinite(y)))
+    return Parts(b.where(nothing, x, real), imag)
 
 
 def tan(b: Builder, z: Parts) -> Parts:
@@ -349,22 +375,41 @@ def _conjugate_product(b: Builder, z: Parts, w: Parts) -> tuple[Tensor, Tensor]:
     )
 
 
+def _endless(b: Builder, z: Parts) -> tuple[Tensor, Tensor]:
+    """(whether a part is infinite or NaN, infinity where one is infinite, else NaN)."""
+    finite = b.logical_and(b.isfinite(z.real), b.isfinite(z.imag))
+    infinite = b.logical_or(b.isinf(z.real), b.isinf(z.imag))
+    return b.logical_not(finite), b.where(infinite, float("inf"), like(z.real, float("nan")))
+
+
 def asin(b: Builder, z: Parts) -> Parts:
     """Kahan: atan2(x, Re(sqrt(1 - z) sqrt(1 + z))) + i asinh(Im(conj(sqrt(1 - z)) sqrt(1 + z)))"""
+    x, y = z
     lower, upper = _roots(b, z)
     product = multiply(b, lower, upper).real
-    endless = b.where(b.isinf(z.imag), float("inf"), like(z.real, 0))
-    product = b.where(b.isinf(z.real), endless, product)
-    return Parts(b.atan2(z.real, product), b.asinh(_conjugate_product(b, lower, upper)[1]))
+    angle = b.atan2(x, product)
+    size = b.asinh(_conjugate_product(b, lower, upper)[1])
+    beyond, far = _endless(b, z)
+    turned = b.copysign(b.atan2(b.abs(x), b.abs(y)), x)
+    return Parts(
+        b.where(beyond, b.where(b.equal(x, 0), x, turned), angle),
+        b.where(beyond, b.copysign(far, y), size),
+    )
 
 
 def acos(b: Builder, z: Parts) -> Parts:
     """Kahan: 2 atan2(Re sqrt(1 - z), Re sqrt(1 + z))
     + i asinh(Im(conj(sqrt(1 + z)) sqrt(1 - z)))"""
+    x, y = z
     lower, upper = _roots(b, z)
     angle = b.multiply(b.atan2(lower.real, upper.real), 2)
-    angle = b.where(b.isinf(z.imag), b.atan2(b.abs(z.imag), z.real), angle)
-    return Parts(angle, b.asinh(_conjugate_product(b, upper, lower)[1]))
+    size = b.asinh(_conjugate_product(b, upper, lower)[1])
+    beyond, far = _endless(b, z)
+    turned = b.where(b.equal(x, 0), math.pi / 2, b.atan2(b.abs(y), x))
+    return Parts(
+        b.where(beyond, turned, angle),
+        b.where(beyond, b.copysign(far, b.negative(y)), size),
+    )
 
 
 def asinh(b: Builder, z: Parts) -> Parts:
@@ -374,11 +419,14 @@ def asinh(b: Builder, z: Parts) -> Parts:
 
 def acosh(b: Builder, z: Parts) -> Parts:
     """Kahan: asinh(Re(conj(sqrt(z - 1)) sqrt(z + 1))) + 2i atan2(Im sqrt(z - 1), Re sqrt(z + 1))"""
-    lower = sqrt(b, Parts(b.subtract(z.real, 1), z.imag))
-    upper = sqrt(b, Parts(b.add(z.real, 1), z.imag))
+    x, y = z
+    lower = sqrt(b, Parts(b.subtract(x, 1), y))
+    upper = sqrt(b, Parts(b.add(x, 1), y))
     real = b.asinh(_conjugate_product(b, lower, upper)[0])
     angle = b.multiply(b.atan2(lower.imag, upper.real), 2)
-    return Parts(real, b.where(b.isinf(z.imag), b.atan2(z.imag, z.real), angle))
+    beyond, far = _endless(b, z)
+    turned = b.where(b.equal(x, 0), math.pi / 2, b.atan2(b.abs(y), x))
+    return Parts(b.where(beyond, far, real), b.where(beyond, b.copysign(turned, y), angle))
 
 
 def atanh(b: Builder, z: Parts) -> Parts:
@@ -389,12 +437,16 @@ def atanh(b: Builder, z: Parts) -> Parts:
     gap = b.subtract(1, size)
     distance = b.hypot(gap, y)
     ratio = b.divide(b.divide(b.multiply(size, 4), distance), distance)
-    endless = b.logical_or(b.isinf(x), b.isinf(y))
-    real = b.where(endless, 0, b.multiply(b.log1p(ratio), 0.25))
+    real = b.multiply(b.log1p(ratio), 0.25)
     across = b.subtract(b.multiply(gap, b.add(size, 1)), b.square(y))
-    angle = b.multiply(b.atan2(b.multiply(y, 2), across), 0.5)
-    quarter = b.copysign(like(y, math.pi / 2), y)
-    return Parts(b.copysign(real, x), b.where(endless, quarter, angle))
+    imag = b.multiply(b.atan2(b.multiply(y, 2), across), 0.5)
+    beyond, _ = _endless(b, z)
+    nan = like(x, float("nan"))
+    vanishes = b.logical_or(b.logical_or(b.isinf(x), b.isinf(y)), b.equal(x, 0))
+    turned = b.logical_or(b.isinf(y), b.logical_and(b.isinf(x), b.logical_not(b.isnan(y))))
+    real = b.where(beyond, b.where(vanishes, 0, nan), real)
+    imag = b.where(beyond, b.copysign(b.where(turned, math.pi / 2, nan), y), imag)
+    return Parts(b.copysign(real, x), imag)
 
 
 def atan(b: Builder, z: Parts) -> Parts:

@@ -326,7 +326,8 @@ def sign(x: Any, /) -> Tensor:
     if not is_complex(tensor.dtype):
         return SIGN(tensor)
     length = abs(tensor)
-    return divide(tensor, BUILDER.where(BUILDER.equal(length, 0), 1, length))
+    nothing = BUILDER.equal(length, 0)
+    return BUILDER.where(nothing, 0, divide(tensor, BUILDER.where(nothing, 1, length)))
 
 
 SIGN = register_elementwise("sign", sign, reference=np.sign, expr=_sign, partials=(0,))

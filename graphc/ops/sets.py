@@ -5,6 +5,7 @@ NaN differs from everything, so each NaN is an element of its own; 0.0 and -0.0 
 
 from typing import Any, NamedTuple
 
+from graphc.dtypes import is_complex
 from graphc.ir.arguments import checked_size
 from graphc.ir.leaf import as_tensor
 from graphc.ir.registry import BUILDER, public
@@ -50,8 +51,7 @@ class _Runs:
         self.length = flat.shape[0]
         self.is_bounded = size is not None
         self.size = self.length if size is None else checked_size(name, size)
-        self.sorted = BUILDER.sort(flat)
-        self.order = BUILDER.argsort(flat)
+        self.sorted, self.order = _in_order(flat)
         begins = BUILDER.not_equal(self.sorted, BUILDER.roll(self.sorted, 1))
         self.first = BUILDER.logical_or(begins, BUILDER.equal(BUILDER.arange(self.length), 0))
         self.number = BUILDER.subtract(BUILDER.cumulative_sum(self.first), 1)
@@ -82,9 +82,20 @@ class _Runs:
         return BUILDER.reshape(BUILDER.scatter(none, (self.order,), self.number), self.shape)
 
 
+def _in_order(row: Tensor) -> tuple[Tensor, Tensor]:
+    """The elements in order, and where they stood; complex ones by their real part, then by the
+    imaginary one."""
+    if not is_complex(row.dtype):
+        return BUILDER.sort(row), BUILDER.argsort(row)
+    by_imag = BUILDER.argsort(BUILDER.imag(row))
+    by_real = BUILDER.argsort(BUILDER.take(BUILDER.real(row), by_imag))
+    order = BUILDER.take(by_imag, by_real)
+    return BUILDER.take(row, order), order
+
+
 @public
 def unique_values(x: Any, /, *, size: Size | None = None, fill_value: Any = 0) -> Any:
-    """The distinct elements of x, in order: of one axis.
+    """The distinct elements of x, in order (complex ones by real part first): of one axis.
 
     x: any shape and dtype; each NaN counts. size: how many, symbolic sizes too: the first ones,
     and fill_value behind the last; without it there are as many as x has distinct elements, and

@@ -12,7 +12,7 @@ from graphc import eager
 
 LINES = (Path(__file__).parent / "signatures.txt").read_text(encoding="utf-8").splitlines()
 STANDARD = [line for line in LINES if not line.startswith("#")]
-OPTIONAL = [name for name in ("linalg", "fft", "conj", "real", "imag") if not hasattr(gc, name)]
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "array_api.md"
 POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 NAMED = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -40,8 +40,6 @@ def found(namespace: Any, name: str) -> Any:
 @pytest.mark.parametrize("line", STANDARD)
 def test_signature(line: str, namespace: Any) -> None:
     name, bracket, rest = line.partition("(")
-    if name.split(".")[0] in OPTIONAL:
-        pytest.skip("not in this version")
     value = found(namespace, name)
     if not bracket:
         assert not callable(getattr(type(value), name.removeprefix("array.")))
@@ -70,10 +68,33 @@ def test_extra_parameters_are_optional() -> None:
     """Code that is written to the standard never has to pass them."""
     for line in STANDARD:
         name, _, rest = line.partition("(")
-        if "." in name or name in OPTIONAL:
+        if "." in name:
             continue
         known = {p.name for p in signature_of("(" + rest).parameters.values()}
         count = len(known)
         for parameter in list(inspect.signature(getattr(gc, name)).parameters.values())[count:]:
             variadic = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
             assert variadic or parameter.default is not inspect.Parameter.empty, name
+
+
+def test_the_page_lists_every_name() -> None:
+    table: dict[str, list[str]] = {}
+    for line in LINES:
+        if line.startswith("# "):
+            names = table.setdefault(line.removeprefix("# "), [])
+        else:
+            names.append(line.partition("(")[0].rpartition(".")[2])
+    text = PAGE.read_text(encoding="utf-8")
+    for part, names in table.items():
+        assert f"| {part} | {' '.join(f'`{name}`' for name in names)} |" in text
+
+
+def test_every_skip_of_the_suite_has_a_reason() -> None:
+    """Skips come in groups, each below its comment."""
+    text = (Path(__file__).parent / "skips.txt").read_text(encoding="utf-8")
+    _, *groups = text.strip().split("\n\n")
+    for group in groups:
+        comments = [line for line in group.splitlines() if line.startswith("# ")]
+        tests = [line for line in group.splitlines() if line.startswith("array_api_tests/")]
+        assert comments and tests
+        assert len(comments) + len(tests) == len(group.splitlines())

@@ -45,7 +45,7 @@ def compare(found: Any, expected: Any) -> None:
     wanted = np.asarray(expected)
     assert isinstance(found, eager.Array)
     assert found.dtype == wanted.dtype and found.shape == wanted.shape
-    tolerance = {"float32": 4e-6, "float64": 1e-13}.get(wanted.dtype.name, 0)
+    tolerance = {"float32": 4e-6, "float64": 1e-13, "complex64": 4e-6}.get(wanted.dtype.name, 0)
     np.testing.assert_allclose(np.asarray(found), wanted, rtol=tolerance, atol=tolerance)
 
 
@@ -101,6 +101,11 @@ def test_of_two_arrays(name: str) -> None:
         both(lambda xp, x: getattr(xp, name)(x, 2), x)
         both(lambda xp, x: getattr(xp, name)(1, x), x)
 
+
+COMPLEX = names(
+    "conj imag real abs exp expm1 log log1p sqrt sin cos tan sinh cosh tanh asin acos atan asinh "
+    "acosh atanh reciprocal square sign isnan isfinite isinf positive negative"
+)
 
 OPERATORS = names("+ - * / // % @ == != < <= > >=")
 
@@ -232,11 +237,32 @@ def test_call(name: str) -> None:
 
 
 def test_every_function_is_compared() -> None:
-    compared = {*UNARY, *BINARY, *REDUCTIONS, *CALLS}
+    compared = {*UNARY, *BINARY, *REDUCTIONS, *CALLS, *COMPLEX}
     asked = {"can_cast", "finfo", "iinfo", "isdtype", "result_type", "__array_namespace_info__"}
-    asked |= {"conj", "imag", "real"}  # with complex numbers
     known = set(eager.functions.FUNCTIONS) | set(eager.functions.WRITTEN)
     assert known - compared - asked == set()
+
+
+def complex_numbers(shape: tuple[int, ...]) -> np.ndarray:
+    pair = RNG.normal(size=(2, *shape)).round(2)
+    return np.asarray(pair[0] + 1j * pair[1]).astype("complex64")
+
+
+@pytest.mark.parametrize("name", COMPLEX)
+def test_of_a_complex_array(name: str) -> None:
+    for shape in ((), (0,), (2, 3)):
+        both(lambda xp, x: getattr(xp, name)(x), complex_numbers(shape))
+
+
+def test_operators_of_complex_arrays() -> None:
+    x, y = complex_numbers((2, 2)), complex_numbers((2, 2))
+    both(lambda xp, x, y: [x + y, x - y, x * y, x / y, x @ y, x == y, -x, abs(x)], x, y)
+    both(lambda xp, x: [x * 2j, 1.5 - x, xp.sum(x), xp.linalg.vector_norm(x)], x)
+
+
+def test_distinct_complex_numbers() -> None:
+    x = np.array([1 + 1j, 1, 1 + 1j, -1j, 1], "complex64")
+    both(lambda xp, x: xp.unique_all(x), x)
 
 
 def test_descending_order_is_stable() -> None:
