@@ -13,7 +13,7 @@ import numpy as np
 
 from graphc.dtypes import is_complex
 from graphc.errors import DTypeError, GraphcError, ShapeError
-from graphc.ir.lowering import Branches, IndexChecks, Leaf, Lowering, Scan
+from graphc.ir.lowering import Branches, IndexChecks, Leaf, Lowering, Scan, While
 from graphc.ir.node import Attributes, Node, TensorType
 from graphc.ir.parts import PartsRule
 from graphc.ir.registry import Builder
@@ -192,7 +192,7 @@ class OpDef:
 
     def _check_real(self, types: Sequence[TensorType], sources: Sources) -> None:
         for one in types:
-            if is_complex(one.dtype) and not isinstance(self.lower, Leaf | Scan | Branches):
+            if is_complex(one.dtype) and not isinstance(self.lower, Leaf | Scan | While | Branches):
                 raise DTypeError(
                     f"{self.name}: not for {one.dtype.name}",
                     code="E214",

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.dtypes import DType, int64, is_bool, is_floating, is_integer
+from graphc.dtypes import DType, int64, is_bool, is_inexact, is_integer
 from graphc.errors import DTypeError, FunctionError
 from graphc.ir.graph import Graph
 from graphc.ir.leaf import PLACEHOLDER, as_tensor
@@ -70,7 +70,7 @@ def _vjp(b: Builder, application: Application, gradients: Gradients) -> Gradient
     inputs, branches = application.inputs, application.attrs["branches"]
     outputs = [n for n, gradient in enumerate(gradients) if gradient is not None]
     wanted = [
-        p for p, t in enumerate(inputs) if p > 0 and is_floating(t.dtype) and application.wants(p)
+        p for p, t in enumerate(inputs) if p > 0 and is_inexact(t.dtype) and application.wants(p)
     ]
     pulled: list[Any] = []
     given: list[list[Tensor]] = []
@@ -83,7 +83,7 @@ def _vjp(b: Builder, application: Application, gradients: Gradients) -> Gradient
             b.vjp(
                 seen_through([branch.outputs[n] for n in outputs]),
                 [branch.inputs[p - 1] for p in wanted],
-                cotangents,
+                [b.conj(cotangent) for cotangent in cotangents],  # vjp speaks of what users see
                 disconnected="none",
             )
         )
@@ -109,7 +109,7 @@ def _jvp(b: Builder, application: Application, tangents: Gradients) -> Gradients
     """The tangents of the branch that was taken."""
     inputs, branches = application.inputs, application.attrs["branches"]
     moving = [p for p, tangent in enumerate(tangents) if p > 0 and tangent is not None]
-    outputs = [n for n, t in enumerate(application.outputs) if is_floating(t.dtype)]
+    outputs = [n for n, t in enumerate(application.outputs) if is_inexact(t.dtype)]
     forward: list[Graph] = []
     for branch in branches:
         inner = [PLACEHOLDER(name=f"tangent{p}", type=branch.inputs[p - 1].type) for p in moving]
@@ -131,7 +131,7 @@ def _jvp(b: Builder, application: Application, tangents: Gradients) -> Gradients
 
 
 def _or_zeros(b: Builder, found: Tensor | None, like: Tensor) -> Tensor:
-    return b.zeros_like(like) if found is None else found
+    return b.zeros_like(like) if found is None else b.conj(found)
 
 
 COND = register(

@@ -349,3 +349,19 @@ def test_errors_name_types_and_lines(build: Callable[[Tensor], Any], code: str, 
 def test_a_negative_limit_is_refused() -> None:
     with pytest.raises(ParameterError, match="max_steps is -1"):
         gc.while_loop(lambda c: c > 0, lambda c: c, scalar(), max_steps=-1)
+
+
+@pytest.mark.parametrize("backend", ["reference", "llvm"])
+def test_complex_carries_branches_and_gradients(backend: str) -> None:
+    x = gc.placeholder("x", (), "complex128")
+    shift = gc.constant(1 + 0.2j, "complex128")
+    z = gc.while_loop(lambda c: gc.abs(c) < 4, lambda c: c * c + shift, x)
+    y = gc.cond(gc.real(z) > 0, lambda: z * (2 - 1j) * x, lambda: gc.exp(x) * z)
+    total, _ = gc.scan(lambda c, e: (c * e + y, None), x, gc.constant(np.array([0.3, 0.2])))
+    cost = gc.real(total) + 2 * gc.imag(total)
+    f = gc.function([x], [cost, gc.grad(cost, x)], backend=backend)
+    point, width = 0.1 + 0.3j, 1e-6
+    slopes = [
+        (f(point + width * way)[0] - f(point - width * way)[0]) / (2 * width) for way in (1, 1j)
+    ]
+    np.testing.assert_allclose(f(point)[1], slopes[0] + 1j * slopes[1], rtol=1e-7)
