@@ -66,5 +66,5 @@ def _of_pairs(op: OpDef, dtypes: tuple[DType | None, ...]) -> OpDef:
 
 def _pairs(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic) and is_complex(value.dtype):
-        return real_view(np.ascontiguousarray(value))
+        return real_view(np.ascontiguousarray(value).reshape(np.shape(value)))  # 0-d stays so
     return value
