@@ -274,6 +274,20 @@ def test_parts_beyond_numbers_are_those_of_c99(name: str, backend: str) -> None:
             np.testing.assert_allclose(abs(one), abs(other), rtol=1e-15, err_msg=str(point))
 
 
+@pytest.mark.parametrize("backend", ["reference", "llvm"])
+def test_expm1_and_tanh_beyond_numbers(backend: str) -> None:
+    x = gc.placeholder("x", ("n",), "complex64")
+    points = [complex(-INF, INF), complex(INF, NAN), complex(NAN, 0), complex(INF, 0), -0.0 + 0j]
+    found = gc.function([x], gc.expm1(x), backend=backend)(np.array(points, "complex64"))
+    np.testing.assert_array_equal(np.abs(found.real), [1, INF, NAN, INF, 0])
+    np.testing.assert_array_equal(np.abs(found.imag), [0, NAN, 0, 0, 0])
+    assert not np.signbit(found.real[-1])
+    far = gc.function([x], gc.tanh(x), backend=backend)(
+        np.array([complex(INF, 2), complex(-INF, -2)], "complex64")
+    )
+    np.testing.assert_array_equal(np.signbit(far.imag), [False, True])
+
+
 def test_signs_at_zero() -> None:
     x = gc.placeholder("x", ("n",), "complex64")
     zeros = np.array([complex(a, b) for a in (0.0, -0.0) for b in (0.0, -0.0)], "complex64")

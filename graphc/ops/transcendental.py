@@ -92,10 +92,25 @@ exp2 = _define(
     lambda b, a: b.multiply(a.output, math.log(2)),
     parts=formulas.exp2,
 )
+
+
+def _expm1_reference(x: np.ndarray) -> Any:
+    """numpy's, but for complex numbers with infinite or undefined parts, and the sign of 0 + 0j."""
+    value = np.expm1(x)
+    if not is_complex(x.dtype):
+        return value
+    grown = np.exp(x)
+    beyond = ~np.isfinite(x)
+    real = np.where(beyond, grown.real - 1, np.where(x.real == 0, value.real + 0, value.real))
+    result = np.empty(x.shape, x.dtype)
+    result.real, result.imag = real, np.where(beyond, grown.imag, value.imag)
+    return result
+
+
 expm1 = _define(
     "expm1",
     "exp(x) - 1, exact near 0.",
-    np.expm1,
+    _expm1_reference,
     s.expm1,
     lambda b, a: b.add(a.output, 1),
     parts=formulas.expm1,
@@ -235,10 +250,20 @@ cosh = _define(
     lambda b, a: b.sinh(a.inputs[0]),
     parts=formulas.cosh,
 )
+
+
+def _tanh_reference(x: np.ndarray) -> Any:
+    """numpy's; far from 0 the imaginary part of a complex result has the sign of that of x."""
+    value = np.asarray(np.tanh(x))
+    if is_complex(x.dtype):
+        value.imag = np.where(np.isinf(x.real), np.copysign(0, x.imag), value.imag)
+    return value
+
+
 tanh = _define(
     "tanh",
     "sinh(x) / cosh(x)",
-    np.tanh,
+    _tanh_reference,
     s.tanh,
     lambda b, a: b.subtract(1, b.square(a.output)),
     parts=formulas.tanh,
