@@ -11,6 +11,7 @@ from graphc.dtypes import (
     is_complex,
     is_inexact,
     is_integer,
+    kind_of,
     real_dtype,
 )
 
@@ -30,7 +31,7 @@ def as_array(value: Any) -> np.ndarray:
         array = np.asarray(value)
     except (TypeError, ValueError) as error:
         raise type(error)(str(error)) from None
-    if array.dtype.kind not in "biufc":
+    if kind_of(array.dtype) not in "biufc":
         kind = (
             f", but of {array.dtype.name}" if isinstance(value, np.ndarray | list | tuple) else ""
         )

@@ -8,8 +8,10 @@ width, so that float32 in never makes float64.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
+import ml_dtypes
 import numpy as np
 
 from graphc.errors import DTypeError
@@ -17,6 +19,7 @@ from graphc.errors import DTypeError
 # Public as gc.float32, gc.promote, ...; the rest is for graphc itself.
 __all__ = [
     "as_dtype",
+    "bfloat16",
     "bool_",
     "complex128",
     "complex64",
@@ -47,6 +50,7 @@ uint16: DType = np.dtype(np.uint16)
 uint32: DType = np.dtype(np.uint32)
 uint64: DType = np.dtype(np.uint64)
 float16: DType = np.dtype(np.float16)
+bfloat16: DType = np.dtype(ml_dtypes.bfloat16)
 float32: DType = np.dtype(np.float32)
 float64: DType = np.dtype(np.float64)
 complex64: DType = np.dtype(np.complex64)
@@ -55,7 +59,8 @@ complex128: DType = np.dtype(np.complex128)
 signed_dtypes: tuple[DType, ...] = (int8, int16, int32, int64)
 unsigned_dtypes: tuple[DType, ...] = (uint8, uint16, uint32, uint64)
 integer_dtypes: tuple[DType, ...] = signed_dtypes + unsigned_dtypes
-floating_dtypes: tuple[DType, ...] = (float16, float32, float64)
+floating_dtypes: tuple[DType, ...] = (float16, bfloat16, float32, float64)
+half_dtypes: tuple[DType, ...] = (float16, bfloat16)  # kept narrow, computed in float32
 complex_dtypes: tuple[DType, ...] = (complex64, complex128)
 real_dtypes: tuple[DType, ...] = (bool_, *integer_dtypes, *floating_dtypes)  # what backends know
 all_dtypes: tuple[DType, ...] = (*real_dtypes, *complex_dtypes)
@@ -64,7 +69,7 @@ default_float: DType = float32
 default_complex: DType = complex64
 default_int: DType = int64
 
-finfo = np.finfo
+finfo: Callable[[DType], Any] = ml_dtypes.finfo  # numpy's own, and that of bfloat16
 iinfo = np.iinfo
 
 _PYTHON_TYPES: dict[object, DType] = {
@@ -112,12 +117,17 @@ def is_integer(dtype: DType) -> bool:
 
 def is_signed(dtype: DType) -> bool:
     """Whether the values can be negative."""
-    return dtype.kind in "if"
+    return dtype.kind in "if" or dtype == bfloat16
 
 
 def is_floating(dtype: DType) -> bool:
     """Whether the values are real floating-point numbers."""
-    return dtype.kind == "f"
+    return dtype.kind == "f" or dtype == bfloat16
+
+
+def is_half(dtype: DType) -> bool:
+    """Whether the values are kept in 16 bits and computed in float32: float16 and bfloat16."""
+    return dtype in half_dtypes
 
 
 def is_complex(dtype: DType) -> bool:
@@ -127,12 +137,17 @@ def is_complex(dtype: DType) -> bool:
 
 def is_inexact(dtype: DType) -> bool:
     """Whether the values are floating-point numbers, real or complex: what has derivatives."""
-    return dtype.kind in "fc"
+    return dtype.kind in "fc" or dtype == bfloat16
 
 
 def is_numeric(dtype: DType) -> bool:
     """Whether the values are real numbers: integer or floating point."""
-    return dtype.kind in "iuf"
+    return dtype.kind in "iuf" or dtype == bfloat16
+
+
+def kind_of(dtype: DType) -> str:
+    """numpy's letter for the kind: b i u f c. To numpy bfloat16, which it does not have, is V."""
+    return "f" if dtype == bfloat16 else dtype.kind
 
 
 def real_dtype(dtype: DType) -> DType:
@@ -154,7 +169,9 @@ _PARTS = {complex64: float32, complex128: float64}
 
 
 def short_name(dtype: DType) -> str:
-    """'f32', 'c64', 'i64', 'u8', 'bool'."""
+    """'f32', 'bf16', 'c64', 'i64', 'u8', 'bool'."""
+    if dtype == bfloat16:
+        return "bf16"
     return "bool" if dtype.kind == "b" else f"{dtype.kind}{8 * dtype.itemsize}"
 
 
@@ -178,7 +195,9 @@ def promote(*dtypes: DType) -> DType:
 
 
 def _promote_pair(a: DType, b: DType) -> DType:
-    if a.kind == b.kind:
+    if is_half(a) and is_half(b):  # neither holds the other
+        return float32
+    if kind_of(a) == kind_of(b):
         return a if a.itemsize >= b.itemsize else b
     if is_bool(a) or is_bool(b):
         return b if is_bool(a) else a

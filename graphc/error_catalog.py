@@ -109,7 +109,8 @@ rows = [x[:, j] for j in range(x.shape[1])]
     ),
     "E110": Explanation(
         "a dtype that is not known, or dtypes that have no common one",
-        "Tensors are bool, integers of 8 to 64 bits, float16, float32, float64 or complex numbers.",
+        "Tensors are bool, integers of 8 to 64 bits, float16, bfloat16, float32, float64 or "
+        "complex numbers.",
         """
 x = gc.placeholder("x", ("n",), "float8")
 """,

@@ -8,7 +8,16 @@ from typing import Any
 import numpy as np
 
 from graphc import dtypes
-from graphc.dtypes import DType, as_dtype, default_float, default_int, is_bool, is_floating
+from graphc.dtypes import (
+    DType,
+    as_dtype,
+    default_float,
+    default_int,
+    is_bool,
+    is_floating,
+    is_inexact,
+    kind_of,
+)
 from graphc.errors import DTypeError, GraphcError
 from graphc.ir.arguments import checked_device
 from graphc.ir.source import current_source
@@ -70,9 +79,9 @@ def finfo(type: Any, /) -> FloatInfo:
     Raises DTypeError for other dtypes.
     """
     dtype = _dtype_of(type)
-    if dtype.kind not in "fc":
+    if not is_inexact(dtype):
         raise _refused("finfo", dtype, "floating-point dtypes")
-    limits = np.finfo(dtype)
+    limits = dtypes.finfo(dtype)
     return FloatInfo(
         bits=int(limits.bits),
         eps=float(limits.eps),
@@ -138,7 +147,7 @@ def isdtype(dtype: Any, kind: Any) -> bool:
     if isinstance(kind, tuple):
         return any([isdtype(dtype, one) for one in kind])
     if isinstance(kind, str) and kind in _KINDS:
-        return _dtype_of(dtype).kind in _KINDS[kind]
+        return kind_of(_dtype_of(dtype)) in _KINDS[kind]
     if isinstance(kind, str):
         raise DTypeError(
             f"isdtype: {kind!r} is not a kind of dtypes",

@@ -9,7 +9,7 @@ from typing import Any, overload
 import numpy as np
 
 from graphc.conversion import as_array, is_weak_value, loss, shown
-from graphc.dtypes import DType, as_dtype, default_complex, default_float, default_int
+from graphc.dtypes import DType, as_dtype, default_complex, default_float, default_int, kind_of
 from graphc.errors import DTypeError, FeedTypeError
 from graphc.function import Function, function
 from graphc.ir.leaf import placeholder
@@ -131,11 +131,11 @@ def _arrays(leaves: Sequence[Any], structure: Structure) -> list[np.ndarray]:
 
 def _weak_dtype(array: np.ndarray, strong: Sequence[DType]) -> DType:
     """The widest dtype of the number's kind among the arrays, if the number is in its range."""
-    kinds = {"f": "f", "i": "iu", "u": "iu"}.get(array.dtype.kind, "")
+    kinds = {"f": "f", "i": "iu", "u": "iu"}.get(kind_of(array.dtype), "")
     usual = {"f": default_float, "c": default_complex, "i": default_int}.get(
-        array.dtype.kind, array.dtype
+        kind_of(array.dtype), array.dtype
     )
-    same = [dtype for dtype in strong if dtype.kind in kinds]
+    same = [dtype for dtype in strong if kind_of(dtype) in kinds]
     widest = max(same, key=lambda dtype: dtype.itemsize, default=usual)
     return widest if loss(array, widest, weak=True) is None else usual
 

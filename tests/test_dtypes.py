@@ -55,6 +55,8 @@ MIXED_SIGN["i4"]["u2"] = "i4"
         (np.float32, dtypes.float32),
         (np.dtype("u2"), dtypes.uint16),
         (dtypes.float16, dtypes.float16),
+        ("bfloat16", dtypes.bfloat16),
+        ("bf16", dtypes.bfloat16),
     ],
 )
 def test_as_dtype(value: object, expected: DType) -> None:
@@ -74,18 +76,26 @@ def test_as_dtype_lists_what_is_allowed(value: object) -> None:
 @given(dtype_strategy)
 def test_kinds(dtype: DType) -> None:
     assert is_bool(dtype) == (dtype.name == "bool")
+    assert as_dtype(dtype.name) == as_dtype(dtype.type) == as_dtype(dtype.type(1).dtype) == dtype
+    if dtype == dtypes.bfloat16:  # numpy does not know that it is a number
+        assert is_floating(dtype) and is_inexact(dtype) and is_numeric(dtype) and is_signed(dtype)
+        assert not is_integer(dtype) and not is_complex(dtype)
+        assert dtypes.kind_of(dtype) == "f" and dtypes.is_half(dtype)
+        return
+    assert dtypes.kind_of(dtype) == dtype.kind
+    assert dtypes.is_half(dtype) == (dtype == dtypes.float16)
     assert is_floating(dtype) == np.issubdtype(dtype, np.floating)
     assert is_integer(dtype) == np.issubdtype(dtype, np.integer)
     assert is_complex(dtype) == np.issubdtype(dtype, np.complexfloating)
     assert is_inexact(dtype) == np.issubdtype(dtype, np.inexact)
     assert is_numeric(dtype) == (np.issubdtype(dtype, np.number) and not is_complex(dtype))
     assert is_signed(dtype) == (np.issubdtype(dtype, np.signedinteger) or is_floating(dtype))
-    assert as_dtype(dtype.name) == as_dtype(dtype.str) == as_dtype(dtype.type) == dtype
+    assert as_dtype(dtype.str) == dtype
 
 
 def test_short_names() -> None:
     assert " ".join(short_name(dtype) for dtype in all_dtypes) == (
-        "bool i8 i16 i32 i64 u8 u16 u32 u64 f16 f32 f64 c64 c128"
+        "bool i8 i16 i32 i64 u8 u16 u32 u64 f16 bf16 f32 f64 c64 c128"
     )
 
 
@@ -144,6 +154,21 @@ def test_a_float_keeps_its_width_beside_integers(a: DType, b: DType) -> None:
 @pytest.mark.parametrize(
     ("a", "b", "expected"),
     [
+        ("bfloat16", "float16", "float32"),
+        ("bfloat16", "float32", "float32"),
+        ("bfloat16", "float64", "float64"),
+        ("bfloat16", "int64", "bfloat16"),
+        ("bfloat16", "bool", "bfloat16"),
+        ("bfloat16", "complex64", "complex64"),
+    ],
+)
+def test_bfloat16_promotes_as_in_jax(a: str, b: str, expected: str) -> None:
+    assert promote(as_dtype(a), as_dtype(b)) == promote(as_dtype(b), as_dtype(a)) == expected
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
         ("complex64", "complex64", "complex64"),
         ("complex64", "complex128", "complex128"),
         ("float32", "complex64", "complex64"),
@@ -197,6 +222,8 @@ def test_promotion_of_one_and_of_none() -> None:
         ("float32", 2, "float32"),
         ("float32", 2.5, "float32"),
         ("float16", 1e30, "float16"),
+        ("bfloat16", 2.5, "bfloat16"),
+        ("bfloat16", 1 << 70, "bfloat16"),
         ("float64", True, "float64"),
         ("int8", 2, "int8"),
         ("int8", True, "int8"),
@@ -255,4 +282,5 @@ def test_safe_casts_are_numpys(source: DType, target: DType) -> None:
 
 def test_limits() -> None:
     assert dtypes.iinfo(dtypes.int8).max == 127
+    assert float(dtypes.finfo(dtypes.bfloat16).eps) == 2.0**-7
     assert dtypes.finfo(dtypes.float32).eps == np.finfo(np.float32).eps

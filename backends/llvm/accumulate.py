@@ -31,7 +31,7 @@ class Combination:
     @property
     def is_inexact_sum(self) -> bool:
         """Long sums of it lose digits unless they are made of shorter ones."""
-        return self.combine == "add" and self.dtype.kind == "f" and self.dtype.itemsize <= 4
+        return self.combine == "add" and is_floating(self.dtype) and self.dtype.itemsize <= 4
 
     def identity(self, code: Code, lanes: int) -> State:
         """The state of an accumulator that met no element."""

@@ -10,7 +10,7 @@ reverse order, on the same memory.
 from graphc.backends.llvm.blas import Blas
 from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import FunctionText
-from graphc.dtypes import float16, float32, is_bool, is_floating
+from graphc.dtypes import float32, is_bool, is_floating, is_half
 from graphc.loops.ir import (
     Accumulate,
     Accumulator,
@@ -90,7 +90,7 @@ def _indices(*dims: Dim) -> tuple[Expr, ...]:
 
 def _sum(step: Contraction, a: Expr, b: Expr) -> tuple[Accumulator, Accumulate, Store]:
     """The accumulator of one element, what it takes, and where it goes; halves are summed wide."""
-    dtype = float32 if step.dtype == float16 else step.dtype
+    dtype = float32 if is_half(step.dtype) else step.dtype
     combine, product = ("or", "and") if is_bool(dtype) else ("add", "mul")
     term = Call(product, (cast(a, dtype), cast(b, dtype)), dtype)
     result = cast(Local("total", dtype), step.dtype)

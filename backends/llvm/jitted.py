@@ -12,7 +12,7 @@ import inspect
 from collections.abc import Sequence
 from typing import Any
 
-from graphc.dtypes import DType, float16, is_complex
+from graphc.dtypes import DType, is_complex, is_half
 from graphc.loops.ir import HostCall, Program
 from graphc.scalar.printer import Dialect
 from graphc.shapes import Shape
@@ -49,7 +49,7 @@ def _routine(program: Program, step: HostCall) -> Any:
     numba = importlib.import_module("numba")
     reads = [(program.buffers[name].dtype, shape) for name, shape in step.inputs]
     writes = [(program.buffers[name].dtype, shape) for name, shape in step.outputs]
-    unfit = any(dtype == float16 or is_complex(dtype) for dtype, _ in (*reads, *writes))
+    unfit = any(is_half(dtype) or is_complex(dtype) for dtype, _ in (*reads, *writes))
     attributes = _attributes(step)
     if unfit or attributes is None or any(not shape for _, shape in reads):
         return None

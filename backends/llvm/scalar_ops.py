@@ -1,8 +1,8 @@
 """The scalar operations of scalar.expr as instructions, with numpy's meaning at every corner.
 
-Values of a dtype in registers: bool is i1, integers are iN, float16 is a float that is rounded to
-half precision after every operation, float32 is float, float64 is double. In memory bool is i8 and
-float16 is i16.
+Values of a dtype in registers: bool is i1, integers are iN, float16 and bfloat16 are floats that
+are rounded after every operation, float32 is float, float64 is double. In memory bool is i8,
+float16 and bfloat16 are i16.
 """
 
 import math
@@ -12,21 +12,37 @@ from graphc.backends.llvm.foreign import emit_foreign
 from graphc.backends.llvm.integer_ops import SIGNED, UNSIGNED, Table, icmp, identity
 from graphc.backends.llvm.text import BITS, TextBuilder, Val, vector_type
 from graphc.backends.llvm.vector_math import EMITTERS
-from graphc.dtypes import DType, float16, is_bool, is_floating, is_signed
+from graphc.dtypes import (
+    DType,
+    bfloat16,
+    bool_,
+    float16,
+    float32,
+    float64,
+    is_bool,
+    is_floating,
+    is_signed,
+)
 from graphc.scalar.foreign import Foreign
 
-_REGISTER = {"b1": "i1", "f2": "float", "f4": "float", "f8": "double"}
-_MEMORY = {"b1": "i8", "f2": "i16", "f4": "float", "f8": "double"}
+_REGISTER = {
+    bool_: "i1",
+    float16: "float",
+    bfloat16: "float",
+    float32: "float",
+    float64: "double",
+}
+_MEMORY = {bool_: "i8", float16: "i16", bfloat16: "i16", float32: "float", float64: "double"}
 
 
 def register_type(dtype: DType) -> str:
     """The LLVM type of an element in a register."""
-    return _REGISTER.get(f"{dtype.kind}{dtype.itemsize}") or f"i{8 * dtype.itemsize}"
+    return _REGISTER.get(dtype) or f"i{8 * dtype.itemsize}"
 
 
 def memory_type(dtype: DType) -> str:
     """The LLVM type of an element in memory."""
-    return _MEMORY.get(f"{dtype.kind}{dtype.itemsize}") or f"i{8 * dtype.itemsize}"
+    return _MEMORY.get(dtype) or f"i{8 * dtype.itemsize}"
 
 
 def from_memory(b: TextBuilder, a: Val, dtype: DType) -> Val:
@@ -35,6 +51,9 @@ def from_memory(b: TextBuilder, a: Val, dtype: DType) -> Val:
         return b.icmp("ne", a, b.const(0, a))
     if dtype == float16:
         return _from_half(b, b.emit(_convert("bitcast", a, "half"), "half", a.lanes))
+    if dtype == bfloat16:
+        high = b.zext(a, "i32")
+        return b.bitcast(b.shl(high, b.const(16, high)), "float")
     return a
 
 
@@ -45,6 +64,9 @@ def to_memory(b: TextBuilder, a: Val, dtype: DType) -> Val:
     if dtype == float16:
         half = b.emit(_convert("fptrunc", a, "half"), "half", a.lanes)
         return b.emit(_convert("bitcast", half, "i16"), "i16", a.lanes)
+    if dtype == bfloat16:
+        nearest = _nearest_bfloat(b, a)
+        return b.trunc(b.lshr(nearest, b.const(16, nearest)), "i16")
     return a
 
 
@@ -57,10 +79,25 @@ def _from_half(b: TextBuilder, a: Val) -> Val:
 
 
 def round_to(b: TextBuilder, a: Val, dtype: DType) -> Val:
-    """A float value rounded to float16 where that is the dtype."""
+    """A float value rounded to float16 or bfloat16 where that is the dtype."""
+    if dtype == bfloat16:
+        bits = _nearest_bfloat(b, a)
+        return b.bitcast(b.and_(bits, b.const(0xFFFF0000, bits)), "float")
     if dtype != float16:
         return a
     return _from_half(b, b.emit(_convert("fptrunc", a, "half"), "half", a.lanes))
+
+
+def _nearest_bfloat(b: TextBuilder, a: Val) -> Val:
+    """Bits of a float whose upper half is the bfloat16 nearest to a, of ties the even one.
+
+    Adding just below half of the last digit, or half of it if that digit is odd, carries into the
+    upper half where it has to be rounded up, up to infinity. NaN becomes the quiet one.
+    """
+    bits = b.bitcast(a, "i32")
+    odd = b.and_(b.lshr(bits, b.const(16, bits)), b.const(1, bits))
+    rounded = b.add(bits, b.add(odd, b.const(0x7FFF, bits)))
+    return b.select(b.fcmp("uno", a, a), b.const(0x7FC00000, bits), rounded)
 
 
 def emit_operation(

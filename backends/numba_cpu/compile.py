@@ -18,7 +18,7 @@ import numpy as np
 from numba import prange, types
 
 from graphc.backends.numba_cpu import functions
-from graphc.dtypes import DType, float16
+from graphc.dtypes import DType, is_half
 from graphc.errors import BackendError
 from graphc.loops.ir import Kernel
 from graphc.loops.tidy import values_of
@@ -106,7 +106,7 @@ def kernel_signature(kernel: Kernel) -> Any:
 
 
 def _element_type(dtype: DType) -> Any:
-    return numba.from_dtype(np.dtype(np.uint16) if dtype == float16 else dtype)
+    return numba.from_dtype(np.dtype(np.uint16) if is_half(dtype) else dtype)
 
 
 def kernel_namespace() -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 Generated kernels import them by name. Each keeps the dtype of its first operand: functions of
 float32 are computed in float64 and rounded once. float16 lives in float32 registers, rounded by
-`half` after every operation; in memory it is its bits, as uint16.
+`half` after every operation, bfloat16 by `bfloat`; in memory they are their bits, as uint16.
 """
 
 import inspect
@@ -293,6 +293,35 @@ def _half_value(bits: Any) -> Any:
 half = compiled(_half)
 half_bits = compiled(_half_bits)
 half_value = compiled(_half_value)
+
+
+# bfloat16: the upper half of a float32
+
+
+def _bfloat_bits(x: Any) -> Any:
+    """The bits of the bfloat16 nearest to x (of ties the even one); NaN becomes the quiet one."""
+    value = np.float32(x)
+    if value != value:
+        return np.uint16(0x7FC0)
+    bits = np.int64(value.view(np.uint32))
+    return np.uint16((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16)
+
+
+def _bfloat_value(bits: Any) -> Any:
+    """The bfloat16 with these bits, as a float32."""
+    return np.uint32(np.int64(bits) << 16).view(np.float32)
+
+
+bfloat_bits = compiled(_bfloat_bits)
+bfloat_value = compiled(_bfloat_value)
+
+
+def _bfloat(x: Any) -> Any:
+    """The bfloat16 nearest to x, as a float32."""
+    return bfloat_value(bfloat_bits(x))
+
+
+bfloat = compiled(_bfloat)
 
 
 # Checks

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from graphc.backends.numba_cpu.names import Identifiers
 from graphc.dtypes import (
     DType,
+    bfloat16,
     bool_,
     float16,
     float32,
@@ -26,6 +27,7 @@ from graphc.dtypes import (
     int64,
     is_bool,
     is_floating,
+    is_half,
     is_integer,
     is_signed,
     uint64,
@@ -64,14 +66,16 @@ from graphc.shapes import Shape, Size, symbols_of
 COMMENT_COLUMN = 72
 _NATURAL = (int64, uint64, float32, float64)  # arithmetic that Numba leaves in its dtype
 _FUNCTIONS = {"round": "rint", "pow": "power"}
+# Functions that round; with _bits and _value appended, those to and from memory.
+_ROUNDING = {float16: "half", bfloat16: "bfloat"}
 _EXACT_ON_HALVES = frozenset(
     ("neg", "abs", "maximum", "minimum", "floor", "ceil", "trunc", "round", "copysign")
 )
 
 
 def register_dtype(dtype: DType) -> DType:
-    """What a value is held as: float16 is computed in float32."""
-    return float32 if dtype == float16 else dtype
+    """What a value is held as: float16 and bfloat16 are computed in float32."""
+    return float32 if is_half(dtype) else dtype
 
 
 class PythonDialect(Dialect):
@@ -79,7 +83,7 @@ class PythonDialect(Dialect):
 
     def __init__(self) -> None:
         super().__init__()
-        self.half_arrays: set[str] = set()  # buffers that hold the bits of float16
+        self.half_arrays: dict[str, str] = {}  # the functions of buffers that hold bits
 
     def size(self, size: Size) -> Piece:
         if isinstance(size, int):
@@ -104,7 +108,9 @@ class PythonDialect(Dialect):
 
     def load(self, buffer: str, index: Sequence[Expr], dtype: DType) -> Piece:
         text = f"{self.buffer(buffer)}[{self.indices(index) or '0'}]"
-        return (f"half_value({text})" if buffer in self.half_arrays else text), ATOM
+        return (
+            f"{self.half_arrays[buffer]}_value({text})" if buffer in self.half_arrays else text
+        ), ATOM
 
     def call(self, op: str, args: Sequence[Expr], dtype: DType) -> Piece:
         if isinstance(op, Foreign):
@@ -118,8 +124,8 @@ class PythonDialect(Dialect):
             case "bits", (x,):
                 return f"bits{8 * dtype.itemsize}({self.text(x)})", ATOM
         piece = self.operation(op, args, dtype)
-        if dtype == float16 and op not in _EXACT_ON_HALVES:
-            return f"half({piece[0]})", ATOM
+        if is_half(dtype) and op not in _EXACT_ON_HALVES:
+            return f"{_ROUNDING[dtype]}({piece[0]})", ATOM
         return piece
 
     def operation(self, op: str, args: Sequence[Expr], dtype: DType) -> Piece:
@@ -150,7 +156,7 @@ class PythonDialect(Dialect):
                 text, precedence = self.binary(*symbol, x, y)
                 return self.wrapped(text, precedence, dtype)
         texts = [self.text(arg) for arg in args]
-        if operand == float16 and op in FLOAT_FUNCTIONS and op != "copysign":
+        if is_half(operand) and op in FLOAT_FUNCTIONS and op != "copysign":
             texts = [f"np.float64({text})" for text in texts]  # rounded once, by half()
         return f"{_FUNCTIONS.get(op, op)}({', '.join(texts)})", ATOM
 
@@ -192,8 +198,8 @@ class PythonDialect(Dialect):
     def cast(self, x: Expr, dtype: DType) -> Piece:
         if is_bool(dtype):
             return f"{self.text(x, COMPARE + 1)} != 0", COMPARE
-        if dtype == float16:
-            return f"half({self.text(x)})", ATOM
+        if is_half(dtype):
+            return f"{_ROUNDING[dtype]}({self.text(x)})", ATOM
         if register_dtype(x.dtype) == dtype:
             return self.piece(x)
         if is_integer(dtype) and is_floating(x.dtype):
@@ -245,8 +251,8 @@ class _KernelSource:
         arguments = []
         for parameter in self.kernel.parameters:
             arguments.append(self.buffer(parameter.name))
-            if parameter.dtype == float16:
-                self.dialect.half_arrays.add(parameter.name)
+            if is_half(parameter.dtype):
+                self.dialect.half_arrays[parameter.name] = _ROUNDING[parameter.dtype]
         for size in self.kernel.sizes:
             arguments.append(self.identifiers.fresh(size))
             self.dialect.rename_symbol(size, arguments[-1])
@@ -338,7 +344,7 @@ class _KernelSource:
         held = self.held[name] = self.local(name)
         yield f"{held} = {start}"
         if working != register_dtype(dtype):
-            rounded = "half" if dtype == float16 else f"np.{dtype.name}"
+            rounded = _ROUNDING.get(dtype, f"np.{dtype.name}")
             self.dialect.locals[name] = f"{rounded}({held})"
         if statement.position_name is not None:
             position = self.held[statement.position_name] = self.local(statement.position_name)
@@ -379,9 +385,12 @@ class _KernelSource:
                 return f"{target} += {value}"
             old = dialect.load(statement.buffer, statement.index, dtype)[0]
             value = f"{old} + {dialect.text(statement.value, SUM + 1)}"
-            value = f"half({value})" if dtype == float16 else dialect.wrapped(value, SUM, dtype)[0]
+            if is_half(dtype):
+                value = f"{_ROUNDING[dtype]}({value})"
+            else:
+                value = dialect.wrapped(value, SUM, dtype)[0]
         if statement.buffer in dialect.half_arrays:
-            value = f"half_bits({value})"
+            value = f"{dialect.half_arrays[statement.buffer]}_bits({value})"
         return f"{target} = {value}"
 
 

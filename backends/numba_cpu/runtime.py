@@ -7,16 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from graphc.backends.numba_cpu.functions import first_outside
-from graphc.dtypes import float16, uint64
+from graphc.dtypes import is_half, uint64
 from graphc.lapack import ROUTINES, run_routine
 from graphc.loops.host import BoundHostCall
 from graphc.loops.ir import Fault, HostCall, Program
 
 
 def view(array: np.ndarray, shape: Sequence[int]) -> np.ndarray:
-    """The array as a kernel takes it: of the kernel's shape, float16 as bits."""
+    """The array as a kernel takes it: of the kernel's shape, halves as bits."""
     shaped = array.reshape(shape, copy=False)
-    if shaped.dtype == float16:
+    if is_half(shaped.dtype):
         shaped = shaped.view(np.uint16)
     if shaped.flags.writeable and shaped.flags.aligned:
         return shaped

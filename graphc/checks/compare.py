@@ -13,7 +13,7 @@ import numpy as np
 
 from graphc.backends.reference.interpreter import Values, evaluate_tensors, run_node
 from graphc.conversion import complex_view, real_view
-from graphc.dtypes import DType, float64, is_floating
+from graphc.dtypes import DType, finfo, float64, is_floating
 from graphc.ir.graph import Graph, after_counted_sizes
 from graphc.ir.lowering import HostCall, Leaf
 from graphc.ir.node import Node, substitute_dims
@@ -81,7 +81,7 @@ def find_difference(
 
 def _tolerance(dtype: DType, scale: np.ndarray) -> float:
     finite = scale[np.isfinite(scale)]
-    return max(SMALLEST, float(ROUNDING * np.finfo(dtype).eps * np.abs(finite).max(initial=0.0)))
+    return max(SMALLEST, float(ROUNDING * finfo(dtype).eps * np.abs(finite).max(initial=0.0)))
 
 
 def _close(old: np.ndarray, new: np.ndarray) -> np.ndarray:
@@ -104,7 +104,7 @@ def _wrong(old: np.ndarray, new: np.ndarray, exact: np.ndarray) -> np.ndarray:
     right |= error_after <= WORSE * error_before + tolerance  # False for NaN
     right |= ~np.isfinite(exact) & ~np.isfinite(new)
     # Out of the range of the dtype, though not of float64.
-    right |= np.isinf(new) & (np.abs(exact) > np.finfo(old.dtype).max)
+    right |= np.isinf(new) & (np.abs(exact) > finfo(old.dtype).max)
     return np.asarray(~_close(old, new) & ~right)
 
 

@@ -80,7 +80,7 @@ class NumericsGuard:
 
 def all_finite(array: np.ndarray) -> bool:
     """Whether there is neither NaN nor infinity. The caller silences numpy's warnings."""
-    if array.dtype.kind not in "fc" or np.isfinite(np.add.reduce(array, axis=None)):
+    if not is_inexact(array.dtype) or np.isfinite(np.add.reduce(array, axis=None)):
         return True  # a sum with a NaN or an infinity in it is never finite
     return bool(np.isfinite(array).all())
 

@@ -17,7 +17,13 @@ from graphc.function import Function, function
 from graphc.ir.graph import Graph
 
 NUMPY = "numpy"
-TOLERANCE = {"float16": 1e-2, "float32": 1e-4, "float64": 1e-9}  # relative to the largest value
+# Relative to the largest value.
+TOLERANCE = {
+    "bfloat16": 8e-2,
+    "float16": 1e-2,
+    "float32": 1e-4,
+    "float64": 1e-9,
+}
 
 
 @dataclass

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 import graphc as gc
+from graphc.dtypes import kind_of
 from graphc.eager.calls import Size, evaluate
 
 Scalar = bool | int | float | complex
@@ -103,7 +104,7 @@ class Array:
     # --- as one of Python's numbers --------------------------------------------------------------
 
     def _single(self, kinds: str, what: str) -> Any:
-        if self.ndim or self.dtype.kind not in kinds:
+        if self.ndim or kind_of(self.dtype) not in kinds:
             text = f"{self.dtype.name}{list(self.shape)}"
             raise TypeError(
                 f"{text} is no {what}: that takes an array without axes of fitting dtype"

@@ -80,7 +80,7 @@ def has_complex_type(node: Node) -> bool:
 def attribute_key(value: Any) -> Any:
     """A hashable key under which 0.0 and -0.0, 1, True and 1.0, and dtypes stay different."""
     if isinstance(value, np.ndarray):
-        return ("array", value.dtype.str, value.shape, value.tobytes())
+        return ("array", value.dtype.name, value.shape, value.tobytes())
     if isinstance(value, float):
         return ("float", value.hex() if value == value else "nan")
     if isinstance(value, complex):

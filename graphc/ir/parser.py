@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from graphc.dtypes import DType, all_dtypes, short_name
+from graphc.dtypes import DType, all_dtypes, is_floating, short_name
 from graphc.errors import GraphcError, ParseError
 from graphc.ir.graph import Graph
 from graphc.ir.leaf import CONSTANT, PLACEHOLDER, Variable, variable
@@ -492,6 +492,6 @@ def _element(text: str, dtype: DType, line: _Scanner) -> Any:
             return np.bool_({"True": True, "False": False}[text])
         if dtype.kind == "c":
             return dtype.type(_complex(text))
-        return dtype.type(text if dtype.kind == "f" else int(text))
+        return dtype.type(text if is_floating(dtype) else int(text))
     except (KeyError, ValueError, OverflowError):
         line.fail(f"{text!r} is not a {dtype.name}")

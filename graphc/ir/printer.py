@@ -33,6 +33,7 @@ from graphc.ir.registry import OPS, public
 from graphc.ir.source import Sources
 from graphc.ir.tensor import Tensor
 from graphc.scalar.expr import Read
+from graphc.scalar.printer import number_text
 from graphc.shapes import Dim, format_shape
 
 SHOWN_ELEMENTS = 16  # arrays up to this size are written out
@@ -56,7 +57,7 @@ def format_scalar(value: np.generic) -> str:
         return str(bool(value))
     if is_complex(value.dtype):
         return f"{format_complex(value)}{short_name(value.dtype)}"
-    return f"{value!s}{short_name(value.dtype)}"
+    return f"{number_text(value)}{short_name(value.dtype)}"
 
 
 def format_complex(value: Any) -> str:
@@ -67,7 +68,7 @@ def format_complex(value: Any) -> str:
 
 def format_elements(array: np.ndarray) -> str:
     """`[1.0, 2.0]`: all elements in row-major order."""
-    write = format_complex if is_complex(array.dtype) else str
+    write = format_complex if is_complex(array.dtype) else number_text
     return f"[{', '.join(write(element) for element in array.ravel())}]"
 
 

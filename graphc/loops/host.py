@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.dtypes import DType
+from graphc.dtypes import DType, kind_of
 from graphc.errors import GraphcError, HostCallError
 from graphc.ir.node import Attributes, substitute_dims
 from graphc.ir.source import Sources
@@ -120,7 +120,7 @@ def _raised(op: str, error: Exception, sources: Sources) -> HostCallError:
 def _checked(
     op: str, number: int, value: Any, dtype: DType, shape: tuple[int, ...], sources: Sources
 ) -> np.ndarray:
-    if shape == () and dtype.kind in _WEAK.get(type(value), ""):
+    if shape == () and kind_of(dtype) in _WEAK.get(type(value), ""):
         value = np.asarray(value).astype(dtype)
     try:
         array = np.asarray(value)

@@ -6,7 +6,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from graphc.dtypes import DType, as_dtype, float16, is_complex
+from graphc.dtypes import DType, as_dtype, is_complex, is_half
 from graphc.errors import CustomOpError, DTypeError
 from graphc.ir.leaf import as_tensor
 from graphc.ir.lowering import Elementwise, LoweringContext
@@ -47,7 +47,7 @@ class CustomElementwise:
         tensors = promote_inputs(self.name, *inputs)
         dtype = tensors[0].dtype
         for one in (dtype, self.dtype):
-            if one is not None and (is_complex(one) or one == float16):
+            if one is not None and (is_complex(one) or is_half(one)):
                 raise DTypeError(
                     f"{self.name}: numba functions of {one} are not supported",
                     source=current_source(),
@@ -133,7 +133,8 @@ def custom_elementwise(
     vjp, jvp: as for `custom_op`.
 
     Raises CustomOpError (E413): a name that is no ASCII identifier, a function that Numba does not
-    compile; DTypeError: float16 and complex inputs. GradientError E304: a derivative without vjp.
+    compile; DTypeError: float16, bfloat16 and complex inputs. GradientError E304: a derivative
+    without vjp.
 
     >>> @gc.custom_elementwise(vjp=lambda x, dy: dy * gc.where(x > 0, 1.0, 0.1))
     ... def leaky(x):

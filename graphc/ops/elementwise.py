@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.dtypes import bool_, double, is_complex, is_floating, is_inexact, is_signed
+from graphc.dtypes import bool_, double, finfo, is_complex, is_floating, is_inexact, is_signed
 from graphc.errors import FunctionError
 from graphc.ir.lowering import Composite, Elementwise, LoweringContext
 from graphc.ir.node import Attributes, TensorType
@@ -276,8 +276,8 @@ def _next_after(x: Expr, y: Expr) -> Expr:
     S. M. Rump et al., "Computing predecessor and successor in rounding to nearest" (2009),
     algorithm 2. Below the normal numbers the distance is the smallest number; just above them, x
     is scaled, for else e is not exact enough."""
-    limits = np.finfo(x.dtype)
-    half, least = float(limits.eps) / 2, s.like(x, limits.smallest_subnormal)
+    limits = finfo(x.dtype)
+    half, least = float(limits.eps) / 2, s.like(x, float(limits.smallest_subnormal))
     size = s.abs_(x)
     factor = s.like(x, half * (1 + 2 * half))
     signed = s.select(s.lt(x, y), s.like(x, 1), s.like(x, -1))
@@ -292,7 +292,7 @@ def _next_after(x: Expr, y: Expr) -> Expr:
     value = s.select(is_large, moved(x, s.mul(factor, size)), near)
     value = s.select(is_small, moved(x, least), value)
     # From an infinity to the largest number; the sign stays where the way ends at 0.
-    value = s.select(s.eq(size, s.like(x, np.inf)), s.like(x, limits.max), s.abs_(value))
+    value = s.select(s.eq(size, s.like(x, np.inf)), s.like(x, float(limits.max)), s.abs_(value))
     value = s.copysign(value, s.select(s.eq(x, s.like(x, 0)), y, x))
     is_number = s.and_(s.eq(x, x), s.eq(y, y))
     return s.select(is_number, s.select(s.eq(x, y), y, value), s.add(x, y))

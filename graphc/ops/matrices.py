@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.dtypes import float16
+from graphc.dtypes import is_half
 from graphc.errors import DTypeError, ShapeError
 from graphc.ir.node import TensorType
 from graphc.ir.opdef import Example, Inference
@@ -44,11 +44,13 @@ def require_square(name: str, x: Tensor) -> Tensor:
 
 
 def _floats(name: str, x: Tensor) -> Tensor:
-    if x.dtype == float16:
+    if is_half(x.dtype):
         raise DTypeError(
-            f"{name}: not for float16",
+            f"{name}: not for {x.dtype.name}",
             code="E214",
-            details=["got float16, allowed: float32, float64; integers and bool become float32"],
+            details=[
+                f"got {x.dtype.name}, allowed: float32, float64; integers and bool become float32"
+            ],
             source=current_source(),
             fix='cast with x.astype("float32")',
         )

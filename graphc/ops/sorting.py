@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from graphc.dtypes import bool_, float16, float32, int8, int64, is_bool, is_floating
+from graphc.dtypes import bool_, float32, int8, int64, is_bool, is_floating, is_half
 from graphc.errors import GraphcError, IndexOutOfRange, ShapeError
 from graphc.ir.arguments import checked_axis
 from graphc.ir.leaf import as_tensor
@@ -63,9 +63,9 @@ def _jvp_sort(b: Builder, a: Application, tangents: Gradients) -> Gradients:
 def _sorted(name: str, x: Any, axis: int, descending: bool) -> tuple[Tensor, Tensor]:
     tensor = one_input(name, x)
     axis = checked_axis(name, axis, tensor.ndim)
-    if tensor.dtype == float16:
+    if is_half(tensor.dtype):
         values, positions = _sorted(name, tensor.astype(float32), axis, descending)
-        return values.astype(float16), positions
+        return values.astype(tensor.dtype), positions
     if not is_bool(tensor.dtype):
         values, positions = SORT.apply((tensor,), {"axis": axis, "descending": bool(descending)})
         return values, positions
@@ -122,8 +122,8 @@ def top_k(x: Any, k: Size, axis: int = -1, *, largest: bool = True) -> tuple[Ten
 
 
 def _selected(x: Tensor, k: int, axis: int, largest: bool) -> tuple[Tensor, Tensor]:
-    if x.dtype in (float16, bool_):
-        wide = float32 if x.dtype == float16 else int8
+    if is_half(x.dtype) or is_bool(x.dtype):
+        wide = float32 if is_half(x.dtype) else int8
         values, positions = _selected(x.astype(wide), k, axis, largest)
         return values.astype(x.dtype), positions
     values, positions = TOP_K.apply((x,), {"axis": axis, "descending": largest, "count": k})

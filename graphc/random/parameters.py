@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.dtypes import DType, as_dtype, float16, float32, is_floating
+from graphc.dtypes import DType, as_dtype, float32, is_floating, is_half
 from graphc.errors import DTypeError, ParameterError, ShapeError
 from graphc.ir.arguments import ShapeLike
 from graphc.ir.leaf import CONSTANT, as_tensor
@@ -66,8 +66,8 @@ def float_dtype(name: str, dtype: Any) -> DType:
 
 
 def working_dtype(dtype: DType) -> DType:
-    """In what the numbers are computed: float16 as float32."""
-    return float32 if dtype == float16 else dtype
+    """In what the numbers are computed: float16 and bfloat16 as float32."""
+    return float32 if is_half(dtype) else dtype
 
 
 def known_integer(value: Any) -> int | None:

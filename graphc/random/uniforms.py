@@ -7,11 +7,14 @@ import numpy as np
 from graphc.dtypes import (
     DType,
     as_dtype,
+    bfloat16,
     float16,
     float32,
     float64,
     int64,
+    is_floating,
     is_integer,
+    is_signed,
     promote,
     uint32,
     uint64,
@@ -39,10 +42,10 @@ __all__ = ["bernoulli", "integers", "open_unit", "rademacher", "uniform", "unit"
 
 
 def unit(draws: Draws, shape: Shape, dtype: DType) -> Tensor:
-    """k / 2^p with k uniform in [0, 2^p), p the bits of the mantissa: 11, 24 or 53."""
+    """k / 2^p with k uniform in [0, 2^p), p the bits of the mantissa: 8, 11, 24 or 53."""
     wide = dtype == float64
     words = draws.bits(shape, uint64 if wide else uint32)
-    precision = {float16: 11, float32: 24, float64: 53}[dtype]
+    precision = {bfloat16: 8, float16: 11, float32: 24, float64: 53}[dtype]
     spare = (64 if wide else 32) - precision
     return bitwise_right_shift(words, spare).astype(dtype) * 2.0**-precision
 
@@ -66,7 +69,8 @@ def uniform(
 ) -> Tensor:
     """Uniform numbers in [minval, maxval): minval + u (maxval - minval).
 
-    u is a multiple of 2^-24 (float32), 2^-53 (float64) or 2^-11 (float16) in [0, 1). Rounding of
+    u is a multiple of 2^-24 (float32), 2^-53 (float64), 2^-11 (float16) or
+    2^-8 (bfloat16) in [0, 1). Rounding of
     the sum can give maxval itself where minval is not 0. minval, maxval: numbers or tensors that
     broadcast to the shape; gradients flow to them.
     Raises ParameterError where minval > maxval is known.
@@ -183,7 +187,7 @@ def bernoulli(key: Key, shape: ShapeLike | None = None, p: Any = 0.5) -> Tensor:
     Raises ParameterError for a known p outside of [0, 1].
     """
     sizes = shape_of("bernoulli", shape, p)
-    is_array = isinstance(p, Tensor | np.ndarray | np.generic) and p.dtype.kind == "f"
+    is_array = isinstance(p, Tensor | np.ndarray | np.generic) and is_floating(p.dtype)
     dtype = promote(float32, p.dtype) if is_array else float32
     probability = parameter("bernoulli", "p", p, sizes, dtype, PROBABILITY)
     return unit(draws_of("bernoulli", key), sizes, dtype) < probability
@@ -192,7 +196,7 @@ def bernoulli(key: Key, shape: ShapeLike | None = None, p: Any = 0.5) -> Tensor:
 def rademacher(key: Key, shape: ShapeLike = (), dtype: Any = float32) -> Tensor:
     """1 or -1, with equal probability. dtype: floating point or signed integer."""
     target, sizes = as_dtype(dtype), sizes_of("rademacher", shape)
-    if target.kind not in "if":
+    if not is_signed(target):
         raise DTypeError(f"rademacher: not for {target.name}", code="E214", source=current_source())
     words = draws_of("rademacher", key).bits(sizes)
     one, minus = (constant(target.type(value)) for value in (1, -1))

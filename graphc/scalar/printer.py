@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 
 from graphc.dims import Dim, FloorDiv, Size
-from graphc.dtypes import DType, is_bool, is_floating, short_name
+from graphc.dtypes import DType, bfloat16, is_bool, is_floating, short_name
 from graphc.scalar.expr import Call, Const, Expr, Index, Load, Local, Read
 
 # How tightly text binds; an operand that binds less tightly than its place gets parentheses.
@@ -163,13 +163,19 @@ class Dialect:
         return text, CONDITIONAL
 
 
+def number_text(value: np.generic) -> str:
+    """A scalar as numpy prints it. bfloat16 gets the point that its type leaves out of `2.0`."""
+    text = str(value)
+    return f"{text}.0" if value.dtype == bfloat16 and text.lstrip("-").isdigit() else text
+
+
 def constant_text(value: bool | int | float, dtype: DType) -> str:
     """The shortest text that reads back as the same value of `dtype`; -0.0, inf and nan too."""
     if is_bool(dtype):
         return str(bool(value))
     if not is_floating(dtype):
         return str(int(value))
-    text = str(dtype.type(value))
+    text = number_text(dtype.type(value))
     if np.isfinite(value) and dtype.type(float(text)) != dtype.type(value):
         text = repr(float(value))
     return text

@@ -1,4 +1,4 @@
-"""float16 on every backend: computed in wider numbers, rounded where it is stored."""
+"""float16 and bfloat16 on every backend: computed in wider numbers, rounded where stored."""
 
 import zlib
 from typing import Any
@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 
 import graphc as gc
+from graphc.dtypes import double, is_inexact
 from graphc.ir.opdef import Example
 from graphc.ir.registry import OPS
 from graphc.ir.tensor import Tensor
 
 NAMES = sorted(name for name, op in OPS.items() if op.examples is not None)
-TOLERANCE = 3e-3  # a few units in the last place; single precision where an op says so
+DTYPES = ("float16", "bfloat16")
+TOLERANCE = {"float16": 3e-3, "bfloat16": 2.4e-2}  # a few units in the last place
 
 
 def largest_example(name: str) -> Example | None:
@@ -23,66 +25,124 @@ def largest_example(name: str) -> Example | None:
     return max(examples, key=lambda e: sum(a.size for a in e.inputs), default=None)
 
 
-def build(example: Example) -> tuple[list[Tensor], list[Tensor], list[np.ndarray]]:
-    arrays = [a.astype("float16") if a.dtype.kind == "f" else a for a in example.inputs]
+def build(example: Example, dtype: str) -> tuple[list[Tensor], list[Tensor], list[np.ndarray]]:
+    arrays = [a.astype(dtype) if a.dtype.kind == "f" else a for a in example.inputs]
     inputs = [gc.placeholder(f"x{n}", a.shape, a.dtype) for n, a in enumerate(arrays)]
     built = example.build(*inputs)
     outputs = list(built) if isinstance(built, tuple | list) else [built]
     return inputs, [output for output in outputs if isinstance(output, Tensor)], arrays
 
 
-def assert_close(found: Any, expected: Any) -> None:
+def assert_close(found: Any, expected: Any, tolerance: float) -> None:
     assert found.dtype == expected.dtype and found.shape == expected.shape
-    if found.dtype.kind not in "fc":
+    if not is_inexact(found.dtype):
         np.testing.assert_array_equal(found, expected)
         return
-    wide = expected.astype("complex128" if expected.dtype.kind == "c" else "float64")
+    wide = expected.astype(double(expected.dtype))
     scale = np.abs(wide[np.isfinite(wide)]).max(initial=0.0)
-    np.testing.assert_allclose(found, wide, rtol=TOLERANCE, atol=TOLERANCE * scale)
+    np.testing.assert_allclose(found, wide, rtol=tolerance, atol=tolerance * scale)
 
 
-def check(name: str, backend: str) -> None:
+def check(name: str, backend: str, dtype: str) -> None:
     example = largest_example(name)
     if example is None:
         return
     options: Any = {"on_unused_input": "ignore"}
     try:
-        inputs, outputs, arrays = build(example)
+        inputs, outputs, arrays = build(example, dtype)
         plain = gc.function(inputs, outputs, backend="reference", optimize=False, **options)
         expected = plain(*arrays)
     except gc.DTypeError:  # linear algebra and transforms start at float32
         return
     found = gc.function(inputs, outputs, backend=backend, **options)(*arrays)
     for one, two in zip(found, expected, strict=True):
-        assert_close(one, two)
+        assert_close(one, two, TOLERANCE[dtype])
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_values(name: str) -> None:
-    check(name, "llvm")
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_values(name: str, dtype: str) -> None:
+    check(name, "llvm", dtype)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["interpreter", "numba_cpu"])
 @pytest.mark.parametrize("name", NAMES)
-def test_values_elsewhere(name: str, backend: str) -> None:
-    check(name, backend)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_values_elsewhere(name: str, backend: str, dtype: str) -> None:
+    check(name, backend, dtype)
 
 
-def test_gradients_keep_the_dtype() -> None:
-    x = gc.placeholder("x", ("n", 3), "float16")
-    w = gc.variable(np.ones((3, 2), "float16"), "w")
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_gradients_keep_the_dtype(dtype: str) -> None:
+    x = gc.placeholder("x", ("n", 3), dtype)
+    w = gc.variable(np.ones((3, 2), dtype), "w")
     cost = gc.mean(gc.square(gc.tanh(x @ w)))
     gradient = gc.grad(cost, w)
-    assert cost.dtype == gradient.dtype == np.float16
-    found = gc.function([x], [cost, gradient])(np.full((5, 3), 0.1, "float16"))
-    assert [array.dtype for array in found] == [np.float16, np.float16]
-    np.testing.assert_allclose(found[0], np.tanh(0.3) ** 2, rtol=2e-3)
+    assert cost.dtype == gradient.dtype == gc.as_dtype(dtype)
+    found = gc.function([x], [cost, gradient])(np.full((5, 3), 0.1, dtype))
+    assert [array.dtype for array in found] == [dtype, dtype]
+    np.testing.assert_allclose(found[0], np.tanh(0.3) ** 2, rtol=TOLERANCE[dtype])
 
 
 @pytest.mark.parametrize("backend", ["interpreter", "llvm", "numba_cpu"])
-def test_sums_are_wide(backend: str) -> None:
-    """A running float16 sum of ones would stop at 2048."""
-    x = gc.placeholder("x", ("n",), "float16")
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_sums_are_wide(backend: str, dtype: str) -> None:
+    """A running float16 sum of ones would stop at 2048, one in bfloat16 at 256."""
+    x = gc.placeholder("x", ("n",), dtype)
     f = gc.function([x], [gc.sum(x), gc.mean(x), x @ x], backend=backend)
-    assert [float(value) for value in f(np.ones(4000, "float16"))] == [4000, 1, 4000]
+    assert [float(value) for value in f(np.ones(3072, dtype))] == [3072, 1, 3072]
+
+
+PATTERNS = np.array(  # ties to either side, up to infinity, subnormal numbers, zeros, NaN
+    [0x3F808000, 0x3F818000, 0x3F808001, 0x3F817FFF, 0x7F7FFFFF, 0x7F7F7FFF, 0xFF800000, 0x00008000,
+     0x00018000, 0x00000001, 0x80008001, 0x80000000, 0x7F800001, 0xFFFFFFFF, 0x00800000],
+    np.uint32,
+)  # fmt: skip
+ROUNDED = [0x3F80, 0x3F82, 0x3F81, 0x3F81, 0x7F80, 0x7F7F, 0xFF80, 0, 2, 0, 0x8001, 0x8000]
+
+
+@pytest.mark.parametrize("backend", ["reference", "interpreter", "llvm", "numba_cpu"])
+def test_bfloat16_rounding(backend: str) -> None:
+    x = gc.placeholder("x", ("n",), "float32")
+    f = gc.function(
+        [x], [x.astype("bfloat16"), x.astype("bf16").astype("float32")], backend=backend
+    )
+    many = np.random.default_rng(0).integers(0, 1 << 32, 200, np.uint32)
+    given = np.concatenate([PATTERNS, many]).view("float32")
+    kept, back = f(given)
+    assert kept.dtype == gc.bfloat16 and back.dtype == np.float32
+    assert kept.view("uint16")[: len(ROUNDED)].tolist() == ROUNDED
+    assert np.isnan(kept[12:14]).all() and kept.view("uint16")[14] == 0x0080
+    with np.errstate(invalid="ignore"):
+        expected = given.astype(gc.bfloat16)
+    numbers = ~np.isnan(given)
+    assert (kept.view("uint16") == expected.view("uint16"))[numbers].all()
+    np.testing.assert_array_equal(back, kept.astype("float32"))
+
+
+@pytest.mark.parametrize("backend", ["interpreter", "llvm", "numba_cpu"])
+def test_every_bfloat16_number_survives(backend: str) -> None:
+    step = 1 if backend == "llvm" else 97
+    numbers = np.arange(0, 1 << 16, step, dtype=np.uint16).view(gc.bfloat16)
+    x = gc.placeholder("x", ("n",), "bfloat16")
+    found = gc.function([x], [gc.negative(gc.negative(x)), x.astype("float32")], backend=backend)
+    back, wide = found(numbers)
+    same = back.view("uint16") == numbers.view("uint16")
+    assert (same | np.isnan(wide)).all()
+    np.testing.assert_array_equal(wide, numbers.astype("float32"))
+
+
+def test_training_with_bfloat16_weights() -> None:
+    rng = np.random.default_rng(1)
+    x, y = gc.placeholder("x", ("n", 4)), gc.placeholder("y", ("n",))
+    w = gc.variable(np.zeros(4, gc.bfloat16), "w")
+    cost = gc.mean(gc.square(x @ w.astype("float32") - y))
+    slope = gc.grad(cost, w)
+    assert slope.dtype == gc.bfloat16
+    step = gc.function([x, y], cost, updates={w: w - 0.1 * slope})
+    points = rng.normal(size=(64, 4)).astype("float32")
+    wanted = np.array([1, -2, 0.5, 3], "float32")
+    costs = [float(step(points, points @ wanted)) for _ in range(60)]
+    assert w.value.dtype == gc.bfloat16 and costs[-1] < 1e-3 * costs[0]
+    np.testing.assert_allclose(w.value.astype("float32"), wanted, atol=0.05)

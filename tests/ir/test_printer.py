@@ -79,6 +79,8 @@ def test_a_whole_graph() -> None:
         (1e-20, "float32", "1e-20f32"),
         (np.nan, "float32", "nanf32"),
         (-np.inf, "float16", "-inff16"),
+        (2.0, "bfloat16", "2.0bf16"),
+        (0.1, "bfloat16", "0.100098bf16"),
         (3, "int64", "3i64"),
         (200, "uint8", "200u8"),
         (True, "bool", "True"),

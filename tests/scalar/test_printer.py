@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphc.dtypes import bool_, float16, float32, float64, int32, int64
+from graphc.dtypes import bfloat16, bool_, float16, float32, float64, int32, int64
 from graphc.scalar import expr as s
 from graphc.scalar.expr import Call, Const, Expr, Index, Load, Local, Read
 from graphc.scalar.printer import Dialect, constant_text, format_expr
@@ -66,6 +66,8 @@ def test_infix(expr: Expr, text: str) -> None:
         (True, bool_, "True"),
         (-3, int32, "-3"),
         (float(np.float16(0.1)), float16, "0.1"),
+        (-2.0, bfloat16, "-2.0"),
+        (1e30, bfloat16, "1.00026e+30"),
     ],
 )
 def test_constants(value: float, dtype: np.dtype, text: str) -> None:

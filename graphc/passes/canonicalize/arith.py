@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from graphc.dtypes import DType, is_floating, is_integer
+from graphc.dtypes import DType, finfo, is_floating, is_integer
 from graphc.ir.leaf import CONSTANT, constant
 from graphc.ir.opdef import OpDef
 from graphc.ir.registry import Builder
@@ -47,7 +47,7 @@ def power_of_two(value: Number, dtype: DType) -> bool:
 
 
 def _normal(value: float, dtype: DType) -> bool:
-    limits = np.finfo(dtype)
+    limits = finfo(dtype)
     return float(limits.tiny) <= abs(value) <= float(limits.max)
 
 

@@ -1,6 +1,6 @@
 """Reductions in canonical form: over the fewest axes, once, and of the smaller tensor."""
 
-from graphc.dtypes import float16, is_floating
+from graphc.dtypes import is_floating, is_half
 from graphc.ir.leaf import CONSTANT
 from graphc.ir.opdef import OpDef
 from graphc.ir.registry import Builder
@@ -86,7 +86,7 @@ def sum_of_broadcast(
     offset = len(shape) - x.ndim
     if any(axis >= offset and x.shape[axis - offset] != 1 for axis in axes):
         return None
-    if x.dtype != root.dtype or root.dtype == float16:  # too narrow to hold the number
+    if x.dtype != root.dtype or is_half(root.dtype):  # too narrow to hold the number
         return None
     copies = size_product([shape[axis] for axis in axes])
     counted = isinstance(copies, int) and copies > 0

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from graphc.dtypes import DType, is_bool, is_floating, is_integer
+from graphc.dtypes import DType, finfo, is_bool, is_floating, is_integer
 from graphc.ir.registry import Builder
 from graphc.ir.tensor import Tensor
 from graphc.rewrite.pattern import P, attr, const, var
@@ -71,7 +71,7 @@ def _holds(wide: DType, narrow: DType) -> bool:
     if wide == narrow or is_bool(narrow):
         return True
     if is_floating(wide) and is_integer(narrow):
-        return bool(np.iinfo(narrow).bits <= np.finfo(wide).nmant + 1)
+        return bool(np.iinfo(narrow).bits <= finfo(wide).nmant + 1)
     return wide.kind != "b" and np.can_cast(narrow, wide, "safe")
 
 
