@@ -18,6 +18,7 @@ from graphc import random as random
 from graphc.autodiff.derived import *
 from graphc.autodiff.forward import *
 from graphc.autodiff.gradient import *
+from graphc.batching.vmap import *
 from graphc.benchmark import benchmark as benchmark
 from graphc.benchmark import compare as compare
 from graphc.bisect import Bisection as Bisection

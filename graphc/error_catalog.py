@@ -169,6 +169,56 @@ x = gc.placeholder("x", (4,))
 y = gc.cond(x[0] > 0, lambda: x[2:], lambda: x[:2])
 """,
     ),
+    "E130": Explanation(
+        "the arguments of a mapped function differ in their number of examples",
+        "vmap applies a function to all examples at once: along their mapped axes, all arguments "
+        "have the same size. in_axes says which axis that is; None, that an argument is the same "
+        "for all examples.",
+        """
+x = gc.placeholder("x", (8, 3))
+w = gc.placeholder("w", (3,))
+y = gc.vmap(lambda x, w: gc.sum(x * w))(x, w)
+""",
+        """
+x = gc.placeholder("x", (8, 3))
+w = gc.placeholder("w", (3,))
+y = gc.vmap(lambda x, w: gc.sum(x * w), in_axes=(0, None))(x, w)
+""",
+    ),
+    "E131": Explanation(
+        "in_axes or out_axes do not fit a mapped function",
+        "in_axes has an entry for each argument, or is one for all of them; out_axes has the "
+        "structure of the result, or is one axis for all. At least one argument must be mapped, "
+        "and a result that depends on the example must have an axis.",
+        """
+x = gc.placeholder("x", (8, 3))
+w = gc.placeholder("w", (3,))
+y = gc.vmap(lambda x, w: gc.sum(x * w), in_axes=(0,))(x, w)
+""",
+        """
+x = gc.placeholder("x", (8, 3))
+w = gc.placeholder("w", (3,))
+y = gc.vmap(lambda x, w: gc.sum(x * w), in_axes=(0, None))(x, w)
+""",
+    ),
+    "E132": Explanation(
+        "a reverse derivative, inside of vmap, of a loop with steps of each example's own",
+        "Reverse mode keeps the carries of every step of a while_loop; where examples take "
+        "different numbers of steps these have no common shape. Differentiate the sum over the "
+        "examples outside of vmap, which gives the same gradients, or use gc.jvp.",
+        """
+def root(a):
+    return gc.while_loop(lambda r: gc.abs(r * r - a) > 1e-3, lambda r: (r + a / r) / 2, a)
+a = gc.placeholder("a", ("n",))
+y = gc.vmap(lambda a: gc.grad(root(a), a))(a)
+""",
+        """
+def root(a):
+    return gc.while_loop(lambda r: gc.abs(r * r - a) > 1e-3, lambda r: (r + a / r) / 2, a)
+a = gc.placeholder("a", ("n",))
+y = gc.grad(gc.sum(gc.vmap(root)(a)), a)
+""",
+    ),
     # --- feeds, inputs, names, updates, symbolic tensors -----------------------------------------
     "E201": Explanation(
         "a placeholder has no value",
@@ -423,19 +473,6 @@ g = gc.grad(gc.sum(x * w), w)
         "The op was registered without one, or its gradient rule is not linear in the incoming "
         "gradient, so that no forward derivative follows from it. Stop the path with "
         "gc.stop_gradient or define one with gc.custom_gradient.",
-    ),
-    "E305": Explanation(
-        "a Jacobian of unknown or excessive size",
-        "Its rows or columns are built one by one, so one of the two sizes must be fixed and not "
-        "too large. Products with a Jacobian need neither: gc.vjp and gc.jvp.",
-        """
-x = gc.placeholder("x", ("n",))
-J = gc.jacobian(gc.tanh(x), x)
-""",
-        """
-x = gc.placeholder("x", (3,))
-J = gc.jacobian(gc.tanh(x), x)
-""",
     ),
     "E306": Explanation(
         "differentiation by something that has no derivative",

@@ -1,10 +1,7 @@
 """What reverse and forward mode give together: Jacobians, Hessians and their products."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
 
 from graphc.autodiff.activity import describe, written
 from graphc.autodiff.arguments import (
@@ -20,17 +17,16 @@ from graphc.autodiff.arguments import (
 from graphc.autodiff.forward import fill_flat, jvp, push_forward
 from graphc.autodiff.gradient import grad, stabilize_for_differentiation
 from graphc.autodiff.reverse import backpropagate
+from graphc.batching.walk import Batching
 from graphc.dtypes import is_complex
-from graphc.errors import DimError, GradientError
-from graphc.ir.leaf import constant
+from graphc.errors import GradientError
+from graphc.ir.batch import whole
+from graphc.ir.leaf import placeholder
 from graphc.ir.registry import BUILDER
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
-from graphc.shapes import is_static, size_product
 
 __all__ = ["hessian", "hvp", "jacobian"]
-
-MOST_ROWS = 1024  # derivatives that are built one by one
 
 b = BUILDER
 
@@ -42,11 +38,10 @@ def jacobian(y: Tensor, x: Tensors) -> Any:
     has the same structure, each in the dtype of y. Entries that do not depend on x are zero.
     Of complex tensors it is the complex derivative, which holomorphic functions have.
 
-    One of the two must have a static size: the graph holds one gradient per element of y, or one
-    tangent per element of x, whichever are fewer (at most 1024).
+    One derivative is built, and batched: reverse mode over the elements of y where these are known
+    to be fewer than those of x, else forward mode over the elements of x. Sizes may be symbolic.
 
-    Raises DimError E305 if both sizes are symbolic, GradientError E305 above the limit, and the
-    errors of `grad`.
+    Raises the errors of `grad`.
 
     >>> gc.jacobian(A @ x, x)        # A
     """
@@ -71,66 +66,41 @@ def check_same_kind(y: Tensor, targets: Sequence[Tensor]) -> None:
 
 
 def jacobian_of(y: Tensor, x: Tensor, disconnected: Disconnected = "raise") -> Tensor:
-    """The Jacobian by one tensor, from rows or from columns."""
-    rows = fewer_rows(y, x)
+    """The Jacobian by one tensor: one row or column of it, for all unit vectors at once."""
+    rows = has_fewer_elements(y, x)
     (stable,) = stabilize_for_differentiation([y], [x])
-    found: list[Tensor | None] = []
+    like = y if rows else x
+    unit = placeholder(None, like.shape, like.dtype)
     if rows:
-        for seed in unit_tensors(y):
-            backward = backpropagate([(stable, seed)], [x])
-            found += fill_gradients(backward.gradients, [y], [x], disconnected, backward.refused)
+        backward = backpropagate([(stable, unit)], [x])
+        found = fill_gradients(backward.gradients, [y], [x], disconnected, backward.refused)
     else:
-        for seed in unit_tensors(x):
-            tangents = fill_flat(push_forward([stable], [(x, seed)]), [stable], [x])
-            found += fill_tangents(tangents, [y], [x], disconnected)
-    shape = (*y.shape, *x.shape)
-    if not found:
-        return b.zeros(shape, y.dtype)
-    whole = b.reshape(b.stack(found, axis=0 if rows else y.ndim), shape)
-    return whole if whole.dtype == y.dtype else whole.astype(y.dtype)
+        tangents = fill_flat(push_forward([stable], [(x, unit)]), [stable], [x])
+        found = fill_tangents(tangents, [y], [x], disconnected)
+    (one,) = found
+    assert one is not None
+    count = like.size
+    units = b.reshape(b.eye(count, dtype=like.dtype), (count, *like.shape))
+    (all_,) = Batching(count).batched([one], [(unit, units)])
+    all_ = whole(all_, one.ndim, count)
+    all_ = all_ if rows else b.moveaxis(all_, 0, -1)
+    result = b.reshape(all_, (*y.shape, *x.shape))
+    return result if result.dtype == y.dtype else result.astype(y.dtype)
 
 
-def fewer_rows(y: Tensor, x: Tensor) -> bool:
-    """Whether y has fewer elements than x; DimError if neither size is known."""
-    sizes = [size for size in (y.size, x.size) if isinstance(size, int)]
-    details = [
-        f"{describe(t)}: {t.type}   {size_product(t.shape)} elements   {written(t.node)}"
-        for t in (y, x)
-    ]
-    if not sizes:
-        raise DimError(
-            f"jacobian: the sizes of {describe(y)} and {describe(x)} are both symbolic",
-            code="E305",
-            details=details,
-            source=current_source(),
-            fix="make the shape of one of them static, or use gc.vjp or gc.jvp for products",
-        )
-    if min(sizes) > MOST_ROWS:
-        raise GradientError(
-            f"jacobian: {min(sizes)} derivatives are more than the {MOST_ROWS} that are built "
-            "one by one",
-            code="E305",
-            details=details,
-            source=current_source(),
-            fix="use gc.vjp or gc.jvp for products with the Jacobian",
-        )
-    return y.size == min(sizes)
-
-
-def unit_tensors(like: Tensor) -> list[Tensor]:
-    """For each element of `like`: one there and zero elsewhere."""
-    assert is_static(like.shape)
-    sizes = [size for size in like.shape if isinstance(size, int)]
-    eye = np.eye(math.prod(sizes), dtype=like.dtype)
-    return [constant(row.reshape(sizes)) for row in eye]
+def has_fewer_elements(y: Tensor, x: Tensor) -> bool:
+    """Whether y is known to have fewer elements than x, or alone has a known number."""
+    if isinstance(y.size, int) and isinstance(x.size, int):
+        return y.size < x.size
+    return isinstance(y.size, int)
 
 
 def hessian(cost: Tensor, x: Tensors) -> Any:
     """Second derivatives of a scalar: result[i..., j...], shape x.shape + x.shape.
 
-    cost: a floating scalar. x: one tensor of static size; or a list or tuple of them, which gives
-    a list of lists with the block for (x[i], x[j]) in shape x[i].shape + x[j].shape; or a dict,
-    which gives a dict of dicts. Computed forward over reverse. Errors as in `jacobian`.
+    cost: a floating scalar. x: one tensor; or a list or tuple of them, which gives a list of lists
+    with the block for (x[i], x[j]) in shape x[i].shape + x[j].shape; or a dict, which gives a dict
+    of dicts. Computed forward over reverse. Sizes may be symbolic. Errors as in `jacobian`.
 
     >>> gc.hessian((x * x).sum(), x)     # 2 * eye
     """

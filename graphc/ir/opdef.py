@@ -13,6 +13,7 @@ import numpy as np
 
 from graphc.dtypes import is_complex
 from graphc.errors import DTypeError, GraphcError, ShapeError
+from graphc.ir.batch import Batch
 from graphc.ir.lowering import Branches, IndexChecks, Leaf, Lowering, Scan, While
 from graphc.ir.node import Attributes, Node, TensorType
 from graphc.ir.parts import PartsRule
@@ -131,6 +132,9 @@ class OpDef:
     vjp(b, application, gradients of the outputs) -> gradient of each input or None
     jvp(b, application, tangents of the inputs (None: zero)) -> tangent of each output or None
     parts(b, node, inputs) -> the outputs on real tensors, for complex numbers; see `ir.parts`
+    batch(Batch) -> the outputs for many examples at once, see `ir.batch`. Few need it: elementwise
+    ops broadcast, reductions and what goes along attrs["axis"] in order have one axis more in
+    front, composites are taken apart, and anything else is a loop over the examples.
     traits: elementwise, commutative, linear (in each input), view, loop, nondifferentiable, custom
     (made by a user, not registered), effect (does more than compute: never merged nor folded),
     transparent (the output is the first input), ...
@@ -143,6 +147,7 @@ class OpDef:
     lower: Lowering
     vjp: Callable[[Builder, Application, Gradients], Gradients] | None = None
     jvp: Callable[[Builder, Application, Gradients], Gradients] | None = None
+    batch: Callable[[Batch], Sequence[Tensor]] | None = None
     traits: frozenset[str] = frozenset()
     examples: Callable[[np.random.Generator], list[Example]] | None = None
     symbol: str | None = None

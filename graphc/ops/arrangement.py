@@ -8,6 +8,7 @@ import numpy as np
 from graphc.dtypes import is_integer
 from graphc.errors import DTypeError, ShapeError
 from graphc.ir.arguments import AxisLike, checked_axes, checked_axis, checked_shape, checked_size
+from graphc.ir.batch import shifted
 from graphc.ir.leaf import CONSTANT, as_tensor
 from graphc.ir.lowering import IndexMap, LoweringContext
 from graphc.ir.opdef import Example, OpDef
@@ -132,6 +133,7 @@ FLIP = register(
         lower=IndexMap(_lower_flip),
         vjp=lambda b, a, gradients: [b.flip(gradients[0], a.attrs["axis"])],
         jvp=linear_jvp,
+        batch=shifted("axis"),
         traits=frozenset({"linear", "view"}),
         parts=partwise,
         examples=lambda rng: [
@@ -171,6 +173,7 @@ ROLL = register(
             b.roll(gradients[0], tuple(-shift for shift in a.attrs["shift"]), a.attrs["axis"])
         ],
         jvp=linear_jvp,
+        batch=shifted("axis"),
         traits=frozenset({"linear"}),
         parts=partwise,
         examples=lambda rng: [

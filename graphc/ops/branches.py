@@ -39,6 +39,7 @@ from graphc.ops.bodies import (
     two_types,
     where_written,
 )
+from graphc.ops.body_batches import batch_branches
 
 __all__ = ["checkpoint", "cond", "switch"]
 
@@ -142,6 +143,7 @@ COND = register(
         lower=Branches(),
         vjp=_vjp,
         jvp=_jvp,
+        batch=batch_branches,
         traits=frozenset({"branches"}),
         examples=lambda rng: [
             *(

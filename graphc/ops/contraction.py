@@ -8,6 +8,7 @@ import numpy as np
 from graphc.dtypes import double, is_inexact
 from graphc.errors import ShapeError
 from graphc.ir.arguments import AxisLike, checked_axes, checked_axis
+from graphc.ir.batch import Batch
 from graphc.ir.lowering import Contraction
 from graphc.ir.node import Attributes, TensorType
 from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
@@ -91,6 +92,8 @@ def _left_gradient(
             return b.multiply(gradient, x2)
         return _outer(b, x2, gradient) if first else _outer(b, gradient, x2)
     if x1.ndim == 1:
+        if x2.ndim == 2:
+            return MATMUL(gradient, x2, **_flags(False, not second))
         return b.squeeze(MATMUL(x2, b.expand_dims(gradient, -1), **_flags(second)), -1)
     if first:
         return MATMUL(x2, gradient, **_flags(second, True))
@@ -105,6 +108,8 @@ def _right_gradient(
             return b.multiply(gradient, x1)
         return _outer(b, gradient, x1) if second else _outer(b, x1, gradient)
     if x2.ndim == 1 and first:
+        if x1.ndim == 2:
+            return MATMUL(x1, gradient, **_flags())
         return b.squeeze(MATMUL(x1, b.expand_dims(gradient, -1), **_flags()), -1)
     if x2.ndim <= 2 and x1.ndim > 2 and not first:
         # One product over all rows of the batch instead of a product for each and a sum.
@@ -171,6 +176,41 @@ def _matmul_examples(rng: np.random.Generator) -> list[Example]:
     return examples
 
 
+def _batch_matmul(batch: Batch) -> Sequence[Tensor]:
+    """Vectors of all examples are the rows of a matrix, where the other operand is a matrix for
+    all; else each is a matrix of one row or column in a batch of products."""
+    (x1, x2), (one1, one2) = batch.inputs, batch.node.inputs
+    first, second = batch.attrs["transpose_a"], batch.attrs["transpose_b"]
+    mapped = (batch.mapped(0), batch.mapped(1))
+    if one1.ndim == 1 and mapped == (True, False) and one2.ndim <= 2:
+        return batch.apply([x1, x2])
+    if mapped == (False, True) and one1.ndim <= 2:
+        turned = _flags(False, one1.ndim > 1 and not first)
+        if one2.ndim == 1:
+            return [MATMUL(x2, x1, **turned)]
+        column = -2 if second else -1
+        if one1.ndim == one2.ndim == 2 and x2.shape[column] == 1:
+            return [BUILDER.expand_dims(MATMUL(BUILDER.squeeze(x2, column), x1, **turned), -1)]
+    axes = max(one1.ndim, one2.ndim, 2) - 2  # of batches that each example has
+    left = _as_matrices(batch, 0, axes, -2)
+    right = _as_matrices(batch, 1, axes, -1)
+    product = MATMUL(left, right, **_flags(first, second))
+    dropped = [axis for axis, one in ((-2, one1), (-1, one2)) if one.ndim == 1]
+    return [BUILDER.squeeze(product, dropped) if dropped else product]
+
+
+def _as_matrices(batch: Batch, number: int, axes: int, position: int) -> Tensor:
+    """An operand with at least two axes; where it is mapped, with `axes` between that of the
+    examples and the last two. position: of the new axis of a vector."""
+    tensor, ndim = batch.inputs[number], batch.node.inputs[number].ndim
+    if ndim == 1:
+        tensor = BUILDER.expand_dims(tensor, position)
+    missing = axes + 3 - tensor.ndim
+    if not batch.mapped(number) or not missing:
+        return tensor
+    return BUILDER.expand_dims(tensor, tuple(range(1, 1 + missing)))
+
+
 MATMUL = register(
     OpDef(
         "matmul",
@@ -179,6 +219,7 @@ MATMUL = register(
         lower=Contraction(),
         vjp=_vjp_matmul,
         jvp=_jvp_matmul,
+        batch=_batch_matmul,
         traits=frozenset({"linear"}),
         parts=formulas.matmul,
         examples=_matmul_examples,

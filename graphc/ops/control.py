@@ -28,6 +28,7 @@ from graphc.ops.bodies import (
     require_equal_types,
     settle_carry,
 )
+from graphc.ops.body_batches import batch_scan
 from graphc.ops.loop_derivatives import loop_jvp, loop_vjp
 from graphc.ops.loop_segments import Steps, build_loop, checked_count, segment_length
 from graphc.shapes import Size, as_size
@@ -67,6 +68,7 @@ SCAN = register(
         lower=Scan(),
         vjp=loop_vjp,
         jvp=loop_jvp,
+        batch=batch_scan,
         traits=frozenset({"loop"}),
         defaults={"reverse": False, "anchored": False, "local": False, "unroll": 1},
         examples=lambda rng: [

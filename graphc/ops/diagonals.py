@@ -7,6 +7,7 @@ import numpy as np
 
 from graphc.errors import ShapeError
 from graphc.ir.arguments import checked_axes
+from graphc.ir.batch import leading
 from graphc.ir.leaf import as_tensor
 from graphc.ir.lowering import IndexMap, LoweringContext
 from graphc.ir.node import Attributes, TensorType
@@ -49,6 +50,7 @@ DIAGONAL: OpDef = register(
         lower=IndexMap(_lower_diagonal),
         vjp=_vjp_diagonal,
         jvp=linear_jvp,
+        batch=leading,
         traits=frozenset({"linear", "view"}),
         parts=partwise,
         examples=lambda rng: [
@@ -131,6 +133,7 @@ DIAGONAL_MATRIX: OpDef = register(
         lower=IndexMap(_lower_diagonal_matrix),
         vjp=_vjp_diagonal_matrix,
         jvp=linear_jvp,
+        batch=leading,
         traits=frozenset({"linear"}),
         parts=partwise,
         examples=lambda rng: [
@@ -181,6 +184,7 @@ TRIANGLE = register(
         lower=IndexMap(_lower_triangle),
         vjp=_vjp_triangle,
         jvp=linear_jvp,
+        batch=leading,
         traits=frozenset({"linear"}),
         parts=partwise,
         examples=_triangle_examples,

@@ -7,6 +7,7 @@ lowers to pairwise products, in the order that the opt_einsum library finds (D. 
 JOSS 3, 2018).
 """
 
+import string
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 import opt_einsum
 
 from graphc.dtypes import double, is_inexact
+from graphc.ir.batch import Batch
 from graphc.ir.einsum_notation import Notation, lettered, parse_notation, wrong_subscripts
 from graphc.ir.lowering import Composite
 from graphc.ir.node import Attributes, TensorType
@@ -303,6 +305,19 @@ def _matrix(b: Builder, x: _Term, batch: str, rows: str, columns: str) -> tuple[
     return b.reshape(x.ordered(b, batch, *groups), tuple(sizes)), turned
 
 
+def _batch(batch: Batch) -> Sequence[Tensor]:
+    """One more index, in the operands that are mapped and in the result"""
+    notation = Notation.read(batch.attrs["subscripts"])
+    used = str(notation)
+    index = next(letter for letter in string.ascii_letters if letter not in used)
+    operands = tuple(
+        index + indices if batch.mapped(position) else indices
+        for position, indices in enumerate(notation.operands)
+    )
+    whole = Notation(operands, index + notation.result)
+    return batch.apply(batch.inputs, subscripts=str(whole))
+
+
 EINSUM = register(
     OpDef(
         "einsum",
@@ -311,6 +326,7 @@ EINSUM = register(
         lower=Composite(_build),
         vjp=_vjp,
         jvp=_jvp,
+        batch=_batch,
         traits=frozenset({"linear"}),
         parts=expanded,
         examples=_examples,

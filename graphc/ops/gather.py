@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from graphc.ir.batch import Batch, moved
 from graphc.ir.indices import (
     checked_index_group,
     picked_entry,
@@ -100,6 +101,21 @@ def _checks(context: LoweringContext) -> list[IndexCheck]:
     return [IndexCheck(n, axis, shape[axis]) for n, axis in enumerate(context.attrs["axes"], 1)]
 
 
+def _batch_gather(batch: Batch) -> Sequence[Tensor]:
+    """Where indices differ from example to example, so does the entry of the first axis."""
+    axes = batch.attrs["axes"]
+    numbers = range(1, len(batch.inputs))
+    if not any(map(batch.mapped, numbers)):
+        return batch.apply(batch.inputs, axes=tuple(axis + 1 for axis in axes))
+    count = max(batch.node.inputs[number].ndim for number in numbers)
+    indices = [batch.aligned(number, count) for number in numbers]
+    if not batch.mapped(0):
+        return [moved(batch.apply([batch.inputs[0], *indices])[0], axes[0], 1, 0)]
+    own = (0, *(axis + 1 for axis in axes))
+    picked = GATHER(batch.inputs[0], batch.numbers(count + 1), *indices, axes=own)
+    return [moved(picked, 1, count, axes[0] + 1)]
+
+
 GATHER = register(
     OpDef(
         "gather",
@@ -108,6 +124,7 @@ GATHER = register(
         lower=IndexMap(_lower_gather),
         vjp=_vjp_gather,
         jvp=_jvp_gather,
+        batch=_batch_gather,
         parts=partwise,
         examples=_gather_examples,
         index_checks=_checks,

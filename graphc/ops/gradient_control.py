@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from graphc.errors import GradientError
-from graphc.ir.leaf import as_tensor
+from graphc.ir.batch import Batch, whole
+from graphc.ir.leaf import PLACEHOLDER, as_tensor
 from graphc.ir.lowering import Composite, Elementwise, LoweringContext
 from graphc.ir.node import TensorType
 from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
@@ -109,6 +110,27 @@ def _wrong_gradient(message: str, fix: str) -> GradientError:
     )
 
 
+def _batch_custom_gradient(batch: Batch) -> Sequence[Tensor]:
+    """The user's function answers for one example, from what it computed of it."""
+    count: int = batch.attrs["count"]
+    one = batch.node.inputs
+
+    def gradient(*cotangents: Tensor) -> list[Tensor | None]:
+        given = [PLACEHOLDER(name="cotangent", type=tensor.type) for tensor in one[:count]]
+        answer = batch.attrs["gradient"](*given)
+        answers = list(answer) if isinstance(answer, tuple | list) else [answer]
+        found = [as_tensor(value) for value in answers if value is not None]
+        pairs = list(zip(given, cotangents, strict=True))
+        of_all = iter(
+            whole(tensor, own.ndim, batch.size)
+            for tensor, own in zip(batch.batched(found, pairs), found, strict=True)
+        )
+        return [None if value is None else next(of_all) for value in answers]
+
+    inputs = [batch.whole(number) for number in range(len(one))]
+    return batch.apply(inputs, gradient=gradient)
+
+
 def _square(x: Tensor) -> Tensor:
     square: Tensor = custom_gradient(lambda x: (x * x, lambda dy: dy * 2 * x.conj()))(x)
     return square
@@ -121,6 +143,7 @@ CUSTOM_GRADIENT = register(
         reference=_outputs_of,
         lower=Composite(_build_outputs),
         vjp=_call_gradient,
+        batch=_batch_custom_gradient,
         parts=expanded,
         examples=lambda rng: [
             Example(_square, (rng.normal(size=shape),)) for shape in ((), (0,), (2, 3))

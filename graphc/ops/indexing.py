@@ -4,6 +4,7 @@ Indices count from 0; negative ones count from the end of the axis. They are che
 where the graph is built, all others before a kernel reads with them.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from graphc.dtypes import as_dtype, default_float, int64
 from graphc.errors import ShapeError
 from graphc.ir.arguments import checked_axis
+from graphc.ir.batch import Batch, moved, shifted
 from graphc.ir.indices import checked_indices, position_of, positions_of
 from graphc.ir.leaf import CONSTANT, as_tensor
 from graphc.ir.lowering import IndexCheck, IndexMap, LoweringContext, ScatterAdd
@@ -83,6 +85,16 @@ def _take_examples(rng: np.random.Generator) -> list[Example]:
     return examples
 
 
+def _batch_take(batch: Batch) -> Sequence[Tensor]:
+    (x, indices), axis = batch.inputs, batch.attrs["axis"]
+    if not batch.mapped(1):
+        return batch.apply([x, indices], axis=axis + 1)
+    if not batch.mapped(0):
+        return [moved(batch.apply([x, indices])[0], axis, 1, 0)]
+    picked = BUILDER.gather(x, [batch.numbers(indices.ndim), indices], (0, axis + 1))
+    return [moved(picked, 1, indices.ndim - 1, axis + 1)]
+
+
 TAKE = register(
     OpDef(
         "take",
@@ -93,6 +105,7 @@ TAKE = register(
         lower=IndexMap(_lower_take),
         vjp=_vjp_take,
         jvp=_jvp_take,
+        batch=_batch_take,
         parts=partwise,
         examples=_take_examples,
         index_checks=lambda context: [
@@ -150,6 +163,18 @@ def _jvp_scatter_add(b: Builder, a: Application, tangents: Gradients) -> Gradien
     return [SCATTER_ADD(a.inputs[0], tangents[1], **a.attrs)]
 
 
+def _batch_scatter_add(batch: Batch) -> Sequence[Tensor]:
+    """Where indices differ from example to example: added into zeros for all."""
+    indices, axis, size = batch.inputs[0], batch.attrs["axis"], batch.attrs["size"]
+    values = batch.whole(1)
+    if not batch.mapped(0):
+        return batch.apply([indices, values], axis=axis + 1)
+    shape = (*values.shape[: axis + 1], size, *values.shape[axis + 2 :])
+    zeros = BUILDER.zeros(shape, values.dtype)
+    own = [batch.numbers(2), indices]
+    return [BUILDER.scatter(zeros, own, moved(values, axis + 1, 1, 1), (0, axis + 1), mode="add")]
+
+
 SCATTER_ADD = register(
     OpDef(
         "scatter_add",
@@ -158,6 +183,7 @@ SCATTER_ADD = register(
         lower=ScatterAdd(),
         vjp=_vjp_scatter_add,
         jvp=_jvp_scatter_add,
+        batch=_batch_scatter_add,
         parts=partwise,
         examples=lambda rng: [
             Example(lambda v: scatter_add([1, 0, 1, -1], v, 0, 3), (rng.normal(size=(4,)),)),
@@ -236,6 +262,7 @@ TAKE_ALONG_AXIS = register(
         lower=IndexMap(_lower_take_along_axis),
         vjp=_vjp_take_along_axis,
         jvp=_jvp_take_along_axis,
+        batch=shifted("axis"),
         parts=partwise,
         examples=lambda rng: [
             Example(
@@ -310,6 +337,14 @@ def _reference_flat_positions(attrs: Attributes, indices: np.ndarray) -> np.ndar
     return flat
 
 
+def _batch_flat_positions(batch: Batch) -> Sequence[Tensor]:
+    """The positions in the arrays of all examples, less where each begins."""
+    shape, axis = batch.node.inputs[0].shape, batch.attrs["axis"]
+    (flat,) = batch.apply(batch.inputs, axis=axis + 1)
+    apart = size_product((*shape[:axis], batch.attrs["size"], *shape[axis + 1 :]))
+    return [BUILDER.subtract(flat, BUILDER.multiply(batch.numbers(flat.ndim), apart))]
+
+
 # Where an entry that `take_along_axis` reads lies in the flat array.
 FLAT_POSITIONS: OpDef = register(
     OpDef(
@@ -317,6 +352,7 @@ FLAT_POSITIONS: OpDef = register(
         infer=lambda call: TensorType(int64, call.types[0].shape),
         reference=_reference_flat_positions,
         lower=IndexMap(_lower_flat_positions),
+        batch=_batch_flat_positions,
         traits=frozenset({"nondifferentiable"}),
         examples=lambda rng: [
             Example(
@@ -364,6 +400,7 @@ ONE_HOT = register(
         infer=_infer_one_hot,
         reference=_reference_one_hot,
         lower=IndexMap(_lower_one_hot),
+        batch=shifted("axis"),
         traits=frozenset({"nondifferentiable"}),
         examples=lambda rng: [
             Example(

@@ -9,6 +9,7 @@ import numpy as np
 from graphc.dtypes import Scalar
 from graphc.errors import DTypeError, ShapeError
 from graphc.ir.arguments import checked_axis
+from graphc.ir.batch import with_attributes
 from graphc.ir.leaf import as_tensor
 from graphc.ir.lowering import IndexMap, LoweringContext, Pieces
 from graphc.ir.node import Node, TensorType
@@ -246,6 +247,7 @@ PAD = register(
         lower=IndexMap(_lower_pad),
         vjp=_vjp_pad,
         jvp=_jvp_pad,
+        batch=with_attributes(lambda batch: {"widths": ((0, 0), *batch.attrs["widths"])}),
         parts=_pad_parts,
         examples=lambda rng: [
             Example(lambda x: pad(x, 2), (rng.normal(size=(3,)),)),

@@ -8,6 +8,7 @@ import numpy as np
 from graphc.dims import divide
 from graphc.errors import ShapeError
 from graphc.ir.arguments import AxisLike, ShapeLike, checked_axes, checked_axis, checked_shape
+from graphc.ir.batch import Batch, shifted, with_attributes
 from graphc.ir.leaf import as_tensor
 from graphc.ir.lowering import IndexMap, LoweringContext, Reinterpret
 from graphc.ir.node import TensorType
@@ -85,6 +86,7 @@ RESHAPE = register(
         lower=Reinterpret(),
         vjp=_vjp_reshape,
         jvp=linear_jvp,
+        batch=with_attributes(lambda batch: {"shape": (batch.size, *batch.attrs["shape"])}),
         traits=frozenset({"linear"}),
         parts=partwise,
         examples=lambda rng: [
@@ -164,6 +166,9 @@ PERMUTE_DIMS = register(
         lower=IndexMap(_lower_permute_dims),
         vjp=_vjp_permute_dims,
         jvp=linear_jvp,
+        batch=with_attributes(
+            lambda batch: {"axes": (0, *(axis + 1 for axis in batch.attrs["axes"]))}
+        ),
         traits=frozenset({"linear", "view"}),
         parts=partwise,
         examples=lambda rng: [
@@ -256,6 +261,7 @@ SQUEEZE = register(
         lower=Reinterpret(),
         vjp=lambda b, a, gradients: [b.expand_dims(gradients[0], a.attrs["axis"])],
         jvp=linear_jvp,
+        batch=shifted("axis"),
         traits=frozenset({"linear", "view"}),
         parts=partwise,
         examples=lambda rng: [
@@ -297,6 +303,7 @@ EXPAND_DIMS = register(
         lower=Reinterpret(),
         vjp=lambda b, a, gradients: [b.squeeze(gradients[0], a.attrs["axis"])],
         jvp=linear_jvp,
+        batch=shifted("axis"),
         traits=frozenset({"linear", "view"}),
         parts=partwise,
         examples=lambda rng: [
@@ -332,6 +339,11 @@ def _infer_broadcast_to(call: Inference) -> TensorType:
     return TensorType(x.dtype, shape)
 
 
+def _batch_broadcast_to(batch: Batch) -> Sequence[Tensor]:
+    shape = batch.attrs["shape"]
+    return batch.apply([batch.aligned(0, len(shape))], shape=(batch.size, *shape))
+
+
 BROADCAST_TO = register(
     OpDef(
         "broadcast_to",
@@ -340,6 +352,7 @@ BROADCAST_TO = register(
         lower=IndexMap(lambda context, index: context.read_broadcast(0, index)),
         vjp=lambda b, a, gradients: [gradients[0]],  # the driver sums what was stretched
         jvp=linear_jvp,
+        batch=_batch_broadcast_to,
         traits=frozenset({"linear", "view"}),
         parts=partwise,
         examples=lambda rng: [

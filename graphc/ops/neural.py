@@ -8,6 +8,7 @@ import numpy as np
 from graphc.dtypes import bool_, float64, int64, is_integer, uint64
 from graphc.errors import DTypeError, IndexOutOfRange, ShapeError
 from graphc.ir.arguments import checked_axis
+from graphc.ir.batch import leading, shifted
 from graphc.ir.leaf import CONSTANT, as_tensor
 from graphc.ir.lowering import Composite, IndexCheck, IndexMap, LoweringContext
 from graphc.ir.node import Attributes, TensorType
@@ -145,6 +146,7 @@ SOFTMAX = register(
         lower=Composite(_build_softmax),
         vjp=_softmax_rule,
         jvp=_softmax_rule,
+        batch=shifted("axis"),
         examples=_softmax_examples(softmax),
     )
 )
@@ -156,6 +158,7 @@ LOG_SOFTMAX = register(
         lower=Composite(_build_log_softmax),
         vjp=_log_softmax_vjp,
         jvp=_log_softmax_jvp,
+        batch=shifted("axis"),
         examples=_softmax_examples(log_softmax),
     )
 )
@@ -225,6 +228,7 @@ DENSE = register(
         reference=_dense_reference,
         lower=Composite(_build_dense),
         vjp=_dense_vjp,
+        batch=shifted("axis"),
         examples=lambda rng: [
             Example(
                 lambda z, y, axis=axis: softmax_cross_entropy(z, y, axis),
@@ -259,6 +263,7 @@ IS_CLASS: OpDef = register(
         infer=lambda call: TensorType(bool_, (*call.types[0].shape, call.attrs["classes"])),
         reference=lambda attrs, labels: labels[..., np.newaxis] == np.arange(attrs["classes"]),
         lower=IndexMap(_lower_is_class),
+        batch=leading,
         traits=frozenset({"nondifferentiable"}),
         index_checks=_label_check(0),
         examples=lambda rng: [
@@ -360,6 +365,7 @@ SPARSE = register(
         vjp=_sparse_vjp,
         jvp=_sparse_jvp,
         index_checks=_label_check(1),
+        batch=leading,
         examples=lambda rng: [
             Example(
                 sparse_softmax_cross_entropy,

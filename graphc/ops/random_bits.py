@@ -27,10 +27,11 @@ import numpy as np
 
 from graphc.dtypes import DType, uint32, uint64
 from graphc.errors import DTypeError, ShapeError
+from graphc.ir.batch import Batch
 from graphc.ir.lowering import Composite, Elementwise, IndexMap, LoweringContext
 from graphc.ir.node import Attributes, TensorType
 from graphc.ir.opdef import Example, Inference, OpDef
-from graphc.ir.registry import Builder, register
+from graphc.ir.registry import BUILDER, Builder, register
 from graphc.ir.tensor import Tensor
 from graphc.scalar import expr as s
 from graphc.scalar.expr import Expr, Index
@@ -293,15 +294,36 @@ def philox(b: Builder, a: Tensor, c: Tensor, key: Tensor) -> tuple[Tensor, Tenso
     return a, c
 
 
+def _turned(b: Builder, offset: Tensor) -> Tensor:
+    """An offset with its halves exchanged, as counters have them."""
+    half = b.as_tensor(HALF, uint64)
+    return b.bitwise_or(b.bitwise_left_shift(offset, half), b.bitwise_right_shift(offset, half))
+
+
 def _build_bits(b: Builder, key: Tensor, offset: Tensor, shape: Shape, dtype: DType) -> Tensor:
     per_chunk = LANES * _words_per_block(dtype)
     chunks: Size = ceil_div(size_product(shape), per_chunk)
-    half = b.as_tensor(HALF, uint64)
-    turned = b.bitwise_or(b.bitwise_left_shift(offset, half), b.bitwise_right_shift(offset, half))
-    halves = philox(b, COUNTERS(count=chunks * LANES), turned, key)
+    halves = philox(b, COUNTERS(count=chunks * LANES), _turned(b, offset), key)
     in_chunks = [b.reshape(part, (chunks, LANES)) for part in halves]
     words = b.reshape(WORDS(*in_chunks, dtype=dtype), (chunks * per_chunk,))
     return LEADING(words, shape=shape)
+
+
+def _batch_bits(batch: Batch) -> Sequence[Tensor]:
+    """A row of chunks for each example, cut to the elements that it needs."""
+    shape, dtype = batch.attrs["shape"], batch.attrs["dtype"]
+    per_chunk = LANES * _words_per_block(dtype)
+    wanted, size = size_product(shape), batch.size
+    chunks: Size = ceil_div(wanted, per_chunk)
+    key, offset = (
+        BUILDER.expand_dims(tensor, -1) if batch.mapped(number) else tensor
+        for number, tensor in enumerate(batch.inputs)
+    )
+    halves = philox(BUILDER, COUNTERS(count=chunks * LANES), _turned(BUILDER, offset), key)
+    whole = (BUILDER.broadcast_to(part, (size, chunks * LANES)) for part in halves)
+    in_chunks = [BUILDER.reshape(part, (size * chunks, LANES)) for part in whole]
+    words = BUILDER.reshape(WORDS(*in_chunks, dtype=dtype), (size, chunks * per_chunk))
+    return [BUILDER.reshape(BUILDER.strided_slice(words, (0, 0), (size, wanted)), (size, *shape))]
 
 
 def _bits_examples(rng: np.random.Generator) -> list[Example]:
@@ -326,6 +348,7 @@ BITS = register(
         infer=_infer_bits,
         reference=_bits_reference,
         lower=Composite(_build_bits),
+        batch=_batch_bits,
         traits=_NO_DERIVATIVE,
         examples=_bits_examples,
     )

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from graphc.dtypes import DType, int64, is_floating
+from graphc.ir.batch import shifted
 from graphc.ir.lowering import Cumulative, IndexMap, LoweringContext
 from graphc.ir.node import Attributes, TensorType
 from graphc.ir.opdef import Application, Example, Gradients, OpDef
@@ -57,6 +58,7 @@ RECORD: OpDef = register(
         infer=lambda call: TensorType(int64, call.types[0].shape),
         reference=_reference_record,
         lower=IndexMap(_lower_record),
+        batch=shifted("axis"),
         traits=frozenset({"nondifferentiable"}),
         examples=lambda rng: [
             Example(

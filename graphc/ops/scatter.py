@@ -12,6 +12,7 @@ import numpy as np
 from graphc.dtypes import is_bool, is_complex, result_type
 from graphc.errors import DTypeError, GradientError, ShapeError
 from graphc.ir.arguments import checked_axis
+from graphc.ir.batch import Batch, moved
 from graphc.ir.indices import checked_index_group, checked_indices, picked_shape, positions_of
 from graphc.ir.leaf import CONSTANT, as_tensor
 from graphc.ir.lowering import IndexCheck, LoweringContext, Scatter
@@ -241,6 +242,19 @@ def _checks(context: LoweringContext) -> list[IndexCheck]:
     return [IndexCheck(n, axis, shape[axis]) for n, axis in enumerate(context.attrs["axes"], 2)]
 
 
+def _batch_scatter(batch: Batch) -> Sequence[Tensor]:
+    """Where indices differ from example to example, so does the entry of the first axis."""
+    axes = batch.attrs["axes"]
+    own = tuple(axis + 1 for axis in axes)
+    x, values = batch.whole(0), batch.whole(1)
+    numbers = range(2, len(batch.inputs))
+    if not any(map(batch.mapped, numbers)):
+        return batch.apply([x, values, *batch.inputs[2:]], axes=own)
+    count = max(batch.node.inputs[number].ndim for number in numbers)
+    indices = [batch.numbers(count + 1), *(batch.aligned(number, count) for number in numbers)]
+    return batch.apply([x, moved(values, axes[0] + 1, count, 1), *indices], axes=(0, *own))
+
+
 SCATTER = register(
     OpDef(
         "scatter",
@@ -249,6 +263,7 @@ SCATTER = register(
         lower=Scatter(),
         vjp=_vjp_scatter,
         jvp=_jvp_scatter,
+        batch=_batch_scatter,
         parts=partwise,
         examples=_scatter_examples,
         index_checks=_checks,

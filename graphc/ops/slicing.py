@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from graphc.errors import IndexOutOfRange, ShapeError
+from graphc.ir.batch import with_attributes
 from graphc.ir.leaf import as_tensor, constant
 from graphc.ir.lowering import IndexMap, LoweringContext
 from graphc.ir.node import Attributes, TensorType
@@ -105,6 +106,13 @@ SLICE = register(
         lower=IndexMap(_lower_slice),
         vjp=_vjp_slice,
         jvp=linear_jvp,
+        batch=with_attributes(
+            lambda batch: {
+                "starts": (0, *batch.attrs["starts"]),
+                "sizes": (batch.size, *batch.attrs["sizes"]),
+                "steps": (1, *batch.attrs["steps"]),
+            }
+        ),
         traits=frozenset({"linear", "view"}),
         parts=partwise,
         examples=_slice_examples,
@@ -200,6 +208,13 @@ SLICE_GRADIENT = register(
         lower=IndexMap(_lower_slice_gradient),
         vjp=_vjp_slice_gradient,
         jvp=linear_jvp,
+        batch=with_attributes(
+            lambda batch: {
+                "shape": (batch.size, *batch.attrs["shape"]),
+                "starts": (0, *batch.attrs["starts"]),
+                "steps": (1, *batch.attrs["steps"]),
+            }
+        ),
         traits=frozenset({"linear"}),
         parts=partwise,
         examples=lambda rng: [

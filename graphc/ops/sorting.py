@@ -1,5 +1,6 @@
 """Order along an axis: sort, argsort, the k largest, and places in a sorted row."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from graphc.dtypes import bool_, float32, int8, int64, is_bool, is_floating, is_half
 from graphc.errors import GraphcError, IndexOutOfRange, ShapeError
 from graphc.ir.arguments import checked_axis
+from graphc.ir.batch import Batch, one_by_one
 from graphc.ir.leaf import as_tensor
 from graphc.ir.lowering import Search, Sort
 from graphc.ir.node import Attributes, TensorType
@@ -272,12 +274,17 @@ def _search_examples(rng: np.random.Generator) -> list[Example]:
     ]
 
 
+def _batch_search(batch: Batch) -> Sequence[Tensor]:
+    return one_by_one(batch) if batch.mapped(0) else batch.apply(batch.inputs)
+
+
 SEARCH: OpDef = register(
     OpDef(
         "searchsorted",
         infer=_infer_search,
         reference=_reference_search,
         lower=Search(),
+        batch=_batch_search,
         traits=frozenset({"nondifferentiable"}),
         examples=_search_examples,
         defaults={"side": "left"},

@@ -8,6 +8,7 @@ import numpy as np
 
 from graphc.dtypes import float64
 from graphc.ir.arguments import AxisLike, checked_axes
+from graphc.ir.batch import shifted
 from graphc.ir.lowering import Composite
 from graphc.ir.node import Attributes, TensorType
 from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
@@ -144,6 +145,7 @@ VAR = register(
         lower=Composite(_build_var),
         vjp=_var_vjp,
         jvp=_var_jvp,
+        batch=shifted("axes"),
         examples=_examples(lambda x, **options: var(x, correction=0.5, **options)),
     )
 )
@@ -238,6 +240,7 @@ LOGSUMEXP = register(
         lower=Composite(_build_logsumexp),
         vjp=_logsumexp_vjp,
         jvp=_logsumexp_jvp,
+        batch=shifted("axes"),
         examples=_examples(logsumexp),
     )
 )

@@ -21,6 +21,7 @@ from graphc.ir.registry import BUILDER, public, register
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.ops.bodies import Tree, capture, rebuilt, require_equal_types, settle_carry
+from graphc.ops.body_batches import batch_while
 from graphc.ops.loop_derivatives import loop_jvp, loop_vjp
 from graphc.shapes import Dim
 
@@ -79,6 +80,7 @@ WHILE = register(
         lower=While(),
         vjp=loop_vjp,
         jvp=loop_jvp,
+        batch=batch_while,
         traits=frozenset({"loop"}),
         defaults={"sequences": 0, "reverse": False, "anchored": False, "max_steps": None},
         examples=lambda rng: [

@@ -108,11 +108,3 @@ def test_jvp_of_a_disconnected_output() -> None:
     assert "[E303]" in message(lambda: gc.jvp(y * y, x, 1.0), gc.DisconnectedError)
     blocked = (x > 0).astype("float32")
     assert "[E302]" in message(lambda: gc.jvp(blocked, [y, x], [1.0, 1.0]), gc.DisconnectedError)
-
-
-def test_jacobian_of_two_symbolic_sizes() -> None:
-    x = gc.placeholder("x", ("n",))
-    y = gc.exp(x)
-    text = message(lambda: gc.jacobian(y, x), gc.DimError)
-    assert "[E305]" in text
-    assert "y = gc.exp(x)" in text

@@ -1,0 +1,1 @@
+"""Graphs for one example become graphs for many."""
