@@ -134,7 +134,8 @@ class OpDef:
     parts(b, node, inputs) -> the outputs on real tensors, for complex numbers; see `ir.parts`
     batch(Batch) -> the outputs for many examples at once, see `ir.batch`. Few need it: elementwise
     ops broadcast, reductions and what goes along attrs["axis"] in order have one axis more in
-    front, composites are taken apart, and anything else is a loop over the examples.
+    front, composites are taken apart, and anything else is a loop over the examples. A composite
+    of ops without derivatives needs it.
     traits: elementwise, commutative, linear (in each input), view, loop, nondifferentiable, custom
     (made by a user, not registered), effect (does more than compute: never merged nor folded),
     transparent (the output is the first input), ...

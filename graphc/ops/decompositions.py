@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from graphc.errors import ParameterError
+from graphc.ir.batch import leading
 from graphc.ir.lowering import Composite
 from graphc.ir.node import Attributes, TensorType
 from graphc.ir.opdef import Application, Gradients, Inference, OpDef
@@ -76,6 +77,7 @@ CHOLESKY: OpDef = register(
         lower=Composite(_build_cholesky),
         vjp=_vjp_cholesky,
         jvp=_jvp_cholesky,
+        batch=leading,
         examples=matrix_examples(lambda x: cholesky(positive(x))),
     )
 )
@@ -209,6 +211,7 @@ QR: OpDef = register(
         reference=_reference_qr,
         lower=Composite(_build_qr),
         vjp=_vjp_qr,
+        batch=leading,
         examples=_qr_examples,
         defaults={"complete": False},
     )

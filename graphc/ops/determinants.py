@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from graphc.ir.batch import leading
 from graphc.ir.lowering import Composite
 from graphc.ir.node import Attributes, TensorType
 from graphc.ir.opdef import Application, Gradients, Inference, OpDef
@@ -72,6 +73,7 @@ DET: OpDef = register(
         reference=_reference_det,
         lower=Composite(_build_det),
         vjp=_vjp_det,
+        batch=leading,
         examples=matrix_examples(lambda x: det(x)),
     )
 )
@@ -131,6 +133,7 @@ COFACTORS: OpDef = register(
         reference=_reference_cofactors,
         lower=Composite(_build_cofactors),
         vjp=_vjp_cofactors,
+        batch=leading,
         examples=matrix_examples(lambda x: COFACTORS(regular(x)), ((3, 3), (2, 2, 2), (0, 0))),
     )
 )
@@ -180,6 +183,7 @@ SLOGDET: OpDef = register(
         reference=_reference_slogdet,
         lower=Composite(_build_slogdet),
         vjp=_vjp_slogdet,
+        batch=leading,
         examples=matrix_examples(lambda x: slogdet(regular(x))),
     )
 )

@@ -23,6 +23,7 @@ from graphc.conversion import complex_view, real_view
 from graphc.dims import floor_div
 from graphc.dtypes import DType, complex_dtype, is_complex, real_dtype
 from graphc.errors import DTypeError, ShapeError
+from graphc.ir.batch import shifted
 from graphc.ir.lowering import HostCall
 from graphc.ir.node import Attributes, Node, TensorType
 from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
@@ -141,6 +142,7 @@ FOURIER: OpDef = register(
         lower=HostCall(),
         vjp=_same_transform,
         jvp=_same_transform,
+        batch=shifted("axes"),
         traits=frozenset({"linear"}),
         parts=_as_pairs,
         examples=_examples(
@@ -211,6 +213,7 @@ REAL: OpDef = register(
         lower=HostCall(),
         vjp=_real_vjp,
         jvp=lambda b, a, tangents: [None if tangents[0] is None else REAL(tangents[0], **a.attrs)],
+        batch=shifted("axis"),
         traits=frozenset({"linear"}),
         parts=_as_pairs,
         examples=_examples(
@@ -268,6 +271,7 @@ HERMITIAN: OpDef = register(
         jvp=lambda b, a, tangents: [
             None if tangents[0] is None else HERMITIAN(tangents[0], **a.attrs)
         ],
+        batch=shifted("axis"),
         traits=frozenset({"linear"}),
         parts=_as_pairs,
         examples=_examples(

@@ -11,6 +11,7 @@ import numpy as np
 
 from graphc.dtypes import float32, float64
 from graphc.errors import DTypeError, ShapeError
+from graphc.ir.batch import leading
 from graphc.ir.lowering import Lapack, routine_sizes
 from graphc.ir.node import Attributes, TensorType
 from graphc.ir.opdef import Example, Inference, OpDef
@@ -146,6 +147,7 @@ OPERATIONS: dict[str, OpDef] = {
             infer=_infer(name),
             reference=_reference(name),
             lower=Lapack(name),
+            batch=leading,
             traits=frozenset({"nondifferentiable"}),
             examples=_examples(name),
         )

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from graphc.dtypes import float32
+from graphc.ir.batch import leading
 from graphc.ir.lowering import Composite
 from graphc.ir.node import Attributes
 from graphc.ir.opdef import Application, Gradients, OpDef
@@ -116,6 +117,7 @@ EXPM: OpDef = register(
         lower=Composite(_build_expm),
         vjp=_vjp_expm,
         jvp=_jvp_expm,
+        batch=leading,
         examples=matrix_examples(lambda x: expm(x * 3), ((2, 2, 2), (0, 0))),
     )
 )

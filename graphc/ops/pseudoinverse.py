@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from graphc.errors import ShapeError
+from graphc.ir.batch import leading
 from graphc.ir.leaf import as_tensor
 from graphc.ir.lowering import Composite
 from graphc.ir.node import Attributes, TensorType
@@ -109,6 +110,7 @@ PINV: OpDef = register(
         reference=_reference_pinv,
         lower=Composite(_build_pinv),
         vjp=_vjp_pinv,
+        batch=leading,
         examples=lambda rng: [
             *matrix_examples(
                 lambda x: pinv(_wide(x)), ((3, 3), (4, 2), (2, 4), (2, 3, 2), (0, 0), (0, 2))

@@ -4,12 +4,14 @@ Whatever needs the factors of one matrix shares them: each op is composed of the
 a step that uses it, and equal factorisations are one.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from graphc.dtypes import int32
 from graphc.errors import DTypeError, ShapeError
+from graphc.ir.batch import Batch, leading
 from graphc.ir.leaf import as_tensor
 from graphc.ir.lowering import Composite
 from graphc.ir.node import Attributes, TensorType
@@ -112,6 +114,18 @@ def _solve_examples(rng: np.random.Generator) -> list[Example]:
     return [*plain, turned]
 
 
+def _batch_solve(batch: Batch) -> Sequence[Tensor]:
+    """One matrix for all examples stays one, with the right-hand sides of all."""
+    matrix, rhs = batch.node.inputs
+    if not batch.mapped(0) and matrix.ndim == 2:
+        return batch.apply(batch.inputs)
+    if matrix.ndim == 2:  # for each example one matrix, for all of its right-hand sides
+        own = batch.aligned(0, rhs.ndim)
+        shape = (batch.size, *rhs.shape[:-2], *matrix.shape)
+        return batch.apply([BUILDER.broadcast_to(own, shape), batch.whole(1)])
+    return leading(batch)
+
+
 SOLVE: OpDef = register(
     OpDef(
         "solve",
@@ -119,6 +133,7 @@ SOLVE: OpDef = register(
         reference=_reference_solve,
         lower=Composite(_build_solve),
         vjp=_vjp_solve,
+        batch=_batch_solve,
         examples=_solve_examples,
         defaults={"transpose": False, "caller": "solve"},
     )
@@ -218,6 +233,7 @@ INV: OpDef = register(
         lower=Composite(_build_inv),
         vjp=_vjp_inv,
         jvp=_jvp_inv,
+        batch=leading,
         examples=matrix_examples(lambda x: inv(regular(x))),
         defaults={"caller": "inv"},
     )
@@ -321,6 +337,17 @@ def _triangular_examples(rng: np.random.Generator) -> list[Example]:
     return [*found, unit]
 
 
+def _batch_triangular(batch: Batch) -> Sequence[Tensor]:
+    """One matrix for all examples: their right-hand sides are columns side by side."""
+    if batch.mapped(0) or batch.node.inputs[0].ndim > 2:
+        return leading(batch)
+    matrix, rhs = batch.inputs
+    size, rows, columns = rhs.shape
+    beside = BUILDER.reshape(BUILDER.moveaxis(rhs, 0, 1), (rows, size_product((size, columns))))
+    (found,) = batch.apply([matrix, beside])
+    return [BUILDER.moveaxis(BUILDER.reshape(found, (rows, size, columns)), 1, 0)]
+
+
 TRIANGULAR_SOLVE: OpDef = register(
     OpDef(
         "triangular_solve",
@@ -328,6 +355,7 @@ TRIANGULAR_SOLVE: OpDef = register(
         reference=_reference_triangular,
         lower=Composite(_build_triangular),
         vjp=_vjp_triangular,
+        batch=_batch_triangular,
         examples=_triangular_examples,
         defaults={"lower": True, "transpose": False, "unit_diagonal": False},
     )

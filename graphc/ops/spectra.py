@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from graphc.ir.batch import leading
 from graphc.ir.lowering import Composite
 from graphc.ir.node import Attributes, TensorType
 from graphc.ir.opdef import Application, Gradients, Inference, OpDef
@@ -95,6 +96,7 @@ EIGH: OpDef = register(
         lower=Composite(_build_eigh),
         vjp=_vjp_eigh,
         jvp=_jvp_eigh,
+        batch=leading,
         examples=matrix_examples(lambda x: eigh(positive(x))),
     )
 )
@@ -129,6 +131,7 @@ EIGVALSH: OpDef = register(
         reference=lambda attrs, a: routine("syevd_values", a, caller="eigvalsh")[0],
         lower=Composite(lambda b, a: b.lapack("syevd_values", a, caller="eigvalsh")[0]),
         vjp=_vjp_eigvalsh,
+        batch=leading,
         examples=matrix_examples(lambda x: eigvalsh(positive(x))),
     )
 )
@@ -293,6 +296,7 @@ SVD: OpDef = register(
         reference=_reference_svd,
         lower=Composite(_build_svd),
         vjp=_vjp_svd,
+        batch=leading,
         examples=_svd_examples,
         defaults={"full_matrices": True, "caller": "svd"},
     )
@@ -340,6 +344,7 @@ SVDVALS: OpDef = register(
         reference=lambda attrs, a: routine("gesdd_values", a, caller="svdvals")[0],
         lower=Composite(lambda b, a: b.lapack("gesdd_values", a, caller="svdvals")[0]),
         vjp=_vjp_svdvals,
+        batch=leading,
         examples=matrix_examples(
             lambda x: svdvals(_spread(x)), ((3, 3), (3, 2), (2, 2, 3), (0, 0), (0, 2))
         ),
