@@ -89,6 +89,7 @@ from graphc.ops.statistics import *
 from graphc.ops.subscript import *
 from graphc.ops.transcendental import *
 from graphc.ops.while_loop import *
+from graphc.ops.windows import *
 from graphc.ops.zeta_functions import *
 from graphc.session import *
 from graphc.tracing import *

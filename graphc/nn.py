@@ -1,4 +1,4 @@
-"""Functions for neural networks: activations and losses, as `gc.nn.relu`, `gc.nn.softmax`, ..."""
+"""Functions for neural networks: activations, losses, convolutions, pooling: `gc.nn.relu`, ..."""
 
 import math
 from typing import Any
@@ -7,6 +7,17 @@ from graphc.errors import FunctionError
 from graphc.ir.registry import public
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
+from graphc.nn_convolution import (
+    conv,
+    conv1d,
+    conv2d,
+    conv3d,
+    conv_transpose,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+    depthwise_conv2d,
+)
 from graphc.ops.comparison import where
 from graphc.ops.definition import floating, one_input
 from graphc.ops.elementwise import add, multiply
@@ -19,14 +30,37 @@ from graphc.ops.neural import (
     softmax_cross_entropy,
     sparse_softmax_cross_entropy,
 )
+from graphc.ops.pooling import (
+    adaptive_average_pool,
+    adaptive_max_pool,
+    average_pool,
+    global_average_pool,
+    global_max_pool,
+    max_pool,
+)
 from graphc.ops.statistics import logsumexp
 from graphc.ops.transcendental import erf, sigmoid, softplus, tanh
 
 __all__ = [
+    "adaptive_average_pool",
+    "adaptive_max_pool",
+    "average_pool",
+    "conv",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
+    "depthwise_conv2d",
     "gelu",
+    "global_average_pool",
+    "global_max_pool",
     "leaky_relu",
     "log_softmax",
     "logsumexp",
+    "max_pool",
     "one_hot",
     "relu",
     "sigmoid",

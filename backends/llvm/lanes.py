@@ -15,6 +15,7 @@ from graphc.shapes import Size
 
 HEAVY = 40  # cost of a body from which one native vector keeps the processor busy
 LIGHT = 14  # cost up to which four are needed
+REGISTERS = 8  # vectors of sums that are kept apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Body:
     accumulated: tuple[str, ...]
     cost: int
     element_bytes: int  # of the values that lanes are counted in
+    sums: int  # accumulators that each element has for itself
     access_bytes: frozenset[int]  # element sizes in memory
 
 
@@ -47,7 +49,7 @@ def survey(statements: tuple[Statement, ...]) -> Body:
     floats: set[int] = set()
     others: set[int] = set()
     access: set[int] = set()
-    cost = 0
+    cost = sums = 0
 
     def expression(expr: Expr) -> None:
         nonlocal cost
@@ -61,6 +63,7 @@ def survey(statements: tuple[Statement, ...]) -> Body:
                 floats.add(size) if size else others.add(item.dtype.itemsize)
 
     def visit(items: tuple[Statement, ...]) -> None:
+        nonlocal sums
         for item in items:
             match item:
                 case For():
@@ -82,12 +85,17 @@ def survey(statements: tuple[Statement, ...]) -> Body:
                     for index in item.index:
                         expression(index)
                 case Accumulator():
-                    pass
+                    sums += 1
 
     visit(statements)
     element_bytes = max(floats or others or {1})
     return Body(
-        frozenset(stored), tuple(accumulated), cost, element_bytes, frozenset(access or {1})
+        frozenset(stored),
+        tuple(accumulated),
+        cost,
+        element_bytes,
+        sums,
+        frozenset(access or {1}),
     )
 
 
@@ -96,6 +104,9 @@ def pieces(extent: Size, body: Body, target: Target) -> list[Piece]:
     native = target.native_lanes(body.element_bytes)
     factor = 1 if body.cost > HEAVY else 2 if body.cost > LIGHT or not body.accumulated else 4
     masks = body.access_bytes <= target.masked_sizes
+    blocked = body.sums > 1
+    if blocked:
+        factor = max(1, min(factor, REGISTERS // body.sums))
     if not isinstance(extent, int):
         main = native * factor if masks else native * min(factor, 2)
         rest = native if masks else 1
@@ -104,6 +115,8 @@ def pieces(extent: Size, body: Body, target: Target) -> list[Piece]:
         return [Piece(main, 0, None), Piece(rest, None, None, masked=masks)]
     if extent <= 0:
         return []
+    if masks and blocked:
+        return _static_blocked(extent, native, factor)
     if masks:
         return _static_masked(extent, native, factor)
     return _static_unmasked(extent, native, factor)
@@ -121,6 +134,21 @@ def _static_masked(extent: int, native: int, factor: int) -> list[Piece]:
     if rest := extent - stop:
         lanes = min(native, _power_of_two_from(rest))
         result.append(Piece(lanes, stop, extent, masked=rest % lanes != 0))
+    return result
+
+
+def _static_blocked(extent: int, native: int, factor: int) -> list[Piece]:
+    """As many full sets of registers as fit, then whole vectors: what bounds them is arithmetic."""
+    result = []
+    start, lanes = 0, native * factor
+    while lanes >= native:
+        if stop := (extent - start) // lanes * lanes:
+            result.append(Piece(lanes, start, start + stop))
+            start += stop
+        lanes //= 2
+    if rest := extent - start:
+        lanes = min(native, _power_of_two_from(rest))
+        result.append(Piece(lanes, start, extent, masked=rest != lanes))
     return result
 
 

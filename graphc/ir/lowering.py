@@ -19,6 +19,7 @@ over scalar expressions, or into one of the few structured steps.
     Search()               for each value how many elements of a sorted row stand before it
     HostCall()             whole arrays, by the op's own reference: Python, called from native code
     Lapack(routine)        a routine of LAPACK for each matrix of a batch
+    WindowProduct()        sums of products of two inputs at affine indices: convolutions
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -190,6 +191,13 @@ class Lapack:
 
 
 @dataclass(frozen=True, slots=True)
+class WindowProduct:
+    """attrs: subscripts (ir.product_notation), the loops (axes, sizes) from the outermost inwards,
+    and `outer`: summed axes that run outside, so that what is summed inside stays in a cache.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class Scan:
     """A loop over the graph in attrs["body"]; see ops.control."""
 
@@ -232,6 +240,7 @@ Lowering = (
     | Search
     | HostCall
     | Lapack
+    | WindowProduct
     | Scan
     | While
     | Branches

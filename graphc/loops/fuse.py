@@ -30,6 +30,7 @@ from graphc.ir.lowering import (
     Search,
     Sort,
     While,
+    WindowProduct,
 )
 from graphc.ir.node import Node
 from graphc.ir.tensor import Tensor
@@ -62,6 +63,7 @@ BARRIERS = (
     Scan,
     While,
     Branches,
+    WindowProduct,
 )
 
 Axes = tuple[int, ...] | None

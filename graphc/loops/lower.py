@@ -20,6 +20,7 @@ from graphc.ir.lowering import (
     Scatter,
     ScatterAdd,
     While,
+    WindowProduct,
 )
 from graphc.ir.lowering import Contraction as ContractionForm
 from graphc.ir.lowering import IndexCheck as OpIndexCheck
@@ -62,9 +63,14 @@ from graphc.loops.structured import (
     scatter_kernel,
 )
 from graphc.loops.values import Key, context_of, inputs_in_memory, root_of
+from graphc.loops.window_product import window_product_kernel
 from graphc.shapes import Dim, Shape, Size, size_product, symbols_of
 
-STRUCTURED_KERNELS = {Scatter: scatter_kernel, ScatterAdd: scatter_add_kernel}
+STRUCTURED_KERNELS = {
+    Scatter: scatter_kernel,
+    ScatterAdd: scatter_add_kernel,
+    WindowProduct: window_product_kernel,
+}
 
 
 def _copy_type(call: Inference) -> TensorType:
@@ -283,9 +289,7 @@ class _Lowering:
         elif isinstance(lower, Branches):
             self.steps.append(self.lower_branches(node))
         else:
-            make = {Scatter: scatter_kernel, ScatterAdd: scatter_add_kernel}.get(
-                type(lower), row_kernel
-            )
+            make = STRUCTURED_KERNELS.get(type(lower), row_kernel)
             kernel, arguments = make(node, partition.names, self.buffer_of)
             kernel = replace(kernel, name=f"{kernel.name}_{len(self.kernels)}", comment=comment)
             self.add_call(kernel, arguments, {})

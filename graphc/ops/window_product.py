@@ -1,0 +1,104 @@
+"""Sums of products of two tensors at affine indices: what convolutions and their gradients are.
+
+One op with one structured form. Convolutions are expanded to it after differentiation; which axis
+runs in the lanes of vectors follows from the order of the result's axes.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from graphc.dtypes import float64, is_floating
+from graphc.errors import DTypeError, ShapeError
+from graphc.ir.lowering import WindowProduct
+from graphc.ir.node import Attributes, TensorType
+from graphc.ir.opdef import Example, Inference, OpDef
+from graphc.ir.product_notation import ProductNotation, last_index
+from graphc.ir.registry import register
+from graphc.ir.tensor import Tensor
+from graphc.ops.definition import REAL, check_dtype
+
+
+def _infer(call: Inference) -> TensorType:
+    """Indices must stay in range; symbolic ones are what the op that is expanded has checked."""
+    left, right = call.types
+    check_dtype(call.op, left.dtype, REAL)
+    if left.dtype != right.dtype:
+        raise DTypeError(f"{call.op}: {left} and {right} differ in dtype")
+    notation = ProductNotation.read(call.attrs["subscripts"])
+    sizes = dict(zip(call.attrs["axes"], call.attrs["sizes"], strict=True))
+    empty = 0 in call.attrs["sizes"]
+    for operand, indices in ((left, notation.left), (right, notation.right)):
+        if len(indices) != operand.ndim:
+            raise ShapeError(f"{call.op}: {len(indices)} indices for {operand}")
+        for terms, size in zip(indices, operand.shape, strict=True):
+            last = last_index(terms, sizes)
+            if isinstance(last, int) and isinstance(size, int) and last >= size and not empty:
+                raise ShapeError(f"{call.op}: index {last} is out of range in {operand}")
+    return TensorType(left.dtype, tuple(sizes[axis] for axis in notation.result))
+
+
+def _reference(attrs: Attributes, left: np.ndarray, right: np.ndarray) -> Any:
+    """Views of the operands over all loop axes, and numpy's einsum; floats in float64."""
+    notation = ProductNotation.read(attrs["subscripts"])
+    sizes = dict(zip(attrs["axes"], attrs["sizes"], strict=True))
+    dtype = left.dtype
+    views, groups = [], []
+    for array, indices in ((left, notation.left), (right, notation.right)):
+        wide = array.astype(float64) if is_floating(dtype) else array
+        strides: dict[str, int] = {}
+        for terms, stride in zip(indices, wide.strides, strict=True):
+            for axis, steps in terms:
+                strides[axis] = strides.get(axis, 0) + steps * stride
+        shape = tuple(sizes[axis] for axis in strides)
+        views.append(np.lib.stride_tricks.as_strided(wide, shape, tuple(strides.values())))
+        groups.append("".join(strides))
+    result = np.einsum(f"{','.join(groups)}->{notation.result}", *views, optimize=True)
+    return np.asarray(result).astype(dtype)
+
+
+def _examples(rng: np.random.Generator) -> list[Example]:
+    def example(
+        subscripts: str, sizes: dict[str, int], *shapes: tuple[int, ...], outer: str = ""
+    ) -> Example:
+        def build(left: Tensor, right: Tensor) -> Tensor:
+            return WINDOW_PRODUCT(
+                left,
+                right,
+                subscripts=subscripts,
+                axes="".join(sizes),
+                sizes=tuple(sizes.values()),
+                outer=outer,
+            )
+
+        return Example(build, tuple(rng.normal(size=shape) for shape in shapes))
+
+    plane = {"n": 2, "o": 5, "y": 3, "x": 4, "c": 2, "p": 2, "q": 3}
+    subscripts = "n,c,y+p,2x+q;o,c,p,q->n,o,y,x"
+    return [
+        example(subscripts, plane, (2, 2, 4, 9), (5, 2, 2, 3)),
+        example(subscripts, plane | {"c": 0}, (2, 0, 4, 9), (5, 0, 2, 3)),
+        example(subscripts, plane | {"n": 0}, (0, 2, 4, 9), (5, 2, 2, 3)),
+        example(
+            "n,2y+p,x+3q,c;n,y,x,o->p,q,c,o",
+            {"n": 2, "y": 2, "p": 2, "q": 2, "c": 3, "o": 19, "x": 4},
+            (2, 4, 7, 3),
+            (2, 2, 4, 19),
+            outer="ny",
+        ),
+        example("x+q;q->x", {"x": 33, "q": 3}, (35,), (3,)),
+        example("n;n->", {"n": 3}, (3,), (3,)),
+    ]
+
+
+WINDOW_PRODUCT = register(
+    OpDef(
+        "window_product",
+        infer=_infer,
+        reference=_reference,
+        lower=WindowProduct(),
+        traits=frozenset({"nondifferentiable"}),  # made after differentiation
+        examples=_examples,
+        defaults={"outer": ""},
+    )
+)

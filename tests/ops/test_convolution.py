@@ -1,0 +1,282 @@
+"""Convolutions against loops over their definition, their derivatives, sizes and errors."""
+
+from itertools import product
+from math import ceil
+from typing import Any
+
+import numpy as np
+import pytest
+
+import graphc as gc
+
+IMAGE = np.array([[1, 2, 2, 4], [2, 5, 1, 8], [3, 0, 4, 4], [6, 1, 7, 6]], "float64")[None, None]
+RNG = np.random.default_rng(0)
+
+
+def pads_of(n: int, k: int, stride: int, dilation: int, padding: Any, axis: int) -> tuple[int, int]:
+    if padding == "valid":
+        return 0, 0
+    if padding == "same":
+        total = max(0, (ceil(n / stride) - 1) * stride + dilation * (k - 1) + 1 - n)
+        return total // 2, total - total // 2
+    given = (padding,) * 3 if isinstance(padding, int) else padding
+    pair = given[axis]
+    return (pair, pair) if isinstance(pair, int) else pair
+
+
+def loop(
+    x: np.ndarray,
+    w: np.ndarray,
+    stride: int = 1,
+    padding: Any = "valid",
+    dilation: int = 1,
+    groups: int = 1,
+) -> np.ndarray:
+    """The definition, channels first."""
+    pads = [
+        pads_of(n, k, stride, dilation, padding, axis)
+        for axis, (n, k) in enumerate(zip(x.shape[2:], w.shape[2:], strict=True))
+    ]
+    x = np.pad(x, [(0, 0), (0, 0), *pads])
+    counts = [
+        (n - dilation * (k - 1) - 1) // stride + 1
+        for n, k in zip(x.shape[2:], w.shape[2:], strict=True)
+    ]
+    out = np.zeros((x.shape[0], w.shape[0], *counts))
+    inner, outer = w.shape[1], w.shape[0] // groups
+    for o in range(w.shape[0]):
+        channels = slice(o // outer * inner, (o // outer + 1) * inner)
+        for place in product(*map(range, counts)):
+            under: list[Any] = [
+                slice(i * stride, i * stride + dilation * (k - 1) + 1, dilation)
+                for i, k in zip(place, w.shape[2:], strict=True)
+            ]
+            index: Any = (slice(None), channels, *under)
+            seen = x[index]
+            spot: Any = (slice(None), o, *place)
+            out[spot] = (seen * w[o]).sum(axis=tuple(range(1, x.ndim)))
+    return out
+
+
+def last(x: np.ndarray) -> np.ndarray:
+    return np.moveaxis(x, 1, -1)
+
+
+def filter_last(w: np.ndarray) -> np.ndarray:
+    return np.moveaxis(w, (0, 1), (-1, -2))
+
+
+def run(build: Any, *arrays: np.ndarray, symbolic: bool = False) -> np.ndarray:
+    inputs = [
+        gc.placeholder(
+            f"x{i}", tuple(f"n{i}_{j}" for j in range(a.ndim)) if symbolic else a.shape, a.dtype
+        )
+        for i, a in enumerate(arrays)
+    ]
+    found: np.ndarray = gc.function(inputs, build(*inputs))(*arrays)
+    return found
+
+
+CASES: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
+    ((2, 3, 9), (4, 3, 3), {}),
+    ((2, 3, 9), (4, 3, 3), {"stride": 2, "padding": "same"}),
+    ((2, 4, 8), (6, 2, 2), {"dilation": 3, "groups": 2, "padding": 1}),
+    ((2, 3, 7, 6), (16, 3, 3, 2), {"padding": ((2, 0), (1, 3))}),
+    ((1, 2, 9, 8), (5, 2, 3, 3), {"stride": 3, "padding": (1, 2)}),
+    ((2, 2, 8, 9), (3, 2, 2, 3), {"stride": 2, "dilation": 2, "padding": "same"}),
+    ((2, 4, 6, 5), (8, 1, 3, 3), {"groups": 4, "padding": "same"}),
+    ((2, 3, 6, 5), (17, 3, 1, 1), {"stride": 2}),
+    ((1, 2, 5, 4, 6), (3, 2, 2, 3, 2), {"stride": 2, "padding": 1}),
+    ((1, 2, 5, 6, 5), (4, 1, 2, 2, 2), {"dilation": 2, "groups": 2}),
+]
+
+
+@pytest.mark.parametrize(("shape", "kernel", "options"), CASES)
+def test_values_are_those_of_the_definition(shape: Any, kernel: Any, options: Any) -> None:
+    x, w = RNG.normal(size=shape), RNG.normal(size=kernel)
+    layout = {3: "NWC", 4: "NHWC", 5: "NDHWC"}[x.ndim]
+    expected = loop(x, w, **options)
+    found = run(lambda x, w: gc.nn.conv(x, w, **options), x, w)
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+    found = run(lambda x, w: gc.nn.conv(x, w, layout=layout, **options), last(x), filter_last(w))
+    np.testing.assert_allclose(found, last(expected), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(("shape", "kernel", "options"), CASES)
+def test_transposed_is_the_adjoint(shape: Any, kernel: Any, options: Any) -> None:
+    """<conv(x, w), g> = <x, conv_transpose(g, w)> where x has the size that it makes."""
+    w = RNG.normal(size=kernel)
+    count = loop(np.zeros(shape), w, **options).shape
+    g = RNG.normal(size=count)
+    back = run(lambda g, w: gc.nn.conv_transpose(g, w, **options), g, w)
+    x = RNG.normal(size=back.shape)
+    forward = loop(x, w, **options)
+    assert forward.shape == g.shape
+    np.testing.assert_allclose((forward * g).sum(), (x * back).sum(), rtol=1e-10)
+    layout = {3: "NWC", 4: "NHWC", 5: "NDHWC"}[x.ndim]
+    again = run(
+        lambda g, w: gc.nn.conv_transpose(g, w, layout=layout, **options), last(g), filter_last(w)
+    )
+    np.testing.assert_allclose(again, last(back), rtol=1e-10, atol=1e-12)
+
+
+def test_small_image() -> None:
+    w = np.array([[1.0, 0], [0, -1]])[None, None]
+    expected = [[-4, 1, -6], [2, 1, -3], [2, -7, -2]]
+    assert run(gc.nn.conv2d, IMAGE, w)[0, 0].tolist() == expected
+    turned = run(lambda x, w: gc.nn.conv2d(x, w, filter_flip=True), IMAGE, w)
+    np.testing.assert_array_equal(turned, loop(IMAGE, w[:, :, ::-1, ::-1]))
+
+
+@pytest.mark.parametrize(
+    ("padding", "stride", "size"),
+    [("same", 1, 100), ("same", 2, 50), ("valid", 1, 98), ("valid", 2, 49)],
+)
+def test_sizes(padding: str, stride: int, size: int) -> None:
+    w = gc.constant(np.ones((1, 1, 3)))
+    x = gc.placeholder("x", (1, 1, 100), "float64")
+    assert gc.nn.conv(x, w, padding=padding, stride=stride).shape == (1, 1, size)
+    assert gc.nn.max_pool(x, 3, padding=padding, stride=stride).shape == (1, 1, size)
+
+
+@pytest.mark.parametrize("options", [{"stride": 2}, {"stride": 2, "dilation": 2, "padding": 1}])
+def test_one_transposed_function_serves_all_sizes(options: dict[str, Any]) -> None:
+    x = gc.placeholder("x", ("n", "c", "h"), "float64")
+    w = gc.placeholder("w", ("c", "o", "k"), "float64")
+    back = gc.nn.conv_transpose(x, w, **options)
+    outputs = [back, *gc.grad(gc.sum(back * back), [x, w])]
+    compiled = gc.function([x, w], outputs)
+    meaning = gc.function([x, w], outputs, backend="reference")
+    for n, c, h, o, k in ((2, 3, 5, 2, 3), (1, 2, 2, 1, 3), (0, 2, 4, 1, 3), (2, 2, 4, 17, 5)):
+        arrays = RNG.normal(size=(n, c, h)), RNG.normal(size=(c, o, k))
+        for found, expected in zip(compiled(*arrays), meaning(*arrays), strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-10)
+
+
+def test_output_padding_chooses_among_sizes() -> None:
+    g, w = RNG.normal(size=(1, 2, 4)), RNG.normal(size=(2, 3, 3))
+    for more in (0, 1):
+        back = run(
+            lambda g, w, more=more: gc.nn.conv_transpose1d(g, w, stride=2, output_padding=more),
+            g,
+            w,
+        )
+        assert back.shape == (1, 3, 9 + more)
+        x = RNG.normal(size=back.shape)
+        np.testing.assert_allclose((loop(x, w, stride=2) * g).sum(), (x * back).sum())
+
+
+def test_depthwise_is_one_group_for_each_channel() -> None:
+    x, w = RNG.normal(size=(2, 3, 5, 6)), RNG.normal(size=(6, 1, 3, 2))
+    expected = loop(x, w, padding="same", groups=3)
+    found = run(lambda x, w: gc.nn.depthwise_conv2d(x, w, padding="same"), x, w)
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"padding": "same"}, {"stride": 2, "padding": 1}, {"dilation": 2, "padding": "same"}],
+)
+def test_one_function_serves_all_sizes(options: dict[str, Any]) -> None:
+    x = gc.placeholder("x", ("n", "c", "h", "v"), "float64")
+    w = gc.placeholder("w", ("o", "c", "k", "l"), "float64")
+    out = gc.nn.conv(x, w, **options)
+    by_x, by_w = gc.grad(gc.sum(out), [x, w])
+    compiled = gc.function([x, w], [out, by_x, by_w])
+    for n, c, h, v, o, k, m in (
+        (2, 3, 6, 5, 4, 3, 2),
+        (1, 1, 7, 9, 1, 1, 3),
+        (0, 2, 5, 5, 3, 2, 2),
+    ):
+        a, b = RNG.normal(size=(n, c, h, v)), RNG.normal(size=(o, c, k, m))
+        value, by_a, by_b = compiled(a, b)
+        np.testing.assert_allclose(value, loop(a, b, **options), rtol=1e-11, atol=1e-11)
+        if not n:
+            assert by_a.shape == a.shape and not by_b.any()
+            continue
+        # The sum is linear in each of them.
+        np.testing.assert_allclose((by_a * a).sum(), value.sum(), rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose((by_b * b).sum(), value.sum(), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"padding": "same"},
+        {"stride": 2, "padding": ((1, 0), (0, 2))},
+        {"groups": 2, "dilation": 2, "filter_flip": True},
+    ],
+)
+def test_gradients(options: dict[str, Any]) -> None:
+    x = RNG.normal(size=(2, 4, 4, 5))
+    w = RNG.normal(size=(4, 4 // options.get("groups", 1), 2, 2))
+    gc.verify_grad(lambda x, w: gc.tanh(gc.nn.conv2d(x, w, **options)), [x, w])
+    options = {name: value for name, value in options.items() if name != "padding"}
+    gc.verify_grad(lambda x, w: gc.tanh(gc.nn.conv_transpose2d(x, w, **options)), [x, w])
+
+
+def test_second_order() -> None:
+    def slope(x: gc.Tensor, w: gc.Tensor) -> gc.Tensor:
+        cost = gc.sum(gc.tanh(gc.nn.conv1d(x, w, stride=2, padding="same")))
+        by_x, by_w = gc.grad(cost, [x, w])
+        return gc.sum(by_x * by_x) + gc.sum(gc.sin(by_w))
+
+    gc.verify_grad(slope, [RNG.normal(size=(2, 2, 7)), RNG.normal(size=(3, 2, 3))])
+
+
+@pytest.mark.parametrize("dtype", [gc.float16, gc.bfloat16])
+def test_halves_are_summed_in_float32(dtype: Any) -> None:
+    x, w = np.ones((1, 1, 2048), dtype), np.full((1, 1, 2048), 1.0, dtype)
+    assert run(gc.nn.conv1d, x, w).item() == 2048
+
+
+X = gc.placeholder("x", (2, 3, 8, 8), "float32")
+
+
+@pytest.mark.parametrize(
+    ("build", "text"),
+    [
+        (lambda: gc.nn.conv(X, np.ones((4, 2, 3, 3), "float32")), "x has 3 channels, the filter"),
+        (lambda: gc.nn.conv(X, np.ones((4, 3, 3), "float32")), "has 3 axes"),
+        (lambda: gc.nn.conv1d(X, np.ones((4, 3, 3), "float32")), "1 spatial axes"),
+        (
+            lambda: gc.nn.conv(X, np.ones((4, 3, 9, 3), "float32")),
+            "larger than what it slides over",
+        ),
+        (lambda: gc.nn.conv(X, np.ones((4, 1, 3, 3), "float32"), groups=3), "equal groups"),
+        (lambda: gc.nn.conv(X, np.ones((4, 3, 3, 3), "float32"), groups=0), "groups=0"),
+        (lambda: gc.nn.conv(X, np.ones((4, 3, 3, 3), "float32"), layout="NCW"), "layout 'NCW'"),
+        (lambda: gc.nn.conv(X, np.ones((4, 3, 3, 3), "float32"), stride=0), "stride=0"),
+        (lambda: gc.nn.conv(X, np.ones((4, 3, 3, 3), "float32"), padding="full"), "padding='full'"),
+        (lambda: gc.nn.conv(X, np.ones((4, 3, 3, 3), "float32"), padding=-1), "padding=-1"),
+        (lambda: gc.nn.conv_transpose(X, np.ones((4, 3, 3, 3), "float32")), "the filter 4"),
+        (
+            lambda: gc.nn.conv_transpose(X, np.ones((3, 4, 3, 3), "float32"), output_padding=1),
+            "below the stride",
+        ),
+        (
+            lambda: gc.nn.conv_transpose(X, np.ones((3, 4, 3, 3), "float32"), padding=9),
+            "padding smaller",
+        ),
+    ],
+)
+def test_errors_say_what_and_where(build: Any, text: str) -> None:
+    with pytest.raises(gc.ShapeError) as caught:
+        build()
+    assert text in str(caught.value)
+    assert "test_convolution.py" in str(caught.value)
+
+
+def test_bool_is_refused() -> None:
+    with pytest.raises(gc.DTypeError, match="allowed: real numeric"):
+        gc.nn.conv(np.ones((1, 1, 3), bool), np.ones((1, 1, 2), bool))
+
+
+def test_errors_at_the_call_leave_the_state() -> None:
+    x = gc.placeholder("x", ("n", "c", "h"), "float32")
+    w = gc.variable(np.ones((2, 3, 4), "float32"), "w")
+    step = gc.function([x], gc.nn.conv(x, w), updates={w: w * 2})
+    for shape in ((1, 2, 8), (1, 3, 3)):
+        with pytest.raises(gc.GraphcError, match="convolution"):
+            step(np.ones(shape, "float32"))
+        assert w.value.max() == 1

@@ -1,0 +1,202 @@
+"""Pooling against loops over its definition, derivatives, sizes and errors."""
+
+from collections.abc import Callable
+from itertools import product
+from math import ceil, floor
+from typing import Any
+
+import numpy as np
+import pytest
+
+import graphc as gc
+
+IMAGE = np.array([[1, 2, 2, 4], [2, 5, 1, 8], [3, 0, 4, 4], [6, 1, 7, 6]], "float64")[None, None]
+RNG = np.random.default_rng(0)
+
+
+def run(build: Any, x: np.ndarray, symbolic: bool = False) -> np.ndarray:
+    shape = tuple(f"n{axis}" for axis in range(x.ndim)) if symbolic else x.shape
+    entry = gc.placeholder("x", shape, x.dtype)
+    found: np.ndarray = gc.function([entry], build(entry))(x)
+    return found
+
+
+def loop(
+    reduce: Callable[[np.ndarray], Any],
+    x: np.ndarray,
+    window: int,
+    stride: int | None = None,
+    padding: Any = "valid",
+    dilation: int = 1,
+) -> np.ndarray:
+    """The definition; what lies in the padding is NaN, which `reduce` ignores."""
+    stride = stride or window
+    span = dilation * (window - 1) + 1
+    pads = []
+    for n in x.shape[2:]:
+        if padding == "same":
+            total = max(0, (ceil(n / stride) - 1) * stride + span - n)
+            pads.append((total // 2, total - total // 2))
+        else:
+            pads.append((0, 0) if padding == "valid" else (padding, padding))
+    x = np.pad(x, [(0, 0), (0, 0), *pads], constant_values=np.nan)
+    counts = [(n - span) // stride + 1 for n in x.shape[2:]]
+    out = np.zeros((*x.shape[:2], *counts))
+    for place in product(*map(range, counts)):
+        under: tuple[Any, ...] = tuple(
+            slice(i * stride, i * stride + span, dilation) for i in place
+        )
+        index: Any = (slice(None), slice(None), *under)
+        seen = x[index]
+        spot: Any = (slice(None), slice(None), *place)
+        out[spot] = reduce(seen.reshape(*x.shape[:2], -1))
+    return out
+
+
+def largest(x: np.ndarray) -> Any:
+    return np.nanmax(x, axis=-1)
+
+
+def mean(x: np.ndarray) -> Any:
+    return np.nanmean(x, axis=-1)
+
+
+def full_mean(x: np.ndarray) -> Any:
+    return np.nan_to_num(x).mean(axis=-1)
+
+
+def test_small_image() -> None:
+    assert run(lambda x: gc.nn.max_pool(x, 2), IMAGE)[0, 0].tolist() == [[5, 8], [6, 7]]
+    found = run(lambda x: gc.nn.average_pool(x, 2), IMAGE)
+    assert found[0, 0].tolist() == [[2.5, 3.75], [2.5, 5.25]]
+
+
+CASES: list[tuple[tuple[int, ...], int, dict[str, Any]]] = [
+    ((2, 3, 9), 2, {}),
+    ((2, 3, 9), 3, {"stride": 2, "padding": "same"}),
+    ((2, 2, 7, 6), 3, {"stride": 1, "padding": 1}),
+    ((1, 3, 6, 8), 2, {"stride": 3, "padding": "same"}),
+    ((1, 2, 5, 4, 6), 2, {"stride": 1, "padding": 1}),
+]
+
+
+@pytest.mark.parametrize("symbolic", [False, True])
+@pytest.mark.parametrize(("shape", "window", "options"), CASES)
+def test_values_are_those_of_the_definition(
+    shape: Any, window: int, options: Any, symbolic: bool
+) -> None:
+    x = RNG.normal(size=shape)
+    layout = {3: "NWC", 4: "NHWC", 5: "NDHWC"}[x.ndim]
+    pools: list[tuple[Any, Any, dict[str, Any]]] = [
+        (gc.nn.max_pool, largest, {}),
+        (gc.nn.average_pool, mean, {}),
+        (gc.nn.average_pool, full_mean, {"count_include_pad": True}),
+    ]
+    for pool, reduce, more in pools:
+        expected = loop(reduce, x, window, **options)
+        found = run(lambda x, p=pool, m=more: p(x, window, **options, **m), x, symbolic)
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
+        found = run(
+            lambda x, p=pool, m=more: p(x, window, layout=layout, **options, **m),
+            np.moveaxis(x, 1, -1),
+            symbolic,
+        )
+        np.testing.assert_allclose(np.moveaxis(found, -1, 1), expected, rtol=1e-12, atol=1e-14)
+
+
+def test_max_pool_with_dilation() -> None:
+    x = RNG.normal(size=(1, 2, 9, 8))
+    found = run(lambda x: gc.nn.max_pool(x, 3, stride=2, dilation=2, padding=1), x)
+    np.testing.assert_array_equal(found, loop(largest, x, 3, 2, 1, 2))
+
+
+def test_integers_and_nan() -> None:
+    x = -np.arange(1, 10).reshape(1, 1, 9)
+    found = run(lambda x: gc.nn.max_pool(x, 3, stride=2, padding="same"), x)
+    assert found.dtype == x.dtype and found[0, 0].tolist() == [-1, -2, -4, -6, -8]
+    y = np.array([1.0, np.nan, 2, 3]).reshape(1, 1, 4)
+    found = run(lambda x: gc.nn.max_pool(x, 2), y)
+    np.testing.assert_array_equal(found[0, 0], [np.nan, 3])
+    assert run(lambda x: gc.nn.average_pool(x, 2), np.ones((1, 1, 4), "int32")).dtype == "float32"
+
+
+def test_the_gradient_goes_to_the_first_of_the_largest() -> None:
+    x = gc.placeholder("x", (1, 1, 5), "float64")
+    by_x = gc.function([x], gc.grad(gc.sum(gc.nn.max_pool(x, 2, stride=1)), x))
+    np.testing.assert_array_equal(by_x(np.array([[[1.0, 1, 2, 2, 0]]])), [[[1, 0, 2, 1, 0]]])
+
+
+@pytest.mark.parametrize(
+    "pool",
+    [
+        lambda x: gc.nn.max_pool(x, 3, stride=2, padding="same"),
+        lambda x: gc.nn.average_pool(x, 3, stride=2, padding="same"),
+        lambda x: gc.nn.average_pool(x, 2, stride=1, padding=1, count_include_pad=True),
+        lambda x: gc.nn.global_max_pool(x),
+        lambda x: gc.nn.global_average_pool(x, layout="NHWC"),
+        lambda x: gc.nn.adaptive_max_pool(x, (2, 3)),
+        lambda x: gc.nn.adaptive_average_pool(x, 3),
+    ],
+)
+def test_gradients(pool: Any) -> None:
+    x = RNG.permutation(np.linspace(-2, 2, 80)).reshape(2, 2, 4, 5)
+    gc.verify_grad(lambda x: gc.tanh(pool(x)), [x])
+
+
+@pytest.mark.parametrize("symbolic", [False, True])
+@pytest.mark.parametrize("sizes", [(3, 4), (2, 5), (1, 1), (6, 10)])
+def test_adaptive(sizes: tuple[int, int], symbolic: bool) -> None:
+    x = RNG.normal(size=(2, 3, 6, 10))
+    for pool, reduce in (
+        (gc.nn.adaptive_max_pool, np.max),
+        (gc.nn.adaptive_average_pool, np.mean),
+    ):
+        expected = np.zeros((2, 3, *sizes))
+        for i, j in product(*map(range, sizes)):
+            rows, columns = (
+                slice(floor(k * n / size), ceil((k + 1) * n / size))
+                for k, n, size in ((i, 6, sizes[0]), (j, 10, sizes[1]))
+            )
+            expected[:, :, i, j] = reduce(x[:, :, rows, columns], axis=(2, 3))
+        found = run(lambda x, pool=pool: pool(x, sizes), x, symbolic)
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
+        found = run(
+            lambda x, pool=pool: pool(x, sizes, layout="NHWC"), np.moveaxis(x, 1, -1), symbolic
+        )
+        np.testing.assert_allclose(np.moveaxis(found, -1, 1), expected, rtol=1e-12, atol=1e-14)
+
+
+def test_global() -> None:
+    x = RNG.normal(size=(2, 3, 4, 5))
+    np.testing.assert_array_equal(run(gc.nn.global_max_pool, x), x.max(axis=(2, 3)))
+    found = run(lambda x: gc.nn.global_average_pool(x, keepdims=True), x)
+    np.testing.assert_allclose(found, x.mean(axis=(2, 3), keepdims=True))
+
+
+X = gc.placeholder("x", (2, 3, 8, 8), "float32")
+
+
+@pytest.mark.parametrize(
+    ("build", "text"),
+    [
+        (lambda: gc.nn.max_pool(X, 9), "larger than what it slides over"),
+        (lambda: gc.nn.max_pool(X, (2, 2, 2)), "window=(2, 2, 2)"),
+        (lambda: gc.nn.max_pool(X, 0), "window=0"),
+        (lambda: gc.nn.max_pool(X, 2, padding=2), "as large as the window"),
+        (lambda: gc.nn.average_pool(gc.sum(X, axis=(2, 3)), 2), "x has 2 axes"),
+        (lambda: gc.nn.adaptive_max_pool(X, -1), "size=-1"),
+    ],
+)
+def test_errors_say_what_and_where(build: Any, text: str) -> None:
+    with pytest.raises(gc.ShapeError) as caught:
+        build()
+    assert text in str(caught.value)
+    assert "test_pooling.py" in str(caught.value)
+
+
+def test_a_window_that_does_not_fit_at_the_call() -> None:
+    x = gc.placeholder("x", (1, 1, "n"), "float32")
+    pool = gc.function([x], gc.nn.max_pool(x, 4))
+    assert pool(np.ones((1, 1, 4), "float32")).shape == (1, 1, 1)
+    with pytest.raises(gc.GraphcError, match="no window fits"):
+        pool(np.ones((1, 1, 3), "float32"))
