@@ -252,7 +252,7 @@ def arguments(case: Case, dtype: str, count: int, seed: int = 0) -> tuple[Array,
         with np.errstate(over="ignore", under="ignore"):
             values = np.concatenate([part.astype(dtype) for part in parts])
         inside = np.isfinite(values) & (values >= case.low) & (values <= case.high)
-        return values[inside]
+        return np.compress(inside, values)
 
     first = drawn()
     if case.arity == 1:
