@@ -428,6 +428,21 @@ x = gc.placeholder("x", ("n",))
 total = gc.sum(gc.boolean_mask(x, x > 0, size=10))
 """,
     ),
+    "E231": Explanation(
+        "a name that layers do not know",
+        "Initializers, losses, metrics, optimizers and the like are named as in Keras: 'he_normal' "
+        "or 'HeNormal'. They can also be given as objects.",
+        """
+from graphc.layers import initializers
+
+initializers.get("he_norml")
+""",
+        """
+from graphc.layers import initializers
+
+initializers.get("he_normal")
+""",
+    ),
     # --- differentiation -------------------------------------------------------------------------
     "E301": Explanation(
         "grad of something that is no scalar",
