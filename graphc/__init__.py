@@ -39,6 +39,7 @@ from graphc.ir.parser import parse_graph as parse_graph
 from graphc.ir.printer import dprint as dprint
 from graphc.ir.tensor import Tensor as Tensor
 from graphc.ir.trimmed import Trimmed as Trimmed
+from graphc.loading import *
 from graphc.namespace import *
 from graphc.ops.arrangement import *
 from graphc.ops.bessel_functions import *
@@ -91,6 +92,7 @@ from graphc.ops.transcendental import *
 from graphc.ops.while_loop import *
 from graphc.ops.windows import *
 from graphc.ops.zeta_functions import *
+from graphc.saving import *
 from graphc.session import *
 from graphc.tracing import *
 

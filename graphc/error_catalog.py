@@ -736,4 +736,24 @@ f = gc.function([x], x * 2, backend="interpreter")
         "An optional package or program is missing; the message says how to get it. graphc doctor "
         "shows what is there.",
     ),
+    "E602": Explanation(
+        "a file that is damaged or of another format",
+        "gc.load and gc.load_function read what gc.save and f.save wrote, whole files of the same "
+        "version of the format.",
+    ),
+    "E603": Explanation(
+        "a file does not fit the variables",
+        "gc.load sets all variables or none: names, dtypes and shapes must be those of the file. "
+        "The message lists what differs.",
+        """
+w = gc.variable(np.zeros(3, "float32"), "w")
+gc.save("weights.safetensors", [w])
+gc.load("weights.safetensors", {"weights": w})
+""",
+        """
+w = gc.variable(np.zeros(3, "float32"), "w")
+gc.save("weights.safetensors", [w])
+gc.load("weights.safetensors", {"w": w})
+""",
+    ),
 }

@@ -19,6 +19,7 @@ __all__ = [
     "DisconnectedError",
     "FeedError",
     "FeedTypeError",
+    "FileFormatError",
     "FunctionError",
     "GradientError",
     "GraphcError",
@@ -225,3 +226,9 @@ class MissingExtraError(GraphcError, ImportError):
     """An optional dependency that is not installed; the message names the extra."""
 
     code = "E601"
+
+
+class FileFormatError(GraphcError, ValueError):
+    """A file that is damaged, of another format, or does not fit what it is loaded into."""
+
+    code = "E602"

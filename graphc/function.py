@@ -19,6 +19,7 @@ from graphc.compiler import Arrays, ProgramRunner, Stages, State, compile_graph
 from graphc.direct import DirectRoute
 from graphc.errors import FeedError, FunctionError, GraphcError
 from graphc.feeds import FeedBinder
+from graphc.function_files import Saved, named_variables, write_function
 from graphc.inspect.text import FunctionText
 from graphc.ir.graph import Graph, counted_size, nested_nodes
 from graphc.ir.leaf import PLACEHOLDER, Variable
@@ -28,6 +29,7 @@ from graphc.ir.storage import Storage, announced, replace_arrays, share_lock
 from graphc.ir.tensor import Tensor
 from graphc.ir.traversal import path_to
 from graphc.repeat import check_stackable, checked_count, rows, run_steps
+from graphc.saving import values_of
 from graphc.shapes import Dim
 from graphc.signature import (
     called,
@@ -83,6 +85,13 @@ class Function(FunctionText):
         self.backend = DEFAULT if backend == "auto" else backend
         self.inputs = graph.inputs
         self.optimized = optimize
+        self._options = {
+            "backend": self.backend,
+            "allow_downcast": allow_downcast,
+            "checks": sorted(checks),
+            "optimize": optimize,
+        }
+        self._constraints = tuple(constraints)
         self._structure = structure
         self._pack = structure.packer()
         self.__call__ = _long_way(weakref.ref(self))
@@ -176,6 +185,34 @@ class Function(FunctionText):
             return run_steps(self._run, graph, sizes, count, arrays, moving, state)
 
         return self._pack(self._apply(run) if count else run(self._snapshot(), ())[0])
+
+    @property
+    def variables(self) -> dict[str, Variable]:
+        """The variables that it reads or updates, by the names that its text has for them."""
+        return named_variables(self.stages.user_graph)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the function and the values of its variables to a file, for gc.load_function.
+
+        The file is a safetensors file: the graph before the passes as text, with the user's lines,
+        and its arrays. Outputs in a named tuple come back in a tuple. Raises FunctionError: a
+        custom op, which is Python code (E505), a dict of outputs with keys that are no strings or
+        integers (E206). MissingExtraError (E601): `pip install 'graphc[save]'`.
+        """
+        variables = self.variables
+        names = [str(tensor.name) for tensor in self.inputs]
+        given = zip(names, self._defaults, strict=True)
+        defaults = {name: value for name, value in given if value is not _MISSING}
+        saved = Saved(
+            self.stages.user_graph,
+            self._structure,
+            variables,
+            defaults,
+            self._constraints,
+            self._options,
+        )
+        values = dict(zip(variables, values_of(list(variables.values())), strict=True))
+        write_function(path, saved, values)
 
     def _apply(
         self, run: Callable[[Arrays, Arrays], tuple[list[np.ndarray], list[np.ndarray]]]

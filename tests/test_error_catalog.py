@@ -43,7 +43,10 @@ def test_explanation(code: str) -> None:
 
 
 @pytest.mark.parametrize("code", [code for code, entry in CATALOG.items() if entry.example])
-def test_example_raises_and_its_repair_does_not(code: str) -> None:
+def test_example_raises_and_its_repair_does_not(
+    code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # some write files
     entry = CATALOG[code]
     with pytest.raises(GraphcError) as caught:
         exec(entry.example, {"gc": gc, "np": np})
