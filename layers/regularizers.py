@@ -1,0 +1,83 @@
+"""Costs of large weights: `regularizer(variable)` is a scalar expression to add to a loss."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import graphc as gc
+from graphc.layers.configured import Configured, Names, parameter_error
+
+__all__ = ["L1", "L1L2", "L2", "Regularizer", "get"]
+
+
+class Regularizer(Configured):
+    """Base of all regularizers."""
+
+    def __call__(self, variable: gc.Tensor) -> gc.Tensor:
+        """The cost, a scalar of the variable's dtype."""
+        raise TypeError(f"{type(self).__name__} does not define __call__(variable)")
+
+
+def _check(name: str, **factors: float) -> None:
+    for argument, factor in factors.items():
+        if not factor >= 0:
+            raise parameter_error(f"{name}: {argument}={factor!r}", "use a number >= 0")
+
+
+@dataclass(frozen=True)
+class L1(Regularizer):
+    """l1 * sum(|w|): small weights become 0. The gradient at 0 is 0."""
+
+    l1: float = 0.01
+
+    def __post_init__(self) -> None:
+        _check("L1", l1=self.l1)
+
+    def __call__(self, variable: gc.Tensor) -> gc.Tensor:
+        return self.l1 * gc.sum(gc.abs(variable))
+
+
+@dataclass(frozen=True)
+class L2(Regularizer):
+    """l2 * sum(w^2): weight decay. Books write lambda / (2 m) for l2, with m examples."""
+
+    l2: float = 0.01
+
+    def __post_init__(self) -> None:
+        _check("L2", l2=self.l2)
+
+    def __call__(self, variable: gc.Tensor) -> gc.Tensor:
+        return self.l2 * gc.sum(gc.square(variable))
+
+
+@dataclass(frozen=True)
+class L1L2(Regularizer):
+    """l1 * sum(|w|) + l2 * sum(w^2): the elastic net (Zou and Hastie, 2005)."""
+
+    l1: float = 0.0
+    l2: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check("L1L2", l1=self.l1, l2=self.l2)
+
+    def __call__(self, variable: gc.Tensor) -> gc.Tensor:
+        return self.l1 * gc.sum(gc.abs(variable)) + self.l2 * gc.sum(gc.square(variable))
+
+
+@dataclass(frozen=True)
+class _Function(Regularizer):
+    function: Callable[[gc.Tensor], Any]
+
+    def __call__(self, variable: gc.Tensor) -> gc.Tensor:
+        return gc.as_tensor(self.function(variable))
+
+
+_CLASSES: list[type[Regularizer]] = [L1, L2, L1L2]
+_names = Names(
+    "regularizer", Regularizer, _CLASSES, {"elastic": L1L2, "elastic_net": L1L2}, _Function
+)
+
+
+def get(given: Any) -> Regularizer:
+    """The regularizer of a name, a class, a config, or a function of a variable."""
+    return _names.get(given)
