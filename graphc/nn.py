@@ -18,6 +18,7 @@ from graphc.nn_convolution import (
     conv_transpose3d,
     depthwise_conv2d,
 )
+from graphc.nn_resizing import resize, upsample
 from graphc.ops.comparison import where
 from graphc.ops.definition import floating, one_input
 from graphc.ops.elementwise import add, multiply
@@ -63,6 +64,7 @@ __all__ = [
     "max_pool",
     "one_hot",
     "relu",
+    "resize",
     "sigmoid",
     "sigmoid_cross_entropy",
     "silu",
@@ -71,6 +73,7 @@ __all__ = [
     "softplus",
     "sparse_softmax_cross_entropy",
     "tanh",
+    "upsample",
 ]
 
 

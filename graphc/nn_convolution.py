@@ -17,7 +17,7 @@ from graphc.ir.windows import (
 )
 from graphc.ops.convolution import CONVOLUTION, INPUT_GRADIENT
 from graphc.ops.definition import REAL, check_dtype, promote_inputs
-from graphc.shapes import Shape, Size
+from graphc.shapes import Dim, Shape, Size
 
 __all__ = [
     "conv",
@@ -57,12 +57,17 @@ def _operands(
     return x, w, spatial, channels_last(name, layout, spatial)
 
 
-def _checked_groups(name: str, groups: int) -> int:
-    if not isinstance(groups, int) or isinstance(groups, bool) or groups < 1:
+def _checked_groups(name: str, groups: Size) -> Size:
+    found = groups if isinstance(groups, int) and not isinstance(groups, bool) else 0
+    if isinstance(groups, Dim):
+        return groups
+    if found < 1:
         raise ShapeError(
-            f"{name}: groups={groups!r}", source=current_source(), fix="give a whole number >= 1"
+            f"{name}: groups={groups!r}",
+            source=current_source(),
+            fix="give a whole number >= 1, or a symbolic size",
         )
-    return groups
+    return found
 
 
 def _kernel(w: Tensor, last: bool) -> Shape:
@@ -84,7 +89,7 @@ def _conv(
     stride: Numbers = 1,
     padding: Any = "valid",
     dilation: Numbers = 1,
-    groups: int = 1,
+    groups: Size = 1,
     layout: str | None = None,
     filter_flip: bool = False,
 ) -> Tensor:
@@ -108,7 +113,7 @@ def conv(
     stride: Numbers = 1,
     padding: Any = "valid",
     dilation: Numbers = 1,
-    groups: int = 1,
+    groups: Size = 1,
     layout: str | None = None,
     filter_flip: bool = False,
 ) -> Tensor:
@@ -197,7 +202,7 @@ def _conv_transpose(
     stride: Numbers = 1,
     padding: Any = "valid",
     dilation: Numbers = 1,
-    groups: int = 1,
+    groups: Size = 1,
     layout: str | None = None,
     output_padding: Numbers = 0,
     filter_flip: bool = False,
@@ -236,7 +241,7 @@ def conv_transpose(
     stride: Numbers = 1,
     padding: Any = "valid",
     dilation: Numbers = 1,
-    groups: int = 1,
+    groups: Size = 1,
     layout: str | None = None,
     output_padding: Numbers = 0,
     filter_flip: bool = False,
@@ -288,17 +293,13 @@ def conv_transpose3d(x: Any, w: Any, **options: Any) -> Tensor:
 def depthwise_conv2d(x: Any, w: Any, *, layout: str | None = None, **options: Any) -> Tensor:
     """`conv2d` of every channel by itself: as many groups as x has channels.
 
-    x: [batch, channels, height, width] or "NHWC"; the number of channels is known at build. w:
-    [channels * multiplier, 1, kernel...], with channels last [kernel..., 1, channels * multiplier].
+    x: [batch, channels, height, width] or "NHWC". w: [channels * multiplier, 1, kernel...], with
+    channels last [kernel..., 1, channels * multiplier].
     Output channel c * multiplier + m comes of channel c. options: those of `conv` but groups.
     """
     name = "depthwise_conv2d"
     x, w, _, last = _operands(name, x, w, layout, 2)
     channels = x.shape[-1] if last else x.shape[1]
-    if not isinstance(channels, int) or channels < 1:
-        raise ShapeError(
-            f"{name}: x has {channels} channels: {x.type}",
-            source=current_source(),
-            fix="the number of channels must be known when the graph is built",
-        )
+    if channels == 0:
+        raise ShapeError(f"{name}: x has no channels: {x.type}", source=current_source())
     return _conv(name, 2, x, w, groups=channels, layout=layout, **options)

@@ -10,13 +10,11 @@ each of g, x and w. Its derivative by one of them takes the other two:
 So the derivatives of each of the three are the other two, with the same attributes, of any order.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from itertools import product
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
-from graphc.dtypes import float64, is_floating
 from graphc.errors import DTypeError, ShapeError
 from graphc.ir.lowering import Composite
 from graphc.ir.node import Attributes, TensorType
@@ -24,33 +22,26 @@ from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
 from graphc.ir.registry import Builder, register
 from graphc.ir.tensor import Tensor
 from graphc.ir.windows import Windows
+from graphc.ops.convolution_batches import batch_rule
+from graphc.ops.convolution_meaning import (
+    convolution_meaning,
+    filter_gradient_meaning,
+    input_gradient_meaning,
+)
+from graphc.ops.convolution_setting import (
+    Setting,
+    filter_sizes,
+    image_shape,
+    image_sizes,
+    per_group,
+    windows_of,
+)
 from graphc.ops.definition import REAL, check_dtype
-from graphc.ops.direct_convolution import Setting, convolve, filter_gradient, input_gradient
-from graphc.shapes import Shape, Size, evaluate, floor_div
+from graphc.ops.direct_convolution import convolve
+from graphc.ops.direct_gradients import filter_gradient, input_gradient
+from graphc.shapes import Shape, Size
 
 # --- types -----------------------------------------------------------------------------------
-
-
-def _sizes(array: TensorType, last: bool) -> tuple[Size, Size, Shape]:
-    """Batch, channels and spatial sizes."""
-    if last:
-        return array.shape[0], array.shape[-1], array.shape[1:-1]
-    return array.shape[0], array.shape[1], array.shape[2:]
-
-
-def _shape(batch: Size, channels: Size, spatial: Shape, last: bool) -> Shape:
-    return (batch, *spatial, channels) if last else (batch, channels, *spatial)
-
-
-def _filter_sizes(w: TensorType, last: bool) -> tuple[Size, Size, Shape]:
-    """Channels out, channels in of one group, and the kernel."""
-    if last:
-        return w.shape[-1], w.shape[-2], w.shape[:-2]
-    return w.shape[0], w.shape[1], w.shape[2:]
-
-
-def _windows(attrs: Attributes, kernel: Shape) -> Windows:
-    return Windows(kernel, attrs["stride"], attrs["dilation"], attrs["padding"])
 
 
 def _check_channels(call: Inference, channels: Size, inner: Size, outer: Size) -> None:
@@ -62,8 +53,8 @@ def _check_channels(call: Inference, channels: Size, inner: Size, outer: Size) -
         fix="a filter has [out, in / groups, kernel...] or, with channels last, "
         "[kernel..., in / groups, out]",
     )
-    if groups > 1:
-        whole = floor_div(outer, groups) * groups
+    if groups != 1:
+        whole = per_group(outer, groups) * groups
         call.require_equal(outer, whole, f"{outer} output channels in {groups} equal groups")
 
 
@@ -84,11 +75,11 @@ def _infer_convolution(call: Inference) -> TensorType:
     x, w = call.types
     last = call.attrs["channels_last"]
     _check(call, x.ndim, w.ndim)
-    batch, channels, spatial = _sizes(x, last)
-    outer, inner, kernel = _filter_sizes(w, last)
+    batch, channels, spatial = image_sizes(x, last)
+    outer, inner, kernel = filter_sizes(w, last)
     _check_channels(call, channels, inner, outer)
-    count = _windows(call.attrs, kernel).check(call, spatial)
-    return TensorType(x.dtype, _shape(batch, outer, count, last))
+    count = windows_of(call.attrs, kernel).check(call, spatial)
+    return TensorType(x.dtype, image_shape(batch, outer, count, last))
 
 
 def _check_count(call: Inference, windows: Windows, spatial: Shape, given: Shape) -> None:
@@ -100,8 +91,8 @@ def _infer_input_gradient(call: Inference) -> TensorType:
     g, w = call.types
     last, spatial = call.attrs["channels_last"], call.attrs["spatial"]
     _check(call, g.ndim, w.ndim, len(spatial) + 2)
-    batch, channels, given = _sizes(g, last)
-    outer, inner, kernel = _filter_sizes(w, last)
+    batch, channels, given = image_sizes(g, last)
+    outer, inner, kernel = filter_sizes(w, last)
     groups = call.attrs["groups"]
     call.require_equal(
         channels,
@@ -112,122 +103,22 @@ def _infer_input_gradient(call: Inference) -> TensorType:
         "[kernel..., channels of the result / groups, channels of x]",
     )
     _check_channels(call, inner * groups, inner, outer)
-    _check_count(call, _windows(call.attrs, kernel), spatial, given)
-    return TensorType(g.dtype, _shape(batch, inner * groups, spatial, last))
+    _check_count(call, windows_of(call.attrs, kernel), spatial, given)
+    return TensorType(g.dtype, image_shape(batch, inner * groups, spatial, last))
 
 
 def _infer_filter_gradient(call: Inference) -> TensorType:
     x, g = call.types
     last, kernel, groups = call.attrs["channels_last"], call.attrs["kernel"], call.attrs["groups"]
     _check(call, x.ndim, g.ndim, len(kernel) + 2)
-    batch, channels, spatial = _sizes(x, last)
-    other, outer, given = _sizes(g, last)
-    inner = floor_div(channels, groups)
+    batch, channels, spatial = image_sizes(x, last)
+    other, outer, given = image_sizes(g, last)
+    inner = per_group(channels, groups)
     call.require_equal(batch, other, "batch sizes")
     _check_channels(call, channels, inner, outer)
-    _check_count(call, _windows(call.attrs, kernel), spatial, given)
+    _check_count(call, windows_of(call.attrs, kernel), spatial, given)
     shape = (*kernel, inner, outer) if last else (outer, inner, *kernel)
     return TensorType(x.dtype, shape)
-
-
-# --- meaning: tap by tap ---------------------------------------------------------------------
-
-
-def _first(array: np.ndarray, last: bool) -> np.ndarray:
-    return np.moveaxis(array, -1, 1) if last else array
-
-
-def _filter_first(w: np.ndarray, last: bool) -> np.ndarray:
-    return np.moveaxis(w, (-1, -2), (0, 1)) if last else w
-
-
-def _in_layout(array: np.ndarray, last: bool, dtype: Any) -> Any:
-    return (np.moveaxis(array, 1, -1) if last else array).astype(dtype)
-
-
-def _wide(array: np.ndarray) -> np.ndarray:
-    return array.astype(float64) if is_floating(array.dtype) else array
-
-
-def _numbers(sizes: Iterable[Size]) -> tuple[int, ...]:
-    """Sizes that are known, as they are when arrays are there."""
-    return tuple(evaluate(size, {}) for size in sizes)
-
-
-def _taps(
-    windows: Windows, count: tuple[int, ...]
-) -> Iterator[tuple[tuple[int, ...], tuple[slice, ...]]]:
-    """Each tap of the filter, and what lies under it of the padded input in all windows."""
-    for tap in product(*map(range, _numbers(windows.kernel))):
-        yield (
-            tap,
-            tuple(
-                slice(k * d, k * d + max(0, (n - 1) * s + 1), s)
-                for k, n, s, d in zip(tap, count, windows.stride, windows.dilation, strict=True)
-            ),
-        )
-
-
-def _at_tap(w: np.ndarray, tap: tuple[Any, ...]) -> np.ndarray:
-    """A view of a filter [groups, out, in, taps...] at a tap."""
-    view: np.ndarray = w[(slice(None), slice(None), slice(None), *tap)]
-    return view
-
-
-def _pads(windows: Windows, spatial: Shape) -> list[tuple[int, ...]]:
-    return [(0, 0), (0, 0), *map(_numbers, windows.pairs(spatial))]
-
-
-def _split(array: np.ndarray, groups: int, axis: int) -> np.ndarray:
-    """An axis of channels as groups and channels of a group."""
-    size = array.shape[axis] // groups
-    return array.reshape(*array.shape[:axis], groups, size, *array.shape[axis + 1 :])
-
-
-def _reference_convolution(attrs: Attributes, x: np.ndarray, w: np.ndarray) -> Any:
-    """Floats are summed in float64 and rounded once."""
-    last, groups, dtype = attrs["channels_last"], attrs["groups"], x.dtype
-    x, w = _first(_wide(x), last), _filter_first(_wide(w), last)
-    windows = _windows(attrs, w.shape[2:])
-    count = _numbers(windows.count(x.shape[2:]))
-    x = _split(np.pad(x, _pads(windows, x.shape[2:])), groups, 1)
-    w = _split(w, groups, 0)
-    out = np.zeros((x.shape[0], *w.shape[:2], *count), x.dtype)
-    for tap, under in _taps(windows, count):
-        out += np.einsum("ngc...,goc->ngo...", x[:, :, :, *under], _at_tap(w, tap))
-    joined = (x.shape[0], w.shape[0] * w.shape[1], *count)
-    return _in_layout(out.reshape(joined), last, dtype)
-
-
-def _reference_input_gradient(attrs: Attributes, g: np.ndarray, w: np.ndarray) -> Any:
-    last, groups, dtype = attrs["channels_last"], attrs["groups"], g.dtype
-    g, w = _first(_wide(g), last), _filter_first(_wide(w), last)
-    windows, spatial = _windows(attrs, w.shape[2:]), _numbers(attrs["spatial"])
-    pads, whole = _pads(windows, spatial), _numbers(windows.padded(spatial))
-    g, w = _split(g, groups, 1), _split(w, groups, 0)
-    x = np.zeros((g.shape[0], groups, w.shape[2], *whole), g.dtype)
-    for tap, under in _taps(windows, g.shape[3:]):
-        x[:, :, :, *under] += np.einsum("ngo...,goc->ngc...", g, _at_tap(w, tap))
-    x = x.reshape(x.shape[0], groups * w.shape[2], *whole)
-    inside = tuple(
-        slice(before, before + n) for (before, _), n in zip(pads[2:], spatial, strict=True)
-    )
-    return _in_layout(x[:, :, *inside], last, dtype)
-
-
-def _reference_filter_gradient(attrs: Attributes, x: np.ndarray, g: np.ndarray) -> Any:
-    last, groups, dtype = attrs["channels_last"], attrs["groups"], x.dtype
-    x, g = _first(_wide(x), last), _first(_wide(g), last)
-    kernel = _numbers(attrs["kernel"])
-    windows = _windows(attrs, kernel)
-    x = _split(np.pad(x, _pads(windows, x.shape[2:])), groups, 1)
-    g = _split(g, groups, 1)
-    w = np.zeros((groups, g.shape[2], x.shape[2], *kernel), x.dtype)
-    area = "xyz"[: len(kernel)]
-    for tap, under in _taps(windows, g.shape[3:]):
-        _at_tap(w, tap)[...] = np.einsum(f"ngc{area},ngo{area}->goc", x[:, :, :, *under], g)
-    w = w.reshape(w.shape[0] * w.shape[1], *w.shape[2:])
-    return (np.moveaxis(w, (0, 1), (-1, -2)) if last else w).astype(dtype)
 
 
 # --- derivatives -----------------------------------------------------------------------------
@@ -252,9 +143,9 @@ def _all_attributes(a: Application, roles: str) -> dict[str, Any]:
     found = dict(a.attrs)
     for role, tensor in zip(roles, a.inputs, strict=True):
         if role == "x":
-            found["spatial"] = _sizes(tensor.type, last)[2]
+            found["spatial"] = image_sizes(tensor.type, last)[2]
         elif role == "w":
-            found["kernel"] = _filter_sizes(tensor.type, last)[2]
+            found["kernel"] = filter_sizes(tensor.type, last)[2]
     return found
 
 
@@ -282,23 +173,23 @@ def _rules(roles: str) -> dict[str, Any]:
                 terms.append(_third(made, other, attrs))
         return [None] if not terms else [terms[0] if len(terms) == 1 else b.add(*terms)]
 
-    return {"vjp": vjp, "jvp": jvp, "traits": frozenset({"linear"})}
+    return {"vjp": vjp, "jvp": jvp, "batch": batch_rule(roles), "traits": frozenset({"linear"})}
 
 
 # --- lowering --------------------------------------------------------------------------------
 
 
 def _setting(attrs: Attributes, kernel: Shape) -> Setting:
-    return Setting(_windows(attrs, kernel), attrs["groups"], attrs["channels_last"])
+    return Setting(windows_of(attrs, kernel), attrs["groups"], attrs["channels_last"])
 
 
 def _lower_convolution(b: Builder, x: Tensor, w: Tensor, **attrs: Any) -> Tensor:
-    kernel = _filter_sizes(w.type, attrs["channels_last"])[2]
+    kernel = filter_sizes(w.type, attrs["channels_last"])[2]
     return convolve(b, x, w, _setting(attrs, kernel))
 
 
 def _lower_input_gradient(b: Builder, g: Tensor, w: Tensor, **attrs: Any) -> Tensor:
-    kernel = _filter_sizes(w.type, attrs["channels_last"])[2]
+    kernel = filter_sizes(w.type, attrs["channels_last"])[2]
     return input_gradient(b, g, w, attrs["spatial"], _setting(attrs, kernel))
 
 
@@ -362,8 +253,8 @@ def _example(
     """Sizes that an op has as attributes are those of the case; a symbolic `g` must fit them."""
     last = attrs["channels_last"]
     spatial, kernel = (x[1:-1], w[:-2]) if last else (x[2:], w[2:])
-    count = _windows(attrs, kernel).count(spatial)
-    shapes = {"x": x, "w": w, "g": _shape(x[0], w[-1] if last else w[0], count, last)}
+    count = windows_of(attrs, kernel).count(spatial)
+    shapes = {"x": x, "w": w, "g": image_shape(x[0], w[-1] if last else w[0], count, last)}
     arrays = tuple(rng.normal(size=shapes[role]) for role in roles[:2])
     known = {**attrs, "spatial": spatial, "kernel": kernel}
 
@@ -379,7 +270,7 @@ CONVOLUTION = register(
     OpDef(
         "convolution",
         infer=_infer_convolution,
-        reference=_reference_convolution,
+        reference=convolution_meaning,
         lower=Composite(_lower_convolution),
         examples=_examples("xwg"),
         defaults=DEFAULTS,
@@ -390,7 +281,7 @@ INPUT_GRADIENT = register(
     OpDef(
         "convolution_input_gradient",
         infer=_infer_input_gradient,
-        reference=_reference_input_gradient,
+        reference=input_gradient_meaning,
         lower=Composite(_lower_input_gradient),
         examples=_examples("gwx"),
         defaults=DEFAULTS,
@@ -401,7 +292,7 @@ FILTER_GRADIENT = register(
     OpDef(
         "convolution_filter_gradient",
         infer=_infer_filter_gradient,
-        reference=_reference_filter_gradient,
+        reference=filter_gradient_meaning,
         lower=Composite(_lower_filter_gradient),
         examples=_examples("xgw"),
         defaults=DEFAULTS,

@@ -8,6 +8,7 @@ import numpy as np
 
 from graphc.dtypes import DType, int64, is_floating
 from graphc.errors import ShapeError
+from graphc.ir.batch import shifted
 from graphc.ir.leaf import as_tensor
 from graphc.ir.lowering import Composite
 from graphc.ir.node import Attributes, TensorType
@@ -261,6 +262,7 @@ MAX_POOL = register(
         infer=_infer_max,
         reference=lambda attrs, x: _taps(attrs, x).max(axis=0),
         lower=Composite(_lower_max),
+        batch=shifted("axes"),
         vjp=_vjp_max,
         jvp=_jvp_max,
         examples=_examples(positions=False),
@@ -272,6 +274,7 @@ POSITION = register(
         infer=_infer_position,
         reference=lambda attrs, x: _taps(attrs, x).argmax(axis=0),
         lower=Composite(_lower_position),
+        batch=shifted("axes"),
         traits=frozenset({"nondifferentiable"}),
         examples=_examples(positions=True),
     )

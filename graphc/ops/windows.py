@@ -9,6 +9,7 @@ import numpy as np
 from graphc.dtypes import float64, is_floating
 from graphc.errors import ShapeError
 from graphc.ir.arguments import AxisLike, checked_axes
+from graphc.ir.batch import Batch, moved
 from graphc.ir.leaf import as_tensor
 from graphc.ir.lowering import Composite, IndexMap, LoweringContext
 from graphc.ir.node import Attributes, TensorType
@@ -80,6 +81,20 @@ def _lower_windows(context: LoweringContext, index: tuple[Expr, ...]) -> Expr:
     return context.read(0, tuple(place))
 
 
+def _batch_windows(batch: Batch) -> Sequence[Tensor]:
+    """The axes of the window come first in the result."""
+    axes = batch.attrs["axes"]
+    (found,) = batch.apply(batch.inputs, axes=tuple(axis + 1 for axis in axes))
+    return [moved(found, len(axes), 1, 0)]
+
+
+def _batch_sums(batch: Batch) -> Sequence[Tensor]:
+    """The axes of the window come first in the windows."""
+    axes = batch.attrs["axes"]
+    windows = moved(batch.inputs[0], 0, 1, len(axes))
+    return batch.apply([windows], axes=tuple(axis + 1 for axis in axes))
+
+
 def _shared(attrs: Attributes) -> dict[str, Any]:
     return {name: attrs[name] for name in ("axes", "stride", "dilation")}
 
@@ -118,6 +133,7 @@ SLIDING_WINDOWS = register(
         infer=_infer_windows,
         reference=_reference_windows,
         lower=IndexMap(_lower_windows),
+        batch=_batch_windows,
         vjp=_vjp_windows,
         jvp=linear_jvp,
         traits=frozenset({"linear"}),
@@ -253,6 +269,7 @@ OVERLAPPING_SUM = register(
         infer=_infer_sum,
         reference=_reference_sum,
         lower=Composite(_lower_sum),
+        batch=_batch_sums,
         vjp=_vjp_sum,
         jvp=linear_jvp,
         traits=frozenset({"linear"}),
@@ -306,12 +323,12 @@ def _infer_terms(call: Inference) -> TensorType:
     return TensorType(x.dtype, (*attrs["turns"], *_along(shape, attrs["axes"], attrs["sizes"])))
 
 
-def _places(attrs: Attributes, number: int, turn: Any, place: Any, quotient: Any) -> Any:
-    """(tap, window) of an entry in its turn-th window; `quotient` is place // stride."""
+def _reference_places(attrs: Attributes, number: int, turn: Any, place: Any) -> tuple[Any, Any]:
+    """(tap, window) of an entry in its turn-th window."""
     step, gap, turns = attrs["stride"][number], attrs["dilation"][number], attrs["turns"][number]
     if step == 1:
-        return turn, place - turn * gap + (turns - 1) * gap
-    return place - quotient * step + turn * step, quotient - turn + (turns - 1)
+        return turn, place + (turns - 1 - turn) * gap
+    return place % step + turn * step, place // step + (turns - 1 - turn)
 
 
 def _reference_terms(attrs: Attributes, x: np.ndarray) -> Any:
@@ -320,23 +337,30 @@ def _reference_terms(attrs: Attributes, x: np.ndarray) -> Any:
     index = list(np.indices(shape, sparse=True))
     picked = list(index)
     for number, axis in enumerate(axes):
-        place = index[count + axis]
-        quotient = place // attrs["stride"][number]
-        picked[number], picked[count + axis] = _places(
-            attrs, number, index[number], place, quotient
+        picked[number], picked[count + axis] = _reference_places(
+            attrs, number, index[number], index[count + axis]
         )
     return x[tuple(picked)]
 
 
 def _lower_terms(context: LoweringContext, index: tuple[Expr, ...]) -> Expr:
+    """As `_reference_places`, of indices that may be expressions: a reshape can be read through."""
     attrs, count = context.attrs, len(context.attrs["axes"])
     picked = list(index)
     for number, axis in enumerate(attrs["axes"]):
         turn, place = index[number], index[count + axis]
-        assert isinstance(turn, Index) and isinstance(place, Index)  # made for a sum over turns
-        quotient = floor_div(place.size, attrs["stride"][number])
-        tap, window = _places(attrs, number, turn.size, place.size, quotient)
-        picked[number], picked[count + axis] = Index(tap), Index(window)
+        step, gap, turns = (attrs[name][number] for name in ("stride", "dilation", "turns"))
+        left = s.sub(Index(turns - 1), turn)
+        if step == 1:
+            picked[count + axis] = s.add(place, s.mul(left, Index(gap)))
+            continue
+        if isinstance(place, Index):
+            quotient: Expr = Index(floor_div(place.size, step))
+        else:
+            quotient = s.floordiv(place, Index(step))
+        within = s.sub(place, s.mul(quotient, Index(step)))
+        picked[number] = s.add(within, s.mul(turn, Index(step)))
+        picked[count + axis] = s.add(quotient, left)
     return context.read(0, tuple(picked))
 
 

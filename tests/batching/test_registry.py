@@ -134,6 +134,36 @@ def test_gradients_of_examples(name: str) -> None:
         compare(example, (True,) * len(example.inputs), gradients_of)
 
 
+@pytest.mark.parametrize("name", DIFFERENTIABLE)
+def test_gradients_outside_are_those_inside(name: str) -> None:
+    """The gradient of a batch, summed, is a batch of gradients."""
+    example = next(one for one in sampled(name, 12) if one.differentiable)
+    arrays = [batch_of(array) for array in example.inputs]
+    inputs = placeholders(arrays)
+    moving = [tensor for tensor in inputs if tensor.dtype.kind in "fc"]
+
+    def cost(*tensors: Tensor) -> Any:
+        total: Any = 0.0
+        for output in outputs_of(example, *tensors):
+            if output.dtype.kind in "fc":
+                total = total + gc.sum(
+                    gc.sin(gc.real(output) if output.dtype.kind == "c" else output)
+                )
+        return total
+
+    def slopes(*tensors: Tensor) -> Any:
+        own = [tensor for tensor in tensors if tensor.dtype.kind in "fc"]
+        return gc.grad(cost(*tensors), own, disconnected="zero")
+
+    outside = gc.grad(gc.sum(gc.vmap(cost)(*inputs)), moving, disconnected="zero")
+    inside = gc.vmap(slopes)(*inputs)
+    values = evaluate_tensors([*outside, *inside], dict(zip(inputs, arrays, strict=True)))
+    for found, expected in zip(values[: len(moving)], values[len(moving) :], strict=True):
+        precision = 1e-9 if expected.dtype.itemsize >= 8 else 1e-4
+        scale = np.abs(expected[np.isfinite(expected)]).max(initial=0.0)
+        np.testing.assert_allclose(found, expected, rtol=precision, atol=precision * float(scale))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", DIFFERENTIABLE)
 def test_gradients_of_all_examples(name: str) -> None:

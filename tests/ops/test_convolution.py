@@ -173,6 +173,51 @@ def test_depthwise_is_one_group_for_each_channel() -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+def test_depthwise_with_any_number_of_channels(layout: str) -> None:
+    last_ = layout == "NHWC"
+    shape = ("n", "h", "v", "c") if last_ else ("n", "c", "h", "v")
+    x = gc.placeholder("x", shape, "float64")
+    w = gc.placeholder("w", (3, 2, 1, "o") if last_ else ("o", 1, 3, 2), "float64")
+    out = gc.nn.depthwise_conv2d(x, w, padding="same", layout=layout)
+    compiled = gc.function([x, w], [out, *gc.grad(gc.sum(out * out), [x, w])])
+    for channels, multiplier in ((3, 1), (2, 3), (1, 2), (17, 1)):
+        a = RNG.normal(size=(2, channels, 5, 6))
+        b = RNG.normal(size=(channels * multiplier, 1, 3, 2))
+        expected = loop(a, b, padding="same", groups=channels)
+        given = (last(a), filter_last(b)) if last_ else (a, b)
+        found, by_x, by_w = compiled(*given)
+        np.testing.assert_allclose(
+            found, last(expected) if last_ else expected, rtol=1e-12, atol=1e-12
+        )
+        # The cost is a square of a form that is linear in each of them.
+        np.testing.assert_allclose((by_x * given[0]).sum(), 2 * (found**2).sum())
+        np.testing.assert_allclose((by_w * given[1]).sum(), 2 * (found**2).sum())
+    with pytest.raises(gc.GraphcError, match="equal groups"):
+        wrong = RNG.normal(size=(2, 2, 5, 6)), RNG.normal(size=(3, 1, 3, 2))
+        compiled(*((last(wrong[0]), filter_last(wrong[1])) if last_ else wrong))
+
+
+@pytest.mark.parametrize("size", ["e", 3, 0])
+@pytest.mark.parametrize("options", [{}, {"groups": 2, "stride": 2, "padding": "same"}])
+def test_one_filter_for_each_example(size: Any, options: dict[str, Any]) -> None:
+    """vmap makes groups of the examples; their number may be symbolic."""
+    xs = gc.placeholder("xs", (size, 2, 4, 7), "float64")
+    ws = gc.placeholder("ws", (size, 6, 4 // options.get("groups", 1), 3), "float64")
+    out = gc.vmap(lambda x, w: gc.nn.conv1d(x, w, **options))(xs, ws)
+    f = gc.function([xs, ws], [out, *gc.grad(gc.sum(out * out), [xs, ws])])
+    assert "scan" not in f.graph_text()
+    count = 3 if size == "e" else size
+    a, b = RNG.normal(size=(count, 2, 4, 7)), RNG.normal(size=(count, *ws.shape[1:]))
+    found, by_x, by_w = f(a, b)
+    assert by_x.shape == a.shape and by_w.shape == b.shape
+    for number in range(count):
+        expected = loop(a[number], b[number], **options)
+        np.testing.assert_allclose(found[number], expected, rtol=1e-12, atol=1e-12)
+        for by, values in ((by_x, a), (by_w, b)):
+            np.testing.assert_allclose((by[number] * values[number]).sum(), 2 * (expected**2).sum())
+
+
 @pytest.mark.parametrize(
     "options",
     [{}, {"padding": "same"}, {"stride": 2, "padding": 1}, {"dilation": 2, "padding": "same"}],

@@ -126,6 +126,21 @@ def test_the_gradient_goes_to_the_first_of_the_largest() -> None:
     np.testing.assert_array_equal(by_x(np.array([[[1.0, 1, 2, 2, 0]]])), [[[1, 0, 2, 1, 0]]])
 
 
+def test_the_gradient_is_read_through_a_reshape() -> None:
+    """Between convolutions whose results have another order of axes, for any number of images."""
+    x = gc.placeholder("x", ("n", 1, 8, 8), "float64")
+    w = [RNG.normal(size=(16, 1, 3, 3)), RNG.normal(size=(32, 16, 3, 3))]
+    bias = gc.variable(np.zeros((16, 1, 1)), "bias")
+    h = gc.nn.max_pool(gc.nn.conv2d(x, w[0], padding="same") + bias, 2)
+    h = gc.nn.max_pool(gc.nn.conv2d(h, w[1], padding="same"), 2)
+    slope = gc.grad(gc.sum(h * h), bias)
+    compiled = gc.function([x], slope)
+    meaning = gc.function([x], slope, backend="reference")
+    for n in (3, 1, 0):
+        images = RNG.normal(size=(n, 1, 8, 8))
+        np.testing.assert_allclose(compiled(images), meaning(images), rtol=1e-10)
+
+
 @pytest.mark.parametrize(
     "pool",
     [

@@ -1,0 +1,227 @@
+"""The gradients of convolutions as window products, or as matrix products for kernels of size 1."""
+
+from graphc.ir.registry import Builder
+from graphc.ir.tensor import Tensor
+from graphc.ir.windows import Windows
+from graphc.ops.convolution_setting import (
+    Setting,
+    filter_in_layout,
+    filter_taps_first,
+    grouped,
+    not_negative,
+    padded,
+    per_group,
+    product_of,
+    times,
+    with_channels_first,
+    with_channels_last,
+)
+from graphc.ops.direct_convolution import convolve, every, pointwise
+from graphc.shapes import Shape, Size, ceil_div, dim_max, size_product
+
+# --- the gradient by the filter --------------------------------------------------------------
+
+
+def filter_gradient(b: Builder, x: Tensor, g: Tensor, setting: Setting) -> Tensor:
+    """w[o, c, p] = sum over n, y of x[n, c, stride*y + dilation*p] * g[n, o, y]
+
+    All but the last spatial axis are summed outside: rows of x and g then stay in the cache.
+    """
+    windows, last, groups = setting.windows, setting.channels_last, setting.groups
+    count = windows.count(setting.spatial(x))
+    x = padded(b, x, windows.pairs(setting.spatial(x)), last)
+    if setting.is_pointwise:
+        return _pointwise_filter_gradient(b, every(b, x, setting, count), g, setting)
+    inner = per_group(setting.channels(x), groups)
+    outer = per_group(setting.channels(g), groups)
+    in_outputs = not (isinstance(outer, int) and outer < 8) or _least(outer, inner) != outer
+    moved = not last and (not in_outputs or (groups != 1 and inner == 1))
+    if moved:
+        x = with_channels_last(b, x)
+    if not last:
+        g = with_channels_last(b, g)
+    read = setting.indices("c", setting.covered(), last or moved)
+    given = ["n", *setting.places, *setting.group, "o"]
+    places = dict(zip(setting.places, count, strict=True))
+    sizes: dict[str, Size] = {"n": x.shape[0], **places}
+    width = sizes.pop(setting.places[-1])
+    sizes |= dict(zip(setting.taps, windows.kernel, strict=True))
+    ends = {"c": inner, "o": outer}
+    if groups != 1:
+        ends = {"g": groups, **ends} if inner != 1 or outer != 1 else {**ends, "g": groups}
+    if not in_outputs:
+        ends["c"] = ends.pop("c")
+    sizes |= {**ends, setting.places[-1]: width}
+    result = "".join([*setting.taps, *ends])
+    x, g = grouped(b, x, setting, last or moved), grouped(b, g, setting, True)
+    found = product_of(x, read, g, given, result, sizes, "n" + setting.places[:-1])
+    order = [*range(setting.rank), *(result.index(axis) for axis in f"c{setting.group}o")]
+    w = b.permute_dims(found, order)
+    w = b.reshape(w, (*windows.kernel, inner, outer * groups))
+    return filter_in_layout(b, w, setting)
+
+
+def _least(a: Size, b: Size) -> Size:
+    return min(a, b) if isinstance(a, int) and isinstance(b, int) else a
+
+
+# --- the gradient by the input ---------------------------------------------------------------
+
+
+def input_gradient(b: Builder, g: Tensor, w: Tensor, spatial: Shape, setting: Setting) -> Tensor:
+    """x[n, c, i] = sum over o, p of g[n, o, y] * w[o, c, p] where i = stride*y + dilation*p
+
+    Without stride that is a convolution of g with the filter turned round. With stride every
+    remainder of i by the stride is a convolution of its own, with every stride-th tap.
+    """
+    windows = setting.windows
+    if setting.is_pointwise:
+        return _pointwise_input_gradient(b, g, w, spatial, setting)
+    if all(stride == 1 for stride in windows.stride):
+        return _turned(b, g, w, spatial, setting)
+    if any(s > 1 and d > 1 for s, d in zip(windows.stride, windows.dilation, strict=True)):
+        return _stuffed(b, g, w, spatial, setting)
+    return _by_remainders(b, g, w, spatial, setting)
+
+
+def _swapped(b: Builder, w: Tensor, setting: Setting) -> Tensor:
+    """The filter [taps..., out, in], for a convolution from output to input channels."""
+    w = filter_taps_first(b, w, setting)
+    if setting.groups == 1:
+        return b.swapaxes(w, -1, -2)
+    groups, taps = setting.groups, w.shape[:-2]
+    inner, outer = w.shape[-2], per_group(w.shape[-1], groups)
+    w = b.reshape(w, (*taps, inner, groups, outer))
+    rank = setting.rank
+    w = b.permute_dims(w, (*range(rank), rank + 2, rank + 1, rank))
+    return b.reshape(w, (*taps, outer, groups * inner))
+
+
+def _pointwise_input_gradient(
+    b: Builder, g: Tensor, w: Tensor, spatial: Shape, setting: Setting
+) -> Tensor:
+    swapped = filter_in_layout(b, _swapped(b, w, setting), setting)
+    x = pointwise(b, g, swapped, setting)
+    pairs = setting.windows.pairs(spatial)
+    batch, channels = x.shape[0], setting.channels(x)
+    whole = setting.shape(batch, channels, setting.windows.padded(spatial))
+    strides = setting.shape(1, 1, setting.windows.stride)
+    if x.shape != whole:
+        x = b.slice_gradient(x, whole, (0,) * x.ndim, strides)
+    return _cropped(b, x, [before for before, _ in pairs], spatial, setting)
+
+
+def _cropped(b: Builder, x: Tensor, starts: list[Size], spatial: Shape, setting: Setting) -> Tensor:
+    shape = setting.shape(x.shape[0], setting.channels(x), spatial)
+    return b.strided_slice(x, setting.shape(0, 0, tuple(starts)), shape)
+
+
+def _turned(b: Builder, g: Tensor, w: Tensor, spatial: Shape, setting: Setting) -> Tensor:
+    windows, axes = setting.windows, range(setting.rank)
+    turned = b.flip(_swapped(b, w, setting), tuple(axes))
+    pairs: list[tuple[Size, Size]] = []
+    starts: list[Size] = []
+    for axis, (before, after) in zip(axes, windows.pairs(spatial), strict=True):
+        reach = windows.span(axis) - 1
+        start, end = dim_max(before - reach, 0), dim_max(after - reach, 0)
+        pairs.append((reach - before + start, reach - after + end))
+        starts.append(start)
+    if any(_is_unsure(width) for pair in pairs for width in pair):
+        # Symbolic widths: as far as any window reaches, and the padding is cut off again.
+        reaches = [windows.span(axis) - 1 for axis in axes]
+        pairs = [(reach, reach) for reach in reaches]
+        starts = [before for before, _ in windows.pairs(spatial)]
+    plain = Setting(
+        Windows(windows.kernel, windows.stride, windows.dilation, tuple(pairs)),
+        setting.groups,
+        setting.channels_last,
+    )
+    x = convolve(b, g, filter_in_layout(b, turned, setting), plain)
+    return _cropped(b, x, starts, spatial, setting)
+
+
+def _is_unsure(width: Size) -> bool:
+    return not isinstance(width, int)
+
+
+def _stuffed(b: Builder, g: Tensor, w: Tensor, spatial: Shape, setting: Setting) -> Tensor:
+    """With zeros between the entries of g the stride is 1."""
+    windows, kept = setting.windows, windows_shape(setting, spatial)
+    shape = setting.shape(g.shape[0], setting.channels(g), kept)
+    spread = b.slice_gradient(g, shape, (0,) * g.ndim, setting.shape(1, 1, windows.stride))
+    one = Windows(windows.kernel, (1,) * setting.rank, windows.dilation, windows.pairs(spatial))
+    return _turned(b, spread, w, spatial, Setting(one, setting.groups, setting.channels_last))
+
+
+def windows_shape(setting: Setting, spatial: Shape) -> Shape:
+    """How many windows a stride of 1 would have."""
+    windows = setting.windows
+    return tuple(
+        dim_max(size - windows.span(axis) + 1, 0)
+        for axis, size in enumerate(windows.padded(spatial))
+    )
+
+
+def _by_remainders(b: Builder, g: Tensor, w: Tensor, spatial: Shape, setting: Setting) -> Tensor:
+    """i = stride*y + u: x[n, y, u, c] = sum over o, p of g[n, y - p, o] * w[stride*p + u, c, o]
+
+    Taps are filled up to a multiple of the stride with zeros and turned round; g gets as many
+    zeros in front as there are turned taps but one.
+    """
+    windows, last = setting.windows, setting.channels_last
+    w = _swapped(b, w, setting)
+    sizes: dict[str, Size] = {"n": g.shape[0]}
+    if setting.groups != 1:
+        sizes["g"] = setting.groups
+    remainders = "uvw"[-setting.rank :]
+    quotients: list[Size] = []
+    pairs: list[tuple[Size, Size]] = []
+    taps: list[Size] = []
+    shape: list[Size] = []
+    counts = setting.spatial(g)
+    for axis, size in enumerate(windows.padded(spatial)):
+        stride, kernel = windows.stride[axis], windows.kernel[axis]
+        turns, quotient = ceil_div(kernel, stride), ceil_div(size, stride)
+        reach = (turns - 1) * windows.dilation[axis]
+        filled: list[tuple[Size, Size]] = [(0, 0)] * w.ndim
+        filled[axis] = (0, not_negative(turns * stride - kernel))
+        w = w if filled[axis] == (0, 0) else b.pad(w, filled)
+        taps.append(turns)
+        shape += [turns, stride]
+        quotients.append(quotient)
+        pairs.append((reach, dim_max(quotient - counts[axis], 0)))
+    w = b.reshape(w, (*shape, *w.shape[-2:]))
+    w = b.flip(w, tuple(range(0, 2 * setting.rank, 2)))
+    outer, inner = w.shape[-2], per_group(w.shape[-1], setting.groups)
+    if setting.groups != 1:
+        w = b.reshape(w, (*w.shape[:-1], setting.groups, inner))
+    used = [letter for pair in zip(setting.taps, remainders, strict=True) for letter in pair]
+    used += ["o", *setting.group, "c"]
+    g = grouped(b, padded(b, g, tuple(pairs), last), setting, last)
+    covered = [
+        f"{place}+{times(dilation)}{tap}"
+        for place, tap, dilation in zip(setting.places, setting.taps, windows.dilation, strict=True)
+    ]
+    read = setting.indices("o", covered, last)
+    sizes |= dict(zip(remainders, windows.stride, strict=True))
+    sizes |= dict(zip(setting.places, quotients, strict=True))
+    sizes |= {"c": inner, "o": outer, **dict(zip(setting.taps, taps, strict=True))}
+    spots = "".join(map("".join, zip(setting.places, remainders, strict=True)))
+    x = product_of(g, read, w, used, f"n{spots}{setting.group}c", sizes)
+    whole = [q * stride for q, stride in zip(quotients, windows.stride, strict=True)]
+    x = b.reshape(x, (x.shape[0], *whole, inner * setting.groups))
+    x = x if last else with_channels_first(b, x)
+    return _cropped(b, x, [before for before, _ in windows.pairs(spatial)], spatial, setting)
+
+
+def _pointwise_filter_gradient(b: Builder, x: Tensor, g: Tensor, setting: Setting) -> Tensor:
+    ones = (1,) * setting.rank
+    if setting.channels_last:
+        rows = size_product(x.shape[:-1])
+        x, g = b.reshape(x, (rows, x.shape[-1])), b.reshape(g, (rows, g.shape[-1]))
+        product = b.matmul(x, g, transpose_a=True)
+        return b.reshape(product, (*ones, *product.shape))
+    area = size_product(x.shape[2:])
+    x, g = b.reshape(x, (*x.shape[:2], area)), b.reshape(g, (*g.shape[:2], area))
+    product = b.sum(b.matmul(g, x, transpose_b=True), axis=0, dtype=x.dtype)
+    return b.reshape(product, (*product.shape, *ones))
