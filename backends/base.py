@@ -124,3 +124,18 @@ class Backend(Protocol):
     name: str
 
     def compile(self, program: Program, *, threads: int = 1, cache: bool = True) -> Executable: ...
+
+
+class Clocked(Executable, Protocol):
+    """An executable that times its steps."""
+
+    def laps(self) -> list[tuple[int, int]]:
+        """Nanoseconds and runs of each of the program's `all_steps`, since it was compiled."""
+        ...
+
+
+@runtime_checkable
+class ProfilingBackend(Protocol):
+    """A backend that can time the steps of a program."""
+
+    def profiled(self, program: Program, *, threads: int = 1) -> Clocked: ...

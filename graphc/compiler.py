@@ -47,6 +47,7 @@ class Stages:
     program: Program | None = None
     plan: MemoryPlan | None = None
     executable: Executable | None = None
+    complex_parts: bool = False  # the program computes with pairs of real numbers
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
@@ -97,7 +98,8 @@ def compile_graph(
     with stages.timed("backend"):
         stages.executable = chosen.compile(stages.program, threads=threads, cache=cache)
     runner: Runner = ProgramRunner(stages.program, stages.plan, stages.executable)
-    if graph is not stages.user_graph:
+    stages.complex_parts = graph is not stages.user_graph
+    if stages.complex_parts:
         runner = ComplexRunner(stages.user_graph, runner)
     return stages, runner
 

@@ -20,7 +20,8 @@ from graphc.direct import DirectRoute
 from graphc.errors import FeedError, FunctionError, GraphcError
 from graphc.feeds import FeedBinder
 from graphc.function_files import Saved, named_variables, write_function
-from graphc.inspect.text import FunctionText
+from graphc.inspect.profile import format_profile, measure
+from graphc.inspect.text import FunctionText, Text
 from graphc.ir.graph import Graph, counted_size, nested_nodes
 from graphc.ir.leaf import PLACEHOLDER, Variable
 from graphc.ir.opdef import Constraint
@@ -162,6 +163,20 @@ class Function(FunctionText):
             with lock:
                 if first.lock() is lock:  # else it was replaced while we waited
                     return list(map(_array_of, self._variables))
+
+    def profile(self, /, *args: Any, seconds: float = 0.5, **kwargs: Any) -> Text:
+        """How long each step of a call with these arguments takes; a row of `kernels()` each.
+
+        The function is compiled once more, with a clock after every step, and called for about
+        `seconds`. The rate of a kernel counts the buffers that it is given, each once: kernels
+        that gather or repeat elements move other amounts. Variables keep their values. Raises as a
+        call does, and BackendError (E501) for backends without a clock (all but llvm).
+        """
+        sizes, arrays = self.bound(*args, **kwargs)
+        laps, calls = measure(self.stages, self.backend, sizes, arrays, self._snapshot(), seconds)
+        assert self.stages.program is not None
+        named = dict(zip(self.stages.size_names, sizes, strict=True))
+        return Text(format_profile(self.stages.program, named, laps, calls))
 
     def repeat(self, count: int, /, *args: Any, **kwargs: Any) -> Any:
         """`count` calls in one: an epoch over an array of batches runs in native code.

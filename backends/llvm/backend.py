@@ -22,6 +22,7 @@ from graphc.backends.llvm.host import SYMBOL, HostCalls, address_of
 from graphc.backends.llvm.jit import Library, library_symbols, module_assembly
 from graphc.backends.llvm.jitted import jitted_steps
 from graphc.backends.llvm.lapack import imported_routines
+from graphc.backends.llvm.profiling import LAPS, words
 from graphc.backends.llvm.repeat import repeat_routine
 from graphc.backends.llvm.target import Target, host
 from graphc.backends.llvm.vector_math import LIBM_SYMBOLS
@@ -41,7 +42,10 @@ from graphc.shapes import evaluate
 
 # Steps whose time follows from the sizes, and that run no Python.
 PLAIN_STEPS = (KernelCall, Contraction, IndexCheck, Lapack, Loop, Branch)
-C_SYMBOLS = ("fmod", "fmodf", "memset", "memcpy", "memmove", "realloc", "free", "time")
+C_SYMBOLS = (
+    *("fmod", "fmodf", "memset", "memcpy", "memmove", "realloc", "free", "time"),
+    "clock_gettime",
+)
 MANY = 1 << 20
 _ENTRY = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
 
@@ -55,6 +59,10 @@ class LlvmBackend:
         self, program: Program, *, threads: int = 1, cache: bool = True
     ) -> "LlvmExecutable":
         return LlvmExecutable(program, host(), threads, cache)
+
+    def profiled(self, program: Program, *, threads: int = 1) -> "LlvmExecutable":
+        """The program with a clock after every step; see `LlvmExecutable.laps`."""
+        return LlvmExecutable(program, host(), threads, profiled=True)
 
 
 def make_backend() -> LlvmBackend:
@@ -83,11 +91,18 @@ class Texts(Mapping[str, str]):
 class LlvmExecutable:
     """A program in machine code."""
 
-    def __init__(self, program: Program, target: Target, threads: int, cache: bool = False) -> None:
+    def __init__(
+        self,
+        program: Program,
+        target: Target,
+        threads: int,
+        cache: bool = False,
+        profiled: bool = False,
+    ) -> None:
         blas = find_blas()
         self._jitted = jitted_steps(program)
         symbols = {number: routine.symbol for number, routine in self._jitted.items()}
-        emitted = emit_program(program, target, blas, symbols)
+        emitted = emit_program(program, target, blas, symbols, profiled)
         self.program = program
         self.texts: Mapping[str, str] = Texts(
             {
@@ -114,7 +129,8 @@ class LlvmExecutable:
         used = {name: at for name, at in imports.items() if f"@{name}(" in emitted.text}
         found = cached_object(emitted.text, target, cache)
         self.origin = found.origin
-        self._library = Library(found.image, ["entry"], used)
+        exported = ["entry", LAPS] if profiled else ["entry"]
+        self._library = Library(found.image, exported, used)
         self.address = self._library.address("entry")
         self.entry = entry = _ENTRY(self.address)
         self._routines = [step for step in program.all_steps if isinstance(step, Lapack)]
@@ -125,6 +141,13 @@ class LlvmExecutable:
         ]
         self._limit = BlasThreads(threads, bool(self._products), bool(self._routines))
         self._limited_entry = self.limited(entry)
+
+    def laps(self) -> list[tuple[int, int]]:
+        """Of a profiled program: nanoseconds and runs of each of `all_steps`, so far."""
+        count = words(len(self.program.all_steps))
+        found = (ctypes.c_int64 * count).from_address(self._library.address(LAPS))
+        values = list(found)
+        return list(zip(values[:-2:2], values[1:-2:2], strict=True))
 
     def kernel_source(self, position: int) -> str:
         return self._kernels[self.program.kernels[position].name]

@@ -30,6 +30,7 @@ from graphc.backends.llvm.heap import (
 )
 from graphc.backends.llvm.host import DONE, SYMBOL
 from graphc.backends.llvm.lapack import routine_function, routine_name
+from graphc.backends.llvm.profiling import lap, lap_function
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.sizes import Sizes
 from graphc.backends.llvm.target import Target
@@ -98,16 +99,24 @@ def emit_program(
     target: Target,
     blas: Blas | None,
     jitted: Mapping[int, str] = MappingProxyType({}),
+    profiled: bool = False,
 ) -> Emitted:
-    """jitted: the symbols of host calls that need no Python, by the number of the step."""
-    return _ProgramEmitter(program, target, blas, jitted).emit()
+    """jitted: the symbols of host calls that need no Python, by the number of the step.
+    profiled: with a clock; see `profiling`."""
+    return _ProgramEmitter(program, target, blas, jitted, profiled).emit()
 
 
 class _ProgramEmitter:
     def __init__(
-        self, program: Program, target: Target, blas: Blas | None, jitted: Mapping[int, str]
+        self,
+        program: Program,
+        target: Target,
+        blas: Blas | None,
+        jitted: Mapping[int, str],
+        profiled: bool,
     ) -> None:
         self.program = program
+        self.profiled = profiled
         self.jitted = jitted
         self.target = target
         self.blas = blas
@@ -141,6 +150,9 @@ class _ProgramEmitter:
         if has_heap:
             attributes = self.target.function_attributes
             functions.append(freeing_entry(self.heap, PARAMETERS, attributes))
+        if self.profiled:
+            clock = lap_function(len(self.program.all_steps), self.target.function_attributes)
+            functions.insert(0, clock)
         return Emitted(module_text(functions), self.kernels, tuple(self.areas))
 
     def _function(self, name: str, steps: Sequence[Step]) -> FunctionText:
@@ -153,6 +165,8 @@ class _ProgramEmitter:
             builder.line(f"{pointer} = getelementptr i64, ptr %sizes, i64 {position}")
             self.sizes.symbols[size] = builder.load(pointer, "i64")
         self._flags()
+        if self.profiled:
+            builder.line(lap(len(self.program.all_steps)))
         self._steps(steps)
         builder.line("ret i64 0")
         return builder.function(f"define {name}{PARAMETERS} {self.target.function_attributes}")
@@ -199,6 +213,8 @@ class _ProgramEmitter:
                     self._while(position, step)
                 case Branch():
                     self._branch(step)
+            if self.profiled:
+                self.code.builder.line(lap(position))
 
     def _loop(self, step: Loop) -> None:
         """Every iteration points the views to their rows, runs the body and hands over."""
