@@ -94,6 +94,7 @@ from graphc.ops.windows import *
 from graphc.ops.zeta_functions import *
 from graphc.saving import *
 from graphc.session import *
+from graphc.substitution import *
 from graphc.tracing import *
 
 bool = dtypes.bool_  # not imported by a star: the modules of graphc need Python's own

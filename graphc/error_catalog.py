@@ -443,6 +443,110 @@ from graphc.layers import initializers
 initializers.get("he_normal")
 """,
     ),
+    "E240": Explanation(
+        "a tensor where the settings of a layer belong",
+        "A layer is made first, with its settings, and then called with tensors.",
+        """
+from graphc import layers
+
+x = layers.Input((64,))
+y = layers.Dense(x)
+""",
+        """
+from graphc import layers
+
+x = layers.Input((64,))
+y = layers.Dense(10)(x)
+""",
+    ),
+    "E241": Explanation(
+        "an input that does not fit a layer",
+        "A layer keeps the sizes that its weights were made for, and some layers want a certain "
+        "number of axes.",
+        """
+from graphc import layers
+
+dense = layers.Dense(10)
+y = dense(layers.Input((64,)))
+z = dense(layers.Input((32,)))
+""",
+        """
+from graphc import layers
+
+y = layers.Dense(10)(layers.Input((64,)))
+z = layers.Dense(10)(layers.Input((32,)))
+""",
+    ),
+    "E242": Explanation(
+        "data that does not fit a model",
+        "The shape of Input is that of one example: write Input(shape=X.shape[1:]). A model with "
+        "several inputs gets one array for each, all with the same number of examples.",
+        """
+from graphc import layers
+
+X = np.zeros((150, 4), "float32")
+x = layers.Input(shape=X.shape)
+model = layers.Model(x, layers.Dense(3)(x))
+y = model(gc.constant(X))
+""",
+        """
+from graphc import layers
+
+X = np.zeros((150, 4), "float32")
+x = layers.Input(shape=X.shape[1:])
+model = layers.Model(x, layers.Dense(3)(x))
+y = model(gc.constant(X))
+""",
+    ),
+    "E245": Explanation(
+        "weights that do not fit a model",
+        "Weights are set all at once: one array for each, with the shape that it has. After the "
+        "error all of them are as before.",
+        """
+from graphc import layers
+
+model = layers.Sequential([layers.Input((4,)), layers.Dense(3)])
+model.set_weights([np.zeros((4, 2)), np.zeros(2)])
+""",
+        """
+from graphc import layers
+
+model = layers.Sequential([layers.Input((4,)), layers.Dense(3)])
+model.set_weights([np.zeros((4, 3)), np.zeros(3)])
+""",
+    ),
+    "E246": Explanation(
+        "a model whose parts do not hang together",
+        "Model(inputs, outputs) takes tensors; all that the outputs need must follow from the "
+        "inputs. Sequential takes layers.",
+        """
+from graphc import layers
+
+a, b = layers.Input((2,)), layers.Input((2,))
+model = layers.Model(a, layers.Dense(1)(a + b))
+""",
+        """
+from graphc import layers
+
+a, b = layers.Input((2,)), layers.Input((2,))
+model = layers.Model([a, b], layers.Dense(1)(a + b))
+""",
+    ),
+    "E247": Explanation(
+        "a layer that no file can hold, or a file with an unknown one",
+        "Files hold the names and settings of layers, never code. Layers with Python functions are "
+        "not saved; classes of your own are named when the file is read.",
+        """
+from graphc import layers
+
+layers.Lambda(lambda x: x + 1).get_config()
+""",
+        """
+from graphc import layers
+
+layers.Activation("relu").get_config()
+""",
+    ),
     # --- differentiation -------------------------------------------------------------------------
     "E301": Explanation(
         "grad of something that is no scalar",

@@ -5,12 +5,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from graphc.errors import FunctionError, GraphcError
+from graphc.ir.leaf import as_tensor
 from graphc.ir.node import Node, substitute_dims
 from graphc.ir.opdef import Constraint
-from graphc.ir.source import Sources, source_scope
+from graphc.ir.source import Sources, current_sources, source_scope
 from graphc.ir.tensor import Tensor
-from graphc.shapes import Dim, Size, substitute, symbols_of
+from graphc.shapes import Dim, Size, symbols_of
+from graphc.shapes import substitute as substitute_size
 from graphc.signature import as_expression, called, is_symbol, pairs_of, whole_sizes
+from graphc.structure import flatten
+
+__all__ = ["substitute"]
 
 Key = tuple[int, int]
 
@@ -39,7 +44,7 @@ class Givens:
 
     def size(self, size: Size) -> Size:
         while not symbols_of(size).isdisjoint(self.sizes):
-            size = substitute(size, self.sizes)
+            size = substitute_size(size, self.sizes)
         return size
 
     def unify(
@@ -185,3 +190,19 @@ def _sized(value: Any, givens: Givens) -> Any:
     while _mentions(value, givens.sizes):
         value = substitute_dims(value, givens.sizes)
     return value
+
+
+def substitute(outputs: Any, givens: Any) -> Any:
+    """Expressions with others put in the place of tensors inside them; the originals stay.
+
+    outputs: a tensor, or a list, tuple or dict of them, also nested; the result has the same
+    structure. givens: tensors and what replaces them, as a dict or pairs: tensors, arrays or
+    numbers of the same dtype and rank, of any sizes. `gc.function(givens=...)` does the same for
+    one function. Raises FunctionError (E209) as that does.
+
+    >>> there = gc.substitute(cost, {w: w + step})
+    """
+    sources = current_sources()
+    leaves, structure = flatten(outputs)
+    tensors = [as_tensor(leaf) for leaf in leaves]
+    return structure.pack(substitute_tensors(tensors, givens_of(givens, (), sources)))

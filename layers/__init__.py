@@ -1,1 +1,22 @@
-"""Neural network layers; they come in a later release."""
+"""Neural network layers and models: expressions of tensors, by Keras's names.
+
+from graphc import layers
+
+x = layers.Input((64,))
+y = layers.Dense(10, activation="softmax")(layers.Dense(30, activation="relu")(x))
+model = layers.Model(x, y)
+"""
+
+from graphc.layers import activations as activations
+from graphc.layers import constraints as constraints
+from graphc.layers import initializers as initializers
+from graphc.layers import losses as losses
+from graphc.layers import regularizers as regularizers
+from graphc.layers.context import *
+from graphc.layers.core import *
+from graphc.layers.input import *
+from graphc.layers.layer import *
+from graphc.layers.model import *
+from graphc.layers.seeds import *
+from graphc.layers.sequential import *
+from graphc.layers.shaping import *

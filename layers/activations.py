@@ -1,0 +1,124 @@
+"""Activation functions by name, as Keras names them."""
+
+import difflib
+from collections.abc import Callable
+from typing import Any
+
+import graphc as gc
+from graphc.layers.configured import parameter_error
+
+__all__ = ["get"]
+
+Activation = Callable[[Any], gc.Tensor]
+
+SELU_SCALE = 1.0507009873554805  # Klambauer et al., 2017 (arXiv 1706.02515)
+SELU_ALPHA = 1.6732632423543772
+
+
+def linear(x: Any) -> Any:
+    """x itself."""
+    return x
+
+
+def elu(x: Any, alpha: float = 1.0) -> Any:
+    """x above 0, else alpha * (exp(x) - 1) (Clevert et al., 2015, arXiv 1511.07289)."""
+    return gc.where(x > 0, x, alpha * gc.expm1(x))
+
+
+def selu(x: Any) -> Any:
+    """The scaled elu that keeps mean 0 and variance 1 (Klambauer et al., arXiv 1706.02515)."""
+    return SELU_SCALE * elu(x, SELU_ALPHA)
+
+
+def relu6(x: Any) -> Any:
+    """relu, at most 6."""
+    return gc.clip(x, 0, 6)
+
+
+def leaky_relu(x: Any, negative_slope: float = 0.2) -> Any:
+    """x above 0, else negative_slope * x; the slope is Keras's."""
+    return gc.nn.leaky_relu(x, negative_slope)
+
+
+def softsign(x: Any) -> Any:
+    """x / (1 + |x|)"""
+    return x / (1 + gc.abs(x))
+
+
+def hard_sigmoid(x: Any) -> Any:
+    """relu6(x + 3) / 6"""
+    return relu6(x + 3) / 6
+
+
+def hard_silu(x: Any) -> Any:
+    """x * hard_sigmoid(x)"""
+    return x * hard_sigmoid(x)
+
+
+def mish(x: Any) -> Any:
+    """x * tanh(softplus(x)) (Misra, 2019, arXiv 1908.08681)"""
+    return x * gc.tanh(gc.softplus(x))
+
+
+def exponential(x: Any) -> Any:
+    """exp(x)"""
+    return gc.exp(x)
+
+
+def heaviside(x: Any) -> Any:
+    """1 where x >= 0, else 0; its derivative is 0."""
+    return (x >= 0).astype(x.dtype)
+
+
+_NAMES: dict[str, Activation] = {
+    "linear": linear,
+    "relu": gc.relu,
+    "relu6": relu6,
+    "leaky_relu": leaky_relu,
+    "elu": elu,
+    "selu": selu,
+    "gelu": gc.nn.gelu,
+    "silu": gc.nn.silu,
+    "swish": gc.nn.silu,
+    "mish": mish,
+    "sigmoid": gc.sigmoid,
+    "hard_sigmoid": hard_sigmoid,
+    "hard_silu": hard_silu,
+    "tanh": gc.tanh,
+    "softplus": gc.softplus,
+    "softsign": softsign,
+    "softmax": gc.softmax,
+    "log_softmax": gc.nn.log_softmax,
+    "exponential": exponential,
+    "heaviside": heaviside,
+}
+_FUNCTIONS = {id(function): name for name, function in reversed(_NAMES.items())}
+
+
+def get(given: Any) -> Activation:
+    """The function of a name, of None (linear), or itself. ParameterError [E231] for others."""
+    if given is None:
+        return linear
+    if isinstance(given, str):
+        found = _NAMES.get(given.lower())
+        if found is not None:
+            return found
+        near = difflib.get_close_matches(given.lower(), list(_NAMES), 1)
+        raise parameter_error(
+            f"there is no activation called {given!r}",
+            ("did you mean " if near else "use one of ") + ", ".join(near or sorted(_NAMES)),
+            code="E231",
+        )
+    if callable(given) and not isinstance(given, type | gc.Tensor):
+        function: Activation = given
+        return function
+    raise parameter_error(
+        f"{given!r:.60} is no activation",
+        "pass a name, such as 'relu', or a function of a tensor",
+        code="E231",
+    )
+
+
+def name_of(function: Activation) -> str | None:
+    """The name that `get` knows the function by."""
+    return _FUNCTIONS.get(id(function))

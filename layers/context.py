@@ -1,0 +1,82 @@
+"""CallContext: one use of layers, in training or not, and what the layers left to be done."""
+
+from collections.abc import Callable
+from contextvars import ContextVar, Token
+from typing import Any
+
+import graphc as gc
+
+__all__ = ["CallContext"]
+
+
+class CallContext:
+    """How the layers that are called inside behave, and what becomes of it.
+
+    training: whether dropout drops and batch normalisation uses the batch. A layer that is called
+    outside of all contexts does not train, unless it is told `training=True`.
+
+    updates: new values of variables, such as moving averages, as pairs for `gc.function`. losses:
+    scalars to be added to the cost, such as penalties of activities. A layer that is called again
+    with the same tensors gives the same expression, and so has the same dropout mask.
+
+    >>> with CallContext(training=True) as context:
+    ...     y = model(x)
+    >>> train = gc.function([x], cost, updates=[*updates, *context.updates])
+    """
+
+    def __init__(self, training: bool = False) -> None:
+        self.training = bool(training)
+        self.losses: list[gc.Tensor] = []
+        self._pending: dict[tuple[int, int], tuple[gc.Variable, gc.Tensor]] = {}
+        self._made: dict[Any, Any] = {}
+        self._draws: dict[int, int] = {}
+        self._tokens: list[Token[CallContext | None]] = []
+
+    @property
+    def updates(self) -> list[tuple[gc.Variable, gc.Tensor]]:
+        """(variable, new value): what the layers that were called want to remember."""
+        return list(self._pending.values())
+
+    def latest(self, variable: gc.Variable) -> gc.Tensor:
+        """What the variable will be after the updates so far."""
+        return self._pending.get(variable.key, (variable, variable))[1]
+
+    def update(self, variable: gc.Variable, value: gc.Tensor) -> None:
+        """The variable becomes `value` when the function has run."""
+        self._pending[variable.key] = (variable, value)
+
+    def next_draw(self, owner: Any) -> int:
+        """0, 1, 2, ...: which of its draws `owner` makes in this context."""
+        number = self._draws.get(id(owner), 0)
+        self._draws[id(owner)] = number + 1
+        return number
+
+    def remembered(self, key: Any, make: Callable[[], Any]) -> Any:
+        """What `make` gave when it was first called with this key."""
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
+
+    def switched(self, training: bool) -> "CallContext":
+        """This context with another `training`; updates, losses and draws are shared."""
+        if training == self.training:
+            return self
+        other = CallContext(training)
+        other.losses, other._pending = self.losses, self._pending
+        other._made, other._draws = self._made, self._draws
+        return other
+
+    def __enter__(self) -> "CallContext":
+        self._tokens.append(_current.set(self))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _current.reset(self._tokens.pop())
+
+
+_current: ContextVar[CallContext | None] = ContextVar("graphc_layers_context", default=None)
+
+
+def current_context() -> CallContext | None:
+    """The innermost context that is open in this thread."""
+    return _current.get()
