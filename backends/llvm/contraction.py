@@ -1,7 +1,8 @@
-"""Matrix products: BLAS for large float matrices, loops of our own for the others.
+"""Matrix products: which routine computes which.
 
+    gemm               our own routine for float matrices (gemm.py)
     matrix_product     a kernel in the loop grammar, for small and for integer matrices
-    blas_function      @product_f32_nt(out, a, b, m, n, k) and the like, which call BLAS
+    blas_function      @product_f32_nt(out, a, b, m, n, k) and the like, which call BLAS: vectors
 
 BLAS is column-major: the row-major product a @ b is the column-major product of the transposes in
 reverse order, on the same memory.
@@ -10,7 +11,7 @@ reverse order, on the same memory.
 from graphc.backends.llvm.blas import Blas
 from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import FunctionText
-from graphc.dtypes import float32, is_bool, is_floating, is_half
+from graphc.dtypes import float32, float64, is_bool, is_half
 from graphc.loops.ir import (
     Accumulate,
     Accumulator,
@@ -40,13 +41,16 @@ def _is_dots(step: Contraction) -> bool:
     return step.transpose_b or (step.n == 1 and not step.transpose_a)
 
 
+def uses_gemm(step: Contraction) -> bool:
+    """Whether our own routine computes the product, but for what turns out to be vectors."""
+    return step.dtype in (float32, float64) and not is_small(step) and 1 not in (step.m, step.n)
+
+
 def uses_blas(step: Contraction, blas: Blas | None) -> bool:
-    return (
-        blas is not None
-        and is_floating(step.dtype)
-        and step.dtype.itemsize >= 4
-        and not is_small(step)
-    )
+    """Whether BLAS may be called: for vectors, known as such or found at run time."""
+    if blas is None or step.dtype not in (float32, float64) or is_small(step):
+        return False
+    return 1 in (step.m, step.n) or not (isinstance(step.m, int) and isinstance(step.n, int))
 
 
 # Loops

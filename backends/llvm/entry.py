@@ -18,8 +18,10 @@ from graphc.backends.llvm.contraction import (
     blas_name,
     matrix_product,
     uses_blas,
+    uses_gemm,
 )
 from graphc.backends.llvm.emitter import KernelText, emit_kernel
+from graphc.backends.llvm.gemm import Layout, area_bytes, functions_of
 from graphc.backends.llvm.heap import (
     INTERRUPTED,
     NO_MEMORY,
@@ -426,15 +428,24 @@ class _ProgramEmitter:
         ]
         pointers = [self._buffer(name) for name, _ in buffers]
         dims = [step.m, step.n, step.k]
+        vectors: str | None = None
         if uses_blas(step, self.blas):
             assert self.blas is not None
-            name = blas_name(step)
+            name = vectors = blas_name(step)
             if name not in self.products:
                 self.products[name] = blas_function(step, self.blas, self.target)
+        if uses_gemm(step):
+            layout = Layout(step.dtype, step.transpose_a, step.transpose_b, vectors)
+            name = layout.name
+            if name not in self.products:
+                self.products.update(functions_of(layout, self.target))
+            area = self._area(area_bytes(layout, self.target, *dims))
+            sizes = [*map(self.sizes.first, dims), area]
+        elif vectors is not None:
+            sizes = [*map(self.sizes.first, dims)]
         else:
             name, _ = self.functions.kernel(self._product(step))
-            dims = [dim for dim in dims if not isinstance(dim, int)]
-        sizes = [self.sizes.first(dim) for dim in dims]
+            sizes = [self.sizes.first(dim) for dim in dims if not isinstance(dim, int)]
         strides = [strides for _, strides in buffers]
         self._batches(step, 0, name, pointers, strides, sizes)
 

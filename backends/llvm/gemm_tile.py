@@ -1,0 +1,214 @@
+"""The innermost part of a matrix product: one tile of the result, held in registers.
+
+    void @tile(ptr c, ptr a, ptr b, i64 k, i64 c.row, i64 a.row, i64 a.step, i64 b.step,
+               i64 rows, i64 columns, i1 first)
+
+c[r, j] (= | +=) sum_p a[r, p] * b[p, j] for r < rows, j < columns, at most a whole tile. Strides
+are in bytes: c.row, a.row from row to row, a.step, b.step from p to p + 1. The columns of b are
+read as whole vectors, so b must have room for a whole tile's; rows of `a` beyond the last are not
+read. `first`: c is overwritten, else added to.
+"""
+
+from dataclasses import dataclass
+
+from graphc.backends.llvm.masked import masked_load, masked_store
+from graphc.backends.llvm.target import Target
+from graphc.backends.llvm.text import BITS, FunctionText, TextBuilder, Val
+
+WIDE_REGISTERS = 32  # vector registers of AVX-512 and of 64-bit ARM
+NARROW_REGISTERS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """rows x (vectors * lanes) elements of an LLVM type; `masks`: masked stores are one each."""
+
+    type: str
+    rows: int
+    vectors: int
+    lanes: int
+    masks: bool
+
+    @property
+    def columns(self) -> int:
+        return self.vectors * self.lanes
+
+    @property
+    def bytes(self) -> int:
+        """Of one element."""
+        return BITS[self.type] // 8
+
+
+def tile_for(target: Target, type: str) -> Tile:
+    """As many sums as the registers hold beside a row of b and one element of a."""
+    size = BITS[type] // 8
+    lanes = target.native_lanes(size)
+    x86 = target.triple.startswith(("x86_64", "i386", "i686"))
+    wide = target.vector_bytes == 64 or not x86
+    rows, vectors = (8, 3) if wide else (6, 2)
+    return Tile(type, rows, vectors, lanes, size in target.masked_sizes)
+
+
+def tile_function(name: str, tile: Tile, target: Target) -> FunctionText:
+    return _TileEmitter(name, tile, target).emit()
+
+
+class _TileEmitter:
+    def __init__(self, name: str, tile: Tile, target: Target) -> None:
+        self.name, self.tile, self.target = name, tile, target
+        self.builder = TextBuilder(has_fma=target.has_fma)
+        self.places = [(r, v) for r in range(tile.rows) for v in range(tile.vectors)]
+
+    def emit(self) -> FunctionText:
+        tile, builder = self.tile, self.builder
+        builder.line(f"%room = alloca [{tile.rows * tile.columns} x {tile.type}], align 64")
+        sums = self._products()
+        rows_full = builder.value(f"icmp eq i64 %rows, {tile.rows}")
+        columns_full = builder.value(f"icmp eq i64 %columns, {tile.columns}")
+        full = builder.value(f"and i1 {rows_full}, {columns_full}")
+        builder.line(f"br i1 {full}, label %whole, label %part")
+        builder.block("whole")
+        builder.line("br i1 %first, label %write, label %update")
+        self._whole("write", sums, add=False)
+        self._whole("update", sums, add=True)
+        self._part(sums)
+        builder.block("done")
+        builder.line("ret void")
+        parameters = (
+            "ptr noalias %c, ptr noalias readonly %a, ptr noalias readonly %b, i64 %k, i64 %c.row, "
+            "i64 %a.row, i64 %a.step, i64 %b.step, i64 %rows, i64 %columns, i1 %first"
+        )
+        attributes = self.target.function_attributes
+        return builder.function(f"define internal void @{self.name}({parameters}) {attributes}")
+
+    def _at(self, pointer: str, offset: str) -> str:
+        return self.builder.value(f"getelementptr i8, ptr {pointer}, i64 {offset}")
+
+    def _products(self) -> list[Val]:
+        """The sums over k, in registers. Rows beyond the last repeat it."""
+        tile, builder = self.tile, self.builder
+        last = builder.value("sub i64 %rows, 1")
+        row_pointers = ["%a"]
+        for r in range(1, tile.rows):
+            row = builder.smin(Val(str(r), "i64"), Val(last, "i64"))
+            row_pointers.append(self._at("%a", builder.value(f"mul i64 {row.text}, %a.row")))
+        builder.line("%some = icmp sgt i64 %k, 0")
+        builder.line("br i1 %some, label %sum, label %summed")
+        builder.block("sum")
+        start = len(builder.lines)
+        vector = f"<{tile.lanes} x {tile.type}>" if tile.lanes > 1 else tile.type
+        zero = "zeroinitializer" if tile.lanes > 1 else "0.0"
+        width = tile.lanes * tile.bytes
+        columns = [
+            builder.load(self._at("%b.at", str(v * width)) if v else "%b.at", tile.type, tile.lanes)
+            for v in range(tile.vectors)
+        ]
+        sums: list[Val] = []
+        ends: list[str] = []
+        phis = [
+            "  %p = phi i64 [ 0, %entry ], [ %p.next, %sum ]",
+            "  %a.at = phi i64 [ 0, %entry ], [ %a.next, %sum ]",
+            "  %b.at = phi ptr [ %b, %entry ], [ %b.next, %sum ]",
+        ]
+        for r in range(tile.rows):
+            one = builder.load(self._at(row_pointers[r], "%a.at"), tile.type)
+            many = builder.splat(one, tile.lanes)
+            for v in range(tile.vectors):
+                total = Val(f"%s.{r}.{v}", tile.type, tile.lanes)
+                result = builder.fma(many, columns[v], total)
+                incoming = f"phi {vector} [ {zero}, %entry ], [ {result.text}, %sum ]"
+                phis.append(f"  {total.text} = {incoming}")
+                sums.append(Val(f"%t.{r}.{v}", tile.type, tile.lanes))
+                ends.append(f"{sums[-1].text} = {incoming}")
+        builder.lines[start:start] = phis
+        builder.line("%p.next = add nuw nsw i64 %p, 1")
+        builder.line("%a.next = add i64 %a.at, %a.step")
+        builder.line("%b.next = getelementptr i8, ptr %b.at, i64 %b.step")
+        builder.line("%more = icmp slt i64 %p.next, %k")
+        builder.line("br i1 %more, label %sum, label %summed")
+        builder.block("summed")
+        for line in ends:
+            builder.line(line)
+        return sums
+
+    def _whole(self, label: str, sums: list[Val], *, add: bool) -> None:
+        tile, builder = self.tile, self.builder
+        builder.block(label)
+        width = tile.lanes * tile.bytes
+        row = "%c"
+        for r in range(tile.rows):
+            if r:
+                row = self._at(row, "%c.row")
+            for v in range(tile.vectors):
+                value = sums[r * tile.vectors + v]
+                place = self._at(row, str(v * width)) if v else row
+                if add:
+                    value = builder.fadd(builder.load(place, tile.type, tile.lanes), value)
+                builder.store(value, place)
+        builder.branch("done")
+
+    def _part(self, sums: list[Val]) -> None:
+        """Through memory, row by row, no further than the last row and column."""
+        tile, builder = self.tile, self.builder
+        builder.block("part")
+        width = tile.lanes * tile.bytes
+        for number, value in enumerate(sums):
+            place = self._at("%room", str(number * width)) if number else "%room"
+            builder.store(value, place)
+        builder.branch("row")
+        builder.block("row")
+        builder.line("%r = phi i64 [ 0, %part ], [ %r.next, %row.done ]")
+        builder.line("%c.at = phi ptr [ %c, %part ], [ %c.next, %row.done ]")
+        builder.line("%room.at = phi ptr [ %room, %part ], [ %room.next, %row.done ]")
+        if tile.masks and tile.lanes > 1:
+            self._masked_row()
+            builder.branch("row.done")
+        else:
+            self._scalar_row()
+        builder.block("row.done")
+        builder.line("%r.next = add nuw nsw i64 %r, 1")
+        builder.line("%c.next = getelementptr i8, ptr %c.at, i64 %c.row")
+        builder.line(
+            f"%room.next = getelementptr i8, ptr %room.at, i64 {tile.columns * tile.bytes}"
+        )
+        builder.line("%r.more = icmp slt i64 %r.next, %rows")
+        builder.line("br i1 %r.more, label %row, label %done")
+
+    def _masked_row(self) -> None:
+        tile, builder = self.tile, self.builder
+        width = tile.lanes * tile.bytes
+        index = f"i{8 * tile.bytes}"
+        limit = "%columns" if index == "i64" else builder.value(f"trunc i64 %columns to {index}")
+        many = builder.splat(Val(limit, index), tile.lanes)
+        for v in range(tile.vectors):
+            numbers = ", ".join(f"{index} {v * tile.lanes + k}" for k in range(tile.lanes))
+            mask = builder.icmp("slt", Val(f"<{numbers}>", index, tile.lanes), many)
+            value = builder.load(self._at("%room.at", str(v * width)), tile.type, tile.lanes)
+            place = Val(self._at("%c.at", str(v * width)), "ptr")
+            old = masked_load(builder, tile.type, place, mask)
+            added = builder.fadd(old, value)
+            first = builder.value(
+                f"select i1 %first, {value.ir_type} {value.text}, {value.ir_type} {added.text}"
+            )
+            masked_store(builder, Val(first, tile.type, tile.lanes), place, mask)
+
+    def _scalar_row(self) -> None:
+        tile, builder = self.tile, self.builder
+        builder.branch("column")
+        builder.block("column")
+        builder.line("%j = phi i64 [ 0, %row ], [ %j.next, %column.done ]")
+        size = tile.bytes
+        at = builder.value(f"mul i64 %j, {size}")
+        value = builder.load(self._at("%room.at", at), tile.type)
+        place = self._at("%c.at", at)
+        builder.line("br i1 %first, label %column.done, label %column.add")
+        builder.block("column.add")
+        old = builder.load(place, tile.type)
+        added = builder.fadd(old, value)
+        builder.branch("column.done")
+        builder.block("column.done")
+        result = builder.phi([(value, "column"), (added, "column.add")])
+        builder.store(result, place)
+        builder.line("%j.next = add nuw nsw i64 %j, 1")
+        builder.line("%j.more = icmp slt i64 %j.next, %columns")
+        builder.line("br i1 %j.more, label %column, label %row.done")

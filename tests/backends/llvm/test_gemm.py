@@ -1,0 +1,161 @@
+"""Our own matrix product: right numbers at all sizes, no access outside, on all processors."""
+
+import ctypes
+import importlib.util
+import itertools
+import platform
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+import graphc as gc
+from graphc.backends.llvm.gemm import Layout, area_bytes, functions_of
+from graphc.backends.llvm.jit import Library, module_assembly, module_object
+from graphc.backends.llvm.target import Target, host
+from graphc.backends.llvm.text import module_text
+from graphc.dtypes import DType, float32, float64
+
+Array = np.ndarray[Any, Any]
+Product = Callable[[Array, Array, Array, Array, tuple[int, int, int]], None]
+
+LAYOUTS = [
+    Layout(dtype, a, b)
+    for dtype, a, b in itertools.product((float32, float64), (False, True), (False, True))
+]
+SIZES = [
+    *itertools.product((0, 1, 2), repeat=3),
+    *(
+        (tile + d, tile * 2 + d, k)
+        for tile in (4, 6, 8, 16, 24)
+        for d in (-1, 0, 1)
+        for k in (3, 8)
+    ),
+    (6, 16, 129),
+    (13, 37, 257),
+    (7, 5, 600),
+]
+
+
+def sibling(name: str) -> ModuleType:
+    """Another file of this folder as a module."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def text_of(layout: Layout, target: Target) -> str:
+    text = module_text(list(functions_of(layout, target).values()))
+    return text.replace(f"define internal void @{layout.name}(", f"define void @{layout.name}(")
+
+
+@cache
+def compiled(layout: Layout, target: Target) -> tuple[Library, Product]:
+    image = module_object(text_of(layout, target), target)
+    library = Library(image, [layout.name], {})
+    types = [ctypes.c_void_p] * 3 + [ctypes.c_int64] * 3 + [ctypes.c_void_p]
+    function = ctypes.CFUNCTYPE(None, *types)(library.address(layout.name))
+
+    def product(out: Array, a: Array, b: Array, area: Array, sizes: tuple[int, int, int]) -> None:
+        out_at, a_at, b_at, area_at = (one.ctypes.data for one in (out, a, b, area))
+        function(out_at, a_at, b_at, *sizes, area_at)
+
+    return library, product
+
+
+def check(layout: Layout, target: Target, place: Callable[[Array], Array]) -> None:
+    rng = np.random.default_rng(0)
+    _, product = compiled(layout, target)
+    for m, n, k in SIZES:
+        a, b = (rng.normal(size=shape).astype(layout.dtype) for shape in ((m, k), (k, n)))
+        left = place(np.ascontiguousarray(a.T) if layout.transpose_a else a)
+        right = place(np.ascontiguousarray(b.T) if layout.transpose_b else b)
+        out = place(np.full((m, n), np.nan, layout.dtype))
+        size = area_bytes(layout, target, m, n, k)
+        assert isinstance(size, int)
+        product(out, left, right, place(np.full(size, 255, np.uint8)), (m, n, k))
+        exact = a.astype(np.float64) @ b.astype(np.float64)
+        error = np.abs(out - exact).max(initial=0.0)
+        assert error <= (k + 1) * 8 * np.finfo(layout.dtype).eps, (m, n, k)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
+@pytest.mark.parametrize("at_end", [False, True], ids=["start", "end"])
+def test_sizes_between_fences(layout: Layout, at_end: bool) -> None:
+    """The area, too, lies between pages that nobody may touch."""
+    fences = sibling("test_bounds")
+    fenced = [fences.Fenced(64) for _ in range(3)] + [fences.Fenced(256)]
+    turns = itertools.cycle(fenced)
+
+    def place(values: Array) -> Array:
+        return next(turns).array(values, at_end)  # type: ignore[no-any-return]
+
+    check(layout, host(), place)
+
+
+@pytest.mark.parametrize("name", ["sse2", "avx2"])
+def test_lesser_processors(name: str) -> None:
+    if platform.machine() != "x86_64" or platform.system() != "Linux":
+        pytest.skip("needs an x86-64 processor")
+    target = sibling("test_targets").other_target(name)
+    if target.vector_bytes > host().vector_bytes:
+        pytest.skip("this processor has less")
+    for layout in (Layout(float32, True, True), Layout(float64, False, False)):
+        check(layout, target, lambda values: values)
+
+
+@pytest.mark.parametrize("name", ["avx512", "neon"])
+def test_sums_stay_in_registers(name: str) -> None:
+    """The innermost loop multiplies and adds as often as it should, and spills nothing."""
+    target = sibling("test_targets").other_target(name)
+    assembly = module_assembly(text_of(Layout(float32, False, False), target), target)
+    loops = [
+        block for block in assembly.split("\n.LBB") if "fmadd231ps" in block or "fmla" in block
+    ]
+    assert loops
+    for block in loops:
+        count = block.count("vfmadd231ps") + block.count("fmla")
+        assert count == 24
+        assert "(%rsp)" not in block and "[sp" not in block
+
+
+@pytest.mark.parametrize("dtype", [float32, float64], ids=str)
+def test_run_time_sizes(dtype: DType) -> None:
+    """One function for matrices and for what turns out to be vectors, or nothing."""
+    x, w = gc.placeholder("x", ("n", "k"), dtype), gc.placeholder("w", ("k", "m"), dtype)
+    f = gc.function([x, w], [x @ w, x.T @ x, w @ w.T], backend="llvm")
+    rng = np.random.default_rng(0)
+    for n, k, m in [(0, 3, 4), (1, 5, 6), (7, 1, 1), (33, 64, 17), (100, 300, 77), (5, 0, 6)]:
+        a, b = (rng.normal(size=size).astype(dtype) for size in ((n, k), (k, m)))
+        for result, exact in zip(f(a, b), (a @ b, a.T @ a, b @ b.T), strict=True):
+            assert result.shape == exact.shape
+            np.testing.assert_allclose(result, exact, atol=1e-3)
+
+
+def test_batches() -> None:
+    """Each of a batch, one matrix for all, and vectors of a batch."""
+    x = gc.placeholder("x", ("b", 1, "n", 40))
+    w, v = gc.placeholder("w", (3, 40, 33)), gc.placeholder("v", ("b", 1, 40, "p"))
+    f = gc.function([x, w, v], [x @ w, x @ v, gc.matmul(v.mT, w)], backend="llvm")
+    rng = np.random.default_rng(0)
+    for count, n, p in ((2, 17, 30), (1, 1, 1), (0, 4, 4), (5, 64, 2)):
+        shapes = ((count, 1, n, 40), (3, 40, 33), (count, 1, 40, p))
+        a, b, c = (rng.normal(size=shape).astype("float32") for shape in shapes)
+        for result, exact in zip(f(a, b, c), (a @ b, a @ c, c.mT @ b), strict=True):
+            np.testing.assert_allclose(result, exact, atol=1e-4)
+
+
+def test_rows_do_not_depend_on_where_they_stand() -> None:
+    """Chunks of rows are the same numbers as the whole: fixed order of the sums."""
+    x, w = gc.placeholder("x", ("n", 300)), gc.placeholder("w", (300, 50))
+    f = gc.function([x, w], x @ w, backend="llvm")
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(90, 300)).astype("float32"), rng.normal(size=(300, 50))
+    whole = f(a, b.astype("float32"))
+    np.testing.assert_array_equal(f(a[:7], b.astype("float32")), whole[:7])
