@@ -53,8 +53,10 @@ class CallLayout:
     inputs, outputs: in the order of arguments and answers. variables: the address of the reference
     to each array, and its position. updates: the addresses of the references to each array and to
     its spare, and the position. as_list: whether the answer is a list; pack: what to make of that
-    list. replacing: the address of the number of calls elsewhere that are about to replace
-    variables. slow: takes the calls that must go the long way. keep: what the addresses belong to.
+    list; ready: the answer where there are no outputs. takes_out: whether `out=` is memory for the
+    outputs; is_flat: whether it may be a list then, or a dict of these keys. replacing: the address
+    of the number of calls elsewhere that are about to replace variables. slow: takes the calls that
+    must go the long way. keep: what the addresses belong to.
     """
 
     inputs: tuple[Place, ...]
@@ -66,23 +68,34 @@ class CallLayout:
     replacing: int
     slow: Callable[..., Any]
     keep: Any
+    ready: Any = None
+    takes_out: bool = True
+    is_flat: bool = False
+    keys: tuple[str, ...] = ()
 
 
 class DirectCall(Protocol):
     """A way into a program that does not pass through Python.
 
     `call` answers like the function. Calls that must go the long way are handed to `slow`:
-    arguments by name, of other shapes than the installed ones, that are no dense arrays; a check
-    that fails; updates while other calls replace variables. It reads variables and replaces
-    updated ones in one step.
+    arguments by name (but for out), of other shapes than the installed ones, that are no dense
+    arrays; a check that fails; updates while other calls replace variables. It reads variables and
+    replaces updated ones in one step.
     """
 
     call: Callable[..., Any]
 
-    def install(self, run: BoundProgram, shapes: Sequence[Sequence[int]], keep: Any) -> bool:
+    def install(
+        self,
+        run: BoundProgram,
+        shapes: Sequence[Sequence[int]],
+        keep: Any,
+        fixed: Sequence[np.ndarray] = (),
+    ) -> bool:
         """Take calls of these shapes (inputs, then outputs) from now on; False if `run` cannot.
 
-        run has been called: what it found in its table stays there. keep: what it needs to live.
+        What `run` was last called with stays in place but for what the layout names. fixed: other
+        arrays to put there, as for a call. keep: what `run` needs to live.
         """
         ...
 

@@ -33,6 +33,7 @@ KEPT_SIZES = 16  # layouts of recent sizes kept per workspace
 
 Sizes = tuple[int, ...]
 Arrays = Sequence[np.ndarray]
+Given = Sequence[np.ndarray | None]  # memory for each output, None for a new array; or nothing
 
 
 @dataclass
@@ -97,10 +98,10 @@ def compile_graph(
         stages.plan = plan_memory(stages.program)
     with stages.timed("backend"):
         stages.executable = chosen.compile(stages.program, threads=threads, cache=cache)
-    runner: Runner = ProgramRunner(stages.program, stages.plan, stages.executable)
+    runner = ProgramRunner(stages.program, stages.plan, stages.executable)
     stages.complex_parts = graph is not stages.user_graph
     if stages.complex_parts:
-        runner = ComplexRunner(stages.user_graph, runner)
+        return stages, ComplexRunner(stages.user_graph, runner)
     return stages, runner
 
 
@@ -118,20 +119,44 @@ class ComplexRunner:
     """Runs a program of real numbers for a function of complex ones: the same memory, seen as pairs
     of floats."""
 
-    def __init__(self, graph: Graph, run: Runner) -> None:
+    def __init__(self, graph: Graph, run: "ProgramRunner") -> None:
         self.run = run
         self.dtypes = [tensor.dtype for tensor in graph.outputs]
 
     def __call__(
-        self, sizes: Sizes, inputs: Arrays, variables: Arrays, spare: Arrays
+        self, sizes: Sizes, inputs: Arrays, variables: Arrays, spare: Arrays, out: Given = ()
     ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        feeds = [real_view(array) for array in inputs]
-        values = [real_view(array) for array in variables]
-        outputs, _ = self.run(sizes, feeds, values, [real_view(array) for array in spare])
+        given = [None if array is None else real_view(array) for array in out]
+        outputs, _ = self.run(sizes, _real(inputs), _real(variables), _real(spare), given)
+        results = self._complex(outputs)
+        for position, array in enumerate(out):
+            if array is not None:
+                results[position] = array
+        return results, list(spare)
+
+    def repeat(
+        self, sizes: Sizes, count: int, inputs: Arrays, moving: Sequence[bool], state: "State"
+    ) -> tuple[list[np.ndarray], list[np.ndarray]] | None:
+        """See `ProgramRunner.repeat`."""
+        reals = State(_real(state.variables), _real(state.spare), state.carried)
+        done = self.run.repeat(sizes, count, _real(inputs), moving, reals)
+        if done is None:
+            return None
+        news = [
+            complex_view(new) if is_complex(old.dtype) else new
+            for new, old in zip(done[1], state.spare, strict=True)
+        ]
+        return self._complex(done[0]), news
+
+    def _complex(self, outputs: Arrays) -> list[np.ndarray]:
         return [
             complex_view(array) if is_complex(dtype) else array
             for array, dtype in zip(outputs, self.dtypes, strict=True)
-        ], list(spare)
+        ]
+
+
+def _real(arrays: Arrays) -> list[np.ndarray]:
+    return [real_view(array) for array in arrays]
 
 
 class GraphRunner:
@@ -198,12 +223,13 @@ class ProgramRunner:
         self.constants = constants
         outputs = {b.name: n for n, b in enumerate(b for b in buffers if b.role == "output")}
         self.output_order = [outputs[name] for name in program.outputs]
+        self.result_of = {place: result for result, place in enumerate(self.output_order)}
         # Workspaces not in use; concurrent calls take one each.
         self.idle: deque[Workspace] = deque()
         self.seconds = 0.0  # of the last run
 
     def __call__(
-        self, sizes: Sizes, inputs: Arrays, variables: Arrays, spare: Arrays
+        self, sizes: Sizes, inputs: Arrays, variables: Arrays, spare: Arrays, out: Given = ()
     ) -> tuple[list[np.ndarray], list[np.ndarray]]:
         try:
             workspace = self.idle.pop()
@@ -217,7 +243,8 @@ class ProgramRunner:
         outputs: list[np.ndarray] = []
         for role, position, dtype in self.layout:
             if role == "output":
-                array = np.empty(shapes[position], dtype)
+                given = out[self.result_of[position]] if out else None
+                array = np.empty(shapes[position], dtype) if given is None else given
                 outputs.append(array)
             elif role == "input":
                 array = inputs[position]
@@ -289,6 +316,24 @@ class ProgramRunner:
             return [outputs[position] for position in self.output_order], new
         finally:
             self.idle.append(workspace)
+
+    def fixed(
+        self, sizes: Sizes, inputs: Arrays, variables: Arrays, spare: Arrays, out: Given
+    ) -> tuple[Workspace, BoundProgram, list[tuple[int, ...]], list[np.ndarray]]:
+        """A workspace for calls on the same arrays: its program, the shapes of the outputs, and
+        the arrays in the order of the program's buffers."""
+        workspace = Workspace()
+        run, shapes = self.bind(workspace, sizes)
+        given = {"input": inputs, "variable": variables, "update": spare}
+        given |= {"constant": self.constants}
+        arrays: list[np.ndarray] = []
+        for role, position, dtype in self.layout:
+            if role != "output":
+                arrays.append(given[role][position])
+                continue
+            memory = out[self.result_of[position]]
+            arrays.append(np.empty(0, dtype) if memory is None else memory)
+        return workspace, run, [shapes[position] for position in self.output_order], arrays
 
     def take_bound(self, sizes: Sizes) -> Workspace | None:
         """An idle workspace in which these sizes have run, no longer for others to use."""

@@ -4,6 +4,7 @@ A call goes through Python: arguments are checked, sizes bound, memory taken, an
 lock is given back while native code runs. A function whose calls last a few microseconds spends
 most of its time on that. After some calls of the same shapes, such calls go to the backend's
 direct call, which checks that nothing has changed and runs; whatever is unusual comes back here.
+`BoundCall` is the same for arrays that are known beforehand: nothing is left to check.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +13,10 @@ from typing import Any
 import numpy as np
 
 from graphc.backends.base import CallLayout, DirectCall, Place
-from graphc.compiler import ProgramRunner, Workspace
+from graphc.compiler import Arrays, ComplexRunner, Given, ProgramRunner, Runner, Workspace
+from graphc.conversion import real_view
+from graphc.dtypes import is_complex
+from graphc.ir.graph import Graph
 from graphc.ir.storage import REPLACING, ProcessLock, Storage, references
 from graphc.structure import LEAF, NONE, Structure
 
@@ -21,24 +25,88 @@ ENOUGH = 3  # calls of any shape before the first direct one
 RETRY = 100  # calls after one whose sizes the direct way does not take
 
 
+class Border:
+    """The arguments and results of a function as its caller sees them, and its program's buffers.
+
+    A complex array is an array of pairs of floats to the program: the same memory.
+    """
+
+    def __init__(
+        self,
+        runner: ProgramRunner,
+        graph: Graph,
+        variables: Sequence[Storage],
+        updated: Sequence[Storage],
+        structure: Structure,
+    ) -> None:
+        self.runner = runner
+        self.graph = graph
+        self.variables = variables
+        self.updated = updated
+        self.structure = structure
+
+    def layout(self, slow: Callable[..., Any], ready: Any = None) -> CallLayout:
+        """Where arguments, variables, new values and outputs stand among the buffers."""
+        positions: dict[str, list[int]] = {}
+        for position, buffer in enumerate(self.runner.program.buffers.values()):
+            positions.setdefault(buffer.role, []).append(position)
+        inputs = [
+            Place(tensor.dtype, len(tensor.shape), position)
+            for tensor, position in zip(self.graph.inputs, positions.get("input", []), strict=True)
+        ]
+        results = positions.get("output", [])
+        outputs = [
+            Place(tensor.dtype, len(tensor.shape), results[place])
+            for tensor, place in zip(self.graph.outputs, self.runner.output_order, strict=True)
+        ]
+        variables = zip(self.variables, positions.get("variable", []), strict=True)
+        updates = zip(self.updated, positions.get("update", []), strict=True)
+        structure = self.structure
+        several = structure is not LEAF and structure is not NONE
+        packs = several and not (structure.kind == "list" and structure.is_flat)
+        flat = several and structure.is_flat
+        keys = structure.keys if flat and structure.kind == "dict" else ()
+        named = bool(keys) and all(type(key) is str for key in keys)
+        return CallLayout(
+            tuple(inputs),
+            tuple((references(storage)[0], position) for storage, position in variables),
+            tuple((*references(storage), position) for storage, position in updates),
+            tuple(outputs),
+            several,
+            structure.packer() if packs else None,
+            REPLACING,
+            slow,
+            (self.variables, self.updated),
+            ready,
+            all(tensor.name != "out" for tensor in self.graph.inputs),
+            flat and structure.kind in ("list", "tuple"),
+            keys if named else (),
+        )
+
+    def result_shapes(self, shapes: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
+        """The shapes of the outputs, from those of the program's."""
+        return [
+            shape[:-1] if is_complex(tensor.dtype) else shape
+            for tensor, shape in zip(self.graph.outputs, shapes, strict=True)
+        ]
+
+
+def program_of(run: Runner) -> ProgramRunner | None:
+    """What runs a program in the end, if that is all that happens in a call."""
+    if isinstance(run, ComplexRunner):
+        run = run.run
+    return run if isinstance(run, ProgramRunner) else None
+
+
 class DirectRoute:
     """Decides when calls go the direct way.
 
     slow: the long way, which must not refer to what holds the route.
     """
 
-    def __init__(
-        self,
-        runner: ProgramRunner,
-        variables: Sequence[Storage],
-        updated: Sequence[Storage],
-        structure: Structure,
-        slow: Callable[..., Any],
-    ) -> None:
-        self.runner = runner
-        self.variables = variables
-        self.updated = updated
-        self.structure = structure
+    def __init__(self, border: Border, slow: Callable[..., Any]) -> None:
+        self.border = border
+        self.runner = border.runner
         self.slow = slow
         self._direct: DirectCall | None = None
         self._seen = 0
@@ -58,7 +126,8 @@ class DirectRoute:
     def _install(
         self, sizes: tuple[int, ...], arrays: Sequence[np.ndarray]
     ) -> Callable[..., Any] | None:
-        direct = self._direct or self.runner.executable.direct_call(self._layout())
+        executable, border = self.runner.executable, self.border
+        direct = self._direct or executable.direct_call(border.layout(self.slow))
         if direct is None:
             self._seen = -(1 << 62)  # there is no direct way: do not ask again
             return None
@@ -66,7 +135,7 @@ class DirectRoute:
         if workspace is None:
             return None
         run, shapes = workspace.bound[sizes]
-        ordered = [shapes[position] for position in self.runner.output_order]
+        ordered = border.result_shapes([shapes[place] for place in self.runner.output_order])
         if not direct.install(run, [*(array.shape for array in arrays), *ordered], workspace):
             self.runner.idle.append(workspace)
             self._seen = -RETRY
@@ -77,25 +146,86 @@ class DirectRoute:
         self._direct = direct
         return direct.call
 
-    def _layout(self) -> CallLayout:
-        """Where arguments, variables, new values and outputs stand among the buffers."""
-        places: dict[str, list[Place]] = {}
-        for position, buffer in enumerate(self.runner.program.buffers.values()):
-            place = Place(buffer.dtype, len(buffer.shape), position)
-            places.setdefault(buffer.role, []).append(place)
-        variables = zip(self.variables, places.get("variable", []), strict=True)
-        updates = zip(self.updated, places.get("update", []), strict=True)
-        outputs = places.get("output", [])
-        several = self.structure is not LEAF and self.structure is not NONE
-        packs = several and not (self.structure.kind == "list" and self.structure.is_flat)
-        return CallLayout(
-            tuple(places.get("input", [])),
-            tuple((references(storage)[0], place.position) for storage, place in variables),
-            tuple((*references(storage), place.position) for storage, place in updates),
-            tuple(outputs[position] for position in self.runner.output_order),
-            several,
-            self.structure.packer() if packs else None,
-            REPLACING,
-            self.slow,
-            (self.variables, self.updated),
+
+class BoundCall:
+    """A function on arrays that are known: call it without arguments, as often as you like.
+
+    inputs, out: the arrays, which it keeps alive. Nothing is checked, and nothing is converted: a
+    call reads what the inputs hold at that moment, and the present values of the variables. `out`
+    is None where every call makes new arrays; calls with memory of their own must not run at the
+    same time in several threads.
+    """
+
+    __slots__ = ("__call__", "_direct", "_seen", "border", "inputs", "out")
+    __call__: Callable[..., Any]
+
+    def __init__(
+        self,
+        border: Border | None,
+        sizes: tuple[int, ...],
+        inputs: Arrays,
+        out: Given,
+        slow: Callable[[], Any],
+    ) -> None:
+        self.border = border
+        self.inputs = tuple(inputs)
+        self.out = tuple(out) if any(array is not None for array in out) else None
+        self._seen = 0
+        self._direct: DirectCall | None = None
+        self.__call__ = slow
+        if border is not None:
+            self._prepare(border, sizes, out, slow)
+
+    def _prepare(
+        self, border: Border, sizes: tuple[int, ...], out: Given, slow: Callable[[], Any]
+    ) -> None:
+        """Calls are watched: those that turn out short go the direct way from then on."""
+
+        def watch() -> Any:
+            result = slow()
+            self._seen += 1
+            if self._seen >= ENOUGH and border.runner.seconds <= LONGEST:
+                self._install(border, sizes, out, slow)
+            return result
+
+        self.__call__ = watch
+
+    def _install(
+        self, border: Border, sizes: tuple[int, ...], out: Given, slow: Callable[[], Any]
+    ) -> None:
+        self._seen = -(1 << 62)  # once is enough
+        complete = bool(out) and all(array is not None for array in out)
+        ready = border.structure.pack(list(out)) if complete else None
+        whole = border.layout(slow, ready)
+        layout = CallLayout(
+            (),
+            whole.variables,
+            whole.updates,
+            () if complete else whole.outputs,
+            whole.as_list and not complete,
+            None if complete else whole.pack,
+            whole.replacing,
+            slow,
+            whole.keep,
+            ready,
+            takes_out=False,
         )
+        if not complete and any(array is not None for array in out):
+            return  # some given, some not: the long way knows
+        runner = border.runner
+        direct = runner.executable.direct_call(layout)
+        if direct is None:
+            return
+        variables = [storage.array for storage in border.variables]
+        spare = [storage.array for storage in border.updated]
+        inputs = [real_view(array) for array in self.inputs]
+        memory = [None if array is None else real_view(array) for array in out]
+        workspace, run, shapes, arrays = runner.fixed(sizes, inputs, variables, spare, memory)
+        wanted = [] if complete else border.result_shapes(shapes)
+        if direct.install(run, wanted, (workspace, inputs, memory), arrays):
+            self._direct = direct
+            self.__call__ = direct.call
+
+    def __repr__(self) -> str:
+        shapes = ", ".join(f"{a.dtype.name}{list(a.shape)}" for a in self.inputs)
+        return f"<graphc call bound to {shapes or 'no arrays'}>"

@@ -428,6 +428,22 @@ x = gc.placeholder("x", ("n",))
 total = gc.sum(gc.boolean_mask(x, x > 0, size=10))
 """,
     ),
+    "E218": Explanation(
+        "a result does not fit into the memory given for it",
+        "out= takes the structure that a call returns, with an array, or None for a new one, in "
+        "the place of each output. An array must have the dtype and the shape of the output, be "
+        "C-contiguous and writable, and share no memory with an argument or another result.",
+        """
+x = gc.placeholder("x", ("n",))
+f = gc.function([x], x * 2)
+f(np.ones(3, "float32"), out=np.empty(4, "float32"))
+""",
+        """
+x = gc.placeholder("x", ("n",))
+f = gc.function([x], x * 2)
+f(np.ones(3, "float32"), out=np.empty(3, "float32"))
+""",
+    ),
     "E231": Explanation(
         "a name that layers do not know",
         "Initializers, losses, metrics, optimizers and the like are named as in Keras: 'he_normal' "

@@ -15,9 +15,17 @@ from graphc.backends.registry import DEFAULT
 from graphc.checks.numerics import NumericsGuard
 from graphc.checks.options import check_words
 from graphc.checks.validation import PassesGuard
-from graphc.compiler import Arrays, ProgramRunner, Stages, State, compile_graph
-from graphc.direct import DirectRoute
-from graphc.errors import FeedError, FunctionError, GraphcError
+from graphc.compiler import (
+    Arrays,
+    ComplexRunner,
+    Given,
+    ProgramRunner,
+    Stages,
+    State,
+    compile_graph,
+)
+from graphc.direct import Border, BoundCall, DirectRoute, program_of
+from graphc.errors import FeedError, FeedTypeError, FunctionError, GraphcError
 from graphc.feeds import FeedBinder
 from graphc.function_files import Saved, named_variables, write_function
 from graphc.inspect.profile import format_profile, measure
@@ -30,6 +38,7 @@ from graphc.ir.storage import Storage, announced, replace_arrays, share_lock
 from graphc.ir.tensor import Tensor
 from graphc.ir.traversal import path_to
 from graphc.repeat import check_stackable, checked_count, rows, run_steps
+from graphc.results import ResultChecker
 from graphc.saving import values_of
 from graphc.shapes import Dim
 from graphc.signature import (
@@ -59,9 +68,11 @@ class Function(FunctionText):
     update no variable run at the same time, also while other calls update theirs.
 
     Arrays of another dtype are converted where that loses nothing. A call returns what `outputs`
-    was: one array, a list, a tuple, a dict, or None. It raises FeedError (missing, superfluous,
-    ill-shaped feeds), FeedTypeError (a dtype that would lose information), IndexOutOfRange. After
-    an error every variable has its old value.
+    was: one array, a list, a tuple, a dict, or None. With `out=` (arrays in that structure, None
+    where one is new) results go into memory that is there already, unless an input has that name.
+    It raises FeedError (missing, superfluous, ill-shaped feeds; memory in which a result does not
+    fit), FeedTypeError (a dtype that would lose information), IndexOutOfRange. After an error every
+    variable has its old value; what `out` holds is as it was if the error is about arguments.
     """
 
     # Each function has a call of its own: native code where that is shorter. See graphc.direct.
@@ -125,31 +136,90 @@ class Function(FunctionText):
         self._variables: list[Storage] = [v.storage for v in self.stages.graph.variables]
         self._updated: list[Storage] = [v.storage for v, _ in graph.updates]
         share_lock([*self._variables, *self._updated])
+        self._results = ResultChecker(self.name, graph.outputs, structure, self.stages.size_names)
+        self._border: Border | None = None
         self._route: DirectRoute | None = None
-        if isinstance(self._run, ProgramRunner):
-            self._route = DirectRoute(
-                self._run, self._variables, self._updated, structure, self.__call__
-            )
+        program = program_of(self._run)
+        if program is not None:
+            self._border = Border(program, graph, self._variables, self._updated, structure)
+            self._route = DirectRoute(self._border, self.__call__)
         self.__doc__ = self._describe()
         if not any(map(keyword.iskeyword, names)):
             self.__signature__ = self._inspect_signature()
 
     def _call(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        out = None
         if kwargs or len(args) != len(self.inputs):
-            args = self._complete(args, kwargs)
+            args, out = self._complete(args, kwargs)
         arrays = self._binder.arrays(args)
         sizes = self._binder.sizes(arrays)
-        outputs = self._apply(lambda old, spare: self._run(sizes, arrays, old, spare))
+        given = () if out is None else self._memory(out, sizes, arrays)
+        outputs = self._run_once(sizes, arrays, given)
         if self._route is not None:
             direct = self._route.consider(sizes, arrays)
             if direct is not None:
                 self.__call__ = direct
         return self._pack(outputs)
 
+    def _run_once(self, sizes: tuple[int, ...], arrays: Arrays, given: Given) -> list[np.ndarray]:
+        """A call whose arguments are checked."""
+        run = self._run
+        if not given:
+            return self._apply(lambda old, spare: run(sizes, arrays, old, spare))
+        if isinstance(run, ProgramRunner | ComplexRunner):
+            into = run
+            return self._apply(lambda old, spare: into(sizes, arrays, old, spare, given))
+        outputs = self._apply(lambda old, spare: run(sizes, arrays, old, spare))
+        return [_copied(array, memory) for array, memory in zip(outputs, given, strict=True)]
+
+    def _memory(self, out: Any, sizes: tuple[int, ...], arrays: Arrays) -> Given:
+        """`out=` as an array, or None, per output; FeedError if it does not fit."""
+        given = self._results.leaves(out)
+        feeds = {str(t.name): array for t, array in zip(self.inputs, arrays, strict=True)}
+        self._results.check(given, sizes, feeds)
+        return given
+
+    def bind(self, /, *args: Any, **kwargs: Any) -> BoundCall:
+        """A callable without arguments for many calls on the same arrays: it checks nothing more.
+
+        It keeps the arrays and reads what they hold when it is called, and the values that the
+        variables have then. With `out=`, as in a call, every result goes there, and each call
+        answers with the same object; else every call makes new arrays. Raises as a call does, and
+        FeedTypeError (E202) for an array that would have to be converted: a copy would not follow
+        the array. Numbers and lists are read now.
+        """
+        out = None
+        if kwargs or len(args) != len(self.inputs):
+            args, out = self._complete(args, kwargs)
+        arrays = self._binder.arrays(args)
+        for tensor, value, array in zip(self.inputs, args, arrays, strict=True):
+            if isinstance(value, np.ndarray) and array is not value:
+                raise self._binder.error(
+                    FeedTypeError,
+                    tensor,
+                    "E202",
+                    f"{self.name}.bind: {tensor.name!r} would have to be copied",
+                    details=[
+                        f"got     {value.dtype.name}, strides {value.strides}",
+                        f"allowed {tensor.type}, C-contiguous and aligned",
+                    ],
+                    fix="bind np.ascontiguousarray(array, dtype), and write new values into that",
+                )
+        sizes = self._binder.sizes(arrays)
+        given = (
+            [None] * len(self._results.outputs) if out is None else self._memory(out, sizes, arrays)
+        )
+        held = tuple(arrays)
+
+        def call() -> Any:
+            return self._pack(self._run_once(sizes, held, given))
+
+        return BoundCall(self._border, sizes, held, given, call)
+
     def bound(self, /, *args: Any, **kwargs: Any) -> tuple[tuple[int, ...], list[np.ndarray]]:
         """The sizes and the arrays of a call with these arguments, which is not made."""
         if kwargs or len(args) != len(self.inputs):
-            args = self._complete(args, kwargs)
+            args, _ = self._complete(args, kwargs)
         arrays = self._binder.arrays(args)
         return self._binder.sizes(arrays), arrays
 
@@ -189,7 +259,11 @@ class Function(FunctionText):
         count = checked_count(count, self.name)
         check_stackable(self._structure, self._source())
         if kwargs or len(args) != len(self.inputs):
-            args = self._complete(args, kwargs)
+            args, out = self._complete(args, kwargs)
+            if out is not None:
+                raise self._results.error(
+                    "repeat makes its results itself", None, fix="leave out= away"
+                )
         arrays, moving, one = rows(self._binder, count, args)
         sizes = dict(zip(self._binder.size_names, self._binder.sizes(one), strict=True))
         places = {id(storage): place for place, storage in enumerate(self._variables)}
@@ -249,8 +323,10 @@ class Function(FunctionText):
                     replace_arrays(self._updated, values)
                 return outputs
 
-    def _complete(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
-        """Positions, names and defaults as one value per input."""
+    def _complete(
+        self, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> tuple[tuple[Any, ...], Any]:
+        """Positions, names and defaults as one value per input; and what `out=` was."""
         if len(args) > len(self.inputs):
             count = len(self.inputs)
             raise FeedError(
@@ -261,8 +337,12 @@ class Function(FunctionText):
                 fix="pass one array per input; several examples go into one array",
             )
         values = [*args, *self._defaults[len(args) :]]
+        out = None
         for name, value in kwargs.items():
             position = self._positions.get(name)
+            if position is None and name == "out":
+                out = value
+                continue
             if position is None or position < len(args):
                 problem = "has no input" if position is None else "got two values for"
                 raise FeedError(
@@ -276,7 +356,7 @@ class Function(FunctionText):
         for tensor, value in zip(self.inputs, values, strict=True):
             if value is _MISSING:
                 raise self._missing(tensor)
-        return tuple(values)
+        return tuple(values), out
 
     def _missing(self, tensor: Tensor) -> FeedError:
         return FeedError(
@@ -350,6 +430,13 @@ def _long_way(function: weakref.ref[Function]) -> Callable[..., Any]:
         return called._call(args, kwargs)
 
     return call
+
+
+def _copied(array: np.ndarray, memory: np.ndarray | None) -> np.ndarray:
+    if memory is None:
+        return array
+    memory[...] = array
+    return memory
 
 
 class _Missing:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.compiler import ProgramRunner, Runner, State
+from graphc.compiler import ComplexRunner, ProgramRunner, Runner, State
 from graphc.conversion import as_array, is_weak_value
 from graphc.errors import FeedError, FunctionError
 from graphc.feeds import FeedBinder
@@ -90,7 +90,7 @@ def run_steps(
     The values that the variables have are not written: whoever calls puts the new ones in place.
     """
     sizes = tuple(bindings.values())
-    if count and isinstance(run, ProgramRunner):
+    if count and isinstance(run, ProgramRunner | ComplexRunner):
         done = run.repeat(sizes, count, arrays, moving, state)
         if done is not None:
             return done

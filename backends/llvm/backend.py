@@ -244,7 +244,7 @@ class _Bound:
         self._keep = (temporaries, scratch, values)
 
     def __call__(self, arrays: Sequence[np.ndarray]) -> None:
-        self._point(arrays)
+        self.point(arrays)
         self._check(self._entry(*self.arguments))
 
     def repeat(
@@ -255,7 +255,7 @@ class _Bound:
         swaps: Sequence[tuple[int, int, np.ndarray]],
     ) -> None:
         """`count` steps in one native call; see `repeat`. Positions are those among `arrays`."""
-        self._point(arrays)
+        self.point(arrays)
         places = self._positions
         words = [word for place, width in moves for word in (places[place], width)]
         for value, new, second in swaps:
@@ -271,7 +271,8 @@ class _Bound:
         )
         self._check(status)
 
-    def _point(self, arrays: Sequence[np.ndarray]) -> None:
+    def point(self, arrays: Sequence[np.ndarray]) -> None:
+        """Let the table say where the arrays lie: those of a call, in the order of `__call__`."""
         table = self._table
         for position, array in zip(self._positions, arrays, strict=True):
             table[position] = data_pointer(array)

@@ -40,9 +40,10 @@ def measure(
             fix='compile with backend="llvm"',
         )
     executable = chosen.profiled(stages.program)
-    run: Runner = ProgramRunner(stages.program, stages.plan, executable)
+    program = ProgramRunner(stages.program, stages.plan, executable)
+    run: Runner = program
     if stages.complex_parts:
-        run = ComplexRunner(stages.user_graph, run)
+        run = ComplexRunner(stages.user_graph, program)
     spare = [np.empty(v.shape, v.dtype) for v, _ in stages.user_graph.updates]
     for _ in range(WARM_CALLS):
         run(sizes, arrays, values, spare)
