@@ -109,6 +109,11 @@ class Executable(Protocol):
         ...
 
     @property
+    def threads(self) -> int:
+        """On how many threads a call runs, at most."""
+        ...
+
+    @property
     def texts(self) -> Mapping[str, str]:
         """What people may look at, by kind: `llvm`, `asm`, `source`; made on request."""
         ...
@@ -136,7 +141,14 @@ class Backend(Protocol):
 
     name: str
 
-    def compile(self, program: Program, *, threads: int = 1, cache: bool = True) -> Executable: ...
+    def compile(
+        self, program: Program, *, threads: int | None = None, cache: bool = True
+    ) -> Executable:
+        """threads: how many a call may run on; None: what suits the backend.
+
+        Numbers must not depend on it.
+        """
+        ...
 
 
 class Clocked(Executable, Protocol):
@@ -151,4 +163,4 @@ class Clocked(Executable, Protocol):
 class ProfilingBackend(Protocol):
     """A backend that can time the steps of a program."""
 
-    def profiled(self, program: Program, *, threads: int = 1) -> Clocked: ...
+    def profiled(self, program: Program, *, threads: int | None = None) -> Clocked: ...

@@ -66,7 +66,7 @@ def compile_graph(
     graph: Graph,
     backend: str,
     *,
-    threads: int = 1,
+    threads: int | None = None,
     check: bool = False,
     optimized: bool = True,
     cache: bool = True,

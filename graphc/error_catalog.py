@@ -876,4 +876,8 @@ gc.save("weights.safetensors", [w])
 gc.load("weights.safetensors", {"w": w})
 """,
     ),
+    "E604": Explanation(
+        "an environment variable that makes no sense",
+        "GRAPHC_THREADS and OMP_NUM_THREADS hold a number of threads, at least 1.",
+    ),
 }

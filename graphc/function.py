@@ -53,6 +53,7 @@ from graphc.signature import (
 )
 from graphc.structure import Structure
 from graphc.substitution import givens_of, substitute_tensors
+from graphc.threads import thread_count
 
 __all__ = ["Function", "function"]
 
@@ -87,7 +88,7 @@ class Function(FunctionText):
         *,
         backend: str,
         allow_downcast: bool,
-        threads: int,
+        threads: int | None,
         checks: frozenset[str],
         optimize: bool,
         cache: bool = True,
@@ -473,11 +474,13 @@ def function(
     backend: "auto" (llvm), "llvm", "numba_cpu", "interpreter", "reference". name: an identifier;
     that of the variable on the left by default. on_unused_input: "raise", "warn", "ignore".
     allow_downcast: convert feeds that lose information, like float64 arrays to float32. threads:
-    for backends that run in parallel; OMP_NUM_THREADS or 1 by default. check: "nan": results
-    must be finite, else NumericsError names the op that made the first NaN or infinity; "passes":
-    every pass must keep the numbers of every call, else ValidationError names the rule (slow);
-    "ir" (or True): verify every intermediate representation while compiling; or a tuple of these.
-    optimize: False skips all passes but the expansion of composite ops. default_updates: False
+    how many threads a call runs on, at most; by default $GRAPHC_THREADS, else OMP_NUM_THREADS,
+    else all cores that this process may use (numba_cpu: 1). Results do not depend on it. check:
+    "nan": results must be finite, else NumericsError names the op that made the first NaN or
+    infinity; "passes": every pass must keep the numbers of every call, else ValidationError names
+    the rule (slow); "ir" (or True): verify every intermediate representation while compiling; or a
+    tuple of these. optimize: False skips all passes but the expansion of composite ops.
+    default_updates: False
     leaves variables alone that carry an update of their own, such as the position of a
     gc.random.Stream. cache: keep the compiled object on disk for other processes (backend
     llvm; the folder is $GRAPHC_CACHE or ~/.cache/graphc).
@@ -520,7 +523,7 @@ def function(
             _named_defaults(defaults, inputs),
             backend=backend,
             allow_downcast=allow_downcast,
-            threads=_thread_count(threads),
+            threads=thread_count(threads),
             checks=check_words(check),
             optimize=optimize,
             cache=cache,
@@ -560,17 +563,6 @@ def _caller_name(sources: Sources) -> str:
         if assigned and target.strip().isidentifier():
             return target.strip()
     return "function"
-
-
-def _thread_count(threads: int | None) -> int:
-    if threads is None:
-        wanted, _, _ = os.environ.get("OMP_NUM_THREADS", "").partition(",")
-        return max(1, int(wanted)) if wanted.strip().isdecimal() else 1
-    if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
-        raise FunctionError(
-            f"threads={threads!r}", code="E205", fix="a number of threads is an int >= 1"
-        )
-    return threads
 
 
 def _named_defaults(defaults: Any, inputs: Sequence[Tensor]) -> dict[str, Any]:

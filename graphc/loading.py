@@ -8,6 +8,7 @@ from graphc.function import Function
 from graphc.function_files import read_function
 from graphc.ir.leaf import Variable
 from graphc.saving import set_values
+from graphc.threads import thread_count
 
 __all__ = ["load_function"]
 
@@ -17,7 +18,7 @@ def load_function(
     variables: Mapping[str, Variable] | None = None,
     *,
     backend: str | None = None,
-    threads: int = 1,
+    threads: int | None = None,
     cache: bool = True,
 ) -> Function:
     """The function that `f.save(path)` wrote: same inputs, outputs, updates and options.
@@ -40,7 +41,7 @@ def load_function(
         saved.defaults,
         backend=backend or options["backend"],
         allow_downcast=options["allow_downcast"],
-        threads=threads,
+        threads=thread_count(threads),
         checks=check_words(tuple(options["checks"]) or None),
         optimize=options["optimize"],
         cache=cache,

@@ -13,6 +13,8 @@ from graphc.loops.printer import format_kernel, format_program
 class InterpreterExecutable:
     origin = "interpreted"
 
+    threads = 1
+
     def __init__(self, program: Program) -> None:
         self.program = program
 
@@ -45,7 +47,7 @@ class InterpreterBackend:
     name = "interpreter"
 
     def compile(
-        self, program: Program, *, threads: int = 1, cache: bool = True
+        self, program: Program, *, threads: int | None = None, cache: bool = True
     ) -> InterpreterExecutable:
         """Iterations run one after the other, and there is nothing to keep."""
         return InterpreterExecutable(program)

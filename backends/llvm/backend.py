@@ -22,6 +22,7 @@ from graphc.backends.llvm.host import SYMBOL, HostCalls, address_of
 from graphc.backends.llvm.jit import Library, library_symbols, module_assembly
 from graphc.backends.llvm.jitted import jitted_steps
 from graphc.backends.llvm.lapack import imported_routines
+from graphc.backends.llvm.pool import MOST_WORKERS, PARALLEL, parallel_address
 from graphc.backends.llvm.profiling import LAPS, words
 from graphc.backends.llvm.repeat import repeat_routine
 from graphc.backends.llvm.target import Target, host
@@ -39,6 +40,7 @@ from graphc.loops.ir import (
 from graphc.loops.tidy import values_of
 from graphc.scalar.foreign import foreign_operations
 from graphc.shapes import evaluate
+from graphc.threads import usable_cores
 
 # Steps whose time follows from the sizes, and that run no Python.
 PLAIN_STEPS = (KernelCall, Contraction, IndexCheck, Lapack, Loop, Branch)
@@ -56,13 +58,18 @@ class LlvmBackend:
     name = "llvm"
 
     def compile(
-        self, program: Program, *, threads: int = 1, cache: bool = True
+        self, program: Program, *, threads: int | None = None, cache: bool = True
     ) -> "LlvmExecutable":
-        return LlvmExecutable(program, host(), threads, cache)
+        return LlvmExecutable(program, host(), _most(threads), cache)
 
-    def profiled(self, program: Program, *, threads: int = 1) -> "LlvmExecutable":
+    def profiled(self, program: Program, *, threads: int | None = None) -> "LlvmExecutable":
         """The program with a clock after every step; see `LlvmExecutable.laps`."""
-        return LlvmExecutable(program, host(), threads, profiled=True)
+        return LlvmExecutable(program, host(), _most(threads), profiled=True)
+
+
+def _most(threads: int | None) -> int:
+    """On how many threads calls run, at most."""
+    return min(usable_cores() if threads is None else threads, MOST_WORKERS + 1)
 
 
 def make_backend() -> LlvmBackend:
@@ -111,7 +118,9 @@ class LlvmExecutable:
             }
         )
         self._kernels = emitted.kernels
+        self.threads = threads
         self._areas = emitted.areas
+        self._thread_areas = emitted.thread_areas
         imports = dict(library_symbols(LIBM_SYMBOLS + C_SYMBOLS))
         imports.update(imported_routines(program))
         self.heap = HeapTable(program)
@@ -126,6 +135,8 @@ class LlvmExecutable:
         foreign = foreign_operations(e for k in program.kernels for e in values_of(k.body))
         imports.update({one.symbol: one.address for one in self._jitted.values()})
         imports.update({name: op.address for name, op in foreign.items()})
+        if f"@{PARALLEL}(" in emitted.text:
+            imports[PARALLEL] = parallel_address()
         used = {name: at for name, at in imports.items() if f"@{name}(" in emitted.text}
         found = cached_object(emitted.text, target, cache)
         self.origin = found.origin
@@ -139,7 +150,7 @@ class LlvmExecutable:
             for step in program.all_steps
             if isinstance(step, Contraction) and uses_blas(step, blas)
         ]
-        self._limit = BlasThreads(threads, bool(self._products), bool(self._routines))
+        self._limit = BlasThreads(1, bool(self._products), bool(self._routines))
         self._limited_entry = self.limited(entry)
 
     def laps(self) -> list[tuple[int, int]]:
@@ -153,7 +164,7 @@ class LlvmExecutable:
         return self._kernels[self.program.kernels[position].name]
 
     def limited(self, function: Callable[..., int]) -> Callable[..., int]:
-        """The function with BLAS, and LAPACK, on this executable's number of threads."""
+        """The function with BLAS, and LAPACK, on one thread: threads are ours."""
         limit = self._limit
 
         def run(*arguments: int) -> int:
@@ -173,6 +184,8 @@ class LlvmExecutable:
         program = self.program
         values = dict(zip(program.sizes, map(int, sizes), strict=True))
         area = max((evaluate(size, values) for size in self._areas), default=0)
+        each = max((evaluate(size, values) for size in self._thread_areas), default=0)
+        area = max(area, each * self.threads)
         entry = self._limited_entry if self._wants_threads(values) else self.entry
         return _Bound(self, entry, list(values.values()), list(temporaries), area)
 
@@ -218,7 +231,7 @@ class _Bound:
         area: int,
     ) -> None:
         buffers = list(executable.program.buffers.values())
-        table = (ctypes.c_int64 * (len(buffers) + 1 + executable.heap.words))()
+        table = (ctypes.c_int64 * (len(buffers) + 2 + executable.heap.words))()
         scratch = np.empty(area + 64, np.uint8)
         given = iter(temporaries)
         positions: list[int] = []
@@ -228,6 +241,7 @@ class _Bound:
             elif buffer.role not in ("view", "heap"):
                 positions.append(position)
         table[len(buffers)] = -(-_pointer(scratch) // 64) * 64
+        table[len(buffers) + 1] = executable.threads
         if executable.heap.words:
             table[executable.heap.account + 1] = memory_limit()
         counted = len(executable.program.counts)

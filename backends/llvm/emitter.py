@@ -1,8 +1,9 @@
 """A kernel as one LLVM function.
 
-    define internal void @name(ptr parameters..., i64 sizes..., ptr %area)
+    define internal void @name(ptr parameters..., i64 sizes..., ptr %area, i64 %threads)
 
-`%area` is there if the kernel needs more scratch memory than the stack should hold. Everything in
+`%area` is there if the kernel needs more scratch memory than the stack should hold; `%threads` if
+its work may be divided, which is then done by functions of their own (parallel.py). Everything in
 a scalar context is scalar code. Inside a vector loop a value is a scalar as long as all lanes
 agree on it, and becomes a vector where it meets one.
 """
@@ -15,8 +16,18 @@ from dataclasses import dataclass
 from graphc.backends.llvm.access import SAFE
 from graphc.backends.llvm.addresses import Array
 from graphc.backends.llvm.lanes import survey
-from graphc.backends.llvm.loops import LoopEmitter
+from graphc.backends.llvm.loops import BEGIN, END, LoopEmitter
+from graphc.backends.llvm.parallel import (
+    GRAIN,
+    LITTLE,
+    Range,
+    dividing_functions,
+    divisible_loop,
+    work_of,
+)
 from graphc.backends.llvm.scalar_ops import memory_type
+from graphc.backends.llvm.scopes import Code
+from graphc.backends.llvm.sizes import Sizes
 from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import FunctionText, Val
 from graphc.backends.llvm.tiling import tiled
@@ -39,13 +50,16 @@ AREA = Val("%area", "ptr")
 
 @dataclass(frozen=True, slots=True)
 class KernelText:
-    """function: named @NAME, see `named`. area: bytes of scratch memory, in the kernel's sizes."""
+    """function: named @KERNEL, see `named`. area: bytes of scratch memory, in the kernel's sizes,
+    of each thread. divides: whether the work may be divided among threads.
+    """
 
     function: FunctionText
     area: Size
+    divides: bool = False
 
     def named(self, name: str) -> FunctionText:
-        text = self.function.text.replace("@KERNEL(", f"@{name}(", 1)
+        text = self.function.text.replace("@KERNEL", f"@{name}")
         return FunctionText(text, self.function.declarations, self.function.definitions)
 
 
@@ -62,27 +76,56 @@ class _KernelEmitter(LoopEmitter):
         self.area: Size = 0
 
     def emit(self) -> KernelText:
-        parameters: list[str] = []
+        parameters: list[Val] = []
         for position, parameter in enumerate(self.kernel.parameters):
             pointer = Val(f"%{_identifier('p', parameter.name, position)}", "ptr")
-            parameters.append(f"ptr {pointer.text}")
+            parameters.append(pointer)
             self.memory.arrays[parameter.name] = Array(
                 parameter.name, pointer, parameter.dtype, parameter.shape
             )
         for position, name in enumerate(self.kernel.sizes):
             size = Val(f"%{_identifier('s', name, position)}", "i64")
-            parameters.append(f"i64 {size.text}")
+            parameters.append(size)
             self.sizes.symbols[name] = size
-        self.statements(tiled(self.kernel))
+        given = dict(self.sizes.symbols)
+        body = tiled(self.kernel)
+        work = work_of(body)
+        if not isinstance(work, int) or work > LITTLE:
+            self.divided = divisible_loop(body)
+        self.statements(body)
         self.code.builder.line("ret void")
         if self.memory.safe_bytes:
             self.allocas.append(f"  {SAFE.text} = alloca [{self.memory.safe_bytes} x i8], align 64")
         if self.area != 0:
-            parameters.append(f"ptr {AREA.text}")
+            parameters.append(AREA)
         self.code.builder.lines[:0] = self.allocas
         attributes = self.target.function_attributes
-        signature = f"define internal void @KERNEL({', '.join(parameters)}) {attributes}"
-        return KernelText(self.code.builder.function(signature), self.area)
+        if self.divided is None:
+            signature = f"define internal void @KERNEL({_declared(parameters)}) {attributes}"
+            return KernelText(self.code.builder.function(signature), self.area)
+        declared = _declared([*parameters, BEGIN, END])
+        signature = f"define internal void @KERNEL.range({declared}) {attributes}"
+        ranged = self.code.builder.function(signature)
+        whole = dividing_functions(
+            "KERNEL", parameters, lambda code: self._measure(code, given, work), attributes
+        )
+        text = FunctionText(
+            f"{ranged.text}\n{whole.text}",
+            ranged.declarations | whole.declarations,
+            ranged.definitions | whole.definitions,
+        )
+        return KernelText(text, self.area, divides=True)
+
+    def _measure(self, code: Code, given: dict[str, Val], work: Size) -> Range:
+        assert self.divided is not None
+        sizes = Sizes(code)
+        sizes.symbols.update(given)
+        return Range(
+            sizes.first(self.divided.extent),
+            sizes.first(work),
+            GRAIN if self.divided.kind == "vector" else 1,
+            None if self.area == 0 else sizes.first(self.area),
+        )
 
     # Statements
 
@@ -167,6 +210,10 @@ class _KernelEmitter(LoopEmitter):
             pointer = self.code.gep("i8", AREA, self.sizes.first(self.area))
             self.area = self.area + ceil_div(size, 64) * 64
         return Array(item.name, pointer, item.dtype, item.shape, lanes, is_scratch=True)
+
+
+def _declared(parameters: Sequence[Val]) -> str:
+    return ", ".join(f"{value.type} {value.text}" for value in parameters)
 
 
 def _identifier(prefix: str, name: str, position: int) -> str:

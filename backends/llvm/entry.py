@@ -2,10 +2,10 @@
 
     i64 @entry(ptr table, ptr sizes, ptr fault)
 
-table: a pointer per buffer, in the program's order, and last the scratch area; sizes: the value of
-each of the program's sizes. Steps run in order. The result is 0, or 1 + the position of the step
-that failed: an index check, whose bad value is then in `fault`, a LAPACK routine, with the code of
-its failure, or a host call. Nothing after that step has run.
+table: a pointer per buffer, in the program's order, then the scratch area and the number of
+threads; sizes: the value of each of the program's sizes. Steps run in order. The result is 0, or
+1 + the position of the step that failed: an index check, whose bad value is then in `fault`, a
+LAPACK routine, with the code of its failure, or a host call. Nothing after that step has run.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -63,15 +63,19 @@ from graphc.shapes import Dim, Size, size_product, substitute, symbols_of
 
 PART = 256  # steps in one function: LLVM's time grows with the square of its length
 PARAMETERS = "(ptr %table, ptr %sizes, ptr %fault)"
+THREADS = Val("%threads", "i64")
 
 
 @dataclass(frozen=True, slots=True)
 class Emitted:
-    """A module. kernels: text by kernel name. areas: scratch bytes of the calls that need some."""
+    """A module. kernels: text by kernel name. areas: scratch bytes of the calls that need some;
+    thread_areas: of the calls in which each thread needs as much.
+    """
 
     text: str
     kernels: dict[str, str]
     areas: tuple[Size, ...]
+    thread_areas: tuple[Size, ...]
 
 
 @dataclass(slots=True)
@@ -129,6 +133,7 @@ class _ProgramEmitter:
         self.checks: dict[DType, tuple[Kernel, Kernel]] = {}
         self.kernels: dict[str, str] = {}
         self.areas: list[Size] = []
+        self.thread_areas: list[Size] = []
         self.code = Code(has_fma=target.has_fma)
         self.sizes = Sizes(self.code)
         self.position = 0  # of the step among all steps
@@ -155,7 +160,8 @@ class _ProgramEmitter:
         if self.profiled:
             clock = lap_function(len(self.program.all_steps), self.target.function_attributes)
             functions.insert(0, clock)
-        return Emitted(module_text(functions), self.kernels, tuple(self.areas))
+        text = module_text(functions)
+        return Emitted(text, self.kernels, tuple(self.areas), tuple(self.thread_areas))
 
     def _function(self, name: str, steps: Sequence[Step]) -> FunctionText:
         """A function that runs some of the steps."""
@@ -166,6 +172,8 @@ class _ProgramEmitter:
             pointer = f"%size.at.{position}"
             builder.line(f"{pointer} = getelementptr i64, ptr %sizes, i64 {position}")
             self.sizes.symbols[size] = builder.load(pointer, "i64")
+        builder.line(f"%at.threads = getelementptr i64, ptr %table, i64 {len(self.slots) + 1}")
+        builder.line("%threads = load i64, ptr %at.threads, align 8")
         self._flags()
         if self.profiled:
             builder.line(lap(len(self.program.all_steps)))
@@ -403,16 +411,21 @@ class _ProgramEmitter:
         args = [self._buffer(argument) for argument in step.arguments] + sizes
         if text.area != 0:
             values = dict(zip(step.kernel.sizes, step.sizes, strict=True))
-            args.append(self._area(substitute(text.area, values)))
+            args.append(self._area(substitute(text.area, values), text.divides))
+        if text.divides:
+            args.append(THREADS)
         self._call(name, args)
 
-    def _area(self, size: Size) -> Val:
+    def _area(self, size: Size, for_each_thread: bool) -> Val:
         """The scratch area: one for the whole call, but for sizes that a loop counts."""
         if symbols_of(size) <= set(self.program.sizes):
-            self.areas.append(size)
+            (self.thread_areas if for_each_thread else self.areas).append(size)
             return self._slot(len(self.slots))
         builder = self.code.builder
-        room = builder.add(self.sizes.first(size), self.code.constant(64, "i64"))
+        count = self.sizes.first(size)
+        if for_each_thread:
+            count = builder.mul(count, THREADS)
+        room = builder.add(count, self.code.constant(64, "i64"))
         self._grow_pair(self.heap.scratch, room)
         held = self._slot(self.heap.scratch[0])
         number = builder.value(f"ptrtoint ptr {held.text} to i64")
@@ -439,13 +452,14 @@ class _ProgramEmitter:
             name = layout.name
             if name not in self.products:
                 self.products.update(functions_of(layout, self.target))
-            area = self._area(area_bytes(layout, self.target, *dims))
+            area = self._area(area_bytes(layout, self.target, *dims), for_each_thread=False)
             sizes = [*map(self.sizes.first, dims), area]
         elif vectors is not None:
             sizes = [*map(self.sizes.first, dims)]
         else:
-            name, _ = self.functions.kernel(self._product(step))
+            name, text = self.functions.kernel(self._product(step))
             sizes = [self.sizes.first(dim) for dim in dims if not isinstance(dim, int)]
+            sizes += [THREADS] * text.divides
         strides = [strides for _, strides in buffers]
         self._batches(step, 0, name, pointers, strides, sizes)
 
@@ -525,7 +539,8 @@ class _ProgramEmitter:
         dtype = self.program.buffers[step.buffer].dtype
         if dtype not in self.checks:
             self.checks[dtype] = _check_kernels(dtype)
-        any_name, _ = self.functions.kernel(self.checks[dtype][0])
+        any_name, text = self.functions.kernel(self.checks[dtype][0])
+        assert not text.divides
         sizes = [self.sizes.first(size) for size in (step.count, step.minimum, step.size)]
         data = self._buffer(step.buffer)
         self._call(any_name, [Val("%flag", "ptr"), data, *sizes])

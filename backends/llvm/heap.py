@@ -110,7 +110,8 @@ def use_interrupted(builder: TextBuilder) -> None:
 
 
 class HeapTable:
-    """Where the table keeps addresses and capacities; behind the buffers and the scratch area.
+    """Where the table keeps addresses and capacities: behind the buffers, the scratch area and the
+    number of threads.
 
     The last pair is scratch memory whose size is not known at the call. Behind it stands the
     account: the bytes taken, and how many may be.
@@ -119,7 +120,7 @@ class HeapTable:
     def __init__(self, program: Program) -> None:
         self.places = {name: position for position, name in enumerate(program.buffers)}
         names = [name for name, buffer in program.buffers.items() if buffer.role == "heap"]
-        first = len(program.buffers) + 1
+        first = len(program.buffers) + 2
         self.capacities = {name: first + number for number, name in enumerate(names)}
         self.scratch = (first + len(names), first + len(names) + 1)
         self.account = first + len(names) + 2
@@ -128,7 +129,7 @@ class HeapTable:
 
     @property
     def words(self) -> int:
-        """How many words the table has behind the scratch area."""
+        """How many words the table has behind the number of threads."""
         return len(self.names) + 4 if self.has_counts else 0
 
     @property

@@ -16,6 +16,7 @@ from graphc.shapes import Dim, Size
 
 BLOCK = 256  # iterations of a loop whose float32 sum is kept apart from the total
 COUNTED_BLOCK = 1 << 30  # elements that an i32 counts
+BEGIN, END = Val("%begin", "i64"), Val("%end", "i64")
 
 
 class LoopEmitter:
@@ -31,6 +32,7 @@ class LoopEmitter:
         self.memory.hardware_gather = target.vector_bytes == 64
         self.combinations: dict[str, Combination] = {}
         self._counting: dict[str, tuple[str, Val]] = {}  # accumulator: axis, first element
+        self.divided: For | None = None  # the loop that runs from BEGIN to END only
 
     def statements(self, items: Sequence[Statement]) -> None:
         raise NotImplementedError
@@ -194,9 +196,9 @@ class LoopEmitter:
         if isinstance(extent, int) and extent <= 0:
             return
         self.memory.extents[loop.axis] = extent
-        zero = self.code.constant(0, "i64")
-        if extent == 1:
-            self.sizes.symbols[loop.axis] = zero
+        start = self.code.constant(0, "i64")
+        if extent == 1 and loop is not self.divided:
+            self.sizes.symbols[loop.axis] = start
             self.statements(loop.body)
             return
         facts = survey(loop.body)
@@ -208,20 +210,23 @@ class LoopEmitter:
 
         trips = extent if isinstance(extent, int) else None
         end = self.sizes.first(extent)
-        self._blocked_loop(loop, zero, end, 1, facts, names, body, trips)
+        if loop is self.divided:
+            start, end = BEGIN, END
+        self._blocked_loop(loop, start, end, 1, facts, names, body, trips)
 
     def vector_loop(self, loop: For) -> None:
         facts = survey(loop.body)
         names = [name for name in facts.accumulated if name in self.states]
         outer = {name: self.states[name] for name in names}
-        cut = pieces(loop.extent, facts, self.target)
+        divided = loop is self.divided
+        cut = pieces(Dim.symbol(loop.axis) if divided else loop.extent, facts, self.target)
         if not cut:
             return
         self.memory.extents[loop.axis] = loop.extent
         self.sizes.vector_axis, self.sizes.lane_bytes = loop.axis, facts.element_bytes
         for name in names:
             self.states[name] = self.combinations[name].identity(self.code, cut[0].lanes)
-        done = self.code.constant(0, "i64")
+        done = BEGIN if divided else self.code.constant(0, "i64")
         for piece in cut:
             for name in names:
                 self.states[name] = self.combinations[name].narrow(
@@ -237,8 +242,8 @@ class LoopEmitter:
     def _piece(self, loop: For, facts: Body, names: list[str], piece: Piece, done: Val) -> Val:
         """Emit one piece of a vector loop behind element `done`; returns its end."""
         self.sizes.lanes = piece.lanes
-        extent = self.sizes.first(loop.extent)
-        end, trips = self._end(piece, extent)
+        extent = END if loop is self.divided else self.sizes.first(loop.extent)
+        end, trips = self._end(piece, done, extent)
 
         def body(index: Val) -> None:
             self.sizes.symbols[loop.axis] = index
@@ -253,7 +258,7 @@ class LoopEmitter:
         self._blocked_loop(loop, done, end, piece.lanes, facts, names, body, trips)
         return end
 
-    def _end(self, piece: Piece, extent: Val) -> tuple[Val, int | None]:
+    def _end(self, piece: Piece, start: Val, extent: Val) -> tuple[Val, int | None]:
         """Where a piece ends, and how often it runs, if that is known."""
         if piece.stop is not None and piece.start is not None:
             trips = -(-(piece.stop - piece.start) // piece.lanes)
@@ -261,7 +266,10 @@ class LoopEmitter:
         if piece.start is None:
             return extent, 0  # a few at most: no need for blocks
         whole = self.code.constant(-piece.lanes, "i64")
-        return self.code.operation("and", extent, whole), None
+        if start is not BEGIN:
+            return self.code.operation("and", extent, whole), None
+        length = self.code.operation("and", self.code.operation("sub", extent, start), whole)
+        return self.code.operation("add", start, length), None
 
     def _tail(self, index: Val, extent: Val) -> Val:
         """The mask of the lanes that lie before the end of the loop."""

@@ -136,8 +136,11 @@ class NumbaExecutable:
 class NumbaBackend:
     name = "numba_cpu"
 
-    def compile(self, program: Program, *, threads: int = 1, cache: bool = True) -> NumbaExecutable:
-        return NumbaExecutable(program, threads)
+    def compile(
+        self, program: Program, *, threads: int | None = None, cache: bool = True
+    ) -> NumbaExecutable:
+        """One thread unless more are asked for: parallel code takes Numba seconds to compile."""
+        return NumbaExecutable(program, 1 if threads is None else threads)
 
 
 def make_backend() -> NumbaBackend:

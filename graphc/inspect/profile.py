@@ -39,7 +39,8 @@ def measure(
             code="E501",
             fix='compile with backend="llvm"',
         )
-    executable = chosen.profiled(stages.program)
+    threads = None if stages.executable is None else stages.executable.threads
+    executable = chosen.profiled(stages.program, threads=threads)
     program = ProgramRunner(stages.program, stages.plan, executable)
     run: Runner = program
     if stages.complex_parts:

@@ -78,7 +78,8 @@ class FunctionText:
         """Where compile time went, and what came out.
 
         seconds by stage; origin: whether the object was found in the cache, or why it was
-        compiled; the numbers of nodes before and after the passes, of steps and of kernels.
+        compiled; the numbers of nodes before and after the passes, of steps and of kernels; on how
+        many threads a call may run.
         """
         stages = self.stages
         result: dict[str, Any] = {
@@ -89,6 +90,7 @@ class FunctionText:
             result["steps"] = len(stages.program.all_steps)
             result["kernels"] = len(stages.program.kernels)
             result["origin"] = stages.executable.origin
+            result["threads"] = stages.executable.threads
         return result
 
     def _backend_text(self, kind: str) -> Text:

@@ -1,0 +1,133 @@
+"""The thread pool: every chunk once, whoever calls, after forks, at the end of the process."""
+
+import ctypes
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from graphc.backends.llvm.jit import Library, module_object
+from graphc.backends.llvm.pool import PARALLEL, parallel_address, pool_size
+from graphc.backends.llvm.target import host
+
+ROOT = Path(__file__).parent.parent.parent.parent
+
+# Counts the calls for each chunk, and keeps the highest number of a thread in the last word.
+TASK = """
+define void @mark(ptr %frame, i64 %chunk, i64 %thread) {
+  %at = getelementptr i64, ptr %frame, i64 %chunk
+  %old = atomicrmw add ptr %at, i64 1 monotonic
+  %last = getelementptr i64, ptr %frame, i64 1000
+  %highest = atomicrmw max ptr %last, i64 %thread monotonic
+  ret void
+}
+"""
+
+_RUN = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
+
+
+@cache
+def library() -> Library:
+    return Library(module_object(TASK, host()), ["mark"], {})
+
+
+def marks(chunks: int, threads: int, times: int = 1) -> list[int]:
+    """How often each of 1000 chunks was done, and the highest number of a thread."""
+    counts = (ctypes.c_int64 * 1001)()
+    run: Callable[..., None] = _RUN(parallel_address())
+    for _ in range(times):
+        run(library().address("mark"), ctypes.addressof(counts), chunks, threads)
+    return list(counts)
+
+
+@pytest.fixture(autouse=True)
+def ready() -> Iterator[None]:
+    library()
+    yield
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 5])
+def test_every_chunk_is_done_once(threads: int) -> None:
+    for chunks in (0, 1, 2, 3, 17, 1000):
+        *counts, highest = marks(chunks, threads)
+        assert counts == [int(k < chunks) for k in range(1000)]
+        assert highest < threads
+
+
+def test_many_regions_in_a_row() -> None:
+    assert marks(9, 4, times=20_000)[:10] == [20_000] * 9 + [0]
+
+
+def test_workers_are_started_when_they_are_wanted() -> None:
+    marks(8, 4)
+    before = pool_size()
+    assert before >= 3
+    marks(8, before + 2)
+    assert pool_size() == before + 1
+    marks(8, 2)
+    assert pool_size() == before + 1
+
+
+def test_many_callers_at_a_time() -> None:
+    found: list[list[int]] = []
+
+    def call() -> None:
+        found.append(marks(100, 3, times=500)[:1000])
+
+    callers = [threading.Thread(target=call) for _ in range(8)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join(60)
+    assert found == [[500] * 100 + [0] * 900] * 8
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_forked_child_starts_its_own() -> None:
+    marks(100, 3)
+    for _ in range(5):
+        child = os.fork()
+        if child == 0:
+            fresh = pool_size() == 0
+            right = marks(100, 3, times=20)[:100] == [20] * 100
+            os._exit(0 if fresh and right and pool_size() == 2 else 1)
+        assert os.waitpid(child, 0)[1] == 0
+    assert marks(100, 3)[:100] == [1] * 100
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.05], ids=["spinning", "asleep"])
+def test_the_end_of_a_process(pause: float) -> None:
+    script = f"""
+        import atexit, time
+        import numpy as np
+        import graphc as gc
+
+        x = gc.placeholder("x", ("n",))
+        f = gc.function([x], gc.exp(x), threads=4)
+        feed = np.ones(1 << 20, "float32")
+        atexit.register(lambda: f(feed))  # after the pool has stopped
+        from graphc.backends.llvm.pool import pool_size
+        f(feed)
+        assert pool_size() == 3
+        time.sleep({pause})
+    """
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_name_that_code_calls() -> None:
+    assert PARALLEL == "graphc_parallel" and parallel_address() == parallel_address()

@@ -1,0 +1,185 @@
+"""Calls on several threads: the same bits as on one, whatever the sizes."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import graphc as gc
+from graphc.threads import thread_count, usable_cores
+
+THREADS = (1, 2, 3, 5)
+
+
+def normal(*shape: int, dtype: str = "float32") -> np.ndarray:
+    return np.random.default_rng(sum(shape)).normal(size=shape).astype(dtype)
+
+
+def on_threads(build: Callable[[], tuple[list[gc.Tensor], Any]]) -> list[gc.Function]:
+    """One function for each number of threads."""
+    inputs, outputs = build()
+    return [gc.function(inputs, outputs, threads=count, name="f") for count in THREADS]
+
+
+def same_bits(functions: list[gc.Function], *feeds: np.ndarray) -> Any:
+    """The result, after a look that all functions give the same one."""
+    results = [f(*feeds) for f in functions]
+    for result in results[1:]:
+        for one, other in zip(flat(results[0]), flat(result), strict=True):
+            assert one.tobytes() == other.tobytes()
+    return results[0]
+
+
+def flat(result: Any) -> list[np.ndarray]:
+    return list(result) if isinstance(result, list) else [result]
+
+
+SIZES = (0, 1, 255, 256, 257, 100_003, 1_000_001)
+
+
+def test_elementwise() -> None:
+    x, y = gc.placeholder("x", ("n",)), gc.placeholder("y", ("n",))
+    functions = on_threads(lambda: ([x, y], [gc.exp(x) * y + 1, gc.cast(x > y, "int8")]))
+    for n in SIZES:
+        a, b = normal(n), normal(n) + 1
+        first, second = same_bits(functions, a, b)
+        np.testing.assert_allclose(first, np.exp(a) * b + 1, rtol=1e-5, atol=1e-5)
+        np.testing.assert_array_equal(second, a > b)
+
+
+def test_a_large_static_size() -> None:
+    x = gc.placeholder("x", (333_333,), "float64")
+    functions = on_threads(lambda: ([x], gc.sin(x)))
+    a = normal(333_333, dtype="float64")
+    np.testing.assert_allclose(same_bits(functions, a), np.sin(a), rtol=1e-12)
+
+
+def test_rows() -> None:
+    x = gc.placeholder("x", ("n", "k"))
+    functions = on_threads(lambda: ([x], gc.nn.softmax(x, axis=1)))
+    for shape in ((0, 3), (1, 1), (5, 0), (3, 100_001), (1001, 777), (100_001, 3)):
+        a = normal(*shape)
+        if a.size:
+            e = np.exp(a - a.max(1, keepdims=True))
+            expected = e / e.sum(1, keepdims=True)
+            np.testing.assert_allclose(same_bits(functions, a), expected, rtol=1e-4, atol=1e-7)
+        elif shape[1]:
+            assert same_bits(functions, a).shape == shape
+
+
+def test_columns_transposes_and_gathers() -> None:
+    x, i = gc.placeholder("x", ("n", "k")), gc.placeholder("i", ("m",), "int64")
+    functions = on_threads(
+        lambda: (
+            [x, i],
+            [
+                gc.sum(x, axis=0),
+                gc.transpose(x) * 2,
+                gc.take(x, i, axis=0),
+                gc.cumulative_sum(x, axis=1),
+            ],
+        )
+    )
+    for n, k in ((1, 1), (7, 100_003), (1001, 777), (100_003, 5)):
+        a = normal(n, k)
+        rows = np.random.default_rng(0).integers(0, n, 500_000 // k + 1)
+        sums, turned, taken, running = same_bits(functions, a, rows)
+        np.testing.assert_allclose(sums, a.sum(0, dtype="float64"), rtol=1e-3, atol=1e-2)
+        np.testing.assert_array_equal(turned, a.T * 2)
+        np.testing.assert_array_equal(taken, a[rows])
+        np.testing.assert_allclose(running, a.cumsum(1, dtype="float64"), rtol=1e-3, atol=1e-2)
+
+
+def test_scratch_memory_of_each_thread() -> None:
+    x = gc.placeholder("x", ("n", "k"))
+    functions = on_threads(lambda: ([x], gc.sort(x, axis=1)))
+    for shape in ((1, 1), (7, 20_001), (5001, 77)):
+        a = normal(*shape)
+        np.testing.assert_array_equal(same_bits(functions, a), np.sort(a, axis=1))
+
+
+def test_loops() -> None:
+    x, s = gc.placeholder("x", ("t", "n")), gc.placeholder("s", ("n",))
+
+    def step(state: gc.Tensor, row: gc.Tensor) -> tuple[gc.Tensor, gc.Tensor]:
+        new = gc.tanh(state * 0.9 + row)
+        return new, new * 2
+
+    final, outs = gc.scan(step, s, x)
+    functions = on_threads(lambda: ([s, x], [final, outs]))
+    for t, n in ((0, 5), (3, 1), (4, 300_001)):
+        a, b = normal(n), normal(t, n)
+        found, rows = same_bits(functions, a, b)
+        for row in b:
+            a = np.tanh(a * np.float32(0.9) + row)
+        np.testing.assert_allclose(found, a, rtol=1e-4, atol=1e-5)
+        assert rows.shape == (t, n)
+
+
+def test_steps_of_a_loop_that_counts() -> None:
+    x = gc.placeholder("x", ("n", 600))
+    i, values = gc.while_loop(
+        lambda carry: carry[0] < 5,
+        lambda carry: (carry[0] + 1, gc.sort(-carry[1], axis=1)),
+        (0, x),
+    )
+    functions = on_threads(lambda: ([x], [i, values]))
+    a = normal(1000, 600)
+    count, found = same_bits(functions, a)
+    assert count == 5
+    np.testing.assert_array_equal(found, -np.sort(a, axis=1)[:, ::-1])
+
+
+# --- how many ------------------------------------------------------------------------------------
+
+
+def test_where_the_number_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GRAPHC_THREADS", raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    x = gc.placeholder("x", ("n",))
+
+    def threads(**options: Any) -> Any:
+        return gc.function([x], x + 1, **options).stats()["threads"]
+
+    assert threads() == usable_cores() and thread_count(None) is None
+    assert threads(backend="numba_cpu") == 1
+    monkeypatch.setenv("OMP_NUM_THREADS", "3, 2")
+    assert threads() == threads(backend="numba_cpu") == 3
+    monkeypatch.setenv("GRAPHC_THREADS", " 5 ")
+    assert threads() == 5
+    assert threads(threads=2) == 2
+    monkeypatch.setenv("GRAPHC_THREADS", "")
+    assert threads() == 3
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 2.0, True, "2", 1 << 20])
+def test_a_wrong_number(wrong: Any) -> None:
+    x = gc.placeholder("x", ("n",))
+    with pytest.raises(gc.FunctionError, match="no number of threads") as caught:
+        gc.function([x], x + 1, threads=wrong)
+    assert caught.value.code == "E205" and "as many as there are cores" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["GRAPHC_THREADS", "OMP_NUM_THREADS"])
+@pytest.mark.parametrize("wrong", ["0", "-2", "two", "1.5", "99999"])
+def test_a_wrong_variable(name: str, wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GRAPHC_THREADS", raising=False)
+    monkeypatch.setenv(name, wrong)
+    x = gc.placeholder("x", ("n",))
+    with pytest.raises(gc.GraphcError, match=name) as caught:
+        gc.function([x], x + 1)
+    assert caught.value.code == "E604"
+    assert gc.function([x], x + 1, threads=2).stats()["threads"] == 2
+
+
+def test_the_number_is_not_part_of_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = gc.placeholder("x", ("n",))
+    texts = {gc.function([x], gc.exp(x), threads=count, name="f").llvm() for count in THREADS}
+    assert len(texts) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity")
+def test_cores_that_the_process_may_use() -> None:
+    assert usable_cores() == len(os.sched_getaffinity(0))
