@@ -105,8 +105,52 @@ def losses() -> dict[str, Any]:
     return table
 
 
+def optimizers() -> dict[str, Any]:
+    """Two weights after each of ten steps with given gradients. epsilon is 0 where PyTorch adds it
+    outside the root and the papers inside."""
+    import torch
+
+    rng = np.random.default_rng(1)
+    start = [rng.normal(size=(3, 2)), rng.normal(size=2)]
+    grads = [[rng.normal(size=(3, 2)), rng.normal(size=2)] for _ in range(10)]
+    optim = torch.optim
+    rules: dict[str, tuple[Any, dict[str, Any], dict[str, Any]]] = {
+        "sgd": (optim.SGD, {"lr": 0.1}, {}),
+        "momentum": (optim.SGD, {"lr": 0.1, "momentum": 0.9}, {}),
+        "nesterov_momentum": (optim.SGD, {"lr": 0.1, "momentum": 0.9, "nesterov": True}, {}),
+        "adagrad": (optim.Adagrad, {"lr": 0.1, "eps": 0}, {"epsilon": 0}),
+        "rmsprop": (
+            optim.RMSprop,
+            {"lr": 0.1, "alpha": 0.8, "eps": 0, "momentum": 0.5, "centered": True},
+            {"rho": 0.8, "epsilon": 0, "momentum": 0.5, "centered": True},
+        ),
+        "adadelta": (optim.Adadelta, {"lr": 0.1, "rho": 0.8}, {"rho": 0.8}),
+        "adam": (optim.Adam, {"lr": 0.1}, {}),
+        "amsgrad": (optim.Adam, {"lr": 0.1, "amsgrad": True, "betas": (0.9, 0.5)}, {"beta2": 0.5}),
+        "adamw": (optim.AdamW, {"lr": 0.1, "weight_decay": 0.05}, {"weight_decay": 0.05}),
+        "adamax": (optim.Adamax, {"lr": 0.1, "eps": 1e-30}, {"epsilon": 1e-30}),
+        "nadam": (optim.NAdam, {"lr": 0.1}, {}),
+    }
+    table: dict[str, Any] = {}
+    for name, (cls, options, ours) in rules.items():
+        weights = [torch.tensor(w, requires_grad=True) for w in start]
+        optimizer = cls(weights, **options)
+        path = []
+        for step in grads:
+            for w, g in zip(weights, step, strict=True):
+                w.grad = torch.tensor(g)
+            optimizer.step()
+            path.append([w.detach().tolist() for w in weights])
+        table[name] = {"options": ours, "path": path}
+    return {
+        "start": [w.tolist() for w in start],
+        "gradients": [[g.tolist() for g in step] for step in grads],
+        "rules": table,
+    }
+
+
 def main() -> None:
-    for make in (losses,):
+    for make in (losses, optimizers):
         path = HERE / f"truth_{make.__name__}.json"
         path.write_text(json.dumps(make()) + "\n", encoding="utf-8")
 

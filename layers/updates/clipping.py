@@ -1,0 +1,48 @@
+"""Gradients kept small: by value, by norm, by the norm of all together."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import graphc as gc
+from graphc.layers.configured import parameter_error
+
+__all__ = ["clip_by_global_norm", "clip_by_norm", "clip_by_value", "global_norm"]
+
+
+def _check(name: str, limit: Any) -> None:
+    if isinstance(limit, int | float) and not limit > 0:
+        raise parameter_error(f"{name}: limit={limit!r}", "use a number > 0")
+
+
+def clip_by_value(grads: Sequence[gc.Tensor], limit: Any) -> list[gc.Tensor]:
+    """Each element brought into [-limit, limit]."""
+    _check("clip_by_value", limit)
+    return [gc.clip(grad, -limit, limit) for grad in grads]
+
+
+def clip_by_norm(grads: Sequence[gc.Tensor], limit: Any) -> list[gc.Tensor]:
+    """Each gradient that is longer than limit, scaled back to it."""
+    _check("clip_by_norm", limit)
+    return [grad * _factor(global_norm([grad]), limit).astype(grad.dtype) for grad in grads]
+
+
+def clip_by_global_norm(grads: Sequence[gc.Tensor], limit: Any) -> list[gc.Tensor]:
+    """All gradients by one factor, so that together they are no longer than limit.
+
+    The direction stays. Pascanu, Mikolov and Bengio, On the difficulty of training recurrent neural
+    networks, 2013 (arXiv 1211.5063).
+    """
+    _check("clip_by_global_norm", limit)
+    if not grads:
+        return []
+    factor = _factor(global_norm(grads), limit)
+    return [grad * factor.astype(grad.dtype) for grad in grads]
+
+
+def global_norm(tensors: Sequence[gc.Tensor]) -> gc.Tensor:
+    """sqrt of the sum of the squares of all elements: a scalar."""
+    return gc.sqrt(gc.add_n([gc.sum(gc.square(gc.as_tensor(tensor))) for tensor in tensors]))
+
+
+def _factor(norm: gc.Tensor, limit: Any) -> gc.Tensor:
+    return gc.where(norm > limit, limit / gc.where(norm > limit, norm, 1), 1)

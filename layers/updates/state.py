@@ -1,0 +1,108 @@
+"""What every update rule starts from: gradients, learning rate, and variables that it keeps."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+import graphc as gc
+from graphc.layers.configured import parameter_error, written
+
+Updates = dict[gc.Variable, gc.Tensor]
+
+
+class State:
+    """The variables that a rule keeps, one for each weight and role; each is made at first use.
+
+    Rules called again with the same state go on with the same variables, so that several compiled
+    functions can train one model.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[int, str], tuple[gc.Variable | None, gc.Variable]] = {}
+
+    @property
+    def variables(self) -> list[gc.Variable]:
+        """All of them, in the order in which they were made."""
+        return [variable for _, variable in self._kept.values()]
+
+    def slot(self, param: gc.Variable, role: str, value: Any = 0.0) -> gc.Variable:
+        """The variable of this role of a weight: of its shape and dtype, `value` at first."""
+        key = (id(param), role)
+        if key not in self._kept:
+            array = np.full(param.value.shape, value, param.dtype)
+            self._kept[key] = (param, gc.variable(array, f"{param.name}_{role}"))
+        return self._kept[key][1]
+
+    def scalar(self, role: str, value: Any, dtype: str) -> gc.Variable:
+        """The one variable of this role."""
+        key = (0, role)
+        if key not in self._kept:
+            self._kept[key] = (None, gc.variable(np.asarray(value, dtype), role))
+        return self._kept[key][1]
+
+
+def weights(params: Any) -> list[gc.Variable]:
+    """The weights to train; FunctionError for anything but variables of floating dtypes."""
+    given = [params] if isinstance(params, gc.Tensor) else list(params)
+    for param in given:
+        if not isinstance(param, gc.Variable) or not gc.isdtype(param.dtype, "real floating"):
+            raise gc.FunctionError(
+                f"{param!r} cannot be trained",
+                code="E207",
+                source=written(),
+                fix="params are variables of a floating dtype: gc.variable(array, 'w')",
+            )
+    return given
+
+
+def gradients(loss_or_grads: Any, params: Any) -> tuple[list[gc.Tensor], list[gc.Variable]]:
+    """A gradient for each weight. loss_or_grads: a scalar loss, or the list of gradients."""
+    wrt = weights(params)
+    if isinstance(loss_or_grads, gc.Tensor) and loss_or_grads.ndim == 0:
+        return (list(gc.grad(loss_or_grads, wrt)) if wrt else []), wrt
+    if isinstance(loss_or_grads, gc.Tensor) or not isinstance(loss_or_grads, Sequence):
+        raise gc.ShapeError(
+            f"a loss is a scalar, got {loss_or_grads!r}",
+            source=written(),
+            fix="reduce it with gc.mean, or pass the list of the gradients",
+        )
+    if len(loss_or_grads) != len(wrt):
+        raise parameter_error(
+            f"{len(loss_or_grads)} gradients for {len(wrt)} parameters",
+            "pass one gradient for each parameter, in their order",
+        )
+    return [
+        gc.as_tensor(grad).astype(param.dtype)
+        for grad, param in zip(loss_or_grads, wrt, strict=True)
+    ], wrt
+
+
+def fitting(value: Any, param: gc.Tensor) -> Any:
+    """A learning rate in the dtype of a weight; Python's numbers adapt by themselves."""
+    return value.astype(param.dtype) if isinstance(value, gc.Tensor) else value
+
+
+def within(rule: str, low: float = 0.0, **values: Any) -> None:
+    """Numbers that must be at least `low`; tensors are not checked."""
+    for name, value in values.items():
+        if isinstance(value, int | float) and not value >= low:
+            raise parameter_error(f"{rule}: {name}={value!r}", f"use a number >= {low:g}")
+
+
+def fraction(rule: str, **values: Any) -> None:
+    """Numbers that must lie in [0, 1)."""
+    for name, value in values.items():
+        if isinstance(value, int | float) and not 0 <= value < 1:
+            raise parameter_error(f"{rule}: {name}={value!r}", "use a number from 0 to below 1")
+
+
+def counted(state: State, step: Any, updates: Updates) -> gc.Tensor:
+    """The number of this update, 1 for the first, as float64; counts itself unless `step` is given.
+
+    step: how many updates were made before.
+    """
+    if step is None:
+        step = state.scalar("step", 0, "int64")
+        updates[step] = step + 1
+    return gc.as_tensor(step).astype("float64") + 1
