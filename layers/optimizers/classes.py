@@ -1,6 +1,6 @@
 """The optimizers, each on top of the function of graphc.layers.updates that has its formula."""
 
-from typing import Any, Unpack
+from typing import Any, ClassVar, Unpack
 
 import graphc as gc
 from graphc.layers import updates
@@ -160,7 +160,7 @@ class Adadelta(Optimizer):
 class _Moments(Optimizer):
     """Those with two betas and an epsilon."""
 
-    settings = ("beta_1", "beta_2", "epsilon")
+    settings: ClassVar[tuple[str, ...]] = ("beta_1", "beta_2", "epsilon")
 
     def __init__(
         self,

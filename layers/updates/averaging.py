@@ -69,4 +69,4 @@ class PolyakAverage(WeightAverage):
 
     def next_mean(self, average: gc.Variable, new: gc.Tensor, count: gc.Variable) -> gc.Tensor:
         number = fitting(gc.maximum(count - self.start, 0).astype("float64") + 1, new)
-        return average + (new - average) / number
+        return gc.add(average, (new - average) / number)

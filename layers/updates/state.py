@@ -44,7 +44,7 @@ class State:
 
 def weights(params: Any) -> list[gc.Variable]:
     """The weights to train; FunctionError for anything but variables of floating dtypes."""
-    given = [params] if isinstance(params, gc.Tensor) else list(params)
+    given: list[Any] = [params] if isinstance(params, gc.Tensor) else list(params)
     for param in given:
         if not isinstance(param, gc.Variable) or not gc.isdtype(param.dtype, "real floating"):
             raise gc.FunctionError(

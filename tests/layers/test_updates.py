@@ -93,8 +93,8 @@ def test_first_step_worked_by_hand(rule: str, options: dict[str, Any], expected:
 
 
 def test_lion_and_lamb_in_numpy() -> None:
-    lion, lamb, m1 = [w.copy() for w in START], [w.copy() for w in START], [0.0, 0.0]
-    m2, v2 = [0.0, 0.0], [0.0, 0.0]
+    lion, lamb = [w.copy() for w in START], [w.copy() for w in START]
+    m1, m2, v2 = ([np.zeros_like(w) for w in START] for _ in range(3))
     lions, lambs = [], []
     for t, step in enumerate(GRADIENTS, 1):
         for i, g in enumerate(step):
@@ -174,9 +174,9 @@ def test_averages() -> None:
     assert moving.averages[w].value == 0.75 * (0.75 * 4 + 0.25 * 8) + 0.25 * 2
     assert mean.averages[w].value == 5.0
     mean.swap()
-    assert (w.value, mean.averages[w].value) == (5.0, 2.0)
+    assert w.value == 5.0 and mean.averages[w].value == 2.0
     mean.swap()
-    assert (w.value, mean.averages[w].value) == (2.0, 5.0)
+    assert w.value == 2.0 and mean.averages[w].value == 5.0
 
 
 def test_momentum_of_any_updates() -> None:
