@@ -12,11 +12,23 @@ from graphc.layers import constraints as constraints
 from graphc.layers import initializers as initializers
 from graphc.layers import losses as losses
 from graphc.layers import regularizers as regularizers
+from graphc.layers.attention import *
+from graphc.layers.blocks import *
 from graphc.layers.context import *
+from graphc.layers.convolutional import *
 from graphc.layers.core import *
+from graphc.layers.embedding import *
+from graphc.layers.history import *
 from graphc.layers.input import *
 from graphc.layers.layer import *
+from graphc.layers.merging import *
 from graphc.layers.model import *
+from graphc.layers.noise import *
+from graphc.layers.normalization import *
+from graphc.layers.pooling import *
+from graphc.layers.recurrent import *
+from graphc.layers.resizing import *
 from graphc.layers.seeds import *
 from graphc.layers.sequential import *
 from graphc.layers.shaping import *
+from graphc.layers.wrappers import *

@@ -1,0 +1,132 @@
+"""Layers of several inputs: sums, products, concatenation."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import graphc as gc
+from graphc.layers.layer import Layer
+
+__all__ = [
+    "Add",
+    "Average",
+    "Concatenate",
+    "Dot",
+    "Maximum",
+    "Minimum",
+    "Multiply",
+    "Subtract",
+]
+
+
+class Merge(Layer):
+    """Combines a list of two tensors or more, from left to right."""
+
+    least = 2
+
+    def ensure_built(self, *inputs: Any) -> None:
+        given: Any = inputs[0] if inputs else None
+        many = isinstance(given, list | tuple)
+        if not many or len(given) < self.least or len(inputs) > 1:
+            raise self.error(
+                "takes one list of tensors",
+                details=[f"got     {given!r:.60}"],
+                fix=f"write {type(self).__name__}()([a, b])",
+            )
+        super().ensure_built(*inputs)
+
+    def combine(self, left: Any, right: Any) -> Any:
+        """Two of them as one."""
+        raise TypeError(f"{type(self).__name__} does not define combine(left, right)")
+
+    def call(self, inputs: Any) -> Any:
+        result = inputs[0]
+        for other in inputs[1:]:
+            result = self.combine(result, other)
+        return result
+
+
+class Add(Merge):
+    """The sum of tensors that broadcast."""
+
+    def combine(self, left: Any, right: Any) -> Any:
+        return left + right
+
+
+class Subtract(Merge):
+    """The difference of two tensors."""
+
+    def combine(self, left: Any, right: Any) -> Any:
+        return left - right
+
+
+class Multiply(Merge):
+    """The product of tensors that broadcast."""
+
+    def combine(self, left: Any, right: Any) -> Any:
+        return left * right
+
+
+class Average(Merge):
+    """The mean of tensors that broadcast."""
+
+    def combine(self, left: Any, right: Any) -> Any:
+        return left + right
+
+    def call(self, inputs: Any) -> Any:
+        return super().call(inputs) / len(inputs)
+
+
+class Maximum(Merge):
+    """The largest entry at each place; of equal ones the first has the gradient."""
+
+    def combine(self, left: Any, right: Any) -> Any:
+        return gc.maximum(left, right)
+
+
+class Minimum(Merge):
+    """The smallest entry at each place; of equal ones the first has the gradient."""
+
+    def combine(self, left: Any, right: Any) -> Any:
+        return gc.minimum(left, right)
+
+
+class Concatenate(Merge):
+    """Tensors one behind the other along an axis."""
+
+    least = 1
+
+    def __init__(self, axis: int = -1, **options: Any) -> None:
+        super().__init__(**options)
+        self.axis = axis
+
+    def call(self, inputs: Any) -> Any:
+        return gc.concat(list(inputs), axis=self.axis)
+
+
+class Dot(Merge):
+    """Scalar products of two tensors for each example, summed over one axis of each.
+
+    axes: one for both, or a pair; 0 is the batch. normalize: divide both by their norms first,
+    which makes cosines.
+    """
+
+    def __init__(self, axes: int | Sequence[int], normalize: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        self.axes = (axes, axes) if isinstance(axes, int) else tuple(axes)
+        self.normalize = normalize
+
+    def call(self, inputs: Any) -> Any:
+        left, right = inputs
+        if self.normalize:
+            left, right = (
+                t * gc.rsqrt(gc.maximum(gc.sum(t * t, axis=a, keepdims=True), 1e-12))
+                for t, a in zip((left, right), self.axes, strict=True)
+            )
+        left = gc.moveaxis(left, self.axes[0], -1)
+        right = gc.moveaxis(right, self.axes[1], 1)
+        if left.ndim == right.ndim == 2:
+            return gc.sum(left * right, axis=1, keepdims=True)
+        flat_left = gc.reshape(left, (left.shape[0], -1, left.shape[-1]))
+        flat_right = gc.reshape(right, (right.shape[0], right.shape[1], -1))
+        sizes = (left.shape[0], *left.shape[1:-1], *right.shape[2:])
+        return gc.reshape(flat_left @ flat_right, sizes)

@@ -1,0 +1,232 @@
+"""Normalisation: entries with mean 0 and variance 1, over the batch, features or groups."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import graphc as gc
+from graphc.layers.configured import parameter_error
+from graphc.layers.context import current_context
+from graphc.layers.layer import InputSpec, Layer
+
+__all__ = [
+    "BatchNorm",
+    "BatchNormalization",
+    "GroupNorm",
+    "GroupNormalization",
+    "LayerNorm",
+    "LayerNormalization",
+    "RMSNorm",
+    "RMSNormalization",
+]
+
+
+class _Normalization(Layer):
+    """What the layers share: scale (gamma) and shift (beta) along some axes."""
+
+    def __init__(
+        self,
+        axis: int | Sequence[int] = -1,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        if not epsilon > 0:
+            raise parameter_error(f"{type(self).__name__}: epsilon={epsilon!r}", "use a number > 0")
+        self.axis, self.epsilon = axis, float(epsilon)
+        self.center, self.scale = center, scale
+        self.beta_initializer, self.gamma_initializer = beta_initializer, gamma_initializer
+        self.beta_regularizer, self.gamma_regularizer = beta_regularizer, gamma_regularizer
+        self.beta_constraint, self.gamma_constraint = beta_constraint, gamma_constraint
+
+    def axes(self, ndim: int) -> tuple[int, ...]:
+        """The axes of the weights, counted from the front, in order."""
+        given = (self.axis,) if isinstance(self.axis, int) else tuple(self.axis)
+        if any(not -ndim <= axis < ndim for axis in given):
+            raise self.error(f"axis={self.axis!r} for an input with {ndim} axes")
+        return tuple(sorted({axis % ndim for axis in given}))
+
+    def build(self, input_shape: Any) -> None:
+        axes = self.axes(len(input_shape))
+        shape = tuple(self.known_size(input_shape, axis) for axis in axes)
+        self.gamma = self.beta = None
+        if self.scale:
+            self.gamma = self.add_param(
+                "gamma",
+                shape,
+                self.gamma_initializer,
+                regularizable=False,
+                regularizer=self.gamma_regularizer,
+                constraint=self.gamma_constraint,
+            )
+        if self.center:
+            self.beta = self.add_param(
+                "beta",
+                shape,
+                self.beta_initializer,
+                regularizable=False,
+                regularizer=self.beta_regularizer,
+                constraint=self.beta_constraint,
+            )
+        sizes = dict(zip(axes, shape, strict=True))
+        self.input_spec = InputSpec(ndim=len(input_shape), axes=sizes)
+
+    def spread(self, weight: gc.Tensor, ndim: int) -> gc.Tensor:
+        """A weight with axes of size 1, so that it broadcasts to the input."""
+        axes = self.axes(ndim)
+        sizes = dict(zip(axes, weight.shape, strict=True))
+        return gc.reshape(weight, tuple(sizes.get(axis, 1) for axis in range(ndim)))
+
+    def affine(self, normal: gc.Tensor) -> gc.Tensor:
+        if self.gamma is not None:
+            normal = normal * self.spread(self.gamma, normal.ndim)
+        return normal if self.beta is None else normal + self.spread(self.beta, normal.ndim)
+
+
+def _moments(x: gc.Tensor, axes: tuple[int, ...]) -> tuple[gc.Tensor, gc.Tensor]:
+    """Mean and variance (divided by the number of entries) with axes of size 1."""
+    mean = gc.mean(x, axis=axes, keepdims=True)
+    return mean, gc.mean(gc.square(x - mean), axis=axes, keepdims=True)
+
+
+class BatchNormalization(_Normalization):
+    """Each feature with mean 0 and variance 1 over the batch, then times gamma, plus beta.
+
+    Ioffe and Szegedy, 2015 (arXiv 1502.03167). axis: that of the features. In training the batch
+    itself is measured, and moving averages are updated: `momentum` of the old and the rest of the
+    new. Otherwise, and always if `trainable` is False, the averages are used. Variances are divided
+    by the number of entries.
+    """
+
+    def __init__(
+        self,
+        axis: int = -1,
+        momentum: float = 0.99,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        moving_mean_initializer: Any = "zeros",
+        moving_variance_initializer: Any = "ones",
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            axis, epsilon, center, scale, beta_initializer, gamma_initializer, **options
+        )
+        if not 0 <= momentum <= 1:
+            raise parameter_error(f"BatchNormalization: momentum={momentum!r}", "use 0 to 1")
+        self.momentum = float(momentum)
+        self.moving_mean_initializer = moving_mean_initializer
+        self.moving_variance_initializer = moving_variance_initializer
+
+    def build(self, input_shape: Any) -> None:
+        super().build(input_shape)
+        shape = tuple(self.known_size(input_shape, axis) for axis in self.axes(len(input_shape)))
+        self.moving_mean = self.add_param(
+            "moving_mean", shape, self.moving_mean_initializer, trainable=False
+        )
+        self.moving_variance = self.add_param(
+            "moving_variance", shape, self.moving_variance_initializer, trainable=False
+        )
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        ndim = inputs.ndim
+        if training and self.trainable:
+            others = tuple(axis for axis in range(ndim) if axis not in self.axes(ndim))
+            mean, variance = _moments(inputs, others)
+            self._remember(self.moving_mean, mean)
+            self._remember(self.moving_variance, variance)
+        else:
+            mean = self.spread(self.moving_mean, ndim)
+            variance = self.spread(self.moving_variance, ndim)
+        return self.affine((inputs - mean) * gc.rsqrt(variance + self.epsilon))
+
+    def _remember(self, average: gc.Variable, new: gc.Tensor) -> None:
+        context = current_context()
+        if context is not None:
+            old = context.latest(average)
+            new = gc.stop_gradient(gc.reshape(new, average.shape))
+            context.update(average, old * self.momentum + new * (1 - self.momentum))
+
+
+class LayerNormalization(_Normalization):
+    """Each example with mean 0 and variance 1 over its features, then times gamma, plus beta.
+
+    Ba et al., 2016 (arXiv 1607.06450). axis: one or several, over which is normalised.
+    """
+
+    def call(self, inputs: Any) -> Any:
+        mean, variance = _moments(inputs, self.axes(inputs.ndim))
+        return self.affine((inputs - mean) * gc.rsqrt(variance + self.epsilon))
+
+
+class RMSNormalization(_Normalization):
+    """x / sqrt(mean(x^2) + epsilon) over the features, times gamma (Zhang and Sennrich, 2019)."""
+
+    def __init__(
+        self,
+        axis: int | Sequence[int] = -1,
+        epsilon: float = 1e-6,
+        scale: bool = True,
+        gamma_initializer: Any = "ones",
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            axis, epsilon, False, scale, gamma_initializer=gamma_initializer, **options
+        )
+
+    def call(self, inputs: Any) -> Any:
+        power = gc.mean(gc.square(inputs), axis=self.axes(inputs.ndim), keepdims=True)
+        return self.affine(inputs * gc.rsqrt(power + self.epsilon))
+
+
+class GroupNormalization(_Normalization):
+    """Mean 0 and variance 1 over groups of channels of each example (Wu and He, 2018).
+
+    groups: how many; they divide the channels. axis: that of the channels.
+    """
+
+    def __init__(
+        self,
+        groups: int = 32,
+        axis: int = -1,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        **options: Any,
+    ) -> None:
+        super().__init__(axis, epsilon, center, scale, **options)
+        self.groups = groups
+
+    def build(self, input_shape: Any) -> None:
+        (axis,) = self.axes(len(input_shape))
+        channels = self.known_size(input_shape, axis)
+        if not isinstance(self.groups, int) or self.groups < 1 or channels % self.groups:
+            raise self.error(
+                f"{channels} channels do not fall into {self.groups} groups",
+                fix="give a number of groups that divides the channels",
+            )
+        super().build(input_shape)
+
+    def call(self, inputs: Any) -> Any:
+        (axis,) = self.axes(inputs.ndim)
+        sizes = list(inputs.shape)
+        channels = self.known_size(inputs.shape, axis)
+        split = [*sizes[:axis], self.groups, channels // self.groups, *sizes[axis + 1 :]]
+        grouped = gc.reshape(inputs, split)
+        over = tuple(n for n in range(1, len(split)) if n != axis)
+        mean, variance = _moments(grouped, over)
+        normal = (grouped - mean) * gc.rsqrt(variance + self.epsilon)
+        return self.affine(gc.reshape(normal, sizes))
+
+
+BatchNorm, LayerNorm = BatchNormalization, LayerNormalization
+GroupNorm, RMSNorm = GroupNormalization, RMSNormalization
