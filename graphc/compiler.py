@@ -25,6 +25,7 @@ from graphc.loops.ir import Fault, IndexCheck, Lapack, Program, While
 from graphc.loops.lower import lower
 from graphc.loops.verifier import verify_program
 from graphc.memory.plan import ALIGNMENT, MemoryPlan, plan_memory
+from graphc.memory.results import ResultMemory
 from graphc.passes.pipeline import expand, optimize, real_numbers
 from graphc.rewrite.driver import RewriteLog
 from graphc.shapes import evaluate, symbols_of
@@ -224,6 +225,7 @@ class ProgramRunner:
         outputs = {b.name: n for n, b in enumerate(b for b in buffers if b.role == "output")}
         self.output_order = [outputs[name] for name in program.outputs]
         self.result_of = {place: result for result, place in enumerate(self.output_order)}
+        self.result_memory = [ResultMemory() for _ in outputs]
         # Workspaces not in use; concurrent calls take one each.
         self.idle: deque[Workspace] = deque()
         self.seconds = 0.0  # of the last run
@@ -244,7 +246,8 @@ class ProgramRunner:
         for role, position, dtype in self.layout:
             if role == "output":
                 given = out[self.result_of[position]] if out else None
-                array = np.empty(shapes[position], dtype) if given is None else given
+                memory, shape = self.result_memory[position], shapes[position]
+                array = memory.take(shape, dtype) if given is None else given
                 outputs.append(array)
             elif role == "input":
                 array = inputs[position]

@@ -49,6 +49,7 @@ class Memory(Addresses):
         self.tail: Val | None = None
         self.conditions: list[Val] = []
         self.hardware_gather = False
+        self.past_cache: dict[str, Val] = {}  # see streaming.py
         self.safe_bytes = 0
         self._versions: dict[str, int] = {}
         self._counter = count(1)
@@ -228,10 +229,27 @@ class Memory(Addresses):
         if lanes > 1 and place.slope != 1:
             self._scatter(array, place, value, mask)
         elif mask is None or array.lanes > 1:
-            builder.store(value, place.pointer.text)
+            self._store_whole(name, value, place.pointer)
         else:
             masked_store(builder, value, place.pointer, mask)
         self.touch(name)
+
+    def _store_whole(self, name: str, value: Val, pointer: Val) -> None:
+        """A store of all lanes, past the cache where that was found to pay."""
+        builder = self.code.builder
+        streams = self.past_cache.get(name)
+        if streams is None:
+            builder.store(value, pointer.text)
+            return
+        past, plain, joined = (builder.fresh_label(hint) for hint in ("past", "plain", "stored"))
+        builder.branch_if(streams, past, plain)
+        builder.block(past)
+        builder.store_past_cache(value, pointer.text)
+        builder.branch(joined)
+        builder.block(plain)
+        builder.store(value, pointer.text)
+        builder.branch(joined)
+        builder.block(joined)
 
     def _scatter(self, array: Array, place: Place, value: Val, mask: Val | None) -> None:
         code, builder = self.code, self.code.builder

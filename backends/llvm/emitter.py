@@ -28,6 +28,7 @@ from graphc.backends.llvm.parallel import (
 from graphc.backends.llvm.scalar_ops import memory_type
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.sizes import Sizes
+from graphc.backends.llvm.streaming import Streaming, fence
 from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import FunctionText, Val
 from graphc.backends.llvm.tiling import tiled
@@ -71,6 +72,7 @@ class _KernelEmitter(LoopEmitter):
     def __init__(self, kernel: Kernel, target: Target) -> None:
         super().__init__(target)
         self.kernel = kernel
+        self.streaming = Streaming(kernel, target)
         self.allocas: list[str] = []
         self.stack_bytes = 0
         self.area: Size = 0
@@ -93,6 +95,8 @@ class _KernelEmitter(LoopEmitter):
         if not isinstance(work, int) or work > LITTLE:
             self.divided = divisible_loop(body)
         self.statements(body)
+        if self.streams:
+            fence(self.memory, self.target)
         self.code.builder.line("ret void")
         if self.memory.safe_bytes:
             self.allocas.append(f"  {SAFE.text} = alloca [{self.memory.safe_bytes} x i8], align 64")

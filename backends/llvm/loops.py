@@ -7,10 +7,11 @@ from graphc.backends.llvm.expressions import Expressions
 from graphc.backends.llvm.lanes import Body, Piece, pieces, survey
 from graphc.backends.llvm.scopes import Code, is_constant
 from graphc.backends.llvm.sizes import Sizes
+from graphc.backends.llvm.streaming import Streaming
 from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import Val
 from graphc.dtypes import DType
-from graphc.loops.ir import Accumulate, For, Statement
+from graphc.loops.ir import Accumulate, For, Statement, Store
 from graphc.scalar.expr import Expr, Index
 from graphc.shapes import Dim, Size
 
@@ -31,6 +32,8 @@ class LoopEmitter:
         self.memory = self.expressions.memory
         self.memory.hardware_gather = target.vector_bytes == 64
         self.combinations: dict[str, Combination] = {}
+        self.streaming: Streaming | None = None
+        self.streams = False  # whether something is stored past the cache
         self._counting: dict[str, tuple[str, Val]] = {}  # accumulator: axis, first element
         self.divided: For | None = None  # the loop that runs from BEGIN to END only
 
@@ -226,23 +229,65 @@ class LoopEmitter:
         self.sizes.vector_axis, self.sizes.lane_bytes = loop.axis, facts.element_bytes
         for name in names:
             self.states[name] = self.combinations[name].identity(self.code, cut[0].lanes)
-        done = BEGIN if divided else self.code.constant(0, "i64")
+        done = start = BEGIN if divided else self.code.constant(0, "i64")
+        stores = self.streaming.stores(loop, cut[0].lanes) if self.streaming else []
+        lead = None if names else self._lead(loop, stores, start)
+        if lead is not None:
+            cut, done = pieces(Dim.symbol(loop.axis), facts, self.target), lead
         for piece in cut:
             for name in names:
                 self.states[name] = self.combinations[name].narrow(
                     self.code, self.states[name], piece.lanes
                 )
+            if piece is cut[0] and not piece.masked:
+                self.memory.past_cache = self._past_cache(loop, stores, done, piece.lanes)
             done = self._piece(loop, facts, names, piece, done)
+            self.memory.past_cache = {}
+        if lead is not None:
+            self._piece(loop, facts, names, cut[-1], start, lead)
         self.sizes.vector_axis, self.sizes.lanes = None, 1
         for name in names:
             combination = self.combinations[name]
             state = combination.narrow(self.code, self.states[name], 1)
             self.states[name] = combination.merge(self.code, outer[name], state)
 
-    def _piece(self, loop: For, facts: Body, names: list[str], piece: Piece, done: Val) -> Val:
-        """Emit one piece of a vector loop behind element `done`; returns its end."""
+    def _lead(self, loop: For, stores: list[Store], start: Val) -> Val | None:
+        """Where a loop over large arrays, begun at `start`, goes on with whole lines."""
+        if not stores or self.streaming is None or not self.streaming.is_large:
+            return None
+        self.sizes.symbols[loop.axis] = start
+        self.sizes.lanes = self.target.native_lanes(1)  # any number above 1
+        lead = self.streaming.lead(self.memory, stores)
+        if lead is None:
+            return None
+        end = END if loop is self.divided else self.sizes.first(loop.extent)
+        return self.sizes.extremum("smin", self.code.operation("add", start, lead), end)
+
+    def _past_cache(self, loop: For, stores: list[Store], start: Val, lanes: int) -> dict[str, Val]:
+        """The stores that may go past the cache, if the loop begins at `start`, and when."""
+        if not stores or self.streaming is None:
+            return {}
+        self.streams = True
+        self.sizes.symbols[loop.axis] = start
+        self.sizes.lanes = lanes
+        return self.streaming.aligned(self.memory, stores, loop.extent)
+
+    def _piece(
+        self,
+        loop: For,
+        facts: Body,
+        names: list[str],
+        piece: Piece,
+        done: Val,
+        limit: Val | None = None,
+    ) -> Val:
+        """Emit one piece of a vector loop behind element `done`; returns its end.
+
+        limit: the end of the loop, if it is not its extent.
+        """
         self.sizes.lanes = piece.lanes
         extent = END if loop is self.divided else self.sizes.first(loop.extent)
+        extent = extent if limit is None else limit
         end, trips = self._end(piece, done, extent)
 
         def body(index: Val) -> None:
@@ -266,7 +311,7 @@ class LoopEmitter:
         if piece.start is None:
             return extent, 0  # a few at most: no need for blocks
         whole = self.code.constant(-piece.lanes, "i64")
-        if start is not BEGIN:
+        if is_constant(start):
             return self.code.operation("and", extent, whole), None
         length = self.code.operation("and", self.code.operation("sub", extent, start), whole)
         return self.code.operation("add", start, length), None

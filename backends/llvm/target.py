@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import llvmlite.binding as llvm
+
+CACHE_BYTES = 32 << 20  # of a processor that does not say
+UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +17,7 @@ class Target:
     vector_bytes   width of a native vector register that code should use
     has_fma        fused multiply-add in hardware
     masked_sizes   element sizes in bytes whose masked loads and stores are single instructions
+    cache_bytes    size of the last-level cache
     """
 
     triple: str
@@ -22,6 +27,7 @@ class Target:
     vector_bytes: int
     has_fma: bool
     masked_sizes: frozenset[int]
+    cache_bytes: int = CACHE_BYTES
 
     def native_lanes(self, element_bytes: int) -> int:
         """Elements of that size in one vector register."""
@@ -33,6 +39,10 @@ class Target:
         if self.vector_bytes == 64:
             return 'nounwind "prefer-vector-width"="512"'
         return "nounwind"
+
+    @property
+    def is_x86(self) -> bool:
+        return is_x86(self.triple)
 
     def machine(self) -> llvm.TargetMachine:
         """A new code generator: optimisation level 2, addresses relative to the code."""
@@ -46,9 +56,19 @@ class Target:
         )
 
 
-def describe(triple: str, cpu: str, features: str, enabled: frozenset[str]) -> Target:
+def is_x86(triple: str) -> bool:
+    return triple.startswith(("x86_64", "i386", "i686"))
+
+
+def describe(
+    triple: str,
+    cpu: str,
+    features: str,
+    enabled: frozenset[str],
+    cache_bytes: int = CACHE_BYTES,
+) -> Target:
     """The target of these LLVM names; `enabled` are the features the processor has."""
-    x86 = triple.startswith(("x86_64", "i386", "i686"))
+    x86 = is_x86(triple)
     if {"avx512f", "avx512bw", "avx512vl", "avx512dq"} <= enabled:
         vector_bytes, masked_sizes = 64, frozenset((1, 2, 4, 8))
     elif "avx2" in enabled:
@@ -66,6 +86,7 @@ def describe(triple: str, cpu: str, features: str, enabled: frozenset[str]) -> T
         vector_bytes=vector_bytes,
         has_fma="fma" in enabled if x86 else True,
         masked_sizes=masked_sizes,
+        cache_bytes=cache_bytes,
     )
 
 
@@ -80,4 +101,15 @@ def host() -> Target:
         llvm.get_host_cpu_name(),
         features.flatten(),
         frozenset(name for name, present in features.items() if present),
+        _cache_bytes(),
     )
+
+
+def _cache_bytes() -> int:
+    """The size of the largest cache; of a very large one, which others share, the usual part."""
+    sizes = [CACHE_BYTES]
+    for file in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size"):
+        number, unit = file.read_text().strip()[:-1], file.read_text().strip()[-1:]
+        if number.isdigit() and unit in UNITS:
+            sizes.append(int(number) * UNITS[unit])
+    return min(max(sizes[1:], default=CACHE_BYTES), 2 * CACHE_BYTES)

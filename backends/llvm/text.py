@@ -217,6 +217,11 @@ class TextBuilder:
         align = align or max(1, BITS[a.type] // 8)
         self.lines.append(f"  store {a.ir_type} {a.text}, ptr {pointer}, align {align}")
 
+    def store_past_cache(self, a: Val, pointer: str) -> None:
+        """Store whole lines of 64 bytes, without reading them and without keeping them."""
+        self.define("nontemporal", "!0 = !{i32 1}")
+        self.lines.append(f"  store {a.ir_type} {a.text}, ptr {pointer}, align 64, !nontemporal !0")
+
     # Calls
 
     def declare(self, name: str, text: str) -> None:
@@ -226,7 +231,7 @@ class TextBuilder:
             self.declarations.add(f"declare {text}")
 
     def define(self, name: str, text: str) -> None:
-        """Have a helper function @name printed at module level, once a name."""
+        """Have a helper printed at module level, once a name: a function @name, as a rule."""
         self._declared.add(name)
         self.definitions[name] = text
 

@@ -1,0 +1,58 @@
+"""Memory of large results, used again once nobody holds the result.
+
+Fresh memory of the operating system costs more than filling it: every page is cleared first. So
+the memory of the last large results is remembered, and given out again when the array that was
+returned, and every view of it, is gone. Results begin at a cache line.
+"""
+
+import sys
+from collections import deque
+
+import numpy as np
+
+LARGE = 1 << 20  # bytes from which memory comes fresh from the operating system
+KEPT = 2  # per result: `y = f(x)` drops the old y after the new one is there
+ALIGNMENT = 64
+
+
+def _references_of_a_local() -> int:
+    array = np.empty(0)
+    return sys.getrefcount(array)
+
+
+_ALONE = _references_of_a_local()  # what getrefcount says where nobody else holds the array
+
+
+class ResultMemory:
+    """The memory of one result of a function; any thread may ask for it."""
+
+    __slots__ = ("_kept",)
+
+    def __init__(self) -> None:
+        self._kept: deque[np.ndarray] = deque(maxlen=KEPT)
+
+    def take(self, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> np.ndarray:
+        """An array with whatever is in its memory."""
+        size = dtype.itemsize
+        for extent in shape:
+            size *= extent
+        if size < LARGE:
+            return np.empty(shape, dtype)
+        memory = self._free(size + ALIGNMENT)
+        if memory is None:
+            memory = np.empty(size + ALIGNMENT, np.uint8)
+        self._kept.append(memory)
+        return np.ndarray(shape, dtype, memory, -memory.ctypes.data % ALIGNMENT)
+
+    def _free(self, size: int) -> np.ndarray | None:
+        """Memory of this size that nobody holds; what is in use stays remembered."""
+        for _ in range(len(self._kept)):
+            try:
+                memory = self._kept.popleft()
+            except IndexError:  # another thread took it
+                return None
+            if sys.getrefcount(memory) > _ALONE:
+                self._kept.append(memory)
+            elif memory.nbytes == size:
+                return memory
+        return None
