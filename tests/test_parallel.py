@@ -92,6 +92,47 @@ def test_columns_transposes_and_gathers() -> None:
         np.testing.assert_allclose(running, a.cumsum(1, dtype="float64"), rtol=1e-3, atol=1e-2)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_products(dtype: str) -> None:
+    a, b = gc.placeholder("a", ("m", "k"), dtype), gc.placeholder("b", ("k", "n"), dtype)
+    v = gc.placeholder("v", ("k",), dtype)
+    g = gc.placeholder("g", ("m", "n"), dtype)
+    functions = on_threads(lambda: ([a, b, v, g], [a @ b, a @ v, g @ b.T, a.T @ g]))
+    tolerance = 1e-3 if dtype == "float32" else 1e-9
+    for m, n, k in (
+        (0, 3, 5),
+        (1, 1, 1),
+        (7, 5, 3),
+        (301, 257, 129),
+        (1000, 30, 500),
+        (17, 900, 640),
+    ):
+        x, y, z, w = (normal(*s, dtype=dtype) for s in ((m, k), (k, n), (k,), (m, n)))
+        found = same_bits(functions, x, y, z, w)
+        for one, expected in zip(found, (x @ y, x @ z, w @ y.T, x.T @ w), strict=True):
+            np.testing.assert_allclose(one, expected, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
+def test_batches_of_products(dtype: str) -> None:
+    a = gc.placeholder("a", ("p", "q", "m", "k"), dtype)
+    b = gc.placeholder("b", ("q", "k", "n"), dtype)
+    functions = on_threads(lambda: ([a, b], a @ b))
+    small = gc.placeholder("s", ("p", 3, 4), dtype), gc.placeholder("t", ("p", 4, 2), dtype)
+    little = on_threads(lambda: (list(small), small[0] @ small[1]))
+    for p, q, m, n, k in (
+        (0, 2, 3, 4, 5),
+        (2, 3, 4, 5, 0),
+        (3, 5, 70, 90, 31),
+        (2, 1, 300, 280, 260),
+    ):
+        x, y = ((normal(*s) * 9).astype(dtype) for s in ((p, q, m, k), (q, k, n)))
+        np.testing.assert_allclose(same_bits(functions, x, y), x @ y, rtol=1e-3, atol=1e-2)
+    for p in (0, 1, 50_001):
+        x, y = ((normal(*s) * 9).astype(dtype) for s in ((p, 3, 4), (p, 4, 2)))
+        np.testing.assert_allclose(same_bits(little, x, y), x @ y, rtol=1e-3, atol=1e-2)
+
+
 def test_scratch_memory_of_each_thread() -> None:
     x = gc.placeholder("x", ("n", "k"))
     functions = on_threads(lambda: ([x], gc.sort(x, axis=1)))

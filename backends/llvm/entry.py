@@ -12,6 +12,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from graphc.backends.llvm.batches import LARGE, batch_functions, batch_name
 from graphc.backends.llvm.blas import Blas
 from graphc.backends.llvm.contraction import (
     blas_function,
@@ -32,12 +33,13 @@ from graphc.backends.llvm.heap import (
 )
 from graphc.backends.llvm.host import DONE, SYMBOL
 from graphc.backends.llvm.lapack import routine_function, routine_name
+from graphc.backends.llvm.parallel import LITTLE
 from graphc.backends.llvm.profiling import lap, lap_function
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.sizes import Sizes
 from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import FunctionText, Val, module_text
-from graphc.dtypes import DType, bool_, int64
+from graphc.dtypes import DType, bool_, int64, is_floating
 from graphc.lapack import ROUTINES
 from graphc.loops.ir import (
     Accumulate,
@@ -442,6 +444,8 @@ class _ProgramEmitter:
         pointers = [self._buffer(name) for name, _ in buffers]
         dims = [step.m, step.n, step.k]
         vectors: str | None = None
+        room: Size = 0
+        divides = False
         if uses_blas(step, self.blas):
             assert self.blas is not None
             name = vectors = blas_name(step)
@@ -452,16 +456,70 @@ class _ProgramEmitter:
             name = layout.name
             if name not in self.products:
                 self.products.update(functions_of(layout, self.target))
-            area = self._area(area_bytes(layout, self.target, *dims), for_each_thread=False)
-            sizes = [*map(self.sizes.first, dims), area]
+            sizes = [*map(self.sizes.first, dims)]
+            room, divides = area_bytes(layout, self.target, *dims), True
         elif vectors is not None:
             sizes = [*map(self.sizes.first, dims)]
         else:
             name, text = self.functions.kernel(self._product(step))
             sizes = [self.sizes.first(dim) for dim in dims if not isinstance(dim, int)]
-            sizes += [THREADS] * text.divides
+            divides = text.divides
         strides = [strides for _, strides in buffers]
-        self._batches(step, 0, name, pointers, strides, sizes)
+        one = (2 * step.dtype.itemsize // 4 if is_floating(step.dtype) else 4) * step.m * step.n
+        all_work = size_product(step.batch) * one * step.k
+        if all(size == 1 for size in step.batch) or (
+            isinstance(all_work, int) and all_work <= LITTLE
+        ):
+            if room != 0:
+                sizes.append(self._area(room, for_each_thread=False))
+            self._batches(step, 0, name, pointers, strides, [*sizes, *[THREADS] * divides])
+            return
+        self._divided_batch(step, name, pointers, strides, sizes, one * step.k, room, divides)
+
+    def _divided_batch(
+        self,
+        step: Contraction,
+        name: str,
+        pointers: list[Val],
+        strides: list[tuple[Size, ...]],
+        sizes: list[Val],
+        work: Size,
+        room: Size,
+        divides: bool,
+    ) -> None:
+        """Products over a batch, on threads; work: of one of them, room: what one needs."""
+        axes = [axis for axis, size in enumerate(step.batch) if size != 1]
+        own = batch_name(name, len(axes))
+        if own not in self.products:
+            self.products.update(
+                batch_functions(
+                    name,
+                    sizes,
+                    len(axes),
+                    step.dtype.itemsize,
+                    self.target,
+                    has_area=room != 0,
+                    divides=divides,
+                )
+            )
+        builder = self.code.builder
+        one, zero = self.sizes.first(work), self.code.constant(0, "i64")
+        counts = [self.sizes.first(step.batch[axis]) for axis in axes]
+        total = one
+        for count in counts:
+            total = builder.mul(total, count)
+        inner = self.code.constant(1, "i64")
+        if divides:
+            large = builder.icmp("sgt", one, self.code.constant(LARGE, "i64"))
+            inner = builder.select(large, THREADS, inner)
+            total = builder.select(large, zero, total)
+        passed = [*pointers, *sizes, *counts]
+        passed += [self.sizes.first(one_of[axis]) for one_of in strides for axis in axes]
+        passed += [inner, total]
+        if room != 0:
+            area = self._area(room, for_each_thread=True)
+            passed += [self.sizes.first(room), area]
+        self._call(own, [*passed, THREADS])
 
     def _product(self, step: Contraction) -> Kernel:
         key = (step.dtype, step.m, step.n, step.k, step.transpose_a, step.transpose_b)

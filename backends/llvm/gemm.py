@@ -1,11 +1,12 @@
 """Matrix products of our own: packed panels, tiles in registers, blocks in the caches.
 
-    void @product(ptr out, ptr a, ptr b, i64 m, i64 n, i64 k, ptr area)
+    void @product(ptr out, ptr a, ptr b, i64 m, i64 n, i64 k, ptr area, i64 threads)
 
 out = a' @ b' for dense row-major matrices, a' = a or its transpose. Three loops around the tile:
 
     columns of b, as many as `AREA` holds packed      once for all rows (@pack)
-      rows of a, in chunks                            independent of each other (@rows)
+      rows of a, in chunks                            independent of each other (@rows), so that
+                                                      threads share them (parallel.py)
         k in equal steps of at most `STEP`            a panel of b stays in the first cache
           panels, tiles                               (@tile)
 
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 
 from graphc.backends.llvm.gemm_pack import pack_function
 from graphc.backends.llvm.gemm_tile import Tile, tile_for, tile_function
+from graphc.backends.llvm.parallel import Range, dividing_functions
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import FunctionText, Val
@@ -80,7 +82,10 @@ def functions_of(layout: Layout, target: Target) -> dict[str, FunctionText]:
     found = {names.tile: tile_function(names.tile, tile, target), names.pack_b: pack_b}
     if layout.transpose_a:
         found[names.pack_a] = pack_function(names.pack_a, tile.rows, tile, target, across=False)
-    found[names.rows] = _rows_function(layout, tile, target)
+    found[f"{names.rows}.range"] = _rows_function(layout, tile, target)
+    found[names.rows] = dividing_functions(
+        names.rows, ROWS, lambda code: _chunks(code, layout), target.function_attributes
+    )
     found[layout.name] = _product_function(layout, tile, target)
     return found
 
@@ -165,8 +170,26 @@ def chunk_rows(arithmetic: _Arithmetic, tile: Tile, m: Val) -> Val:
 ROWS_PARAMETERS = (
     "ptr noalias %out, ptr noalias readonly %a, ptr noalias readonly %b, "
     "ptr noalias readonly %panels, ptr noalias %own, i64 %m, i64 %n, i64 %k, i64 %out.row, "
-    "i64 %a.stride, i64 %b.stride, i1 %direct, i64 %chunk, i64 %begin, i64 %end"
+    "i64 %a.stride, i64 %b.stride, i1 %direct, i64 %chunk, i64 %chunks, i64 %begin, i64 %end"
 )
+
+
+ROWS = [
+    *(Val(f"%{name}", "ptr") for name in ("out", "a", "b", "panels", "own")),
+    *(Val(f"%{name}", "i64") for name in ("m", "n", "k", "out.row", "a.stride", "b.stride")),
+    Val("%direct", "i1"),
+    Val("%chunk", "i64"),
+    Val("%chunks", "i64"),
+]
+
+
+def _chunks(code: Code, layout: Layout) -> Range:
+    """The chunks of rows, and what they take: a multiplication is about a unit of work."""
+    m, n, k = (Val(f"%{name}", "i64") for name in ("m", "n", "k"))
+    work = code.operation("mul", code.operation("mul", m, n), k)
+    if layout.dtype != float32:
+        work = code.operation("mul", work, code.constant(2, "i64"))
+    return Range(Val("%chunks", "i64"), work)
 
 
 def _rows_function(layout: Layout, tile: Tile, target: Target) -> FunctionText:
@@ -252,7 +275,7 @@ def _rows_function(layout: Layout, tile: Tile, target: Target) -> FunctionText:
     code.builder.line("ret void")
     attributes = target.function_attributes
     return code.builder.function(
-        f"define internal void @{names.rows}({ROWS_PARAMETERS}) {attributes}"
+        f"define internal void @{names.rows}.range({ROWS_PARAMETERS}) {attributes}"
     )
 
 
@@ -287,7 +310,7 @@ def _product_function(layout: Layout, tile: Tile, target: Target) -> FunctionTex
         source = x.at(b, x.mul(first, b_stride if layout.transpose_b else x.const(size)))
         whole = code.operation("udiv", count, x.const(tile.columns))
         sizes = (m, count, k, out_row, a_stride, b_stride)
-        chunked = (direct, chunk, zero, chunks)
+        chunked = (direct, chunk, chunks, Val("%threads", "i64"))
         begin = zero if direct.text == "false" else x.choose(direct, whole, zero)
         x.call(names.pack_b, [area, source, k, count, b_stride, begin, panels])
         x.call(
@@ -312,7 +335,7 @@ def _product_function(layout: Layout, tile: Tile, target: Target) -> FunctionTex
     code.builder.line("ret void")
     parameters = (
         "ptr noalias %out, ptr noalias readonly %a, ptr noalias readonly %b, "
-        "i64 %m, i64 %n, i64 %k, ptr noalias %area"
+        "i64 %m, i64 %n, i64 %k, ptr noalias %area, i64 %threads"
     )
     return code.builder.function(
         f"define internal void @{layout.name}({parameters}) {target.function_attributes}"

@@ -16,6 +16,7 @@ import pytest
 import graphc as gc
 from graphc.backends.llvm.gemm import Layout, area_bytes, functions_of
 from graphc.backends.llvm.jit import Library, module_assembly, module_object
+from graphc.backends.llvm.pool import PARALLEL, parallel_address
 from graphc.backends.llvm.target import Target, host
 from graphc.backends.llvm.text import module_text
 from graphc.dtypes import DType, float32, float64
@@ -58,13 +59,13 @@ def text_of(layout: Layout, target: Target) -> str:
 @cache
 def compiled(layout: Layout, target: Target) -> tuple[Library, Product]:
     image = module_object(text_of(layout, target), target)
-    library = Library(image, [layout.name], {})
-    types = [ctypes.c_void_p] * 3 + [ctypes.c_int64] * 3 + [ctypes.c_void_p]
+    library = Library(image, [layout.name], {PARALLEL: parallel_address()})
+    types = [ctypes.c_void_p] * 3 + [ctypes.c_int64] * 3 + [ctypes.c_void_p, ctypes.c_int64]
     function = ctypes.CFUNCTYPE(None, *types)(library.address(layout.name))
 
     def product(out: Array, a: Array, b: Array, area: Array, sizes: tuple[int, int, int]) -> None:
         out_at, a_at, b_at, area_at = (one.ctypes.data for one in (out, a, b, area))
-        function(out_at, a_at, b_at, *sizes, area_at)
+        function(out_at, a_at, b_at, *sizes, area_at, 2)
 
     return library, product
 
