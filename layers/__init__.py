@@ -8,10 +8,15 @@ model = layers.Model(x, y)
 """
 
 from graphc.layers import activations as activations
+from graphc.layers import callbacks as callbacks
 from graphc.layers import constraints as constraints
 from graphc.layers import initializers as initializers
 from graphc.layers import losses as losses
+from graphc.layers import metrics as metrics
+from graphc.layers import optimizers as optimizers
 from graphc.layers import regularizers as regularizers
+from graphc.layers import schedules as schedules
+from graphc.layers import updates as updates
 from graphc.layers.attention import *
 from graphc.layers.blocks import *
 from graphc.layers.context import *

@@ -1,0 +1,111 @@
+"""Metrics by their names."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import graphc as gc
+from graphc.layers import losses
+from graphc.layers.configured import Names
+from graphc.layers.metrics.accuracy import (
+    Accuracy,
+    BinaryAccuracy,
+    CategoricalAccuracy,
+    SparseCategoricalAccuracy,
+    SparseTopKCategoricalAccuracy,
+    TopKCategoricalAccuracy,
+)
+from graphc.layers.metrics.base import Mean, MeanOfValues, Metric
+from graphc.layers.metrics.confusion import AUC, ConfusionMatrix, F1Score, Precision, Recall
+from graphc.layers.metrics.regression import (
+    MeanAbsoluteError,
+    MeanAbsolutePercentageError,
+    MeanSquaredError,
+    MeanSquaredLogarithmicError,
+    R2Score,
+    RootMeanSquaredError,
+)
+
+__all__ = ["LossMetric", "get"]
+
+
+@dataclass(eq=False)
+class LossMetric(MeanOfValues):
+    """The mean of a loss: of a name, an object, or a function of (y_true, y_pred)."""
+
+    loss: Any = "mean_squared_error"
+
+    def __post_init__(self) -> None:
+        self._loss = losses.get(self.loss)
+        found = self.loss if isinstance(self.loss, str) else getattr(self.loss, "__name__", None)
+        self.name = self.name or found
+        super().__post_init__()
+
+    def values(self, y_true: Any, y_pred: Any) -> gc.Tensor:
+        return self._loss.call(y_true, y_pred)
+
+
+def _of_function(function: Callable[..., Any]) -> Metric:
+    return LossMetric(function)
+
+
+_CLASSES: list[type[Metric]] = [
+    Accuracy,
+    BinaryAccuracy,
+    CategoricalAccuracy,
+    SparseCategoricalAccuracy,
+    TopKCategoricalAccuracy,
+    SparseTopKCategoricalAccuracy,
+    Precision,
+    Recall,
+    F1Score,
+    AUC,
+    ConfusionMatrix,
+    MeanSquaredError,
+    RootMeanSquaredError,
+    MeanAbsoluteError,
+    MeanAbsolutePercentageError,
+    MeanSquaredLogarithmicError,
+    R2Score,
+    Mean,
+    LossMetric,
+]
+_ALIASES: dict[str, type[Metric]] = {
+    "acc": Accuracy,
+    "f1": F1Score,
+    "mse": MeanSquaredError,
+    "rmse": RootMeanSquaredError,
+    "mae": MeanAbsoluteError,
+    "mape": MeanAbsolutePercentageError,
+    "msle": MeanSquaredLogarithmicError,
+    "r2": R2Score,
+    "top_k_accuracy": TopKCategoricalAccuracy,
+}
+_LOSSES = (
+    "quadratic",
+    "huber",
+    "log_cosh",
+    "poisson",
+    "binary_crossentropy",
+    "categorical_crossentropy",
+    "sparse_categorical_crossentropy",
+    "kl_divergence",
+    "hinge",
+    "squared_hinge",
+    "categorical_hinge",
+    "cosine_similarity",
+)
+_names = Names("metric", Metric, _CLASSES, _ALIASES, _of_function)
+
+
+def get(given: Any) -> Metric:
+    """The metric of a name ("accuracy", "AUC", or that of a loss), a class, a config, an object, a
+    loss, or a function of (y_true, y_pred) that returns one value for each sample."""
+    if isinstance(given, str) and given in _LOSSES:
+        return LossMetric(given)
+    if isinstance(given, losses.Loss):
+        return LossMetric(given)
+    metric = _names.get(given)
+    if isinstance(given, str):
+        metric.name = given
+    return metric
