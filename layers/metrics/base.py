@@ -48,6 +48,10 @@ class Metric(Configured):
             )
         return variable
 
+    def kept_shape(self, role: str) -> tuple[int, ...]:
+        """The shape of a variable, (1,) before the first update."""
+        return self._kept[role].value.shape if role in self._kept else (1,)
+
     def update(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Updates:
         """The new values of the variables after one batch."""
         raise TypeError(f"{type(self).__name__} does not define update")

@@ -113,7 +113,7 @@ class F1Score(Metric):
         y, p = _decisions(self, y_true, y_pred, self.threshold)
         if y.ndim == 1:
             y, p = y[:, None], p[:, None]
-        classes = int(y.shape[-1])  # type: ignore[call-overload]
+        classes = int(y.shape[-1])
         w = weights_of(str(self.name), sample_weight, y)
         parts = {"true_positives": w * y * p, "said": w * p, "there": w * y}
         kept = {role: self.keep(role, (classes,)) for role in parts}
@@ -123,7 +123,7 @@ class F1Score(Metric):
         }
 
     def result(self) -> gc.Tensor:
-        size = self._kept["there"].shape if "there" in self._kept else (1,)
+        size = self.kept_shape("there")
         right, said, there = (self.keep(r, size) for r in ("true_positives", "said", "there"))
         if self.average == "micro":
             return quotient(2 * gc.sum(right), gc.sum(said + there))

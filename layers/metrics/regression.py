@@ -22,7 +22,7 @@ __all__ = [
 
 @dataclass(eq=False)
 class _Error(MeanOfValues):
-    function: ClassVar[Callable[[Any, Any], gc.Tensor]]
+    function: ClassVar[Callable[..., gc.Tensor]]
 
     def values(self, y_true: Any, y_pred: Any) -> gc.Tensor:
         return type(self).function(y_true, y_pred)
@@ -88,7 +88,7 @@ class R2Score(Metric):
         target, prediction = matched(str(self.name), y_true, y_pred)
         y, p = target.astype("float64"), prediction.astype("float64")
         w = weights_of(str(self.name), sample_weight, y)
-        outputs = int(y.shape[-1]) if y.ndim > 1 else 1  # type: ignore[call-overload]
+        outputs = int(y.shape[-1]) if y.ndim > 1 else 1
         size = (outputs,)
         y, p, w = (gc.reshape(x, (-1, outputs)) for x in (y, p, w))
         count, mean = self.keep("count", size), self.keep("mean", size)
@@ -106,7 +106,7 @@ class R2Score(Metric):
         }
 
     def result(self) -> gc.Tensor:
-        size = self._kept["spread"].shape if "spread" in self._kept else (1,)
+        size = self.kept_shape("spread")
         spread, residual = self.keep("spread", size), self.keep("residual", size)
         flat = gc.where(residual > 0, 0.0, 1.0)
         score = gc.where(spread > 0, 1 - residual / gc.where(spread > 0, spread, 1), flat)
