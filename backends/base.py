@@ -1,13 +1,14 @@
 """The Backend protocol: what a backend gets and what it gives back."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from graphc.dtypes import DType
 from graphc.loops.ir import Program
+from graphc.shapes import Size
 
 # run(arrays): arrays for all buffers that are not temporaries, in the program's buffer order.
 # Raises loops.ir.Fault if a check fails; nothing but outputs, updates and temporaries is written.
@@ -98,6 +99,66 @@ class DirectCall(Protocol):
         arrays to put there, as for a call. keep: what `run` needs to live.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class CRequest:
+    """What a C function of a program needs to know of its surroundings.
+
+    inputs: how many. sizes: their names, in the order of the arguments. outputs: for each result
+    its number among the program's outputs. constraints: sizes that must be equal. peak, offsets:
+    the memory plan. variables: the addresses of the references to their arrays; data_field: where
+    an array keeps the address of its data.
+    """
+
+    inputs: int
+    sizes: tuple[str, ...]
+    outputs: tuple[int, ...]
+    constraints: tuple[tuple[Size, Size], ...] = ()
+    peak: Size = 0
+    offsets: Mapping[str, Size] = field(default_factory=dict)
+    variables: tuple[int, ...] = ()
+    data_field: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CForm:
+    """A C function of scalars of one type ("float", "double"), or of one vector of them.
+
+    kind: "values" (T, T, ...) -> T; "vector" (int n, T *) -> T; "filter" (T *, intptr_t n,
+    T *result) -> int. spread: whether elements of the vector are the inputs, one each; length: how
+    many there must be. has_user_data: a void * more at the end.
+    """
+
+    kind: str
+    element: str
+    spread: bool = False
+    length: int | None = None
+    has_user_data: bool = False
+
+
+class CAddress(Protocol):
+    """A C function: its address, valid as long as this lives."""
+
+    @property
+    def address(self) -> int: ...
+
+
+@runtime_checkable
+class ForeignCallable(Protocol):
+    """An executable that can be a C function."""
+
+    def c_call(self, request: CRequest) -> CAddress | None:
+        """(input pointers, sizes, output pointers) -> int64: 0 if all went well. None where a call
+        needs more than that."""
+        ...
+
+
+@runtime_checkable
+class FormingBackend(Protocol):
+    """A backend that writes C functions of other forms around such a one."""
+
+    def c_form(self, form: CForm, request: CRequest, call: int, keep: Any) -> CAddress: ...
 
 
 class Executable(Protocol):

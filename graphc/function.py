@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from graphc.backends.registry import DEFAULT
+from graphc.c_function import CCallable
 from graphc.checks.numerics import NumericsGuard
 from graphc.checks.options import check_words
 from graphc.checks.validation import PassesGuard
@@ -61,7 +62,7 @@ MOST_INPUTS_SHOWN = 12
 _array_of = attrgetter("array")
 
 
-class Function(FunctionText):
+class Function(FunctionText, CCallable):
     """A compiled function. Call it with one array per input, by position or by name.
 
     Calls are thread-safe; each is atomic: it reads the variables as they were when it began, and
@@ -138,6 +139,7 @@ class Function(FunctionText):
         self._updated: list[Storage] = [v.storage for v, _ in graph.updates]
         share_lock([*self._variables, *self._updated])
         self._results = ResultChecker(self.name, graph.outputs, structure, self.stages.size_names)
+        self._c_functions = {}
         self._border: Border | None = None
         self._route: DirectRoute | None = None
         program = program_of(self._run)

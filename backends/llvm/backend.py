@@ -3,16 +3,18 @@
 import ctypes
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from graphc.backends.base import BoundProgram, CallLayout
+from graphc.backends.base import BoundProgram, CallLayout, CForm, CRequest
 from graphc.backends.blas_threads import (
     BlasThreads,
     may_use_threads,
     routine_may_use_threads,
 )
 from graphc.backends.llvm.blas import find_blas
+from graphc.backends.llvm.c_entry import CEntry, native_call, wrapped
 from graphc.backends.llvm.cache import cached_object
 from graphc.backends.llvm.contraction import uses_blas
 from graphc.backends.llvm.direct_call import DirectCall, is_possible
@@ -61,6 +63,10 @@ class LlvmBackend:
         self, program: Program, *, threads: int | None = None, cache: bool = True
     ) -> "LlvmExecutable":
         return LlvmExecutable(program, host(), _most(threads), cache)
+
+    def c_form(self, form: CForm, request: CRequest, call: int, keep: Any) -> CEntry:
+        """A C function of another form around one of pointers and sizes; see `c_entry`."""
+        return wrapped(form, request, host(), call, keep)
 
     def profiled(self, program: Program, *, threads: int | None = None) -> "LlvmExecutable":
         """The program with a clock after every step; see `LlvmExecutable.laps`."""
@@ -179,6 +185,18 @@ class LlvmExecutable:
         if not plain or not is_possible():
             return None
         return DirectCall(self._library, layout)
+
+    def c_call(self, request: CRequest) -> CEntry | None:
+        """A C function that needs no Python, if the program allows one; see `c_entry`."""
+        program = self.program
+        plain = all(isinstance(step, PLAIN_STEPS) for step in program.all_steps)
+        if not plain or program.counts or not is_possible():
+            return None
+        if (self._products or self._routines) and (program.sizes or self._wants_threads({})):
+            return None
+        areas = [*self._areas, *(area * self.threads for area in self._thread_areas)]
+        code = (self.address, self._library)
+        return native_call(request, program, areas, self.threads, host(), code)
 
     def bind(self, sizes: Sequence[int], temporaries: Sequence[np.ndarray]) -> BoundProgram:
         program = self.program

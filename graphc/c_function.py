@@ -1,0 +1,276 @@
+"""Compiled functions as C functions, for callers that know addresses: numba, scipy, samplers.
+
+    f.address                               an integer
+    f.ctypes                                a ctypes function, with its argument types
+    f.c_function("double (double)")         the same for another C signature
+
+The general signature has a pointer for every input, then the sizes (`f.c_function().sizes`) as
+int64_t, then a pointer for every output, and returns an int64_t: 0, or not 0 if the call failed.
+Arrays are dense (C order), aligned, as large as the declared shapes say, and results overlap
+nothing; who calls sees to it. Complex numbers are pairs of floats.
+"""
+
+import ctypes
+import math
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from graphc.backends.base import CAddress, CForm, CRequest, ForeignCallable, FormingBackend
+from graphc.backends.registry import DEFAULT, get_backend
+from graphc.dtypes import DType, bool_, float32, float64, is_complex, is_half, real_dtype
+from graphc.errors import FunctionError
+from graphc.ir.storage import references
+from graphc.shapes import evaluate
+
+if TYPE_CHECKING:
+    from graphc.function import Function
+
+_FLOATS: dict[DType, tuple[str, Any]] = {
+    float64: ("double", ctypes.c_double),
+    float32: ("float", ctypes.c_float),
+}
+
+
+class CFunction:
+    """A C function at an address, which is valid as long as this or `ctypes` lives.
+
+    signature: in C, without names. sizes: the names of the sizes that the general signature takes.
+    needs_python: whether a call takes the interpreter's lock for its whole time, as is so for
+    functions with updates, host calls, while loops, and products and factorisations of BLAS and
+    LAPACK.
+    """
+
+    def __init__(
+        self,
+        signature: str,
+        prototype: Any,
+        address: int,
+        sizes: Sequence[str],
+        keep: Any,
+        python: "_PythonCall | None",
+    ) -> None:
+        self.signature = signature
+        self.address = address
+        self.sizes = tuple(sizes)
+        self.needs_python = python is not None
+        self._python = python
+        self.ctypes = prototype(address)
+        self.ctypes.keep = keep  # it may be all that is left of this
+
+    @property
+    def error(self) -> Exception | None:
+        """What the last failed call raised, where calls pass through Python."""
+        return None if self._python is None else self._python.error
+
+    def __repr__(self) -> str:
+        return f"<graphc C function {self.signature} at {self.address:#x}>"
+
+
+class CCallable:
+    """The methods of `Function` for callers in C."""
+
+    _c_functions: dict[str | None, CFunction]
+
+    @property
+    def address(self) -> int:
+        """The address of the C function of the general signature, valid as long as f lives."""
+        return self.c_function().address
+
+    @property
+    def ctypes(self) -> Any:
+        """The C function of the general signature for ctypes; it keeps alive what it needs."""
+        return self.c_function().ctypes
+
+    def c_function(self: Any, signature: str | None = None) -> CFunction:
+        """The function as a C function. Made at the first request.
+
+        signature: None for the general one (see `graphc.c_function`); where all inputs are scalars
+        of one floating type, or one is a vector, and the only output is a scalar of that type, also
+        "double (double, ...)", "double (int, double *)", both with a "void *" at the end that is
+        ignored, and "int (double *, intptr_t, double *, void *)". Those answer with NaN, the last
+        one with 0, where a call fails. Raises FunctionError (E205) for any other.
+        """
+        key = None if signature is None else _normal(signature)
+        made = self._c_functions.get(key)
+        if made is None:
+            made = self._c_functions[key] = _make(self, key)
+        result: CFunction = made
+        return result
+
+
+def _normal(signature: str) -> str:
+    """One spelling: `double (double, void *)`."""
+    words = re.findall(r"\w+|\S", signature)
+    text = " ".join(words).replace("( ", "(").replace(" )", ")").replace(" ,", ",")
+    return text.replace("(void)", "()") if text.endswith("(void)") else text
+
+
+def _make(function: "Function", signature: str | None) -> CFunction:
+    sizes = function.stages.size_names
+    forms = _forms(function)
+    if signature is not None and signature not in forms:
+        raise FunctionError(
+            f"{function.name} is no C function {signature!r}",
+            code="E205",
+            details=[f"it can be: {', '.join(forms)}"] if forms else [],
+            fix="leave the signature away for the general one, or compile with inputs and outputs "
+            'that fit: dtype "float64" is double',
+        )
+    prototype, text = _general(function)
+    request = _request(function)
+    executable = function.stages.executable
+    entry: CAddress | None = None
+    pure = function._border is not None and not function._updated
+    if pure and isinstance(executable, ForeignCallable):
+        entry = executable.c_call(request)
+    python = _PythonCall(function, prototype) if entry is None else None
+    call = entry if python is None else python
+    assert call is not None
+    held = (call, function._variables)
+    if signature is None:
+        return CFunction(text, prototype, call.address, sizes, held, python)
+    form, prototype = forms[signature]
+    backend = get_backend(DEFAULT)
+    assert isinstance(backend, FormingBackend)
+    wrapper = backend.c_form(form, request, call.address, held)
+    return CFunction(signature, prototype, wrapper.address, (), wrapper, python)
+
+
+def _request(function: "Function") -> CRequest:
+    sizes = function.stages.size_names
+    graph, border = function.stages.user_graph, function._border
+    if border is None:
+        return CRequest(len(graph.inputs), sizes, tuple(range(len(graph.outputs))))
+    runner = border.runner
+    return CRequest(
+        len(graph.inputs),
+        sizes,
+        tuple(runner.output_order),
+        tuple((one.left, one.right) for one in function._binder.constraints),
+        runner.plan.peak,
+        runner.plan.offsets,
+        tuple(references(storage)[0] for storage in function._variables),
+        object.__basicsize__,
+    )
+
+
+def _c_type(dtype: DType) -> tuple[str, Any]:
+    """The name in C and the class in ctypes of an element."""
+    if is_complex(dtype):
+        dtype = real_dtype(dtype)
+    if is_half(dtype):
+        return "uint16_t", ctypes.c_uint16
+    if dtype == bool_:
+        return "bool", ctypes.c_bool
+    if dtype in _FLOATS:
+        return _FLOATS[dtype]
+    return f"{dtype.name}_t", getattr(ctypes, f"c_{dtype.name}")
+
+
+def _general(function: "Function") -> tuple[Any, str]:
+    """The prototype and the text of the general signature."""
+    graph = function.stages.user_graph
+    inputs = [_c_type(tensor.dtype) for tensor in graph.inputs]
+    outputs = [_c_type(tensor.dtype) for tensor in graph.outputs]
+    sizes = function.stages.size_names
+    arguments = [ctypes.POINTER(kind) for _, kind in inputs]
+    arguments += [ctypes.c_int64] * len(sizes)
+    arguments += [ctypes.POINTER(kind) for _, kind in outputs]
+    words = [f"const {name} *" for name, _ in inputs]
+    words += ["int64_t"] * len(sizes)
+    words += [f"{name} *" for name, _ in outputs]
+    prototype = ctypes.CFUNCTYPE(ctypes.c_int64, *arguments)
+    return prototype, f"int64_t ({', '.join(words)})"
+
+
+def _forms(function: "Function") -> dict[str, tuple[CForm, Any]]:
+    """The other signatures that fit, with their prototypes."""
+    graph = function.stages.user_graph
+    if len(graph.outputs) != 1 or graph.outputs[0].shape != ():
+        return {}
+    dtype = graph.outputs[0].dtype
+    if dtype not in _FLOATS or any(tensor.dtype != dtype for tensor in graph.inputs):
+        return {}
+    name, kind = _FLOATS[dtype]
+    count, pointer = len(graph.inputs), ctypes.POINTER(kind)
+    found: dict[str, tuple[CForm, Any]] = {}
+
+    def add(form: CForm, returned: str, result: Any, words: list[str], types: list[Any]) -> None:
+        text = f"{returned} ({', '.join(words)})"
+        found[_normal(text)] = form, ctypes.CFUNCTYPE(result, *types)
+
+    scalars = all(tensor.shape == () for tensor in graph.inputs)
+    vector = count == 1 and len(graph.inputs[0].shape) == 1
+    if scalars:
+        words, types = [name] * count, [kind] * count
+        add(CForm("values", name), name, kind, words, types)
+        user = CForm("values", name, has_user_data=True)
+        add(user, name, kind, [*words, "void *"], [*types, ctypes.c_void_p])
+    if (scalars and count) or vector:
+        size = count if scalars else graph.inputs[0].shape[0]
+        if not isinstance(size, int) and str(size) not in size.symbols():
+            return found
+        length = size if isinstance(size, int) else None
+        for has_user in (False, True):
+            form = CForm("vector", name, scalars, length, has_user)
+            words = ["int", f"{name} *", *["void *"] * has_user]
+            types = [ctypes.c_int, pointer, *[ctypes.c_void_p] * has_user]
+            add(form, name, kind, words, types)
+        add(
+            CForm("filter", name, scalars, length, True),
+            "int",
+            ctypes.c_int,
+            [f"{name} *", "intptr_t", f"{name} *", "void *"],
+            [pointer, ctypes.c_ssize_t, pointer, ctypes.c_void_p],
+        )
+    return found
+
+
+class _PythonCall:
+    """A C function that calls back into Python, for what native code alone cannot do."""
+
+    def __init__(self, function: "Function", prototype: Any) -> None:
+        self.function = function
+        self.error: Exception | None = None
+        self.callback = prototype(self.run)
+        address = ctypes.cast(self.callback, ctypes.c_void_p).value
+        assert address is not None
+        self.address = address
+
+    def run(self, *arguments: Any) -> int:
+        """0, or 1 if it failed; `error` says how."""
+        function = self.function
+        graph, names = function.stages.user_graph, function.stages.size_names
+        inputs, middle = len(graph.inputs), len(graph.inputs) + len(names)
+        sizes = tuple(int(size) for size in arguments[inputs:middle])
+        try:
+            bindings = dict(zip(names, sizes, strict=True))
+            if any(size < 0 for size in sizes):
+                raise FunctionError(
+                    f"{function.name}: sizes are {bindings}", code="E205", fix="sizes are >= 0"
+                )
+            tensors = (*graph.inputs, *graph.outputs)
+            pointers = (*arguments[:inputs], *arguments[middle:])
+            arrays = [
+                _array(pointer, tuple(evaluate(n, bindings) for n in tensor.shape), tensor.dtype)
+                for pointer, tensor in zip(pointers, tensors, strict=True)
+            ]
+            function._binder.sizes(arrays[:inputs])
+            function._run_once(sizes, arrays[:inputs], arrays[inputs:])
+        except Exception as error:
+            self.error = error
+            return 1
+        return 0
+
+
+def _array(pointer: Any, shape: tuple[int, ...], dtype: DType) -> np.ndarray:
+    """The array at an address."""
+    count = math.prod(shape) * dtype.itemsize
+    if count == 0:
+        return np.empty(shape, dtype)
+    address = ctypes.cast(pointer, ctypes.c_void_p).value or 0
+    memory = np.ctypeslib.as_array((ctypes.c_uint8 * count).from_address(address))
+    return memory.view(dtype).reshape(shape)
