@@ -219,7 +219,9 @@ class Memory(Addresses):
         array = self.arrays[name]
         code, builder, lanes = self.code, self.code.builder, self.sizes.lanes
         place = self.place(array, index)
-        mask = None if lanes == 1 else self._mask(self.tail, self.conditions)
+        # Scratch memory has room for the lanes beyond the end.
+        tail = None if array.lanes > 1 else self.tail
+        mask = None if lanes == 1 else self._mask(tail, self.conditions)
         value = code.splat(value, lanes)
         if accumulate:
             before = self.load(name, index)
@@ -228,7 +230,7 @@ class Memory(Addresses):
         value = to_memory(builder, value, array.dtype)
         if lanes > 1 and place.slope != 1:
             self._scatter(array, place, value, mask)
-        elif mask is None or array.lanes > 1:
+        elif mask is None:
             self._store_whole(name, value, place.pointer)
         else:
             masked_store(builder, value, place.pointer, mask)

@@ -72,11 +72,15 @@ class Windows:
             for axis, size in enumerate(self.padded(sizes))
         )
 
-    def check(self, call: Inference, sizes: Shape) -> Shape:
-        """The number of windows; at least one must fit, now or at the call."""
+    def check_kernel(self, call: Inference) -> None:
+        """No window is empty, now or at the call."""
         for axis, kernel in enumerate(self.kernel):
             text = f"the kernel is empty along spatial axis {axis}"
             call.require_equal(dim_max(kernel, 1), kernel, text)
+
+    def check(self, call: Inference, sizes: Shape) -> Shape:
+        """The number of windows; at least one must fit, now or at the call."""
+        self.check_kernel(call)
         if self.padding == "same":
             return self.count(sizes)
         for axis, size in enumerate(self.padded(sizes)):

@@ -37,7 +37,15 @@ from graphc.loops.ir import (
     flat_steps,
 )
 from graphc.scalar.expr import Expr, Load, walk
-from graphc.shapes import Size, ceil_div, dim_max, evaluate, size_product, size_sum
+from graphc.shapes import (
+    Size,
+    ceil_div,
+    dim_max,
+    evaluate,
+    size_product,
+    size_sum,
+    symbols_of,
+)
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
 
@@ -98,12 +106,19 @@ class Slots:
         """The size of the free slots to take from; None for a new slot."""
         if size in self.free:
             return size
-        fitting = [other for other in self.free if dim_max(other, size) == other]
+        fitting = [other for other in self.free if _covers(other, size)]
         static = [other for other in fitting if isinstance(other, int)]
         if static:
             return min(static)
-        growable = [other for other in self.free if dim_max(other, size) == size]
-        return next(iter([*fitting, *growable[::-1]]), None)
+        if fitting:
+            return fitting[0]
+        return next((other for other in reversed(self.free) if _covers(size, other)), None)
+
+
+def _covers(larger: Size, smaller: Size) -> bool:
+    """Whether the one is surely as large as the other. Sizes of other symbols hardly are, and
+    are not asked: a proof takes long."""
+    return symbols_of(smaller) <= symbols_of(larger) and dim_max(larger, smaller) == larger
 
 
 @dataclass(frozen=True)

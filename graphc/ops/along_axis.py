@@ -57,7 +57,11 @@ def added_at(
 
 
 def same_type(call: Inference) -> TensorType:
-    return call.types[0]
+    """The type of the input, which has the axis."""
+    x, axis = call.types[0], call.attrs["axis"]
+    if not 0 <= axis < x.ndim:
+        raise ShapeError(f"{call.op}: {x} has no axis {axis}", fix="axes are counted from 0")
+    return x
 
 
 def accumulate(function: Any, wide: bool = True) -> Callable[..., np.ndarray]:

@@ -83,6 +83,7 @@ def _infer_convolution(call: Inference) -> TensorType:
 
 
 def _check_count(call: Inference, windows: Windows, spatial: Shape, given: Shape) -> None:
+    windows.check_kernel(call)
     for axis, (count, size) in enumerate(zip(windows.count(spatial), given, strict=True)):
         call.require_equal(count, size, f"windows along spatial axis {axis} of {spatial}")
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.dtypes import is_half
+from graphc.dtypes import DType, is_half
 from graphc.errors import DTypeError, ShapeError
 from graphc.ir.node import TensorType
 from graphc.ir.opdef import Example, Inference
@@ -44,17 +44,21 @@ def require_square(name: str, x: Tensor) -> Tensor:
 
 
 def _floats(name: str, x: Tensor) -> Tensor:
-    if is_half(x.dtype):
+    _check_width(name, x.dtype)
+    return x
+
+
+def _check_width(name: str, dtype: DType) -> None:
+    if is_half(dtype):
         raise DTypeError(
-            f"{name}: not for {x.dtype.name}",
+            f"{name}: not for {dtype.name}",
             code="E214",
             details=[
-                f"got {x.dtype.name}, allowed: float32, float64; integers and bool become float32"
+                f"got {dtype.name}, allowed: float32, float64; integers and bool become float32"
             ],
             source=current_source(),
             fix='cast with x.astype("float32")',
         )
-    return x
 
 
 def _checked(name: str, x: Tensor) -> Tensor:
@@ -70,6 +74,7 @@ def _checked(name: str, x: Tensor) -> Tensor:
 def square_type(call: Inference) -> TensorType:
     """The type of the first input, whose matrices must be square."""
     x = call.types[0]
+    _check_width(call.op, x.dtype)
     call.require_equal(x.shape[-2], x.shape[-1], f"rows and columns of {x}")
     return x
 

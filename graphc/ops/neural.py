@@ -19,6 +19,8 @@ from graphc.ir.tensor import Tensor
 from graphc.ops.definition import (
     FLOAT,
     FLOATING,
+    INTEGER,
+    check_dtype,
     define_elementwise,
     floating,
     one_input,
@@ -256,11 +258,17 @@ def _lower_is_class(context: LoweringContext, index: tuple[Expr, ...]) -> Expr:
     return s.eq(s.cast(context.read(0, index[:-1]), int64), index[-1])
 
 
+def _infer_is_class(call: Inference) -> TensorType:
+    (labels,) = call.types
+    check_dtype(call.op, labels.dtype, INTEGER)
+    return TensorType(bool_, (*labels.shape, call.attrs["classes"]))
+
+
 # Whether a label, which must be in [0, classes), names the class along the new last axis.
 IS_CLASS: OpDef = register(
     OpDef(
         "is_class",
-        infer=lambda call: TensorType(bool_, (*call.types[0].shape, call.attrs["classes"])),
+        infer=_infer_is_class,
         reference=lambda attrs, labels: labels[..., np.newaxis] == np.arange(attrs["classes"]),
         lower=IndexMap(_lower_is_class),
         batch=leading,

@@ -55,7 +55,7 @@ def _reference_record(attrs: Attributes, values: np.ndarray) -> np.ndarray:
 RECORD: OpDef = register(
     OpDef(
         "record",
-        infer=lambda call: TensorType(int64, call.types[0].shape),
+        infer=lambda call: TensorType(int64, same_type(call).shape),
         reference=_reference_record,
         lower=IndexMap(_lower_record),
         batch=shifted("axis"),

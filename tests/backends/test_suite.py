@@ -3,34 +3,28 @@
 The reference interprets the graph as the user wrote it; the backends run it through all passes.
 """
 
-import zlib
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 import graphc as gc
-from graphc.errors import DTypeError
 from graphc.ir.opdef import Example
 from graphc.ir.registry import OPS
 from graphc.ir.tensor import Tensor
 from graphc.shapes import Dim, Size
+from tests.backends.grouped import check_all
+from tests.variants import NAMES, Variant, build, examples_of
 
-LEAVES = {"placeholder", "variable", "constant", "dim"}
-NAMES = sorted(name for name, op in OPS.items() if name not in LEAVES and op.examples)
-TOLERANCE = {"float32": 2e-6, "float64": 1e-13}
-# Compiling a kernel takes numba half a second; a few examples of each op are run by default.
-BACKENDS = ("interpreter", "llvm", "numba_cpu")
+TOLERANCE = dict.fromkeys(("float32", "complex64"), 2e-6) | dict.fromkeys(
+    ("float64", "complex128"), 1e-13
+)
+GRADIENTS = dict.fromkeys(("float64", "complex128"), 1e-12)
+# Compiling a kernel takes numba a tenth of a second or more: by default it gets one example of an
+# op in one dtype. Its integer arithmetic has tests of its own.
 NUMBA_EXAMPLES = 2
-
-
-def examples_of(name: str, backend: str) -> list[Example]:
-    make = OPS[name].examples
-    assert make is not None
-    examples = make(np.random.default_rng(zlib.crc32(name.encode())))
-    if backend != "numba_cpu":
-        return examples
-    return sorted(examples, key=lambda e: -sum(a.size for a in e.inputs))[:NUMBA_EXAMPLES]
 
 
 def cast(array: np.ndarray, dtype: str) -> np.ndarray:
@@ -39,22 +33,30 @@ def cast(array: np.ndarray, dtype: str) -> np.ndarray:
     return array if array.dtype.kind != "f" else array.astype(dtype)
 
 
-def shape_of(array: np.ndarray, symbolic: bool) -> tuple[Size, ...]:
+def shape_of(array: np.ndarray, symbolic: bool, prefix: str) -> tuple[Size, ...]:
     if not symbolic:
         return array.shape
-    return tuple(size if size == 1 else Dim.symbol(f"n{size}") for size in array.shape)
+    return tuple(size if size == 1 else Dim.symbol(f"{prefix}_n{size}") for size in array.shape)
 
 
-def build(
-    example: Example, arrays: list[np.ndarray], symbolic: bool
-) -> tuple[list[Tensor], list[Tensor]]:
-    inputs = [
-        gc.placeholder(f"x{number}", shape_of(array, symbolic), array.dtype)
-        for number, array in enumerate(arrays)
-    ]
-    built = example.build(*inputs)
-    outputs = list(built) if isinstance(built, tuple | list) else [built]
-    return inputs, [output for output in outputs if isinstance(output, Tensor)]
+def variant_of(name: str, number: int, example: Example, dtype: str) -> Variant | None:
+    """An example in a dtype, every other one with symbolic sizes; None where no op takes it."""
+    arrays = [cast(array, dtype) for array in example.inputs]
+    prefix = f"x{number}{dtype}"
+    shapes = [shape_of(array, number % 2 == 1, prefix) for array in arrays]
+    built = build(example, shapes, [array.dtype for array in arrays], prefix)
+    if built is None:
+        assert not dtype.startswith("float"), f"{name} does not take {dtype}"
+        return None
+    return Variant(f"{name} {number} {dtype}", *built, [arrays])
+
+
+def in_dtypes(name: str, dtypes: tuple[str, ...]) -> Iterator[Variant]:
+    for number, example in enumerate(examples_of(name)):
+        for dtype in dtypes:
+            variant = variant_of(name, number, example, dtype)
+            if variant is not None:
+                yield variant
 
 
 def gradients_of(
@@ -72,74 +74,38 @@ def gradients_of(
     return [gradient for gradient in found if gradient is not None]
 
 
-def run(
-    inputs: list[Tensor], outputs: list[Tensor], arrays: list[np.ndarray], backend: str
-) -> list[np.ndarray]:
-    optimize = backend != "reference"
-    compiled = gc.function(
-        inputs,
-        outputs,
-        backend=backend,
-        on_unused_input="ignore",
-        optimize=optimize,
-        check=optimize,
-    )
-    results: list[np.ndarray] = compiled(*arrays)
-    if backend == "llvm":
-        for once, again in zip(results, compiled(*arrays), strict=True):
-            assert once.tobytes() == again.tobytes(), "a repeated call gave other bits"
-    return results
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("backend", ["interpreter", "llvm"])
+def test_values(backend: str, name: str) -> None:
+    check_all(in_dtypes(name, ("float64", "float32", "int64", "bool")), backend, TOLERANCE)
 
 
-def assert_close(found: np.ndarray, expected: np.ndarray, tolerance: float) -> None:
-    assert found.dtype == expected.dtype and found.shape == expected.shape
-    if found.dtype.kind not in "fc":
-        np.testing.assert_array_equal(found, expected)
-        return
-    finite = np.isfinite(expected)
-    scale = np.abs(expected[finite]).max(initial=0.0)
-    np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance * float(scale))
+def largest(name: str, count: int, dtypes: tuple[str, ...]) -> list[Variant]:
+    found = sorted(in_dtypes(name, dtypes), key=lambda v: -sum(a.size for a in v.calls[0]))
+    return found[:count]
 
 
-# Numba's integer arithmetic has tests of its own.
-CASES = [
-    (backend, name, dtype)
-    for backend in BACKENDS
-    for name in NAMES
-    for dtype in ("float64", "float32", "int64", "bool")
-    if backend != "numba_cpu" or dtype.startswith("float")
-]
+@pytest.mark.parametrize("name", NAMES)
+def test_values_with_numba(name: str) -> None:
+    dtype = "float32" if NAMES.index(name) % 2 else "float64"
+    check_all(largest(name, 1, (dtype,)), "numba_cpu", TOLERANCE)
 
 
-@pytest.mark.parametrize(("backend", "name", "dtype"), CASES)
-def test_values(backend: str, name: str, dtype: str) -> None:
-    for number, example in enumerate(examples_of(name, backend)):
-        arrays = [cast(array, dtype) for array in example.inputs]
-        symbolic = number % 2 == 1
-        try:
-            inputs, outputs = build(example, arrays, symbolic)
-        except DTypeError:
-            assert not dtype.startswith("float")
-            continue
-        expected = run(inputs, outputs, arrays, "reference")
-        found = run(inputs, outputs, arrays, backend)
-        for one, other in zip(found, expected, strict=True):
-            assert_close(one, other, TOLERANCE.get(dtype, 2e-6))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_more_values_with_numba(name: str) -> None:
+    dtypes = ("float64", "float32")
+    check_all(largest(name, NUMBA_EXAMPLES * len(dtypes), dtypes), "numba_cpu", TOLERANCE)
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if OPS[n].vjp is not None])
 @pytest.mark.parametrize("backend", ["interpreter", "llvm"])
 def test_gradients(backend: str, name: str) -> None:
     rng = np.random.default_rng(1)
-    for example in examples_of(name, backend):
-        if not example.differentiable:
-            continue
-        inputs, outputs = build(example, list(example.inputs), symbolic=False)
-        gradients = gradients_of(inputs, outputs, rng)
-        if not gradients:
-            continue
-        arrays = list(example.inputs)
-        expected = run(inputs, gradients, arrays, "reference")
-        found = run(inputs, gradients, arrays, backend)
-        for one, other in zip(found, expected, strict=True):
-            assert_close(one, other, 1e-12)
+    found = []
+    for number, example in enumerate(examples_of(name)):
+        variant = variant_of(name, number, example, "float64") if example.differentiable else None
+        if variant is not None:
+            gradients = gradients_of(variant.inputs, variant.outputs, rng)
+            found += [replace(variant, outputs=gradients)] if gradients else []
+    check_all(found, backend, GRADIENTS)

@@ -48,6 +48,14 @@ def wrong_type(x: Tensor) -> Tensor:
     return node("exp", x, out=TensorType(np.dtype("float64"), (3,)))
 
 
+def axis_beyond(x: Tensor) -> Tensor:
+    return node("cumulative_sum", x, attrs={"axis": 1, "reverse": False})
+
+
+def labels_of_floats(x: Tensor) -> Tensor:
+    return node("is_class", x, attrs={"classes": 2}, out=TensorType(np.dtype("bool"), (3, 2)))
+
+
 def wrong_shape(x: Tensor) -> Tensor:
     return node("exp", x, out=TensorType(np.dtype("float32"), (4,)))
 
@@ -91,6 +99,8 @@ def writeable_constant(x: Tensor) -> Tensor:
         (spare_operand, "exp does not take 2 operands"),
         (mixed_dtypes, "multiply does not take operands of these dtypes"),
         (missing_attribute, "sum: inference fails"),
+        (axis_beyond, r"cumulative_sum: float32\[3\] has no axis 1"),
+        (labels_of_floats, "is_class: not for float32"),
         (missing_output, "exp reads output 1 of exp"),
         (foreign_op, "op 'exp' is not registered"),
         (writeable_constant, "must be read-only"),

@@ -325,3 +325,14 @@ def test_errors_at_the_call_leave_the_state() -> None:
         with pytest.raises(gc.GraphcError, match="convolution"):
             step(np.ones(shape, "float32"))
         assert w.value.max() == 1
+
+
+@pytest.mark.parametrize("backend", ["reference", "llvm"])
+def test_an_empty_kernel_is_refused_at_the_call(backend: str) -> None:
+    """Also by the transposed one, which has as many windows as a kernel without entries."""
+    x = gc.placeholder("x", (2, 3, "h"), "float32")
+    w = gc.placeholder("w", (3, 3, "k"), "float32")
+    for result in (gc.nn.conv(x, w), gc.nn.conv_transpose(x, w, padding="same")):
+        f = gc.function([x, w], result, backend=backend)
+        with pytest.raises(gc.FeedError, match="the kernel is empty along spatial axis 0"):
+            f(np.ones((2, 3, 5), "float32"), np.ones((3, 3, 0), "float32"))

@@ -9,6 +9,7 @@ import pytest
 from graphc.backends.llvm.emitter import emit_kernel
 from graphc.backends.llvm.target import host
 from graphc.dtypes import DType, bool_, float16, float32, float64, int8, int32, int64, uint8
+from graphc.loops.interpreter import run_kernel
 from graphc.loops.ir import (
     Accumulate,
     Accumulator,
@@ -449,6 +450,55 @@ def test_scratch_for_each_lane(run: Run) -> None:
         x, out = randoms(5, columns), np.empty((5, columns), np.float32)
         run(kernel, {"x": x, "out": out}, {"m": columns})
         np.testing.assert_array_equal(out, x[::-1])
+
+
+SELECTED: dict[str, tuple[Statement, ...]] = {
+    "condition": (If(s.lt(f32(0.0), load("x", j)), (Store("t", at(2), load("x", j)),)),),
+    "scatter": (
+        Let("place", load("p", j, dtype=int64)),
+        Store("t", (Local("place", int64),), load("x", j)),
+    ),
+    "sums": (Store("t", at(2), load("x", j)), Store("t", at(2), load("x", j), accumulate=True)),
+    "extremum": (
+        Store("t", at(1), load("x", j)),
+        Accumulator("best", "argmax", float32, "place"),
+        For("k", 3, "serial", (Accumulate("best", load("t", k), Index(k)),)),
+        Store("t", at(2), Local("best", float32)),
+    ),
+    "inner loop": (
+        For("i", 2, "serial", (Scratch("u", float32, (1,)), Store("u", at(0), load("x", j)),
+                               Store("t", at(2), load("u", 0)))),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("extent", [n, 37, 5], ids=str)
+@pytest.mark.parametrize("way", SELECTED)
+def test_lanes_that_write_scratch_each_in_its_way(run: Run, way: str, extent: Size) -> None:
+    """In the main loop and in the rest, as the interpreter does."""
+    column = (
+        Scratch("t", float32, (3,)),
+        For("k", 3, "serial", (Store("t", at(k), f32(0.5)),)),
+        *SELECTED[way],
+        Store("out", at(j), load("t", 2)),
+    )
+    kernel = Kernel(
+        "select",
+        (
+            param("x", extent),
+            param("p", extent, dtype=int64),
+            param("out", extent, written=True),
+        ),
+        ("n",),
+        (For("j", extent, "vector", column),),
+    )
+    for size in (0, 1, 3, 8, 9, 17, 33, 61) if extent is n else (1,):
+        columns = size if extent is n else int(str(extent))
+        x, p = randoms(columns), np.arange(columns) % 3
+        out, expected = np.zeros(columns, np.float32), np.zeros(columns, np.float32)
+        run_kernel(kernel, [x, p, expected], [size])
+        run(kernel, {"x": x, "p": p, "out": out}, {"n": size})
+        np.testing.assert_array_equal(out, expected)
 
 
 # Conditions
