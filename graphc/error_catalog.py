@@ -514,6 +514,43 @@ model = layers.Model(x, layers.Dense(3)(x))
 y = model(gc.constant(X))
 """,
     ),
+    "E243": Explanation(
+        "a model that was not compiled",
+        "fit and evaluate need a loss, and fit an optimizer: model.compile names them. predict "
+        "needs neither.",
+        """
+from graphc import layers
+
+model = layers.Sequential([layers.Input((2,)), layers.Dense(1)])
+model.fit(np.zeros((4, 2)), np.zeros((4, 1)), verbose=0)
+""",
+        """
+from graphc import layers
+
+model = layers.Sequential([layers.Input((2,)), layers.Dense(1)])
+model.compile("sgd", "mse")
+model.fit(np.zeros((4, 2)), np.zeros((4, 1)), verbose=0)
+""",
+    ),
+    "E244": Explanation(
+        "a label out of range",
+        "A sparse loss takes class numbers from 0 to the number of outputs less 1. Nothing was "
+        "trained.",
+        """
+from graphc import layers
+
+model = layers.Sequential([layers.Input((2,)), layers.Dense(3, activation="softmax")])
+model.compile("sgd", "sparse_categorical_crossentropy")
+model.fit(np.zeros((3, 2)), np.array([1, 2, 3]), verbose=0)
+""",
+        """
+from graphc import layers
+
+model = layers.Sequential([layers.Input((2,)), layers.Dense(3, activation="softmax")])
+model.compile("sgd", "sparse_categorical_crossentropy")
+model.fit(np.zeros((3, 2)), np.array([0, 1, 2]), verbose=0)
+""",
+    ),
     "E245": Explanation(
         "weights that do not fit a model",
         "Weights are set all at once: one array for each, with the shape that it has. After the "
@@ -561,6 +598,25 @@ layers.Lambda(lambda x: x + 1).get_config()
 from graphc import layers
 
 layers.Activation("relu").get_config()
+""",
+    ),
+    "E248": Explanation(
+        "the loss became NaN or infinite",
+        "A step of training would have made the weights NaN too: it was not made. Usual reasons "
+        "are NaN in the data, inputs far from 1, and a learning rate that is too large.",
+        """
+from graphc import layers
+
+model = layers.Sequential([layers.Input((2,)), layers.Dense(1)])
+model.compile("sgd", "mse")
+model.fit(np.full((4, 2), np.nan), np.zeros((4, 1)), verbose=0)
+""",
+        """
+from graphc import layers
+
+model = layers.Sequential([layers.Input((2,)), layers.Dense(1)])
+model.compile("sgd", "mse")
+model.fit(np.zeros((4, 2)), np.zeros((4, 1)), verbose=0)
 """,
     ),
     # --- differentiation -------------------------------------------------------------------------

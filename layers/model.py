@@ -11,11 +11,12 @@ from graphc.layers.layer import Layer, Parameter
 from graphc.layers.naming import snake_case, unique
 from graphc.layers.structures import leaves, tensors_in
 from graphc.layers.summary import summary_of
+from graphc.layers.training import Trainer
 
 __all__ = ["Model"]
 
 
-class Model(Layer):
+class Model(Trainer):
     """Several layers that act as one.
 
     `Model(inputs, outputs)`: what lies between these tensors; each side is a tensor, or a list or
@@ -50,7 +51,7 @@ class Model(Layer):
                     inner.add(variable.key)
                     self._params.append(_loose(variable))
 
-    # --- what it is made of -----------------------------------------------------------------
+    # --- what it is made of ---
 
     @property
     def graph(self) -> LayerGraph | None:
@@ -117,7 +118,7 @@ class Model(Layer):
             source=written(),
         )
 
-    # --- the call -----------------------------------------------------------------------------
+    # --- the call ---
 
     def call(self, inputs: Any) -> Any:
         if self._graph is None:
@@ -141,38 +142,35 @@ class Model(Layer):
                 code="E242",
             )
         for tensor, wanted in zip(given, declared, strict=True):
-            check_example(self, str(wanted.name), tensor.shape, wanted)
+            self.check_example(str(wanted.name), tensor.shape, wanted)
         return given
 
-    # --- looks ----------------------------------------------------------------------------------
+    def check_example(self, name: str, shape: tuple[Any, ...], wanted: gc.Tensor) -> None:
+"""ShapeError (E242) if `shape` is none of the input `wanted`."""
+        fits = len(shape) == wanted.ndim and all(
+            a == b
+            for a, b in zip(shape, wanted.shape, strict=True)
+            if isinstance(a, int) and isinstance(b, int)
+        )
+        if fits:
+            return
+        example = tuple(s if isinstance(s, int) else None for s in wanted.shape[1:])
+        got = tuple(s if isinstance(s, int) else None for s in shape)
+        fix = f"feed arrays of shape (examples, {', '.join(map(str, example))})"
+        if got == example or (len(got) == len(example) and got[1:] == example[1:]):
+            fix = "the shape of Input is that of one example: Input(shape=X.shape[1:])"
+        raise self.error(
+            f"input {name!r} does not fit",
+            details=[f"got     {got}", f"allowed {wanted.type}"],
+            fix=fix,
+            code="E242",
+        )
+
+    # --- looks ---
 
     def summary(self, print_fn: Any = print) -> None:
         """Print the layers, the shapes of their results and the numbers of their weights."""
         print_fn(summary_of(self))
-
-
-def check_example(model: Layer, name: str, shape: tuple[Any, ...], wanted: gc.Tensor) -> None:
-    """ShapeError (E242) if `shape` is none of the input `wanted`; hints at Input(shape=X.shape)."""
-    fits = len(shape) == wanted.ndim and all(
-        a == b
-        for a, b in zip(shape, wanted.shape, strict=True)
-        if isinstance(a, int) and isinstance(b, int)
-    )
-    if fits:
-        return
-    example = tuple(s if isinstance(s, int) else None for s in wanted.shape[1:])
-    got = tuple(s if isinstance(s, int) else None for s in shape)
-    fix = f"feed arrays of shape (examples, {', '.join(map(str, example))})"
-    if got == example or (len(got) == len(example) and got[1:] == example[1:]):
-        fix = (
-            "the shape of Input is that of one example, without the batch: Input(shape=X.shape[1:])"
-        )
-    raise model.error(
-        f"input {name!r} does not fit",
-        details=[f"got     {got}", f"allowed {wanted.type}"],
-        fix=fix,
-        code="E242",
-    )
 
 
 def _base(layer: Layer) -> str:

@@ -1,0 +1,325 @@
+"""The compiled functions of a model: a training step, a test step, prediction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import graphc as gc
+from graphc.layers import losses, metrics
+from graphc.layers.configured import parameter_error, written
+from graphc.layers.context import CallContext
+from graphc.layers.feeding import Batch, data_error, listed
+from graphc.layers.structures import leaves, mapped, tensors_in
+
+if TYPE_CHECKING:
+    from graphc.layers.model import Model
+
+FINITE = "the loss is a finite number"
+
+
+@dataclass
+class Settings:
+    """What `compile` was given, resolved."""
+
+    optimizer: Any
+    losses: Any
+    loss_weights: Any
+    metrics: Any
+    weighted_metrics: Any
+    options: dict[str, Any]
+
+
+@dataclass(eq=False)
+class NamedMetric:
+    """A metric of one output, under the name that logs have for it."""
+
+    name: str
+    metric: Any
+    output: int
+    weighted: bool
+
+
+class Steps:
+    """Functions for one model, compiled when they are first needed, each for all batch sizes.
+
+    inputs: placeholders; structure: of what the model is called with.
+    """
+
+    def __init__(self, model: "Model", settings: Settings, structure: Any) -> None:
+        self.model, self.settings, self.structure = model, settings, structure
+        self.inputs = tensors_in(structure)
+        self.predictions = leaves(model(structure, training=False))
+        self.names = output_names(model, self.predictions)
+        count = len(self.predictions)
+        self.losses = self._losses(count)
+        weights = settings.loss_weights
+        self.loss_weights = (
+            [1.0] * count if weights is None else listed(weights, self.names, "loss_weights")
+        )
+        self.metrics = [
+            *self._metrics(settings.metrics, False),
+            *self._metrics(settings.weighted_metrics, True),
+        ]
+        self._functions: dict[Any, gc.Function] = {}
+        self._results: gc.Function | None = None
+
+    # --- losses and metrics ---
+
+    def _losses(self, count: int) -> list[Any]:
+        given = self.settings.losses
+        if given is None:
+            return [None] * count
+        if isinstance(given, list | tuple) or (
+            isinstance(given, dict) and "class_name" not in given
+        ):
+            found = listed(given if isinstance(given, dict) else tuple(given), self.names, "losses")
+        else:
+            found = [given] * count
+        return [None if one is None else losses.get(one) for one in found]
+
+    def _metrics(self, given: Any, weighted: bool) -> list[NamedMetric]:
+        if given is None:
+            return []
+        many = len(self.names) > 1
+        if isinstance(given, dict):
+            pairs = [(self._position(name), value) for name, value in given.items()]
+        elif many:
+            if len(given) != len(self.names):
+                raise data_error(
+                    f"metrics: {len(given)} given for {len(self.names)} outputs",
+                    "give a list or a dict with the metrics of each output",
+                )
+            pairs = list(enumerate(given))
+        else:
+            pairs = [(0, given)]
+        found = []
+        for output, value in pairs:
+            for one in value if isinstance(value, list | tuple) else [value]:
+                metric = metrics.get(one)
+                name = f"{self.names[output]}_{metric.name}" if many else str(metric.name)
+                found.append(NamedMetric(name, metric, output, weighted))
+        return found
+
+    def _position(self, name: str) -> int:
+        if name not in self.names:
+            raise parameter_error(
+                f"there is no output {name!r}", f"use one of {', '.join(self.names)}", "E242"
+            )
+        return self.names.index(name)
+
+    # --- functions ---
+
+    def function(self, kind: str, batch: Batch, guarded: bool = True) -> gc.Function:
+        """The function of "train" or "test" for targets of these dtypes and ranks."""
+        signature = tuple((a.dtype.kind, a.ndim - (batch.steps > 1)) for a in batch.y)
+        rank = None if batch.weight is None else batch.weight.ndim - (batch.steps > 1)
+        trained = tuple(variable.key for variable in self.model.trainable_weights)
+        key = (kind, signature, rank, trained, guarded)
+        if key not in self._functions:
+            self._functions[key] = self._compiled(kind, batch, guarded)
+        return self._functions[key]
+
+    def _compiled(self, kind: str, batch: Batch, guarded: bool) -> gc.Function:
+        targets = [self._target(n, array, batch.steps > 1) for n, array in enumerate(batch.y)]
+        weight = None
+        if batch.weight is not None:
+            shape = batch.weight.shape[1:] if batch.steps > 1 else batch.weight.shape
+            rest = [f"weight_{axis}" for axis in range(1, len(shape))]
+            weight = gc.placeholder("sample_weight", (gc.dim("batch"), *rest))
+        inputs = [*self.inputs, *targets, *([] if weight is None else [weight])]
+        with CallContext(training=kind == "train") as context:
+            outputs = leaves(self.model(self.structure))
+            total, parts = self._cost(outputs, targets, weight, context)
+        updates: dict[gc.Variable, Any] = {}
+        results: dict[str, gc.Tensor] = {"loss": total}
+        if kind == "train":
+            updates |= self._weights(total)
+            updates |= dict(context.updates)
+            if guarded:
+                results["loss"] = gc.assert_(total, gc.isfinite(total), FINITE)
+        if len(outputs) > 1:
+            results |= parts
+        for one in self.metrics:
+            updates |= one.metric.update(
+                targets[one.output], outputs[one.output], weight if one.weighted else None
+            )
+        return gc.function(
+            inputs,
+            results,
+            updates=updates,
+            name=kind,
+            on_unused_input="ignore",
+            **self.settings.options,
+        )
+
+    def _target(self, number: int, array: np.ndarray, stacked: bool) -> gc.Tensor:
+        """A placeholder for targets: the sizes of the output where those are symbolic."""
+        shape = array.shape[1:] if stacked else array.shape
+        output = self.predictions[number]
+        sizes: list[Any] = [gc.dim("batch")]
+        for axis in range(1, len(shape)):
+            known = output.shape[axis] if axis < output.ndim else shape[axis]
+            sizes.append(shape[axis] if isinstance(known, int) else f"target_{number}_{axis}")
+        dtype: Any = {"b": "bool", "f": output.dtype}.get(array.dtype.kind, "int64")
+        return gc.placeholder(f"target_{number}", sizes, dtype)
+
+    def _cost(
+        self, outputs: list[Any], targets: list[Any], weight: Any, context: CallContext
+    ) -> tuple[gc.Tensor, dict[str, gc.Tensor]]:
+        """The sum of the losses of the outputs, penalties of weights, and what layers added."""
+        parts: dict[str, gc.Tensor] = {}
+        total: Any = None
+        for number, (loss, factor) in enumerate(zip(self.losses, self.loss_weights, strict=True)):
+            if loss is None:
+                continue
+            value = loss(targets[number], outputs[number], weight)
+            if value.ndim:
+                value = gc.mean(value)
+            parts[f"{self.names[number]}_loss"] = value
+            value = value if factor == 1 else value * factor
+            total = value if total is None else total + value
+        for penalty in [*self.model.losses, *context.losses]:
+            total = penalty if total is None else total + penalty
+        if total is None:
+            raise not_compiled(self.model, "has no loss")
+        return total, parts
+
+    def _weights(self, total: gc.Tensor) -> dict[gc.Variable, Any]:
+        """The updates of the optimizer; constraints change the new values of weights."""
+        parameters = self.model.trainable_parameters
+        if not parameters:
+            return {}
+        found = dict(self.settings.optimizer.updates(total, [p.variable for p in parameters]))
+        by_key = {variable.key: variable for variable in found}
+        for parameter in parameters:
+            if parameter.constraint is not None:
+                variable = by_key[parameter.variable.key]
+                found[variable] = parameter.constraint(found[variable])
+        return found
+
+    def predict(self) -> gc.Function:
+        if "predict" not in self._functions:
+            outputs = self.model(self.structure, training=False)
+            self._functions["predict"] = gc.function(
+                self.inputs,
+                outputs,
+                name="predict",
+                on_unused_input="ignore",
+                **self.settings.options,
+            )
+        return self._functions["predict"]
+
+    # --- calls ---
+
+    def feeds(self, batch: Batch, targets: bool = True) -> list[Any]:
+        """The arrays of a batch as the functions take them."""
+        found: list[Any] = []
+        for array, tensor in zip(batch.x, self.inputs, strict=True):
+            found.append(fitted(self.model, array, tensor, batch.steps > 1))
+        if targets:
+            for array, output in zip(batch.y, self.predictions, strict=True):
+                kind = array.dtype.kind
+                dtype: Any = {"b": bool, "f": output.dtype}.get(kind, np.int64)
+                found.append(array.astype(dtype, copy=False))
+            if batch.weight is not None:
+                found.append(batch.weight.astype("float32", copy=False))
+        return found
+
+    def run(self, kind: str, batch: Batch, guarded: bool = True) -> dict[str, Any]:
+        """One call: a step, or several; values are means over the steps."""
+        function = self.function(kind, batch, guarded)
+        feeds = self.feeds(batch)
+        if batch.steps == 1:
+            return {name: float(value) for name, value in function(*feeds).items()}
+        found = function.repeat(batch.steps, *feeds)
+        return {name: float(np.mean(value)) for name, value in found.items()}
+
+    def results(self) -> dict[str, Any]:
+        """The metrics over all batches since they were reset."""
+        if not self.metrics:
+            return {}
+        if self._results is None:
+            values = [one.metric.result() for one in self.metrics]
+            self._results = gc.function([], values, name="metrics", default_updates=False)
+        found = zip(self.metrics, self._results(), strict=True)
+        return {one.name: float(v) if np.ndim(v) == 0 else v for one, v in found}
+
+    def reset(self) -> None:
+        for one in self.metrics:
+            one.metric.reset()
+
+
+def fitted(model: "Model", array: np.ndarray, tensor: gc.Tensor, stacked: bool = False) -> Any:
+    """An input array in the dtype of its placeholder; ShapeError (E242) if it does not fit."""
+    from_shape = array.shape[1:] if stacked else array.shape
+    model.check_example(str(tensor.name), from_shape, tensor)
+    wanted = tensor.dtype
+    if array.dtype.kind == "f" and not gc.isdtype(wanted, "real floating"):
+        raise data_error(
+            f"input {tensor.name!r} is {wanted.name} and was given {array.dtype.name}",
+            f"give integers: X.astype({wanted.name!r})",
+        )
+    return array.astype(wanted, copy=False)
+
+
+def output_names(model: "Model", outputs: Sequence[Any]) -> list[str]:
+    """The keys of a dict of outputs, else the names of the layers that they come from."""
+    if isinstance(model.output, dict):
+        return [str(name) for name in model.output]
+    labels = {id(layer): label for label, layer in model.sublayers()}
+    declared = model.outputs
+    found: list[str] = []
+    for number in range(len(outputs)):
+        call = getattr(declared[number], "call", None) if declared else None
+        name = labels.get(id(call.layer)) if call is not None else None
+        name = call.layer.name if call is not None and not call.layer._automatic else name
+        name = name or f"output_{number}"
+        found.append(name if name not in found else f"{name}_{number}")
+    return found
+
+
+def not_compiled(model: "Model", problem: str) -> gc.FunctionError:
+    return gc.FunctionError(
+        f"{type(model).__name__} {model.name!r} {problem}",
+        code="E243",
+        source=written(),
+        fix='call model.compile(optimizer="adam", loss="mse") first',
+    )
+
+
+def check_labels(steps: Steps, batch: Batch) -> None:
+    """FeedError (E244): a class number that the model has no output for."""
+    for number, loss in enumerate(steps.losses):
+        if not isinstance(loss, losses.SparseCategoricalCrossentropy) or not len(batch.y):
+            continue
+        labels, classes = batch.y[number], steps.predictions[number].shape[-1]
+        if not isinstance(classes, int) or labels.size == 0:
+            continue
+        ignored = getattr(loss, "ignore_class", None)
+        wrong = ((labels < 0) | (labels >= classes)) & (labels != ignored)
+        if wrong.any():
+            place = tuple(int(n[0]) for n in np.nonzero(wrong))
+            raise gc.FeedError(
+                f"the label {labels[place]} is out of range: the model tells {classes} classes",
+                code="E244",
+                details=[
+                    f"got     {labels.min()} to {labels.max()}, first at {list(place)}",
+                    f"allowed 0 to {classes - 1}",
+                ],
+                source=written(),
+                fix="number the classes from 0, and give the last layer a unit for each class",
+            )
+
+
+def new_inputs(batch: Batch, structure: Any) -> Any:
+    """Placeholders for data of a model that has none: sizes of an example as they are."""
+    numbers = iter(range(len(batch.x)))
+
+    def made(array: Any) -> gc.Tensor:
+        found = np.asarray(array)
+        dtype = "float32" if found.dtype == np.float64 else found.dtype
+        return gc.placeholder(f"x{next(numbers)}", (gc.dim("batch"), *found.shape[1:]), dtype)
+
+    return mapped(made, structure)
