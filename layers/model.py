@@ -146,7 +146,7 @@ class Model(Trainer):
         return given
 
     def check_example(self, name: str, shape: tuple[Any, ...], wanted: gc.Tensor) -> None:
-"""ShapeError (E242) if `shape` is none of the input `wanted`."""
+        """ShapeError (E242) if `shape` is none of the input `wanted`."""
         fits = len(shape) == wanted.ndim and all(
             a == b
             for a, b in zip(shape, wanted.shape, strict=True)
