@@ -459,6 +459,21 @@ from graphc.layers import initializers
 initializers.get("he_normal")
 """,
     ),
+    "E232": Explanation(
+        "a file of a data set that is missing or broken",
+        "MNIST and CIFAR are read from their original files, which must be there and whole. The "
+        "message says which, and what is wrong with it.",
+        """
+from graphc.layers import data
+
+data.load_mnist("no such folder")
+""",
+        """
+from graphc.layers import data
+
+batches = data.Dataset.from_arrays(np.zeros((60, 28, 28)), np.zeros(60)).batch(32)
+""",
+    ),
     "E240": Explanation(
         "a tensor where the settings of a layer belong",
         "A layer is made first, with its settings, and then called with tensors.",

@@ -10,6 +10,7 @@ model = layers.Model(x, y)
 from graphc.layers import activations as activations
 from graphc.layers import callbacks as callbacks
 from graphc.layers import constraints as constraints
+from graphc.layers import data as data
 from graphc.layers import initializers as initializers
 from graphc.layers import losses as losses
 from graphc.layers import metrics as metrics
