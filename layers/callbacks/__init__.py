@@ -3,3 +3,4 @@
 from graphc.layers.callbacks.base import *
 from graphc.layers.callbacks.logging import *
 from graphc.layers.callbacks.monitoring import *
+from graphc.layers.callbacks.tensorboard import *
