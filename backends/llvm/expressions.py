@@ -19,7 +19,7 @@ from graphc.backends.llvm.scalar_ops import emit_operation, register_type
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.sizes import Sizes
 from graphc.backends.llvm.text import Val
-from graphc.dtypes import int64
+from graphc.dtypes import int64, is_floating
 from graphc.scalar.expr import Call, Const, Expr, Index, Load, Local, Read, le, lt
 from graphc.shapes import Dim, Size
 
@@ -38,6 +38,7 @@ class Expressions:
         self.states: dict[str, State] = {}
         self.positions: dict[str, str] = {}
         self._guards: list[Guard] = []
+        self._negated: dict[str, Val] = {}  # what floating negations are made of
 
     def value(self, expr: Expr) -> Val:
         """The value: a scalar where all lanes agree, else a vector."""
@@ -73,11 +74,16 @@ class Expressions:
         if lanes > 1:
             args = [code.splat(arg, lanes) for arg in args]
         operand, result = call.args[-1].dtype, call.dtype
-        return code.pure(
+        if call.op == "abs":  # abs(-x) is abs(x), and what is made of it is there already
+            args = [self._negated.get(args[0].text, args[0])]
+        value = code.pure(
             (call.op, operand.char, result.char, lanes, *[arg.text for arg in args]),
             args,
             lambda: emit_operation(code.builder, call.op, args, operand, result),
         )
+        if call.op == "neg" and is_floating(result):
+            self._negated[value.text] = args[0]
+        return value
 
     # Indices
 

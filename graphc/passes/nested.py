@@ -1,6 +1,6 @@
 """Graphs in graphs: how passes get at the bodies of loops and branches, and rebuild around them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from graphc.ir.graph import Graph, bodies_of, map_graphs
 from graphc.ir.lowering import Branches, Scan, While
@@ -21,8 +21,11 @@ def holds_bodies(node: Node) -> bool:
     return isinstance(node.op.lower, Scan | While | Branches)
 
 
-def rebuild(graph: Graph, replace: Replace) -> Graph:
-    """The graph with `replace(node, new inputs)` for every loop and branch it answers for."""
+def rebuild(graph: Graph, replace: Replace, others: Collection[int] = ()) -> Graph:
+    """The graph with `replace(node, new inputs)` for every loop and branch it answers for.
+
+    others: ids of further nodes that it is asked about.
+    """
     made: dict[int, Sequence[Tensor]] = {}
 
     def new(tensor: Tensor) -> Tensor:
@@ -38,7 +41,7 @@ def rebuild(graph: Graph, replace: Replace) -> Graph:
 
     for node in graph.nodes:
         inputs = [new(tensor) for tensor in node.inputs]
-        if holds_bodies(node):
+        if holds_bodies(node) or id(node) in others:
             with source_scope(node.sources):
                 values = replace(node, inputs)
             if values is not None:

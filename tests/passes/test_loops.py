@@ -112,3 +112,22 @@ def test_what_a_derivative_computes_from_outer_values_leaves_all_loops() -> None
     values = np.random.default_rng(0).uniform(1, 2, size=(2, 3)), np.array([1.0, 2.0, -3.0])
     plain = gc.function([x, w], gc.grad(gc.sum(final), w), optimize=False, backend="reference")
     np.testing.assert_allclose(f(*values), plain(*values), rtol=1e-11)
+
+
+def test_products_of_the_step_are_kept_for_its_gradient() -> None:
+    """The loop backwards needs h_t @ u, which the loop forwards has computed: nobody does again."""
+    x, w, u = network()
+    final, states = recurrent(x, w, u)
+    f = gc.function([x, w, u], gc.grad(gc.sum(states) + gc.sum(final), [w, u]))
+    forward, backward = loops(f)
+    assert products(forward.attrs["body"].nodes) == products(backward.attrs["body"].nodes) == 1
+    # x @ w before the loops, and the gradients of w and u after them
+    assert products(f.stages.graph.nodes) == 3
+    rng = np.random.default_rng(0)
+    for steps in (0, 1, 4):
+        arrays = [rng.normal(size=shape) for shape in ((steps, 2, 3), (3, 5), (5, 5))]
+        expected = gc.function(
+            [x, w, u], gc.grad(gc.sum(states) + gc.sum(final), [w, u]), backend="reference"
+        )(*arrays)
+        for got, wanted in zip(f(*arrays), expected, strict=True):
+            np.testing.assert_allclose(got, wanted, rtol=1e-9, atol=1e-12)

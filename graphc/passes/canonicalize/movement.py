@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from graphc.dtypes import is_floating
+from graphc.ir.leaf import constant
 from graphc.ir.registry import Builder
 from graphc.ir.tensor import Tensor
-from graphc.rewrite.pattern import P, attr, var
+from graphc.rewrite.pattern import P, any_op, attr, var
 from graphc.rewrite.rule import rule
 
 X = var("x")
@@ -86,6 +88,72 @@ def idle_movement(b: Builder, root: Tensor, x: Tensor) -> Tensor:
     return x if root.op.name == "concat" else root.node.inputs[0]
 
 
+SUMS = ("add", "add_n")
+PIECES = 64  # terms of a sum that are looked at
+
+
+@rule(any_op(lambda op: op.name in SUMS, lambda names: {*SUMS, "slice_gradient"}.issuperset(names)))
+def sum_of_pieces(b: Builder, root: Tensor) -> Tensor | None:
+    """slice_gradient(x, start=a) + slice_gradient(y, start=a + n) = slice_gradient(concat([x + 0.0,
+    y + 0.0]), start=a) for x of n entries: neighbours along one axis, of any number and in any
+    order; and the concatenation alone if it is the whole. (-0.0 + 0.0 is 0.0.)
+    """
+    terms = _terms(root)
+    if terms is None:
+        return None
+    starts = [term.node.attrs["starts"] for term in terms]
+    axes = [axis for axis in range(root.ndim) if any(s[axis] != starts[0][axis] for s in starts)]
+    if len(axes) != 1:
+        return None
+    (axis,) = axes
+    pieces = {start[axis]: term.node.inputs[0] for start, term in zip(starts, terms, strict=True)}
+    first = {*pieces} - {start + piece.shape[axis] for start, piece in pieces.items()}
+    if len(pieces) != len(terms) or len(first) != 1:
+        return None
+    (begin,) = first
+    ordered: list[Tensor] = []
+    at = begin
+    while at in pieces:
+        ordered.append(pieces.pop(at))
+        at = at + ordered[-1].shape[axis]
+    others = [size for a, size in enumerate(ordered[0].shape) if a != axis]
+    same = all([n for a, n in enumerate(p.shape) if a != axis] == others for p in ordered)
+    if pieces or not same:
+        return None
+    whole = tuple(begin if a == axis else start for a, start in enumerate(starts[0]))
+    ordered = [part for piece in ordered for part in _parts(piece, axis)]
+    if is_floating(root.dtype):
+        ordered = [b.add(piece, constant(0, root.dtype)) for piece in ordered]
+    joined = b.concat(ordered, axis=axis)
+    if joined.shape == root.shape:
+        return joined
+    return b.slice_gradient(joined, root.shape, whole, terms[0].node.attrs["steps"])
+
+
+def _parts(tensor: Tensor, axis: int) -> tuple[Tensor, ...]:
+    """What a tensor is a concatenation of along the axis."""
+    node = tensor.node
+    joined = node.op.name == "concat" and node.attrs["axis"] == axis
+    return node.inputs if joined else (tensor,)
+
+
+def _terms(root: Tensor) -> list[Tensor] | None:
+    """The terms of a sum, if all of them are slice gradients without steps."""
+    found: list[Tensor] = []
+    pending = [root]
+    while pending:
+        one = pending.pop()
+        if one.op.name in SUMS:
+            pending += one.node.inputs
+        elif one.op.name == "slice_gradient" and set(one.node.attrs["steps"]) == {1}:
+            found.append(one)
+        else:
+            return None
+        if len(found) + len(pending) > PIECES:
+            return None
+    return found
+
+
 MOVEMENT = (
     identity_transpose,
     transpose_of_transpose,
@@ -95,4 +163,5 @@ MOVEMENT = (
     slice_of_broadcast,
     flip_of_flip,
     idle_movement,
+    sum_of_pieces,
 )

@@ -13,6 +13,13 @@ MATRIX = ("float32[n, 5]",)
 CUBE = ("float32[n, 4, 5]",)
 SCALAR = ("float32[]",)
 
+
+def place(x: gc.Tensor, start: int, spare: int) -> gc.Tensor:
+    """x among `spare` columns of zeros, the first of its own at `start`."""
+    shape, ones = (x.shape[0], x.shape[1] + spare), (1, 1)
+    return OPS["slice_gradient"](x, shape=shape, starts=(0, start), steps=ones)
+
+
 CASES = [
     Case("identity_transpose", lambda x: OPS["permute_dims"](x, axes=(0, 1)), "x", MATRIX),
     Case("transpose_of_transpose", lambda x: x.T.T, "x", MATRIX),
@@ -59,6 +66,27 @@ CASES = [
         SCALAR,
     ),
     Case("flip_of_flip", lambda x: gc.flip(gc.flip(x, 1), 1), "x", MATRIX),
+    Case(
+        "sum_of_pieces",
+        lambda x: (
+            (place(gc.exp(x), 0, 6) + place(x, 4, 6)) + (place(gc.sin(x), 2, 6) + place(x, 6, 6))
+        ),
+        "concat(exp(x) + 0.0, sin(x) + 0.0, x + 0.0, x + 0.0, axis=1)",
+        ("float32[n, 2]",),
+    ),
+    Case(
+        "sum_of_pieces",
+        lambda x: (place(x, 0, 4) + place(gc.exp(x), 2, 4)) + place(x, 4, 4),
+        "concat((x + 0.0) + 0.0, (exp(x) + 0.0) + 0.0, x + 0.0, axis=1)",
+        ("float32[n, 2]",),
+    ),
+    Case(
+        "sum_of_pieces",
+        lambda x: place(gc.exp(x), 3, 6) + place(x, 1, 6),
+        "slice_gradient(concat(x + 0.0, exp(x) + 0.0, axis=1), shape=(n, 8), starts=(0, 1), "
+        "steps=(1, 1))",
+        ("float32[n, 2]",),
+    ),
     Case("idle_movement", lambda x: OPS["concat"](x, axis=0), "x", MATRIX),
     Case(
         "idle_movement",
@@ -73,6 +101,8 @@ UNTOUCHED = [
     Case("full_slice", lambda x: x[:, 1:], None, MATRIX),
     Case("full_slice", lambda x: x[:, ::-1], None, MATRIX),
     Case("flip_of_flip", lambda x: gc.flip(gc.flip(x, 0), 1), None, MATRIX),
+    Case("sum_of_pieces", lambda x: place(x, 0, 6) + place(x, 4, 6), None, ("float32[2, 2]",)),
+    Case("sum_of_pieces", lambda x: place(x, 0, 6) + place(x, 1, 6), None, ("float32[2, 2]",)),
     Case("slice_of_broadcast", lambda x: gc.broadcast_to(x, (3, 5))[0], None, ("float32[5]",)),
     Case("idle_movement", lambda x: gc.concat([x, x]), None, MATRIX),
 ]
