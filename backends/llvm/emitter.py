@@ -32,6 +32,7 @@ from graphc.backends.llvm.streaming import Streaming, fence
 from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import FunctionText, Val
 from graphc.backends.llvm.tiling import tiled
+from graphc.loops.epilogues import row_loop
 from graphc.loops.ir import (
     Accumulate,
     Accumulator,
@@ -68,16 +69,29 @@ def emit_kernel(kernel: Kernel, target: Target) -> KernelText:
     return _KernelEmitter(kernel, target).emit()
 
 
+def emit_range(kernel: Kernel, target: Target) -> KernelText | None:
+    """@KERNEL.range alone, over the outermost loop of the kernel; None if it has none to divide."""
+    divided, whole = divisible_loop(tiled(kernel)), row_loop(kernel.body)
+    if divided is None or whole is None:
+        return None
+    if (divided.axis, divided.extent) != (whole.axis, whole.extent):
+        return None
+    return _KernelEmitter(kernel, target).emit(alone=True)
+
+
 class _KernelEmitter(LoopEmitter):
     def __init__(self, kernel: Kernel, target: Target) -> None:
         super().__init__(target)
         self.kernel = kernel
-        self.streaming = Streaming(kernel, target)
+        self.streaming: Streaming | None = Streaming(kernel, target)
         self.allocas: list[str] = []
         self.stack_bytes = 0
         self.area: Size = 0
 
-    def emit(self) -> KernelText:
+    def emit(self, alone: bool = False) -> KernelText:
+        """alone: the function of a range, and none that calls it. Its arrays are in the cache."""
+        if alone:
+            self.streaming = None
         parameters: list[Val] = []
         for position, parameter in enumerate(self.kernel.parameters):
             pointer = Val(f"%{_identifier('p', parameter.name, position)}", "ptr")
@@ -92,7 +106,7 @@ class _KernelEmitter(LoopEmitter):
         given = dict(self.sizes.symbols)
         body = tiled(self.kernel)
         work = work_of(body)
-        if not isinstance(work, int) or work > LITTLE:
+        if alone or not isinstance(work, int) or work > LITTLE:
             self.divided = divisible_loop(body)
         self.statements(body)
         if self.streams:
@@ -110,6 +124,8 @@ class _KernelEmitter(LoopEmitter):
         declared = _declared([*parameters, BEGIN, END])
         signature = f"define internal void @KERNEL.range({declared}) {attributes}"
         ranged = self.code.builder.function(signature)
+        if alone:
+            return KernelText(ranged, self.area, divides=True)
         whole = dividing_functions(
             "KERNEL", parameters, lambda code: self._measure(code, given, work), attributes
         )

@@ -21,8 +21,9 @@ from graphc.backends.llvm.contraction import (
     uses_blas,
     uses_gemm,
 )
-from graphc.backends.llvm.emitter import KernelText, emit_kernel
-from graphc.backends.llvm.gemm import Layout, area_bytes, functions_of
+from graphc.backends.llvm.emitter import KernelText, emit_kernel, emit_range
+from graphc.backends.llvm.gemm import area_bytes, functions_of
+from graphc.backends.llvm.gemm_rows import Layout, epilogue_function
 from graphc.backends.llvm.heap import (
     INTERRUPTED,
     NO_MEMORY,
@@ -41,6 +42,7 @@ from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import FunctionText, Val, module_text
 from graphc.dtypes import DType, bool_, int64, is_floating
 from graphc.lapack import ROUTINES
+from graphc.loops.epilogues import Epilogue, epilogue_at
 from graphc.loops.ir import (
     Accumulate,
     Accumulator,
@@ -60,6 +62,7 @@ from graphc.loops.ir import (
     While,
     written_buffers,
 )
+from graphc.memory.products import ProductPlaces
 from graphc.scalar.expr import Expr, Index, Load, Local, cast, ge, lt, or_
 from graphc.shapes import Dim, Size, size_product, substitute, symbols_of
 
@@ -89,6 +92,7 @@ class _Functions:
     names: dict[str, str] = field(default_factory=dict)  # by text
     functions: list[FunctionText] = field(default_factory=list)
     keep: list[Kernel] = field(default_factory=list)
+    ranges: dict[int, str | None] = field(default_factory=dict)
 
     def kernel(self, kernel: Kernel) -> tuple[str, KernelText]:
         text = self.texts.get(id(kernel))
@@ -100,6 +104,22 @@ class _Functions:
             name = self.names[text.function.text] = f"k{len(self.names)}"
             self.functions.append(text.named(name))
         return name, text
+
+    def ranged(self, kernel: Kernel) -> str | None:
+        """The kernel as a function of a range of rows, if that can be; it needs no area."""
+        if id(kernel) not in self.ranges:
+            text = emit_range(kernel, self.target)
+            self.keep.append(kernel)
+            self.ranges[id(kernel)] = None
+            if text is not None and text.area == 0:
+                known = text.function.text in self.names
+                name = self.names.setdefault(text.function.text, f"e{len(self.names)}")
+                if not known:
+                    types = ["ptr"] * len(kernel.parameters) + ["i64"] * len(kernel.sizes)
+                    self.functions.append(text.named(name))
+                    self.functions.append(epilogue_function(name, types, self.target))
+                self.ranges[id(kernel)] = name
+        return self.ranges[id(kernel)]
 
 
 def emit_program(
@@ -129,6 +149,7 @@ class _ProgramEmitter:
         self.target = target
         self.blas = blas
         self.functions = _Functions(target)
+        self.places = ProductPlaces(program)
         self.products: dict[str, FunctionText] = {}
         self.routines: dict[str, FunctionText] = {}
         self.loop_products: dict[Hashable, Kernel] = {}
@@ -136,6 +157,7 @@ class _ProgramEmitter:
         self.kernels: dict[str, str] = {}
         self.areas: list[Size] = []
         self.thread_areas: list[Size] = []
+        self.frame_words = 0
         self.code = Code(has_fma=target.has_fma)
         self.sizes = Sizes(self.code)
         self.position = 0  # of the step among all steps
@@ -179,8 +201,11 @@ class _ProgramEmitter:
         self._flags()
         if self.profiled:
             builder.line(lap(len(self.program.all_steps)))
+        self.frame_words = 0  # of the arguments of epilogues
         self._steps(steps)
         builder.line("ret i64 0")
+        if self.frame_words:
+            builder.lines.insert(0, f"  %frame = alloca [{self.frame_words} x i64], align 16")
         return builder.function(f"define {name}{PARAMETERS} {self.target.function_attributes}")
 
     def _entry_of_parts(self, name: str, count: int) -> FunctionText:
@@ -204,15 +229,20 @@ class _ProgramEmitter:
     # Steps
 
     def _steps(self, steps: Sequence[Step]) -> None:
-        for step in steps:
+        done = False  # with the step before it
+        for number, step in enumerate(steps):
             position = self.position
             self.position += 1
             self._allocate(step)
             match step:
                 case KernelCall():
-                    self._kernel(step)
+                    if not done:
+                        self._kernel(step)
+                    done = False
                 case Contraction():
-                    self._contraction(step)
+                    done = self._with_epilogue(step, epilogue_at(steps, number))
+                    if not done:
+                        self._contraction(step)
                 case IndexCheck():
                     self._check(position, step)
                 case HostCall():
@@ -435,6 +465,55 @@ class _ProgramEmitter:
         aligned = builder.value(f"and i64 {above}, -64")
         return builder.emit(f"inttoptr i64 {aligned} to ptr", "ptr")
 
+    def _with_epilogue(self, step: Contraction, follower: Epilogue | None) -> bool:
+        """Run the kernel behind a product on its rows as they are done, if that can be."""
+        if follower is None or not uses_gemm(step):
+            return False
+        call = follower.call
+        kernel = self.functions.ranged(call.kernel)
+        if kernel is None:
+            return False
+        self._allocate(call)
+        layout = self._layout_of(step)
+        dims = (step.m, step.n, step.k)
+        area = self._area(area_bytes(layout, self.target, *dims), for_each_thread=False)
+        sizes = [*map(self.sizes.first, dims), area, THREADS]
+        place = self.places.place(step, call)
+        buffers = {one: self._buffer(one) for one in (step.a, step.b, *call.arguments)}
+        buffers[step.out] = self._buffer(place)
+        words = [self.sizes.first(follower.units), *(buffers[one] for one in call.arguments)]
+        words += [self.sizes.first(size) for size in call.sizes]
+        self.frame_words = max(self.frame_words, len(words))
+        builder = self.code.builder
+        for number, word in enumerate(words):
+            at = builder.value(f"getelementptr i64, ptr %frame, i64 {number}")
+            builder.line(f"store {word.type} {word.text}, ptr {at}, align 8")
+        matrices = [buffers[one] for one in (step.out, step.a, step.b)]
+        followed = [Val(f"@{kernel}.rows", "ptr"), Val("%frame", "ptr")]
+        self._call(f"{layout.name}.followed", [*matrices, *sizes, *followed])
+        start = f"@{kernel}.range("
+        text = next(one.text for one in self.functions.functions if start in one.text)
+        self.kernels.setdefault(call.kernel.name, _heading(call.kernel) + text)
+        return True
+
+    def _layout_of(self, step: Contraction) -> Layout:
+        """What our routine for the product serves; the routine is emitted."""
+        vectors = self._vectors(step) if uses_blas(step, self.blas) else None
+        work = step.m * step.n * step.k
+        divides = not isinstance(work, int) or work > LITTLE
+        layout = Layout(step.dtype, step.transpose_a, step.transpose_b, vectors, divides)
+        if layout.name not in self.products:
+            self.products.update(functions_of(layout, self.target))
+        return layout
+
+    def _vectors(self, step: Contraction) -> str:
+        """The routine that calls BLAS."""
+        assert self.blas is not None
+        name = blas_name(step)
+        if name not in self.products:
+            self.products[name] = blas_function(step, self.blas, self.target)
+        return name
+
     def _contraction(self, step: Contraction) -> None:
         buffers = [
             (step.out, step.strides[0]),
@@ -443,23 +522,14 @@ class _ProgramEmitter:
         ]
         pointers = [self._buffer(name) for name, _ in buffers]
         dims = [step.m, step.n, step.k]
-        vectors: str | None = None
         room: Size = 0
         divides = False
-        if uses_blas(step, self.blas):
-            assert self.blas is not None
-            name = vectors = blas_name(step)
-            if name not in self.products:
-                self.products[name] = blas_function(step, self.blas, self.target)
         if uses_gemm(step):
-            layout = Layout(step.dtype, step.transpose_a, step.transpose_b, vectors)
-            name = layout.name
-            if name not in self.products:
-                self.products.update(functions_of(layout, self.target))
-            sizes = [*map(self.sizes.first, dims)]
+            layout = self._layout_of(step)
+            name, sizes = layout.name, [*map(self.sizes.first, dims)]
             room, divides = area_bytes(layout, self.target, *dims), True
-        elif vectors is not None:
-            sizes = [*map(self.sizes.first, dims)]
+        elif uses_blas(step, self.blas):
+            name, sizes = self._vectors(step), [*map(self.sizes.first, dims)]
         else:
             name, text = self.functions.kernel(self._product(step))
             sizes = [self.sizes.first(dim) for dim in dims if not isinstance(dim, int)]

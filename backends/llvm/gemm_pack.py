@@ -16,6 +16,7 @@ from collections.abc import Callable
 from functools import partial
 
 from graphc.backends.llvm.gemm_tile import Tile
+from graphc.backends.llvm.loops import BEGIN, END
 from graphc.backends.llvm.masked import masked_load
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.target import Target
@@ -23,9 +24,10 @@ from graphc.backends.llvm.text import FunctionText, Val
 
 Body = Callable[[Val, list[Val]], list[Val]]
 
-PARAMETERS = (
-    "ptr noalias %panels, ptr noalias readonly %matrix, i64 %k, i64 %count, i64 %stride, "
-    "i64 %begin, i64 %end"
+PACK_PARAMETERS = (
+    Val("%panels", "ptr"),
+    Val("%matrix", "ptr"),
+    *(Val(f"%{name}", "i64") for name in ("k", "count", "stride")),
 )
 
 
@@ -36,7 +38,8 @@ def pack_function(
     emitter = _Packer(width, tile, target)
     emitter.panels(emitter.across if across else emitter.along)
     emitter.code.builder.line("ret void")
-    signature = f"define internal void @{name}({PARAMETERS}) {target.function_attributes}"
+    declared = ", ".join(f"{one.type} {one.text}" for one in (*PACK_PARAMETERS, BEGIN, END))
+    signature = f"define internal void @{name}({declared}) {target.function_attributes}"
     return emitter.code.builder.function(signature)
 
 
@@ -61,7 +64,7 @@ class _Packer:
             body(place, first, left)
             return []
 
-        code.loop(Val("%begin", "i64"), Val("%end", "i64"), 1, [], panel)
+        code.loop(BEGIN, END, 1, [], panel)
 
     # --- neighbours side by side ---------------------------------------------------------------
 

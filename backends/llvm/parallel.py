@@ -16,7 +16,8 @@ from graphc.backends.llvm.pool import PARALLEL
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.text import FunctionText, TextBuilder, Val
 from graphc.dtypes import is_floating
-from graphc.loops.ir import Accumulate, Accumulator, For, If, Let, Statement, Store
+from graphc.loops.epilogues import feeds_outside
+from graphc.loops.ir import Accumulate, For, If, Let, Statement, Store
 from graphc.scalar.expr import COST, UNKNOWN_COST, Call, Expr, Index, Load, walk
 from graphc.shapes import Size, substitute
 
@@ -46,21 +47,6 @@ def divisible_loop(body: Sequence[Statement]) -> For | None:
     if last.kind == "parallel":
         return last
     return last if last.kind == "vector" and not feeds_outside(last.body) else None
-
-
-def feeds_outside(body: Sequence[Statement]) -> bool:
-    """Whether a body feeds accumulators that are declared outside of it."""
-    own: set[str] = set()
-    pending = list(reversed(body))
-    while pending:
-        statement = pending.pop()
-        if isinstance(statement, Accumulator):
-            own.add(statement.name)
-        elif isinstance(statement, Accumulate) and statement.name not in own:
-            return True
-        elif isinstance(statement, For | If):
-            pending.extend(reversed(statement.body))
-    return False
 
 
 def work_of(body: Sequence[Statement], vector: bool = False) -> Size:

@@ -14,6 +14,7 @@ from heapq import heappop, heappush
 import numpy as np
 
 from graphc.lapack import ROUTINES
+from graphc.loops.epilogues import epilogue_at
 from graphc.loops.ir import (
     Accumulate,
     Branch,
@@ -158,7 +159,11 @@ def plan_memory(program: Program) -> MemoryPlan:
     slots = Slots()
     slot_of: dict[str, Slot] = {}
     donors = Donors(program, lives, sizes)
-    for position, step in enumerate(program.all_steps):
+    steps = program.all_steps
+    for position, step in enumerate(steps):
+        before = steps[position - 1] if position else None
+        # The step may be the epilogue of a product, whose operands are read in between.
+        donors.kept = {before.a, before.b} if isinstance(before, Contraction) else set()
         for name in born.get(position, ()):
             donor = donors.find(step, name, position)
             slot = slots.take(sizes[name], position) if donor is None else slot_of[donor]
@@ -186,7 +191,8 @@ def temporaries_lives(program: Program) -> dict[str, Life]:
     """First write and last use of each temporary, by position among all steps.
 
     What was written before a loop and is used in it lives until the loop ends; so does what the
-    loop itself holds: carries and stacked outputs.
+    loop itself holds: carries and stacked outputs. The operands of a product live until its
+    epilogue has run.
     """
     lives: dict[str, Life] = {}
 
@@ -202,7 +208,10 @@ def temporaries_lives(program: Program) -> dict[str, Life]:
 
     def visit(steps: Sequence[Step], start: int, loops: tuple[Life, ...]) -> int:
         position = start
-        for step in steps:
+        for number, step in enumerate(steps):
+            if isinstance(step, Contraction) and epilogue_at(steps, number) is not None:
+                for name in (step.a, step.b):
+                    use(name, position + 1, loops)
             if isinstance(step, Loop | While):
                 end = position - 1 + sum(1 for _ in flat_steps([step]))
                 inside = (*loops, Life(position, end))
@@ -271,6 +280,7 @@ class Donors:
         self.sizes = sizes
         self.found: dict[str, str] = {}
         self.taken: set[str] = set()
+        self.kept: set[str] = set()  # by the step that is looked at
         self.accesses: dict[int, dict[str, list[Access]]] = {}  # by kernel, by parameter
 
     def find(self, step: Step, name: str, position: int) -> str | None:
@@ -283,6 +293,7 @@ class Donors:
                 candidate in self.lives
                 and candidate != name
                 and candidate not in self.taken
+                and candidate not in self.kept
                 and self.lives[candidate].last == position
                 and self.lives[candidate].first < position
                 and self.sizes[candidate] == self.sizes[name]

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 import graphc as gc
-from graphc.backends.llvm.gemm import Layout, area_bytes, functions_of
+from graphc.backends.llvm.gemm import area_bytes, functions_of
+from graphc.backends.llvm.gemm_rows import Layout
 from graphc.backends.llvm.jit import Library, module_assembly, module_object
 from graphc.backends.llvm.pool import PARALLEL, parallel_address
 from graphc.backends.llvm.target import Target, host

@@ -1,0 +1,122 @@
+"""Products with an epilogue: the same as one after the other, at all sizes, on any threads."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import graphc as gc
+
+Array = np.ndarray[Any, Any]
+Expression = Callable[[gc.Tensor, gc.Tensor, gc.Tensor], list[gc.Tensor]]
+
+EXPRESSIONS: dict[str, Expression] = {
+    "bias and activation": lambda x, w, b: [gc.tanh(x @ w + b)],
+    "both are wanted": lambda x, w, b: (lambda t: [t, gc.tanh(t + b)])(x @ w),
+    "scaled": lambda x, w, b: [2.0 * (x @ w)],
+    "residual": lambda x, w, b: (lambda h: [h + gc.tanh(h @ (w.T @ w))])(x @ w),
+    "operand in the epilogue": lambda x, w, b: (lambda h: [h * gc.sigmoid(h @ (w.T @ w) + b)])(
+        gc.exp(x @ w)
+    ),
+    "a sum of each row": lambda x, w, b: [gc.sum(gc.tanh(x @ w + b), axis=1)],
+    "softmax of each row": lambda x, w, b: [gc.nn.softmax(x @ w + b, axis=1)],
+    "other type": lambda x, w, b: [gc.astype(x @ w > 0.5, "int32")],
+    "of a batch that is one matrix": lambda x, w, b: [
+        gc.nn.relu(gc.reshape(x, (-1, 1, x.shape[1])) @ w + b)
+    ],
+}
+SIZES = [(0, 3, 4), (5, 0, 6), (5, 6, 0), (1, 7, 5), (7, 5, 1), (1, 5, 0), (33, 40, 50)]
+SIZES += [(200, 20, 70), (130, 300, 33)]
+
+
+def arrays(n: int, k: int, m: int) -> tuple[Array, Array, Array]:
+    rng = np.random.default_rng(n + k + m)
+    x, w, b = (0.2 * rng.normal(size=size) for size in ((n, k), (k, m), (m,)))
+    return x.astype("float32"), w.astype("float32"), b.astype("float32")
+
+
+@pytest.mark.parametrize("name", EXPRESSIONS)
+def test_as_one_after_the_other(name: str) -> None:
+    x, w = gc.placeholder("x", ("n", "k")), gc.placeholder("w", ("k", "m"))
+    b = gc.placeholder("b", ("m",))
+    results = EXPRESSIONS[name](x, w, b)
+    f = gc.function([x, w, b], results, backend="llvm", on_unused_input="ignore")
+    exact = gc.function([x, w, b], results, backend="reference", on_unused_input="ignore")
+    if name != "softmax of each row":  # whose rows are kept in the area
+        assert ".rows, ptr %frame)" in f.llvm()
+    for sizes in SIZES:
+        given = arrays(*sizes)
+        if name == "of a batch that is one matrix" and 0 in sizes:
+            continue
+        for found, wanted in zip(f(*given), exact(*given), strict=True):
+            np.testing.assert_allclose(found, wanted, rtol=2e-5, atol=2e-5, err_msg=str(sizes))
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_update_in_the_memory_of_the_product(threads: int) -> None:
+    """No temporary is touched for the gradient, and the number of threads shows nowhere."""
+    rng = np.random.default_rng(0)
+    first = rng.normal(size=(301, 203)).astype("float32")
+    w = gc.variable(first, "w")
+    x, d = gc.placeholder("x", ("n", 301)), gc.placeholder("d", ("n", 203))
+    step = gc.function([x, d], None, updates=[(w, w - 0.1 * (x.T @ d))], threads=threads)
+    exact = first
+    for n in (128, 1, 300):
+        a = rng.normal(size=(n, 301)).astype("float32")
+        b = rng.normal(size=(n, 203)).astype("float32")
+        step(a, b)
+        exact = exact - np.float32(0.1) * (a.T @ b)
+    np.testing.assert_allclose(w.value, exact, atol=1e-4)
+    text = step.llvm()
+    assert re.search(r"call void @gemm_f32_tn[\w.]*\(.*@e\d+\.rows", text)
+    assert abs(float(np.sum(w.value)) - KNOWN.setdefault("sum", float(np.sum(w.value)))) == 0.0
+
+
+KNOWN: dict[str, float] = {}
+
+
+def test_many_layers_share_routines() -> None:
+    """Ten layers of one shape: one product, one epilogue."""
+    x, h = gc.placeholder("x", (96, 80)), None
+    h = x
+    weights = [gc.placeholder(f"w{k}", (80, 80)) for k in range(10)]
+    for w in weights:
+        h = gc.tanh(h @ w)
+    f = gc.function([x, *weights], h, backend="llvm")
+    text = f.llvm()
+    assert len(re.findall(r"define internal void @gemm_\w+\(", text)) == 1
+    assert len(re.findall(r"define internal void @e\d+\.range\(", text)) == 1
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=(96, 80)).astype("float32")
+    values = [(0.1 * rng.normal(size=(80, 80))).astype("float32") for _ in weights]
+    exact = a
+    for value in values:
+        exact = np.tanh(exact @ value)
+    np.testing.assert_allclose(f(a, *values), exact, atol=1e-5)
+
+
+def test_in_loops() -> None:
+    """A recurrent step: the state is an operand, the epilogue writes the next state."""
+    w = gc.placeholder("w", (40, 40))
+    xs, start = gc.placeholder("xs", ("t", "n", 40)), gc.placeholder("h", ("n", 40))
+
+    def step(h: gc.Tensor, x: gc.Tensor) -> tuple[gc.Tensor, gc.Tensor]:
+        following = gc.tanh(h @ w + x)
+        return following, following
+
+    last, states = gc.scan(step, start, xs)
+    f = gc.function([w, xs, start], [last, states], backend="llvm")
+    rng = np.random.default_rng(0)
+    for t, n in ((5, 33), (1, 1), (0, 4), (3, 0)):
+        a = (0.2 * rng.normal(size=(40, 40))).astype("float32")
+        b = rng.normal(size=(t, n, 40)).astype("float32")
+        h = c = rng.normal(size=(n, 40)).astype("float32")
+        rows = []
+        for row in b:
+            h = np.tanh(h @ a + row)
+            rows.append(h)
+        end, stacked = f(a, b, c)
+        np.testing.assert_allclose(end, h, atol=1e-5)
+        np.testing.assert_allclose(stacked, np.array(rows).reshape(b.shape), atol=1e-5)
