@@ -16,6 +16,7 @@ from graphc.shapes import Size
 HEAVY = 40  # cost of a body from which one native vector keeps the processor busy
 LIGHT = 14  # cost up to which four are needed
 REGISTERS = 8  # vectors of sums that are kept apart
+SUMS = 12  # where every element has many of them, of 16 registers
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,8 @@ def pieces(extent: Size, body: Body, target: Target) -> list[Piece]:
     blocked = body.sums > 1
     if blocked:
         factor = max(1, min(factor, REGISTERS // body.sums))
+        if body.sums > 3:  # what bounds them is arithmetic
+            factor = 1 if 2 * body.sums > SUMS else 2
     if not isinstance(extent, int):
         main = native * factor if masks else native * min(factor, 2)
         rest = native if masks else 1

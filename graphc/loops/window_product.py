@@ -1,20 +1,23 @@
 """Kernels of window products: sums of products of two arrays at affine indices.
 
-    for n, o/4, y parallel:
+    for n, o/6, y/2 parallel:
       for x vector:                      lanes: the last axis of the result
-        t0..t3 = 0                       a block: four results that share one of the operands
-        for c, p, q serial:
-          v = left[n, c, y + p, x + q]
-          t0..t3 += v * right[4*o + 0..3, c, p, q]
-        out[n, 4*o + 0..3, y, x] = t0..t3
+        t0..t11 = 0                      a block: results that share loads of both operands
+        for c serial:
+          l0 = left[n, c, 2*y, x]        the taps p and q are written out: 9 times 12 products
+          l1 = left[n, c, 2*y + 1, x]
+          t0..t11 += right[6*o + 0..5, c, 0, 0] * l0, l1
+          ...
+        out[n, 6*o + 0..5, 2*y + 0..1, x] = t0..t11
 
-Axes that run `outer` are summed outside of all that: the result begins with zeros and is added to.
+Axes that run `outer` are summed outside of all that, in tiles whose operands stay in the cache: the
+result begins with zeros and is added to. Which axis does what is decided in `window_schedule`.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 
-from graphc.dtypes import DType, float32, is_half
+from graphc.dtypes import float32, is_half
 from graphc.ir.node import Node
 from graphc.ir.product_notation import ProductNotation
 from graphc.ir.tensor import Tensor
@@ -30,13 +33,15 @@ from graphc.loops.ir import (
     Store,
 )
 from graphc.loops.values import Key, root_of
+from graphc.loops.window_schedule import Schedule, schedule
 from graphc.scalar.expr import Call, Expr, Index, Load, Local, cast, constant
 from graphc.shapes import Dim, Size, floor_div, symbols_of
 
-BLOCK = 4  # results that one load serves; with two vectors of each, all registers of AVX2 are used
 OPERANDS = ("left", "right")
 
 Point = Mapping[str, Size]  # where each loop axis stands
+Places = Mapping[str, Sequence[Size]]  # where several points side by side stand
+Inside = Callable[[Sequence[Size]], list[Statement]]
 
 
 def window_product_kernel(
@@ -67,191 +72,200 @@ def window_product_kernel(
     return kernel, tuple(buffers[key] for key in keys)
 
 
-@dataclass(slots=True)
 class _Product:
     """Writes the statements. symbols: sizes of the kernel, which loops cannot be named after."""
 
-    node: Node
-    symbols: set[str]
-    notation: ProductNotation = field(init=False)
-    sizes: dict[str, Size] = field(init=False)
-    dtype: DType = field(init=False)
-    outer: str = field(init=False)
-    lanes: str | None = field(init=False)
-    block: str | None = field(init=False)
-    sums: int = 0  # accumulators so far
-
-    def __post_init__(self) -> None:
-        attrs = self.node.attrs
+    def __init__(self, node: Node, symbols: set[str]) -> None:
+        attrs = node.attrs
+        self.node = node
         self.notation = ProductNotation.read(attrs["subscripts"])
-        self.sizes = {
-            axis: size
-            for axis, size in zip(attrs["axes"], attrs["sizes"], strict=True)
-            if size != 1
-        }
-        self.dtype = self.node.types[0].dtype
+        pairs = zip(attrs["axes"], attrs["sizes"], strict=True)
+        self.sizes: dict[str, Size] = {axis: size for axis, size in pairs if size != 1}
+        self.names = {axis: axis for axis in self.sizes}
+        for axis in self.sizes:
+            while self.names[axis] in symbols:
+                self.names[axis] += "_"
+        self.symbols = symbols
+        self.dtype = node.types[0].dtype
+        self.wide = float32 if is_half(self.dtype) else self.dtype
         # Halves are summed in float32, which an array of halves cannot hold.
         outer = "" if is_half(self.dtype) else attrs["outer"]
-        self.outer = "".join(axis for axis in outer if axis in self.sizes)
-        kept = [axis for axis in self.notation.result if axis in self.sizes]
-        self.lanes = kept[-1] if kept else None
-        self.block = self.choose_block([axis for axis in kept if axis != self.lanes])
-
-    def choose_block(self, axes: Sequence[str]) -> str | None:
-        """An axis that one operand does not depend on: rather the one whose loads are vectors."""
-        depends = [self.notation.axes_of(number) for number in (0, 1)]
-
-        def worth(axis: str) -> tuple[bool, bool, bool, int]:
-            size = self.sizes[axis]
-            spared = [own for own in depends if axis not in own]
-            return (
-                any(self.lanes in own for own in spared),
-                isinstance(size, int) and size >= BLOCK,
-                isinstance(size, int) and size % BLOCK == 0,
-                list(self.sizes).index(axis),
-            )
-
-        free = [axis for axis in axes if not all(axis in own for own in depends)]
-        return max(free, key=worth, default=None)
+        self.plan: Schedule = schedule(self.notation, self.sizes, outer)
+        self.sums = 0  # accumulators so far
+        self.reads = 0  # elements with a name so far
 
     # --- loops -------------------------------------------------------------------------------
 
-    def name(self, axis: str) -> str:
-        while axis in self.symbols:
-            axis += "_"
-        return axis
-
     def here(self, axis: str) -> Size:
-        return Dim.symbol(self.name(axis))
+        return Dim.symbol(self.names[axis])
+
+    def loop(self, axis: str, extent: Size, kind: LoopKind, body: list[Statement]) -> Statement:
+        return For(self.names[axis], extent, kind, tuple(body))
 
     def statements(self) -> list[Statement]:
-        summed_outside = [axis for axis in self.sizes if axis in self.outer]
-        rows = [axis for axis in self.sizes if axis in self.notation.result and axis != self.lanes]
-        kind: LoopKind = "serial" if summed_outside else "parallel"
-        start: dict[str, Size] = {axis: self.here(axis) for axis in summed_outside}
-        body = self.nest(rows, start, kind)
-        if not summed_outside:
-            return body
-        for axis in reversed(summed_outside):
-            body = [For(self.name(axis), self.sizes[axis], "serial", tuple(body))]
-        return [*self.zeros(rows), *body]
+        body = self.summed_outside()
+        for axis in reversed(self.plan.outside):
+            body = [self.loop(axis, self.sizes[axis], "parallel", body)]
+        return body
 
-    def nest(self, rows: Sequence[str], point: Point, kind: LoopKind) -> list[Statement]:
-        """The loops over rows, and inside the lanes; the block axis in steps of a block."""
-        if not rows:
-            return self.vector(point, [point])
-        axis, size = rows[0], self.sizes[rows[0]]
-        if axis == self.block:
-            return self.blocks(axis, rows[1:], point, kind)
-        inside = self.nest(rows[1:], {**point, axis: self.here(axis)}, kind)
-        return [For(self.name(axis), size, kind, tuple(inside))]
+    def summed_outside(self) -> list[Statement]:
+        """Zeros, and the loops over tiles of the outer axes that add to them."""
+        start: dict[str, Sequence[Size]] = {axis: [self.here(axis)] for axis in self.plan.outside}
+        if not self.plan.outer:
+            return self.rows(self.plan.rows, start, {}, "parallel")
+        return [*self.zeros(), *self.outer(list(self.plan.outer), start, {})]
 
-    def blocks(
-        self, axis: str, rows: Sequence[str], point: Point, kind: LoopKind
+    def outer(
+        self, axes: Sequence[str], places: Places, tiles: Mapping[str, tuple[Size, Size]]
     ) -> list[Statement]:
+        """tiles: of each axis that is in tiles, where the tile starts and how long it is."""
+        if not axes:
+            return self.rows(self.plan.rows, places, tiles, "serial")
+        axis, tile = axes[0], self.plan.outer[axes[0]]
         size = self.sizes[axis]
-        tiles = floor_div(size, BLOCK)
-        left = size - tiles * BLOCK
-        found: list[Statement] = []
-        if tiles != 0:
-            first: Size = 0 if tiles == 1 else self.here(axis) * BLOCK
-            inside = self.members(axis, rows, point, [first + turn for turn in range(BLOCK)], kind)
-            found += inside if tiles == 1 else [For(self.name(axis), tiles, kind, tuple(inside))]
-        if isinstance(left, int):
-            places = [tiles * BLOCK + turn for turn in range(left)]
-            return found + (self.members(axis, rows, point, places, kind) if places else [])
-        inside = self.members(axis, rows, point, [tiles * BLOCK + self.here(axis)], kind)
-        return [*found, For(self.name(axis), left, kind, tuple(inside))]
-
-    def members(
-        self,
-        axis: str,
-        rows: Sequence[str],
-        point: Point,
-        places: Sequence[Size],
-        kind: LoopKind,
-    ) -> list[Statement]:
-        """The loops over the other rows around a block of places along the axis."""
-        points = [
-            {**point, **{row: self.here(row) for row in rows}, axis: place} for place in places
-        ]
-        body = self.vector(points[0], points)
-        for row in reversed(rows):
-            body = [For(self.name(row), self.sizes[row], kind, tuple(body))]
-        return body
-
-    def zeros(self, rows: Sequence[str]) -> list[Statement]:
-        point = {axis: self.here(axis) for axis in rows}
-        store = Store("out", self.place(point), constant(0, self.dtype), False, self.node.sources)
-        body: list[Statement] = [store]
-        if self.lanes is not None:
-            body = [For(self.name(self.lanes), self.sizes[self.lanes], "vector", tuple(body))]
-        for axis in reversed(rows):
-            body = [For(self.name(axis), self.sizes[axis], "parallel", tuple(body))]
-        return body
-
-    # --- what happens at a point -------------------------------------------------------------
-
-    def vector(self, point: Point, points: Sequence[Point]) -> list[Statement]:
-        """The sums of a block of points, in lanes; `point` is any of them."""
-        sources = self.node.sources
-        wide = float32 if is_half(self.dtype) else self.dtype
-        summed = [
-            axis
-            for axis in self.sizes
-            if axis not in self.notation.result and axis not in self.outer
-        ]
-        names = [f"t{self.sums + number}" for number in range(len(points))]
-        self.sums += len(points)
-        body: list[Statement] = [*self.terms(points, summed, names, wide)]
-        for axis in reversed(summed):
-            body = [For(self.name(axis), self.sizes[axis], "serial", tuple(body))]
-        stores = [
-            Store(
-                "out",
-                self.place(place),
-                cast(Local(name, wide), self.dtype),
-                bool(self.outer),
-                sources,
-            )
-            for name, place in zip(names, points, strict=True)
-        ]
-        declared = [Accumulator(name, "add", wide, None, sources) for name in names]
-        statements: list[Statement] = [*declared, *body, *stores]
-        if self.lanes is None:
-            return statements
-        return [For(self.name(self.lanes), self.sizes[self.lanes], "vector", tuple(statements))]
-
-    def terms(
-        self, points: Sequence[Point], summed: Sequence[str], names: Sequence[str], wide: DType
-    ) -> list[Statement]:
-        found: list[Statement] = []
-        inner = {axis: self.here(axis) for axis in summed}
-        shared: dict[int, Expr] = {}
-        for number, operand in enumerate(OPERANDS):
-            if self.block not in self.notation.axes_of(number):
-                found.append(Let(operand[0], self.element(number, points[0], inner, wide)))
-                shared[number] = Local(operand[0], wide)
-        for name, point in zip(names, points, strict=True):
-            first, second = (
-                shared.get(number) or self.element(number, point, inner, wide) for number in (0, 1)
-            )
-            product = Call("mul", (first, second), wide)
-            found.append(Accumulate(name, product, None, self.node.sources))
+        if tile == 1:
+            inside = self.outer(axes[1:], {**places, axis: [self.here(axis)]}, tiles)
+            return [self.loop(axis, size, "serial", inside)]
+        name = f"{self.names[axis]}_tile"
+        while name in self.symbols:
+            name += "_"
+        count = floor_div(size, tile)
+        inside = self.outer(axes[1:], places, {**tiles, axis: (Dim.symbol(name) * tile, tile)})
+        found: list[Statement] = [For(name, count, "serial", tuple(inside))]
+        left = size - count * tile
+        if left != 0:
+            found += self.outer(axes[1:], places, {**tiles, axis: (count * tile, left)})
         return found
 
-    def element(self, number: int, point: Point, inner: Point, wide: DType) -> Expr:
-        """The element of an operand, in the dtype that sums have."""
-        operand = self.node.inputs[number]
+    def zeros(self) -> list[Statement]:
+        rows = self.plan.rows
+        point = {axis: self.here(axis) for axis in (*self.plan.outside, *rows)}
+        store = Store("out", self.place(point), constant(0, self.dtype), False, self.node.sources)
+        body: list[Statement] = [store]
+        if self.plan.lanes is not None:
+            body = [self.loop(self.plan.lanes, self.sizes[self.plan.lanes], "vector", body)]
+        for axis in reversed(rows):
+            body = [self.loop(axis, self.sizes[axis], "parallel", body)]
+        return body
+
+    def rows(
+        self,
+        axes: Sequence[str],
+        places: Places,
+        tiles: Mapping[str, tuple[Size, Size]],
+        kind: LoopKind,
+    ) -> list[Statement]:
+        """The loops over rows, in steps of a block, and inside the lanes."""
+        if not axes:
+            return self.vector(places, tiles)
+        axis = axes[0]
+
+        def inside(found: Sequence[Size]) -> list[Statement]:
+            return self.rows(axes[1:], {**places, axis: found}, tiles, kind)
+
+        return self.in_steps(axis, 0, self.sizes[axis], self.plan.blocks.get(axis, 1), kind, inside)
+
+    def in_steps(
+        self, axis: str, start: Size, extent: Size, step: int, kind: LoopKind, inside: Inside
+    ) -> list[Statement]:
+        """A loop in which `step` places are handled at once, and what is left over."""
+        if step == 1:
+            return [self.loop(axis, extent, kind, inside([start + self.here(axis)]))]
+        tiles = floor_div(extent, step)
+        found: list[Statement] = []
+        if tiles != 0:
+            first: Size = start + (0 if tiles == 1 else self.here(axis) * step)
+            body = inside([first + turn for turn in range(step)])
+            found += body if tiles == 1 else [self.loop(axis, tiles, kind, body)]
+        left, first = extent - tiles * step, start + tiles * step
+        if not isinstance(left, int):
+            body = inside([first + self.here(axis)])
+            return [*found, self.loop(axis, left, kind, body)]
+        return found + (inside([first + turn for turn in range(left)]) if left else [])
+
+    # --- what happens at a block of points ---------------------------------------------------
+
+    def vector(self, places: Places, tiles: Mapping[str, tuple[Size, Size]]) -> list[Statement]:
+        """The sums of a block of points, in lanes."""
+        sources, lanes = self.node.sources, self.plan.lanes
+        points = [dict(zip(places, place, strict=True)) for place in product(*places.values())]
+        names = [f"t{self.sums + number}" for number in range(len(points))]
+        self.sums += len(points)
+        body: list[Statement] = [
+            Accumulator(name, "add", self.wide, None, sources) for name in names
+        ]
+        body += self.terms(self.plan.summed, {}, points, names, tiles)
+        for name, point in zip(names, points, strict=True):
+            value = cast(Local(name, self.wide), self.dtype)
+            body.append(Store("out", self.place(point), value, bool(self.plan.outer), sources))
+        return body if lanes is None else [self.loop(lanes, self.sizes[lanes], "vector", body)]
+
+    def terms(
+        self,
+        axes: Sequence[str],
+        places: Places,
+        points: Sequence[Point],
+        names: Sequence[str],
+        tiles: Mapping[str, tuple[Size, Size]],
+    ) -> list[Statement]:
+        """The loops over summed axes, the inner ones written out."""
+        if not axes:
+            return self.products(places, points, names)
+        axis = axes[0]
+        start, extent = tiles.get(axis, (0, self.sizes[axis]))
+
+        def inside(found: Sequence[Size]) -> list[Statement]:
+            return self.terms(axes[1:], {**places, axis: found}, points, names, tiles)
+
+        step = self.plan.unrolled.get(axis, 1)
+        return self.in_steps(axis, start, extent, step, "serial", inside)
+
+    def products(
+        self, places: Places, points: Sequence[Point], names: Sequence[str]
+    ) -> list[Statement]:
+        """One product for each point and each place; what two of them read is read once."""
+        steps = [dict(zip(places, place, strict=True)) for place in product(*places.values())]
+        pairs = [
+            (name, tuple(self.index(number, {**point, **step}) for number in (0, 1)))
+            for step in steps
+            for name, point in zip(names, points, strict=True)
+        ]
+        uses: dict[tuple[int, tuple[Size, ...]], int] = {}
+        for _, indices in pairs:
+            for key in enumerate(indices):
+                uses[key] = uses.get(key, 0) + 1
+        held: dict[tuple[int, tuple[Size, ...]], Expr] = {}
+        found: list[Statement] = []
+        for name, indices in pairs:
+            factors = []
+            for number, index in enumerate(indices):
+                key = number, index
+                value = held.get(key) or self.element(number, index)
+                if uses[key] > 1 and key not in held:
+                    local = f"{OPERANDS[number][0]}{self.reads}"
+                    self.reads += 1
+                    found.append(Let(local, value, self.node.sources))
+                    value = held[key] = Local(local, self.wide)
+                factors.append(value)
+            term = Call("mul", tuple(factors), self.wide)
+            found.append(Accumulate(name, term, None, self.node.sources))
+        return found
+
+    def index(self, number: int, point: Point) -> tuple[Size, ...]:
+        """Where operand `number` is read at a point."""
         indices = (self.notation.left, self.notation.right)[number]
-        place = tuple(Index(self.total(terms, {**point, **inner})) for terms in indices)
-        return cast(Load(OPERANDS[number], place, operand.dtype), wide)
+        return tuple(self.total(terms, point) for terms in indices)
+
+    def element(self, number: int, index: tuple[Size, ...]) -> Expr:
+        """The element of an operand, in the dtype that sums have."""
+        dtype = self.node.inputs[number].dtype
+        return cast(Load(OPERANDS[number], tuple(map(Index, index)), dtype), self.wide)
 
     def total(self, terms: Sequence[tuple[str, int]], point: Point) -> Size:
         total: Size = 0
         for axis, steps in terms:
             if axis in self.sizes:
-                total = total + point.get(axis, self.here(axis)) * steps
+                total = total + (point[axis] if axis in point else self.here(axis)) * steps
         return total
 
     def place(self, point: Point) -> tuple[Expr, ...]:

@@ -5,6 +5,7 @@ r p q taps of the filter, t blocks of output channels. Padding is written out, s
 in range and no loop has a branch.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from graphc.dims import divide
@@ -132,11 +133,26 @@ def product_of(
 
 def padded(b: Builder, x: Tensor, pairs: Pairs, last: bool) -> Tensor:
     """Zeros around the spatial axes."""
-    if all(pair == (0, 0) for pair in pairs):
+    first = 1 if last else 2
+    return padded_along(b, x, range(first, first + len(pairs)), pairs)
+
+
+def padded_along(b: Builder, x: Tensor, axes: Sequence[int], pairs: Pairs) -> Tensor:
+    """Zeros around some axes. Along the last axis of x they are put side by side with what is
+    between them, which then is copied without a test of every entry."""
+    around: list[tuple[Size, Size]] = [(0, 0)] * x.ndim
+    for axis, pair in zip(axes, pairs, strict=True):
+        around[axis] = not_negative(pair[0]), not_negative(pair[1])
+    beside = around[-1]
+    if isinstance(beside[0], int) and isinstance(beside[1], int):
+        around[-1] = (0, 0)
+    if any(pair != (0, 0) for pair in around):
+        x = b.pad(x, around)
+    if around[-1] == beside:
         return x
-    held = [tuple(not_negative(width) for width in pair) for pair in pairs]
-    around = ((0, 0), *held, (0, 0)) if last else ((0, 0), (0, 0), *held)
-    return b.pad(x, around)
+    zeros = [b.zeros((*x.shape[:-1], width), dtype=x.dtype) for width in beside]
+    parts = [(zeros[0], beside[0]), (x, 1), (zeros[1], beside[1])]
+    return b.concat([part for part, width in parts if width != 0], axis=x.ndim - 1)
 
 
 def not_negative(width: Size) -> Size:

@@ -7,82 +7,145 @@ from graphc.ops.convolution_setting import (
     filter_taps_first,
     grouped,
     padded,
+    padded_along,
     per_group,
     product_of,
     with_channels_first,
+    with_channels_last,
 )
 from graphc.shapes import Shape, Size, size_product
 
 LANES = 16  # output channels that lie side by side in a packed filter
-REPAID = 64  # multiplications of an output element from which new orders of axes pay
+REORDERED = 40.0  # multiplications that a new order of axes costs for each element of the result
+SHARED = 200  # multiplications of an input element from which its rows are copied side by side
 
 
 def convolve(b: Builder, x: Tensor, w: Tensor, setting: Setting) -> Tensor:
     """out[n, o, y] = sum over c, p of x[n, c, stride*y + dilation*p] * w[o, c, p]"""
     windows, last = setting.windows, setting.channels_last
     count = windows.count(setting.spatial(x))
-    x = padded(b, x, windows.pairs(setting.spatial(x)), last)
     if setting.is_pointwise:
+        x = padded(b, x, windows.pairs(setting.spatial(x)), last)
         return pointwise(b, every(b, x, setting, count), w, setting)
-    outputs = w.shape[-1] if last else w.shape[0]
-    inner = w.shape[-2] if last else w.shape[1]
+    outputs, inner = (w.shape[-1], w.shape[-2]) if last else w.shape[:2]
     outer = per_group(outputs, setting.groups)
-    in_channels = last or _prefers_channels(setting, count, inner, outer)
+    over_channels = last or _prefers_channels(setting, count, inner, outer)
+    x, read = arranged(b, x, order_of(setting, count, inner, outer), setting)
     sizes: dict[str, Size] = {"n": x.shape[0]}
     if setting.groups != 1:
         sizes["g"] = setting.groups
     places = dict(zip(setting.places, count, strict=True))
-    taps = dict(zip(setting.taps, windows.kernel, strict=True))
-    read = setting.indices("c", setting.covered(), last)
-    x = grouped(b, x, setting, last)
-    shape = setting.shape(x.shape[0], outputs, count)
-    if not in_channels:
-        if setting.groups != 1:
-            w = b.reshape(w, (setting.groups, outer, *w.shape[1:]))
-        sizes |= {"o": outer, **places, "c": inner, **taps}
-        result = f"n{setting.group}o{setting.places}"
-        used = [*setting.group, "o", "c", *setting.taps]
-        return b.reshape(product_of(x, read, w, used, result, sizes), shape)
-    w = filter_taps_first(b, w, setting)
-    sizes |= {**places, "o": outer}
-    sizes |= {**taps, "c": inner} if last else {"c": inner, **taps}
-    used = [*setting.taps, "c", *setting.group, "o"]
-    result = f"n{setting.places}{setting.group}o"
-    blocks = _channel_blocks(outputs, setting)
+    if over_channels:
+        return _over_channels(b, x, read, w, sizes, places, (outputs, outer, inner), setting)
+    # Lanes are neighbours in a row.
     if setting.groups != 1:
-        w = b.reshape(w, (*w.shape[:-1], setting.groups, outer))
-    elif blocks > 1:
-        w = b.moveaxis(b.reshape(w, (*w.shape[:-1], blocks, LANES)), -2, 0)
-        used, result = ["t", *used], f"n{setting.places}to"
-        sizes = {"t": blocks, **sizes, "o": LANES}
+        w = b.reshape(w, (setting.groups, outer, *w.shape[1:]))
+    width = places.popitem()
+    sizes |= {**places, "o": outer, width[0]: width[1], "c": inner}
+    # Blocks along y share the rows that neighbouring taps p read: p is the innermost loop.
+    taps = list(zip(setting.taps, windows.kernel, strict=True))
+    sizes |= dict([taps[-1], *taps[:-1]])
+    used = [*setting.group, "o", "c", *setting.taps]
+    result = f"n{setting.group}o{setting.places}"
     out = product_of(x, read, w, used, result, sizes)
-    out = b.reshape(out, (out.shape[0], *count, outputs))
-    return out if last else with_channels_first(b, out)
+    return b.reshape(out, (x.shape[0], outputs, *count))
+
+
+def _over_channels(
+    b: Builder,
+    x: Tensor,
+    read: list[str],
+    w: Tensor,
+    sizes: dict[str, Size],
+    places: dict[str, Size],
+    channels: tuple[Size, Size, Size],
+    setting: Setting,
+) -> Tensor:
+    """Lanes are output channels, which filter and result have last. channels: out, out of one
+    group, in of one group."""
+    outputs, outer, inner = channels
+    taps = dict(zip(setting.taps, setting.windows.kernel, strict=True))
+    result = f"n{setting.places}{setting.group}o"
+    blocks = channel_blocks(outputs, setting)
+    if blocks > 1:
+        used, result = ["t", *setting.taps, "c", "o"], f"n{setting.places}to"
+        w = _packed(b, w, blocks, setting)
+        sizes, outer = {"t": blocks, **sizes}, LANES
+    else:
+        used = [*setting.taps, "c", *setting.group, "o"]
+        w = filter_taps_first(b, w, setting)
+        if setting.groups != 1:
+            w = b.reshape(w, (*w.shape[:-1], setting.groups, outer))
+    sizes = {**sizes, **places, "o": outer, **taps, "c": inner}
+    out = product_of(x, read, w, used, result, sizes)
+    out = b.reshape(out, (out.shape[0], *places.values(), outputs))
+    return out if setting.channels_last else with_channels_first(b, out)
+
+
+def _packed(b: Builder, w: Tensor, blocks: int, setting: Setting) -> Tensor:
+    """The filter as [blocks, taps..., in, LANES]"""
+    if setting.channels_last:
+        return b.moveaxis(b.reshape(w, (*w.shape[:-1], blocks, LANES)), -2, 0)
+    w = b.reshape(w, (blocks, LANES, *w.shape[1:]))
+    return b.permute_dims(w, (0, *range(3, w.ndim), 2, 1))
+
+
+# --- the input in an order of axes that suits the loops --------------------------------------
+
+
+def order_of(setting: Setting, count: Shape, inner: Size, outer: Size) -> str:
+    """How the input of a convolution is laid out: "channels" last, "rows" of all channels side by
+    side, or "plain"."""
+    if setting.channels_last or _prefers_channels(setting, count, inner, outer):
+        return "channels" if setting.channels_last or inner != 1 else "plain"
+    work = size_product((outer, *setting.windows.kernel))
+    return "rows" if inner != 1 and isinstance(work, int) and work >= SHARED else "plain"
+
+
+def arranged(b: Builder, x: Tensor, order: str, setting: Setting) -> tuple[Tensor, list[str]]:
+    """The padded input in such an order, and the indices at which it is read."""
+    rank, covered, group = setting.rank, setting.covered(), list(setting.group)
+    pairs = setting.windows.pairs(setting.spatial(x))
+    if order == "channels":
+        x = x if setting.channels_last else with_channels_last(b, x)
+        x = padded(b, x, pairs, last=True)
+        return grouped(b, x, setting, last=True), ["n", *covered, *group, "c"]
+    if order == "plain":
+        x = grouped(b, padded(b, x, pairs, last=False), setting, last=False)
+        return x, ["n", *group, "c", *covered]
+    x = b.moveaxis(x, 1, -2)
+    x = padded_along(b, x, [*range(1, rank), rank + 1], pairs)
+    if setting.groups != 1:
+        inner = per_group(x.shape[-2], setting.groups)
+        x = b.reshape(x, (*x.shape[:-2], setting.groups, inner, x.shape[-1]))
+    return x, ["n", *covered[:-1], *group, "c", covered[-1]]
 
 
 def _prefers_channels(setting: Setting, count: Shape, inner: Size, outer: Size) -> bool:
     """Whether lanes are better filled by output channels than by the windows of a row.
 
-    That changes the order of axes of the result, which few multiplications do not repay.
+    That changes the order of axes of x and of the result, which few multiplications do not repay.
     """
     width, work = count[-1], size_product((inner, *setting.windows.kernel))
     if not isinstance(outer, int) or outer < LANES // 4:
         return False
     if setting.windows.stride[-1] > 1:
         return True
-    if not isinstance(width, int) or not isinstance(work, int):
+    if not isinstance(width, int) or not isinstance(work, int) or not work:
         return False
-    if outer % LANES == 0 and work >= REPAID:
-        return True
-    return _filled(outer) * 0.9 > _filled(width)
+    by_rows = 6 * _filled(width) / outer * -(-outer // 6)
+    by_channels = 6 * _filled(outer) / width * -(-width // 6)
+    return by_channels * (1 + REORDERED / work) < by_rows
 
 
 def _filled(size: int) -> float:
-    """The part of the lanes of 8-wide vectors that a loop of this size uses."""
-    return size / (-(-size // 8) * 8) if size else 1.0
+    """Cycles for a step of six results in lanes of 8-wide vectors, for each of them; the less the
+    better they are filled. Two vectors at once take 6 cycles, one takes 4 and under a mask 5."""
+    whole, rest = divmod(size, 16)
+    return (6 * whole + (4 if rest >= 8 else 0) + (5 if rest % 8 else 0)) / max(size, 1)
 
 
-def _channel_blocks(outputs: Size, setting: Setting) -> int:
+def channel_blocks(outputs: Size, setting: Setting) -> int:
     whole = isinstance(outputs, int) and outputs % LANES == 0 and setting.groups == 1
     return outputs // LANES if whole and isinstance(outputs, int) else 0
 

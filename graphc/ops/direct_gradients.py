@@ -16,7 +16,14 @@ from graphc.ops.convolution_setting import (
     with_channels_first,
     with_channels_last,
 )
-from graphc.ops.direct_convolution import convolve, every, pointwise
+from graphc.ops.direct_convolution import (
+    LANES,
+    arranged,
+    channel_blocks,
+    convolve,
+    every,
+    pointwise,
+)
 from graphc.shapes import Shape, Size, ceil_div, dim_max, size_product
 
 # --- the gradient by the filter --------------------------------------------------------------
@@ -25,25 +32,30 @@ from graphc.shapes import Shape, Size, ceil_div, dim_max, size_product
 def filter_gradient(b: Builder, x: Tensor, g: Tensor, setting: Setting) -> Tensor:
     """w[o, c, p] = sum over n, y of x[n, c, stride*y + dilation*p] * g[n, o, y]
 
-    All but the last spatial axis are summed outside: rows of x and g then stay in the cache.
+    All but the last spatial axis are summed outside, in tiles: what a tile needs of g stays in the
+    cache, where 16 channels out lie side by side.
     """
     windows, last, groups = setting.windows, setting.channels_last, setting.groups
     count = windows.count(setting.spatial(x))
-    x = padded(b, x, windows.pairs(setting.spatial(x)), last)
     if setting.is_pointwise:
+        x = padded(b, x, windows.pairs(setting.spatial(x)), last)
         return _pointwise_filter_gradient(b, every(b, x, setting, count), g, setting)
     inner = per_group(setting.channels(x), groups)
-    outer = per_group(setting.channels(g), groups)
+    outputs = setting.channels(g) if last else g.shape[1]
+    outer = per_group(outputs, groups)
     in_outputs = not (isinstance(outer, int) and outer < 8) or _least(outer, inner) != outer
     moved = not last and (not in_outputs or (groups != 1 and inner == 1))
-    if moved:
-        x = with_channels_last(b, x)
-    if not last:
-        g = with_channels_last(b, g)
-    read = setting.indices("c", setting.covered(), last or moved)
+    x, read = arranged(b, x, "channels" if moved or last else "plain", setting)
     given = ["n", *setting.places, *setting.group, "o"]
     places = dict(zip(setting.places, count, strict=True))
-    sizes: dict[str, Size] = {"n": x.shape[0], **places}
+    blocks = channel_blocks(outputs, setting) if in_outputs else 0
+    if blocks > 1:
+        given = ["n", "t", *setting.places, "o"]
+        g, outer = _packed(b, g, blocks, last), LANES
+    else:
+        g = g if last else with_channels_last(b, g)
+    sizes: dict[str, Size] = {"t": blocks} if blocks > 1 else {}
+    sizes |= {"n": x.shape[0], **places}
     width = sizes.pop(setting.places[-1])
     sizes |= dict(zip(setting.taps, windows.kernel, strict=True))
     ends = {"c": inner, "o": outer}
@@ -52,13 +64,21 @@ def filter_gradient(b: Builder, x: Tensor, g: Tensor, setting: Setting) -> Tenso
     if not in_outputs:
         ends["c"] = ends.pop("c")
     sizes |= {**ends, setting.places[-1]: width}
-    result = "".join([*setting.taps, *ends])
-    x, g = grouped(b, x, setting, last or moved), grouped(b, g, setting, True)
+    front = "t" if blocks > 1 else ""
+    result = "".join([front, *setting.taps, *ends])
+    g = grouped(b, g, setting, last=True)
     found = product_of(x, read, g, given, result, sizes, "n" + setting.places[:-1])
-    order = [*range(setting.rank), *(result.index(axis) for axis in f"c{setting.group}o")]
-    w = b.permute_dims(found, order)
-    w = b.reshape(w, (*windows.kernel, inner, outer * groups))
+    axes = [result.index(axis) for axis in f"{setting.taps}c{setting.group}{front}o"]
+    w = b.permute_dims(found, axes)
+    w = b.reshape(w, (*windows.kernel, inner, outputs))
     return filter_in_layout(b, w, setting)
+
+
+def _packed(b: Builder, g: Tensor, blocks: int, last: bool) -> Tensor:
+    """The gradient as [n, blocks, places..., LANES]"""
+    if last:
+        return b.moveaxis(b.reshape(g, (*g.shape[:-1], blocks, LANES)), -2, 1)
+    return b.moveaxis(b.reshape(g, (g.shape[0], blocks, LANES, *g.shape[2:])), 2, -1)
 
 
 def _least(a: Size, b: Size) -> Size:

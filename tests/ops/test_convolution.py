@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import graphc as gc
+from graphc.loops import window_schedule
 
 IMAGE = np.array([[1, 2, 2, 4], [2, 5, 1, 8], [3, 0, 4, 4], [6, 1, 7, 6]], "float64")[None, None]
 RNG = np.random.default_rng(0)
@@ -100,6 +101,60 @@ def test_values_are_those_of_the_definition(shape: Any, kernel: Any, options: An
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
     found = run(lambda x, w: gc.nn.conv(x, w, layout=layout, **options), last(x), filter_last(w))
     np.testing.assert_allclose(found, last(expected), rtol=1e-12, atol=1e-12)
+
+
+LARGE: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
+    ((2, 6, 9, 19), (20, 6, 3, 3), {"padding": "same"}),
+    ((1, 5, 14, 17), (13, 5, 5, 5), {}),
+    ((3, 16, 7, 7), (32, 16, 3, 3), {"padding": 1}),
+    ((2, 9, 12, 11), (32, 9, 3, 3), {"stride": 2, "padding": "same"}),
+    ((2, 32, 15, 30), (32, 1, 3, 3), {"padding": "same", "groups": 32}),
+    ((2, 8, 10, 24), (20, 4, 3, 3), {"padding": "same", "groups": 2, "dilation": 2}),
+    ((4, 12, 67), (18, 12, 7), {"padding": "same"}),
+    ((1, 4, 6, 7, 18), (10, 4, 3, 3, 3), {"padding": "same"}),
+]
+
+
+@pytest.mark.parametrize("last_", [False, True])
+@pytest.mark.parametrize(("shape", "kernel", "options"), LARGE)
+def test_large_ones(shape: Any, kernel: Any, options: Any, last_: bool) -> None:
+    """Sizes from which loops are cut into blocks and written out; symbolic numbers of images."""
+    x, w = RNG.normal(size=shape), RNG.normal(size=kernel)
+    expected = loop(x, w, **options)
+    g = RNG.normal(size=expected.shape)
+    if last_:
+        options = {**options, "layout": {3: "NWC", 4: "NHWC", 5: "NDHWC"}[x.ndim]}
+        x, w, g, expected = last(x), filter_last(w), last(g), last(expected)
+    for batch in (x.shape[0], "n"):
+        inputs = [
+            gc.placeholder("x", (batch, *x.shape[1:]), "float64"),
+            gc.placeholder("w", w.shape, "float64"),
+            gc.placeholder("g", (batch, *g.shape[1:]), "float64"),
+        ]
+        out = gc.nn.conv(inputs[0], inputs[1], **options)
+        outputs = [out, *gc.grad(gc.sum(out * inputs[2]), inputs[:2])]
+        found = gc.function(inputs, outputs)(x, w, g)
+        np.testing.assert_allclose(found[0], expected, rtol=1e-11, atol=1e-11)
+        meaning = gc.function(inputs, outputs, backend="reference")(x, w, g)
+        for value, wanted in zip(found[1:], meaning[1:], strict=True):
+            np.testing.assert_allclose(value, wanted, rtol=1e-11, atol=1e-10)
+
+
+@pytest.mark.parametrize("backend", ["llvm", "interpreter"])
+@pytest.mark.parametrize(("shape", "kernel", "options"), CASES[1:10:2])
+def test_schedules_of_large_ones_at_small_sizes(
+    shape: Any, kernel: Any, options: Any, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(window_schedule, "SMALL", 0)
+    monkeypatch.setattr(window_schedule, "NEAR", 6)
+    x, w = RNG.normal(size=shape), RNG.normal(size=kernel)
+    inputs = [gc.placeholder("x", shape, "float64"), gc.placeholder("w", kernel, "float64")]
+    out = gc.nn.conv(*inputs, **options)
+    outputs = [out, *gc.grad(gc.sum(out * out), inputs)]
+    found = gc.function(inputs, outputs, backend=backend)(x, w)
+    meaning = gc.function(inputs, outputs, backend="reference")(x, w)
+    for value, wanted in zip(found, meaning, strict=True):
+        np.testing.assert_allclose(value, wanted, rtol=1e-11, atol=1e-11)
 
 
 @pytest.mark.parametrize(("shape", "kernel", "options"), CASES)
