@@ -1,6 +1,8 @@
 """Where layers draw from: first values of weights from numpy, random masks from counted keys."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -35,6 +37,18 @@ def set_random_seed(seed: int) -> None:
     generator = np.random.default_rng(seed)
     with _source.lock:
         _source.generator = generator
+
+
+@contextmanager
+def random_seed(seed: int) -> Iterator[None]:
+    """As set_random_seed, inside the block alone."""
+    before = _source.generator
+    set_random_seed(seed)
+    try:
+        yield
+    finally:
+        with _source.lock:
+            _source.generator = before
 
 
 def new_seed() -> int:
