@@ -636,7 +636,20 @@ def _sizes_in(values: Any) -> set[str]:
 
 def check_sizes(graph: Graph) -> None:
     """Every symbolic size must follow from the shape of some input."""
-    bound = whole_sizes(graph.inputs) | {s for s in map(counted_size, graph.nodes) if s}
+    given = whole_sizes(graph.inputs)
+    for node in nested_nodes(graph):
+        symbol = counted_size(node)
+        if symbol in given:
+            raise FunctionError(
+                f"the size {symbol!r} is the number of steps of a loop, and that of an axis",
+                code="E204",
+                details=[
+                    f"{t.name}: {t.type}" for t in graph.inputs if symbol in _sizes_in(t.shape)
+                ],
+                source=node.sources[0] if node.sources else None,
+                fix="name the axis otherwise: loops call their steps steps_0, steps_1, ...",
+            )
+    bound = given | {s for s in map(counted_size, graph.nodes) if s}
     leaves = [tensor.node for tensor in graph.inputs]
     for node in (*leaves, *graph.nodes):
         for declared in node.types:

@@ -19,6 +19,7 @@ from graphc.ir.leaf import Variable
 from graphc.ir.printer import format_graph
 from graphc.ir.tensor import Tensor
 from graphc.shapes import Dim, Size, evaluate
+from tests.random_steps import STEPS
 
 Draw = Callable[[Any], Any]
 Shape = tuple[int, ...]
@@ -578,8 +579,9 @@ def _normalise(grower: _Grower) -> Value | None:
 
 
 # The common ones several times.
-_OPS = (
+_OPS: tuple[Any, ...] = (
     *(_unary, _binary, _reduce) * 3,
     *(_where, _compare, _move, _slice, _reshape, _broadcast, _concat, _matmul, _take) * 2,
     *(_astype, _create, _arg_reduce, _scan, _along_axis, _scatter, _arrange, _normalise),
+    *STEPS,
 )

@@ -391,3 +391,13 @@ def test_an_empty_kernel_is_refused_at_the_call(backend: str) -> None:
         f = gc.function([x, w], result, backend=backend)
         with pytest.raises(gc.FeedError, match="the kernel is empty along spatial axis 0"):
             f(np.ones((2, 3, 5), "float32"), np.ones((3, 3, 0), "float32"))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_gradients_of_nothing(dtype: str) -> None:
+    x, w = gc.placeholder("x", (0, 0, 6, 5), dtype), gc.placeholder("w", (0, 0, 3, 3), dtype)
+    gradients = gc.grad(gc.sum(gc.nn.conv(x, w, stride=2, padding="same") ** 2), [x, w])
+    found = gc.function([x, w], gradients, check=True)(
+        np.ones(x.shape, dtype), np.ones(w.shape, dtype)
+    )
+    assert [array.shape for array in found] == [x.shape, w.shape]

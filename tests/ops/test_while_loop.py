@@ -14,6 +14,7 @@ import pytest
 
 import graphc as gc
 from graphc.errors import FunctionError, ParameterError, StepLimitError
+from graphc.ir.graph import Graph, counted_size
 from graphc.ir.printer import format_graph
 from graphc.ir.tensor import Tensor
 from graphc.loops.ir import While
@@ -277,6 +278,16 @@ def test_names_of_lengths_that_were_read_are_not_given_again() -> None:
     read = gc.parse_graph(later)
     assert "steps_5001" in format_graph(gc.Graph((x,), (loop(x),)))
     assert gc.function(read.inputs, list(read.outputs))(5.0) == [0.125]
+
+
+def test_an_axis_cannot_have_the_name_of_a_length() -> None:
+    """They would be one number."""
+    x = gc.placeholder("x", ())
+    y = gc.while_loop(lambda r: r < 100.0, lambda r: r * 2.0 + 0.1 * x, x)
+    name = next(name for name in map(counted_size, Graph((x,), (y,)).nodes) if name)
+    v = gc.placeholder("v", (name,))
+    with pytest.raises(gc.FunctionError, match="number of steps of a loop, and that of an axis"):
+        gc.function([x, v], [gc.grad(y, x), v * 2])
 
 
 @pytest.mark.slow
