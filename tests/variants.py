@@ -26,7 +26,7 @@ NAMES = sorted(name for name, op in OPS.items() if name not in LEAVES and op.exa
 LARGER = 18  # added to a size: beyond a vector of any dtype, and with a rest
 MOST_ELEMENTS = 6000
 # Made by lowering, from ops that have checked the sizes: these are tested with those alone.
-TRUSTING = {"window_product", "window_terms", "leading_elements"}
+TRUSTING = {"window_product", "window_terms", "leading_elements", "flat_positions"}
 # Halving a number until it is small takes no end in numbers that round up.
 EXACT_STEPS = {"while_loop"}
 
@@ -77,7 +77,8 @@ def convert(array: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
     if is_floating(dtype):
         return array.astype(dtype)
     whole = np.copysign(np.ceil(np.abs(array)), array)
-    return np.asarray(whole if is_signed(dtype) else np.abs(whole)).astype(dtype)
+    whole = np.asarray(whole if is_signed(dtype) else np.abs(whole)).astype(dtype)
+    return in_order_as(array, whole)
 
 
 def casts_of(
@@ -118,7 +119,14 @@ def build(
 
 def resized(array: np.ndarray, shape: Shape) -> np.ndarray:
     """The same values in the same order, repeated or cut off."""
-    return np.resize(array, shape).astype(array.dtype)
+    return in_order_as(array, np.resize(array, shape).astype(array.dtype))
+
+
+def in_order_as(old: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """`new`, sorted if `old` is a row in order: a search may go through it."""
+    if old.ndim != 1 or new.ndim != 1 or old.size < 3 or old.dtype.kind == "c":
+        return new
+    return np.sort(new) if np.all(old[:-1] <= old[1:]) else new
 
 
 # --- sizes ----------------------------------------------------------------------------------------
