@@ -49,7 +49,7 @@ SHAPES = [  # m, n, k
     (10, 1000, 1000),
     (1000, 3, 64),
 ]
-LIMIT = 0.15  # seconds a shape
+LIMIT = 0.5  # seconds a shape
 Call = Callable[[], None]
 
 

@@ -19,11 +19,13 @@ they are; a transposed one is packed by each chunk into its own part of the area
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from graphc.backends.llvm.gemm_pack import PACK_PARAMETERS, pack_function
 from graphc.backends.llvm.gemm_rows import (
     CHUNK_TILES,
     GAP,
+    LOW,
     NONE,
     ROWS_PARAMETERS,
     STEP,
@@ -72,6 +74,7 @@ def functions_of(layout: Layout, target: Target) -> dict[str, FunctionText]:
     pack_b, rows = f"{names.pack_b}.range", f"{names.rows}.range"
     found = {
         names.tile: tile_function(names.tile, tile, target),
+        names.low_tile: tile_function(names.low_tile, replace(tile, rows=LOW), target),
         pack_b: pack_function(pack_b, tile.columns, tile, target, across=layout.transpose_b),
         rows: rows_function(layout, tile, target),
     }

@@ -17,6 +17,7 @@ from graphc.dtypes import DType, float32
 STEP = 256 * 4  # bytes of k in one step: a panel is then half of the first cache
 CHUNK_TILES = 16  # the most tiles in a chunk, one below the other: they fill the second cache
 LEAST_TILES = 4
+LOW = 4  # rows of the tiles that come last
 NONE = Val("null", "ptr")
 GAP = 64  # bytes between copied rows, so that they do not compete for one place in the cache
 
@@ -58,6 +59,10 @@ class Names:
     @property
     def tile(self) -> str:
         return f"tile_{self.layout.prefix}"
+
+    @property
+    def low_tile(self) -> str:
+        return f"{self.tile}_low"
 
     @property
     def pack_a(self) -> str:
@@ -133,6 +138,22 @@ def chunk_rows(x: Arithmetic, tile: Tile, m: Val) -> Val:
     return x.mul(tiles, tile.rows)
 
 
+def rows_before_low_tiles(x: Arithmetic, tile: Tile, rows: Val) -> Val:
+    """How many of the rows are for whole tiles; the rest is for tiles of `LOW` rows.
+
+    As few idle rows as can be: 6, 6, 4 for 16 rows, and 6, 4, 4 for 14.
+    """
+    left = x.code.operation("urem", rows, x.const(tile.rows))
+    low = x.choose(x.compare("sle", left, x.const(LOW)), x.const(1), x.const(0))
+    low = x.choose(x.compare("eq", left, x.const(0)), x.const(0), low)
+    if tile.rows < 2 * LOW:  # two low tiles for one whole tile and what they hold beyond it
+        beyond = x.compare("sle", left, x.const(2 * LOW - tile.rows))
+        more = x.choose(x.compare("sgt", rows, x.const(tile.rows)), x.const(2), x.const(1))
+        low = x.choose(beyond, x.choose(x.compare("eq", left, x.const(0)), low, more), low)
+    most = x.extremum("smax", x.sub(rows, x.mul(low, LOW)), x.const(0))
+    return x.extremum("smin", x.mul(x.ceil_div(most, tile.rows), tile.rows), rows)
+
+
 def _values(type: str, *names: str) -> tuple[Val, ...]:
     return tuple(Val(f"%{name}", type) for name in names)
 
@@ -195,6 +216,9 @@ def rows_function(layout: Layout, tile: Tile, target: Target) -> FunctionText:
         first_row = x.mul(number, chunk)
         rows = x.extremum("smin", chunk, x.sub(m, first_row))
         c_rows = x.at(out, x.mul(first_row, out_row))
+        low_rows = rows_before_low_tiles(x, tile, rows)
+        if layout.transpose_a:  # copied panels are as high as a whole tile
+            low_rows = x.choose(copy, rows, low_rows)
 
         def one_step(turn: Val, _: list[Val]) -> list[Val]:
             start = x.mul(turn, step)
@@ -232,18 +256,19 @@ def rows_function(layout: Layout, tile: Tile, target: Target) -> FunctionText:
                 place = x.at(place, x.mul(start, b_step))
                 c_panel = x.at(c_rows, x.mul(column, size))
 
-                def one_tile(row: Val, _: list[Val]) -> list[Val]:
-                    height = x.extremum("smin", x.sub(rows, row), x.const(tile.rows))
-                    left_rows = x.at(source, x.mul(row, down))
-                    strides = (row_stride, a_step, b_step)
-                    c = x.at(c_panel, x.mul(row, out_row))
-                    x.call(
-                        names.tile,
-                        (c, left_rows, place, length, out_row, *strides, height, columns, is_first),
-                    )
-                    return []
+                def tiles(routine: str, most: int) -> Callable[[Val, list[Val]], list[Val]]:
+                    def one_tile(row: Val, _: list[Val]) -> list[Val]:
+                        height = x.extremum("smin", x.sub(rows, row), x.const(most))
+                        left_rows = x.at(source, x.mul(row, down))
+                        c = x.at(c_panel, x.mul(row, out_row))
+                        given = (c, left_rows, place, length, out_row, row_stride, a_step, b_step)
+                        x.call(routine, (*given, height, columns, is_first))
+                        return []
 
-                code.loop(zero, rows, tile.rows, [], one_tile)
+                    return one_tile
+
+                code.loop(zero, low_rows, tile.rows, [], tiles(names.tile, tile.rows))
+                code.loop(low_rows, rows, LOW, [], tiles(names.low_tile, LOW))
                 return []
 
             code.loop(zero, count, 1, [], panel)

@@ -123,7 +123,7 @@ def test_sums_stay_in_registers(name: str) -> None:
     assert loops
     for block in loops:
         count = block.count("vfmadd231ps") + block.count("fmla")
-        assert count == 24
+        assert count in (24, 12)  # of a tile, of a low one
         assert "(%rsp)" not in block and "[sp" not in block
 
 
