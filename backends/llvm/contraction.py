@@ -11,7 +11,7 @@ reverse order, on the same memory.
 from graphc.backends.llvm.blas import Blas
 from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import FunctionText
-from graphc.dtypes import float32, float64, is_bool, is_half
+from graphc.dtypes import float32, float64, is_bool, is_floating, is_half
 from graphc.loops.ir import (
     Accumulate,
     Accumulator,
@@ -43,7 +43,7 @@ def _is_dots(step: Contraction) -> bool:
 
 def uses_gemm(step: Contraction) -> bool:
     """Whether our own routine computes the product, but for what turns out to be vectors."""
-    return step.dtype in (float32, float64) and not is_small(step) and 1 not in (step.m, step.n)
+    return is_floating(step.dtype) and not is_small(step) and 1 not in (step.m, step.n)
 
 
 def uses_blas(step: Contraction, blas: Blas | None) -> bool:

@@ -23,6 +23,7 @@ from graphc.backends.llvm.contraction import (
 )
 from graphc.backends.llvm.emitter import KernelText, emit_kernel, emit_range
 from graphc.backends.llvm.gemm import area_bytes, functions_of
+from graphc.backends.llvm.gemm_half import half_area_bytes, half_functions
 from graphc.backends.llvm.gemm_rows import Layout, epilogue_function
 from graphc.backends.llvm.heap import (
     INTERRUPTED,
@@ -40,7 +41,7 @@ from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.sizes import Sizes
 from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import FunctionText, Val, module_text
-from graphc.dtypes import DType, bool_, int64, is_floating
+from graphc.dtypes import DType, bool_, int64, is_floating, is_half
 from graphc.lapack import ROUTINES
 from graphc.loops.epilogues import Epilogue, epilogue_at
 from graphc.loops.ir import (
@@ -467,7 +468,7 @@ class _ProgramEmitter:
 
     def _with_epilogue(self, step: Contraction, follower: Epilogue | None) -> bool:
         """Run the kernel behind a product on its rows as they are done, if that can be."""
-        if follower is None or not uses_gemm(step):
+        if follower is None or not uses_gemm(step) or is_half(step.dtype):
             return False
         call = follower.call
         kernel = self.functions.ranged(call.kernel)
@@ -503,7 +504,8 @@ class _ProgramEmitter:
         divides = not isinstance(work, int) or work > LITTLE
         layout = Layout(step.dtype, step.transpose_a, step.transpose_b, vectors, divides)
         if layout.name not in self.products:
-            self.products.update(functions_of(layout, self.target))
+            make = half_functions if is_half(step.dtype) else functions_of
+            self.products.update(make(layout, self.target))
         return layout
 
     def _vectors(self, step: Contraction) -> str:
@@ -527,7 +529,8 @@ class _ProgramEmitter:
         if uses_gemm(step):
             layout = self._layout_of(step)
             name, sizes = layout.name, [*map(self.sizes.first, dims)]
-            room, divides = area_bytes(layout, self.target, *dims), True
+            room_of = half_area_bytes if is_half(step.dtype) else area_bytes
+            room, divides = room_of(layout, self.target, *dims), True
         elif uses_blas(step, self.blas):
             name, sizes = self._vectors(step), [*map(self.sizes.first, dims)]
         else:

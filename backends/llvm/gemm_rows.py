@@ -12,7 +12,7 @@ from graphc.backends.llvm.parallel import Range
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import FunctionText, Val
-from graphc.dtypes import DType, float32
+from graphc.dtypes import DType, float32, float64
 
 STEP = 256 * 4  # bytes of k in one step: a panel is then half of the first cache
 CHUNK_TILES = 16  # the most tiles in a chunk, one below the other: they fill the second cache
@@ -49,7 +49,7 @@ class Layout:
 
     @property
     def prefix(self) -> str:
-        return f"f{8 * self.dtype.itemsize}"
+        return {float32: "f32", float64: "f64"}.get(self.dtype, self.dtype.name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,3 +161,19 @@ def test_rows_do_not_depend_on_where_they_stand() -> None:
     a, b = rng.normal(size=(90, 300)).astype("float32"), rng.normal(size=(300, 50))
     whole = f(a, b.astype("float32"))
     np.testing.assert_array_equal(f(a[:7], b.astype("float32")), whole[:7])
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_halves(dtype: str) -> None:
+    """Summed in float32 and rounded once: the same bits as numpy's float32 product, rounded."""
+    x, w = gc.placeholder("x", ("b", "n", "k"), dtype), gc.placeholder("w", ("k", "m"), dtype)
+    f = gc.function([x, w], [x @ w, x.mT @ x, gc.tanh(x @ w)], backend="llvm")
+    rng = np.random.default_rng(0)
+    for b, n, k, m in [(1, 7, 40, 33), (3, 64, 65, 66), (2, 1, 9, 1), (0, 3, 4, 5), (2, 3, 0, 4)]:
+        # Small whole numbers: every order of the sums gives the same.
+        wide = [rng.integers(-3, 4, size=size).astype("float32") for size in ((b, n, k), (k, m))]
+        half = [one.astype(x.dtype) for one in wide]
+        exact = wide[0] @ wide[1]
+        found = f(*half)
+        np.testing.assert_array_equal(found[0], exact.astype(x.dtype))
+        np.testing.assert_array_equal(found[1], (wide[0].mT @ wide[0]).astype(x.dtype))
