@@ -36,7 +36,7 @@ class Combination:
     def identity(self, code: Code, lanes: int) -> State:
         """The state of an accumulator that met no element."""
         type = register_type(self.dtype)
-        value = code.constant(_identity(self.combine, self.dtype), type, lanes)
+        value = code.constant(identity_value(self.combine, self.dtype), type, lanes)
         return [value, code.constant(0, "i64", lanes)] if self.has_position else [value]
 
     def merge(self, code: Code, first: State, second: State) -> State:
@@ -135,7 +135,8 @@ def part(code: Code, a: Val, start: int, lanes: int) -> Val:
     )
 
 
-def _identity(combine: str, dtype: DType) -> float:
+def identity_value(combine: str, dtype: DType) -> float:
+    """What an accumulator holds that met no element."""
     if combine in ("maximum", "argmax"):
         return _extreme(dtype, lowest=True)
     if combine in ("minimum", "argmin"):

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from graphc.backends.llvm.access import SAFE
 from graphc.backends.llvm.addresses import Array
+from graphc.backends.llvm.interchange import interchanged
 from graphc.backends.llvm.lanes import survey
 from graphc.backends.llvm.loops import BEGIN, END, LoopEmitter
 from graphc.backends.llvm.parallel import (
@@ -104,7 +105,7 @@ class _KernelEmitter(LoopEmitter):
             parameters.append(size)
             self.sizes.symbols[name] = size
         given = dict(self.sizes.symbols)
-        body = tiled(self.kernel)
+        body = interchanged(self.kernel, tiled(self.kernel))
         work = work_of(body)
         if alone or not isinstance(work, int) or work > LITTLE:
             self.divided = divisible_loop(body)

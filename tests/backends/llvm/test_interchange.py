@@ -1,0 +1,103 @@
+"""Sums down columns that are computed row by row."""
+
+import numpy as np
+import pytest
+
+import graphc as gc
+from graphc.backends.llvm import interchange
+from graphc.ir.tensor import Tensor
+
+SHAPES = [(256, 257), (257, 511), (511, 512), (513, 513), (1021, 1024), (260, 1027)]
+TINY = [(0, 300), (1, 1), (2, 513), (3, 0), (5, 7), (257, 1), (259, 1025)]
+
+
+def is_turned(f: gc.Function) -> bool:
+    return "scratch" in f.llvm()
+
+
+def sums(x: Tensor) -> list[Tensor]:
+    y = gc.exp(-x * x)
+    return [gc.sum(y, axis=0), gc.mean(x * y, axis=0) + 1, y]
+
+
+def expected(x: np.ndarray) -> list[np.ndarray]:
+    y = np.exp(-(x.astype(np.float64) ** 2))
+    return [y.sum(0), (x * y).sum(0) / max(len(x), 1) + 1, y]
+
+
+def compare(got: list[np.ndarray], x: np.ndarray) -> None:
+    tolerance = 1e-5 if x.dtype == np.float32 else 1e-12
+    wanted = expected(x)
+    if not len(x):
+        wanted[1] = np.full(x.shape[1:], np.nan)
+    for one, other in zip(got, wanted, strict=True):
+        np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_known_sizes(shape: tuple[int, int]) -> None:
+    x = gc.placeholder("x", shape)
+    f = gc.function([x], sums(x))
+    assert is_turned(f)
+    values = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    compare(f(values), values)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_symbolic_sizes(dtype: str) -> None:
+    x = gc.placeholder("x", ("n", "m"), dtype)
+    f = gc.function([x], sums(x))
+    assert is_turned(f)
+    for shape in [*SHAPES, *TINY]:
+        values = np.random.default_rng(0).normal(size=shape).astype(dtype)
+        compare(f(values), values)
+
+
+def test_products_and_integers() -> None:
+    x = gc.placeholder("x", ("n", "m"), "int64")
+    f = gc.function([x], [gc.prod(x, axis=0), gc.sum(x * 3, axis=0)])
+    for shape in [*SHAPES, *TINY]:
+        values = np.random.default_rng(1).integers(-3, 4, shape)
+        got = f(values)
+        np.testing.assert_array_equal(got[0], values.prod(0))
+        np.testing.assert_array_equal(got[1], (values * 3).sum(0))
+
+
+def test_batches_of_matrices() -> None:
+    x = gc.placeholder("x", ("b", "n", 600))
+    f = gc.function([x], gc.sum(x, axis=1))
+    for batch, rows in ((0, 3), (1, 0), (3, 1), (2, 777)):
+        values = np.random.default_rng(2).normal(size=(batch, rows, 600)).astype(np.float32)
+        np.testing.assert_allclose(f(values), values.sum(1), rtol=1e-4, atol=1e-4)
+
+
+def test_the_number_of_threads_changes_no_bit() -> None:
+    x = gc.placeholder("x", ("n", "m"))
+    values = np.random.default_rng(3).normal(size=(3001, 2050)).astype(np.float32)
+    one, two = (gc.function([x], sums(x), threads=count)(values) for count in (1, 2))
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_long_sums_keep_their_digits() -> None:
+    x = gc.placeholder("x", ("n", 512))
+    values = np.full((1 << 16, 512), 0.1, np.float32)
+    got = gc.function([x], gc.sum(x, axis=0))(values)
+    np.testing.assert_allclose(got, values.astype(np.float64).sum(0), rtol=5e-6)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: gc.argmax(x, axis=0),  # positions
+        lambda x: gc.max(x, axis=0),
+        lambda x: gc.sum(x[:100], axis=0),  # few rows
+        lambda x: gc.sum(x, axis=1),
+        lambda x: gc.sum(x[:, :100].reshape((800, 64)), axis=0),  # narrow
+    ],
+)
+def test_what_stays(f: object) -> None:
+    assert callable(f)
+    x = gc.placeholder("x", (512, 512))
+    assert not is_turned(gc.function([x], f(x)))
+    assert interchange.WIDE > 64
