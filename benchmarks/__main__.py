@@ -2,6 +2,7 @@
 
 compile   cold compile time and import time, each model in a fresh process
 steps     training steps and typical kernels against numpy by hand, calls taking turns
+kernels   kernels at several sizes, and their share of the memory bandwidth
 linalg    linear algebra against numpy
 ulp       accuracy and speed of the elementary functions against numpy
 
@@ -17,6 +18,7 @@ FOLDER = os.path.dirname(os.path.abspath(__file__))
 NAMES = {
     "compile": "compile_time.py",
     "steps": "steps.py",
+    "kernels": "kernels.py",
     "linalg": "linear_algebra.py",
     "ulp": "ulp.py",
 }
