@@ -61,6 +61,7 @@ def examples_of(name: str) -> list[Example]:
     return make(np.random.default_rng(seed_of(name)))
 
 
+@np.errstate(all="ignore")  # large numbers become infinities
 def convert(array: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
     """The values in another dtype; whole numbers away from zero, so that zeros stay rare."""
     if array.dtype == dtype:
@@ -182,7 +183,7 @@ def reshaped(shapes: list[Shape]) -> Iterator[tuple[str, list[Shape]]]:
     yield "0 each", [(0,) * len(shape) for shape in shapes]
     yield "more axes", [(2, *shape) for shape in shapes]
     yield "an empty axis more", [(0, *shape) for shape in shapes]
-    for number, shape in enumerate(shapes):
+    for number, shape in enumerate(shapes[:3]):
         for label, other in (("stretched", (1,) * len(shape)), ("cut", shape[1:])):
             if len(shapes) > 1 and other != shape:
                 yield f"{label} {number}", [*shapes[:number], other, *shapes[number + 1 :]]
