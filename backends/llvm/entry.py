@@ -151,6 +151,10 @@ class _ProgramEmitter:
         self.blas = blas
         self.functions = _Functions(target)
         self.places = ProductPlaces(program)
+        # One product for large and for small matrices compiles faster than one for each.
+        self.divides = any(
+            isinstance(step, Contraction) and _is_large(step) for step in program.all_steps
+        )
         self.products: dict[str, FunctionText] = {}
         self.routines: dict[str, FunctionText] = {}
         self.loop_products: dict[Hashable, Kernel] = {}
@@ -500,9 +504,7 @@ class _ProgramEmitter:
     def _layout_of(self, step: Contraction) -> Layout:
         """What our routine for the product serves; the routine is emitted."""
         vectors = self._vectors(step) if uses_blas(step, self.blas) else None
-        work = step.m * step.n * step.k
-        divides = not isinstance(work, int) or work > LITTLE
-        layout = Layout(step.dtype, step.transpose_a, step.transpose_b, vectors, divides)
+        layout = Layout(step.dtype, step.transpose_a, step.transpose_b, vectors, self.divides)
         if layout.name not in self.products:
             make = half_functions if is_half(step.dtype) else functions_of
             self.products.update(make(layout, self.target))
@@ -717,6 +719,12 @@ class _ProgramEmitter:
         builder.block(failed)
         builder.line(f"ret i64 {position + 1}")
         builder.block(passed)
+
+
+def _is_large(step: Contraction) -> bool:
+    """Whether a product may be worth several threads."""
+    work = step.m * step.n * step.k
+    return not isinstance(work, int) or work > LITTLE
 
 
 def _heading(kernel: Kernel) -> str:
