@@ -3,6 +3,7 @@
 compile   cold compile time and import time, each model in a fresh process
 steps     training steps and typical kernels against numpy by hand, calls taking turns
 kernels   kernels at several sizes, and their share of the memory bandwidth
+conv      convolutions and their gradients against numpy, and PyTorch where installed
 linalg    linear algebra against numpy
 ulp       accuracy and speed of the elementary functions against numpy
 
@@ -19,6 +20,7 @@ NAMES = {
     "compile": "compile_time.py",
     "steps": "steps.py",
     "kernels": "kernels.py",
+    "conv": "convolution.py",
     "linalg": "linear_algebra.py",
     "ulp": "ulp.py",
 }
