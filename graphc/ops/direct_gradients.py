@@ -1,5 +1,7 @@
 """The gradients of convolutions as window products, or as matrix products for kernels of size 1."""
 
+import math
+
 from graphc.ir.registry import Builder
 from graphc.ir.tensor import Tensor
 from graphc.ir.windows import Windows
@@ -27,6 +29,8 @@ from graphc.ops.direct_convolution import (
 from graphc.shapes import Shape, Size, ceil_div, dim_max, size_product
 
 # --- the gradient by the filter --------------------------------------------------------------
+
+PARTS = 9  # convolutions that a gradient by the input with strides is made of
 
 
 def filter_gradient(b: Builder, x: Tensor, g: Tensor, setting: Setting) -> Tensor:
@@ -101,6 +105,9 @@ def input_gradient(b: Builder, g: Tensor, w: Tensor, spatial: Shape, setting: Se
         return _turned(b, g, w, spatial, setting)
     if any(s > 1 and d > 1 for s, d in zip(windows.stride, windows.dilation, strict=True)):
         return _stuffed(b, g, w, spatial, setting)
+    kernel = windows.kernel
+    if all(isinstance(size, int) for size in kernel) and math.prod(windows.stride) <= PARTS:
+        return _in_parts(b, g, w, spatial, setting)
     return _by_remainders(b, g, w, spatial, setting)
 
 
@@ -180,6 +187,51 @@ def windows_shape(setting: Setting, spatial: Shape) -> Shape:
         dim_max(size - windows.span(axis) + 1, 0)
         for axis, size in enumerate(windows.padded(spatial))
     )
+
+
+def _in_parts(b: Builder, g: Tensor, w: Tensor, spatial: Shape, setting: Setting) -> Tensor:
+    """A convolution for every remainder, and the results interleaved."""
+    windows, last, rank = setting.windows, setting.channels_last, setting.rank
+    padded_sizes = windows.padded(spatial)
+    quotients = [ceil_div(n, s) for n, s in zip(padded_sizes, windows.stride, strict=True)]
+    swapped = _swapped(b, w, setting)
+    channels = swapped.shape[-1]
+    first = 1 if last else 2
+    whole = setting.shape(g.shape[0], channels, tuple(quotients))
+
+    def part(remainders: tuple[int, ...]) -> Tensor:
+        taps = swapped
+        pairs = []
+        for axis, start in enumerate(remainders):
+            stride, size = windows.stride[axis], swapped.shape[axis]
+            assert isinstance(size, int)
+            turns = max(0, -(-(size - start) // stride))
+            if turns == 0:
+                return b.zeros(whole, dtype=g.dtype)
+            sizes = (*taps.shape[:axis], turns, *taps.shape[axis + 1 :])
+            starts, steps = [0] * taps.ndim, [1] * taps.ndim
+            starts[axis], steps[axis] = start, stride
+            taps = b.strided_slice(taps, starts, sizes, steps)
+            reach = (turns - 1) * windows.dilation[axis]
+            pairs.append((reach, quotients[axis] - setting.spatial(g)[axis]))
+        turned = b.flip(taps, tuple(range(rank)))
+        plain = Windows(taps.shape[:rank], (1,) * rank, windows.dilation, tuple(pairs))
+        filter_ = filter_in_layout(b, turned, setting)
+        return convolve(b, g, filter_, Setting(plain, setting.groups, last))
+
+    def interleaved(axis: int, remainders: tuple[int, ...]) -> Tensor:
+        if axis == rank:
+            return part(remainders)
+        stride = windows.stride[axis]
+        parts = [interleaved(axis + 1, (*remainders, start)) for start in range(stride)]
+        if stride == 1:
+            return parts[0]
+        place = first + axis
+        x = b.stack(parts, axis=place + 1)
+        return b.reshape(x, (*x.shape[:place], x.shape[place] * stride, *x.shape[place + 2 :]))
+
+    x = interleaved(0, ())
+    return _cropped(b, x, [before for before, _ in windows.pairs(spatial)], spatial, setting)
 
 
 def _by_remainders(b: Builder, g: Tensor, w: Tensor, spatial: Shape, setting: Setting) -> Tensor:
