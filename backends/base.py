@@ -161,6 +161,44 @@ class FormingBackend(Protocol):
     def c_form(self, form: CForm, request: CRequest, call: int, keep: Any) -> CAddress: ...
 
 
+@runtime_checkable
+class KeepingBackend(Protocol):
+    """A backend that keeps what it compiled on disk, with what else a program needs.
+
+    fingerprint: the name of the graph; options: what else decides the code. description: what the
+    caller wants to have kept, in values of JSON.
+    """
+
+    @property
+    def keeps(self) -> bool:
+        """Whether there is a place to keep anything."""
+        ...
+
+    def recall(self, fingerprint: bytes, options: str) -> "Recalled | str":
+        """What was kept under that name, or why there is nothing."""
+        ...
+
+    def keep(
+        self, fingerprint: bytes, options: str, executable: "Executable", description: Any
+    ) -> str:
+        """Keep it, if that can be done. What went wrong, if anything; it is no error."""
+        ...
+
+
+class Recalled(Protocol):
+    """A program found on disk, with what was kept.
+
+    executable: program has buffers and no steps; full gives the whole of it, for people.
+    """
+
+    @property
+    def description(self) -> Any: ...
+
+    def executable(
+        self, program: Program, full: Callable[[], Program], threads: int | None
+    ) -> "Executable": ...
+
+
 class Executable(Protocol):
     """A compiled program. Immutable; `bind` and the bound program may be used by any thread."""
 

@@ -7,18 +7,22 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 
-from graphc.backends.base import BoundProgram, Executable, RepeatableProgram
+from graphc.backends.base import BoundProgram, Executable, KeepingBackend, RepeatableProgram
 from graphc.backends.reference.interpreter import evaluate_tensors, too_many_steps
 from graphc.backends.registry import REFERENCE, get_backend
 from graphc.conversion import complex_view, real_view
 from graphc.dtypes import is_complex
 from graphc.errors import FeedError, GraphcError, IndexOutOfRange, LinearAlgebraError
+from graphc.fingerprint import fingerprint
 from graphc.ir.graph import Graph
 from graphc.ir.opdef import Constraint
+from graphc.ir.storage import ProcessLock, Storage
 from graphc.ir.verifier import verify
 from graphc.lapack import explain_failure
 from graphc.loops.ir import Fault, IndexCheck, Lapack, Program, While
@@ -27,6 +31,7 @@ from graphc.loops.verifier import verify_program
 from graphc.memory.plan import ALIGNMENT, MemoryPlan, plan_memory
 from graphc.memory.results import ResultMemory
 from graphc.passes.pipeline import expand, optimize, real_numbers
+from graphc.recall import NotPlainError, Outline, description, outline_of, with_sources
 from graphc.rewrite.driver import RewriteLog
 from graphc.shapes import evaluate, symbols_of
 
@@ -37,20 +42,75 @@ Arrays = Sequence[np.ndarray]
 Given = Sequence[np.ndarray | None]  # memory for each output, None for a new array; or nothing
 
 
-@dataclass
 class Stages:
-    """Everything compilation made, in order; None for stages a backend does not have."""
+    """Everything compilation made, in order; None for stages a backend does not have.
 
-    user_graph: Graph
-    graph: Graph
-    log: RewriteLog
-    constraints: list[Constraint]
-    size_names: tuple[str, ...]
-    program: Program | None = None
-    plan: MemoryPlan | None = None
-    executable: Executable | None = None
-    complex_parts: bool = False  # the program computes with pairs of real numbers
-    seconds: dict[str, float] = field(default_factory=dict)
+    A function that was found in the cache has no graph, log, program and plan until somebody asks:
+    then they are made. variables: the memory of the variables that the program reads. figures: the
+    numbers of nodes, steps and kernels. found: "found", or why the function was compiled.
+    """
+
+    def __init__(self, user_graph: Graph) -> None:
+        self.user_graph = user_graph
+        self.constraints: list[Constraint] = []
+        self.size_names = size_names(user_graph)
+        self.executable: Executable | None = None
+        self.complex_parts = False  # the program computes with pairs of real numbers
+        self.variables: list[Storage] = []
+        self.figures: dict[str, Any] = {}
+        self.found = "not looked for"
+        self.seconds: dict[str, float] = {}
+        self._graph = user_graph
+        self._log = RewriteLog()
+        self._program: Program | None = None
+        self._plan: MemoryPlan | None = None
+        self._late: Callable[[Stages], None] | None = None
+        self._lock = ProcessLock()
+
+    @property
+    def graph(self) -> Graph:
+        self._make()
+        return self._graph
+
+    @property
+    def log(self) -> RewriteLog:
+        self._make()
+        return self._log
+
+    @property
+    def program(self) -> Program | None:
+        self._make()
+        return self._program
+
+    @property
+    def plan(self) -> MemoryPlan | None:
+        self._make()
+        return self._plan
+
+    def _make(self) -> None:
+        if self._late is None:
+            return
+        with self._lock.current():
+            late, self._late = self._late, None
+            if late is not None:
+                try:
+                    late(self)
+                except BaseException:
+                    self._late = late
+                    raise
+
+    def whole_program(self) -> Program:
+        """The program with its steps and the user's lines."""
+        assert self.program is not None
+        return self.program
+
+    def exact(self, constraint: Constraint) -> Constraint:
+        """The constraint with the user's lines, which a function from the cache does not know."""
+        for place, one in enumerate(self.constraints):
+            if one is constraint and not one.sources:
+                whole = _constraints(self.user_graph)
+                return with_sources(one, place, whole)
+        return constraint
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -74,36 +134,120 @@ def compile_graph(
 ) -> tuple[Stages, Runner]:
     """All stages of a graph and a way to run it. check: verify every IR on the way."""
     chosen = None if backend == REFERENCE else get_backend(backend)
-    stages = Stages(graph, graph, RewriteLog(), [], ())
+    stages = Stages(graph)
+    options = f"optimized={optimized}"
+    name = None
+    if cache and not check and isinstance(chosen, KeepingBackend) and chosen.keeps:
+        with stages.timed("recall"):
+            name = fingerprint(graph)
+            stages.found = "compiled: the graph has an op or a function of its own"
+            if name is not None:
+                runner = _recalled(stages, chosen, name, options, optimized, threads)
+                if runner is not None:
+                    return stages, _around(stages, runner)
     with stages.timed("infer"):
-        # What depends on the number of steps of a loop is not known at the call.
-        known = set(size_names(graph))
-        stages.constraints = [
-            one for one in verify(graph) if symbols_of(one.left) | symbols_of(one.right) <= known
-        ]
-    with stages.timed("passes"):
-        if chosen is not None:
-            graph = real_numbers(graph)
-        if optimized:
-            stages.graph, stages.log = optimize(graph, check=check)
-        else:
-            stages.graph = expand(graph)
-    stages.size_names = size_names(graph)
+        stages.constraints = _constraints(graph)
     if chosen is None:
+        with stages.timed("passes"):
+            if optimized:
+                stages._graph, stages._log = optimize(graph, check=check)
+            else:
+                stages._graph = expand(graph)
+        stages.variables = [variable.storage for variable in stages.graph.variables]
         return stages, GraphRunner(stages)
-    with stages.timed("lower"):
-        stages.program = lower(stages.graph, stages.size_names)
-    if check:
-        verify_program(stages.program)
-    with stages.timed("plan"):
-        stages.plan = plan_memory(stages.program)
+    _lowered(stages, optimized, check)
+    assert stages.program is not None and stages.plan is not None
     with stages.timed("backend"):
         stages.executable = chosen.compile(stages.program, threads=threads, cache=cache)
-    runner = ProgramRunner(stages.program, stages.plan, stages.executable)
-    stages.complex_parts = graph is not stages.user_graph
-    if stages.complex_parts:
-        return stages, ComplexRunner(stages.user_graph, runner)
-    return stages, runner
+    stages.variables = [variable.storage for variable in stages.graph.variables]
+    if name is not None:
+        assert isinstance(chosen, KeepingBackend)
+        with stages.timed("keep"):
+            _keep(stages, chosen, name, options)
+    runner = ProgramRunner(stages.program, stages.plan, stages.executable, stages.whole_program)
+    return stages, _around(stages, runner)
+
+
+def _constraints(graph: Graph) -> list[Constraint]:
+    # What depends on the number of steps of a loop is not known at the call.
+    known = set(size_names(graph))
+    return [one for one in verify(graph) if symbols_of(one.left) | symbols_of(one.right) <= known]
+
+
+def _lowered(stages: Stages, optimized: bool, check: bool = False) -> None:
+    """Passes, lowering and the plan."""
+    with stages.timed("passes"):
+        graph = real_numbers(stages.user_graph)
+        stages.complex_parts = graph is not stages.user_graph
+        if optimized:
+            stages._graph, stages._log = optimize(graph, check=check)
+        else:
+            stages._graph = expand(graph)
+    with stages.timed("lower"):
+        stages._program = lower(stages._graph, stages.size_names)
+    if check:
+        verify_program(stages._program)
+    with stages.timed("plan"):
+        stages._plan = plan_memory(stages._program)
+
+
+def _around(stages: Stages, runner: "ProgramRunner") -> Runner:
+    return ComplexRunner(stages.user_graph, runner) if stages.complex_parts else runner
+
+
+def _recalled(
+    stages: Stages,
+    backend: KeepingBackend,
+    name: bytes,
+    options: str,
+    optimized: bool,
+    threads: int | None,
+) -> "ProgramRunner | None":
+    """The function from the cache, if it is there. Its stages are made when somebody looks."""
+    found = backend.recall(name, options)
+    if isinstance(found, str):
+        stages.found = f"compiled: {found}"
+        return None
+    try:
+        outline = outline_of(stages.user_graph, found.description)
+        executable = found.executable(outline.program, stages.whole_program, threads)
+    except (GraphcError, KeyError, TypeError, ValueError, IndexError, AttributeError):
+        stages.found = "compiled: the entry was broken"
+        return None
+    stages.found = "found"
+    stages.constraints = outline.constraints
+    stages.variables = outline.variables
+    stages.complex_parts = outline.complex_parts
+    stages.figures = outline.figures
+    stages.executable = executable
+    stages._late = partial(_lowered, optimized=optimized)
+    return ProgramRunner(outline.program, outline.plan, executable, stages.whole_program)
+
+
+def _keep(stages: Stages, backend: KeepingBackend, name: bytes, options: str) -> None:
+    """Keep a function for other processes; one that cannot be kept is none the worse for it."""
+    program, plan, executable = stages.program, stages.plan, stages.executable
+    assert program is not None and plan is not None and executable is not None
+    stages.figures = {
+        "nodes": len(stages.graph.nodes),
+        "steps": len(program.all_steps),
+        "kernels": len(program.kernels),
+    }
+    outline = Outline(
+        program,
+        plan,
+        stages.constraints,
+        stages.size_names,
+        stages.variables,
+        stages.complex_parts,
+        stages.figures,
+    )
+    try:
+        failure = backend.keep(name, options, executable, description(stages.user_graph, outline))
+    except NotPlainError as error:
+        failure = str(error)
+    if failure:
+        stages.found += f", not kept: {failure.removeprefix(', not kept: ')}"
 
 
 def size_names(graph: Graph) -> tuple[str, ...]:
@@ -200,8 +344,15 @@ class Workspace:
 class ProgramRunner:
     """Runs an executable: memory for temporaries and results, faults as errors."""
 
-    def __init__(self, program: Program, plan: MemoryPlan, executable: Executable) -> None:
-        self.program = program
+    def __init__(
+        self,
+        program: Program,
+        plan: MemoryPlan,
+        executable: Executable,
+        full: Callable[[], Program] | None = None,
+    ) -> None:
+        self.program = program  # one from the cache has no steps and no lines; full() has
+        self.full: Callable[[], Program] = full or (lambda: program)
         self.plan = plan
         self.executable = executable
         buffers = list(program.buffers.values())
@@ -355,14 +506,15 @@ class ProgramRunner:
         """Lay the temporaries out for these sizes; remembered for the next call."""
         bindings = dict(zip(self.program.sizes, sizes, strict=True))
         self.check_addressable(bindings)
-        peak = evaluate(self.plan.peak, bindings) + ALIGNMENT
+        places, bytes_ = self.plan.layout(bindings)
+        peak = bytes_ + ALIGNMENT
         if workspace.arena.nbytes < peak:
             workspace.arena = np.empty(peak, np.uint8)
             workspace.bound.clear()
         base = -workspace.arena.ctypes.data % ALIGNMENT
         temporaries = []
         for buffer in self.temporaries:
-            offset = base + evaluate(self.plan.offsets[buffer.name], bindings)
+            offset = base + places[buffer.name]
             shape = tuple(evaluate(size, bindings) for size in buffer.shape)
             temporaries.append(np.ndarray(shape, buffer.dtype, workspace.arena, offset))
         shapes = [tuple(evaluate(size, bindings) for size in s) for s in self.result_shapes]
@@ -379,6 +531,7 @@ class ProgramRunner:
                 continue
             shape = [evaluate(size, bindings) for size in buffer.shape]
             if math.prod(shape) * buffer.dtype.itemsize >= 1 << 63:
+                buffer = self.full().buffers[buffer.name]
                 raise FeedError(
                     f"{buffer.name}: {buffer.dtype.name}{shape} has more elements than memory has "
                     "addresses",
@@ -396,7 +549,7 @@ class ProgramRunner:
 
     def explain(self, fault: Fault, bindings: Mapping[str, int]) -> GraphcError:
         """The error of a failed step, with the user's line."""
-        step = self.program.all_steps[fault.step]
+        step = self.full().all_steps[fault.step]
         if isinstance(step, Lapack):
             message, fix = explain_failure(step.routine, step.caller, fault.value, step.batched)
             source = step.sources[0] if step.sources else None

@@ -4,7 +4,7 @@ Unusual but right feeds (lists, scalars, other dtypes that convert safely, strid
 arrays) are converted; wrong ones are refused before anything runs. A feed is never written to.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +30,10 @@ class AxisRule:
 
 
 class FeedBinder:
-    """Turns the arguments of a call into dense arrays and values of the symbolic sizes."""
+    """Turns the arguments of a call into dense arrays and values of the symbolic sizes.
+
+    exact: what to word an error with in the place of a constraint.
+    """
 
     def __init__(
         self,
@@ -38,7 +41,9 @@ class FeedBinder:
         size_names: Sequence[str],
         constraints: Sequence[Constraint],
         allow_downcast: bool,
+        exact: Callable[[Constraint], Constraint] = lambda constraint: constraint,
     ) -> None:
+        self.exact = exact
         self.inputs = tuple(inputs)
         self.types = [tensor.type for tensor in inputs]
         self.size_names = tuple(size_names)
@@ -193,7 +198,7 @@ class FeedBinder:
             left = evaluate(constraint.left, bindings)
             right = evaluate(constraint.right, bindings)
             if left != right:
-                raise self.unequal(constraint, left, right, bindings)
+                raise self.unequal(self.exact(constraint), left, right, bindings)
 
     def unequal(
         self, constraint: Constraint, left: int, right: int, bindings: dict[str, int]

@@ -127,6 +127,7 @@ class Function(FunctionText, CCallable):
             self.stages.size_names,
             [*self.stages.constraints, *constraints, *update_constraints(graph)],
             allow_downcast,
+            self.stages.exact,
         )
         names = [str(tensor.name) for tensor in graph.inputs]
         self._positions = {name: number for number, name in enumerate(names)}
@@ -135,7 +136,7 @@ class Function(FunctionText, CCallable):
             for number, name in enumerate(names)
         ]
         # Variables as the program knows them: those of the optimised graph.
-        self._variables: list[Storage] = [v.storage for v in self.stages.graph.variables]
+        self._variables: list[Storage] = self.stages.variables
         self._updated: list[Storage] = [v.storage for v, _ in graph.updates]
         share_lock([*self._variables, *self._updated])
         self._results = ResultChecker(self.name, graph.outputs, structure, self.stages.size_names)

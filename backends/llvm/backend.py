@@ -3,11 +3,12 @@
 import ctypes
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from graphc.backends.base import BoundProgram, CallLayout, CForm, CRequest
+from graphc.backends.base import BoundProgram, CallLayout, CForm, CRequest, Executable
 from graphc.backends.blas_threads import (
     BlasThreads,
     may_use_threads,
@@ -15,20 +16,29 @@ from graphc.backends.blas_threads import (
 )
 from graphc.backends.llvm.blas import find_blas
 from graphc.backends.llvm.c_entry import CEntry, native_call, wrapped
-from graphc.backends.llvm.cache import cached_object
+from graphc.backends.llvm.cache import (
+    cache_folder,
+    cached_object,
+    keep_program,
+    program_key,
+    recalled_program,
+)
 from graphc.backends.llvm.contraction import uses_blas
 from graphc.backends.llvm.direct_call import DirectCall, is_possible
-from graphc.backends.llvm.entry import emit_program
+from graphc.backends.llvm.entry import Emitted, emit_program
 from graphc.backends.llvm.heap import HeapTable, memory_limit, python_symbols, raise_stopped
 from graphc.backends.llvm.host import SYMBOL, HostCalls, address_of
 from graphc.backends.llvm.jit import Library, library_symbols, module_assembly
 from graphc.backends.llvm.jitted import jitted_steps
-from graphc.backends.llvm.lapack import imported_routines
+from graphc.backends.llvm.lapack import imported_names
 from graphc.backends.llvm.pool import MOST_WORKERS, PARALLEL, parallel_address
 from graphc.backends.llvm.profiling import LAPS, words
 from graphc.backends.llvm.repeat import repeat_routine
+from graphc.backends.llvm.stored import Facts, read_stored, stored_text
 from graphc.backends.llvm.target import Target, host
 from graphc.backends.llvm.vector_math import LIBM_SYMBOLS
+from graphc.errors import ShapeError
+from graphc.lapack import routine_address
 from graphc.loops.ir import (
     Branch,
     Contraction,
@@ -68,6 +78,32 @@ class LlvmBackend:
         """A C function of another form around one of pointers and sizes; see `c_entry`."""
         return wrapped(form, request, host(), call, keep)
 
+    @property
+    def keeps(self) -> bool:
+        return cache_folder() is not None
+
+    def recall(self, fingerprint: bytes, options: str) -> "RecalledProgram | str":
+        """See `backends.base.KeepingBackend`."""
+        found = recalled_program(_program_key(fingerprint, options))
+        if isinstance(found, str):
+            return found
+        text, image = found
+        try:
+            facts, description = read_stored(text)
+        except (ValueError, KeyError, TypeError, ShapeError):
+            return "the entry was broken"
+        return RecalledProgram(facts, description, image)
+
+    def keep(
+        self, fingerprint: bytes, options: str, executable: Executable, description: Any
+    ) -> str:
+        """See `backends.base.KeepingBackend`."""
+        assert isinstance(executable, LlvmExecutable)
+        if not executable.can_be_kept:
+            return "the program needs what this process made"
+        text = stored_text(executable.facts, description)
+        return keep_program(_program_key(fingerprint, options), executable.key, text)
+
     def profiled(self, program: Program, *, threads: int | None = None) -> "LlvmExecutable":
         """The program with a clock after every step; see `LlvmExecutable.laps`."""
         return LlvmExecutable(program, host(), _most(threads), profiled=True)
@@ -76,6 +112,12 @@ class LlvmBackend:
 def _most(threads: int | None) -> int:
     """On how many threads calls run, at most."""
     return min(usable_cores() if threads is None else threads, MOST_WORKERS + 1)
+
+
+def _program_key(fingerprint: bytes, options: str) -> str:
+    blas = find_blas()
+    provider = "none" if blas is None else blas.style
+    return program_key(fingerprint, host(), options, provider)
 
 
 def make_backend() -> LlvmBackend:
@@ -101,6 +143,20 @@ class Texts(Mapping[str, str]):
         return len(self._makers)
 
 
+@dataclass(frozen=True, slots=True)
+class RecalledProgram:
+    """A program from the cache: its facts, what the compiler had kept, and its object."""
+
+    facts: Facts
+    description: Any
+    image: bytes
+
+    def executable(
+        self, program: Program, full: Callable[[], Program], threads: int | None
+    ) -> "LlvmExecutable":
+        return LlvmExecutable.recalled(program, self.facts, self.image, _most(threads), full)
+
+
 class LlvmExecutable:
     """A program in machine code."""
 
@@ -116,48 +172,77 @@ class LlvmExecutable:
         self._jitted = jitted_steps(program)
         symbols = {number: routine.symbol for number, routine in self._jitted.items()}
         emitted = emit_program(program, target, blas, symbols, profiled)
-        self.program = program
-        self.texts: Mapping[str, str] = Texts(
-            {
-                "llvm": lambda: emitted.text,
-                "asm": lambda: module_assembly(emitted.text, target),
-            }
-        )
-        self._kernels = emitted.kernels
-        self.threads = threads
-        self._areas = emitted.areas
-        self._thread_areas = emitted.thread_areas
-        imports = dict(library_symbols(LIBM_SYMBOLS + C_SYMBOLS))
-        imports.update(imported_routines(program))
-        self.heap = HeapTable(program)
-        if program.counts:
-            imports.update(python_symbols())
-        if blas is not None:
-            imports.update(blas.addresses)
+        self._emitted: Callable[[], Emitted] = lambda: emitted
+        self._full: Callable[[], Program] = lambda: program
+        foreign = foreign_operations(e for k in program.kernels for e in values_of(k.body))
         self.host_calls = HostCalls(program)
+        own = {one.symbol: one.address for one in self._jitted.values()}
+        own.update({name: op.address for name, op in foreign.items()})
         if self.host_calls:
             self._callback = self.host_calls.callback()
-            imports[SYMBOL] = address_of(self._callback)
-        foreign = foreign_operations(e for k in program.kernels for e in values_of(k.body))
-        imports.update({one.symbol: one.address for one in self._jitted.values()})
-        imports.update({name: op.address for name, op in foreign.items()})
-        if f"@{PARALLEL}(" in emitted.text:
-            imports[PARALLEL] = parallel_address()
-        used = {name: at for name, at in imports.items() if f"@{name}(" in emitted.text}
+            own[SYMBOL] = address_of(self._callback)
+        steps = program.all_steps
+        routines = [step for step in steps if isinstance(step, Lapack)]
+        products = [s for s in steps if isinstance(s, Contraction) and uses_blas(s, blas)]
+        lapack = imported_names(program)
+        threaded = f"@{PARALLEL}(" in emitted.text
+        known = {**_imports(program.counts, lapack, threaded), **own}
+        used = {name: at for name, at in known.items() if f"@{name}(" in emitted.text}
+        self.facts = Facts(
+            tuple(dict.fromkeys(emitted.areas)),
+            tuple(dict.fromkeys(emitted.thread_areas)),
+            tuple(dict.fromkeys((step.m, step.n, step.k) for step in products)),
+            tuple(dict.fromkeys((step.routine, tuple(step.sizes)) for step in routines)),
+            tuple(used),
+            lapack,
+            all(isinstance(step, PLAIN_STEPS) for step in steps),
+        )
+        # What lies elsewhere in every process, or was made in this one, is not kept.
+        self.can_be_kept = cache and not (own or profiled or program.counts)
         found = cached_object(emitted.text, target, cache)
-        self.origin = found.origin
+        self.key = found.key
         exported = ["entry", LAPS] if profiled else ["entry"]
-        self._library = Library(found.image, exported, used)
-        self.address = self._library.address("entry")
-        self.entry = entry = _ENTRY(self.address)
-        self._routines = [step for step in program.all_steps if isinstance(step, Lapack)]
-        self._products = [
-            step
-            for step in program.all_steps
-            if isinstance(step, Contraction) and uses_blas(step, blas)
-        ]
-        self._limit = BlasThreads(1, bool(self._products), bool(self._routines))
-        self._limited_entry = self.limited(entry)
+        self._load(program, Library(found.image, exported, used), found.origin, threads)
+
+    @classmethod
+    def recalled(
+        cls,
+        program: Program,
+        facts: Facts,
+        image: bytes,
+        threads: int,
+        full: Callable[[], Program],
+    ) -> "LlvmExecutable":
+        """An executable from the cache. program: its buffers, without steps; full: all of it."""
+        executable = cls.__new__(cls)
+        executable.facts = facts
+        executable.can_be_kept = False
+        executable.key = ""
+        executable._jitted = {}
+        executable.host_calls = HostCalls(program)
+        executable._full = full
+        executable._emitted = _Once(lambda: emit_program(full(), host(), find_blas()))
+        known = _imports((), facts.lapack, PARALLEL in facts.imports)
+        used = {name: known[name] for name in facts.imports}
+        executable._load(program, Library(image, ["entry"], used), "found", threads)
+        return executable
+
+    def _load(self, program: Program, library: Library, origin: str, threads: int) -> None:
+        self.program = program
+        self.origin = origin
+        self.threads = threads
+        self.heap = HeapTable(program)
+        self.texts: Mapping[str, str] = Texts(
+            {
+                "llvm": lambda: self._emitted().text,
+                "asm": lambda: module_assembly(self._emitted().text, host()),
+            }
+        )
+        self._library = library
+        self.address = library.address("entry")
+        self.entry = _ENTRY(self.address)
+        self._limit = BlasThreads(1, bool(self.facts.products), bool(self.facts.routines))
+        self._limited_entry = self.limited(self.entry)
 
     def laps(self) -> list[tuple[int, int]]:
         """Of a profiled program: nanoseconds and runs of each of `all_steps`, so far."""
@@ -167,7 +252,7 @@ class LlvmExecutable:
         return list(zip(values[:-2:2], values[1:-2:2], strict=True))
 
     def kernel_source(self, position: int) -> str:
-        return self._kernels[self.program.kernels[position].name]
+        return self._emitted().kernels[self._full().kernels[position].name]
 
     def limited(self, function: Callable[..., int]) -> Callable[..., int]:
         """The function with BLAS, and LAPACK, on one thread: threads are ours."""
@@ -181,28 +266,26 @@ class LlvmExecutable:
 
     def direct_call(self, layout: CallLayout) -> DirectCall | None:
         """A way to call the program without Python, if it allows one and so does this Python."""
-        plain = all(isinstance(step, PLAIN_STEPS) for step in self.program.all_steps)
-        if not plain or not is_possible():
+        if not self.facts.is_plain or not is_possible():
             return None
         return DirectCall(self._library, layout)
 
     def c_call(self, request: CRequest) -> CEntry | None:
         """A C function that needs no Python, if the program allows one; see `c_entry`."""
-        program = self.program
-        plain = all(isinstance(step, PLAIN_STEPS) for step in program.all_steps)
-        if not plain or program.counts or not is_possible():
+        program, facts = self.program, self.facts
+        if not facts.is_plain or program.counts or not is_possible():
             return None
-        if (self._products or self._routines) and (program.sizes or self._wants_threads({})):
+        if (facts.products or facts.routines) and (program.sizes or self._wants_threads({})):
             return None
-        areas = [*self._areas, *(area * self.threads for area in self._thread_areas)]
+        areas = [*facts.areas, *(area * self.threads for area in facts.thread_areas)]
         code = (self.address, self._library)
         return native_call(request, program, areas, self.threads, host(), code)
 
     def bind(self, sizes: Sequence[int], temporaries: Sequence[np.ndarray]) -> BoundProgram:
         program = self.program
         values = dict(zip(program.sizes, map(int, sizes), strict=True))
-        area = max((evaluate(size, values) for size in self._areas), default=0)
-        each = max((evaluate(size, values) for size in self._thread_areas), default=0)
+        area = max((evaluate(size, values) for size in self.facts.areas), default=0)
+        each = max((evaluate(size, values) for size in self.facts.thread_areas), default=0)
         area = max(area, each * self.threads)
         entry = self._limited_entry if self._wants_threads(values) else self.entry
         return _Bound(self, entry, list(values.values()), list(temporaries), area)
@@ -212,14 +295,40 @@ class LlvmExecutable:
         # Steps of loops that count them: many, for all that is known here.
         known = {**dict.fromkeys(self.program.counts, MANY), **sizes}
         return any(
-            may_use_threads(*(evaluate(size, known) for size in (step.m, step.n, step.k)))
-            for step in self._products
+            may_use_threads(*(evaluate(size, known) for size in sizes_))
+            for sizes_ in self.facts.products
         ) or any(
-            routine_may_use_threads(
-                step.routine, {name: evaluate(size, known) for name, size in step.sizes}
-            )
-            for step in self._routines
+            routine_may_use_threads(name, {axis: evaluate(size, known) for axis, size in axes})
+            for name, axes in self.facts.routines
         )
+
+
+class _Once:
+    """The value of a function, computed at the first request."""
+
+    def __init__(self, make: Callable[[], Emitted]) -> None:
+        self._make = make
+        self._made: Emitted | None = None
+
+    def __call__(self) -> Emitted:
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
+
+def _imports(counts: Sequence[str], lapack: Mapping[str, str], is_threaded: bool) -> dict[str, int]:
+    """What objects may import: symbols of C, BLAS, LAPACK, Python and our threads, where they lie
+    in this process. lapack: the library of each routine."""
+    known = dict(library_symbols(LIBM_SYMBOLS + C_SYMBOLS))
+    known.update({symbol: routine_address(symbol, library) for symbol, library in lapack.items()})
+    if counts:
+        known.update(python_symbols())
+    blas = find_blas()
+    if blas is not None:
+        known.update(blas.addresses)
+    if is_threaded:
+        known[PARALLEL] = parallel_address()
+    return known
 
 
 class _Bound:

@@ -12,19 +12,25 @@ none. It is made when the first entry is written. The oldest entries go when it 
 import hashlib
 import os
 import stat
+import sys
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import llvmlite
 import llvmlite.binding as llvm
+import numpy as np
 
+from graphc import errors
 from graphc.backends.llvm.jit import module_object
 from graphc.backends.llvm.target import Target
 
 FORMAT = b"graphc object 1\n"
+PROGRAM_FORMAT = b"graphc program 1\n"
 SUFFIX = ".gco"
+PROGRAM_SUFFIX = ".gcp"
 LARGEST = 256 << 20  # bytes of all entries
 PRUNE_EVERY = 64  # entries written by one process
 
@@ -35,6 +41,7 @@ class CachedObject:
 
     image: bytes
     origin: str
+    key: str = ""  # of the entry
 
 
 def cached_object(text: str, target: Target, use: bool = True) -> CachedObject:
@@ -47,13 +54,71 @@ def cached_object(text: str, target: Target, use: bool = True) -> CachedObject:
     doubt = distrust(folder)
     if doubt is not None:
         return CachedObject(module_object(text, target), f"compiled: {doubt}")
-    path = folder / (entry_key(text, target) + SUFFIX)
-    image, reason = _read(path)
+    key = entry_key(text, target)
+    path = folder / (key + SUFFIX)
+    image, reason = _read(path, FORMAT)
     if image is not None:
-        return CachedObject(image, "found")
+        return CachedObject(image, "found", key)
     image = module_object(text, target)
-    failure = _write(path, image)
-    return CachedObject(image, f"compiled: {reason}{failure}")
+    failure = _write(path, FORMAT, image)
+    return CachedObject(image, f"compiled: {reason}{failure}", key)
+
+
+def recalled_program(name: str) -> tuple[bytes, bytes] | str:
+    """The description of a program and its object, kept under this name; or why there is none.
+
+    A description is kept apart from its object, which several may share; without the object it is
+    worth nothing.
+    """
+    folder = cache_folder()
+    if folder is None:
+        return "no folder for a cache"
+    doubt = distrust(folder)
+    if doubt is not None:
+        return doubt
+    content, reason = _read(folder / (name + PROGRAM_SUFFIX), PROGRAM_FORMAT)
+    if content is None:
+        return reason
+    head, _, description = content.partition(b"\n")
+    key = head.decode("ascii", "replace")
+    if len(key) != 64 or not key.isalnum():
+        return "the entry was broken"
+    image, reason = _read(folder / (key + SUFFIX), FORMAT, remove=False)
+    return f"its object: {reason}" if image is None else (description, image)
+
+
+def keep_program(name: str, key: str, description: bytes) -> str:
+    """Keep the description of a program whose object has that key. What went wrong, if anything."""
+    folder = cache_folder()
+    if folder is None or not key:
+        return "no folder for a cache"
+    path = folder / (name + PROGRAM_SUFFIX)
+    return _write(path, PROGRAM_FORMAT, key.encode() + b"\n" + description)
+
+
+def program_key(fingerprint: bytes, target: Target, *parts: str) -> str:
+    """The name of a program: a hash of its graph's name and of all that turns it into code."""
+    return entry_key(" ".join([fingerprint.hex(), _sources(), *parts]), target)
+
+
+@cache
+def _sources() -> str:
+    """The version of the compiler: the paths, sizes and dates of its files."""
+    digest = hashlib.sha256()
+    backends, compiler = Path(__file__).resolve().parents[1], Path(errors.__file__).resolve().parent
+    roots = [backends, compiler]
+    waiting = [str(root) for root in roots]
+    while waiting:
+        with os.scandir(waiting.pop()) as found:
+            for entry in sorted(found, key=lambda entry: entry.name):
+                if entry.is_dir(follow_symlinks=False):
+                    if entry.name != "__pycache__":
+                        waiting.append(entry.path)
+                elif entry.name.endswith(".py"):
+                    state = entry.stat()
+                    line = f"{entry.path} {state.st_size} {state.st_mtime_ns}\n"
+                    digest.update(line.encode(errors="surrogateescape"))
+    return digest.hexdigest()
 
 
 def cache_folder() -> Path | None:
@@ -100,26 +165,29 @@ def entry_key(text: str, target: Target) -> str:
 
 @cache
 def _versions() -> str:
-    return f"llvmlite {llvmlite.__version__}, LLVM {llvm.llvm_version_info}"
+    numpy, python = np.__version__, sys.version
+    return f"llvmlite {llvmlite.__version__}, LLVM {llvm.llvm_version_info}, {numpy}, {python}"
 
 
-def _read(path: Path) -> tuple[bytes | None, str]:
-    """The object, or None and why there is none. What is broken is removed."""
+def _read(path: Path, format: bytes, remove: bool = True) -> tuple[bytes | None, str]:
+    """The content, or None and why there is none. What is broken is removed."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
         return None, "first time"
     except OSError as error:
         return None, f"{path}: {error.strerror}"
-    head = len(FORMAT) + hashlib.sha256().digest_size
+    head = len(format) + hashlib.sha256().digest_size
     image = content[head:]
-    if content[:head] == FORMAT + hashlib.sha256(image).digest():
+    if content[:head] == format + hashlib.sha256(image).digest():
         return image, ""
-    path.unlink(missing_ok=True)
+    if remove:
+        with suppress(OSError):
+            path.unlink()
     return None, "the entry was broken"
 
 
-def _write(path: Path, image: bytes) -> str:
+def _write(path: Path, format: bytes, image: bytes) -> str:
     """Keep an entry. What went wrong, if something did: a cache that fails is no error."""
     global _written
     temporary = None
@@ -130,7 +198,7 @@ def _write(path: Path, image: bytes) -> str:
             return f", not kept: {doubt}"
         handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".new")
         with os.fdopen(handle, "wb") as file:
-            file.write(FORMAT + hashlib.sha256(image).digest() + image)
+            file.write(format + hashlib.sha256(image).digest() + image)
         os.replace(temporary, path)
         temporary = None
         _written += 1
@@ -174,7 +242,7 @@ def _entries(folder: Path) -> list[tuple[Path, os.stat_result]]:
     """Entries, and what interrupted writers left behind."""
     found = []
     try:
-        paths = [p for p in folder.iterdir() if p.suffix in (SUFFIX, ".new")]
+        paths = [p for p in folder.iterdir() if p.suffix in (SUFFIX, PROGRAM_SUFFIX, ".new")]
     except OSError:
         return []
     for path in paths:

@@ -9,7 +9,7 @@ first failure (`lapack.encode`); nothing is called after that.
 from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import FunctionText
 from graphc.dtypes import DType
-from graphc.lapack import MOST, ROUTINES, Operand, routine_address, symbol_of
+from graphc.lapack import MOST, ROUTINES, Operand, symbol_of
 from graphc.loops.ir import Lapack, Program
 
 MEMMOVE = "declare void @llvm.memmove.p0.p0.i64(ptr, ptr, i64, i1)"
@@ -22,14 +22,13 @@ def routine_name(step: Lapack) -> str:
     return f"{step.routine}_f{8 * step.dtype.itemsize}{options}"
 
 
-def imported_routines(program: Program) -> dict[str, int]:
-    """Addresses of the routines that the program calls, by symbol."""
-    found: dict[str, int] = {}
+def imported_names(program: Program) -> dict[str, str]:
+    """The symbols of the routines that the program calls, and the libraries they come from."""
+    found: dict[str, str] = {}
     for step in program.all_steps:
         if isinstance(step, Lapack):
             routine = ROUTINES[step.routine]
-            symbol = symbol_of(routine, step.dtype)
-            found[symbol] = routine_address(symbol, routine.library)
+            found[symbol_of(routine, step.dtype)] = routine.library
     return found
 
 

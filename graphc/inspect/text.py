@@ -78,18 +78,25 @@ class FunctionText:
         """Where compile time went, and what came out.
 
         seconds by stage; origin: whether the object was found in the cache, or why it was
-        compiled; the numbers of nodes before and after the passes, of steps and of kernels; on how
-        many threads a call may run.
+        compiled; program: the same of the function as a whole, with all passes; the numbers of
+        nodes before and after the passes, of steps and of kernels; on how many threads a call may
+        run.
         """
         stages = self.stages
+        figures = stages.figures
+        if not figures:
+            figures = {"nodes": len(stages.graph.nodes)}
+            if stages.program is not None:
+                figures["steps"] = len(stages.program.all_steps)
+                figures["kernels"] = len(stages.program.kernels)
         result: dict[str, Any] = {
             "seconds": dict(stages.seconds),
-            "nodes": (len(stages.user_graph.nodes), len(stages.graph.nodes)),
+            **figures,
+            "nodes": (len(stages.user_graph.nodes), figures["nodes"]),
         }
-        if stages.program is not None and stages.executable is not None:
-            result["steps"] = len(stages.program.all_steps)
-            result["kernels"] = len(stages.program.kernels)
+        if stages.executable is not None:
             result["origin"] = stages.executable.origin
+            result["program"] = stages.found
             result["threads"] = stages.executable.threads
         return result
 

@@ -137,6 +137,18 @@ class MemoryPlan:
     naive: Size
     slots: tuple[tuple[Size, tuple[str, ...]], ...]
 
+    def layout(self, bindings: Mapping[str, int]) -> tuple[dict[str, int], int]:
+        """The offset of each temporary and the bytes of the arena, for given sizes."""
+        offsets: dict[str, int] = {}
+        known: dict[Size, int] = {}
+        offset = 0
+        for size, names in self.slots:
+            if size not in known:
+                known[size] = evaluate(size, bindings)
+            offsets.update(dict.fromkeys(names, offset))
+            offset += known[size]
+        return offsets, offset
+
     def live_bytes(self, bindings: Mapping[str, int]) -> int:
         """The most bytes of temporaries alive at one step, for given sizes: a lower bound."""
         last_step = max((life.last for life in self.lives.values()), default=-1)

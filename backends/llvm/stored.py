@@ -1,0 +1,62 @@
+"""How a compiled program is described on disk: JSON, in which sizes are text that reads back."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from graphc.shapes import Size, parse_size
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What an executable knows of its program at run time.
+
+    areas, thread_areas: scratch bytes of steps, and of each thread. products: (m, n, k) of those
+    that BLAS computes. routines: of LAPACK, with their sizes. imports: symbols of the object;
+    lapack: the libraries of those that are routines. is_plain: whether steps run no Python, and
+    time follows from the sizes.
+    """
+
+    areas: tuple[Size, ...]
+    thread_areas: tuple[Size, ...]
+    products: tuple[tuple[Size, Size, Size], ...]
+    routines: tuple[tuple[str, tuple[tuple[str, Size], ...]], ...]
+    imports: tuple[str, ...]
+    lapack: Mapping[str, str]
+    is_plain: bool
+
+
+def stored_text(facts: Facts, description: Any) -> bytes:
+    """Facts and what the compiler wants to have kept."""
+    words = {
+        "areas": [str(size) for size in facts.areas],
+        "thread_areas": [str(size) for size in facts.thread_areas],
+        "products": [[str(size) for size in sizes] for sizes in facts.products],
+        "routines": [
+            [name, [[axis, str(size)] for axis, size in axes]] for name, axes in facts.routines
+        ],
+        "imports": list(facts.imports),
+        "lapack": dict(facts.lapack),
+        "is_plain": facts.is_plain,
+    }
+    return json.dumps({"facts": words, "program": description}).encode()
+
+
+def read_stored(text: bytes) -> tuple[Facts, Any]:
+    """What `stored_text` wrote. ValueError, KeyError, TypeError or ShapeError for anything else."""
+    found = json.loads(text)
+    words = found["facts"]
+    facts = Facts(
+        tuple(parse_size(size) for size in words["areas"]),
+        tuple(parse_size(size) for size in words["thread_areas"]),
+        tuple((parse_size(m), parse_size(n), parse_size(k)) for m, n, k in words["products"]),
+        tuple(
+            (name, tuple((axis, parse_size(size)) for axis, size in axes))
+            for name, axes in words["routines"]
+        ),
+        tuple(words["imports"]),
+        dict(words["lapack"]),
+        bool(words["is_plain"]),
+    )
+    return facts, found["program"]

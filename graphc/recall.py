@@ -1,0 +1,159 @@
+"""Compiled programs as plain values, for a cache: all that calls need of a program and its plan.
+
+Steps are left out, and with them the user's lines. Whoever asks for these (people who look, and
+errors at run time) has the passes run again, on the graph of the present program.
+"""
+
+import binascii
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from graphc import errors
+from graphc.dtypes import as_dtype
+from graphc.errors import GraphcError
+from graphc.ir.graph import Graph
+from graphc.ir.opdef import Constraint
+from graphc.ir.storage import Storage
+from graphc.loops.ir import Buffer, Program
+from graphc.memory.plan import MemoryPlan
+from graphc.shapes import Size, parse_size
+
+LARGEST = 16 << 20  # bytes of constants
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """A program without steps, and the slots of its plan.
+
+    variables: the memory of each of its variables. figures: see `Function.stats`.
+    """
+
+    program: Program
+    plan: MemoryPlan
+    constraints: list[Constraint]
+    size_names: tuple[str, ...]
+    variables: list[Storage]
+    complex_parts: bool
+    figures: dict[str, Any]
+
+
+class NotPlainError(Exception):
+    """The program has something that plain values cannot say, or too much of it."""
+
+
+def description(graph: Graph, outline: Outline) -> dict[str, Any]:
+    """The outline of a program that was made from this graph, as values of JSON."""
+    program, plan = outline.program, outline.plan
+    if sum(array.nbytes for array in program.constants.values()) > LARGEST:
+        raise NotPlainError("its constants are large")
+    text = _Texts()
+    storages = {id(variable.storage): k for k, variable in enumerate(graph.variables)}
+    return {
+        "name": program.name,
+        "sizes": list(program.sizes),
+        "size_names": list(outline.size_names),
+        "buffers": [
+            [b.name, b.dtype.name, [text(size) for size in b.shape], b.role]
+            for b in program.buffers.values()
+        ],
+        "outputs": list(program.outputs),
+        "updates": [list(pair) for pair in program.updates],
+        "constants": {
+            name: [
+                array.dtype.name,
+                list(array.shape),
+                binascii.b2a_base64(np.ascontiguousarray(array).tobytes()).decode(),
+            ]
+            for name, array in program.constants.items()
+        },
+        "slots": [[text(size), list(names)] for size, names in plan.slots],
+        "constraints": [
+            [text(one.left), text(one.right), one.text, one.error.__name__]
+            for one in outline.constraints
+        ],
+        "variables": [storages[id(storage)] for storage in outline.variables],
+        "complex_parts": outline.complex_parts,
+        "figures": outline.figures,
+    }
+
+
+def outline_of(graph: Graph, words: Mapping[str, Any]) -> Outline:
+    """What `description` wrote, for a graph that is equal to that one."""
+    read = _Sizes()
+    buffers = {
+        name: Buffer(name, as_dtype(dtype), tuple(read(size) for size in shape), role)
+        for name, dtype, shape, role in words["buffers"]
+    }
+    constants = {
+        name: np.frombuffer(binascii.a2b_base64(data), as_dtype(dtype)).reshape(shape)
+        for name, (dtype, shape, data) in words["constants"].items()
+    }
+    program = Program(
+        words["name"],
+        tuple(words["sizes"]),
+        buffers,
+        (),
+        tuple(words["outputs"]),
+        tuple((variable, new) for variable, new in words["updates"]),
+        constants,
+    )
+    slots = tuple((read(size), tuple(names)) for size, names in words["slots"])
+    plan = MemoryPlan({}, {}, {}, {}, 0, 0, slots)
+    constraints = [
+        Constraint(read(left), read(right), text, (), _error(kind))
+        for left, right, text, kind in words["constraints"]
+    ]
+    variables = [variable.storage for variable in graph.variables]
+    return Outline(
+        program,
+        plan,
+        constraints,
+        tuple(words["size_names"]),
+        [variables[place] for place in words["variables"]],
+        bool(words["complex_parts"]),
+        dict(words["figures"]),
+    )
+
+
+class _Texts:
+    """Sizes as text, each checked once that it reads back."""
+
+    def __init__(self) -> None:
+        self.known: dict[Size, str] = {}
+
+    def __call__(self, size: Size) -> str:
+        text = self.known.get(size)
+        if text is None:
+            text = self.known[size] = str(size)
+            if parse_size(text) != size:
+                raise NotPlainError(f"the size {text} does not read back")
+        return text
+
+
+class _Sizes:
+    """Reads sizes; equal texts once."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, Size] = {}
+
+    def __call__(self, text: str) -> Size:
+        size = self.known.get(text)
+        if size is None:
+            size = self.known[text] = int(text) if text.isdecimal() else parse_size(text)
+        return size
+
+
+def _error(name: str) -> type[GraphcError]:
+    kind = getattr(errors, name)
+    if not (isinstance(kind, type) and issubclass(kind, GraphcError)):
+        raise ValueError(f"{name} is no error")
+    return kind
+
+
+def with_sources(constraint: Constraint, place: int, whole: Sequence[Constraint]) -> Constraint:
+    """The constraint with its lines, which only a check of the graph finds."""
+    found = whole[place] if place < len(whole) else constraint
+    return found if (found.left, found.right) == (constraint.left, constraint.right) else constraint
