@@ -1,0 +1,33 @@
+"""A residual network (He et al., 2016) of 100 blocks, which compiles in seconds.
+
+Blocks of the same shape are the same kernels, and each is compiled once. Two moons to tell apart.
+"""
+
+import time
+
+from sklearn.datasets import make_moons
+
+from graphc import layers
+from graphc.layers import optimizers
+
+X, Y = make_moons(400, noise=0.15, random_state=0)
+X = X.astype("float32")
+
+layers.set_random_seed(0)
+x = layers.Input((2,))
+h = layers.Dense(16)(x)
+for _ in range(100):
+    inner = layers.Dense(16, activation="relu")(h)
+    h = layers.Add()(
+        [h, layers.Dense(16, kernel_initializer=layers.initializers.Normal(0, 0.01))(inner)]
+    )
+model = layers.Model(x, layers.Dense(2, activation="softmax")(h))
+
+model.compile(optimizers.Adam(0.001), "sparse_categorical_crossentropy", metrics=["accuracy"])
+begun = time.perf_counter()
+model.train_on_batch(X[:32], Y[:32])
+print(f"{len(model.layers)} layers, compiled in {time.perf_counter() - begun:.1f} s")
+model.fit(X, Y, epochs=6, verbose=0)
+accuracy = (model.predict(X, verbose=0).argmax(1) == Y).mean()
+print(f"{accuracy:.1%} right")
+assert accuracy > 0.9
