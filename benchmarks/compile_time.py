@@ -3,16 +3,19 @@
     python benchmarks/compile_time.py [--rounds 5]
 
 `import` is the time of `import graphc` after numpy; `gradient` that of gc.grad; `compile` that of
-gc.function, which includes loading LLVM the first time. Medians over rounds, in milliseconds.
+gc.function, which includes loading LLVM the first time; `cached` is that of gc.function in a new
+process that finds the function on disk. Medians over rounds, in milliseconds.
 The last rows are how one more function of the same kind compiles in a warm process.
 """
 
 import argparse
 import itertools
 import json
+import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from typing import Any
 
@@ -79,11 +82,21 @@ def child(model: str) -> None:
     print(json.dumps(result))
 
 
+def run_child(model: str, cache: str) -> dict[str, float]:
+    command = [sys.executable, __file__, CHILD, model]
+    environment = {**os.environ, "GRAPHC_CACHE": cache}
+    done = subprocess.run(command, capture_output=True, check=True, env=environment)
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
 def measure(model: str, rounds: int) -> dict[str, float]:
     samples = []
-    for _ in range(rounds):
-        command = [sys.executable, __file__, CHILD, model]
-        samples.append(json.loads(subprocess.run(command, capture_output=True, check=True).stdout))
+    with tempfile.TemporaryDirectory() as folder:
+        run_child(model, folder)
+        for _ in range(rounds):
+            samples.append(run_child(model, "off"))
+            samples[-1]["cached"] = run_child(model, folder)["compile"]
     return {key: 1e3 * statistics.median(s[key] for s in samples) for key in samples[0]}
 
 
@@ -91,7 +104,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
-    columns = ("import", "gradient", "compile", "warm gradient", "warm compile")
+    columns = ("import", "gradient", "compile", "cached", "warm gradient", "warm compile")
     head = "".join(f"{column:>15}" for column in columns)
     print(f"{'milliseconds':<20}{head}{'total':>10}{'goal':>8}")
     totals = {}
