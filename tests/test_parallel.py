@@ -224,3 +224,98 @@ def test_the_number_is_not_part_of_the_code(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity")
 def test_cores_that_the_process_may_use() -> None:
     assert usable_cores() == len(os.sched_getaffinity(0))
+
+
+# --- reductions ----------------------------------------------------------------------------------
+
+
+def test_sums_of_everything() -> None:
+    x, y = gc.placeholder("x", ("n",)), gc.placeholder("y", ("n",))
+    functions = on_threads(
+        lambda: (
+            [x, y],
+            [gc.sum(x), gc.mean(gc.exp(x) * y), gc.prod(1 + x * 1e-4), gc.max(x), gc.argmin(y)],
+        )
+    )
+    for n in (1, 1023, 1025, 65_537, 1_000_003):
+        a, b = normal(n), normal(n) + 1
+        total, mean, product, largest, place = same_bits(functions, a, b)
+        wide = a.astype("float64")
+        assert total == pytest.approx(wide.sum(), rel=1e-5, abs=1e-2)
+        assert mean == pytest.approx((np.exp(wide) * b).mean(), rel=1e-5)
+        assert product == pytest.approx((1 + wide * 1e-4).prod(), rel=1e-2)
+        assert largest == a.max() and place == b.argmin()
+    empty = np.zeros(0, "float32")
+    total = gc.function([x], [gc.sum(x), gc.prod(x), gc.any(x > 0)], threads=3)(empty)
+    assert [one.item() for one in total] == [0.0, 1.0, False]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "int32", "uint8", "bool", "float16"])
+def test_sums_of_other_dtypes(dtype: str) -> None:
+    x = gc.placeholder("x", ("n",), dtype)
+    functions = on_threads(
+        lambda: ([x], [gc.sum(x), gc.max(x) if dtype != "bool" else gc.all(x), gc.argmax(x)])
+    )
+    a = (normal(777_777) * 3).astype(dtype)
+    total, best, place = same_bits(functions, a)
+    expected = a.sum(dtype="float64" if dtype[0] == "f" else None)
+    np.testing.assert_allclose(total, expected.astype(total.dtype), rtol=1e-2, atol=10)
+    assert best == (a.all() if dtype == "bool" else a.max())
+    assert place == a.argmax()
+
+
+def test_the_first_of_equals_and_nan() -> None:
+    x = gc.placeholder("x", ("n",))
+    functions = on_threads(lambda: ([x], [gc.argmax(x), gc.argmin(x), gc.max(x), gc.sum(x)]))
+    a = np.zeros(500_000, "float32")
+    assert same_bits(functions, a)[0] == 0
+    a[[300_000, 400_000]] = 1
+    a[[200_001, 450_000]] = -1
+    assert [same_bits(functions, a)[k].item() for k in range(2)] == [300_000, 200_001]
+    a[[350_000, 350_001]] = np.nan
+    high, low, largest, total = same_bits(functions, a)
+    assert high == low == 350_000 and np.isnan(largest) and np.isnan(total)
+    a[:] = -np.inf
+    assert same_bits(functions, a)[0] == 0
+
+
+def test_several_passes_over_everything() -> None:
+    x = gc.placeholder("x", ("n",))
+    functions = on_threads(lambda: ([x], [gc.nn.softmax(x), gc.var(x), x / gc.sum(gc.abs(x))]))
+    for n in (1, 1000, 300_007):
+        a = normal(n)
+        soft, variance, share = same_bits(functions, a)
+        e = np.exp(a.astype("float64") - a.max())
+        np.testing.assert_allclose(soft, e / e.sum(), rtol=1e-4, atol=1e-9)
+        np.testing.assert_allclose(variance, a.var(dtype="float64"), rtol=1e-4, atol=1e-7)
+        np.testing.assert_allclose(share, a / np.abs(a).sum(dtype="float64"), rtol=1e-4, atol=1e-9)
+
+
+def test_sums_of_what_is_broadcast() -> None:
+    x, w = gc.placeholder("x", ("n", "k")), gc.placeholder("w", ("k",))
+    functions = on_threads(lambda: ([x, w], [gc.sum(gc.exp(x * w)), gc.argmax(gc.abs(x - w))]))
+    for n, k in ((1, 1), (0, 4), (4, 0), (3, 200_003), (1001, 333), (200_003, 3)):
+        a, b = normal(n, k), normal(k)
+        if not a.size:
+            total = functions[2]
+            assert gc.function([x, w], gc.sum(x * w), threads=2)(a, b) == 0 and total
+            continue
+        total, place = same_bits(functions, a, b)
+        assert total == pytest.approx(np.exp(a * b).sum(dtype="float64"), rel=1e-4)
+        assert place == np.abs(a - b).argmax()
+
+
+def test_gradients_of_a_loss() -> None:
+    x, y, w = (
+        gc.placeholder("x", ("n", 30)),
+        gc.placeholder("y", ("n",)),
+        gc.placeholder("w", (30,)),
+    )
+    loss = gc.mean(gc.square(gc.tanh(x @ w) - y))
+    functions = on_threads(lambda: ([x, y, w], [loss, gc.grad(loss, w)]))
+    a, b, c = normal(100_003, 30), normal(100_003), normal(30) / 5
+    value, slope = same_bits(functions, a, b, c)
+    t = np.tanh(a.astype("float64") @ c)
+    assert value == pytest.approx(np.square(t - b).mean(), rel=1e-5)
+    expected = (2 * (t - b) * (1 - t * t)) @ a / len(b)
+    np.testing.assert_allclose(slope, expected, rtol=1e-3, atol=1e-5)

@@ -51,7 +51,7 @@ from graphc.loops.ir import (
 )
 from graphc.loops.tidy import values_of
 from graphc.scalar.foreign import foreign_operations
-from graphc.shapes import evaluate
+from graphc.shapes import Size, evaluate
 from graphc.threads import usable_cores
 
 # Steps whose time follows from the sizes, and that run no Python.
@@ -188,9 +188,10 @@ class LlvmExecutable:
         threaded = f"@{PARALLEL}(" in emitted.text
         known = {**_imports(program.counts, lapack, threaded), **own}
         used = {name: at for name, at in known.items() if f"@{name}(" in emitted.text}
+        areas = dict.fromkeys(emitted.areas)
         self.facts = Facts(
-            tuple(dict.fromkeys(emitted.areas)),
-            tuple(dict.fromkeys(emitted.thread_areas)),
+            tuple(once for once, _ in areas),
+            tuple(each for _, each in areas),
             tuple(dict.fromkeys((step.m, step.n, step.k) for step in products)),
             tuple(dict.fromkeys((step.routine, tuple(step.sizes)) for step in routines)),
             tuple(used),
@@ -264,6 +265,11 @@ class LlvmExecutable:
 
         return run
 
+    @property
+    def _areas(self) -> list[tuple[Size, Size]]:
+        """For each call that needs scratch memory: bytes once, and for each thread."""
+        return list(zip(self.facts.areas, self.facts.thread_areas, strict=True))
+
     def direct_call(self, layout: CallLayout) -> DirectCall | None:
         """A way to call the program without Python, if it allows one and so does this Python."""
         if not self.facts.is_plain or not is_possible():
@@ -277,16 +283,16 @@ class LlvmExecutable:
             return None
         if (facts.products or facts.routines) and (program.sizes or self._wants_threads({})):
             return None
-        areas = [*facts.areas, *(area * self.threads for area in facts.thread_areas)]
+        areas = [once + each * self.threads for once, each in self._areas]
         code = (self.address, self._library)
         return native_call(request, program, areas, self.threads, host(), code)
 
     def bind(self, sizes: Sequence[int], temporaries: Sequence[np.ndarray]) -> BoundProgram:
         program = self.program
         values = dict(zip(program.sizes, map(int, sizes), strict=True))
-        area = max((evaluate(size, values) for size in self.facts.areas), default=0)
-        each = max((evaluate(size, values) for size in self.facts.thread_areas), default=0)
-        area = max(area, each * self.threads)
+        area = max(
+            (evaluate(once + each * self.threads, values) for once, each in self._areas), default=0
+        )
         entry = self._limited_entry if self._wants_threads(values) else self.entry
         return _Bound(self, entry, list(values.values()), list(temporaries), area)
 

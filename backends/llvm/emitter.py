@@ -3,7 +3,8 @@
     define internal void @name(ptr parameters..., i64 sizes..., ptr %area, i64 %threads)
 
 `%area` is there if the kernel needs more scratch memory than the stack should hold; `%threads` if
-its work may be divided, which is then done by functions of their own (parallel.py). Everything in
+some of its loops may be divided: they are functions of their own. A kernel that is one such loop
+becomes a function of a range (parallel.py). Everything in
 a scalar context is scalar code. Inside a vector loop a value is a scalar as long as all lanes
 agree on it, and becomes a vector where it meets one.
 """
@@ -11,28 +12,22 @@ agree on it, and becomes a vector where it meets one.
 import itertools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from graphc.backends.llvm import parallel
 from graphc.backends.llvm.access import SAFE
 from graphc.backends.llvm.addresses import Array
+from graphc.backends.llvm.chunks import in_chunks
 from graphc.backends.llvm.interchange import interchanged
 from graphc.backends.llvm.lanes import survey
-from graphc.backends.llvm.loops import BEGIN, END, LoopEmitter
-from graphc.backends.llvm.parallel import (
-    GRAIN,
-    LITTLE,
-    Range,
-    dividing_functions,
-    divisible_loop,
-    work_of,
-)
-from graphc.backends.llvm.scalar_ops import memory_type
-from graphc.backends.llvm.scopes import Code
-from graphc.backends.llvm.sizes import Sizes
+from graphc.backends.llvm.loops import LoopEmitter
+from graphc.backends.llvm.parallel import GRAIN, Range, divide, divisible_loop, is_much, work_of
+from graphc.backends.llvm.scalar_ops import memory_type, register_type
 from graphc.backends.llvm.streaming import Streaming, fence
 from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import FunctionText, Val
 from graphc.backends.llvm.tiling import tiled
+from graphc.dtypes import DType, int64
 from graphc.loops.epilogues import row_loop
 from graphc.loops.ir import (
     Accumulate,
@@ -41,24 +36,42 @@ from graphc.loops.ir import (
     If,
     Kernel,
     Let,
+    Parameter,
     Scratch,
     Statement,
     Store,
 )
-from graphc.shapes import Size, ceil_div, size_product
+from graphc.loops.tidy import values_of
+from graphc.scalar.expr import Load, Local, walk
+from graphc.shapes import Size, ceil_div, dim_max, size_product
 
 STACK_BYTES = 32768  # of scratch memory; more comes from the area
 AREA = Val("%area", "ptr")
+THREADS = Val("%threads", "i64")
+FRAME = "%frame"
+
+
+@dataclass(frozen=True, slots=True)
+class Division:
+    """A function of a range: how many units, how much work all are, in the kernel's sizes."""
+
+    units: Size
+    work: Size
+    grain: int
 
 
 @dataclass(frozen=True, slots=True)
 class KernelText:
-    """function: named @KERNEL, see `named`. area: bytes of scratch memory, in the kernel's sizes,
-    of each thread. divides: whether the work may be divided among threads.
+    """function: named @KERNEL, see `named`. area: bytes of scratch memory, in the kernel's sizes;
+    thread_area: of each thread, before the others. division: of a function of a range, which gets
+    the pointers, the sizes, and, with a thread_area, its beginning and the bytes of one thread.
+    divides: whether it takes a number of threads.
     """
 
     function: FunctionText
     area: Size
+    thread_area: Size = 0
+    division: Division | None = None
     divides: bool = False
 
     def named(self, name: str) -> FunctionText:
@@ -66,8 +79,27 @@ class KernelText:
         return FunctionText(text, self.function.declarations, self.function.definitions)
 
 
-def emit_kernel(kernel: Kernel, target: Target) -> KernelText:
-    return _KernelEmitter(kernel, target).emit()
+def emit_kernel(kernel: Kernel, target: Target, *, whole: bool = False) -> KernelText:
+    """whole: a function of the kernel that leaves it to others to divide work."""
+    return _KernelEmitter(kernel, target, Streaming(kernel, target)).emit(kernel, whole)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A loop of a kernel that threads may share, as functions of its own.
+
+    scratch: the arrays of the kernel around that it uses; live: the locals.
+    """
+
+    name: str
+    text: KernelText
+    scratch: tuple[str, ...]
+    live: tuple[str, ...]
+
+    @property
+    def words(self) -> int:
+        """Of the frame, beside the parameters and sizes of the kernel."""
+        return len(self.scratch) + len(self.live) + 2
 
 
 def emit_range(kernel: Kernel, target: Target) -> KernelText | None:
@@ -77,76 +109,151 @@ def emit_range(kernel: Kernel, target: Target) -> KernelText | None:
         return None
     if (divided.axis, divided.extent) != (whole.axis, whole.extent):
         return None
-    return _KernelEmitter(kernel, target).emit(alone=True)
+    return _KernelEmitter(kernel, target, None).range_text(kernel)
 
 
 class _KernelEmitter(LoopEmitter):
-    def __init__(self, kernel: Kernel, target: Target) -> None:
+    def __init__(self, kernel: Kernel, target: Target, streaming: Streaming | None) -> None:
         super().__init__(target)
-        self.kernel = kernel
-        self.streaming: Streaming | None = Streaming(kernel, target)
+        self.streaming = streaming
         self.allocas: list[str] = []
         self.stack_bytes = 0
         self.area: Size = 0
-
-    def emit(self, alone: bool = False) -> KernelText:
-        """alone: the function of a range, and none that calls it. Its arrays are in the cache."""
-        if alone:
-            self.streaming = None
-        parameters: list[Val] = []
-        for position, parameter in enumerate(self.kernel.parameters):
+        self.area_start = AREA
+        self.given: list[Val] = []
+        self.parts: dict[int, _Part] = {}  # by the identity of their loops
+        for position, parameter in enumerate(kernel.parameters):
             pointer = Val(f"%{_identifier('p', parameter.name, position)}", "ptr")
-            parameters.append(pointer)
+            self.given.append(pointer)
             self.memory.arrays[parameter.name] = Array(
                 parameter.name, pointer, parameter.dtype, parameter.shape
             )
-        for position, name in enumerate(self.kernel.sizes):
+        for position, name in enumerate(kernel.sizes):
             size = Val(f"%{_identifier('s', name, position)}", "i64")
-            parameters.append(size)
+            self.given.append(size)
             self.sizes.symbols[name] = size
-        given = dict(self.sizes.symbols)
-        body = interchanged(self.kernel, tiled(self.kernel))
-        work = work_of(body)
-        if alone or not isinstance(work, int) or work > LITTLE:
-            self.divided = divisible_loop(body)
+        self.symbols = dict(self.sizes.symbols)
+
+    def emit(self, kernel: Kernel, whole: bool = False) -> KernelText:
+        body = in_chunks(interchanged(kernel, tiled(kernel)))
+        if not whole:
+            divided = divisible_loop(body)
+            if divided is not None and is_much(work_of(body)):
+                return self.divided_text("KERNEL", body, divided)
+            self.parts = self.find_parts(kernel, body)
+        thread_area: Size = 0
+        for part in self.parts.values():
+            thread_area = dim_max(thread_area, part.text.thread_area)
+        if thread_area != 0:
+            each = self.sizes.first(thread_area)
+            offset = self.code.operation("mul", each, THREADS)
+            self.area_start = self.code.gep("i8", AREA, offset)
         self.statements(body)
+        self.finish()
+        has_area = self.area != 0 or thread_area != 0
+        parameters = [*self.given, *[AREA] * has_area, *[THREADS] * bool(self.parts)]
+        builder = self.code.builder
+        if self.parts:
+            words = len(self.given) + max(part.words for part in self.parts.values())
+            builder.lines.insert(0, f"  {FRAME} = alloca [{words} x i64], align 16")
+        declared = ", ".join(f"{value.type} {value.text}" for value in parameters)
+        function = builder.function(
+            f"define internal void @KERNEL({declared}) {self.target.function_attributes}"
+        )
+        functions = [function, *(part.text.function for part in self.parts.values())]
+        return KernelText(_joined(functions), self.area, thread_area, divides=bool(self.parts))
+
+    def finish(self) -> None:
+        """What stands at the end of a function, and at its beginning."""
         if self.streams:
             fence(self.memory, self.target)
         self.code.builder.line("ret void")
         if self.memory.safe_bytes:
             self.allocas.append(f"  {SAFE.text} = alloca [{self.memory.safe_bytes} x i8], align 64")
-        if self.area != 0:
-            parameters.append(AREA)
         self.code.builder.lines[:0] = self.allocas
-        attributes = self.target.function_attributes
-        if self.divided is None:
-            signature = f"define internal void @KERNEL({_declared(parameters)}) {attributes}"
-            return KernelText(self.code.builder.function(signature), self.area)
-        declared = _declared([*parameters, BEGIN, END])
-        signature = f"define internal void @KERNEL.range({declared}) {attributes}"
-        ranged = self.code.builder.function(signature)
-        if alone:
-            return KernelText(ranged, self.area, divides=True)
-        whole = dividing_functions(
-            "KERNEL", parameters, lambda code: self._measure(code, given, work), attributes
-        )
-        text = FunctionText(
-            f"{ranged.text}\n{whole.text}",
-            ranged.declarations | whole.declarations,
-            ranged.definitions | whole.definitions,
-        )
-        return KernelText(text, self.area, divides=True)
 
-    def _measure(self, code: Code, given: dict[str, Val], work: Size) -> Range:
-        assert self.divided is not None
-        sizes = Sizes(code)
-        sizes.symbols.update(given)
-        return Range(
-            sizes.first(self.divided.extent),
-            sizes.first(work),
-            GRAIN if self.divided.kind == "vector" else 1,
-            None if self.area == 0 else sizes.first(self.area),
+    def divided_text(self, name: str, body: Sequence[Statement], loop: For) -> KernelText:
+        """@name, a function of a range of iterations of `loop`, which is all that takes time."""
+        self.divided = loop
+        self.statements(body)
+        self.finish()
+        words = [*self.given, *([parallel.AREA, parallel.STRIDE] if self.area != 0 else [])]
+        self.code.builder.lines[:0] = parallel.loads(words)
+        attributes = self.target.function_attributes
+        text = self.code.builder.function(
+            f"define internal void @{name}{parallel.RANGE} {attributes}"
         )
+        grain = GRAIN if loop.kind == "vector" else 1
+        division = Division(loop.extent, work_of(body), grain)
+        return KernelText(text, 0, self.area, division, divides=True)
+
+    def range_text(self, kernel: Kernel) -> KernelText:
+        """@KERNEL.range(parameters, sizes, area, i64 begin, i64 end)."""
+        body = interchanged(kernel, tiled(kernel))
+        self.divided = divisible_loop(body)
+        self.statements(body)
+        self.finish()
+        parameters = [*self.given, *[AREA] * (self.area != 0), parallel.BEGIN, parallel.END]
+        declared = ", ".join(f"{value.type} {value.text}" for value in parameters)
+        signature = f"define internal void @KERNEL.range({declared})"
+        text = self.code.builder.function(f"{signature} {self.target.function_attributes}")
+        return KernelText(text, self.area)
+
+    # Parts
+
+    def find_parts(self, kernel: Kernel, body: Sequence[Statement]) -> dict[int, _Part]:
+        """The long loops that threads may share, outside of all other loops."""
+        found: dict[int, _Part] = {}
+        scratch: dict[str, Scratch] = {}
+        known: dict[str, DType] = {}
+        for item in body:
+            match item:
+                case Scratch(name=name):
+                    scratch[name] = item
+                case Let(name=name, value=value):
+                    known[name] = value.dtype
+                case Accumulator(name=name, dtype=dtype, position_name=position):
+                    known[name] = dtype
+                    if position is not None:
+                        known[position] = int64
+            if not isinstance(item, For) or divisible_loop([item]) is None:
+                continue
+            if not is_much(work_of([item])):
+                continue
+            arrays, locals_ = _used(item)
+            arrays, locals_ = arrays & scratch.keys(), locals_ & known.keys()
+            extra = [scratch[name] for name in scratch if name in arrays]
+            parameters = [Parameter(s.name, s.dtype, s.shape, written=True) for s in extra]
+            name = f"KERNEL.part{len(found)}"
+            head = replace(kernel, parameters=(*kernel.parameters, *parameters))
+            emitter = _KernelEmitter(head, self.target, self.streaming)
+            live = [one for one in known if one in locals_]
+            for number, one in enumerate(live):
+                passed = Val(f"%live{number}", register_type(known[one]))
+                emitter.given.append(passed)
+                emitter.expressions.locals[one] = passed
+            text = emitter.divided_text(name, [item], divisible_loop([item]) or item)
+            found[id(item)] = _Part(name, text, tuple(s.name for s in extra), tuple(live))
+        return found
+
+    def call_part(self, part: _Part, loop: For) -> None:
+        """The loop, by a function of its own."""
+        count = len(self.symbols)
+        pointers, sizes = (
+            self.given[: len(self.given) - count],
+            self.given[-count:] if count else [],
+        )
+        words = [*pointers, *(self.memory.arrays[name].pointer for name in part.scratch)]
+        words += [*sizes, *(self.expressions.known(name) for name in part.live)]
+        if part.text.thread_area != 0:
+            words += [AREA, self.sizes.first(part.text.thread_area)]
+        division = part.text.division
+        assert division is not None
+        units, work = self.sizes.first(division.units), self.sizes.first(division.work)
+        what = Range(units, work, division.grain)
+        divide(self.code.builder, part.name, FRAME, words, what, THREADS)
+        for name in survey((loop,)).stored:
+            self.memory.touch(name)
 
     # Statements
 
@@ -168,6 +275,8 @@ class _KernelEmitter(LoopEmitter):
                     self._if(self.expressions.value(condition), body)
                 case Scratch(name=name, dtype=dtype):
                     self.memory.arrays[name] = self._scratch(item)
+                case For() if id(item) in self.parts:
+                    self.call_part(self.parts[id(item)], item)
                 case For(kind="vector"):
                     self.vector_loop(item)
                 case For():
@@ -228,13 +337,31 @@ class _KernelEmitter(LoopEmitter):
             type = memory_type(item.dtype)
             self.allocas.append(f"  {pointer.text} = alloca [{count} x {type}], align 64")
         else:
-            pointer = self.code.gep("i8", AREA, self.sizes.first(self.area))
+            pointer = self.code.gep("i8", self.area_start, self.sizes.first(self.area))
             self.area = self.area + ceil_div(size, 64) * 64
         return Array(item.name, pointer, item.dtype, item.shape, lanes, is_scratch=True)
 
 
-def _declared(parameters: Sequence[Val]) -> str:
-    return ", ".join(f"{value.type} {value.text}" for value in parameters)
+def _used(loop: For) -> tuple[set[str], set[str]]:
+    """The arrays and the locals that a loop uses."""
+    arrays, locals_ = set(survey((loop,)).stored), set()
+    for value in values_of([loop]):
+        for part in walk(value):
+            if isinstance(part, Load):
+                arrays.add(part.buffer)
+            elif isinstance(part, Local):
+                locals_.add(part.name)
+    return arrays, locals_
+
+
+def _joined(functions: Sequence[FunctionText]) -> FunctionText:
+    """Several functions as one text."""
+    declarations: set[str] = set()
+    definitions: dict[str, str] = {}
+    for one in functions:
+        declarations |= one.declarations
+        definitions |= one.definitions
+    return FunctionText("\n".join(one.text for one in functions), declarations, definitions)
 
 
 def _identifier(prefix: str, name: str, position: int) -> str:

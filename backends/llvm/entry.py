@@ -12,7 +12,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from graphc.backends.llvm.batches import LARGE, batch_functions, batch_name
+from graphc.backends.llvm.batches import LARGE, batch_function, batch_name
 from graphc.backends.llvm.blas import Blas
 from graphc.backends.llvm.contraction import (
     blas_function,
@@ -21,7 +21,13 @@ from graphc.backends.llvm.contraction import (
     uses_blas,
     uses_gemm,
 )
-from graphc.backends.llvm.emitter import KernelText, emit_kernel, emit_range
+from graphc.backends.llvm.emitter import (
+    FRAME,
+    THREADS,
+    KernelText,
+    emit_kernel,
+    emit_range,
+)
 from graphc.backends.llvm.gemm import area_bytes, functions_of
 from graphc.backends.llvm.gemm_half import half_area_bytes, half_functions
 from graphc.backends.llvm.gemm_rows import Layout, epilogue_function
@@ -35,7 +41,8 @@ from graphc.backends.llvm.heap import (
 )
 from graphc.backends.llvm.host import DONE, SYMBOL
 from graphc.backends.llvm.lapack import routine_function, routine_name
-from graphc.backends.llvm.parallel import LITTLE
+from graphc.backends.llvm.parallel import Range, divide
+from graphc.backends.llvm.pool import LITTLE
 from graphc.backends.llvm.profiling import lap, lap_function
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.sizes import Sizes
@@ -69,19 +76,17 @@ from graphc.shapes import Dim, Size, size_product, substitute, symbols_of
 
 PART = 256  # steps in one function: LLVM's time grows with the square of its length
 PARAMETERS = "(ptr %table, ptr %sizes, ptr %fault)"
-THREADS = Val("%threads", "i64")
 
 
 @dataclass(frozen=True, slots=True)
 class Emitted:
-    """A module. kernels: text by kernel name. areas: scratch bytes of the calls that need some;
-    thread_areas: of the calls in which each thread needs as much.
+    """A module. kernels: text by kernel name. areas: for each call that needs scratch memory, how
+    many bytes once, and how many for each thread.
     """
 
     text: str
     kernels: dict[str, str]
-    areas: tuple[Size, ...]
-    thread_areas: tuple[Size, ...]
+    areas: tuple[tuple[Size, Size], ...]
 
 
 @dataclass(slots=True)
@@ -89,16 +94,18 @@ class _Functions:
     """Kernels that were emitted: equal texts get one function."""
 
     target: Target
-    texts: dict[int, KernelText] = field(default_factory=dict)
+    texts: dict[tuple[int, bool], KernelText] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)  # by text
     functions: list[FunctionText] = field(default_factory=list)
     keep: list[Kernel] = field(default_factory=list)
     ranges: dict[int, str | None] = field(default_factory=dict)
 
-    def kernel(self, kernel: Kernel) -> tuple[str, KernelText]:
-        text = self.texts.get(id(kernel))
+    def kernel(self, kernel: Kernel, whole: bool = False) -> tuple[str, KernelText]:
+        """whole: not to be divided."""
+        text = self.texts.get((id(kernel), whole))
         if text is None:
-            text = self.texts[id(kernel)] = emit_kernel(kernel, self.target)
+            text = emit_kernel(kernel, self.target, whole=whole)
+            self.texts[id(kernel), whole] = text
             self.keep.append(kernel)
         name = self.names.get(text.function.text)
         if name is None:
@@ -160,11 +167,10 @@ class _ProgramEmitter:
         self.loop_products: dict[Hashable, Kernel] = {}
         self.checks: dict[DType, tuple[Kernel, Kernel]] = {}
         self.kernels: dict[str, str] = {}
-        self.areas: list[Size] = []
-        self.thread_areas: list[Size] = []
-        self.frame_words = 0
+        self.areas: list[tuple[Size, Size]] = []
         self.code = Code(has_fma=target.has_fma)
         self.sizes = Sizes(self.code)
+        self.frame_words = 0  # what the present function needs for calls of the pool
         self.position = 0  # of the step among all steps
         self.heap = HeapTable(program)
         self.slots = {name: position for position, name in enumerate(program.buffers)}
@@ -190,7 +196,7 @@ class _ProgramEmitter:
             clock = lap_function(len(self.program.all_steps), self.target.function_attributes)
             functions.insert(0, clock)
         text = module_text(functions)
-        return Emitted(text, self.kernels, tuple(self.areas), tuple(self.thread_areas))
+        return Emitted(text, self.kernels, tuple(self.areas))
 
     def _function(self, name: str, steps: Sequence[Step]) -> FunctionText:
         """A function that runs some of the steps."""
@@ -206,11 +212,11 @@ class _ProgramEmitter:
         self._flags()
         if self.profiled:
             builder.line(lap(len(self.program.all_steps)))
-        self.frame_words = 0  # of the arguments of epilogues
+        self.frame_words = 0
         self._steps(steps)
-        builder.line("ret i64 0")
         if self.frame_words:
-            builder.lines.insert(0, f"  %frame = alloca [{self.frame_words} x i64], align 16")
+            builder.lines.insert(0, f"  {FRAME} = alloca [{self.frame_words} x i64], align 16")
+        builder.line("ret i64 0")
         return builder.function(f"define {name}{PARAMETERS} {self.target.function_attributes}")
 
     def _entry_of_parts(self, name: str, count: int) -> FunctionText:
@@ -446,22 +452,39 @@ class _ProgramEmitter:
         self.kernels.setdefault(step.kernel.name, _heading(step.kernel) + text.named(name).text)
         sizes = [self.sizes.first(size) for size in step.sizes]
         args = [self._buffer(argument) for argument in step.arguments] + sizes
-        if text.area != 0:
-            values = dict(zip(step.kernel.sizes, step.sizes, strict=True))
-            args.append(self._area(substitute(text.area, values), text.divides))
-        if text.divides:
-            args.append(THREADS)
-        self._call(name, args)
+        self._run(name, text, args, dict(zip(step.kernel.sizes, step.sizes, strict=True)))
 
-    def _area(self, size: Size, for_each_thread: bool) -> Val:
-        """The scratch area: one for the whole call, but for sizes that a loop counts."""
-        if symbols_of(size) <= set(self.program.sizes):
-            (self.thread_areas if for_each_thread else self.areas).append(size)
+    def _run(
+        self, name: str, text: KernelText, arguments: Sequence[Val], values: Mapping[str, Size]
+    ) -> None:
+        """Call a kernel. arguments: pointers and sizes; values: of the sizes."""
+        once, each = (substitute(size, values) for size in (text.area, text.thread_area))
+        passed = [*arguments, *([self._area(once, each)] if (once, each) != (0, 0) else [])]
+        if text.division is None:
+            self._call(name, [*passed, *[THREADS] * text.divides])
+            return
+        if each != 0:
+            passed.append(self.sizes.first(each))
+        division = text.division
+        self.frame_words = max(self.frame_words, len(passed))
+        units, work = (
+            self.sizes.first(substitute(size, values)) for size in (division.units, division.work)
+        )
+        what = Range(units, work, division.grain)
+        divide(self.code.builder, name, FRAME, passed, what, THREADS)
+
+    def _area(self, size: Size, each: Size = 0) -> Val:
+        """The scratch area: `each` bytes for every thread, then `size` bytes.
+
+        There is one for the whole call, but for sizes that a loop counts.
+        """
+        if symbols_of(size) | symbols_of(each) <= set(self.program.sizes):
+            self.areas.append((size, each))
             return self._slot(len(self.slots))
         builder = self.code.builder
         count = self.sizes.first(size)
-        if for_each_thread:
-            count = builder.mul(count, THREADS)
+        if each != 0:
+            count = builder.add(count, builder.mul(self.sizes.first(each), THREADS))
         room = builder.add(count, self.code.constant(64, "i64"))
         self._grow_pair(self.heap.scratch, room)
         held = self._slot(self.heap.scratch[0])
@@ -481,7 +504,7 @@ class _ProgramEmitter:
         self._allocate(call)
         layout = self._layout_of(step)
         dims = (step.m, step.n, step.k)
-        area = self._area(area_bytes(layout, self.target, *dims), for_each_thread=False)
+        area = self._area(area_bytes(layout, self.target, *dims))
         sizes = [*map(self.sizes.first, dims), area, THREADS]
         place = self.places.place(step, call)
         buffers = {one: self._buffer(one) for one in (step.a, step.b, *call.arguments)}
@@ -494,7 +517,7 @@ class _ProgramEmitter:
             at = builder.value(f"getelementptr i64, ptr %frame, i64 {number}")
             builder.line(f"store {word.type} {word.text}, ptr {at}, align 8")
         matrices = [buffers[one] for one in (step.out, step.a, step.b)]
-        followed = [Val(f"@{kernel}.rows", "ptr"), Val("%frame", "ptr")]
+        followed = [Val(f"@{kernel}.rows", "ptr"), Val(FRAME, "ptr")]
         self._call(f"{layout.name}.followed", [*matrices, *sizes, *followed])
         start = f"@{kernel}.range("
         text = next(one.text for one in self.functions.functions if start in one.text)
@@ -536,9 +559,14 @@ class _ProgramEmitter:
         elif uses_blas(step, self.blas):
             name, sizes = self._vectors(step), [*map(self.sizes.first, dims)]
         else:
-            name, text = self.functions.kernel(self._product(step))
+            product = self._product(step)
             sizes = [self.sizes.first(dim) for dim in dims if not isinstance(dim, int)]
-            divides = text.divides
+            if all(size == 1 for size in step.batch):
+                values = {name: getattr(step, name) for name in product.sizes}
+                name, text = self.functions.kernel(product)
+                self._run(name, text, [*pointers, *sizes], values)
+                return
+            name, _ = self.functions.kernel(product, whole=True)
         strides = [strides for _, strides in buffers]
         one = (2 * step.dtype.itemsize // 4 if is_floating(step.dtype) else 4) * step.m * step.n
         all_work = size_product(step.batch) * one * step.k
@@ -546,7 +574,7 @@ class _ProgramEmitter:
             isinstance(all_work, int) and all_work <= LITTLE
         ):
             if room != 0:
-                sizes.append(self._area(room, for_each_thread=False))
+                sizes.append(self._area(room))
             self._batches(step, 0, name, pointers, strides, [*sizes, *[THREADS] * divides])
             return
         self._divided_batch(step, name, pointers, strides, sizes, one * step.k, room, divides)
@@ -566,35 +594,34 @@ class _ProgramEmitter:
         axes = [axis for axis, size in enumerate(step.batch) if size != 1]
         own = batch_name(name, len(axes))
         if own not in self.products:
-            self.products.update(
-                batch_functions(
-                    name,
-                    sizes,
-                    len(axes),
-                    step.dtype.itemsize,
-                    self.target,
-                    has_area=room != 0,
-                    divides=divides,
-                )
+            self.products[own] = batch_function(
+                name,
+                sizes,
+                len(axes),
+                step.dtype.itemsize,
+                self.target,
+                has_area=room != 0,
+                divides=divides,
             )
         builder = self.code.builder
-        one, zero = self.sizes.first(work), self.code.constant(0, "i64")
+        one = self.sizes.first(work)
         counts = [self.sizes.first(step.batch[axis]) for axis in axes]
-        total = one
-        for count in counts:
-            total = builder.mul(total, count)
+        units = counts[0]
+        for count in counts[1:]:
+            units = builder.mul(units, count)
+        total = builder.mul(one, units)
         inner = self.code.constant(1, "i64")
         if divides:
             large = builder.icmp("sgt", one, self.code.constant(LARGE, "i64"))
             inner = builder.select(large, THREADS, inner)
-            total = builder.select(large, zero, total)
-        passed = [*pointers, *sizes, *counts]
-        passed += [self.sizes.first(one_of[axis]) for one_of in strides for axis in axes]
-        passed += [inner, total]
+            total = builder.select(large, self.code.constant(0, "i64"), total)
+        words = [*pointers, *sizes, *counts]
+        words += [self.sizes.first(lengths[axis]) for lengths in strides for axis in axes]
+        words.append(inner)
         if room != 0:
-            area = self._area(room, for_each_thread=True)
-            passed += [self.sizes.first(room), area]
-        self._call(own, [*passed, THREADS])
+            words += [self._area(0, room), self.sizes.first(room)]
+        self.frame_words = max(self.frame_words, len(words))
+        divide(builder, own, FRAME, words, Range(units, total), THREADS)
 
     def _product(self, step: Contraction) -> Kernel:
         key = (step.dtype, step.m, step.n, step.k, step.transpose_a, step.transpose_b)
@@ -673,17 +700,18 @@ class _ProgramEmitter:
         if dtype not in self.checks:
             self.checks[dtype] = _check_kernels(dtype)
         any_name, text = self.functions.kernel(self.checks[dtype][0])
-        assert not text.divides
-        sizes = [self.sizes.first(size) for size in (step.count, step.minimum, step.size)]
+        own = (step.count, step.minimum, step.size)
+        sizes = [self.sizes.first(size) for size in own]
+        values = dict(zip(("count", "minimum", "size"), own, strict=True))
         data = self._buffer(step.buffer)
-        self._call(any_name, [Val("%flag", "ptr"), data, *sizes])
+        self._run(any_name, text, [Val("%flag", "ptr"), data, *sizes], values)
         flag = builder.load("%flag", "i8")
         bad = builder.icmp("ne", flag, builder.const(0, flag))
         failed, passed = builder.fresh_label("failed"), builder.fresh_label("passed")
         builder.branch_if(bad, failed, passed)
         builder.block(failed)
-        first_name, _ = self.functions.kernel(self.checks[dtype][1])
-        self._call(first_name, [Val("%fault", "ptr"), data, *sizes])
+        first_name, text = self.functions.kernel(self.checks[dtype][1])
+        self._run(first_name, text, [Val("%fault", "ptr"), data, *sizes], values)
         builder.line(f"ret i64 {position + 1}")
         builder.block(passed)
 

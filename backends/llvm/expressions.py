@@ -48,7 +48,7 @@ class Expressions:
             case Index(size=size):
                 return self.sizes.value(size)
             case Local(name=name):
-                return self._local(name)
+                return self.known(name)
             case Load(buffer=buffer, index=index):
                 return self._load(buffer, index)
             case Call(op="select", args=args):
@@ -60,7 +60,8 @@ class Expressions:
             case Read():
                 raise AssertionError("kernels load from buffers; they do not read op inputs")
 
-    def _local(self, name: str) -> Val:
+    def known(self, name: str) -> Val:
+        """The value of a local, of an accumulator or of its position."""
         found = self.locals.get(name)
         if found is not None:
             return found

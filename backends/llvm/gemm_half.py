@@ -38,10 +38,8 @@ def half_functions(layout: Layout, target: Target) -> dict[str, FunctionText]:
     wide, half = replace(layout, dtype=float32), layout.dtype
     widen, narrow = f"widen_{half.name}", f"narrow_{half.name}"
     found = functions_of(wide, target)
-    divides: dict[str, bool] = {}
     for name, source, result in ((widen, half, float32), (narrow, float32, half)):
-        text = emit_kernel(_conversion(source, result), target)
-        found[name], divides[name] = text.named(name), text.divides
+        found[name] = emit_kernel(_conversion(source, result), target, whole=True).named(name)
 
     x = Arithmetic(Code(has_fma=target.has_fma))
     (out, a, b), (m, n, k) = MATRICES, SIZES
@@ -54,7 +52,7 @@ def half_functions(layout: Layout, target: Target) -> dict[str, FunctionText]:
     inner = x.at(AREA_POINTER, x.code.operation("and", up, x.const(-ALIGNMENT)))
 
     def convert(name: str, target_of: Val, source: Val, count: Val) -> None:
-        x.call(name, (target_of, source, count, *[THREADS] * divides[name]))
+        x.call(name, (target_of, source, count))
 
     convert(widen, places[0], a, counts[0])
     convert(widen, places[1], b, counts[1])

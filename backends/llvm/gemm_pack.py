@@ -16,8 +16,8 @@ from collections.abc import Callable
 from functools import partial
 
 from graphc.backends.llvm.gemm_tile import Tile
-from graphc.backends.llvm.loops import BEGIN, END
 from graphc.backends.llvm.masked import masked_load
+from graphc.backends.llvm.parallel import BEGIN, END
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import FunctionText, Val

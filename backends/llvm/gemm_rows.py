@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from graphc.backends.llvm.gemm_tile import Tile
-from graphc.backends.llvm.loops import BEGIN, END
-from graphc.backends.llvm.parallel import Range
+from graphc.backends.llvm.parallel import BEGIN, END, Range
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import FunctionText, Val

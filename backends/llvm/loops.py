@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from graphc.backends.llvm.accumulate import Combination
 from graphc.backends.llvm.expressions import Expressions
 from graphc.backends.llvm.lanes import Body, Piece, pieces, survey
+from graphc.backends.llvm.parallel import BEGIN, END
 from graphc.backends.llvm.scopes import Code, is_constant
 from graphc.backends.llvm.sizes import Sizes
 from graphc.backends.llvm.streaming import Streaming
@@ -17,7 +18,6 @@ from graphc.shapes import Dim, Size
 
 BLOCK = 256  # iterations of a loop whose float32 sum is kept apart from the total
 COUNTED_BLOCK = 1 << 30  # elements that an i32 counts
-BEGIN, END = Val("%begin", "i64"), Val("%end", "i64")
 
 
 class LoopEmitter:

@@ -1,18 +1,16 @@
-"""Work that may be divided among threads: functions of a range, and what hands out the ranges.
+"""Work that may be divided among threads: functions of a range, and the calls of the pool.
 
-    @name.range(parameters..., i64 begin, i64 end)   does the units of work from begin to end
-    @name(parameters..., i64 threads)                does all of them: at once where there is little
-                                                     to do, else in chunks, through the pool
-    @name.task(frame, chunk, thread)                 one chunk, for the pool
+    void @name(ptr frame, i64 begin, i64 end, i64 thread)
 
-How much there is to do is estimated from the sizes, and so is the length of a chunk: neither
-depends on the number of threads, nor do the results. Work is counted in units of 1/64 ns.
+does the units of work from begin to end. What else it needs lies in the frame, a word each. The
+pool (pool.py) decides from the amount of work how to cut it; neither that nor anything else that
+decides a number depends on how many threads there are.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from graphc.backends.llvm.pool import PARALLEL
+from graphc.backends.llvm.pool import LITTLE, PARALLEL
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.text import FunctionText, TextBuilder, Val
 from graphc.dtypes import is_floating
@@ -21,9 +19,6 @@ from graphc.loops.ir import Accumulate, For, If, Let, Statement, Store
 from graphc.scalar.expr import COST, UNKNOWN_COST, Call, Expr, Index, Load, walk
 from graphc.shapes import Size, substitute
 
-LITTLE = 1 << 21  # work that is not worth a second thread: 33 microseconds
-CHUNK = 1 << 19  # work of one chunk, if there are not too many
-MOST_CHUNKS = 256
 GRAIN = 256  # chunks of vector loops are multiples of this: whole vectors, whole cache lines
 SCALAR = 16  # a scalar operation takes as long as so many lanes of a vector
 
@@ -47,6 +42,11 @@ def divisible_loop(body: Sequence[Statement]) -> For | None:
     if last.kind == "parallel":
         return last
     return last if last.kind == "vector" and not feeds_outside(last.body) else None
+
+
+def is_much(work: Size) -> bool:
+    """Whether work may be worth a second thread."""
+    return not isinstance(work, int) or work > LITTLE
 
 
 def work_of(body: Sequence[Statement], vector: bool = False) -> Size:
@@ -95,86 +95,72 @@ def _at_start(size: Size, axis: str) -> Size:
     return size if isinstance(size, int) else substitute(size, {axis: 0})
 
 
-# --- functions -----------------------------------------------------------------------------------
+# --- functions of a range and their calls --------------------------------------------------------
+
+RANGE = "(ptr %frame, i64 %begin, i64 %end, i64 %thread)"
+BEGIN, END = Val("%begin", "i64"), Val("%end", "i64")
+AREA, STRIDE = Val("%area.first", "ptr"), Val("%area.stride", "i64")
+
+
+def loads(parameters: Sequence[Val]) -> list[str]:
+    """The first lines of a function of a range: what the frame holds, by name.
+
+    With AREA and STRIDE among the parameters, %area is the scratch memory of this thread.
+    """
+    lines: list[str] = []
+    for place, value in enumerate(parameters):
+        lines.append(f"  %frame.{place} = getelementptr i64, ptr %frame, i64 {place}")
+        lines.append(f"  {value.text} = load {value.type}, ptr %frame.{place}, align 8")
+    if STRIDE in parameters:
+        lines.append(f"  %area.offset = mul i64 %thread, {STRIDE.text}")
+        lines.append(f"  %area = getelementptr i8, ptr {AREA.text}, i64 %area.offset")
+    return lines
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """What is to be divided: units of work, how much work all of them are, the least chunk.
-
-    stride: bytes of scratch memory of each thread, behind the last of the parameters.
-    """
+    """What is to be divided: units, the work that all of them are, and the least chunk."""
 
     units: Val
     work: Val
     grain: int = 1
-    stride: Val | None = None
+
+
+def divide(
+    builder: TextBuilder, name: str, frame: str, words: Sequence[Val], what: Range, threads: Val
+) -> None:
+    """Have @name do all units. frame: room for the words."""
+    for place, word in enumerate(words):
+        at = builder.value(f"getelementptr i64, ptr {frame}, i64 {place}")
+        builder.line(f"store {word.type} {word.text}, ptr {at}, align 8")
+    builder.declare(PARALLEL, f"void @{PARALLEL}(ptr, ptr, i64, i64, i64, i64)")
+    builder.line(
+        f"call void @{PARALLEL}(ptr @{name}, ptr {frame}, i64 {what.units.text}, "
+        f"i64 {what.work.text}, i64 {what.grain}, i64 {threads.text})"
+    )
 
 
 def dividing_functions(
     name: str, parameters: Sequence[Val], measure: Callable[[Code], Range], attributes: str
 ) -> FunctionText:
-    """@name and @name.task around a given @name.range.
+    """@name(parameters..., i64 threads), which divides what @name.range(parameters..., begin, end)
+    does, and @name.task, the same as a function of a range.
 
     measure: emits what the range is, of the parameters, which have the same names everywhere.
     """
     declared = ", ".join(f"{value.type} {value.text}" for value in parameters)
     code = Code(has_fma=True)
-    builder = code.builder
-    builder.line(f"%frame = alloca [{len(parameters) + 3} x i64], align 16")
-    found = measure(code)
-    zero, one = (code.constant(value, "i64") for value in (0, 1))
-    alone, divided = builder.fresh_label("alone"), builder.fresh_label("divided")
-    much = builder.icmp("sgt", found.work, code.constant(LITTLE, "i64"))
-    builder.branch_if(much, divided, alone)
-    builder.block(alone)
-    builder.line(f"call void @{name}.range({declared}, i64 0, i64 {found.units.text})")
-    builder.line("ret void")
-    builder.block(divided)
-    shift = code.constant(CHUNK.bit_length() - 1, "i64")
-    wanted = builder.smin(builder.lshr(found.work, shift), code.constant(MOST_CHUNKS, "i64"))
-    length = _ceil_div(builder, found.units, wanted)
-    if found.grain > 1:
-        up = builder.add(length, code.constant(found.grain - 1, "i64"))
-        length = builder.and_(up, code.constant(-found.grain, "i64"))
-    length = builder.smax(length, one)
-    chunks = _ceil_div(builder, found.units, length)
-    words = [length, found.units, found.stride or zero, *parameters]
-    for place, word in enumerate(words):
-        at = builder.value(f"getelementptr i64, ptr %frame, i64 {place}")
-        builder.line(f"store {word.type} {word.text}, ptr {at}, align 8")
-    builder.declare(PARALLEL, f"void @{PARALLEL}(ptr, ptr, i64, i64)")
-    builder.line(
-        f"call void @{PARALLEL}(ptr @{name}.task, ptr %frame, i64 {chunks.text}, i64 %threads)"
+    code.builder.line(f"%frame = alloca [{len(parameters)} x i64], align 16")
+    what = measure(code)
+    divide(code.builder, f"{name}.task", "%frame", parameters, what, Val("%threads", "i64"))
+    code.builder.line("ret void")
+    whole = code.builder.function(
+        f"define internal void @{name}({declared}, i64 %threads) {attributes}"
     )
+    builder = TextBuilder()
+    builder.lines += loads(parameters)
+    builder.line(f"call void @{name}.range({declared}, i64 {BEGIN.text}, i64 {END.text})")
     builder.line("ret void")
-    whole = builder.function(f"define internal void @{name}({declared}, i64 %threads) {attributes}")
-    task = _task(name, parameters, found.stride is not None, attributes)
+    task = builder.function(f"define internal void @{name}.task{RANGE} {attributes}")
     text = f"{whole.text}\n{task.text}"
     return FunctionText(text, whole.declarations | task.declarations, whole.definitions)
-
-
-def _task(name: str, parameters: Sequence[Val], has_scratch: bool, attributes: str) -> FunctionText:
-    builder = TextBuilder()
-    loaded: list[Val] = []
-    for place, type in enumerate(["i64", "i64", "i64", *(value.type for value in parameters)]):
-        at = builder.value(f"getelementptr i64, ptr %frame, i64 {place}")
-        loaded.append(builder.emit(f"load {type}, ptr {at}, align 8", type))
-    length, units, stride, *arguments = loaded
-    begin = builder.mul(Val("%chunk", "i64"), length)
-    end = builder.smin(builder.add(begin, length), units)
-    if has_scratch:
-        offset = builder.mul(Val("%thread", "i64"), stride)
-        moved = f"getelementptr i8, ptr {arguments[-1].text}, i64 {offset.text}"
-        arguments[-1] = builder.emit(moved, "ptr")
-    passed = ", ".join(f"{value.type} {value.text}" for value in (*arguments, begin, end))
-    builder.line(f"call void @{name}.range({passed})")
-    builder.line("ret void")
-    parameters_text = "(ptr %frame, i64 %chunk, i64 %thread)"
-    return builder.function(f"define internal void @{name}.task{parameters_text} {attributes}")
-
-
-def _ceil_div(builder: TextBuilder, a: Val, b: Val) -> Val:
-    """Of numbers that are not negative, by one that is positive."""
-    below = builder.sub(builder.add(a, b), builder.const(1, b))
-    return builder.udiv(below, b)

@@ -1,11 +1,13 @@
 """The thread pool of the process, in LLVM IR: all functions share it, nothing of it is Python.
 
-    void graphc_parallel(ptr task, ptr frame, i64 chunks, i64 threads)
+    void graphc_parallel(ptr task, ptr frame, i64 units, i64 work, i64 grain, i64 threads)
 
-calls task(frame, chunk, thread) once for every chunk, on at most `threads` threads, and returns
-when all calls have ended. `thread` is below `threads`, and no two calls at a time have the same
-one. The caller is thread 0. Workers are started when they are first wanted. Who finds the pool in
-use by another thread does all chunks alone, in order.
+calls task(frame, begin, end, thread) for ranges that make up the units from 0 to `units`, on at
+most `threads` threads, and returns when all calls have ended. `thread` is below `threads`, and no
+two calls at a time have the same one; the caller is thread 0. Where `work` (in 1/64 ns, of all
+units) is little there is one call. Else units are cut into chunks, of a length that is a multiple
+of `grain` and follows from units, work and grain alone. Workers are started when they are first
+wanted. Who finds the pool in use by another thread does all chunks alone, in order.
 
 A worker has a state, which is how the caller talks to it:
 
@@ -33,6 +35,9 @@ from graphc.backends.llvm.jit import Library, library_symbols
 from graphc.backends.llvm.target import host
 
 PARALLEL = "graphc_parallel"
+LITTLE = 1 << 21  # work that is not worth a second thread: 33 microseconds
+CHUNK = 1 << 19  # work of one chunk, if there are not too many
+MOST_CHUNKS = 256
 MOST_WORKERS = 255
 SPINS = 2000  # some tens of microseconds
 IDLE, GO, RUN, SLEEP, STOP = range(5)
@@ -80,24 +85,28 @@ declare i32 @pthread_sigmask(i32, ptr, ptr)
 declare i32 @sigfillset(ptr)
 declare i32 @sched_yield()
 declare i64 @llvm.smin.i64(i64, i64)
+declare i64 @llvm.smax.i64(i64, i64)
 
 @busy = internal global i64 0, align 128
 @started = internal global i64 0, align 128
 @next = internal global i64 0, align 128
 @task = internal global ptr null, align 128
 @frame = internal global ptr null
-@chunks = internal global i64 0
+@units = internal global i64 0
+@length = internal global i64 0
 @workers = internal global [{MOST_WORKERS + 1} x [{_WORKER_BYTES} x i8]] zeroinitializer, align 256
 
-define internal void @take(ptr %task, ptr %frame, i64 %chunks, i64 %thread) {{
+define internal void @take(ptr %task, ptr %frame, i64 %units, i64 %length, i64 %thread) {{
 entry:
   br label %head
 head:
-  %chunk = atomicrmw add ptr @next, i64 1 monotonic
-  %more = icmp slt i64 %chunk, %chunks
+  %begin = atomicrmw add ptr @next, i64 %length monotonic
+  %more = icmp slt i64 %begin, %units
   br i1 %more, label %body, label %done
 body:
-  call void %task(ptr %frame, i64 %chunk, i64 %thread)
+  %behind = add i64 %begin, %length
+  %end = call i64 @llvm.smin.i64(i64 %behind, i64 %units)
+  call void %task(ptr %frame, i64 %begin, i64 %end, i64 %thread)
   br label %head
 done:
   ret void
@@ -144,8 +153,9 @@ claim:
 run:
   %task = load ptr, ptr @task
   %frame = load ptr, ptr @frame
-  %chunks = load i64, ptr @chunks
-  call void @take(ptr %task, ptr %frame, i64 %chunks, i64 %thread)
+  %units = load i64, ptr @units
+  %length = load i64, ptr @length
+  call void @take(ptr %task, ptr %frame, i64 %units, i64 %length, i64 %thread)
   store atomic i64 {IDLE}, ptr %self release, align 8
   br label %awake
 end:
@@ -202,8 +212,30 @@ done:
   ret void
 }}
 
-define void @{PARALLEL}(ptr %task, ptr %frame, i64 %chunks, i64 %threads) {{
+define void @{PARALLEL}(ptr %task, ptr %frame, i64 %units, i64 %work, i64 %grain, i64 %threads) {{
 entry:
+  %much = icmp sgt i64 %work, {LITTLE}
+  %some = icmp sgt i64 %units, 0
+  %cut = and i1 %much, %some
+  br i1 %cut, label %measure, label %whole
+whole:
+  call void %task(ptr %frame, i64 0, i64 %units, i64 0)
+  ret void
+measure:
+  %parts.wished = udiv i64 %work, {CHUNK}
+  %parts.most = call i64 @llvm.smin.i64(i64 %parts.wished, i64 {MOST_CHUNKS})
+  %even = udiv i64 %units, %parts.most
+  %grains = udiv i64 %even, %grain
+  %grains.up = add i64 %grains, 1
+  %single = icmp eq i64 %grain, 1
+  %divides.even = mul i64 %even, %parts.most
+  %exact = icmp eq i64 %divides.even, %units
+  %as.even = and i1 %single, %exact
+  %rounded = mul i64 %grains.up, %grain
+  %length = select i1 %as.even, i64 %even, i64 %rounded
+  %units.more = add i64 %units, %length
+  %units.last = sub i64 %units.more, 1
+  %chunks = udiv i64 %units.last, %length
   %several = icmp sgt i64 %threads, 1
   %parts = icmp sgt i64 %chunks, 1
   %divides = and i1 %several, %parts
@@ -228,23 +260,24 @@ ready:
   %helpers = call i64 @llvm.smin.i64(i64 %wanted, i64 %have)
   store ptr %task, ptr @task
   store ptr %frame, ptr @frame
-  store i64 %chunks, ptr @chunks
+  store i64 %units, ptr @units
+  store i64 %length, ptr @length
   store i64 0, ptr @next
   br label %call.head
 call.head:
   %i = phi i64 [ 1, %ready ], [ %i.next, %call.body ]
   %call.more = icmp sle i64 %i, %helpers
-  br i1 %call.more, label %call.body, label %work
+  br i1 %call.more, label %call.body, label %own
 call.body:
   %called = getelementptr [{_WORKER_BYTES} x i8], ptr @workers, i64 %i
   call void @tell(ptr %called, i64 {GO})
   %i.next = add i64 %i, 1
   br label %call.head
-work:
-  call void @take(ptr %task, ptr %frame, i64 %chunks, i64 0)
+own:
+  call void @take(ptr %task, ptr %frame, i64 %units, i64 %length, i64 0)
   br label %join.head
 join.head:
-  %j = phi i64 [ 1, %work ], [ %j.next, %joined ]
+  %j = phi i64 [ 1, %own ], [ %j.next, %joined ]
   %join.more = icmp sle i64 %j, %helpers
   br i1 %join.more, label %join.body, label %finish
 join.body:
@@ -277,12 +310,13 @@ finish:
 alone:
   br label %alone.head
 alone.head:
-  %chunk = phi i64 [ 0, %alone ], [ %chunk.next, %alone.body ]
-  %alone.more = icmp slt i64 %chunk, %chunks
+  %begin = phi i64 [ 0, %alone ], [ %behind, %alone.body ]
+  %alone.more = icmp slt i64 %begin, %units
   br i1 %alone.more, label %alone.body, label %alone.done
 alone.body:
-  call void %task(ptr %frame, i64 %chunk, i64 0)
-  %chunk.next = add i64 %chunk, 1
+  %behind = add i64 %begin, %length
+  %end = call i64 @llvm.smin.i64(i64 %behind, i64 %units)
+  call void %task(ptr %frame, i64 %begin, i64 %end, i64 0)
   br label %alone.head
 alone.done:
   ret void

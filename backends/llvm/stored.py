@@ -12,10 +12,10 @@ from graphc.shapes import Size, parse_size
 class Facts:
     """What an executable knows of its program at run time.
 
-    areas, thread_areas: scratch bytes of steps, and of each thread. products: (m, n, k) of those
-    that BLAS computes. routines: of LAPACK, with their sizes. imports: symbols of the object;
-    lapack: the libraries of those that are routines. is_plain: whether steps run no Python, and
-    time follows from the sizes.
+    areas, thread_areas: scratch bytes of each step, once and for each thread. products: (m, n,
+    k) of those that BLAS computes. routines: of LAPACK, with their sizes. imports: symbols of
+    the object; lapack: the libraries of those that are routines. is_plain: whether steps run no
+    Python, and time follows from the sizes.
     """
 
     areas: tuple[Size, ...]

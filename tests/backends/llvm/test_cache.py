@@ -13,6 +13,7 @@ import pytest
 
 import graphc as gc
 from graphc.backends.llvm import cache
+from graphc.backends.llvm.pool import parallel_address
 from graphc.backends.llvm.target import describe, host
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -21,6 +22,7 @@ posix = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs POSIX permi
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    parallel_address()  # the thread pool, whose object is kept as well
     path = tmp_path / "some" / "folder"
     monkeypatch.setenv("GRAPHC_CACHE", str(path))
     return path
@@ -176,7 +178,8 @@ def test_processes_share_it(folder: Path) -> None:
     together = [start(folder) for _ in range(3)]
     assert all(p.communicate(timeout=100)[0] for p in together)
     assert all(p.returncode == 0 for p in together)
-    assert sorted(p.suffix for p in entries(folder)) == [cache.SUFFIX, cache.PROGRAM_SUFFIX]
+    suffixes = sorted(p.suffix for p in entries(folder))
+    assert suffixes == [cache.SUFFIX, cache.SUFFIX, cache.PROGRAM_SUFFIX]  # and the thread pool
     assert start(folder).communicate(timeout=100)[0] == "found\n"
 
 

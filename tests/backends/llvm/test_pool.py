@@ -1,4 +1,4 @@
-"""The thread pool: every chunk once, whoever calls, after forks, at the end of the process."""
+"""The thread pool: every unit once, whoever calls, after forks, at the end of the process."""
 
 import ctypes
 import os
@@ -13,23 +13,33 @@ from pathlib import Path
 import pytest
 
 from graphc.backends.llvm.jit import Library, module_object
-from graphc.backends.llvm.pool import PARALLEL, parallel_address, pool_size
+from graphc.backends.llvm.pool import LITTLE, PARALLEL, parallel_address, pool_size
 from graphc.backends.llvm.target import host
 
 ROOT = Path(__file__).parent.parent.parent.parent
 
-# Counts the calls for each chunk, and keeps the highest number of a thread in the last word.
+# Counts the calls for each unit, and keeps the highest number of a thread in the last word.
 TASK = """
-define void @mark(ptr %frame, i64 %chunk, i64 %thread) {
-  %at = getelementptr i64, ptr %frame, i64 %chunk
-  %old = atomicrmw add ptr %at, i64 1 monotonic
+define void @mark(ptr %frame, i64 %begin, i64 %end, i64 %thread) {
+entry:
   %last = getelementptr i64, ptr %frame, i64 1000
   %highest = atomicrmw max ptr %last, i64 %thread monotonic
+  br label %head
+head:
+  %unit = phi i64 [ %begin, %entry ], [ %next, %body ]
+  %more = icmp slt i64 %unit, %end
+  br i1 %more, label %body, label %done
+body:
+  %at = getelementptr i64, ptr %frame, i64 %unit
+  %old = atomicrmw add ptr %at, i64 1 monotonic
+  %next = add i64 %unit, 1
+  br label %head
+done:
   ret void
 }
 """
 
-_RUN = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
+_RUN = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, *[ctypes.c_int64] * 4)
 
 
 @cache
@@ -37,12 +47,14 @@ def library() -> Library:
     return Library(module_object(TASK, host()), ["mark"], {})
 
 
-def marks(chunks: int, threads: int, times: int = 1) -> list[int]:
-    """How often each of 1000 chunks was done, and the highest number of a thread."""
+def marks(
+    units: int, threads: int, times: int = 1, work: int = 1 << 40, grain: int = 1
+) -> list[int]:
+    """How often each of 1000 units was done, and the highest number of a thread."""
     counts = (ctypes.c_int64 * 1001)()
     run: Callable[..., None] = _RUN(parallel_address())
     for _ in range(times):
-        run(library().address("mark"), ctypes.addressof(counts), chunks, threads)
+        run(library().address("mark"), ctypes.addressof(counts), units, work, grain, threads)
     return list(counts)
 
 
@@ -53,11 +65,17 @@ def ready() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 5])
-def test_every_chunk_is_done_once(threads: int) -> None:
-    for chunks in (0, 1, 2, 3, 17, 1000):
-        *counts, highest = marks(chunks, threads)
-        assert counts == [int(k < chunks) for k in range(1000)]
-        assert highest < threads
+def test_every_unit_is_done_once(threads: int) -> None:
+    for units in (0, 1, 2, 3, 17, 255, 256, 257, 1000):
+        for work in (0, LITTLE, LITTLE + 1, 5 * LITTLE, 1 << 62):
+            for grain in (1, 7, 256):
+                *counts, highest = marks(units, threads, work=work, grain=grain)
+                assert counts == [int(k < units) for k in range(1000)]
+                assert highest < threads
+
+
+def test_fewer_than_no_units() -> None:
+    assert marks(-3, 2) == [0] * 1001
 
 
 def test_many_regions_in_a_row() -> None:

@@ -1,0 +1,232 @@
+"""Long reductions in chunks of fixed length, which threads may share.
+
+    total: f32 = 0 (add)               partial: f32[chunks] scratch
+    for i in n vector:            ->   for c in chunks parallel:
+      total += x[i]                      total: f32 = 0 (add)
+                                         for i in min(32768, n - 32768*c) vector:
+                                           total += x[i + 32768*c]
+                                         partial[c] = total
+                                       total: f64 = 0 (add)
+                                       for c in chunks serial:
+                                         total += partial[c]
+
+The length follows from the work of one iteration. It is the same for every number of threads, and
+so is the order in which the partial results are combined: numbers do not depend on threads.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from graphc.backends.llvm.parallel import work_of
+from graphc.backends.llvm.pool import CHUNK, LITTLE
+from graphc.dtypes import DType, float64, int64, is_floating
+from graphc.loops.epilogues import feeds_outside
+from graphc.loops.ir import (
+    Accumulate,
+    Accumulator,
+    For,
+    If,
+    Let,
+    Scratch,
+    Statement,
+    Store,
+)
+from graphc.loops.tidy import map_values, values_of
+from graphc.scalar.expr import Expr, Index, Load, Local, cast, transform, walk
+from graphc.shapes import Dim, Size, ceil_div, dim_max, floor_div, substitute, symbols_of
+
+SHORTEST, LONGEST = 1 << 10, 1 << 16  # iterations of a vector loop that make a chunk
+
+
+def in_chunks(body: Sequence[Statement]) -> tuple[Statement, ...]:
+    """The body of a kernel, with the long reductions outside of all other loops in chunks."""
+    made = _Chunks(body)
+    return tuple(made.run(body)) if made.loops else tuple(body)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """An accumulator, and the names of the arrays of its partial values and positions."""
+
+    accumulator: Accumulator
+    values: str
+    positions: str
+
+    @property
+    def arrays(self) -> list[tuple[str, DType, str]]:
+        """(array, its dtype, the local whose values it holds)"""
+        found = [(self.values, self.accumulator.dtype, self.accumulator.name)]
+        if self.accumulator.position_name is not None:
+            found.append((self.positions, int64, self.accumulator.position_name))
+        return found
+
+
+class _Chunks:
+    def __init__(self, body: Sequence[Statement]) -> None:
+        self.names = _names(body)
+        self.accumulators = {s.name: s for s in body if isinstance(s, Accumulator)}
+        feeders: dict[str, int] = {}
+        for item in body:
+            if isinstance(item, For | If | Accumulate):
+                for name in _fed([item]):
+                    feeders[name] = feeders.get(name, 0) + 1
+        self.loops = {
+            id(item): fed
+            for item in body
+            if isinstance(item, For)
+            and (fed := [name for name in self.accumulators if name in _fed([item])])
+            and all(feeders[name] == 1 for name in fed)
+            and _is_long(item)
+        }
+        self.moved = {name for fed in self.loops.values() for name in fed}
+
+    def fresh(self, name: str) -> str:
+        while name in self.names:
+            name += "_"
+        self.names.add(name)
+        return name
+
+    def run(self, body: Sequence[Statement]) -> list[Statement]:
+        result: list[Statement] = []
+        for item in body:
+            if isinstance(item, Accumulator) and item.name in self.moved:
+                continue  # declared where it is combined
+            if id(item) in self.loops:
+                assert isinstance(item, For)
+                result += self.divided(item, self.loops[id(item)])
+            else:
+                result.append(item)
+        return result
+
+    def divided(self, loop: For, fed: Sequence[str]) -> list[Statement]:
+        turn = self.fresh(f"{loop.axis}_chunk")
+        length = _length(loop)
+        chunks = ceil_div(loop.extent, length)
+        number = Dim.symbol(turn)
+        first = number * length
+        shift = {loop.axis: Dim.symbol(loop.axis) + first}
+        extent = -dim_max(-length, first - loop.extent)  # the smaller one
+        part = For(loop.axis, extent, loop.kind, tuple(_shifted(loop.body, shift)))
+        cells = [
+            _Cell(
+                self.accumulators[name],
+                self.fresh(f"{name}_partial"),
+                self.fresh(f"{name}_places"),
+            )
+            for name in fed
+        ]
+        place = (Index(number),)
+        arrays = [array for cell in cells for array in cell.arrays]
+        once: tuple[Statement, ...] = (
+            *(cell.accumulator for cell in cells),
+            part,
+            *(Store(array, place, Local(name, dtype)) for array, dtype, name in arrays),
+        )
+        before = [Scratch(array, dtype, (chunks,)) for array, dtype, _ in arrays]
+        combined = [_combined(cell, place, turn, chunks) for cell in cells]
+        totals = [item for one in combined for item in one]
+        return [*before, For(turn, chunks, "parallel", once), *totals]
+
+
+def _combined(cell: _Cell, place: tuple[Expr, ...], turn: str, chunks: Size) -> list[Statement]:
+    """Partial results as one, in their order; short sums of long ones in float64."""
+    own = cell.accumulator
+    value: Expr = Load(cell.values, place, own.dtype)
+    if own.combine == "add" and is_floating(own.dtype) and own.dtype.itemsize < 8:
+        name = f"{own.name}_wide"
+        wide = Accumulator(name, "add", float64, sources=own.sources)
+        take = Accumulate(name, cast(value, float64), sources=own.sources)
+        narrow = Let(own.name, cast(Local(name, float64), own.dtype), own.sources)
+        return [wide, For(turn, chunks, "serial", (take,)), narrow]
+    position = None if own.position_name is None else Load(cell.positions, place, int64)
+    take = Accumulate(own.name, value, position, own.sources)
+    return [own, For(turn, chunks, "serial", (take,))]
+
+
+def _is_long(loop: For) -> bool:
+    """Whether a loop that feeds accumulators around it is worth chunks, and may be cut."""
+    if loop.kind == "serial":
+        # Its iterations are in order. They are independent if they do nothing but accumulate.
+        pending: list[Statement] = list(loop.body)
+        has_vectors = False
+        while pending:
+            item = pending.pop()
+            if isinstance(item, Store | Scratch):
+                return False
+            if isinstance(item, For | If):
+                pending += item.body
+            has_vectors |= isinstance(item, For) and item.kind == "vector"
+        if not has_vectors:  # scalar code was chosen because it is short
+            return False
+    elif loop.kind != "vector" or not feeds_outside(loop.body):
+        return False
+    work = work_of([loop])
+    return not isinstance(work, int) or work > 2 * LITTLE
+
+
+def _length(loop: For) -> Size:
+    """Iterations in one chunk."""
+    once = work_of(loop.body, vector=loop.kind == "vector")
+    if not isinstance(once, int):
+        return dim_max(1, floor_div(CHUNK, dim_max(1, once)))
+    wanted = 1 << (max(CHUNK // max(once, 1), 1).bit_length() - 1)
+    if loop.kind == "serial":
+        return wanted
+    return max(SHORTEST, min(LONGEST, wanted))
+
+
+def _shifted(body: Sequence[Statement], shift: dict[str, Size]) -> list[Statement]:
+    def leaf(expr: Expr) -> Expr | None:
+        if isinstance(expr, Index) and symbols_of(expr.size) & shift.keys():
+            return Index(substitute(expr.size, shift))
+        return None
+
+    result: list[Statement] = []
+    for item in body:
+        match item:
+            case For(axis, extent, kind, inner):
+                moved = substitute(extent, shift)
+                result.append(For(axis, moved, kind, tuple(_shifted(inner, shift))))
+            case If(condition, inner):
+                result.append(If(transform(condition, leaf), tuple(_shifted(inner, shift))))
+            case Scratch(name, dtype, shape):
+                sizes = tuple(substitute(size, shift) for size in shape)
+                result.append(Scratch(name, dtype, sizes))
+            case _:
+                result.append(map_values(item, lambda value: transform(value, leaf)))
+    return result
+
+
+def _fed(body: Sequence[Statement]) -> set[str]:
+    """The accumulators that statements feed."""
+    names: set[str] = set()
+    pending = list(body)
+    while pending:
+        item = pending.pop()
+        if isinstance(item, Accumulate):
+            names.add(item.name)
+        elif isinstance(item, For | If):
+            pending += item.body
+    return names
+
+
+def _names(body: Sequence[Statement]) -> set[str]:
+    """Every name that a body uses, of whatever kind."""
+    names: set[str] = set()
+    for value in values_of(body):
+        names |= {part.name for part in walk(value) if isinstance(part, Local)}
+        names |= {part.buffer for part in walk(value) if isinstance(part, Load)}
+    pending = list(body)
+    while pending:
+        item = pending.pop()
+        match item:
+            case For(axis, extent, _, inner):
+                names |= {axis, *symbols_of(extent)}
+                pending += inner
+            case If(_, inner):
+                pending += inner
+            case Let(name) | Accumulator(name) | Scratch(name):
+                names.add(name)
+            case Store(buffer):
+                names.add(buffer)
+    return names
