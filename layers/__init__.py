@@ -34,6 +34,7 @@ from graphc.layers.normalization import *
 from graphc.layers.pooling import *
 from graphc.layers.recurrent import *
 from graphc.layers.resizing import *
+from graphc.layers.saving import *
 from graphc.layers.seeds import *
 from graphc.layers.sequential import *
 from graphc.layers.shaping import *

@@ -111,4 +111,6 @@ def layer_from(description: Mapping[str, Any], custom: Mapping[str, Any] | None 
     """The layer of {"layer", "config"}; its weights are new."""
     custom = custom or {}
     cls = REGISTRY.layer(description["layer"], custom)
+    if "calls" in description["config"]:  # a model reads its layers itself
+        return cls.from_config(description["config"], custom)
     return cls.from_config(restored(description["config"], custom))

@@ -491,8 +491,12 @@ class Layer:
         return self._dtype or np.dtype("float32")
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments of the constructor as plain values, for JSON."""
-        return configs.arguments_of(self, *self._given) | {"name": self.name}
+        """The arguments of the constructor as plain values, for JSON; the name if it was given."""
+        return configs.arguments_of(self, *self._given) | self.given_name()
+
+    def given_name(self) -> dict[str, Any]:
+        """The name as a setting; nothing if it was made of the class."""
+        return {} if self._automatic else {"name": self.name}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:

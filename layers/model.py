@@ -1,14 +1,18 @@
 """Model: layers put together, from inputs to outputs or by subclassing."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import graphc as gc
+from graphc.layers import saving, weight_files
+from graphc.layers.architecture import described_graph, restored_graph
 from graphc.layers.configured import written
 from graphc.layers.functional import LayerGraph
 from graphc.layers.input import InputLayer
 from graphc.layers.layer import Layer, Parameter
 from graphc.layers.naming import snake_case, unique
+from graphc.layers.picture import picture_of
 from graphc.layers.structures import leaves, tensors_in
 from graphc.layers.summary import summary_of
 from graphc.layers.training import Trainer
@@ -166,7 +170,48 @@ class Model(Trainer):
             code="E242",
         )
 
+    # --- files ---
+
+    def get_config(self) -> dict[str, Any]:
+        """Layers and calls as plain values, for JSON; of a subclass the constructor's arguments."""
+        if type(self) is Model and self._graph is not None:
+            return self.given_name() | described_graph(self, self._graph)
+        return super().get_config()
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], custom: Mapping[str, Any] | None = None) -> Any:
+        """A model with these layers; its weights are new."""
+        if cls is Model and "calls" in config:
+            inputs, outputs = restored_graph(config, custom or {})
+            return cls(inputs, outputs, name=config.get("name"))
+        return super().from_config(config)
+
+    def save(self, path: str | os.PathLike[str], include_optimizer: bool = True) -> None:
+        """Write the model to one file: layers, weights, optimizer, random numbers.
+
+        `load_model(path)` makes the same model of it, which goes on training bit by bit as this one
+        would. The file is a zip of JSON and safetensors, without code; it appears whole or not at
+        all. FunctionError (E247): Python functions in layers or losses, expressions between layers.
+        """
+        saving.save_model(self, path, include_optimizer)
+
+    def save_weights(self, path: str | os.PathLike[str]) -> None:
+        """Write the weights to a .npz or .safetensors file, by name; whole or not at all."""
+        weight_files.save_weights(self, path)
+
+    def load_weights(self, path: str | os.PathLike[str]) -> None:
+        """Set the weights from a .npz, .safetensors or .gcx file, or from Keras's .h5 or .keras.
+
+        ShapeError (E245): names or shapes that are not those of this model; nothing has changed.
+        Files of Keras need the extra h5py: pip install 'graphc[keras]'.
+        """
+        weight_files.load_weights(self, path)
+
     # --- looks ---
+
+    def plot(self, path: str | os.PathLike[str] | None = None) -> str:
+        """A picture of the layers: Graphviz text, and a file .dot, .gv or .svg for a path."""
+        return picture_of(self, path)
 
     def summary(self, print_fn: Any = print) -> None:
         """Print the layers, the shapes of their results and the numbers of their weights."""

@@ -1,9 +1,11 @@
 """Sequential: layers one after the other."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import graphc as gc
+from graphc.layers import configs
+from graphc.layers.architecture import input_config
 from graphc.layers.configured import written
 from graphc.layers.functional import LayerGraph
 from graphc.layers.input import Input, InputLayer
@@ -75,6 +77,24 @@ class Sequential(Model):
             sizes = [size if isinstance(size, int) else None for size in input_shape[1:]]
             self._entry = Input(sizes, dtype=self.dtype)
             self._rebuild()
+
+    def get_config(self) -> dict[str, Any]:
+        """The layers as plain values, for JSON."""
+        entry = None if self._entry is None else input_config(self._entry)
+        parts = [configs.described(self, "layers", layer) for layer in self._sequence]
+        return self.given_name() | {"input": entry, "layers": parts}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], custom: Mapping[str, Any] | None = None) -> Any:
+        """A model with these layers; its weights are new."""
+        custom = custom or {}
+        found = [
+            configs.layer_from(one, custom) if isinstance(one, Mapping) else one
+            for one in config["layers"]
+        ]
+        if config.get("input") is not None:
+            found.insert(0, Input(**config["input"]))
+        return cls(found, name=config.get("name"))
 
     def call(self, inputs: Any) -> Any:
         if self._graph is not None:

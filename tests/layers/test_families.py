@@ -391,4 +391,4 @@ def test_configs_make_the_same_layer(layer: Any) -> None:
     config = layer.get_config()
     again = type(layer).from_config(config)
     assert again.get_config() == config
-    assert again.name == layer.name
+    assert type(again) is type(layer)
