@@ -197,12 +197,40 @@ def substitute(outputs: Any, givens: Any) -> Any:
 
     outputs: a tensor, or a list, tuple or dict of them, also nested; the result has the same
     structure. givens: tensors and what replaces them, as a dict or pairs: tensors, arrays or
-    numbers of the same dtype and rank, of any sizes. `gc.function(givens=...)` does the same for
-    one function. Raises FunctionError (E209) as that does.
+    numbers of the same dtype and rank, of any sizes. All are replaced at once: what replaces stays
+    as it is, also where it contains what is replaced. Raises FunctionError (E209) as the givens of
+    gc.function do.
 
     >>> there = gc.substitute(cost, {w: w + step})
     """
-    sources = current_sources()
     leaves, structure = flatten(outputs)
-    tensors = [as_tensor(leaf) for leaf in leaves]
-    return structure.pack(substitute_tensors(tensors, givens_of(givens, (), sources)))
+    table = givens_of(givens, (), current_sources())
+    return structure.pack(_substituted_once([as_tensor(leaf) for leaf in leaves], table))
+
+
+def _substituted_once(results: Sequence[Tensor], givens: Givens) -> list[Tensor]:
+    """`results` with everything replaced but what stands in replacements. Iterative."""
+    rebuilt: dict[int, tuple[Tensor, ...]] = {}
+
+    def lookup(tensor: Tensor) -> Tensor:
+        replacement = givens.tensors.get(tensor.key)
+        if replacement is not None:
+            return replacement
+        found = rebuilt[id(tensor.node)][tensor.index]
+        if found.name is None:
+            found.name = tensor.name
+        return found
+
+    stack = [(tensor.node, False) for tensor in results if tensor.key not in givens.tensors]
+    while stack:
+        node, opened = stack.pop()
+        if id(node) in rebuilt:
+            continue
+        if opened:
+            rebuilt[id(node)] = _rebuild(node, [lookup(t) for t in node.inputs], givens)
+            continue
+        stack.append((node, True))
+        for tensor in node.inputs:
+            if tensor.key not in givens.tensors and id(tensor.node) not in rebuilt:
+                stack.append((tensor.node, False))
+    return [lookup(result) for result in results]

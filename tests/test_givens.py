@@ -147,3 +147,31 @@ def test_replacing_in_a_long_chain() -> None:
     for _ in range(20_000):
         y = y + 1
     assert run(y, {x: 1.0}, optimize=False) == 20_001
+
+
+def test_substitute_replaces_once() -> None:
+    x, y = gc.placeholder("x", ("n",)), gc.placeholder("y", ("m",))
+    f = gc.exp(x) * 2 + x
+    values = np.array([1.0, 2.0], "float32")
+    shifted = gc.substitute(f, {x: x + 1})  # its own replacement contains x
+    np.testing.assert_allclose(
+        gc.run(shifted, {x: values}), np.exp(values + 1) * 2 + values + 1, rtol=1e-5
+    )
+    moved = gc.substitute({"f": [f, x]}, {x: y[1:]})
+    assert str(moved["f"][0].shape[0]) == str((y[1:]).shape[0])
+    np.testing.assert_allclose(
+        gc.run(moved["f"][0], {y: values}), np.exp(values[1:]) * 2 + 2, rtol=1e-5
+    )
+    swapped = gc.substitute(gc.sum(x) - x, [(x, gc.substitute(x * 3, {x: values}))])
+    np.testing.assert_allclose(gc.run(swapped), [6, 3])
+    with pytest.raises(gc.FunctionError) as caught:
+        gc.substitute(f, {x: gc.ones((2, 2))})
+    assert caught.value.code == "E209"
+
+
+def test_substitute_takes_work_in_proportion_to_what_it_replaces() -> None:
+    x = gc.placeholder("x", ("n",))
+    y = x
+    for _ in range(3000):
+        y = gc.substitute(x + 1, {x: y})
+    assert gc.run(y, {x: np.zeros(2, "float32")})[0] == 3000

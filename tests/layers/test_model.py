@@ -131,3 +131,12 @@ def test_long_chains() -> None:
     again = model(gc.placeholder("z", ("k", 4)))
     assert again.shape[1] == 4
     assert len(model.layers) == 401
+
+
+def test_a_model_of_its_own_input() -> None:
+    x = Input((4,))
+    model = Model(x, Dense(4)(x * 2))
+    twice = model(model(x) + x)
+    values = data(3, 4)
+    inner = model.predict(values) + values
+    np.testing.assert_allclose(gc.run(twice, {x: values}), model.predict(inner), rtol=1e-4)
