@@ -24,9 +24,10 @@ from graphc.ir.printer import format_expression
 from graphc.ir.source import Sources, current_source
 from graphc.ir.tensor import Tensor
 from graphc.loops.interpreter import run_program
-from graphc.loops.ir import Buffer, Program, Step
+from graphc.loops.ir import Buffer, Contraction, KernelCall, Program, Step
 from graphc.loops.order import uses
 from graphc.loops.printer import format_step, step_sources
+from graphc.memory.products import ProductPlaces
 from graphc.ops.bodies import seen_through
 from graphc.passes.pipeline import real_numbers
 from graphc.shapes import evaluate
@@ -215,10 +216,17 @@ def _first_step(
 ) -> tuple[Step, str, Difference] | None:
     """The first step that leaves other values; buffers count when they are whole."""
     last = {name: number for number, step in enumerate(program.steps) for name in uses(step)[1]}
+    places = ProductPlaces(program)
     for number, step in enumerate(program.steps):
         for name in uses(step)[1]:
             if last[name] != number or name not in meant:
                 continue
+            following = program.steps[number + 1 : number + 2]
+            if isinstance(step, Contraction) and any(
+                isinstance(after, KernelCall) and places.place(step, after) != name
+                for after in following
+            ):
+                continue  # it may have been computed in the memory of what follows
             pair = [meant[name]], [native[name]]
             difference = find_difference(*pair, wide=lambda: pair[0])  # noqa: B023 - used at once
             if difference is not None:
