@@ -34,6 +34,7 @@ from graphc.dtypes import (
 )
 from graphc.ir.source import Sources
 from graphc.loops.accumulators import POSITIONAL, identity, working_dtype
+from graphc.loops.epilogues import feeds_outside
 from graphc.loops.ir import (
     Accumulate,
     Accumulator,
@@ -211,21 +212,7 @@ def can_split(loop: For) -> bool:
     """Whether the iterations of an outermost loop are independent of each other."""
     if loop.kind == "parallel":
         return True
-    return loop.kind == "vector" and not _feeds_outside(loop.body)
-
-
-def _feeds_outside(body: Sequence[Statement]) -> bool:
-    own: set[str] = set()
-    pending = list(reversed(body))
-    while pending:
-        statement = pending.pop()
-        if isinstance(statement, Accumulator):
-            own.add(statement.name)
-        elif isinstance(statement, Accumulate) and statement.name not in own:
-            return True
-        elif isinstance(statement, For | If):
-            pending.extend(reversed(statement.body))
-    return False
+    return loop.kind == "vector" and not feeds_outside(loop.body)
 
 
 def kernel_source(kernel: Kernel, name: str, *, split: bool) -> str:

@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from graphc.dtypes import DType, promote, result_type
 from graphc.errors import DTypeError, FunctionError
+from graphc.ir.graph import Graph
 from graphc.ir.leaf import CONSTANT, PLACEHOLDER, VARIABLE, as_tensor
 from graphc.ir.lowering import IndexMap
 from graphc.ir.node import Node, TensorType
@@ -16,7 +19,7 @@ from graphc.ir.opdef import Inference
 from graphc.ir.source import Source, current_source
 from graphc.ir.tensor import Tensor
 from graphc.ir.traversal import topological_order
-from graphc.shapes import Dim, Shape
+from graphc.shapes import Dim, Shape, Size
 
 Tree = Any  # None, a tensor, or a tuple, list or dict of trees
 Key = tuple[int, int]
@@ -202,6 +205,19 @@ def may_be_equal(shape: Shape, other: Shape) -> bool:
         one == two or isinstance(one, Dim) or isinstance(two, Dim)
         for one, two in zip(shape, other, strict=True)
     )
+
+
+def loop_types(call: Inference, body: Graph, carries: int, length: Size) -> tuple[TensorType, ...]:
+    """The types of a loop's outputs: final carries, then what its steps give, stacked."""
+    finals = call.types[:carries]
+    require_equal_types(call, [t.type for t in body.outputs[:carries]], finals, "carry")
+    stacked = [TensorType(t.dtype, (length, *t.shape)) for t in body.outputs[carries:]]
+    return (*finals, *stacked)
+
+
+def interpreted(attrs: Any, *arrays: np.ndarray) -> Any:
+    """The reference of an op with a body."""
+    raise AssertionError("the interpreter runs bodies itself")
 
 
 def require_equal_types(

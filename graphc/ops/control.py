@@ -23,9 +23,10 @@ from graphc.ir.tensor import Tensor
 from graphc.ops.bodies import (
     Tree,
     capture,
+    interpreted,
     leaves_of,
+    loop_types,
     rebuilt,
-    require_equal_types,
     settle_carry,
 )
 from graphc.ops.body_batches import batch_scan
@@ -50,21 +51,14 @@ def _infer(call: Inference) -> tuple[TensorType, ...]:
     for position in range(carries, carries + sequences):
         text = f"length of sequence {position - carries}"
         call.require_equal(call.types[position].shape[0], length, text)
-    finals = call.types[:carries]
-    require_equal_types(call, [t.type for t in body.outputs[:carries]], finals, "carry")
-    stacked = [TensorType(t.dtype, (length, *t.shape)) for t in body.outputs[carries:]]
-    return (*finals, *stacked)
-
-
-def _interpreted(attrs: Any, *arrays: np.ndarray) -> Any:
-    raise AssertionError("the interpreter runs loops itself")
+    return loop_types(call, body, carries, length)
 
 
 SCAN = register(
     OpDef(
         "scan",
         infer=_infer,
-        reference=_interpreted,
+        reference=interpreted,
         lower=Scan(),
         vjp=loop_vjp,
         jvp=loop_jvp,

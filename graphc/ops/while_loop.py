@@ -20,7 +20,7 @@ from graphc.ir.opdef import Example, Inference, OpDef
 from graphc.ir.registry import BUILDER, public, register
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
-from graphc.ops.bodies import Tree, capture, rebuilt, require_equal_types, settle_carry
+from graphc.ops.bodies import Tree, capture, interpreted, loop_types, rebuilt, settle_carry
 from graphc.ops.body_batches import batch_while
 from graphc.ops.loop_derivatives import loop_jvp, loop_vjp
 from graphc.shapes import Dim
@@ -62,21 +62,14 @@ def _infer(call: Inference) -> tuple[TensorType, ...]:
     if condition != [TensorType(np.dtype(bool), ())]:
         raise DTypeError(f"{call.op}: the condition is {', '.join(map(str, condition))}")
     _LENGTHS.reserve(length)
-    finals = call.types[:carries]
-    require_equal_types(call, [t.type for t in body.outputs[:carries]], finals, "carry")
-    stacked = [TensorType(t.dtype, (length, *t.shape)) for t in body.outputs[carries:]]
-    return (*finals, *stacked)
-
-
-def _interpreted(attrs: Any, *arrays: np.ndarray) -> Any:
-    raise AssertionError("the interpreter runs loops itself")
+    return loop_types(call, body, carries, length)
 
 
 WHILE = register(
     OpDef(
         "while_loop",
         infer=_infer,
-        reference=_interpreted,
+        reference=interpreted,
         lower=While(),
         vjp=loop_vjp,
         jvp=loop_jvp,
