@@ -24,7 +24,7 @@ import llvmlite.binding as llvm
 import numpy as np
 
 from graphc import errors
-from graphc.backends.llvm.jit import module_object
+from graphc.backends.llvm.jit import FAST, module_object
 from graphc.backends.llvm.target import Target
 
 FORMAT = b"graphc object 1\n"
@@ -44,22 +44,22 @@ class CachedObject:
     key: str = ""  # of the entry
 
 
-def cached_object(text: str, target: Target, use: bool = True) -> CachedObject:
+def cached_object(text: str, target: Target, use: bool = True, level: int = FAST) -> CachedObject:
     """The object file of a module, from the cache if it is there, else compiled and kept."""
     if not use:
-        return CachedObject(module_object(text, target), "compiled: cache=False")
+        return CachedObject(module_object(text, target, level), "compiled: cache=False")
     folder = cache_folder()
     if folder is None:
-        return CachedObject(module_object(text, target), "compiled: no folder for a cache")
+        return CachedObject(module_object(text, target, level), "compiled: no folder for a cache")
     doubt = distrust(folder)
     if doubt is not None:
-        return CachedObject(module_object(text, target), f"compiled: {doubt}")
-    key = entry_key(text, target)
+        return CachedObject(module_object(text, target, level), f"compiled: {doubt}")
+    key = entry_key(text, target, level)
     path = folder / (key + SUFFIX)
     image, reason = _read(path, FORMAT)
     if image is not None:
         return CachedObject(image, "found", key)
-    image = module_object(text, target)
+    image = module_object(text, target, level)
     failure = _write(path, FORMAT, image)
     return CachedObject(image, f"compiled: {reason}{failure}", key)
 
@@ -152,9 +152,10 @@ def distrust(folder: Path) -> str | None:
     return None
 
 
-def entry_key(text: str, target: Target) -> str:
+def entry_key(text: str, target: Target, level: int = FAST) -> str:
     """The name of the entry: a hash of all that the object depends on."""
-    parts = (target.triple, target.cpu, target.features, target.data_layout, _versions(), text)
+    processor = (target.triple, target.cpu, target.features, target.data_layout)
+    parts = (*processor, _versions(), f"level {level}", text)
     digest = hashlib.sha256(FORMAT)
     for part in parts:
         data = part.encode()

@@ -44,12 +44,12 @@ class Target:
     def is_x86(self) -> bool:
         return is_x86(self.triple)
 
-    def machine(self) -> llvm.TargetMachine:
-        """A new code generator: optimisation level 2, addresses relative to the code."""
+    def machine(self, level: int = 2) -> llvm.TargetMachine:
+        """A new code generator of an optimisation level; addresses are relative to the code."""
         return llvm.Target.from_triple(self.triple).create_target_machine(
             cpu=self.cpu,
             features=self.features,
-            opt=2,
+            opt=level,
             reloc="pic",
             codemodel="small",
             jit=True,

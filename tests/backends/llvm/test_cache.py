@@ -13,6 +13,7 @@ import pytest
 
 import graphc as gc
 from graphc.backends.llvm import cache
+from graphc.backends.llvm.jit import FAST, PLAIN
 from graphc.backends.llvm.pool import parallel_address
 from graphc.backends.llvm.target import describe, host
 
@@ -137,11 +138,16 @@ def test_where_the_folder_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     assert cache.cache_folder() == tmp_path / "home" / ".cache" / "graphc"
 
 
-def test_the_key_tells_texts_and_processors_apart() -> None:
+def test_the_key_tells_texts_processors_and_levels_apart() -> None:
     target = host()
     other = describe(target.triple, "x86-64", "", frozenset())
-    keys = {cache.entry_key(text, t) for text in ("a", "b") for t in (target, other)}
-    assert len(keys) == 4
+    keys = {
+        cache.entry_key(text, t, level)
+        for text in ("a", "b")
+        for t in (target, other)
+        for level in (PLAIN, FAST)
+    }
+    assert len(keys) == 8
 
 
 def test_the_oldest_entries_go_first(tmp_path: Path) -> None:
