@@ -507,7 +507,7 @@ class ProgramRunner:
         bindings = dict(zip(self.program.sizes, sizes, strict=True))
         self.check_addressable(bindings)
         places, bytes_ = self.plan.layout(bindings)
-        peak = bytes_ + ALIGNMENT
+        peak = bytes_ + ALIGNMENT - 1
         if workspace.arena.nbytes < peak:
             workspace.arena = np.empty(peak, np.uint8)
             workspace.bound.clear()

@@ -23,6 +23,7 @@ X = np.arange(6, dtype="float32")
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "folder"
     monkeypatch.setenv("GRAPHC_CACHE", str(path))
+    monkeypatch.setattr(cache, "_told", set())
     return path
 
 
@@ -151,7 +152,8 @@ def test_a_broken_entry_is_replaced(folder: Path, damage: Callable[[bytes], byte
     (entry,) = (path for path in folder.iterdir() if path.suffix == cache.PROGRAM_SUFFIX)
     whole = entry.read_bytes()
     entry.write_bytes(damage(whole))
-    assert found(training()[0]) == "compiled: the entry was broken"
+    with pytest.warns(UserWarning, match="was damaged"):
+        assert found(training()[0]) == "compiled: the entry was broken"
     assert entry.read_bytes() == whole
     assert found(training()[0]) == "found"
 
@@ -165,7 +167,12 @@ def test_without_its_object_an_entry_is_worth_nothing(folder: Path) -> None:
 
 
 PROGRAM = """
+    import os, sys, time
     import numpy as np, graphc as gc
+    if len(sys.argv) > 1:  # all begin at once
+        print("ready", flush=True)
+        while not os.path.exists(sys.argv[1]):
+            time.sleep(0.01)
     x = gc.placeholder("x", ("n",))
     w = gc.variable(np.ones(1, "float32"), "w")
     cost = gc.sum(gc.exp(x * w))
@@ -175,9 +182,9 @@ PROGRAM = """
 """
 
 
-def start(folder: Path) -> "subprocess.Popen[str]":
+def start(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(PROGRAM)],
+        [sys.executable, "-c", textwrap.dedent(PROGRAM), *arguments],
         env={**os.environ, "GRAPHC_CACHE": str(folder)},
         cwd=ROOT,
         stdout=subprocess.PIPE,
@@ -185,9 +192,14 @@ def start(folder: Path) -> "subprocess.Popen[str]":
     )
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("count", [3, pytest.param(32, marks=pytest.mark.slow)])
-def test_processes_that_compile_the_same_at_once(folder: Path, count: int) -> None:
-    together = [start(folder) for _ in range(count)]
+def test_processes_that_compile_the_same_at_once(folder: Path, tmp_path: Path, count: int) -> None:
+    signal = tmp_path / "go"
+    together = [start(folder, str(signal)) for _ in range(count)]
+    for process in together:
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    signal.touch()
     answers = [process.communicate(timeout=500)[0] for process in together]
     assert all(process.returncode == 0 for process in together), answers
     assert start(folder).communicate(timeout=100)[0] == "found\n"
@@ -195,13 +207,58 @@ def test_processes_that_compile_the_same_at_once(folder: Path, count: int) -> No
 
 
 @pytest.mark.slow
-def test_processes_killed_at_any_moment(folder: Path) -> None:
-    for tenths in range(2, 30, 3):
-        process = start(folder)
+@pytest.mark.timeout(900)
+def test_processes_killed_at_any_moment(folder: Path, tmp_path: Path) -> None:
+    """From the moment when the imports are done, in steps of 20 ms, until one comes to its end."""
+    signal = tmp_path / "go"
+    signal.touch()
+    ended = killed = 0
+    for step in range(200):
+        for path in folder.glob("*") if step % 5 == 0 else ():
+            path.unlink()  # half of them write new entries, half of them read what is there
+        process = start(folder, str(signal))
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
         try:
-            process.wait(tenths / 10)
+            process.wait(0.02 * step)
+            ended += 1
         except subprocess.TimeoutExpired:
             process.kill()
+            killed += 1
         process.communicate()
+        if ended == 3:
+            break
+    assert killed > 1 and ended == 3
     assert start(folder).communicate(timeout=100)[0].startswith(("found", "compiled"))
     assert start(folder).communicate(timeout=100)[0] == "found\n"
+
+
+def test_a_writer_killed_in_the_middle(folder: Path) -> None:
+    """It dies after some bytes of an entry, of an object or of a program."""
+    dying = textwrap.dedent(
+        """
+        import os, signal, sys, tempfile
+        import graphc as gc
+        from graphc.backends.llvm import cache
+
+        real, left = tempfile.mkstemp, [int(sys.argv[1])]
+
+        def mkstemp(**options):
+            handle, path = real(**options)
+            left[0] -= 1
+            if left[0] == 0:
+                os.write(handle, b"graphc object 1\\nhalf")
+                os.kill(os.getpid(), signal.SIGKILL)
+            return handle, path
+
+        tempfile.mkstemp = mkstemp
+        x = gc.placeholder("x", ("n",))
+        gc.function([x], gc.exp(x))
+        """
+    )
+    environment = {**os.environ, "GRAPHC_CACHE": str(folder)}
+    for number in ("1", "2"):
+        command = [sys.executable, "-c", dying, number]
+        assert subprocess.run(command, cwd=ROOT, env=environment).returncode == -9
+    assert len(list(folder.glob("*.new"))) == 2
+    first, again = training(), training()
+    assert found(first[0]).startswith("compiled") and found(again[0]) == "found"

@@ -244,6 +244,34 @@ def test_threads_with_errors() -> None:
     assert v.value.tolist() == [400] * 3
 
 
+@pytest.mark.parametrize("rounds", [6, pytest.param(60, marks=pytest.mark.slow)])
+def test_calls_of_one_function_while_others_are_compiled(
+    rounds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each thread calls a shared function and compiles its own, some of them from the cache."""
+    monkeypatch.setenv("GRAPHC_CACHE", str(tmp_path / "cache"))
+    x = gc.placeholder("x", ("n",))
+    v, w = gc.variable(np.zeros(100, "int64"), "v"), gc.variable(np.float32(2), "w")
+    shared = gc.function([x], [gc.sum(x * w), v[0]], {v: v + 1})
+
+    def task(number: int) -> Callable[[], None]:
+        feed = np.arange(number + 1, dtype="float32")
+
+        def run() -> None:
+            for turn in range(rounds):
+                own = gc.function([x], gc.tanh(x) * float((turn + number) % 5) + w)
+                for _ in range(20):
+                    assert shared(feed)[0] == 2 * feed.sum()
+                    found = own(feed)
+                wanted = np.tanh(feed) * ((turn + number) % 5) + 2
+                np.testing.assert_allclose(found, wanted, rtol=1e-6)
+
+        return run
+
+    in_threads(*map(task, range(THREADS)), seconds=110)
+    assert v.value.tolist() == [THREADS * rounds * 20] * 100
+
+
 def test_one_session_and_one_jit_in_many_threads() -> None:
     x = gc.placeholder("x", ("n",))
     session = gc.Session("reference")

@@ -365,7 +365,7 @@ class _Bound:
     ) -> None:
         buffers = list(executable.program.buffers.values())
         table = (ctypes.c_int64 * (len(buffers) + 2 + executable.heap.words))()
-        scratch = np.empty(area + 64, np.uint8)
+        scratch = np.empty(area + 63, np.uint8)
         given = iter(temporaries)
         positions: list[int] = []
         for position, buffer in enumerate(buffers):

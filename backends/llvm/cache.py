@@ -7,6 +7,8 @@ used only if it belongs to the user and nobody else may write to it; nothing in 
 
 The folder is $GRAPHC_CACHE, or graphc under $XDG_CACHE_HOME or ~/.cache; GRAPHC_CACHE=off means
 none. It is made when the first entry is written. The oldest entries go when it outgrows LARGEST.
+A folder that is not trusted, a damaged entry and one that cannot be written are no errors: each is
+told once, as a warning.
 """
 
 import hashlib
@@ -14,6 +16,7 @@ import os
 import stat
 import sys
 import tempfile
+import warnings
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -53,6 +56,7 @@ def cached_object(text: str, target: Target, use: bool = True, level: int = FAST
         return CachedObject(module_object(text, target, level), "compiled: no folder for a cache")
     doubt = distrust(folder)
     if doubt is not None:
+        _warn_of_folder(doubt)
         return CachedObject(module_object(text, target, level), f"compiled: {doubt}")
     key = entry_key(text, target, level)
     path = folder / (key + SUFFIX)
@@ -75,6 +79,7 @@ def recalled_program(name: str) -> tuple[bytes, bytes] | str:
         return "no folder for a cache"
     doubt = distrust(folder)
     if doubt is not None:
+        _warn_of_folder(doubt)
         return doubt
     content, reason = _read(folder / (name + PROGRAM_SUFFIX), PROGRAM_FORMAT)
     if content is None:
@@ -185,6 +190,7 @@ def _read(path: Path, format: bytes, remove: bool = True) -> tuple[bytes | None,
     if remove:
         with suppress(OSError):
             path.unlink()
+    _warn(f"{path} was damaged: the function is compiled anew, and the entry replaced")
     return None, "the entry was broken"
 
 
@@ -206,7 +212,12 @@ def _write(path: Path, format: bytes, image: bytes) -> str:
         if _written % PRUNE_EVERY == 0:
             prune(path.parent)
     except OSError as error:
-        return f", not kept: {error.strerror or error}"
+        problem = error.strerror or str(error)
+        _warn(
+            f"compiled code cannot be kept in {path.parent}: {problem}. Functions are compiled in "
+            "every process; set $GRAPHC_CACHE to a folder of yours, or to off"
+        )
+        return f", not kept: {problem}"
     finally:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
@@ -214,6 +225,21 @@ def _write(path: Path, format: bytes, image: bytes) -> str:
 
 
 _written = 0
+_told: set[str] = set()
+
+
+def _warn(message: str) -> None:
+    """Once in a process."""
+    if message not in _told:
+        _told.add(message)
+        warnings.warn(f"graphc: {message}", stacklevel=2)
+
+
+def _warn_of_folder(doubt: str) -> None:
+    _warn(
+        f"{doubt}: code in it is not run, and none is kept. Use a folder that is yours alone "
+        "(chmod 700), or set $GRAPHC_CACHE to another one, or to off"
+    )
 
 
 def prune(folder: Path, largest: int = LARGEST) -> int:

@@ -485,7 +485,7 @@ class _ProgramEmitter:
         count = self.sizes.first(size)
         if each != 0:
             count = builder.add(count, builder.mul(self.sizes.first(each), THREADS))
-        room = builder.add(count, self.code.constant(64, "i64"))
+        room = builder.add(count, self.code.constant(63, "i64"))
         self._grow_pair(self.heap.scratch, room)
         held = self._slot(self.heap.scratch[0])
         number = builder.value(f"ptrtoint ptr {held.text} to i64")

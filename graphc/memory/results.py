@@ -38,9 +38,9 @@ class ResultMemory:
             size *= extent
         if size < LARGE:
             return np.empty(shape, dtype)
-        memory = self._free(size + ALIGNMENT)
+        memory = self._free(size + ALIGNMENT - 1)
         if memory is None:
-            memory = np.empty(size + ALIGNMENT, np.uint8)
+            memory = np.empty(size + ALIGNMENT - 1, np.uint8)
         self._kept.append(memory)
         return np.ndarray(shape, dtype, memory, -memory.ctypes.data % ALIGNMENT)
 

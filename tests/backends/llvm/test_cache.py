@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     parallel_address()  # the thread pool, whose object is kept as well
     path = tmp_path / "some" / "folder"
     monkeypatch.setenv("GRAPHC_CACHE", str(path))
+    monkeypatch.setattr(cache, "_told", set())
     return path
 
 
@@ -74,7 +76,8 @@ def test_a_broken_entry_is_replaced(folder: Path, damage: Callable[[bytes], byte
     (entry,) = (path for path in entries(folder) if path.suffix == cache.SUFFIX)
     whole = entry.read_bytes()
     entry.write_bytes(damage(whole))
-    assert origin() == "compiled: the entry was broken"
+    with pytest.warns(UserWarning, match="was damaged"):
+        assert origin() == "compiled: the entry was broken"
     assert entry.read_bytes() == whole
     assert origin() == "found"
 
@@ -82,9 +85,11 @@ def test_a_broken_entry_is_replaced(folder: Path, damage: Callable[[bytes], byte
 @posix
 def test_a_folder_that_others_may_write_is_not_used(folder: Path) -> None:
     folder.mkdir(parents=True)
-    for mode in (0o770, 0o707, 0o777):
-        folder.chmod(mode)
-        assert "may be written by others" in origin()
+    with pytest.warns(UserWarning, match="may be written by others") as warned:
+        for mode in (0o770, 0o707, 0o777):
+            folder.chmod(mode)
+            assert "may be written by others" in origin()
+    assert len(warned) == 1  # once in a process
     assert entries(folder) == []
     folder.chmod(0o700)
     assert origin() == "compiled: first time"
@@ -96,13 +101,59 @@ def test_a_folder_of_another_user_is_not_used(
 ) -> None:
     origin()
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
-    assert "belongs to another user" in origin()
+    with pytest.warns(UserWarning, match="belongs to another user"):
+        assert "belongs to another user" in origin()
 
 
+@pytest.mark.skipif(not hasattr(os, "fork") or os.geteuid() != 0, reason="needs root")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning", "ignore:graphc")
+def test_another_user_at_the_same_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who may read what root has kept does not run it; who may not write keeps nothing."""
+    parallel_address()
+    with tempfile.TemporaryDirectory() as open_to_all:
+        Path(open_to_all).chmod(0o755)
+        folder, own = Path(open_to_all) / "folder", Path(open_to_all) / "own"
+        monkeypatch.setenv("GRAPHC_CACHE", str(folder))
+        origin()
+        folder.chmod(0o755)
+        before = [(path, path.read_bytes()) for path in entries(folder)]
+        own.mkdir(0o500)
+        os.chown(own, 65534, 65534)
+        answers = as_user(65534, folder, own)
+        assert "belongs to another user" in answers and "not kept: Permission denied" in answers
+        assert [(path, path.read_bytes()) for path in entries(folder)] == before
+        assert entries(own) == []
+
+
+def as_user(number: int, *folders: Path) -> str:
+    """What `origin` says for each folder in a child of that user."""
+    source, sink = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.seteuid(number)
+            answers = []
+            for folder in folders:
+                os.environ["GRAPHC_CACHE"] = str(folder)
+                answers.append(origin())
+            os.write(sink, repr(answers).encode())
+        except BaseException as error:
+            os.write(sink, repr(error).encode())
+        finally:
+            os._exit(0)
+    os.close(sink)
+    with os.fdopen(source) as reader:
+        told = reader.read()
+    os.waitpid(child, 0)
+    return told
+
+
+@pytest.mark.filterwarnings("ignore:graphc")
 def test_a_file_a_dangling_link_or_a_loop_in_its_place(folder: Path) -> None:
     folder.parent.mkdir()
     folder.write_text("mine")
-    assert "is no folder" in origin()
+    with pytest.warns(UserWarning, match="is no folder"):
+        assert "is no folder" in origin()
     assert folder.read_text() == "mine"
     folder.unlink()
     folder.symlink_to(folder.parent / "nowhere")
@@ -116,7 +167,8 @@ def test_a_file_a_dangling_link_or_a_loop_in_its_place(folder: Path) -> None:
 def test_a_folder_without_permission(folder: Path) -> None:
     folder.mkdir(parents=True)
     folder.chmod(0o500)
-    assert "not kept" in origin()
+    with pytest.warns(UserWarning, match="cannot be kept"):
+        assert "not kept" in origin()
     folder.chmod(0o700)
 
 
@@ -125,7 +177,8 @@ def test_a_full_disk_is_no_error(folder: Path, monkeypatch: pytest.MonkeyPatch) 
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", full)
-    assert origin() == "compiled: first time, not kept: No space left on device"
+    with pytest.warns(UserWarning, match="No space left on device"):
+        assert origin() == "compiled: first time, not kept: No space left on device"
     assert entries(folder) == []
 
 
