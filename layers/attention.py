@@ -1,5 +1,6 @@
 """Attention: MultiHeadAttention, TransformerBlock, PositionalEncoding."""
 
+import functools
 import math
 from typing import Any
 
@@ -9,6 +10,7 @@ from graphc.layers.arguments import checked_rate, checked_units
 from graphc.layers.configured import parameter_error
 from graphc.layers.core import Dense
 from graphc.layers.layer import InputSpec, Layer
+from graphc.layers.masks import hidden
 from graphc.layers.noise import Dropout, RandomLayer, dropped
 from graphc.layers.normalization import LayerNormalization
 from graphc.layers.seeds import new_generator
@@ -21,13 +23,18 @@ class MultiHeadAttention(RandomLayer):
 
     Vaswani et al., 2017 (arXiv 1706.03762). query: [batch, T, features], value and key:
     [batch, S, features]; key is value unless given. attention_mask: bool, broadcasts to
-    [batch, heads, T, S], or [batch, T, S]: False hides a position. use_causal_mask: no position
-    sees a later one. Result: [batch, T, output_shape], the features of the query by default; with
-    return_attention_scores also the weights [batch, heads, T, S]. dropout: of these weights.
+    [batch, heads, T, S], or [batch, T, S]: False hides a position. query_mask [batch, T],
+    value_mask and key_mask [batch, S]: padded steps, by default those of the masks that the inputs
+    carry; they are hidden too. use_causal_mask: no position sees a later one. Where all positions
+    are hidden, weights are equal. Result: [batch, T, output_shape], the features of the query by
+    default; with return_attention_scores also the weights [batch, heads, T, S]. dropout: of these
+    weights.
 
     Kernels: query, key [features, heads, key_dim], value [features, heads, value_dim], output
     [heads, value_dim, features].
     """
+
+    supports_masking = True
 
     def __init__(
         self,
@@ -128,10 +135,13 @@ class MultiHeadAttention(RandomLayer):
         query: Any,
         value: Any = None,
         key: Any = None,
+        query_mask: Any = None,
+        value_mask: Any = None,
+        key_mask: Any = None,
         attention_mask: Any = None,
         return_attention_scores: bool = False,
-        use_causal_mask: bool = False,
         training: bool = False,
+        use_causal_mask: bool = False,
     ) -> Any:
         value = query if value is None else value
         key = value if key is None else key
@@ -139,16 +149,16 @@ class MultiHeadAttention(RandomLayer):
         k = self._heads(key, self.key_kernel, self.key_bias)
         v = self._heads(value, self.value_kernel, self.value_bias)
         scores = q @ gc.matrix_transpose(k)
+        masks = [_at(query_mask, (1, 3)), _at(value_mask, (1, 2)), _at(key_mask, (1, 2))]
         if attention_mask is not None:
-            mask = gc.as_tensor(attention_mask)
-            if mask.dtype != gc.bool:
-                mask = mask != 0
-            scores = gc.where(
-                gc.expand_dims(mask, axis=1) if mask.ndim == 3 else mask, scores, -gc.inf
-            )
+            mask = _truth(attention_mask)
+            masks.append(gc.expand_dims(mask, axis=1) if mask.ndim == 3 else mask)
         if use_causal_mask:
             rows, columns = gc.arange(query.shape[1]), gc.arange(key.shape[1])
-            scores = gc.where(gc.expand_dims(rows, axis=1) >= columns, scores, -gc.inf)
+            masks.append(gc.expand_dims(rows, axis=1) >= columns)
+        shown = [mask for mask in masks if mask is not None]
+        if shown:
+            scores = hidden(scores, functools.reduce(gc.logical_and, shown))
         weights = gc.softmax(scores, axis=-1)
         used = weights
         if training and self.dropout:
@@ -160,14 +170,28 @@ class MultiHeadAttention(RandomLayer):
         return (result, weights) if return_attention_scores else result
 
 
+def _truth(mask: Any) -> gc.Tensor:
+    """Masks of numbers: 0 hides."""
+    tensor = gc.as_tensor(mask)
+    return tensor if tensor.dtype == gc.bool else tensor != 0
+
+
+def _at(mask: Any, axes: tuple[int, int]) -> gc.Tensor | None:
+    """[batch, steps] with axes of size 1 for the heads and the other steps."""
+    return None if mask is None else gc.expand_dims(_truth(mask), axis=axes)
+
+
 class TransformerBlock(Layer):
     """Self-attention and two dense layers, each with a shortcut and layer normalisation.
 
     x: [batch, steps, features]; the result too. num_heads divides the features, unless key_dim is
     given. ff_dim: units of the first dense layer. norm_first: normalise before attention and dense
     layers (Xiong et al., 2020) in place of after the sums (Vaswani et al., 2017). causal: no
-    position sees a later one. Equal to torch.nn.TransformerEncoderLayer.
+    position sees a later one. A mask of the input hides padded steps. Equal to
+    torch.nn.TransformerEncoderLayer.
     """
+
+    supports_masking = True
 
     def __init__(
         self,
@@ -209,15 +233,17 @@ class TransformerBlock(Layer):
         self.dropouts = [Dropout(self.rate, name=f"{own}_dropout{n}") for n in range(3)]
         self.input_spec = InputSpec(ndim=3, axes={-1: features})
 
-    def call(self, inputs: Any, attention_mask: Any = None) -> Any:
+    def call(self, inputs: Any, attention_mask: Any = None, mask: Any = None) -> Any:
         if self.norm_first:
-            h = inputs + self._attended(self.norm1(inputs), attention_mask)
+            h = inputs + self._attended(self.norm1(inputs), attention_mask, mask)
             return h + self._dense(self.norm2(h))
-        h = self.norm1(inputs + self._attended(inputs, attention_mask))
+        h = self.norm1(inputs + self._attended(inputs, attention_mask, mask))
         return self.norm2(h + self._dense(h))
 
-    def _attended(self, x: Any, mask: Any) -> Any:
-        found = self.attention(x, x, attention_mask=mask, use_causal_mask=self.causal)
+    def _attended(self, x: Any, attention_mask: Any, mask: Any) -> Any:
+        found = self.attention(
+            x, x, value_mask=mask, attention_mask=attention_mask, use_causal_mask=self.causal
+        )
         return self.dropouts[0](found)
 
     def _dense(self, x: Any) -> Any:
@@ -230,6 +256,8 @@ class PositionalEncoding(Layer):
     x: [batch, steps, features], an even number of them. Feature 2 i gets sin(position /
     max_wavelength^(2 i / features)), feature 2 i + 1 the cosine.
     """
+
+    supports_masking = True
 
     def __init__(self, max_wavelength: float = 10000.0, **options: Any) -> None:
         super().__init__(**options)

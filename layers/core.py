@@ -7,6 +7,7 @@ import graphc as gc
 from graphc.layers import activations
 from graphc.layers.arguments import checked_flag, checked_units
 from graphc.layers.layer import InputSpec, Layer
+from graphc.layers.masks import hidden, spread_mask
 
 __all__ = ["Activation", "Dense", "Lambda", "ReLU", "LeakyReLU", "ELU", "Softmax", "PReLU"]
 
@@ -16,6 +17,8 @@ class Dense(Layer):
 
     x: [..., features]. Result: [..., units]. kernel: [features, units], bias: [units].
     """
+
+    supports_masking = True
 
     def __init__(
         self,
@@ -73,6 +76,8 @@ class Dense(Layer):
 class Activation(Layer):
     """A function of each element, by name or as a function of a tensor."""
 
+    supports_masking = True
+
     def __init__(self, activation: Any, **options: Any) -> None:
         super().__init__(**options)
         self.activation = activations.get(activation)
@@ -83,6 +88,8 @@ class Activation(Layer):
 
 class ReLU(Layer):
     """max(x, 0), at most max_value; negative_slope * (x - threshold) below the threshold."""
+
+    supports_masking = True
 
     def __init__(
         self,
@@ -107,6 +114,8 @@ class ReLU(Layer):
 class LeakyReLU(Layer):
     """x above 0, else negative_slope * x."""
 
+    supports_masking = True
+
     def __init__(self, negative_slope: float = 0.3, **options: Any) -> None:
         super().__init__(**options)
         self.negative_slope = negative_slope
@@ -117,6 +126,8 @@ class LeakyReLU(Layer):
 
 class ELU(Layer):
     """x above 0, else alpha * (exp(x) - 1) (Clevert et al., 2015, arXiv 1511.07289)."""
+
+    supports_masking = True
 
     def __init__(self, alpha: float = 1.0, **options: Any) -> None:
         super().__init__(**options)
@@ -131,6 +142,8 @@ class PReLU(Layer):
 
     shared_axes: axes, counted with the batch as 0, along which one alpha serves all.
     """
+
+    supports_masking = True
 
     def __init__(
         self,
@@ -164,31 +177,45 @@ class PReLU(Layer):
 
 
 class Softmax(Layer):
-    """exp(x) / sum(exp(x)) along an axis."""
+    """exp(x) / sum(exp(x)) along an axis. mask (of the call): bool, False for entries that get 0;
+    with fewer axes than x it has the first ones."""
+
+    supports_masking = True
 
     def __init__(self, axis: int = -1, **options: Any) -> None:
         super().__init__(**options)
         self.axis = axis
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Any, mask: Any = None) -> Any:
+        if mask is not None and mask.ndim > self.axis % inputs.ndim:
+            inputs = hidden(inputs, spread_mask(mask, inputs.ndim))
         return gc.softmax(inputs, axis=self.axis)
 
 
 class Lambda(Layer):
     """A function of tensors as a layer. It has no weights, and is not saved as a layer.
 
-    function: called with what the layer is called with. arguments: further ones, by name.
+    function: called with what the layer is called with. output_shape: not needed, shapes are
+    inferred. mask: of the result, or a function of (inputs, mask) that returns it. arguments:
+    further ones of the function, by name.
     """
 
     def __init__(
         self,
         function: Callable[..., Any],
+        output_shape: Any = None,
+        mask: Any = None,
         arguments: dict[str, Any] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
         self.function = function
+        self.mask = mask
+        self.supports_masking = mask is not None
         self.arguments = dict(arguments or {})
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return self.mask(inputs, mask) if callable(self.mask) else self.mask
 
     def call(self, inputs: Any) -> Any:
         return self.function(inputs, **self.arguments)

@@ -36,7 +36,7 @@ def listed(value: Any, names: Sequence[str], what: str) -> list[Any]:
     if (
         isinstance(value, tuple)
         or (isinstance(value, list) and len(names) > 1)
-        or (isinstance(value, list) and len(value) == 1 and np.ndim(value[0]) > 0)
+        or (isinstance(value, list) and len(value) == 1 and bool(getattr(value[0], "shape", ())))
     ):
         items = list(value)
     else:

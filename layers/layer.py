@@ -1,85 +1,26 @@
 """Layer: settings, weights, and a call that makes an expression of tensors."""
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import warnings
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 import graphc as gc
-from graphc.layers import configs, constraints, initializers, regularizers
+from graphc.layers import configs, regularizers
+from graphc.layers.calls import InputSpec, LayerCall, LayerOutput, Shape
 from graphc.layers.configured import written
 from graphc.layers.context import CallContext, current_context
-from graphc.layers.naming import automatic_name, identifier, snake_case
-from graphc.layers.seeds import SeedGenerator, new_generator
+from graphc.layers.masks import mask_of, masks_of
+from graphc.layers.naming import automatic_name, snake_case
+from graphc.layers.parameters import Parameter, ParameterOwner, found_in
 from graphc.layers.structures import as_tensors, key_of, leaves, mapped, tensors_in
-from graphc.layers.values import assign
 
 __all__ = ["InputSpec", "Layer", "LayerCall", "LayerOutput", "Parameter"]
 
-Shape = tuple[Any, ...]
-_UNTRACKED = {"_given", "_replaced"}
 
-
-@dataclass(frozen=True)
-class InputSpec:
-    """What a layer demands of its input: a rank, and sizes of some axes."""
-
-    ndim: int | None = None
-    min_ndim: int | None = None
-    axes: Mapping[int, int] = field(default_factory=dict)
-
-    def complaint(self, shape: Shape) -> tuple[str, str] | None:
-        """What is wrong with the shape, and what is allowed; None if nothing is."""
-        rank = len(shape)
-        if self.ndim is not None and rank != self.ndim:
-            return f"the input has {rank} axes", f"{self.ndim} axes, the batch first"
-        if self.min_ndim is not None and rank < self.min_ndim:
-            return f"the input has {rank} axes", f"{self.min_ndim} axes or more, the batch first"
-        for axis, size in self.axes.items():
-            if isinstance(shape[axis], int) and shape[axis] != size:
-                return f"axis {axis} of the input has size {shape[axis]}", f"size {size}"
-        return None
-
-
-@dataclass(frozen=True, eq=False)
-class Parameter:
-    """A variable of a layer, and how it is to be treated."""
-
-    name: str
-    variable: gc.Variable
-    trainable: bool
-    regularizer: Any = None
-    constraint: Any = None
-    tags: frozenset[str] = frozenset()
-
-
-@dataclass(eq=False)
-class LayerCall:
-    """One call of a layer: what it was given and what it gave."""
-
-    layer: "Layer"
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    outputs: Any = None
-
-    @property
-    def inputs(self) -> list[gc.Tensor]:
-        return tensors_in([self.args, self.kwargs])
-
-
-class LayerOutput(gc.Tensor):
-    """What a layer returns: a tensor like any other, that knows the call it came from."""
-
-    __slots__ = ("call",)
-
-    def __init__(self, tensor: gc.Tensor, call: LayerCall) -> None:
-        super().__init__(tensor.node, tensor.index, tensor.name)
-        self.call = call
-
-
-class Layer:
+class Layer(ParameterOwner):
     """Base of all layers. A subclass defines `call`, and `build` if it has weights.
 
     `build(input_shape)` is called once, before the first call; it makes weights by `add_param`.
@@ -101,12 +42,19 @@ class Layer:
 
     takes_tensors: ClassVar[bool] = False  # whether the constructor does
     _wants_training: ClassVar[bool] = False
+    _call_names: ClassVar[tuple[str, ...]] = ()
+    supports_masking = False  # whether results carry masks: see compute_mask
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if cls.__module__.startswith("graphc.layers."):
             configs.REGISTRY.classes[cls.__name__] = cls
-        cls._wants_training = "training" in inspect.signature(cls.call).parameters
+        parameters = list(inspect.signature(cls.call).parameters.values())[1:]
+        named = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
+        cls._call_names = tuple(p.name for p in parameters if p.kind in named)
+        cls._wants_training = "training" in cls._call_names
+        if "compute_mask" in vars(cls) and "supports_masking" not in vars(cls):
+            cls.supports_masking = True
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         if not cls.takes_tensors:
@@ -145,7 +93,7 @@ class Layer:
         self._trainable = bool(trainable)
         self._wanted_dtype = None if dtype is None else gc.as_dtype(dtype)
         self._dtype: np.dtype[Any] | None = self._wanted_dtype
-        self.activity_regularizer = _found(regularizers, activity_regularizer)
+        self.activity_regularizer = found_in(regularizers, activity_regularizer)
         self.example_shape = None if input_shape is None else tuple(input_shape)
 
     # --- what subclasses define --------------------------------------------------------------
@@ -163,56 +111,110 @@ class Layer:
         """The layer applied to tensors: a tensor that can be used, printed and differentiated.
 
         training: how this call and the layers inside behave; by default as the open CallContext
-        says, and False outside of all contexts. ShapeError (E241): an input that does not fit.
+        says, and False outside of all contexts. Masks that tensors carry reach `call` as `mask`,
+        for its first argument, or as `<argument>_mask`, if it has such arguments. ShapeError
+        (E241): an input that does not fit.
         """
-        args, kwargs = as_tensors(args), as_tensors(kwargs)
+        args, kwargs = self._positional(as_tensors(args), as_tensors(kwargs))
         outer = current_context()
-        if training is not None:
-            recorded = {**kwargs, "training": bool(training)}
-        else:
-            recorded = kwargs
+        recorded = dict(kwargs) if training is None else {**kwargs, "training": bool(training)}
         wanted = (outer is not None and outer.training) if training is None else bool(training)
         context = CallContext(wanted) if outer is None else outer.switched(wanted)
-        args, kwargs = self._cast(args), self._cast(kwargs)
+        call = LayerCall(self, args, recorded)
+        masks = self._masks(args, kwargs)
+        given = (self._cast(args), self._cast(kwargs) | masks)
         with context:
-            self.ensure_built(*args)
-            key = (id(self), wanted, key_of(args), key_of(kwargs))
+            self.ensure_built(*given[0])
+            key = (id(self), wanted, key_of(args), key_of(kwargs), key_of(masks_of([args, kwargs])))
             # The arguments are kept, so that nothing else gets their identities.
             _, made = context.remembered(
-                key, lambda: ((args, kwargs), self._made(args, kwargs, recorded, context))
+                key, lambda: ((call, given), self._made(call, *given, context))
             )
         return made
 
-    def _made(self, args: Any, kwargs: Any, recorded: Any, context: CallContext) -> Any:
-        call = LayerCall(self, args, recorded)
+    def _made(self, call: LayerCall, args: Any, kwargs: Any, context: CallContext) -> Any:
         extra = {"training": context.training} if self._wants_training else {}
         result = self.call(*args, **kwargs, **extra)
-        seen = {tensor.key for tensor in call.inputs}
+        seen = {tensor.key for tensor in [*call.inputs, *tensors_in([args, kwargs])]}
+        masks = iter(self._output_masks(call.args, kwargs.get("mask"), result))
 
         def output(leaf: Any) -> LayerOutput:
             tensor = gc.as_tensor(leaf)
             if tensor.key in seen:  # each result of a layer is a value of its own
                 tensor = gc.logical_or(tensor, False) if tensor.dtype == gc.bool else tensor * 1
-            return LayerOutput(tensor, call)
+            return LayerOutput(tensor, call, next(masks))
 
         call.outputs = mapped(output, result)
         if self.activity_regularizer is not None:
             context.losses += map(self.activity_regularizer, tensors_in(call.outputs))
         return call.outputs
 
+    def _positional(self, args: Any, kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Tensors that were given by the names of the next arguments of `call`, in their order."""
+        kwargs = dict(kwargs)
+        for name in self._call_names[len(args) :]:
+            if name.endswith("mask") or not tensors_in(kwargs.get(name)):
+                break
+            args = (*args, kwargs.pop(name))
+        return args, kwargs
+
+    # --- masks ---------------------------------------------------------------------------------
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """The mask of the result, or a list for several results; None for none.
+
+        mask: that of the first argument, in its structure. A layer that defines this, or sets
+        `supports_masking`, passes masks on; others drop them, with a warning.
+        """
+        return mask
+
+    def _masks(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """The masks that `call` takes and was not given."""
+        names = self._call_names
+        wanted = {f"{name}_mask": value for name, value in [*zip(names, args, strict=False)]}
+        wanted |= {f"{name}_mask": value for name, value in kwargs.items()}
+        if args:
+            wanted["mask"] = args[0]
+        return {
+            name: masks_of(value)
+            for name, value in wanted.items()
+            if name in names and kwargs.get(name) is None and masks_of(value) is not None
+        }
+
+    def _output_masks(self, args: Any, mask: Any, result: Any) -> list[gc.Tensor | None]:
+        """A mask or None for each result."""
+        own = [mask_of(leaf) for leaf in leaves(result)]  # of layers inside
+        previous = masks_of(args[0]) if mask is None and args else mask
+        if not self.supports_masking:
+            if previous is not None and not tensors_in(own):
+                warnings.warn(
+                    f"{type(self).__name__} {self.name!r} was given a mask of padded steps, and "
+                    "does not pass it on: layers and losses behind it take padding for data",
+                    stacklevel=5,
+                )
+            return own
+        found = self.compute_mask(args[0] if args else None, previous)
+        listed = list(found) if isinstance(found, list | tuple) else [found]
+        listed += [None] * (len(own) - len(listed))
+        return [a if a is not None else b for a, b in zip(own, listed, strict=False)]
+
+    # --- checks --------------------------------------------------------------------------------
+
     def _cast(self, value: Any) -> Any:
         """Floating inputs in the dtype that the layer was given."""
         wanted = self._wanted_dtype
         if wanted is None:
             return value
-        return mapped(
-            lambda leaf: (
-                leaf.astype(wanted)
-                if isinstance(leaf, gc.Tensor) and gc.isdtype(leaf.dtype, "real floating")
-                else leaf
-            ),
-            value,
-        )
+
+        def cast(leaf: Any) -> Any:
+            if not isinstance(leaf, gc.Tensor) or not gc.isdtype(leaf.dtype, "real floating"):
+                return leaf
+            found = leaf.astype(wanted)
+            if isinstance(leaf, LayerOutput) and leaf.mask is not None:
+                return LayerOutput(found, leaf.call, leaf.mask)
+            return found
+
+        return mapped(cast, value)
 
     def ensure_built(self, *inputs: Any) -> None:
         """Check the first input, and make the weights if there are none yet."""
@@ -293,192 +295,6 @@ class Layer:
             fix="declare it in Input(shape=...): sizes of weights depend on it",
         )
 
-    # --- weights -------------------------------------------------------------------------------
-
-    def add_param(
-        self,
-        name: str,
-        shape: Sequence[int] = (),
-        initializer: Any = "glorot_uniform",
-        trainable: bool = True,
-        regularizable: bool = True,
-        *,
-        regularizer: Any = None,
-        constraint: Any = None,
-        dtype: Any = None,
-        tags: Sequence[str] = (),
-        **options: Any,
-    ) -> gc.Variable:
-        """A new weight: a variable float[shape].
-
-        initializer: a name, a function, or a number or array; also a variable, which is shared
-        instead of made. regularizable: whether penalties that a whole model is given apply to it;
-        leave biases out. regularizer, constraint: of this weight alone. tags: names by which
-        `get_params` finds it. options: of the initializer, such as in_axis.
-        """
-        if isinstance(initializer, gc.Variable):
-            variable = initializer
-            if variable.shape != tuple(shape):
-                raise self.error(
-                    f"the variable for {name!r} has another shape",
-                    details=[f"got     {variable.type}", f"allowed {tuple(shape)}"],
-                )
-        else:
-            value = initializers.get(initializer)(
-                tuple(shape), dtype or self.dtype, new_generator(), **options
-            )
-            variable = gc.variable(value, identifier(f"{self.name}_{name}"))
-        found = set(tags)
-        found |= {"trainable"} if trainable else set()
-        found |= {"regularizable"} if regularizable and trainable else set()
-        self._params.append(
-            Parameter(
-                name,
-                variable,
-                trainable,
-                _found(regularizers, regularizer),
-                _found(constraints, constraint),
-                frozenset(found),
-            )
-        )
-        return variable
-
-    def add_weight(
-        self,
-        shape: Sequence[int] = (),
-        initializer: Any = "glorot_uniform",
-        dtype: Any = None,
-        trainable: bool = True,
-        regularizer: Any = None,
-        constraint: Any = None,
-        name: str = "weight",
-    ) -> gc.Variable:
-        """`add_param` with the arguments in Keras's order."""
-        return self.add_param(
-            name,
-            shape,
-            initializer,
-            trainable,
-            regularizer=regularizer,
-            constraint=constraint,
-            dtype=dtype,
-        )
-
-    def add_loss(self, loss: gc.Tensor) -> None:
-        """A scalar that the cost of the model gets in addition; call it inside `call`."""
-        context = current_context()
-        if context is not None:
-            context.losses.append(loss)
-
-    def sublayers(self) -> Iterator[tuple[str, "Layer"]]:
-        """The layers among the attributes, also in lists, tuples and dicts, with their places."""
-        for name, value in vars(self).items():
-            if name in _UNTRACKED:
-                continue
-            if isinstance(value, Layer):
-                yield name, value
-            elif isinstance(value, list | tuple | dict):
-                items = value.items() if isinstance(value, dict) else enumerate(value)
-                yield from ((f"{name}.{key}", v) for key, v in items if isinstance(v, Layer))
-
-    def all_layers(self) -> list[tuple[str, "Layer"]]:
-        """This layer and all inside, each once, with the path that leads to it."""
-        found: list[tuple[str, Layer]] = []
-        seen: set[int] = set()
-        waiting: list[tuple[str, Layer]] = [("", self)]
-        while waiting:
-            path, layer = waiting.pop()
-            if id(layer) in seen:
-                continue
-            seen.add(id(layer))
-            found.append((path, layer))
-            inner = [(f"{path}/{name}" if path else name, sub) for name, sub in layer.sublayers()]
-            waiting += reversed(inner)
-        return found
-
-    def parameters(self) -> list[tuple[str, Parameter]]:
-        """All parameters, each variable once, with their paths: `dense/kernel`."""
-        found: dict[tuple[int, int], tuple[str, Parameter]] = {}
-        for path, layer in self.all_layers():
-            for parameter in layer._params:
-                full = f"{path}/{parameter.name}" if path else parameter.name
-                found.setdefault(parameter.variable.key, (full, parameter))
-        return list(found.values())
-
-    def get_params(self, **tags: bool) -> list[gc.Variable]:
-        """Variables by tags, as in Lasagne: get_params(trainable=True, regularizable=True)."""
-        return [
-            parameter.variable
-            for _, parameter in self.parameters()
-            if all((tag in parameter.tags) == wanted for tag, wanted in tags.items())
-        ]
-
-    @property
-    def trainable(self) -> bool:
-        return self._trainable
-
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        for _, layer in self.all_layers():
-            layer._trainable = bool(value)
-
-    @property
-    def trainable_parameters(self) -> list[Parameter]:
-        """What an optimizer changes: of layers that are trainable, what is trainable in them."""
-        found: dict[tuple[int, int], Parameter] = {}
-        for _, layer in self.all_layers():
-            for parameter in layer._params:
-                if parameter.trainable and layer._trainable:
-                    found.setdefault(parameter.variable.key, parameter)
-        return list(found.values())
-
-    @property
-    def trainable_weights(self) -> list[gc.Variable]:
-        return [parameter.variable for parameter in self.trainable_parameters]
-
-    @property
-    def non_trainable_weights(self) -> list[gc.Variable]:
-        trained = {variable.key for variable in self.trainable_weights}
-        return [p.variable for _, p in self.parameters() if p.variable.key not in trained]
-
-    @property
-    def weights(self) -> list[gc.Variable]:
-        """All weights, those that are trained first."""
-        return self.trainable_weights + self.non_trainable_weights
-
-    @property
-    def losses(self) -> list[gc.Tensor]:
-        """The penalties of the weights that have a regularizer."""
-        return [
-            parameter.regularizer(parameter.variable)
-            for parameter in self.trainable_parameters
-            if parameter.regularizer is not None
-        ]
-
-    def seed_states(self) -> list[tuple[str, gc.Variable]]:
-        """The positions of random numbers, with their paths."""
-        return [
-            (f"{path}/{name}" if path else name, value.state)
-            for path, layer in self.all_layers()
-            for name, value in vars(layer).items()
-            if isinstance(value, SeedGenerator)
-        ]
-
-    def get_weights(self) -> list[np.ndarray]:
-        """Copies of the values, in the order of `weights`."""
-        return [variable.value for variable in self.weights]
-
-    def set_weights(self, values: Sequence[Any]) -> None:
-        """Set all weights, in the order of `weights`; all of them or, after an error, none.
-
-        ShapeError (E245): another number of arrays, or one of another shape.
-        """
-        assign(self, [(str(v.name), v) for v in self.weights], list(values))
-
-    def count_params(self) -> int:
-        """How many numbers the weights hold."""
-        return sum(variable.value.size for variable in self.weights)
-
     # --- what it is ----------------------------------------------------------------------------
 
     @property
@@ -505,10 +321,6 @@ class Layer:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}{'' if self.built else ', not built'}>"
-
-
-def _found(kind: Any, given: Any) -> Any:
-    return None if given is None else kind.get(given)
 
 
 def _refuse_tensors(cls: type[Layer], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:

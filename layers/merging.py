@@ -1,5 +1,6 @@
 """Layers of several inputs: sums, products, concatenation."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,6 +34,12 @@ class Merge(Layer):
                 fix=f"write {type(self).__name__}()([a, b])",
             )
         super().ensure_built(*inputs)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """True where a mask is, if all inputs have one."""
+        if mask is None or any(one is None for one in mask):
+            return None
+        return functools.reduce(gc.logical_or, mask)
 
     def combine(self, left: Any, right: Any) -> Any:
         """Two of them as one."""
@@ -99,6 +106,22 @@ class Concatenate(Merge):
         super().__init__(**options)
         self.axis = axis
 
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """Masks one behind the other, or where all are True; an input without one is whole."""
+        if mask is None:
+            return None
+        first = next(one for one in mask if one is not None)
+        masks = [
+            gc.ones(x.shape[: first.ndim], dtype="bool") if one is None else one
+            for x, one in zip(inputs, mask, strict=True)
+        ]
+        axis = self.axis % inputs[0].ndim
+        return (
+            gc.concat(masks, axis=axis)
+            if axis < first.ndim
+            else functools.reduce(gc.logical_and, masks)
+        )
+
     def call(self, inputs: Any) -> Any:
         return gc.concat(list(inputs), axis=self.axis)
 
@@ -114,6 +137,9 @@ class Dot(Merge):
         super().__init__(**options)
         self.axes = (axes, axes) if isinstance(axes, int) else tuple(axes)
         self.normalize = normalize
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return None
 
     def call(self, inputs: Any) -> Any:
         left, right = inputs

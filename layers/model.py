@@ -32,6 +32,7 @@ class Model(Trainer):
     """
 
     takes_tensors: ClassVar[bool] = True
+    supports_masking = True  # what the layers inside say holds
 
     def __init__(
         self, inputs: Any = None, outputs: Any = None, *, name: str | None = None, **options: Any
@@ -169,6 +170,9 @@ class Model(Trainer):
             fix=fix,
             code="E242",
         )
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return None
 
     # --- files ---
 

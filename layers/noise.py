@@ -47,6 +47,8 @@ class Dropout(RandomLayer):
     of the input.
     """
 
+    supports_masking = True
+
     def __init__(
         self,
         rate: float,
@@ -118,6 +120,8 @@ class SpatialDropout3D(_SpatialDropout):
 class GaussianNoise(RandomLayer):
     """In training adds normal numbers of this standard deviation."""
 
+    supports_masking = True
+
     def __init__(self, stddev: float, seed: int | None = None, **options: Any) -> None:
         super().__init__(seed, **options)
         if stddev < 0:
@@ -134,6 +138,8 @@ class GaussianNoise(RandomLayer):
 class GaussianDropout(RandomLayer):
     """In training multiplies by normal numbers of mean 1 and variance rate/(1 - rate)."""
 
+    supports_masking = True
+
     def __init__(self, rate: float, seed: int | None = None, **options: Any) -> None:
         super().__init__(seed, **options)
         self.rate = checked_rate(self, rate)
@@ -148,6 +154,8 @@ class GaussianDropout(RandomLayer):
 
 class AlphaDropout(RandomLayer):
     """Dropout for selu: keeps mean 0 and variance 1 (Klambauer et al., 2017, arXiv 1706.02515)."""
+
+    supports_masking = True
 
     def __init__(self, rate: float, seed: int | None = None, **options: Any) -> None:
         super().__init__(seed, **options)

@@ -7,6 +7,7 @@ import graphc as gc
 from graphc.layers.configured import parameter_error
 from graphc.layers.context import current_context
 from graphc.layers.layer import InputSpec, Layer
+from graphc.layers.masks import spread_mask
 
 __all__ = [
     "BatchNorm",
@@ -22,6 +23,8 @@ __all__ = [
 
 class _Normalization(Layer):
     """What the layers share: scale (gamma) and shift (beta) along some axes."""
+
+    supports_masking = True
 
     def __init__(
         self,
@@ -90,10 +93,20 @@ class _Normalization(Layer):
         return normal if self.beta is None else normal + self.spread(self.beta, normal.ndim)
 
 
-def _moments(x: gc.Tensor, axes: tuple[int, ...]) -> tuple[gc.Tensor, gc.Tensor]:
-    """Mean and variance (divided by the number of entries) with axes of size 1."""
-    mean = gc.mean(x, axis=axes, keepdims=True)
-    return mean, gc.mean(gc.square(x - mean), axis=axes, keepdims=True)
+def _moments(
+    x: gc.Tensor, axes: tuple[int, ...], mask: gc.Tensor | None = None
+) -> tuple[gc.Tensor, gc.Tensor]:
+    """Mean and variance (divided by the number of entries) with axes of size 1.
+
+    mask: with the first axes of x; what it hides does not count.
+    """
+    if mask is None:
+        mean = gc.mean(x, axis=axes, keepdims=True)
+        return mean, gc.mean(gc.square(x - mean), axis=axes, keepdims=True)
+    weight = gc.broadcast_to(spread_mask(mask, x.ndim).astype(x.dtype), x.shape)
+    count = gc.maximum(gc.sum(weight, axis=axes, keepdims=True), 1)
+    mean = gc.sum(x * weight, axis=axes, keepdims=True) / count
+    return mean, gc.sum(gc.square(x - mean) * weight, axis=axes, keepdims=True) / count
 
 
 class BatchNormalization(_Normalization):
@@ -102,7 +115,7 @@ class BatchNormalization(_Normalization):
     Ioffe and Szegedy, 2015 (arXiv 1502.03167). axis: that of the features. In training the batch
     itself is measured, and moving averages are updated: `momentum` of the old and the rest of the
     new. Otherwise, and always if `trainable` is False, the averages are used. Variances are divided
-    by the number of entries.
+    by the number of entries. Steps that a mask hides are not measured.
     """
 
     def __init__(
@@ -137,11 +150,11 @@ class BatchNormalization(_Normalization):
             "moving_variance", shape, self.moving_variance_initializer, trainable=False
         )
 
-    def call(self, inputs: Any, training: bool = False) -> Any:
+    def call(self, inputs: Any, training: bool = False, mask: Any = None) -> Any:
         ndim = inputs.ndim
         if training and self.trainable:
             others = tuple(axis for axis in range(ndim) if axis not in self.axes(ndim))
-            mean, variance = _moments(inputs, others)
+            mean, variance = _moments(inputs, others, mask)
             self._remember(self.moving_mean, mean)
             self._remember(self.moving_variance, variance)
         else:

@@ -133,9 +133,23 @@ class GlobalMaxPooling3D(_Global):
 
 
 class GlobalAveragePooling1D(_Global):
-    """[batch, steps, channels] -> [batch, channels]: means."""
+    """[batch, steps, channels] -> [batch, channels]: means; of the steps that are not masked."""
 
     rank, maximum = 1, False
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return None
+
+    def call(self, inputs: Any, mask: Any = None) -> Any:
+        if mask is None:
+            return super().call(inputs)
+        axis = 1 if self.data_format == "channels_last" else 2
+        shape = [inputs.shape[0], 1, 1]
+        shape[axis] = inputs.shape[axis]
+        weight = gc.reshape(mask, tuple(shape)).astype(inputs.dtype)
+        total = gc.sum(inputs * weight, axis=axis, keepdims=self.keepdims)
+        count = gc.sum(weight, axis=axis, keepdims=self.keepdims)
+        return total / gc.maximum(count, 1)
 
 
 class GlobalAveragePooling2D(_Global):

@@ -6,8 +6,10 @@ import numpy as np
 
 import graphc as gc
 from graphc.layers import activations
-from graphc.layers.arguments import checked_rate, checked_units
+from graphc.layers.arguments import checked_flag, checked_rate, checked_units
+from graphc.layers.context import current_context
 from graphc.layers.layer import InputSpec
+from graphc.layers.naming import identifier
 from graphc.layers.noise import RandomLayer, dropped
 
 __all__ = ["GRU", "LSTM", "SimpleRNN"]
@@ -21,10 +23,18 @@ class Recurrent(RandomLayer):
     the first. initial_state (of the call): tensors [batch, units], zeros by default. dropout,
     recurrent_dropout: of the inputs and of the state; one mask for all steps (Gal and Ghahramani,
     2015). unroll: how many steps are written out one after the other.
+
+    mask (of the call, or of the input): bool[batch, steps]. At steps where it is False the state
+    stays, and the output is the one before, or 0 with zero_output_for_mask. stateful: a call goes
+    on with the last states of the call before, example by example, until `reset_states()`; the
+    batch size must be known: Input(shape, batch_size=n). In functions of your own the states are
+    among the `updates` of the CallContext.
     """
 
+    supports_masking = True
+
     gates: ClassVar[int] = 1
-    states: ClassVar[int] = 1
+    state_count: ClassVar[int] = 1
 
     def __init__(
         self,
@@ -45,7 +55,9 @@ class Recurrent(RandomLayer):
         return_sequences: bool = False,
         return_state: bool = False,
         go_backwards: bool = False,
-        unroll: int = 1,
+        stateful: bool = False,
+        unroll: bool | int = 1,
+        zero_output_for_mask: bool = False,
         seed: int | None = None,
         **options: Any,
     ) -> None:
@@ -67,7 +79,10 @@ class Recurrent(RandomLayer):
         self.return_sequences = return_sequences
         self.return_state = return_state
         self.go_backwards = go_backwards
+        self.stateful = checked_flag(self, "stateful", stateful)
         self.unroll = max(1, int(unroll))
+        self.zero_output_for_mask = zero_output_for_mask
+        self._carried: tuple[gc.Variable, ...] = ()
         self.input_spec = InputSpec(ndim=3)
 
     def build(self, input_shape: Any) -> None:
@@ -98,6 +113,25 @@ class Recurrent(RandomLayer):
                 constraint=self.bias_constraint,
             )
         self.input_spec = InputSpec(ndim=3, axes={-1: features})
+        if self.stateful:
+            self._carried = self._new_states(input_shape[0])
+
+    def _new_states(self, batch: Any) -> tuple[gc.Variable, ...]:
+        if not isinstance(batch, int):
+            raise self.error(
+                "stateful=True, and the batch size is not known",
+                fix="write Input(shape, batch_size=n): each example of a batch has a state",
+            )
+        zeros = np.zeros((batch, self.units), self.dtype)
+        names = [identifier(f"{self.name}_state_{n}") for n in range(self.state_count)]
+        return tuple(gc.variable(zeros, name) for name in names)
+
+    @property
+    def carried(self) -> tuple[gc.Variable, ...]:
+        return self._carried
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return mask if self.return_sequences else None
 
     def bias_shape(self) -> tuple[int, ...]:
         return (self.gates * self.units,)
@@ -105,62 +139,90 @@ class Recurrent(RandomLayer):
     def bias_start(self) -> Any:
         return self.bias_initializer
 
-    def step(self, states: tuple[Any, ...], x: Any, mask: Any) -> tuple[Any, ...]:
+    def step(self, states: tuple[Any, ...], x: Any, kept: Any) -> tuple[Any, ...]:
         """The next states; the first is the output. x: [batch, gates * units], the inputs times
-        the kernel plus the bias. mask: what the state is multiplied by before the product."""
-        raise TypeError(f"{type(self).__name__} does not define step(states, x, mask)")
+        the kernel plus the bias. kept: what the state is multiplied by before the product."""
+        raise TypeError(f"{type(self).__name__} does not define step(states, x, kept)")
 
     def input_bias(self) -> Any:
         return self.bias
 
-    def call(self, inputs: Any, initial_state: Any = None, training: bool = False) -> Any:
+    def call(
+        self, inputs: Any, initial_state: Any = None, mask: Any = None, training: bool = False
+    ) -> Any:
         batch = inputs.shape[0]
         states = self._start(initial_state, batch, inputs.dtype)
         if training and self.dropout:
             shape = (batch, 1, inputs.shape[2])
             inputs = dropped(inputs, self.draw_key(), self.dropout, shape)
-        mask: Any = None
+        kept: Any = None
         if training and self.recurrent_dropout:
             ones = gc.ones((batch, self.units), dtype=inputs.dtype)
-            mask = dropped(ones, self.draw_key(), self.recurrent_dropout)
+            kept = dropped(ones, self.draw_key(), self.recurrent_dropout)
         bias = self.input_bias()
         projected = inputs @ self.kernel
         projected = projected if bias is None else projected + bias
-        sequence = gc.permute_dims(projected, (1, 0, 2))
-
-        def body(carry: Any, x: Any) -> Any:
-            new = self.step(carry, x, mask)
-            return new, new[0] if self.return_sequences else None
-
+        sequence: Any = [gc.permute_dims(projected, (1, 0, 2))]
+        if mask is not None:
+            sequence.append(gc.expand_dims(gc.permute_dims(mask, (1, 0)), axis=-1))
         if self.go_backwards:
-            sequence = gc.flip(sequence, axis=0)
+            sequence = [gc.flip(one, axis=0) for one in sequence]
+
+        def body(carry: Any, given: Any) -> Any:
+            x, *there = given
+            new = self.step(carry, x, kept)
+            for data in there:  # True where this step is no padding
+                new = tuple(gc.where(data, a, b) for a, b in zip(new, carry, strict=True))
+            if not self.return_sequences:
+                return new, None
+            zero = bool(there) and self.zero_output_for_mask
+            return new, gc.where(there[0], new[0], 0) if zero else new[0]
+
         last, outputs = gc.scan(body, states, sequence, unroll=self.unroll)
+        self._remember(last)
         result = gc.permute_dims(outputs, (1, 0, 2)) if self.return_sequences else last[0]
         return [result, *last] if self.return_state else result
 
+    def _remember(self, last: Any) -> None:
+        context = current_context()
+        if context is not None:
+            for variable, value in zip(self._carried, last, strict=False):
+                context.update(variable, gc.stop_gradient(value))
+
     def _start(self, given: Any, batch: Any, dtype: Any) -> tuple[gc.Tensor, ...]:
+        if given is None and self._carried:
+            size = self._carried[0].shape[0]
+            if batch != size:
+                raise self.error(
+                    f"it carries the states of {size} examples, and the batch has {batch}",
+                    fix="use one batch size: Input(shape, batch_size=n)",
+                )
+            context = current_context()
+            return tuple(v if context is None else context.latest(v) for v in self._carried)
         if given is None:
-            return tuple(gc.zeros((batch, self.units), dtype=dtype) for _ in range(self.states))
+            return tuple(
+                gc.zeros((batch, self.units), dtype=dtype) for _ in range(self.state_count)
+            )
         states = tuple(given) if isinstance(given, list | tuple) else (given,)
-        if len(states) != self.states or any(s.shape[-1] != self.units for s in states):
+        if len(states) != self.state_count or any(s.shape[-1] != self.units for s in states):
             raise self.error(
-                f"{self.states} states of {self.units} units are needed",
+                f"{self.state_count} states of {self.units} units are needed",
                 details=[f"got     {state.type}" for state in states],
                 fix="pass initial_state=[...] with tensors [batch, units]",
             )
         return states
 
 
-def _masked(state: Any, mask: Any) -> Any:
+def _kept(state: Any, mask: Any) -> Any:
     return state if mask is None else state * mask
 
 
 class SimpleRNN(Recurrent):
     """h' = activation(x @ kernel + h @ recurrent_kernel + bias) (Elman, 1990)."""
 
-    def step(self, states: tuple[Any, ...], x: Any, mask: Any) -> tuple[Any, ...]:
+    def step(self, states: tuple[Any, ...], x: Any, kept: Any) -> tuple[Any, ...]:
         (h,) = states
-        return (self.activation(x + _masked(h, mask) @ self.recurrent_kernel),)
+        return (self.activation(x + _kept(h, kept) @ self.recurrent_kernel),)
 
 
 class LSTM(Recurrent):
@@ -171,7 +233,7 @@ class LSTM(Recurrent):
     first (Jozefowicz et al., 2015). kernel: [features, 4 units].
     """
 
-    gates, states = 4, 2
+    gates, state_count = 4, 2
 
     def __init__(
         self,
@@ -191,9 +253,9 @@ class LSTM(Recurrent):
             return self.bias_initializer
         return np.repeat([0.0, 1.0, 0.0, 0.0], self.units)
 
-    def step(self, states: tuple[Any, ...], x: Any, mask: Any) -> tuple[Any, ...]:
+    def step(self, states: tuple[Any, ...], x: Any, kept: Any) -> tuple[Any, ...]:
         h, c = states
-        z = x + _masked(h, mask) @ self.recurrent_kernel
+        z = x + _kept(h, kept) @ self.recurrent_kernel
         i, f, g, o = (z[:, n * self.units : (n + 1) * self.units] for n in range(4))
         gate = self.recurrent_activation
         c = gate(f) * c + gate(i) * self.activation(g)
@@ -230,18 +292,18 @@ class GRU(Recurrent):
     def input_bias(self) -> Any:
         return self.bias[0] if self.bias is not None and self.reset_after else self.bias
 
-    def step(self, states: tuple[Any, ...], x: Any, mask: Any) -> tuple[Any, ...]:
+    def step(self, states: tuple[Any, ...], x: Any, kept: Any) -> tuple[Any, ...]:
         (h,) = states
         n = self.units
-        kept = _masked(h, mask)
+        used = _kept(h, kept)
         gate = self.recurrent_activation
         if self.reset_after:
-            inner = kept @ self.recurrent_kernel
+            inner = used @ self.recurrent_kernel
             inner = inner if self.bias is None else inner + self.bias[1]
             z, r = gate(x[:, :n] + inner[:, :n]), gate(x[:, n : 2 * n] + inner[:, n : 2 * n])
             new = self.activation(x[:, 2 * n :] + r * inner[:, 2 * n :])
         else:
-            inner = kept @ self.recurrent_kernel[:, : 2 * n]
+            inner = used @ self.recurrent_kernel[:, : 2 * n]
             z, r = gate(x[:, :n] + inner[:, :n]), gate(x[:, n : 2 * n] + inner[:, n:])
-            new = self.activation(x[:, 2 * n :] + (r * kept) @ self.recurrent_kernel[:, 2 * n :])
+            new = self.activation(x[:, 2 * n :] + (r * used) @ self.recurrent_kernel[:, 2 * n :])
         return (z * h + (1 - z) * new,)

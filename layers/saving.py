@@ -37,7 +37,7 @@ def save_model(model: "Model", path: str | os.PathLike[str], include_optimizer: 
         "build": _build_inputs(model),
         "compile": None,
     }
-    state = {f"seed/{name}": variable.value for name, variable in model.seed_states()}
+    state = {f"state/{name}": variable.value for name, variable in model.states()}
     if model.compiled and include_optimizer:
         description["compile"] = _compile_config(model)
         for number, variable in enumerate(model.optimizer.variables):
@@ -113,9 +113,9 @@ def load_model(
     set_by_name(model, weights)
     if compile and description["compile"] is not None:
         _compile(model, description["compile"], state)
-    seeds = dict(model.seed_states())
-    found = [name for name in seeds if f"seed/{name}" in state]
-    assign(model, [(n, seeds[n]) for n in found], [state[f"seed/{n}"] for n in found])
+    kept = dict(model.states())
+    found = [name for name in kept if f"state/{name}" in state]
+    assign(model, [(n, kept[n]) for n in found], [state[f"state/{n}"] for n in found])
     return model
 
 

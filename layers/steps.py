@@ -11,6 +11,7 @@ from graphc.layers import losses, metrics
 from graphc.layers.configured import parameter_error, written
 from graphc.layers.context import CallContext
 from graphc.layers.feeding import Batch, data_error, listed
+from graphc.layers.masks import mask_of, spread_mask
 from graphc.layers.structures import leaves, mapped, tensors_in
 
 if TYPE_CHECKING:
@@ -134,16 +135,18 @@ class Steps:
             total, parts = self._cost(outputs, targets, weight, context)
         updates: dict[gc.Variable, Any] = {}
         results: dict[str, gc.Tensor] = {"loss": total}
+        updates |= dict(context.updates)
         if kind == "train":
             updates |= self._weights(total)
-            updates |= dict(context.updates)
             if guarded:
                 results["loss"] = gc.assert_(total, gc.isfinite(total), FINITE)
         if len(outputs) > 1:
             results |= parts
         for one in self.metrics:
             updates |= one.metric.update(
-                targets[one.output], outputs[one.output], weight if one.weighted else None
+                targets[one.output],
+                outputs[one.output],
+                _counted(outputs[one.output], weight if one.weighted else None),
             )
         return gc.function(
             inputs,
@@ -201,10 +204,12 @@ class Steps:
 
     def predict(self) -> gc.Function:
         if "predict" not in self._functions:
-            outputs = self.model(self.structure, training=False)
+            with CallContext() as context:
+                outputs = self.model(self.structure)
             self._functions["predict"] = gc.function(
                 self.inputs,
                 outputs,
+                updates=context.updates,
                 name="predict",
                 on_unused_input="ignore",
                 **self.settings.options,
@@ -262,6 +267,15 @@ def fitted(model: "Model", array: np.ndarray, tensor: gc.Tensor, stacked: bool =
             f"give integers: X.astype({wanted.name!r})",
         )
     return array.astype(wanted, copy=False)
+
+
+def _counted(output: Any, weight: Any) -> Any:
+    """The weights of samples for a metric: padded steps of the output do not count."""
+    mask = mask_of(output)
+    if mask is None:
+        return weight
+    found = mask.astype("float32")
+    return found if weight is None else found * spread_mask(weight, mask.ndim)
 
 
 def output_names(model: "Model", outputs: Sequence[Any]) -> list[str]:

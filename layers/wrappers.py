@@ -1,6 +1,6 @@
 """Bidirectional and TimeDistributed: layers around other layers."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import graphc as gc
 from graphc.layers.arguments import checked_choice
@@ -39,15 +39,21 @@ class Bidirectional(Layer):
             config |= {"go_backwards": not layer.go_backwards, "name": f"{layer.name}_backward"}
             backward_layer = type(layer).from_config(config)
         self.backward_layer = backward_layer
+        for one in (layer, backward_layer):  # outputs of padded steps are 0 in both directions
+            one.zero_output_for_mask = one.return_sequences
         self.input_spec = InputSpec(ndim=3)
 
-    def call(self, inputs: Any, initial_state: Any = None) -> Any:
-        count = self.forward_layer.states
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        found = self.forward_layer.compute_mask(inputs, mask)
+        return [found, found] if self.merge_mode is None else found
+
+    def call(self, inputs: Any, initial_state: Any = None, mask: Any = None) -> Any:
+        count = self.forward_layer.state_count
         states = [None, None]
         if initial_state is not None:
             states = [initial_state[:count], initial_state[count:]]
-        ahead = self.forward_layer(inputs, initial_state=states[0])
-        behind = self.backward_layer(inputs, initial_state=states[1])
+        ahead = self.forward_layer(inputs, initial_state=states[0], mask=mask)
+        behind = self.backward_layer(inputs, initial_state=states[1], mask=mask)
         last: list[Any] = []
         if self.forward_layer.return_state:
             last = [*ahead[1:], *behind[1:]]
@@ -75,7 +81,7 @@ class Bidirectional(Layer):
 class TimeDistributed(Layer):
     """A layer applied to each step of [batch, steps, ...], with the same weights."""
 
-    takes_tensors: ClassVar[bool] = False
+    supports_masking = True
 
     def __init__(self, layer: Layer, **options: Any) -> None:
         super().__init__(**options)

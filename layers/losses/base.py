@@ -6,6 +6,7 @@ from typing import Any
 
 import graphc as gc
 from graphc.layers.configured import Configured, parameter_error, written
+from graphc.layers.masks import mask_of
 
 REDUCTIONS = ("sum_over_batch_size", "mean", "sum", "mean_with_sample_weight", "none", None)
 EPSILON = 1e-7  # probabilities that may be 0 are kept this far from it, as in Keras
@@ -82,6 +83,24 @@ def reduced(name: str, values: gc.Tensor, weight: Any, reduction: str | None) ->
     return gc.sum(values) if reduction == "sum" else gc.mean(values)
 
 
+def masked_weight(
+    name: str, mask: gc.Tensor | None, weight: Any, values: gc.Tensor, reduction: str | None
+) -> Any:
+    """The weights of samples with those of masked steps 0; as in Keras, means are over the others.
+
+    A mask with more axes than there are losses, such as one of sequences that have one loss each,
+    says nothing of them.
+    """
+    if mask is None or mask.ndim > values.ndim:
+        return weight
+    found = mask.astype(values.dtype)
+    if reduction in ("sum_over_batch_size", "mean"):
+        count = gc.as_tensor(found.size).astype(values.dtype)
+        found = found * (count / gc.maximum(gc.sum(found), 1))
+    found = fitting_weight(name, found, values)
+    return found if weight is None else found * fitting_weight(name, weight, values)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Loss(Configured):
     """Base of all losses: `loss(y_true, y_pred, sample_weight=None)` is an expression.
@@ -104,9 +123,12 @@ class Loss(Configured):
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> gc.Tensor:
         """The loss. y_true, y_pred: tensors or arrays. sample_weight: [samples], or of the shape
-        of the losses of samples."""
+        of the losses of samples. Of predictions that carry a mask, padded steps cost nothing and
+        do not count in the mean."""
         name = self.name or type(self).__name__
-        return reduced(name, self.call(y_true, y_pred), sample_weight, self.reduction)
+        values = self.call(y_true, y_pred)
+        weight = masked_weight(name, mask_of(y_pred), sample_weight, values, self.reduction)
+        return reduced(name, values, weight, self.reduction)
 
     def call(self, y_true: Any, y_pred: Any) -> gc.Tensor:
         """One loss for each sample."""

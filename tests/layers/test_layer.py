@@ -199,7 +199,7 @@ def test_shapes_that_cannot_be() -> None:
 def test_lambda_and_activations() -> None:
     x = gc.placeholder("x", ("n", 3))
     values = data(4, 3)
-    y = layers.Lambda(lambda t, by: t * by, {"by": 3})(x)
+    y = layers.Lambda(lambda t, by: t * by, arguments={"by": 3})(x)
     np.testing.assert_allclose(gc.run(y, {x: values}), values * 3)
     for name in ("relu", "elu", "selu", "gelu", "swish", "hard_sigmoid", "softsign", "mish"):
         assert gc.run(layers.Activation(name)(x), {x: values}).shape == (4, 3)

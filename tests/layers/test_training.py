@@ -327,5 +327,12 @@ def test_options_that_cannot_be(options: Any) -> None:
         model.fit(X, options.pop("y", TARGETS), verbose=0, **options)
 
 
+def test_lists_of_numbers_and_lists_of_arrays() -> None:
+    model = linear()
+    expected = model.predict(X[:1])
+    for given in ([X[0].tolist()], [X[:1]], (X[:1],)):
+        np.testing.assert_array_equal(model.predict(given), expected)
+
+
 def test_no_examples_to_predict() -> None:
     assert linear().predict(X[:0]).shape == (0, 1)

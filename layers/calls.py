@@ -1,0 +1,61 @@
+"""Calls of layers: what a layer accepts, was given and gave."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import graphc as gc
+from graphc.layers.structures import tensors_in
+
+__all__ = ["InputSpec", "LayerCall", "LayerOutput"]
+
+Shape = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What a layer demands of its input: a rank, and sizes of some axes."""
+
+    ndim: int | None = None
+    min_ndim: int | None = None
+    axes: Mapping[int, int] = field(default_factory=dict)
+
+    def complaint(self, shape: Shape) -> tuple[str, str] | None:
+        """What is wrong with the shape, and what is allowed; None if nothing is."""
+        rank = len(shape)
+        if self.ndim is not None and rank != self.ndim:
+            return f"the input has {rank} axes", f"{self.ndim} axes, the batch first"
+        if self.min_ndim is not None and rank < self.min_ndim:
+            return f"the input has {rank} axes", f"{self.min_ndim} axes or more, the batch first"
+        for axis, size in self.axes.items():
+            if isinstance(shape[axis], int) and shape[axis] != size:
+                return f"axis {axis} of the input has size {shape[axis]}", f"size {size}"
+        return None
+
+
+@dataclass(eq=False)
+class LayerCall:
+    """One call of a layer: what it was given and what it gave."""
+
+    layer: Any
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    outputs: Any = None
+
+    @property
+    def inputs(self) -> list[gc.Tensor]:
+        return tensors_in([self.args, self.kwargs])
+
+
+class LayerOutput(gc.Tensor):
+    """What a layer returns: a tensor like any other, that knows the call it came from.
+
+    mask: bool, with the first axes of the tensor: False at steps that are padding. None: no mask.
+    """
+
+    __slots__ = ("call", "mask")
+
+    def __init__(self, tensor: gc.Tensor, call: LayerCall, mask: gc.Tensor | None = None) -> None:
+        super().__init__(tensor.node, tensor.index, tensor.name)
+        self.call = call
+        self.mask = mask
