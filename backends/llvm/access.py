@@ -51,6 +51,7 @@ class Memory(Addresses):
         self.hardware_gather = False
         self.past_cache: dict[str, Val] = {}  # see streaming.py
         self.safe_bytes = 0
+        self.registers: dict[str, Val] = {}  # arrays of one element that are not read from memory
         self._versions: dict[str, int] = {}
         self._counter = count(1)
 
@@ -61,6 +62,8 @@ class Memory(Addresses):
 
         guards: further conditions without which the index may be out of range.
         """
+        if name in self.registers:
+            return self.registers[name]
         array = self.arrays[name]
         place = self.place(array, index)
         guarded = bool(self.conditions) or any(not scope.is_loop for scope in self.code.scopes[1:])

@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 from graphc.backends.llvm.batches import LARGE, batch_function, batch_name
 from graphc.backends.llvm.blas import Blas
+from graphc.backends.llvm.carried import CarriedLoop, carried_loop
 from graphc.backends.llvm.contraction import (
     blas_function,
     blas_name,
@@ -68,6 +69,7 @@ from graphc.loops.ir import (
     Step,
     Store,
     While,
+    flat_steps,
     written_buffers,
 )
 from graphc.memory.products import ProductPlaces
@@ -107,11 +109,16 @@ class _Functions:
             text = emit_kernel(kernel, self.target, whole=whole)
             self.texts[id(kernel), whole] = text
             self.keep.append(kernel)
-        name = self.names.get(text.function.text)
+        return self.named(text.function), text
+
+    def named(self, function: FunctionText) -> str:
+        """The name under which a function @KERNEL stands in the module."""
+        name = self.names.get(function.text)
         if name is None:
-            name = self.names[text.function.text] = f"k{len(self.names)}"
-            self.functions.append(text.named(name))
-        return name, text
+            name = self.names[function.text] = f"k{len(self.names)}"
+            text = function.text.replace("@KERNEL", f"@{name}")
+            self.functions.append(FunctionText(text, function.declarations, function.definitions))
+        return name
 
     def ranged(self, kernel: Kernel) -> str | None:
         """The kernel as a function of a range of rows, if that can be; it needs no area."""
@@ -271,6 +278,10 @@ class _ProgramEmitter:
 
     def _loop(self, step: Loop) -> None:
         """Every iteration points the views to their rows, runs the body and hands over."""
+        carried = carried_loop(self.program, step, self.target)
+        if carried is not None:
+            self._carried(step, carried)
+            return
         code, builder = self.code, self.code.builder
         length, zero = self.sizes.first(step.length), code.constant(0, "i64")
         for carry in step.carries:
@@ -297,6 +308,17 @@ class _ProgramEmitter:
 
         code.loop(zero, length, 1, [], body)
         self._hand_through(step, length)
+
+    def _carried(self, step: Loop, loop: CarriedLoop) -> None:
+        """A loop that is one function."""
+        self.position += len(tuple(flat_steps(step.body)))
+        name = self.functions.named(loop.function)
+        for call in step.body:
+            assert isinstance(call, KernelCall)
+            text = loop.function.text.replace("@KERNEL", f"@{name}")
+            self.kernels.setdefault(call.kernel.name, _heading(call.kernel) + text)
+        arguments = [self._buffer(one) for one in loop.buffers]
+        self._call(name, [*arguments, *(self.sizes.symbols[size] for size in loop.sizes)])
 
     def _while(self, position: int, step: While) -> None:
         """Tests before every step; the number of steps is the value of a size afterwards."""

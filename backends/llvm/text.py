@@ -70,6 +70,7 @@ class TextBuilder:
     declarations   lines `declare ...`, to be printed once a module
     definitions    name -> text of helper functions, to be printed once a module
     has_fma        the target has fused multiply-add: `fma` rounds once
+    waits          each step of the code waits for the one before: short chains, not little work
     block_label    the label of the block being filled
     """
 
@@ -82,13 +83,15 @@ class TextBuilder:
         "definitions",
         "has_fma",
         "lines",
+        "waits",
     )
 
-    def __init__(self, *, has_fma: bool = True) -> None:
+    def __init__(self, *, has_fma: bool = True, waits: bool = False) -> None:
         self.lines: list[str] = []
         self.declarations: set[str] = set()
         self.definitions: dict[str, str] = {}
         self.has_fma = has_fma
+        self.waits = waits
         self.block_label = "entry"
         self._counter = 0
         self._declared: set[str] = set()

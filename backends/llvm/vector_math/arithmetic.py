@@ -36,18 +36,37 @@ class FloatFormat:
         return (1 << self.mantissa) - 1
 
 
+SHORT = 3  # coefficients for which Horner's rule is as short as others
+
 FLOAT32 = FloatFormat("float", "i32", 23, 127, 2.0**-126)
 FLOAT64 = FloatFormat("double", "i64", 52, 1023, 2.0**-1022)
 FORMATS = {"float": FLOAT32, "double": FLOAT64}
 
 
 def horner(b: TextBuilder, x: Val, coefficients: Sequence[float]) -> Val:
-    """c[0] + x*(c[1] + x*(c[2] + ...)), coefficients in rising order."""
+    """c[0] + x*(c[1] + x*(c[2] + ...)), coefficients in rising order.
+
+    In code that waits for its results by Estrin's scheme: more products, a shorter chain.
+    """
+    if b.waits and len(coefficients) > SHORT:
+        return estrin(b, x, [b.const(c, x) for c in coefficients])
     *rest, last = coefficients
     result = b.const(last, x)
     for c in reversed(rest):
         result = b.fma(result, x, b.const(c, x))
     return result
+
+
+def estrin(b: TextBuilder, x: Val, coefficients: Sequence[Val]) -> Val:
+    """The same polynomial, pairs of its terms first: (c[0] + x*c[1]) + x^2*(c[2] + x*c[3]) ..."""
+    terms, power = list(coefficients), x
+    while len(terms) > 1:
+        pairs = zip(terms[::2], terms[1::2], strict=False)
+        joined = [b.fma(high, power, low) for low, high in pairs]
+        terms = [*joined, *terms[len(joined) * 2 :]]
+        if len(terms) > 1:
+            power = b.fmul(power, power)
+    return terms[0]
 
 
 def as_int(b: TextBuilder, a: Val) -> Val:

@@ -1,6 +1,7 @@
 """sinh, cosh, tanh and their inverses, from exp and log1p; polynomials near 0."""
 
 from graphc.backends.llvm.text import TextBuilder, Val
+from graphc.backends.llvm.vector_math import tabulated
 from graphc.backends.llvm.vector_math.arithmetic import horner
 from graphc.backends.llvm.vector_math.exponential import exp, exp_in_range
 from graphc.backends.llvm.vector_math.logarithm import log1p_in_range
@@ -72,6 +73,8 @@ def cosh(b: TextBuilder, x: Val) -> Val:
 
 def tanh(b: TextBuilder, x: Val) -> Val:
     """1 - 2/(e^2|x| + 1) with the sign of x."""
+    if b.waits and x.lanes == 1:
+        return tabulated.tanh(b, x)
     one = b.const(1.0, x)
     a = b.fabs(x)
     held = b.minimum(a, b.const(TANH_IS_ONE[x.type], x))  # NaN stays

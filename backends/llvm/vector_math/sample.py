@@ -7,11 +7,16 @@ TWO_ARGUMENTS = frozenset({"pow", "atan2"})
 
 
 def sample_function(
-    name: str, type: str, lanes: int, has_fma: bool = True, symbol: str = "sample"
+    name: str,
+    type: str,
+    lanes: int,
+    has_fma: bool = True,
+    symbol: str = "sample",
+    waits: bool = False,
 ) -> FunctionText:
     """`void @symbol(ptr x, ptr y, ptr out, i64 n)`: out[i] = name(x[i], y[i]) for n elements, n a
     positive multiple of lanes. Functions of one argument leave y alone."""
-    b = TextBuilder(has_fma=has_fma)
+    b = TextBuilder(has_fma=has_fma, waits=waits)
     b.branch("loop")
     b.block("loop")
     phi = len(b.lines)

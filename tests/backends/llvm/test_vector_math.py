@@ -65,7 +65,14 @@ NUMPY: dict[str, Callable[..., Array]] = {
 class Sampled:
     """One function compiled at several lane counts, called on arrays."""
 
-    def __init__(self, name: str, type: str, has_fma: bool | None = None, cpu: str = "") -> None:
+    def __init__(
+        self,
+        name: str,
+        type: str,
+        has_fma: bool | None = None,
+        cpu: str = "",
+        waits: bool = False,
+    ) -> None:
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
         features = "" if cpu else llvm.get_host_cpu_features().flatten()
@@ -74,7 +81,9 @@ class Sampled:
         target = llvm.Target.from_triple(llvm.get_process_triple())
         cpu = cpu or llvm.get_host_cpu_name()
         machine = target.create_target_machine(cpu=cpu, features=features, opt=2, jit=True)
-        functions = [sample_function(name, type, n, has_fma, f"lanes{n}") for n in LANES]
+        functions = [
+            sample_function(name, type, n, has_fma, f"lanes{n}", waits and n == 1) for n in LANES
+        ]
         module = llvm.parse_assembly(module_text(functions))
         module.verify()
         library = llvm.JITLibraryBuilder().add_object_img(machine.emit_object(module))
@@ -186,6 +195,39 @@ def test_error_and_equal_bits_at_every_lane_count(name: str, type: str) -> None:
             assert function(arguments, lanes).tobytes() == got.tobytes(), lanes
 
 
+@functools.cache
+def waiting(name: str, type: str) -> Sampled:
+    """At one lane, with the short chains of loops whose steps wait for each other."""
+    return Sampled(name, type, waits=True)
+
+
+@pytest.mark.parametrize(("name", "type"), CASES)
+def test_error_of_short_chains(name: str, type: str) -> None:
+    function = waiting(name, type)
+    for arguments in ranges(name, type):
+        worst = errors_in_ulp(name, arguments, function(arguments, 1)).max()
+        assert worst <= BOUNDS[name], f"{worst} ulp"
+
+
+@pytest.mark.parametrize("type", DTYPES)
+def test_tabulated_tanh_everywhere(type: str) -> None:
+    """In every row of the table, at its edges, beside the table, and without FMA."""
+    dtype: Any = DTYPES[type]
+    rng = np.random.default_rng(3)
+    edges = np.unique(np.exp2(np.arange(-4, 6)[:, None]) * (1 + np.arange(32) / 32)).astype(dtype)
+    below, above = np.nextafter(edges, dtype(0)), np.nextafter(edges, dtype(99))
+    within = edges * (1 + rng.uniform(0, 1 / 32, edges.size)).astype(dtype)
+    ends = np.array([9.0, 9.02, 9.5, 19.0, 20.0, 20.1, 1e-30, 0.1, 0.124999], dtype)
+    x = np.concatenate([edges, below, above, within, ends])
+    arguments = (np.concatenate([x, -x]),)
+    fused = waiting("tanh", type)(arguments, 1)
+    assert errors_in_ulp("tanh", arguments, fused).max() <= 1.9
+    assert (fused[: x.size] == -fused[x.size :]).all()
+    if llvm.get_process_triple().startswith("x86_64"):
+        plain = Sampled("tanh", type, has_fma=False, cpu="x86-64", waits=True)
+        assert errors_in_ulp("tanh", arguments, plain(arguments, 1)).max() <= 2
+
+
 def special_values(type: str) -> Array:
     info = np.finfo(DTYPES[type])
     values = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 10.0, 30.5, 100.0, 150.0, 800.0, 1e10, INF]
@@ -204,9 +246,8 @@ def test_special_values_are_those_of_numpy(name: str, type: str) -> None:
         wide = np.longdouble if type == "double" else np.float64
         call = [a.astype(wide) if name not in ("erf",) else a for a in arguments]
         expected = NUMPY[name](*call).astype(DTYPES[type])
-    function = sampled(name, type)
-    for lanes in (1, 8):
-        got = function(arguments, lanes)
+    for function, lanes in ((sampled, 1), (sampled, 8), (waiting, 1)):
+        got = function(name, type)(arguments, lanes)
         for i, (value, wanted) in enumerate(zip(got, expected, strict=True)):
             where = f"{name}{tuple(float(a[i]) for a in arguments)} at {lanes} lanes"
             if not np.isfinite(wanted) or wanted == 0 or not np.isfinite(value):
