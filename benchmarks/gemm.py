@@ -59,7 +59,7 @@ def ours(layout: Layout) -> tuple[Library, Callable[..., None]]:
     text = text.replace(f"define internal {name}", f"define {name}")
     library = Library(module_object(text, host()), [layout.name], {})
     pointer, word = ctypes.c_void_p, ctypes.c_int64
-    types = [*[pointer] * 3, *[word] * 3, pointer, word]
+    types = [*[pointer] * 3, *[word] * 6, pointer, word, word]
     return library, ctypes.CFUNCTYPE(None, *types)(library.address(layout.name))
 
 
@@ -84,11 +84,11 @@ def measure(layout: Layout, shapes: list[tuple[int, int, int]]) -> None:
     for m, n, k in shapes:
         a = rng.normal(size=(k, m) if layout.transpose_a else (m, k)).astype(layout.dtype)
         b = rng.normal(size=(n, k) if layout.transpose_b else (k, n)).astype(layout.dtype)
-        out, size = np.empty((m, n), layout.dtype), area_bytes(layout, host(), m, n, k)
-        assert isinstance(size, int)
+        out, size = np.empty((m, n), layout.dtype), area_bytes(layout, host())
         area = np.empty(size + 64, np.uint8)
         at = -(-area.ctypes.data // 64) * 64
-        first = (out.ctypes.data, a.ctypes.data, b.ctypes.data, m, n, k, at, 1)
+        pointers, rows = (one.ctypes.data for one in (out, a, b)), (n, a.shape[1], b.shape[1])
+        first = (*pointers, m, n, k, *rows, at, size, 1)
         turned = (101, 111 + layout.transpose_a, 111 + layout.transpose_b)
         operands = (a.ctypes.data, a.shape[1], b.ctypes.data, b.shape[1])
         second = (*turned, m, n, k, 1.0, *operands, 0.0, out.ctypes.data, n)

@@ -31,10 +31,10 @@ def batch_function(
     itemsize: int,
     target: Target,
     *,
-    has_area: bool,
     divides: bool,
 ) -> FunctionText:
-    """sizes: what the product @NAME takes besides its matrices, the area and the threads."""
+    """sizes: what the product @NAME takes besides its matrices, and, if it divides, the area and
+    the threads."""
     pointers = [Val(f"%{one}", "ptr") for one in POINTERS]
     plain = [Val(f"%size{number}", value.type) for number, value in enumerate(sizes)]
     counts = [Val(f"%count{axis}", "i64") for axis in range(axes)]
@@ -43,7 +43,7 @@ def batch_function(
     }
     inner = Val("%inner", "i64")
     flat = [value for one in POINTERS for value in strides[one]]
-    area = [AREA, STRIDE] if has_area else []
+    area = [AREA, STRIDE] if divides else []
     words = [*pointers, *plain, *counts, *flat, inner, *area]
 
     code = Code(has_fma=target.has_fma)
@@ -55,8 +55,8 @@ def batch_function(
             _moved(code, element, pointer, places, strides[one])
             for one, pointer in zip(POINTERS, pointers, strict=True)
         ]
-        own = [Val("%area", "ptr")] if has_area else []
-        passed = [*moved, *plain, *own, *([inner] if divides else [])]
+        own = [Val("%area", "ptr"), STRIDE, inner] if divides else []
+        passed = [*moved, *plain, *own]
         text = ", ".join(f"{value.type} {value.text}" for value in passed)
         code.builder.line(f"call void @{name}({text})")
         return []

@@ -2,7 +2,7 @@
 
     gemm               our own routine for float matrices (gemm.py)
     matrix_product     a kernel in the loop grammar, for small and for integer matrices
-    blas_function      @product_f32_nt(out, a, b, m, n, k) and the like, which call BLAS: vectors
+    blas_function      @product_f32_nt(out, a, b, sizes, rows) and the like: vectors, by BLAS
 
 BLAS is column-major: the row-major product a @ b is the column-major product of the transposes in
 reverse order, on the same memory.
@@ -116,18 +116,20 @@ def blas_name(step: Contraction) -> str:
 
 
 def blas_function(step: Contraction, blas: Blas, target: Target) -> FunctionText:
-    """void @product_f32_nt(ptr out, ptr a, ptr b, i64 m, i64 n, i64 k).
+    """void @product_f32_nt(ptr out, ptr a, ptr b, i64 m, i64 n, i64 k, rows), of a vector.
 
-    Nothing is done for m = 0 or n = 0; k = 0 fills with zeros. A vector goes to gemv.
+    rows: how many elements lie from row to row in out, a and b. Nothing is done for m = 0 or
+    n = 0; k = 0 fills with zeros.
     """
     type = "float" if step.dtype.itemsize == 4 else "double"
     letter = "s" if step.dtype.itemsize == 4 else "d"
     emit = _cblas if blas.style == "cblas" else _fortran
     calls, declarations = emit(step, type, letter)
-    zero_bytes = step.dtype.itemsize
+    size = step.dtype.itemsize
     text = f"""define internal void @{blas_name(step)}(ptr %out, ptr %a, ptr %b, i64 %m, i64 %n, \
-i64 %k) {target.function_attributes} {{
+i64 %k, i64 %out.row, i64 %a.row, i64 %b.row) {target.function_attributes} {{
 entry:
+  %one = add i64 0, 1
   %m.some = icmp sgt i64 %m, 0
   %n.some = icmp sgt i64 %n, 0
   %some = and i1 %m.some, %n.some
@@ -136,16 +138,18 @@ nonempty:
   %k.some = icmp sgt i64 %k, 0
   br i1 %k.some, label %choose, label %clear
 clear:
-  %count = mul i64 %m, %n
-  %bytes = mul i64 %count, {zero_bytes}
-  call void @llvm.memset.p0.i64(ptr %out, i8 0, i64 %bytes, i1 false)
-  br label %done
+  %i = phi i64 [ 0, %nonempty ], [ %i.next, %clear ]
+  %start = mul i64 %i, %out.row
+  %start.bytes = mul i64 %start, {size}
+  %place = getelementptr i8, ptr %out, i64 %start.bytes
+  %width = mul i64 %n, {size}
+  call void @llvm.memset.p0.i64(ptr %place, i8 0, i64 %width, i1 false)
+  %i.next = add i64 %i, 1
+  %more = icmp slt i64 %i.next, %m
+  br i1 %more, label %clear, label %done
 choose:
   %one.column = icmp eq i64 %n, 1
-  br i1 %one.column, label %column, label %rows
-rows:
-  %one.row = icmp eq i64 %m, 1
-  br i1 %one.row, label %row, label %matrix
+  br i1 %one.column, label %column, label %row
 {calls}
 done:
   ret void
@@ -155,77 +159,69 @@ done:
     return FunctionText(text, {*declarations, memset}, {})
 
 
+def _steps(step: Contraction) -> tuple[str, str]:
+    """From entry to entry of b as a column, and of a as a row."""
+    return "%one" if step.transpose_b else "%b.row", "%a.row" if step.transpose_a else "%one"
+
+
 def _cblas(step: Contraction, type: str, letter: str) -> tuple[str, set[str]]:
     """CBLAS with 64-bit integers. 101 row-major, 111 as it stands, 112 transposed."""
     transpose_a = 112 if step.transpose_a else 111
-    transpose_b = 112 if step.transpose_b else 111
+    flipped_b = 111 if step.transpose_b else 112
     one, zero = f"{type} 1.0", f"{type} 0.0"
-    # a as it is stored, [rows, columns]; its leading dimension is the number of columns.
+    # a as it is stored, [rows, columns].
     a_rows, a_columns = ("%k", "%m") if step.transpose_a else ("%m", "%k")
     b_rows, b_columns = ("%n", "%k") if step.transpose_b else ("%k", "%n")
-    flipped_b = 111 if step.transpose_b else 112
+    b_step, a_step = _steps(step)
     text = f"""column:
   call void @{letter}gemv(i32 101, i32 {transpose_a}, i64 {a_rows}, i64 {a_columns}, {one}, \
-ptr %a, i64 {a_columns}, ptr %b, i64 1, {zero}, ptr %out, i64 1)
+ptr %a, i64 %a.row, ptr %b, i64 {b_step}, {zero}, ptr %out, i64 %out.row)
   br label %done
 row:
   call void @{letter}gemv(i32 101, i32 {flipped_b}, i64 {b_rows}, i64 {b_columns}, {one}, \
-ptr %b, i64 {b_columns}, ptr %a, i64 1, {zero}, ptr %out, i64 1)
-  br label %done
-matrix:
-  call void @{letter}gemm(i32 101, i32 {transpose_a}, i32 {transpose_b}, i64 %m, i64 %n, i64 %k, \
-{one}, ptr %a, i64 {a_columns}, ptr %b, i64 {b_columns}, {zero}, ptr %out, i64 %n)
+ptr %b, i64 %b.row, ptr %a, i64 {a_step}, {zero}, ptr %out, i64 1)
   br label %done"""
     return text, {
         f"declare void @{letter}gemv(i32, i32, i64, i64, {type}, ptr, i64, ptr, i64, {type}, "
         "ptr, i64)",
-        f"declare void @{letter}gemm(i32, i32, i32, i64, i64, i64, {type}, ptr, i64, ptr, i64, "
-        f"{type}, ptr, i64)",
     }
 
 
 def _fortran(step: Contraction, type: str, letter: str) -> tuple[str, set[str]]:
     """Fortran: everything by reference, 32-bit integers, column-major, so the operands swap."""
     setup: list[str] = []
-    for name in ("m", "n", "k"):
+    for name in ("m", "n", "k", "one", "out.row", "a.row", "b.row"):
         setup.append(f"  %{name}.32 = trunc i64 %{name} to i32")
         setup.append(f"  %{name}.at = alloca i32")
         setup.append(f"  store i32 %{name}.32, ptr %{name}.at")
     letters = {False: ord("N"), True: ord("T")}
     for name, code in (
-        ("ta", letters[step.transpose_a]),
         ("tb", letters[step.transpose_b]),
         ("flip.a", letters[not step.transpose_a]),
     ):
         setup.append(f"  %{name}.at = alloca i8")
         setup.append(f"  store i8 {code}, ptr %{name}.at")
     setup += [
-        "  %inc.at = alloca i32",
-        "  store i32 1, ptr %inc.at",
-        f"  %one.at = alloca {type}",
-        f"  store {type} 1.0, ptr %one.at",
+        f"  %unit.at = alloca {type}",
+        f"  store {type} 1.0, ptr %unit.at",
         f"  %zero.at = alloca {type}",
         f"  store {type} 0.0, ptr %zero.at",
     ]
     a_rows, a_columns = ("k", "m") if step.transpose_a else ("m", "k")
     b_rows, b_columns = ("n", "k") if step.transpose_b else ("k", "n")
+    b_step, a_step = _steps(step)
     # In column-major order a is [a_columns, a_rows].
     gemv = f"call void @{letter}gemv("
-    gemm = f"call void @{letter}gemm("
     prepare = "\n".join(setup)
     blocks = {
         "column": (
-            f"  {gemv}ptr %flip.a.at, ptr %{a_columns}.at, ptr %{a_rows}.at, ptr %one.at, ptr %a, "
-            f"ptr %{a_columns}.at, ptr %b, ptr %inc.at, ptr %zero.at, ptr %out, ptr %inc.at)"
+            f"  {gemv}ptr %flip.a.at, ptr %{a_columns}.at, ptr %{a_rows}.at, ptr %unit.at, "
+            f"ptr %a, ptr %a.row.at, ptr %b, ptr {b_step}.at, ptr %zero.at, ptr %out, "
+            "ptr %out.row.at)"
         ),
         "row": (
-            f"  {gemv}ptr %tb.at, ptr %{b_columns}.at, ptr %{b_rows}.at, ptr %one.at, ptr %b, "
-            f"ptr %{b_columns}.at, ptr %a, ptr %inc.at, ptr %zero.at, ptr %out, ptr %inc.at)"
-        ),
-        "matrix": (
-            f"  {gemm}ptr %tb.at, ptr %ta.at, ptr %n.at, ptr %m.at, ptr %k.at, ptr %one.at, "
-            f"ptr %b, ptr %{b_columns}.at, ptr %a, ptr %{a_columns}.at, ptr %zero.at, ptr %out, "
-            "ptr %n.at)"
+            f"  {gemv}ptr %tb.at, ptr %{b_columns}.at, ptr %{b_rows}.at, ptr %unit.at, ptr %b, "
+            f"ptr %b.row.at, ptr %a, ptr {a_step}.at, ptr %zero.at, ptr %out, ptr %one.at)"
         ),
     }
     text = "\n".join(
@@ -239,10 +235,7 @@ def _fortran(step: Contraction, type: str, letter: str) -> tuple[str, set[str]]:
         )
     )
     pointers = ", ".join(["ptr"] * 11)
-    return text, {
-        f"declare void @{letter}gemv({pointers})",
-        f"declare void @{letter}gemm({pointers}, ptr, ptr)",
-    }
+    return text, {f"declare void @{letter}gemv({pointers})"}
 
 
 def _suffixed(text: str, name: str) -> str:

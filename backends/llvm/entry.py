@@ -29,9 +29,10 @@ from graphc.backends.llvm.emitter import (
     emit_kernel,
     emit_range,
 )
+from graphc.backends.llvm.epilogues import INNER, WHOLE, epilogue_function, kernel_of_part
 from graphc.backends.llvm.gemm import area_bytes, functions_of
 from graphc.backends.llvm.gemm_half import half_area_bytes, half_functions
-from graphc.backends.llvm.gemm_rows import Layout, epilogue_function
+from graphc.backends.llvm.gemm_rows import Layout
 from graphc.backends.llvm.heap import (
     INTERRUPTED,
     NO_MEMORY,
@@ -100,7 +101,8 @@ class _Functions:
     names: dict[str, str] = field(default_factory=dict)  # by text
     functions: list[FunctionText] = field(default_factory=list)
     keep: list[Kernel] = field(default_factory=list)
-    ranges: dict[int, str | None] = field(default_factory=dict)
+    parts: dict[Hashable, tuple[str, str] | None] = field(default_factory=dict)
+    part_names: dict[tuple[str, str], str] = field(default_factory=dict)  # by text and kind
 
     def kernel(self, kernel: Kernel, whole: bool = False) -> tuple[str, KernelText]:
         """whole: not to be divided."""
@@ -120,21 +122,27 @@ class _Functions:
             self.functions.append(FunctionText(text, function.declarations, function.definitions))
         return name
 
-    def ranged(self, kernel: Kernel) -> str | None:
-        """The kernel as a function of a range of rows, if that can be; it needs no area."""
-        if id(kernel) not in self.ranges:
+    def part(self, product: Contraction, epilogue: Epilogue) -> tuple[str, str] | None:
+        """The name and the kind of the kernel as a function of a part, if it is one without an
+        area."""
+        key = (id(epilogue.call.kernel), *epilogue.call.sizes, epilogue.units, product.n)
+        if key not in self.parts:
+            self.keep.append(epilogue.call.kernel)
+            kernel, kind = kernel_of_part(product, epilogue)
             text = emit_range(kernel, self.target)
-            self.keep.append(kernel)
-            self.ranges[id(kernel)] = None
+            self.parts[key] = None
             if text is not None and text.area == 0:
-                known = text.function.text in self.names
-                name = self.names.setdefault(text.function.text, f"e{len(self.names)}")
-                if not known:
+                known = (text.function.text, kind)
+                if known not in self.part_names:
+                    name = self.part_names[known] = f"e{len(self.part_names)}"
                     types = ["ptr"] * len(kernel.parameters) + ["i64"] * len(kernel.sizes)
+                    if kind == INNER:
+                        types = types[:-2]
                     self.functions.append(text.named(name))
-                    self.functions.append(epilogue_function(name, types, self.target))
-                self.ranges[id(kernel)] = name
-        return self.ranges[id(kernel)]
+                    whole = epilogue_function(name, kind, f"{name}.rows", types, self.target)
+                    self.functions.append(whole)
+                self.parts[key] = (self.part_names[known], kind)
+        return self.parts[key]
 
 
 def emit_program(
@@ -520,14 +528,13 @@ class _ProgramEmitter:
         if follower is None or not uses_gemm(step) or is_half(step.dtype):
             return False
         call = follower.call
-        kernel = self.functions.ranged(call.kernel)
+        kernel = self.functions.part(step, follower)
         if kernel is None:
             return False
         self._allocate(call)
+        name, kind = kernel
         layout = self._layout_of(step)
-        dims = (step.m, step.n, step.k)
-        area = self._area(area_bytes(layout, self.target, *dims))
-        sizes = [*map(self.sizes.first, dims), area, THREADS]
+        sizes = [*map(self.sizes.first, (*_dims(step), *_rows(step))), *self._area_of(layout, step)]
         place = self.places.place(step, call)
         buffers = {one: self._buffer(one) for one in (step.a, step.b, *call.arguments)}
         buffers[step.out] = self._buffer(place)
@@ -539,12 +546,23 @@ class _ProgramEmitter:
             at = builder.value(f"getelementptr i64, ptr %frame, i64 {number}")
             builder.line(f"store {word.type} {word.text}, ptr {at}, align 8")
         matrices = [buffers[one] for one in (step.out, step.a, step.b)]
-        followed = [Val(f"@{kernel}.rows", "ptr"), Val(FRAME, "ptr")]
+        splits = Val("false" if kind == WHOLE else "true", "i1")
+        followed = [Val(f"@{name}.rows", "ptr"), Val(FRAME, "ptr"), splits]
         self._call(f"{layout.name}.followed", [*matrices, *sizes, *followed])
-        start = f"@{kernel}.range("
+        start = f"@{name}.range("
         text = next(one.text for one in self.functions.functions if start in one.text)
         self.kernels.setdefault(call.kernel.name, _heading(call.kernel) + text)
         return True
+
+    def _area_of(self, layout: Layout, step: Contraction) -> list[Val]:
+        """What a call of our routine gets behind the sizes."""
+        room = self._room_of(layout, step)
+        return [self._area(0, room), self.sizes.first(room), THREADS]
+
+    def _room_of(self, layout: Layout, step: Contraction) -> Size:
+        if is_half(step.dtype):
+            return half_area_bytes(layout, self.target, step.m, step.n, step.k)
+        return area_bytes(layout, self.target)
 
     def _layout_of(self, step: Contraction) -> Layout:
         """What our routine for the product serves; the routine is emitted."""
@@ -570,16 +588,13 @@ class _ProgramEmitter:
             (step.b, step.strides[2]),
         ]
         pointers = [self._buffer(name) for name, _ in buffers]
-        dims = [step.m, step.n, step.k]
-        room: Size = 0
-        divides = False
+        dims, rows = _dims(step), _rows(step)
+        layout: Layout | None = None
         if uses_gemm(step):
             layout = self._layout_of(step)
-            name, sizes = layout.name, [*map(self.sizes.first, dims)]
-            room_of = half_area_bytes if is_half(step.dtype) else area_bytes
-            room, divides = room_of(layout, self.target, *dims), True
+            name, sizes = layout.name, [*map(self.sizes.first, (*dims, *rows))]
         elif uses_blas(step, self.blas):
-            name, sizes = self._vectors(step), [*map(self.sizes.first, dims)]
+            name, sizes = self._vectors(step), [*map(self.sizes.first, (*dims, *rows))]
         else:
             product = self._product(step)
             sizes = [self.sizes.first(dim) for dim in dims if not isinstance(dim, int)]
@@ -595,11 +610,12 @@ class _ProgramEmitter:
         if all(size == 1 for size in step.batch) or (
             isinstance(all_work, int) and all_work <= LITTLE
         ):
-            if room != 0:
-                sizes.append(self._area(room))
-            self._batches(step, 0, name, pointers, strides, [*sizes, *[THREADS] * divides])
+            if layout is not None:
+                sizes += self._area_of(layout, step)
+            self._batches(step, 0, name, pointers, strides, sizes)
             return
-        self._divided_batch(step, name, pointers, strides, sizes, one * step.k, room, divides)
+        room = 0 if layout is None else self._room_of(layout, step)
+        self._divided_batch(step, name, pointers, strides, sizes, one * step.k, room)
 
     def _divided_batch(
         self,
@@ -610,20 +626,14 @@ class _ProgramEmitter:
         sizes: list[Val],
         work: Size,
         room: Size,
-        divides: bool,
     ) -> None:
         """Products over a batch, on threads; work: of one of them, room: what one needs."""
         axes = [axis for axis, size in enumerate(step.batch) if size != 1]
         own = batch_name(name, len(axes))
+        divides = room != 0
         if own not in self.products:
             self.products[own] = batch_function(
-                name,
-                sizes,
-                len(axes),
-                step.dtype.itemsize,
-                self.target,
-                has_area=room != 0,
-                divides=divides,
+                name, sizes, len(axes), step.dtype.itemsize, self.target, divides=divides
             )
         builder = self.code.builder
         one = self.sizes.first(work)
@@ -640,7 +650,7 @@ class _ProgramEmitter:
         words = [*pointers, *sizes, *counts]
         words += [self.sizes.first(lengths[axis]) for lengths in strides for axis in axes]
         words.append(inner)
-        if room != 0:
+        if divides:
             words += [self._area(0, room), self.sizes.first(room)]
         self.frame_words = max(self.frame_words, len(words))
         divide(builder, own, FRAME, words, Range(units, total), THREADS)
@@ -775,6 +785,17 @@ def _is_large(step: Contraction) -> bool:
     """Whether a product may be worth several threads."""
     work = step.m * step.n * step.k
     return not isinstance(work, int) or work > LITTLE
+
+
+def _dims(step: Contraction) -> tuple[Size, Size, Size]:
+    return step.m, step.n, step.k
+
+
+def _rows(step: Contraction) -> tuple[Size, Size, Size]:
+    """From row to row of the result and the operands, in elements."""
+    of_a = step.m if step.transpose_a else step.k
+    of_b = step.k if step.transpose_b else step.n
+    return step.n, of_a, of_b
 
 
 def _heading(kernel: Kernel) -> str:

@@ -1,217 +1,227 @@
 """Matrix products of our own: packed panels, tiles in registers, blocks in the caches.
 
-    void @product(ptr out, ptr a, ptr b, i64 m, i64 n, i64 k, ptr area, i64 threads)
-    void @product.followed(the same, ptr epilogue, ptr frame)
+    void @product(ptr out, ptr a, ptr b, i64 m, i64 n, i64 k, i64 out.row, i64 a.row, i64 b.row,
+                  ptr area, i64 stride, i64 threads)
+    void @product.followed(the same, ptr epilogue, ptr frame, i1 splits)
 
-out = a' @ b' for dense row-major matrices, a' = a or its transpose. Three loops around the tile:
+out = a' @ b', a' = a or its transpose. Elements of a row lie side by side; out.row, a.row and
+b.row are the distances in elements from row to row. Four loops around the tile:
 
-    columns of b, as many as `AREA` holds packed      once for all rows (@pack)
-      rows of a, in chunks                            independent of each other (@rows), so that
+    chunks of the result, rows by columns             independent of each other (@rows), so that
                                                       threads share them (parallel.py)
-        k in equal steps of at most `STEP`            a panel of b stays in the first cache
-          panels, tiles                               (@tile)
+      k in equal steps of at most `STEP`              rows of a stay in the second cache
+        panels: some columns of b, packed             one stays in the first cache; the next one is
+                                                      fetched from memory meanwhile
+          tiles, one below the other                  (@tile)
 
-Rows that are done are handed to the epilogue, if there is one: epilogue(frame, begin, end).
+What is done is handed to the epilogue, if there is one: epilogue(frame, rows, columns).
 
-A chunk writes its own rows of `out` and nothing else; chunks depend on the sizes alone, so that the
-numbers are the same whoever computes which chunk. Rows of a that lie side by side are read where
-they are; a transposed one is packed by each chunk into its own part of the area.
+A chunk writes its own part of `out` and nothing else. How the result is cut into chunks depends on
+the number of threads; how an element is summed does not: k is cut in the same steps everywhere.
+Rows of a that lie side by side are read where they are, if they are near each other; else each
+chunk copies what it needs into the area, `stride` bytes of it for each thread.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 
-from graphc.backends.llvm.gemm_pack import PACK_PARAMETERS, pack_function
+from graphc.backends.llvm.gemm_pack import pack_function
 from graphc.backends.llvm.gemm_rows import (
-    CHUNK_TILES,
-    GAP,
+    GRID,
     LOW,
     NONE,
+    ROOM,
     ROWS_PARAMETERS,
-    STEP,
+    SHAPE,
     Arithmetic,
     Layout,
     Names,
-    chunk_rows,
-    measured_rows,
+    most_columns,
+    most_rows,
+    room_bytes,
     rows_function,
 )
 from graphc.backends.llvm.gemm_tile import Tile, tile_for, tile_function
-from graphc.backends.llvm.parallel import Range, dividing_functions
+from graphc.backends.llvm.parallel import AREA, BEGIN, END, RANGE, STRIDE, Range, divide, loads
+from graphc.backends.llvm.pool import LITTLE
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.target import Target
-from graphc.backends.llvm.text import FunctionText, Val
-from graphc.dims import ceil_div, dim_max, dim_min
-from graphc.shapes import Size
+from graphc.backends.llvm.text import FunctionText, TextBuilder, Val
 
-AREA = 4 << 20  # bytes of packed columns of b
 DIRECT_TILES = 3  # up to which b is read where it is
 WIDE = 256  # columns from which rows of a are copied that lie far apart in memory
 FAR = 2048  # bytes
-THREADS, EPILOGUE, FRAME = Val("%threads", "i64"), Val("%epilogue", "ptr"), Val("%held", "ptr")
-MATRICES = tuple(Val(f"%{name}", "ptr") for name in ("out", "a", "b"))
-SIZES = tuple(Val(f"%{name}", "i64") for name in ("m", "n", "k"))
-AREA_POINTER = Val("%area", "ptr")
 NARROW_PANELS = 2  # up to which columns of a are read where they are
+SHARE = 2  # chunks for each thread
+LEAST_TILES, LEAST_PANELS = 4, 4  # of a chunk
+KEPT = 1 << 18  # bytes of the result in a chunk whose epilogue wants whole rows
+EPILOGUE, FRAME, SPLITS = Val("%epilogue", "ptr"), Val("%held", "ptr"), Val("%splits", "i1")
+THREADS = Val("%threads", "i64")
+MATRICES = tuple(Val(f"%{name}", "ptr") for name in ("out", "a", "b"))
+SIZES = SHAPE[:3]
+ROWS = tuple(Val(f"%{name}", "i64") for name in ("out.stride", "a.stride", "b.stride"))  # elements
+PRODUCT_PARAMETERS = (*MATRICES, *SIZES, *ROWS, AREA, STRIDE, THREADS)
+FOLLOWED_PARAMETERS = (*PRODUCT_PARAMETERS, EPILOGUE, FRAME, SPLITS)
 
 
-def area_bytes(layout: Layout, target: Target, m: Size, n: Size, k: Size) -> Size:
-    """Room for the packed operands of one product."""
-    tile = tile_for(target, layout.type)
-    columns = ceil_div(n, tile.columns) * tile.columns
-    panel = k * tile.columns * tile.bytes
-    size = dim_min(columns * k * tile.bytes, dim_max(AREA, panel))
-    if layout.transpose_a or not (isinstance(n, int) and n < WIDE):
-        rows = m + CHUNK_TILES * tile.rows
-        size = size + rows * (dim_min(k, STEP // tile.bytes) * tile.bytes + GAP)
-    return ceil_div(size, 64) * 64 + 64
+def area_bytes(layout: Layout, target: Target) -> int:
+    """What each thread needs for one product."""
+    return room_bytes(tile_for(target, layout.type))
 
 
 def functions_of(layout: Layout, target: Target) -> dict[str, FunctionText]:
     """Every routine that the product needs, by name; those of different layouts overlap."""
     tile = tile_for(target, layout.type)
-    names, attributes = Names(layout), target.function_attributes
-    pack_b, rows = f"{names.pack_b}.range", f"{names.rows}.range"
+    names = Names(layout)
+    pack = pack_function(names.pack_b, tile.columns, tile, target, across=layout.transpose_b)
     found = {
         names.tile: tile_function(names.tile, tile, target),
         names.low_tile: tile_function(names.low_tile, replace(tile, rows=LOW), target),
-        pack_b: pack_function(pack_b, tile.columns, tile, target, across=layout.transpose_b),
-        rows: rows_function(layout, tile, target),
+        names.pack_b: pack,
+        f"{names.rows}.range": rows_function(layout, tile, target),
     }
     if layout.transpose_a:
         found[names.pack_a] = pack_function(names.pack_a, tile.rows, tile, target, across=False)
     if layout.divides:
-        measure = measured_rows(layout, tile)
-        found[names.rows] = dividing_functions(names.rows, ROWS_PARAMETERS, measure, attributes)
-        measure = _measured_panels(tile)
-        found[names.pack_b] = dividing_functions(names.pack_b, PACK_PARAMETERS, measure, attributes)
+        found[names.rows] = _dividing_rows(names.rows, tile, target)
     found[f"{layout.name}.followed"] = _product_function(layout, tile, target)
     found[layout.name] = _plain_function(layout, target)
     return found
 
 
-def _measured_panels(tile: Tile) -> Callable[[Code], Range]:
-    """Panels to be packed: an element is 8 units of work."""
+def _dividing_rows(name: str, tile: Tile, target: Target) -> FunctionText:
+    """@rows, which has threads share what @rows.range does, through @rows.task."""
+    words = (*ROWS_PARAMETERS, AREA, STRIDE)
+    x = Arithmetic(Code(has_fma=True))
+    builder = x.code.builder
+    builder.line(f"%frame = alloca [{len(words)} x i64], align 16")
+    work = _work(x, tile)
+    divide(builder, f"{name}.task", "%frame", words, Range(GRID[-1], work), THREADS)
+    builder.line("ret void")
+    whole = x.function(name, (*words, THREADS), target)
+    inner = TextBuilder()
+    inner.lines += loads(words)
+    passed = ", ".join(f"{v.type} {v.text}" for v in (*ROWS_PARAMETERS, ROOM, BEGIN, END))
+    inner.line(f"call void @{name}.range({passed})")
+    inner.line("ret void")
+    signature = f"define internal void @{name}.task{RANGE} {target.function_attributes}"
+    task = inner.function(signature)
+    declarations = whole.declarations | task.declarations
+    return FunctionText(f"{whole.text}\n{task.text}", declarations, whole.definitions)
 
-    def measure(code: Code) -> Range:
-        x = Arithmetic(code)
-        count = Val("%count", "i64")
-        work = x.mul(x.mul(Val("%k", "i64"), count), 2 * tile.bytes)
-        return Range(x.ceil_div(count, tile.columns), work)
 
-    return measure
+def _work(x: Arithmetic, tile: Tile) -> Val:
+    """A multiplication and addition is 2 units."""
+    m, n, k = SIZES
+    return x.mul(x.mul(x.mul(m, n), k), tile.bytes // 2)
 
 
 def _product_function(layout: Layout, tile: Tile, target: Target) -> FunctionText:
     x = Arithmetic(Code(has_fma=target.has_fma))
-    code, names, size = x.code, Names(layout), tile.bytes
-    (out, a, b), (m, n, k), area = MATRICES, SIZES, AREA_POINTER
+    code, names, builder = x.code, Names(layout), x.code.builder
+    m, n, _ = SIZES
+    strides = [x.mul(stride, tile.bytes) for stride in ROWS]
     zero, one = x.const(0), x.const(1)
-    a_stride = x.mul(m if layout.transpose_a else k, size)
-    b_stride = x.mul(k if layout.transpose_b else n, size)
-    out_row = x.mul(n, size)
-    depth = x.mul(x.extremum("smax", k, one), tile.columns * size)  # bytes of a panel
-    most = x.mul(
-        x.extremum("smax", code.operation("udiv", x.const(AREA), depth), one), tile.columns
-    )
-    room = x.mul(
-        x.mul(x.extremum("smin", most, x.mul(x.ceil_div(n, tile.columns), tile.columns)), k), size
-    )
-    own = x.at(area, room)
-    chunk = chunk_rows(x, tile, m)
-    chunks = x.ceil_div(m, chunk)
     if layout.transpose_b:
         direct = Val("false", "i1")
     else:
         direct = x.compare("sle", m, x.const(DIRECT_TILES * tile.rows))
-
     if layout.transpose_a:
         copy = x.compare("sgt", n, x.const(NARROW_PANELS * tile.columns))
     else:
-        wide, far = x.compare("sge", n, x.const(WIDE)), x.compare("sge", a_stride, x.const(FAR))
-        copy = code.builder.and_(wide, far)
+        wide, far = x.compare("sge", n, x.const(WIDE)), x.compare("sge", strides[1], x.const(FAR))
+        copy = builder.and_(wide, far)
 
-    turns = x.ceil_div(n, most)
-
-    def columns(turn: Val, _: list[Val]) -> list[Val]:
-        first = x.mul(turn, most)
-        count = x.extremum("smin", most, x.sub(n, first))
-        panels = x.ceil_div(count, tile.columns)
-        source = x.at(b, x.mul(first, b_stride if layout.transpose_b else x.const(size)))
-        whole = code.operation("udiv", count, x.const(tile.columns))
-        sizes = (m, count, k, out_row, a_stride, b_stride)
-        chunked = (direct, copy, chunk)
-        pack = (area, source, k, count, b_stride)
-
-        def pack_last() -> list[Val]:
-            x.call(f"{names.pack_b}.range", (*pack, whole, panels))
-            return []
-
-        def pack_all() -> list[Val]:
-            if layout.divides:
-                x.call(names.pack_b, (*pack, THREADS))
-            else:
-                x.call(f"{names.pack_b}.range", (*pack, zero, panels))
-            return []
-
-        if layout.transpose_b:
-            pack_all()
-        else:
-            code.branch(direct, [], pack_last)
-            code.branch(code.builder.not_(direct), [], pack_all)
-        is_last = x.compare("eq", x.add(turn, one), turns)
-        follows = x.choose(is_last, EPILOGUE, NONE)
-        given = (x.at(out, x.mul(first, size)), a, source, area, own, *sizes, *chunked)
+    def all_chunks() -> list[Val]:
+        grid = _grid(x, layout, tile)
+        given = (*MATRICES, *SIZES, *strides, *grid, direct, copy, SPLITS, EPILOGUE, FRAME)
         if layout.divides:
-            x.call(names.rows, (*given, follows, FRAME, THREADS))
+            x.call(names.rows, (*given, AREA, STRIDE, THREADS))
         else:
-            x.call(f"{names.rows}.range", (*given, follows, FRAME, zero, chunks))
+            x.call(f"{names.rows}.range", (*given, AREA, zero, grid[-1]))
         return []
 
-    def all_columns() -> list[Val]:
-        return code.loop(zero, turns, 1, [], columns)
-
-    builder = code.builder
     rows, empty = x.compare("sgt", m, zero), x.compare("sle", n, zero)
+    some = builder.and_(rows, x.compare("sgt", n, zero))
     if layout.vectors is not None:
         column, row = builder.icmp("eq", n, one), builder.icmp("eq", m, one)
         vector = builder.or_(column, row)
         matrix = builder.not_(vector)
-        rows, empty = builder.and_(rows, matrix), builder.and_(empty, matrix)
+        some, empty = builder.and_(some, matrix), builder.and_(empty, matrix)
         routine = layout.vectors
 
         def one_vector() -> list[Val]:
-            x.call(routine, (out, a, b, m, n, k))
-            _follow(x, m)
+            x.call(routine, (*MATRICES, *SIZES, *ROWS))
+            _follow(x)
             return []
 
         code.branch(vector, [], one_vector)
-    code.branch(rows, [], all_columns)
+    code.branch(some, [], all_chunks)
 
     def without_columns() -> list[Val]:
-        _follow(x, m)
+        _follow(x)
         return []
 
     code.branch(empty, [], without_columns)
-    code.builder.line("ret void")
-    given = (*MATRICES, *SIZES, AREA_POINTER, THREADS, EPILOGUE, FRAME)
-    return x.function(f"{layout.name}.followed", given, target)
+    builder.line("ret void")
+    return x.function(f"{layout.name}.followed", FOLLOWED_PARAMETERS, target)
+
+
+def _grid(x: Arithmetic, layout: Layout, tile: Tile) -> tuple[Val, Val, Val, Val]:
+    """Rows and columns of a chunk, chunks one below the other, and chunks altogether.
+
+    As few as fit the caches, and some for each thread where there is work for several.
+    """
+    (m, n, _), one = SIZES, x.const(1)
+
+    def most(a: Val, b: Val) -> Val:
+        return x.extremum("smax", a, b)
+
+    def least(a: Val, b: Val) -> Val:
+        return x.extremum("smin", a, b)
+
+    whole = x.code.builder.and_(
+        x.compare("ne", EPILOGUE, NONE), x.compare("eq", SPLITS, Val("false", "i1"))
+    )
+    height = x.const(most_rows(tile))
+    row_bytes = most(x.mul(n, tile.bytes), one)
+    kept = x.code.operation("udiv", x.const(KEPT), row_bytes)
+    kept = least(most(kept, x.const(LEAST_TILES * tile.rows)), height)
+    down = x.ceil_div(m, x.choose(whole, kept, height))
+    across = x.choose(whole, one, x.ceil_div(n, most_columns(tile)))
+    if layout.divides:
+        large = x.compare("sgt", _work(x, tile), x.const(LITTLE))
+        threads = x.choose(large, THREADS, one)
+        several = x.compare("sgt", threads, one)
+        wanted = x.choose(several, x.mul(threads, SHARE), one)
+        room_across = x.choose(whole, one, x.ceil_div(n, LEAST_PANELS * tile.columns))
+        across = most(across, least(x.ceil_div(wanted, down), room_across))
+        room_down = x.ceil_div(m, LEAST_TILES * tile.rows)
+        down = most(down, least(x.ceil_div(wanted, across), room_down))
+        odd = x.compare("ne", x.code.operation("urem", across, threads), x.const(0))
+        even = x.mul(x.ceil_div(down, threads), threads)
+        down = x.choose(odd, most(down, least(even, room_down)), down)
+    tall = x.mul(x.ceil_div(x.ceil_div(m, down), tile.rows), tile.rows)
+    wide = x.mul(x.ceil_div(x.ceil_div(n, across), tile.columns), tile.columns)
+    down, across = x.ceil_div(m, tall), x.ceil_div(n, wide)
+    return tall, wide, down, x.mul(down, across)
 
 
 def _plain_function(layout: Layout, target: Target) -> FunctionText:
     """The product without an epilogue."""
     x = Arithmetic(Code(has_fma=target.has_fma))
-    given = (*MATRICES, *SIZES, AREA_POINTER, THREADS)
-    x.call(f"{layout.name}.followed", (*given, NONE, NONE))
+    given = (*PRODUCT_PARAMETERS, NONE, NONE, Val("true", "i1"))
+    x.call(f"{layout.name}.followed", given)
     x.code.builder.line("ret void")
-    return x.function(layout.name, given, target)
+    return x.function(layout.name, PRODUCT_PARAMETERS, target)
 
 
-def _follow(x: Arithmetic, m: Val) -> None:
-    """The epilogue on all rows at once, if there is one."""
+def _follow(x: Arithmetic) -> None:
+    """The epilogue on all of the result at once, if there is one."""
 
     def run() -> list[Val]:
-        x.code.builder.line(f"call void {EPILOGUE.text}(ptr {FRAME.text}, i64 0, i64 {m.text})")
+        m, n = (size.text for size in SIZES[:2])
+        passed = f"ptr {FRAME.text}, i64 0, i64 {m}, i64 0, i64 {n}"
+        x.code.builder.line(f"call void {EPILOGUE.text}({passed})")
         return []
 
     x.code.branch(x.compare("ne", EPILOGUE, NONE), [], run)

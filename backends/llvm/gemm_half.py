@@ -1,36 +1,40 @@
 """Products of matrices in half precision: summed in float32, rounded once.
 
-    void @product(ptr out, ptr a, ptr b, i64 m, i64 n, i64 k, ptr area, i64 threads)
+    void @product(the parameters of `gemm`)
 
-The operands are widened into the area, our float32 product runs on them, its result is rounded.
+The operands are widened into the area of the first thread, our float32 product runs on them, its
+result is rounded.
 """
 
 from dataclasses import replace
 
 from graphc.backends.llvm.emitter import emit_kernel
 from graphc.backends.llvm.gemm import (
-    AREA_POINTER,
     MATRICES,
+    PRODUCT_PARAMETERS,
+    ROWS,
     SIZES,
     THREADS,
     area_bytes,
     functions_of,
 )
 from graphc.backends.llvm.gemm_rows import Arithmetic, Layout
+from graphc.backends.llvm.parallel import AREA, STRIDE
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import FunctionText, Val
 from graphc.dtypes import DType, float32
 from graphc.loops.ir import For, Kernel, Parameter, Store
 from graphc.scalar.expr import Index, Load, cast
-from graphc.shapes import Dim, Size
+from graphc.shapes import Dim, Size, ceil_div
 
 ALIGNMENT = 64
 
 
 def half_area_bytes(layout: Layout, target: Target, m: Size, n: Size, k: Size) -> Size:
-    wide = 4 * (m * k + k * n + m * n) + ALIGNMENT
-    return wide + area_bytes(replace(layout, dtype=float32), target, m, n, k)
+    """What each thread needs for one product; the operands are widened behind the routine's own."""
+    own = area_bytes(replace(layout, dtype=float32), target)
+    return ceil_div(own + 4 * (m * k + k * n + m * n), ALIGNMENT) * ALIGNMENT
 
 
 def half_functions(layout: Layout, target: Target) -> dict[str, FunctionText]:
@@ -42,25 +46,37 @@ def half_functions(layout: Layout, target: Target) -> dict[str, FunctionText]:
         found[name] = emit_kernel(_conversion(source, result), target, whole=True).named(name)
 
     x = Arithmetic(Code(has_fma=target.has_fma))
-    (out, a, b), (m, n, k) = MATRICES, SIZES
-    counts = [x.mul(m, k), x.mul(k, n), x.mul(m, n)]
-    places, end = [AREA_POINTER], x.const(0)
-    for count in counts:
-        end = x.add(end, x.mul(count, float32.itemsize))
-        places.append(x.at(AREA_POINTER, end))
-    up = x.add(end, x.const(ALIGNMENT - 1))
-    inner = x.at(AREA_POINTER, x.code.operation("and", up, x.const(-ALIGNMENT)))
+    (m, n, k), inner = SIZES, area_bytes(wide, target)
+    shapes = [
+        (m, n),
+        (k, m) if layout.transpose_a else (m, k),
+        (n, k) if layout.transpose_b else (k, n),
+    ]
+    places = [x.at(AREA, x.const(inner))]
+    for rows, columns in shapes[:-1]:
+        count = x.mul(x.mul(rows, columns), float32.itemsize)
+        places.append(x.at(places[-1], count))
 
-    def convert(name: str, target_of: Val, source: Val, count: Val) -> None:
-        x.call(name, (target_of, source, count))
+    def convert(name: str, number: int, *, back: bool = False) -> None:
+        """Row by row: a row of the matrix, and one of the copy, which is dense."""
+        (rows, columns), matrix, copy = shapes[number], MATRICES[number], places[number]
 
-    convert(widen, places[0], a, counts[0])
-    convert(widen, places[1], b, counts[1])
-    x.call(wide.name, (places[2], places[0], places[1], m, n, k, inner, THREADS))
-    convert(narrow, out, places[2], counts[2])
+        def one(row: Val, _: list[Val]) -> list[Val]:
+            of_matrix = x.at(matrix, x.mul(x.mul(row, ROWS[number]), half.itemsize))
+            of_copy = x.at(copy, x.mul(x.mul(row, columns), float32.itemsize))
+            pair = (of_matrix, of_copy) if back else (of_copy, of_matrix)
+            x.call(name, (*pair, columns))
+            return []
+
+        x.code.loop(x.const(0), rows, 1, [], one)
+
+    convert(widen, 1)
+    convert(widen, 2)
+    widths = [columns for _, columns in shapes]
+    x.call(wide.name, (*places, *SIZES, *widths, AREA, STRIDE, THREADS))
+    convert(narrow, 0, back=True)
     x.code.builder.line("ret void")
-    given = (*MATRICES, *SIZES, AREA_POINTER, THREADS)
-    found[layout.name] = x.function(layout.name, given, target)
+    found[layout.name] = x.function(layout.name, PRODUCT_PARAMETERS, target)
     return found
 
 

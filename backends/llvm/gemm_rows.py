@@ -1,22 +1,23 @@
-"""Rows of a matrix product: chunks that do not depend on each other.
+"""Chunks of a matrix product, which do not depend on each other.
 
-@rows.range(out, a, b, panels, own, sizes ..., i64 begin, i64 end)
+@rows.range(out, a, b, sizes ..., ptr area, i64 begin, i64 end)
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from graphc.backends.llvm.gemm_tile import Tile
-from graphc.backends.llvm.parallel import BEGIN, END, Range
+from graphc.backends.llvm.parallel import BEGIN, END
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import FunctionText, Val
 from graphc.dtypes import DType, float32, float64
 
 STEP = 256 * 4  # bytes of k in one step: a panel is then half of the first cache
-CHUNK_TILES = 16  # the most tiles in a chunk, one below the other: they fill the second cache
-LEAST_TILES = 4
+MOST_TILES = 24  # in a chunk, one below the other: rows of a for one step fill half of an L2 cache
+BLOCK = 512 * 4  # bytes of a row of the result that are done, and followed, before the next
 LOW = 4  # rows of the tiles that come last
+LINE = 64  # bytes of a line of a cache
 NONE = Val("null", "ptr")
 GAP = 64  # bytes between copied rows, so that they do not compete for one place in the cache
 
@@ -41,10 +42,13 @@ class Layout:
 
     @property
     def name(self) -> str:
-        letters = ("t" if self.transpose_a else "n") + ("t" if self.transpose_b else "n")
-        words = [f"gemm_{self.prefix}_{letters}"]
+        words = [f"gemm_{self.prefix}_{self.letters}"]
         words += ["or_vector"] * (self.vectors is not None) + ["divides"] * self.divides
         return "_".join(words)
+
+    @property
+    def letters(self) -> str:
+        return ("t" if self.transpose_a else "n") + ("t" if self.transpose_b else "n")
 
     @property
     def prefix(self) -> str:
@@ -74,7 +78,7 @@ class Names:
 
     @property
     def rows(self) -> str:
-        return f"rows_{self.layout.prefix}_{'t' if self.layout.transpose_a else 'n'}"
+        return f"rows_{self.layout.prefix}_{self.layout.letters}"
 
 
 class Arithmetic:
@@ -129,14 +133,6 @@ class Arithmetic:
         )
 
 
-def chunk_rows(x: Arithmetic, tile: Tile, m: Val) -> Val:
-    """Rows in a chunk: whole tiles; an even number of chunks. It depends on m alone."""
-    pairs = x.ceil_div(m, 2 * CHUNK_TILES * tile.rows)
-    share = x.ceil_div(m, x.mul(x.extremum("smax", pairs, x.const(1)), 2))
-    tiles = x.extremum("smax", x.ceil_div(share, tile.rows), x.const(LEAST_TILES))
-    return x.mul(tiles, tile.rows)
-
-
 def rows_before_low_tiles(x: Arithmetic, tile: Tile, rows: Val) -> Val:
     """How many of the rows are for whole tiles; the rest is for tiles of `LOW` rows.
 
@@ -157,158 +153,269 @@ def _values(type: str, *names: str) -> tuple[Val, ...]:
     return tuple(Val(f"%{name}", type) for name in names)
 
 
+SHAPE = _values("i64", "m", "n", "k", "out.row", "a.row", "b.row")  # rows: from row to row, bytes
+GRID = _values("i64", "tall", "wide", "row.chunks", "chunks")
 ROWS_PARAMETERS = (
-    *_values("ptr", "out", "a", "b", "panels", "own"),
-    *_values("i64", "m", "n", "k", "out.row", "a.stride", "b.stride"),
-    *_values("i1", "direct", "copy"),
-    *_values("i64", "chunk"),
+    *_values("ptr", "out", "a", "b"),
+    *SHAPE,
+    *GRID,
+    *_values("i1", "direct", "copy", "splits"),
     *_values("ptr", "epilogue", "held"),
 )
+ROOM = Val("%area", "ptr")
+
+
+def room_bytes(tile: Tile) -> int:
+    """What a thread needs: a panel of b and the rows of a chunk, each for one step."""
+    return STEP * tile.columns + most_rows(tile) * (STEP + GAP)
+
+
+def most_rows(tile: Tile) -> int:
+    return MOST_TILES * tile.rows
+
+
+def most_columns(tile: Tile) -> int:
+    return max(1, BLOCK // (tile.columns * tile.bytes)) * tile.columns
 
 
 def rows_function(layout: Layout, tile: Tile, target: Target) -> FunctionText:
-    """Chunks [begin, end) of rows, times n columns of b that are packed, or read directly.
+    """Chunks [begin, end) of the result: `tall` rows by `wide` columns, one below the other.
 
-    panels: the packed columns; of a b that is read directly only the last, incomplete panel.
-    copy: rows of a are copied to `own` first: as panels if they lie transposed, else row by row.
-    epilogue: null, or what is to be called with (frame, begin, end) for rows that are done.
+    direct: panels of b are read where they are, all but an incomplete one. copy: the rows of a
+    are copied first: as panels if they lie transposed, else row by row. epilogue: null, or what is
+    to be called with (frame, rows from, to, columns from, to) for what is done; splits: whether
+    any columns will do, or all are wanted.
     """
-    x = Arithmetic(Code(has_fma=target.has_fma))
-    code, names, size = x.code, Names(layout), tile.bytes
-    out, a, b, packed, own, m, n, k, out_row, a_stride, b_stride = ROWS_PARAMETERS[:11]
-    copy, chunk, epilogue, frame = ROWS_PARAMETERS[12:]
-    zero, one = x.const(0), x.const(1)
-    steps = x.extremum("smax", x.ceil_div(k, STEP // size), one)
-    step = x.extremum("smax", x.ceil_div(k, steps), one)
-    count = x.ceil_div(n, tile.columns)
-    apart = x.add(x.mul(step, size), x.const(GAP))  # copied rows
+    return _RowsEmitter(layout, tile, target).emit()
 
-    def copied_rows(first_row: Val, rows: Val, start: Val, length: Val) -> Val:
-        """The place of the copy; the copy if there is to be one."""
-        if layout.transpose_a:
-            room = x.at(own, x.mul(x.mul(first_row, step), size))
-            source = x.at(x.at(a, x.mul(start, a_stride)), x.mul(first_row, size))
-            tiles = x.ceil_div(rows, tile.rows)
-            pack = [room, source, length, rows, a_stride, zero, tiles]
+
+class _RowsEmitter:
+    def __init__(self, layout: Layout, tile: Tile, target: Target) -> None:
+        self.layout, self.tile, self.target = layout, tile, target
+        self.x = Arithmetic(Code(has_fma=target.has_fma))
+        self.names = Names(layout)
+        self.out, self.a, self.b = ROWS_PARAMETERS[:3]
+        self.m, self.n, self.k, self.out_row, self.a_row, self.b_row = SHAPE
+        self.tall, self.wide, self.row_chunks, _ = GRID
+        self.direct, self.copy, self.splits, self.epilogue, self.frame = ROWS_PARAMETERS[-5:]
+        x, size = self.x, tile.bytes
+        self.steps = x.extremum("smax", x.ceil_div(self.k, STEP // size), x.const(1))
+        self.step = x.extremum("smax", x.ceil_div(self.k, self.steps), x.const(1))
+        self.apart = x.add(x.mul(self.step, size), x.const(GAP))  # copied rows
+        self.own = x.at(ROOM, x.const(STEP * tile.columns))
+
+    def emit(self) -> FunctionText:
+        x = self.x
+        x.code.loop(BEGIN, END, 1, [], self.chunk)
+        x.code.builder.line("ret void")
+        parameters = (*ROWS_PARAMETERS, ROOM, BEGIN, END)
+        return x.function(f"{self.names.rows}.range", parameters, self.target)
+
+    def chunk(self, number: Val, _: list[Val]) -> list[Val]:
+        x = self.x
+        column_number = x.code.operation("udiv", number, self.row_chunks)
+        row_number = x.sub(number, x.mul(column_number, self.row_chunks))
+        first, left = x.mul(row_number, self.tall), x.mul(column_number, self.wide)
+        rows = x.extremum("smin", self.tall, x.sub(self.m, first))
+        columns = x.extremum("smin", self.wide, x.sub(self.n, left))
+        block = most_columns(self.tile)
+
+        def one_block(offset: Val, _: list[Val]) -> list[Val]:
+            width = x.extremum("smin", x.const(block), x.sub(columns, offset))
+            self.block(first, rows, x.add(left, offset), width)
+            return []
+
+        x.code.loop(x.const(0), columns, block, [], one_block)
+        wants_all = x.compare("eq", self.splits, Val("false", "i1"))
+        self.follow(wants_all, first, rows, x.const(0), self.n)
+        return []
+
+    def follow(self, when: Val, first: Val, rows: Val, left: Val, width: Val) -> None:
+        """The epilogue, if there is one."""
+        x = self.x
+
+        def call() -> list[Val]:
+            end, right = x.add(first, rows), x.add(left, width)
+            passed = ", ".join(f"i64 {one.text}" for one in (first, end, left, right))
+            line = f"call void {self.epilogue.text}(ptr {self.frame.text}, {passed})"
+            x.code.builder.line(line)
+            return []
+
+        there = x.compare("ne", self.epilogue, NONE)
+        x.code.branch(x.code.operation("and", there, when), [], call)
+
+    def block(self, first: Val, rows: Val, left: Val, width: Val) -> None:
+        """rows x width of the result, at (first, left)."""
+        x, size = self.x, self.tile.bytes
+        low_rows = rows_before_low_tiles(x, self.tile, rows)
+        if self.layout.transpose_a:  # copied panels are as high as a whole tile
+            low_rows = x.choose(self.copy, rows, low_rows)
+        c = x.at(x.at(self.out, x.mul(first, self.out_row)), x.mul(left, size))
+        panels = x.ceil_div(width, self.tile.columns)
+
+        def one_step(turn: Val, _: list[Val]) -> list[Val]:
+            start = x.mul(turn, self.step)
+            length = x.extremum("smin", self.step, x.sub(self.k, start))
+            is_first = x.compare("eq", turn, x.const(0))
+            rows_of_a = self.rows_of_a(first, rows, start, length)
+
+            def panel(number: Val, _: list[Val]) -> list[Val]:
+                column = x.mul(number, self.tile.columns)
+                last = x.compare("eq", x.add(number, x.const(1)), panels)
+                self.panel(
+                    c, rows, low_rows, rows_of_a, left, width, column, last, start, length, is_first
+                )
+                return []
+
+            x.code.loop(x.const(0), panels, 1, [], panel)
+            return []
+
+        x.code.loop(x.const(0), self.steps, 1, [], one_step)
+        self.follow(self.splits, first, rows, left, width)
+
+    def rows_of_a(
+        self, first: Val, rows: Val, start: Val, length: Val
+    ) -> tuple[Val, Val, Val, Val]:
+        """Where the rows of a begin, copied if they are to be; the distances in bytes from tile
+        row to tile row, from row to row, and from p to p + 1."""
+        x, size, copy = self.x, self.tile.bytes, self.copy
+        code = x.code
+        if self.layout.transpose_a:
+            corner = x.at(x.at(self.a, x.mul(start, self.a_row)), x.mul(first, size))
+            tiles = x.ceil_div(rows, self.tile.rows)
+            pack = [self.own, corner, length, rows, self.a_row, x.const(0), tiles]
 
             def copy_panels() -> list[Val]:
-                x.call(names.pack_a, pack)
+                x.call(self.names.pack_a, pack)
                 return []
 
             code.branch(copy, [], copy_panels)
-            return room
-        room = x.at(own, x.mul(first_row, apart))
-        source = x.at(x.at(a, x.mul(start, size)), x.mul(first_row, a_stride))
+            source = x.choose(copy, self.own, corner)
+            down = x.choose(copy, x.mul(length, size), x.const(size))
+            step = x.choose(copy, x.const(self.tile.rows * size), self.a_row)
+            return source, down, x.const(size), step
+        corner = x.at(x.at(self.a, x.mul(first, self.a_row)), x.mul(start, size))
         width = x.mul(length, size)
         code.builder.declare("memcpy", "ptr @memcpy(ptr, ptr, i64)")
 
         def one_row(row: Val, _: list[Val]) -> list[Val]:
-            to, origin = x.at(room, x.mul(row, apart)), x.at(source, x.mul(row, a_stride))
+            to, origin = (
+                x.at(self.own, x.mul(row, self.apart)),
+                x.at(corner, x.mul(row, self.a_row)),
+            )
             passed = f"ptr {to.text}, ptr {origin.text}, i64 {width.text}"
             code.builder.line(f"call ptr @memcpy({passed})")
             return []
 
-        code.branch(copy, [], lambda: code.loop(zero, rows, 1, [], one_row))
-        return room
+        code.branch(copy, [], lambda: code.loop(x.const(0), rows, 1, [], one_row))
+        down = x.choose(copy, self.apart, self.a_row)
+        return x.choose(copy, self.own, corner), down, down, x.const(size)
 
-    def one_chunk(number: Val, _: list[Val]) -> list[Val]:
-        first_row = x.mul(number, chunk)
-        rows = x.extremum("smin", chunk, x.sub(m, first_row))
-        c_rows = x.at(out, x.mul(first_row, out_row))
-        low_rows = rows_before_low_tiles(x, tile, rows)
-        if layout.transpose_a:  # copied panels are as high as a whole tile
-            low_rows = x.choose(copy, rows, low_rows)
+    def panel(
+        self,
+        c: Val,
+        rows: Val,
+        low_rows: Val,
+        rows_of_a: tuple[Val, Val, Val, Val],
+        left: Val,
+        width: Val,
+        column: Val,
+        last: Val,
+        start: Val,
+        length: Val,
+        is_first: Val,
+    ) -> None:
+        """All rows times one panel of b, which is packed first."""
+        x, tile, size = self.x, self.tile, self.tile.bytes
+        source, down, row_stride, a_step = rows_of_a
+        columns = x.extremum("smin", x.sub(width, column), x.const(tile.columns))
+        corner = self.corner_of_b(x.add(left, column), start)
+        whole = x.compare("eq", columns, x.const(tile.columns))
+        reads = x.code.operation("and", self.direct, whole)
 
-        def one_step(turn: Val, _: list[Val]) -> list[Val]:
-            start = x.mul(turn, step)
-            length = x.extremum("smin", step, x.sub(k, start))
-            is_first = x.compare("eq", turn, zero)
-            room = copied_rows(first_row, rows, start, length)
-            top = x.mul(first_row, size) if layout.transpose_a else x.mul(first_row, a_stride)
-            corner = x.at(x.at(a, top), x.mul(start, a_stride if layout.transpose_a else size))
-            source = x.choose(copy, room, corner)
-            if layout.transpose_a:
-                down = x.choose(copy, x.mul(length, size), x.const(size))
-                row_stride = x.const(size)
-                a_step = x.choose(copy, x.const(tile.rows * size), a_stride)
+        def pack() -> list[Val]:
+            given = (ROOM, corner, length, columns, self.b_row, x.const(0), x.const(1))
+            x.call(self.names.pack_b, given)
+            return []
+
+        if self.layout.transpose_b:
+            pack()
+            place, b_step = ROOM, x.const(tile.columns * size)
+        else:
+            x.code.branch(x.compare("eq", reads, Val("false", "i1")), [], pack)
+            place = x.choose(reads, corner, ROOM)
+            b_step = x.choose(reads, self.b_row, x.const(tile.columns * size))
+        following = self.following(left, column, last, start, length)
+        units = self.units(length)
+        share = x.ceil_div(units, x.ceil_div(rows, tile.rows))
+        c_panel = x.at(c, x.mul(column, size))
+
+        def tiles(routine: str, most: int) -> Callable[[Val, list[Val]], list[Val]]:
+            def one_tile(row: Val, carried: list[Val]) -> list[Val]:
+                (done,) = carried
+                end = x.extremum("smin", x.add(done, share), units)
+                self.prefetch(following, done, end)
+                height = x.extremum("smin", x.sub(rows, row), x.const(most))
+                left_rows = x.at(source, x.mul(row, down))
+                place_of = x.at(c_panel, x.mul(row, self.out_row))
+                strides = (self.out_row, row_stride, a_step, b_step)
+                x.call(
+                    routine,
+                    (place_of, left_rows, place, length, *strides, height, columns, is_first),
+                )
+                return [end]
+
+            return one_tile
+
+        code, names = x.code, self.names
+        done = code.loop(
+            x.const(0), low_rows, tile.rows, [x.const(0)], tiles(names.tile, tile.rows)
+        )
+        code.loop(low_rows, rows, LOW, done, tiles(names.low_tile, LOW))
+
+    def corner_of_b(self, column: Val, start: Val) -> Val:
+        x, size = self.x, self.tile.bytes
+        if self.layout.transpose_b:
+            return x.at(x.at(self.b, x.mul(column, self.b_row)), x.mul(start, size))
+        return x.at(x.at(self.b, x.mul(start, self.b_row)), x.mul(column, size))
+
+    # The next panel of b is fetched while this one is used.
+
+    def following(self, left: Val, column: Val, last: Val, start: Val, length: Val) -> Val:
+        """Where the next panel begins: in this step, or in the next one; this one at the end."""
+        x = self.x
+        ahead = x.add(start, length)
+        ends = x.compare("sge", ahead, self.k)
+        next_step = x.choose(ends, start, ahead)
+        next_start = x.choose(last, next_step, start)
+        next_column = x.choose(last, x.const(0), x.add(column, x.const(self.tile.columns)))
+        return self.corner_of_b(x.add(left, next_column), next_start)
+
+    def units(self, length: Val) -> Val:
+        """What is fetched: rows of the panel, or, transposed, lines of each of its columns."""
+        if not self.layout.transpose_b:
+            return length
+        return self.x.ceil_div(self.x.mul(length, self.tile.bytes), LINE)
+
+    def prefetch(self, place: Val, begin: Val, end: Val) -> None:
+        x, tile = self.x, self.tile
+        builder = x.code.builder
+        builder.declare("llvm.prefetch", "void @llvm.prefetch.p0(ptr, i32, i32, i32)")
+
+        def fetch(at: Val) -> None:
+            builder.line(f"call void @llvm.prefetch.p0(ptr {at.text}, i32 0, i32 3, i32 1)")
+
+        def one(unit: Val, _: list[Val]) -> list[Val]:
+            if self.layout.transpose_b:
+                at = x.at(place, x.mul(unit, LINE))
+                for _column in range(tile.columns):
+                    fetch(at)
+                    at = x.at(at, self.b_row)
             else:
-                down = row_stride = x.choose(copy, apart, a_stride)
-                a_step = x.const(size)
-
-            def panel(number: Val, _: list[Val]) -> list[Val]:
-                column = x.mul(number, tile.columns)
-                left = x.sub(n, column)
-                columns = x.extremum("smin", left, x.const(tile.columns))
-                complete = x.compare("sge", left, x.const(tile.columns))
-                builder = code.builder
-                reads = code.pure(
-                    ("reads", complete.text),
-                    (complete,),
-                    lambda: builder.emit(f"and i1 %direct, {complete.text}", "i1"),
-                )
-                b_step = x.choose(reads, b_stride, x.const(tile.columns * size))
-                place = x.choose(
-                    reads,
-                    x.at(b, x.mul(column, size)),
-                    x.at(packed, x.mul(x.mul(column, k), size)),
-                )
-                place = x.at(place, x.mul(start, b_step))
-                c_panel = x.at(c_rows, x.mul(column, size))
-
-                def tiles(routine: str, most: int) -> Callable[[Val, list[Val]], list[Val]]:
-                    def one_tile(row: Val, _: list[Val]) -> list[Val]:
-                        height = x.extremum("smin", x.sub(rows, row), x.const(most))
-                        left_rows = x.at(source, x.mul(row, down))
-                        c = x.at(c_panel, x.mul(row, out_row))
-                        given = (c, left_rows, place, length, out_row, row_stride, a_step, b_step)
-                        x.call(routine, (*given, height, columns, is_first))
-                        return []
-
-                    return one_tile
-
-                code.loop(zero, low_rows, tile.rows, [], tiles(names.tile, tile.rows))
-                code.loop(low_rows, rows, LOW, [], tiles(names.low_tile, LOW))
-                return []
-
-            code.loop(zero, count, 1, [], panel)
+                at = x.at(place, x.mul(unit, self.b_row))
+                width = tile.columns * tile.bytes
+                for line in range(0, width, LINE):
+                    fetch(x.at(at, x.const(min(line + LINE, width) - 1)))
             return []
 
-        code.loop(zero, steps, 1, [], one_step)
-
-        def follow() -> list[Val]:
-            arguments = f"ptr {frame.text}, i64 {first_row.text}, i64 {x.add(first_row, rows).text}"
-            code.builder.line(f"call void {epilogue.text}({arguments})")
-            return []
-
-        code.branch(x.compare("ne", epilogue, NONE), [], follow)
-        return []
-
-    code.loop(BEGIN, END, 1, [], one_chunk)
-    code.builder.line("ret void")
-    return x.function(f"{names.rows}.range", (*ROWS_PARAMETERS, BEGIN, END), target)
-
-
-def measured_rows(layout: Layout, tile: Tile) -> Callable[[Code], Range]:
-    """How many chunks there are, and how much work: a multiplication and addition is 2 units."""
-
-    def measure(code: Code) -> Range:
-        x = Arithmetic(code)
-        m, n, k, chunk = (Val(f"%{name}", "i64") for name in ("m", "n", "k", "chunk"))
-        work = x.mul(x.mul(x.mul(m, n), k), tile.bytes // 2)
-        return Range(x.ceil_div(m, chunk), work)
-
-    return measure
-
-
-def epilogue_function(kernel: str, types: Sequence[str], target: Target) -> FunctionText:
-    """@kernel.rows: frame holds the units of the kernel's range for each row, and its arguments."""
-    x = Arithmetic(Code(has_fma=target.has_fma))
-    builder = x.code.builder
-    held: list[Val] = []
-    for place, type in enumerate(("i64", *types)):
-        at = builder.value(f"getelementptr i64, ptr %frame, i64 {place}")
-        held.append(builder.emit(f"load {type}, ptr {at}, align 8", type))
-    units, *arguments = held
-    x.call(f"{kernel}.range", [*arguments, x.mul(BEGIN, units), x.mul(END, units)])
-    builder.line("ret void")
-    return x.function(f"{kernel}.rows", (Val("%frame", "ptr"), BEGIN, END), target)
+        x.code.loop(begin, end, 1, [], one)

@@ -17,6 +17,7 @@ from graphc.backends.llvm.text import BITS, FunctionText, TextBuilder, Val
 
 WIDE_REGISTERS = 32  # vector registers of AVX-512 and of 64-bit ARM
 NARROW_REGISTERS = 16
+LINE = 64  # bytes of a line of a cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,17 @@ class _TileEmitter:
     def _at(self, pointer: str, offset: str) -> str:
         return self.builder.value(f"getelementptr i8, ptr {pointer}, i64 {offset}")
 
+    def _fetch_result(self, last: str) -> None:
+        """Have the lines of c in the first cache when the sums are done."""
+        builder, width = self.builder, self.tile.columns * self.tile.bytes
+        builder.declare("llvm.prefetch", "void @llvm.prefetch.p0(ptr, i32, i32, i32)")
+        for r in range(self.tile.rows):
+            row = builder.smin(Val(str(r), "i64"), Val(last, "i64"))
+            start = self._at("%c", builder.value(f"mul i64 {row.text}, %c.row"))
+            for line in range(0, width, LINE):
+                at = self._at(start, str(min(line + LINE, width) - 1))
+                builder.line(f"call void @llvm.prefetch.p0(ptr {at}, i32 1, i32 3, i32 1)")
+
     def _products(self) -> list[Val]:
         """The sums over k, in registers. Rows beyond the last repeat it."""
         tile, builder = self.tile, self.builder
@@ -92,6 +104,7 @@ class _TileEmitter:
         for r in range(1, tile.rows):
             row = builder.smin(Val(str(r), "i64"), Val(last, "i64"))
             row_pointers.append(self._at("%a", builder.value(f"mul i64 {row.text}, %a.row")))
+        self._fetch_result(last)
         builder.line("%some = icmp sgt i64 %k, 0")
         builder.line("br i1 %some, label %sum, label %summed")
         builder.block("sum")

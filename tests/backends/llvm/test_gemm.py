@@ -61,12 +61,13 @@ def text_of(layout: Layout, target: Target) -> str:
 def compiled(layout: Layout, target: Target) -> tuple[Library, Product]:
     image = module_object(text_of(layout, target), target)
     library = Library(image, [layout.name], {PARALLEL: parallel_address()})
-    types = [ctypes.c_void_p] * 3 + [ctypes.c_int64] * 3 + [ctypes.c_void_p, ctypes.c_int64]
+    types = [ctypes.c_void_p] * 3 + [ctypes.c_int64] * 6 + [ctypes.c_void_p] + [ctypes.c_int64] * 2
     function = ctypes.CFUNCTYPE(None, *types)(library.address(layout.name))
 
     def product(out: Array, a: Array, b: Array, area: Array, sizes: tuple[int, int, int]) -> None:
         out_at, a_at, b_at, area_at = (one.ctypes.data for one in (out, a, b, area))
-        function(out_at, a_at, b_at, *sizes, area_at, 2)
+        rows = (out.shape[1], a.shape[1], b.shape[1])
+        function(out_at, a_at, b_at, *sizes, *rows, area_at, area.size // 2, 2)
 
     return library, product
 
@@ -79,8 +80,7 @@ def check(layout: Layout, target: Target, place: Callable[[Array], Array]) -> No
         left = place(np.ascontiguousarray(a.T) if layout.transpose_a else a)
         right = place(np.ascontiguousarray(b.T) if layout.transpose_b else b)
         out = place(np.full((m, n), np.nan, layout.dtype))
-        size = area_bytes(layout, target, m, n, k)
-        assert isinstance(size, int)
+        size = 2 * area_bytes(layout, target)
         product(out, left, right, place(np.full(size, 255, np.uint8)), (m, n, k))
         exact = a.astype(np.float64) @ b.astype(np.float64)
         error = np.abs(out - exact).max(initial=0.0)
@@ -99,6 +99,41 @@ def test_sizes_between_fences(layout: Layout, at_end: bool) -> None:
         return next(turns).array(values, at_end)  # type: ignore[no-any-return]
 
     check(layout, host(), place)
+
+
+@pytest.mark.parametrize("letters", ["nn", "nt", "tn", "tt"])
+def test_rows_apart_on_any_threads(letters: str) -> None:
+    """Matrices inside of larger ones: nothing else is written, and threads show nowhere."""
+    layout = Layout(float32, letters[0] == "t", letters[1] == "t", divides=True)
+    library, _ = compiled(layout, host())
+    types = [ctypes.c_void_p] * 3 + [ctypes.c_int64] * 6 + [ctypes.c_void_p] + [ctypes.c_int64] * 2
+    function = ctypes.CFUNCTYPE(None, *types)(library.address(layout.name))
+    rng = np.random.default_rng(0)
+    room = area_bytes(layout, host())
+    area = np.empty(8 * room + 64, np.uint8)
+    for m, n, k in [
+        (0, 3, 4),
+        (3, 0, 4),
+        (5, 7, 0),
+        (31, 1100, 530),
+        (300, 70, 90),
+        (150, 257, 64),
+    ]:
+        a, b = (rng.normal(size=shape).astype("float32") for shape in ((m, k), (k, n)))
+        stored = [a.T if layout.transpose_a else a, b.T if layout.transpose_b else b]
+        large = [np.ascontiguousarray(np.pad(one, ((0, 0), (0, 13)))) for one in stored]
+        found = []
+        for threads in (1, 2, 3, 5):
+            out = np.full((m, n + 5), 7, "float32")
+            matrices = [out, *large]
+            rows = [one.shape[1] for one in matrices]
+            at = -(-area.ctypes.data // 64) * 64
+            function(*(one.ctypes.data for one in matrices), m, n, k, *rows, at, room, threads)
+            assert (out[:, n:] == 7).all()
+            found.append(out[:, :n])
+        np.testing.assert_allclose(found[0], a @ b, atol=1e-3)
+        for other in found[1:]:
+            np.testing.assert_array_equal(other, found[0])
 
 
 @pytest.mark.parametrize("name", ["sse2", "avx2"])
