@@ -31,9 +31,9 @@ from graphc.loops.ir import (
     Statement,
     Store,
 )
-from graphc.loops.tidy import map_values, values_of
-from graphc.scalar.expr import Expr, Index, Load, Local, cast, transform, walk
-from graphc.shapes import Dim, Size, ceil_div, dim_max, floor_div, substitute, symbols_of
+from graphc.loops.tidy import values_of, with_sizes
+from graphc.scalar.expr import Expr, Index, Load, Local, cast, walk
+from graphc.shapes import Dim, Size, ceil_div, dim_max, floor_div, symbols_of
 
 SHORTEST, LONGEST = 1 << 10, 1 << 16  # iterations of a vector loop that make a chunk
 
@@ -106,7 +106,7 @@ class _Chunks:
         first = number * length
         shift = {loop.axis: Dim.symbol(loop.axis) + first}
         extent = -dim_max(-length, first - loop.extent)  # the smaller one
-        part = For(loop.axis, extent, loop.kind, tuple(_shifted(loop.body, shift)))
+        part = For(loop.axis, extent, loop.kind, tuple(with_sizes(loop.body, shift)))
         cells = [
             _Cell(
                 self.accumulators[name],
@@ -173,28 +173,6 @@ def _length(loop: For) -> Size:
     if loop.kind == "serial":
         return wanted
     return max(SHORTEST, min(LONGEST, wanted))
-
-
-def _shifted(body: Sequence[Statement], shift: dict[str, Size]) -> list[Statement]:
-    def leaf(expr: Expr) -> Expr | None:
-        if isinstance(expr, Index) and symbols_of(expr.size) & shift.keys():
-            return Index(substitute(expr.size, shift))
-        return None
-
-    result: list[Statement] = []
-    for item in body:
-        match item:
-            case For(axis, extent, kind, inner):
-                moved = substitute(extent, shift)
-                result.append(For(axis, moved, kind, tuple(_shifted(inner, shift))))
-            case If(condition, inner):
-                result.append(If(transform(condition, leaf), tuple(_shifted(inner, shift))))
-            case Scratch(name, dtype, shape):
-                sizes = tuple(substitute(size, shift) for size in shape)
-                result.append(Scratch(name, dtype, sizes))
-            case _:
-                result.append(map_values(item, lambda value: transform(value, leaf)))
-    return result
 
 
 def _fed(body: Sequence[Statement]) -> set[str]:

@@ -11,6 +11,7 @@ computes them on the fly.
 
 from dataclasses import dataclass
 
+from graphc.dtypes import is_half
 from graphc.ir.graph import Graph
 from graphc.ir.lowering import (
     Branches,
@@ -34,6 +35,7 @@ from graphc.ir.lowering import (
 )
 from graphc.ir.node import Node
 from graphc.ir.tensor import Tensor
+from graphc.loops.accumulators import POSITIONAL
 from graphc.loops.groups import Barrier, Group, Member, Partition, Placement, Role
 from graphc.loops.inlining import Inlining
 from graphc.loops.values import (
@@ -48,6 +50,7 @@ from graphc.loops.values import (
 from graphc.shapes import Shape, Size, size_product
 
 MAX_MEMBERS = 128  # keeps single kernels, and so LLVM's superlinear passes, small
+MAX_COLUMNS = 1 << 14  # sums that one pass over a row may add to
 OPEN_GROUPS = 4  # how many groups are tried for values that share only an input
 
 BARRIERS = (
@@ -144,11 +147,13 @@ class _Fuser:
         linear = axes is None and self.inlining.is_linear(tensor.node)
         value = Candidate(tensor, domain, axes, self.readings(tensor, role, alone), linear)
         for group in self.open_groups(value):
+            if self.wants_rows(group, value):
+                group.turn()
             member = self.as_member(group, value)
             if member is not None:
                 group = self.merge_earlier(group, value)
                 self.add(group, member)
-                if axes is not None:
+                if member.role == "reduction":
                     group.axes = axes
                 return
         self.steps.append(alone)
@@ -188,7 +193,9 @@ class _Fuser:
             return None
         if value.domain == group.domain:
             if axes is not None and group.axes is not None and group.axes != axes:
-                return None
+                if axes != group.row_axes or not has_columns(group.domain, tensor, axes):
+                    return None
+                role = "column"
         elif axes is None and value.domain == group.rows:
             role, linear = "row", False
             readings = self.readings(tensor, role, group)
@@ -203,6 +210,22 @@ class _Fuser:
         if all(group.may_read(reading, role) for reading in readings):
             return Member(tensor, role, readings, linear)
         return None
+
+    def wants_rows(self, group: Group, value: Candidate) -> bool:
+        """Whether the value reduces the rows of a group that so far reduces its columns alone."""
+        if value.axes is None or group.axes is None or value.domain != group.domain:
+            return False
+        if value.axes != group.row_axes:
+            return False
+        reductions = {member.tensor.key for member in group.members if member.role == "reduction"}
+        return all(
+            (
+                member.role == "full"
+                and not any(reading.tensor.key in reductions for reading in member.readings)
+            )
+            or (member.role == "reduction" and has_columns(group.domain, member.tensor, group.axes))
+            for member in group.members
+        )
 
     def as_member_of_view(self, group: Group, value: Candidate) -> Member | None:
         """Give the group the value's domain, if the value then fits."""
@@ -348,6 +371,18 @@ class _Fuser:
             else:
                 barrier.pieces.append(number)
             offset = offset + tensor.shape[axis]
+
+
+def has_columns(domain: Shape, tensor: Tensor, axes: tuple[int, ...]) -> bool:
+    """Whether a reduction over these axes of the domain may be made row by row, as columns."""
+    lower = tensor.node.op.lower
+    assert isinstance(lower, Reduction)
+    if not axes or axes != tuple(range(len(axes))) or len(axes) == len(domain):
+        return False
+    if lower.combine in POSITIONAL or is_half(tensor.dtype):
+        return False
+    count = size_product(domain[len(axes) :])
+    return not isinstance(count, int) or count <= MAX_COLUMNS
 
 
 def group_shape(group: Group, tensor: Tensor) -> Shape:

@@ -7,10 +7,11 @@ Its members are
     full       a value at every point of the domain
     reduction  over the reduced axes of a value at every point
     row        a value at every row
+    column     a reduction over all other axes, those of the rows, where these come first
 
-and they read each other only at the same point or row. A value of another shape but as many
-elements is a full member if its op runs along all its operands in step: it is computed under the
-row-major view of the domain.
+and they read each other only at the same point or row; nobody in a group reads its columns. A value
+of another shape but as many elements is a full member if its op runs along all its operands in
+step: it is computed under the row-major view of the domain.
 """
 
 import itertools
@@ -33,7 +34,7 @@ from graphc.loops.values import (
 )
 from graphc.shapes import Dim, Shape, Size
 
-Role = Literal["full", "reduction", "row"]
+Role = Literal["full", "reduction", "row", "column"]
 
 AXIS_LETTERS = "ijklmnpqrstuvw"
 
@@ -81,13 +82,28 @@ class Group:
         return tuple(item for a, item in enumerate(self.index) if a not in (self.axes or ()))
 
     @property
+    def row_axes(self) -> tuple[int, ...]:
+        return tuple(a for a in range(len(self.domain)) if a not in (self.axes or ()))
+
+    def turn(self) -> None:
+        """Make rows of what were the reduced axes: reductions become columns."""
+        self.axes = self.row_axes
+        for member in self.members:
+            if member.role == "reduction":
+                member.role = self.roles[member.tensor.key] = "column"
+
+    @property
     def is_linear(self) -> bool:
         return all(member.linear for member in self.members)
 
     def own_index(self, tensor: Tensor, role: Role) -> tuple[Shape, IndexTuple]:
         """Shape and index, in normal form, under which a member is computed."""
         shape, index = self.domain, self.index
-        if role != "full":
+        if role == "column":
+            axes = self.axes or ()
+            shape = tuple(self.domain[a] for a in axes)
+            index = tuple(self.index[a] for a in axes)
+        elif role != "full":
             shape, index = self.rows or (), self.row_index
         if core(tensor.shape) == shape:
             return tensor.shape, index_between(index, shape, tensor.shape)
@@ -98,7 +114,7 @@ class Group:
         held = self.roles.get(reading.tensor.key)
         if held is None:
             return True
-        if held == "full" and role == "row":
+        if held == "column" or (held == "full" and role == "row"):
             return False
         return (reading.shape, reading.index) == self.own_index(reading.tensor, held)
 

@@ -6,13 +6,14 @@ softmax has three passes: the maximum, the sum of exponentials, the quotients. A
 much and is needed in a later pass again is kept in scratch; cheap ones are computed again.
 """
 
-from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 from graphc.dtypes import bool_
 from graphc.ir.lowering import Reduction
 from graphc.ir.source import Sources, merge_sources
 from graphc.ir.tensor import Tensor
+from graphc.loops.accumulators import identity
+from graphc.loops.draft import Column, Draft, Names, Naming, Phase
 from graphc.loops.groups import Group, Member, Partition, Placement
 from graphc.loops.ir import Accumulate, Accumulator, Let, Parameter, Scratch, Statement, Store
 from graphc.loops.values import (
@@ -21,81 +22,16 @@ from graphc.loops.values import (
     Place,
     Resolver,
     axis_index,
+    core,
     index_between,
+    root_of,
 )
-from graphc.scalar.expr import Expr, Index, Load, Local, add, cast
+from graphc.scalar.expr import Call, Const, Expr, Index, Load, Local, add, cast
 from graphc.shapes import Shape, Size, is_static, size_product
 
 KEEP_COST = 16  # work from which a value of an earlier phase is kept rather than recomputed
+KEEP_WORK = 10  # the same for it and all that it is made of
 SCRATCH_LIMIT = 1 << 14  # elements of one row in scratch
-
-
-@dataclass
-class Phase:
-    """One pass over the reduced axes."""
-
-    statements: list[Statement] = field(default_factory=list)
-
-
-@dataclass
-class Draft:
-    """A kernel before its loops are wrapped around it.
-
-    group_axes: the reduced axes of the domain. named: locals that carry a name of the user's.
-    sizes: run-time values that only this call knows.
-    """
-
-    group_axes: tuple[int, ...]
-    domain: Shape
-    names: Sequence[str]
-    parameters: dict[str, Parameter] = field(default_factory=dict)
-    arguments: dict[str, str] = field(default_factory=dict)  # parameter -> buffer
-    body: list[Statement | Phase] = field(default_factory=list)
-    named: set[str] = field(default_factory=set)
-    sizes: dict[str, Size] = field(default_factory=dict)
-    sources: Sources = ()
-
-    @property
-    def column_like(self) -> bool:
-        """The last axis is a row axis: lanes run over rows, reductions run in serial loops."""
-        return bool(self.domain) and len(self.domain) - 1 not in self.group_axes
-
-
-class Names:
-    """Unique names: the wanted one, or with a number behind it."""
-
-    def __init__(self, reserved: Container[str] = ()) -> None:
-        self.reserved = reserved
-        self.taken: set[str] = set()
-        self.last: dict[str, int] = {}
-
-    def fresh(self, wanted: str) -> str:
-        name = wanted
-        while name in self.taken or name in self.reserved:
-            self.last[wanted] = self.last.get(wanted, 1) + 1
-            name = f"{wanted}_{self.last[wanted]}"
-        self.taken.add(name)
-        return name
-
-    def numbered(self, prefix: str) -> str:
-        while True:
-            name = f"{prefix}{self.last.get(prefix, 0)}"
-            self.last[prefix] = self.last.get(prefix, 0) + 1
-            if name not in self.taken and name not in self.reserved:
-                self.taken.add(name)
-                return name
-
-
-@dataclass(frozen=True, slots=True)
-class Naming:
-    """buffers: of stored values. values: what the printed graph calls any value; of those, `given`
-    are the user's. reserved: names that mean something in the whole program.
-    """
-
-    buffers: Mapping[Key, str]
-    values: Mapping[Key, str]
-    given: Container[Key]
-    reserved: Container[str]
 
 
 class KernelBuilder:
@@ -126,6 +62,7 @@ class KernelBuilder:
         self.phase_of: dict[Key, int] = {}
         self.accumulators: dict[tuple[str, Key], Expr] = {}  # by operation and operand
         self.accumulator_of: dict[Key, str] = {}
+        self.column_of: dict[Key, Column] = {}
 
     # --- resolver callbacks --------------------------------------------------------------------
 
@@ -191,6 +128,7 @@ class KernelBuilder:
         for level in range(levels):
             self.write_row_level(level)
             self.write_phase(level)
+        self.write_foot()
         self.draft.sources = merge_sources(*(m.tensor.sources for m in self.group.members))
         return self.draft
 
@@ -207,7 +145,24 @@ class KernelBuilder:
                 phase = max(phase, before + 1 if role == "reduction" else before)
             self.phase_of[member.tensor.key] = phase
             levels = max(levels, phase + 1 + (member.role == "reduction"))
+        for member in self.group.members:
+            if member.role == "column":
+                self.delay(member, levels)
         return levels
+
+    def delay(self, column: Member, levels: int) -> None:
+        """Reduce in the pass that computes most of what the column reads, the first of these."""
+        first = self.phase_of[column.tensor.key]
+        wanted = {reading.tensor.key for reading in column.readings}
+        best, most = first, -1
+        for level in range(first, levels):
+            read = {member.tensor.key for member in self.needed(level)}
+            for member in (*self.needed(level), *self.targets(level)):
+                if member is not column:
+                    read |= {reading.tensor.key for reading in member.readings}
+            if len(wanted & read) > most:
+                best, most = level, len(wanted & read)
+        self.phase_of[column.tensor.key] = best
 
     def targets(self, level: int) -> list[Member]:
         return [
@@ -215,7 +170,7 @@ class KernelBuilder:
             for member in self.group.members
             if self.phase_of[member.tensor.key] == level
             and (
-                member.role == "reduction"
+                member.role in ("reduction", "column")
                 or (member.role == "full" and self.is_written(member.tensor))
             )
         ]
@@ -251,14 +206,44 @@ class KernelBuilder:
         total = size_product(shape)
         if is_static(shape) and isinstance(total, int) and total > SCRATCH_LIMIT:
             return
-        for level in range(1, levels):
-            for member in self.needed(level):
-                tensor = member.tensor
-                early = member.role == "full" and self.phase_of[tensor.key] < level
-                if early and not self.can_load(tensor) and self.own_cost(tensor) >= KEEP_COST:
-                    name = self.names.fresh(f"row_{self.naming.values.get(tensor.key, 'kept')}")
-                    self.scratch[tensor.key] = name
-                    self.draft.body.append(Scratch(name, tensor.dtype, shape))
+        for least, work in ((KEEP_COST, self.own_cost), (KEEP_WORK, self.work_again)):
+            for level in range(1, levels):
+                while (found := self.worth_keeping(level, least, work)) is not None:
+                    name = self.names.fresh(f"row_{self.naming.values.get(found.key, 'kept')}")
+                    self.scratch[found.key] = name
+                    self.draft.arrays[name] = shape
+                    self.draft.body.append(Scratch(name, found.dtype, shape))
+
+    def worth_keeping(self, level: int, least: int, work: Callable[[Tensor], int]) -> Tensor | None:
+        """A value of an earlier phase that takes so much work, the last in order."""
+        for member in reversed(self.needed(level)):
+            tensor = member.tensor
+            early = member.role == "full" and self.phase_of[tensor.key] < level
+            if early and not self.can_load(tensor) and work(tensor) >= least:
+                return tensor
+        return None
+
+    def work_again(self, tensor: Tensor) -> int:
+        """What computing the value again takes, down to what is in memory; a load counts 1."""
+        total, rank = 0, len(core(self.group.domain))
+        seen: set[Key] = set()
+        pending = [tensor]
+        while pending:
+            value = root_of(pending.pop())
+            if value.key in seen or self.partition.lowerings.scalar(value) is not None:
+                continue
+            seen.add(value.key)
+            role = self.group.roles.get(value.key)
+            if role in ("row", "reduction") or len(core(value.shape)) == 0:
+                continue  # in a register
+            again = role == "full" or (role is None and not self.partition.is_boundary(value))
+            if not again or (value is not tensor and self.can_load(value)):
+                total += 1
+                continue
+            if role == "full" or len(core(value.shape)) == rank:
+                total += self.own_cost(value)
+            pending += value.node.inputs
+        return total
 
     def own_cost(self, tensor: Tensor) -> int:
         return self.partition.lowerings.cost(tensor.node, self.partition.names)
@@ -323,6 +308,8 @@ class KernelBuilder:
         for member in targets:
             if member.role == "reduction":
                 self.declare(member.tensor)
+            elif member.role == "column":
+                self.declare_column(member.tensor)
         if self.group.axes is None:
             self.write_points(level)  # no reduction: the points are the rows
             return
@@ -336,6 +323,9 @@ class KernelBuilder:
         for member in self.needed(level):
             if member.role == "reduction":
                 self.accumulate(member.tensor)
+                continue
+            if member.role == "column":
+                self.accumulate_column(member.tensor)
                 continue
             self.compute(member)
             if self.phase_of[member.tensor.key] == level:
@@ -384,3 +374,43 @@ class KernelBuilder:
         else:
             value = cast(value, tensor.dtype)
         self.statements.append(Accumulate(name, value, position, tensor.sources))
+
+    # --- columns -----------------------------------------------------------------------------
+
+    def declare_column(self, tensor: Tensor) -> None:
+        lower = tensor.node.op.lower
+        assert isinstance(lower, Reduction)
+        buffer = self.naming.buffers.get(tensor.key)
+        total = self.names.fresh(f"acc_{buffer}" if buffer else "total")
+        partial = self.names.fresh(f"{total}_rows")
+        column = Column(partial, total, lower.combine, tensor.dtype, tensor.sources)
+        self.column_of[tensor.key] = column
+        self.draft.columns.append(column)
+        self.draft.arrays[partial] = tuple(self.group.domain[a] for a in self.draft.group_axes)
+        zero = Const(identity(column.combine, column.dtype), column.dtype)
+        place = self.column_place
+        self.draft.empty.append(Store(partial, place, zero, False, tensor.sources))
+        held = Load(partial, place, column.dtype)
+        taken = cast(held, column.total_dtype)
+        self.draft.taken.append(Accumulate(total, taken, None, tensor.sources))
+
+    @property
+    def column_place(self) -> IndexTuple:
+        return tuple(self.index[a] for a in self.draft.group_axes)
+
+    def accumulate_column(self, tensor: Tensor) -> None:
+        column = self.column_of[tensor.key]
+        self.sources = tensor.sources
+        value = self.resolver.element(tensor.node.inputs[0], self.group.domain, self.index)
+        value = cast(value, column.dtype)
+        place = self.column_place
+        before = Load(column.partial, place, column.dtype)
+        value = Call(column.combine, (before, value), column.dtype)
+        self.statements.append(Store(column.partial, place, value, False, tensor.sources))
+
+    def write_foot(self) -> None:
+        self.statements, self.in_phase = self.draft.foot, False
+        for member in self.group.members:
+            if member.role == "column":
+                self.row_values[self.place_of(member)] = self.column_of[member.tensor.key].result
+                self.store(member)

@@ -32,6 +32,7 @@ from graphc.ir.printer import Names as PrintedNames
 from graphc.ir.source import source_scope
 from graphc.ir.tensor import Tensor
 from graphc.lapack import Operand
+from graphc.loops.draft import Draft, Names, Naming
 from graphc.loops.equations import Equations
 from graphc.loops.fuse import BARRIERS, Needs, partition_graph
 from graphc.loops.groups import Barrier, Group, Partition, choose_axis_names
@@ -49,7 +50,7 @@ from graphc.loops.ir import (
     Step,
 )
 from graphc.loops.ir import While as WhileStep
-from graphc.loops.kernels import Draft, KernelBuilder, Names, Naming
+from graphc.loops.kernels import KernelBuilder
 from graphc.loops.order import order_steps
 from graphc.loops.printer import kernel_key
 from graphc.loops.rows import row_kernel

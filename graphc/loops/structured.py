@@ -10,6 +10,7 @@ from graphc.ir.opdef import Inference, OpDef
 from graphc.ir.source import source_scope
 from graphc.ir.tensor import Tensor
 from graphc.lapack import ROUTINES, Operand
+from graphc.loops.draft import Draft, Naming
 from graphc.loops.groups import Barrier, Group, Member, Partition, Placement
 from graphc.loops.ir import (
     Contraction,
@@ -22,7 +23,7 @@ from graphc.loops.ir import (
     Statement,
     Store,
 )
-from graphc.loops.kernels import Draft, KernelBuilder, Naming
+from graphc.loops.kernels import KernelBuilder
 from graphc.loops.values import (
     Key,
     axis_extents,

@@ -5,14 +5,14 @@ share   two equal values become one; another name for a value goes
 inline  a value that is used once, right there, is written where it is used
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from graphc.ir.source import Sources, merge_sources
 from graphc.loops.facts import FactsOf
 from graphc.loops.ir import Accumulate, Accumulator, For, If, Let, Scratch, Statement, Store
 from graphc.scalar.expr import Call, Const, Expr, Index, Local, transform
-from graphc.shapes import Size, symbols_of
+from graphc.shapes import Size, substitute, symbols_of
 
 INLINE_OPERATIONS = 6  # operations that one expression may come to hold
 
@@ -254,3 +254,27 @@ def with_body(item: For | If, body: Sequence[Statement]) -> For | If:
     if isinstance(item, For):
         return For(item.axis, item.extent, item.kind, tuple(body))
     return If(item.condition, tuple(body))
+
+
+def with_sizes(body: Sequence[Statement], shift: Mapping[str, Size]) -> list[Statement]:
+    """The statements with other sizes for some symbols, axes among them."""
+
+    def leaf(expr: Expr) -> Expr | None:
+        if isinstance(expr, Index) and symbols_of(expr.size) & shift.keys():
+            return Index(substitute(expr.size, shift))
+        return None
+
+    result: list[Statement] = []
+    for item in body:
+        match item:
+            case For(axis, extent, kind, inner):
+                moved = substitute(extent, shift)
+                result.append(For(axis, moved, kind, tuple(with_sizes(inner, shift))))
+            case If(condition, inner):
+                result.append(If(transform(condition, leaf), tuple(with_sizes(inner, shift))))
+            case Scratch(name, dtype, shape):
+                sizes = tuple(substitute(size, shift) for size in shape)
+                result.append(Scratch(name, dtype, sizes))
+            case _:
+                result.append(map_values(item, lambda value: transform(value, leaf)))
+    return result

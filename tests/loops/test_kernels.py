@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import graphc as gc
+from graphc.loops.draft import Names
 from graphc.loops.ir import Scratch, Statement
-from graphc.loops.kernels import Names
 from tests.loops.programs import body_of, check_values, kernel_lines, program_of
 
 RNG = np.random.default_rng(0)
