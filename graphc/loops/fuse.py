@@ -193,12 +193,11 @@ class _Fuser:
             return None
         if value.domain == group.domain:
             if axes is not None and group.axes is not None and group.axes != axes:
-                if axes != group.row_axes or not has_columns(group.domain, tensor, axes):
+                if axes != group.row_axes or not has_columns(group, tensor):
                     return None
                 role = "column"
-        elif axes is None and value.domain == group.rows:
-            role, linear = "row", False
-            readings = self.readings(tensor, role, group)
+        elif axes is None and (found := self.beside_points(group, value)) is not None:
+            return found
         elif not self.reads(group, value) or not same_count(value.domain, group.domain):
             return None
         elif linear:
@@ -211,19 +210,31 @@ class _Fuser:
             return Member(tensor, role, readings, linear)
         return None
 
+    def beside_points(self, group: Group, value: Candidate) -> Member | None:
+        """The value as one at every row, or at every column."""
+        if value.domain == group.rows:
+            readings = self.readings(value.tensor, "row", group)
+            if all(group.may_read(reading, "row") for reading in readings):
+                return Member(value.tensor, "row", readings)
+        if value.domain == group.columns and self.reads(group, value):
+            readings = self.readings(value.tensor, "foot", group)
+            if all(group.may_read(reading, "foot") for reading in readings):
+                return Member(value.tensor, "foot", readings)
+        return None
+
     def wants_rows(self, group: Group, value: Candidate) -> bool:
         """Whether the value reduces the rows of a group that so far reduces its columns alone."""
         if value.axes is None or group.axes is None or value.domain != group.domain:
             return False
         if value.axes != group.row_axes:
             return False
-        reductions = {member.tensor.key for member in group.members if member.role == "reduction"}
+        beside = {member.tensor.key for member in group.members if member.role != "full"}
         return all(
-            (
-                member.role == "full"
-                and not any(reading.tensor.key in reductions for reading in member.readings)
+            member.role == "row"
+            or (
+                not any(reading.tensor.key in beside for reading in member.readings)
+                and (member.role == "full" or has_columns(group, member.tensor))
             )
-            or (member.role == "reduction" and has_columns(group.domain, member.tensor, group.axes))
             for member in group.members
         )
 
@@ -373,10 +384,12 @@ class _Fuser:
             offset = offset + tensor.shape[axis]
 
 
-def has_columns(domain: Shape, tensor: Tensor, axes: tuple[int, ...]) -> bool:
-    """Whether a reduction over these axes of the domain may be made row by row, as columns."""
-    lower = tensor.node.op.lower
+def has_columns(group: Group, tensor: Tensor) -> bool:
+    """Whether a reduction over the first axes of the domain may be made row by row, as columns."""
+    lower, domain = tensor.node.op.lower, group.domain
     assert isinstance(lower, Reduction)
+    kept = [a for a, size in enumerate(tensor.node.inputs[0].shape) if size != 1]
+    axes = tuple(kept.index(a) for a in tensor.node.attrs["axes"] if a in kept)
     if not axes or axes != tuple(range(len(axes))) or len(axes) == len(domain):
         return False
     if lower.combine in POSITIONAL or is_half(tensor.dtype):

@@ -8,10 +8,12 @@ Its members are
     reduction  over the reduced axes of a value at every point
     row        a value at every row
     column     a reduction over all other axes, those of the rows, where these come first
+    foot       a value at every column, computed of columns
 
-and they read each other only at the same point or row; nobody in a group reads its columns. A value
-of another shape but as many elements is a full member if its op runs along all its operands in
-step: it is computed under the row-major view of the domain.
+and they read each other only at the same point, row or column; what is not a foot reads neither
+columns nor feet, and a foot reads nothing else of its group. A value of another shape but as many
+elements is a full member if its op runs along all its operands in step: it is computed under the
+row-major view of the domain.
 """
 
 import itertools
@@ -34,7 +36,9 @@ from graphc.loops.values import (
 )
 from graphc.shapes import Dim, Shape, Size
 
-Role = Literal["full", "reduction", "row", "column"]
+Role = Literal["full", "reduction", "row", "column", "foot"]
+
+TURNED: dict[Role, Role] = {"reduction": "column", "row": "foot"}
 
 AXIS_LETTERS = "ijklmnpqrstuvw"
 
@@ -82,6 +86,10 @@ class Group:
         return tuple(item for a, item in enumerate(self.index) if a not in (self.axes or ()))
 
     @property
+    def columns(self) -> Shape:
+        return tuple(self.domain[a] for a in self.axes or ())
+
+    @property
     def row_axes(self) -> tuple[int, ...]:
         return tuple(a for a in range(len(self.domain)) if a not in (self.axes or ()))
 
@@ -89,8 +97,7 @@ class Group:
         """Make rows of what were the reduced axes: reductions become columns."""
         self.axes = self.row_axes
         for member in self.members:
-            if member.role == "reduction":
-                member.role = self.roles[member.tensor.key] = "column"
+            member.role = self.roles[member.tensor.key] = TURNED.get(member.role, member.role)
 
     @property
     def is_linear(self) -> bool:
@@ -99,10 +106,9 @@ class Group:
     def own_index(self, tensor: Tensor, role: Role) -> tuple[Shape, IndexTuple]:
         """Shape and index, in normal form, under which a member is computed."""
         shape, index = self.domain, self.index
-        if role == "column":
-            axes = self.axes or ()
-            shape = tuple(self.domain[a] for a in axes)
-            index = tuple(self.index[a] for a in axes)
+        if role in ("column", "foot"):
+            shape = self.columns
+            index = tuple(self.index[a] for a in self.axes or ())
         elif role != "full":
             shape, index = self.rows or (), self.row_index
         if core(tensor.shape) == shape:
@@ -114,7 +120,9 @@ class Group:
         held = self.roles.get(reading.tensor.key)
         if held is None:
             return True
-        if held == "column" or (held == "full" and role == "row"):
+        if (held in ("column", "foot")) != (role == "foot"):
+            return False
+        if held == "full" and role == "row":
             return False
         return (reading.shape, reading.index) == self.own_index(reading.tensor, held)
 

@@ -409,8 +409,12 @@ class KernelBuilder:
         self.statements.append(Store(column.partial, place, value, False, tensor.sources))
 
     def write_foot(self) -> None:
-        self.statements, self.in_phase = self.draft.foot, False
+        """Results of the columns, and what is computed of them: outside of the loops over rows."""
+        self.statements, self.in_phase, self.row_values = self.draft.foot, False, {}
         for member in self.group.members:
             if member.role == "column":
                 self.row_values[self.place_of(member)] = self.column_of[member.tensor.key].result
+                self.store(member)
+            elif member.role == "foot":
+                self.compute(member)
                 self.store(member)

@@ -99,6 +99,33 @@ def test_columns_that_were_there_first_wait_for_the_rows() -> None:
     check_values([x, w], [columns, rows], [array(35, 6), array(35, 6)])
 
 
+def test_what_is_computed_of_columns_alone_is_the_foot_of_the_kernel() -> None:
+    x, b = gc.placeholder("x", ("n", 7)), gc.placeholder("b", (7,))
+    y = gc.exp(x)
+    rows = y / gc.sum(y, axis=1, keepdims=True)
+    outputs = [rows, b - 0.1 * gc.sum(rows, axis=0) * b]
+    assert kernels([x, b], outputs) == 1
+    check_values([x, b], outputs, [array(35, 7), array(7)])
+    check_values([x, b], outputs, [array(0, 7), array(7)])
+
+
+def test_a_foot_of_columns_that_were_there_first() -> None:
+    x, b = gc.placeholder("x", ("n", 7)), gc.placeholder("b", (7,))
+    y = gc.exp(x)
+    outputs = [b - gc.sum(y, axis=0), y - gc.sum(y * y, axis=1, keepdims=True)]
+    assert kernels([x, b], outputs) == 1
+    check_values([x, b], outputs, [array(35, 7), array(7)])
+
+
+def test_as_many_rows_as_columns() -> None:
+    """Values at every row and at every column look the same."""
+    x = gc.placeholder("x", (6, 6))
+    y = gc.exp(x)
+    rows, columns = gc.sum(y, axis=1), gc.sum(y, axis=0)
+    outputs = [gc.sqrt(rows), gc.sqrt(columns), gc.sqrt(rows) + gc.sqrt(columns)]
+    check_values([x], outputs, [array(6, 6)])
+
+
 def test_what_reads_columns_is_another_kernel() -> None:
     x = gc.placeholder("x", ("n", "m"))
     y = x - gc.sum(x, axis=1, keepdims=True)
