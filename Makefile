@@ -65,7 +65,7 @@ bench: $(READY)
 ARRAY_API_TESTS ?= ../array-api-tests
 ARRAY_API_ARGS ?= -n auto
 SUITE = cd $(ARRAY_API_TESTS) && ARRAY_API_TESTS_MODULE=graphc.eager ARRAY_API_TESTS_VERSION=2024.12 \
-  PYTHONPATH=$(CURDIR)/tests/array_api $(CURDIR)/$(BIN)/python -m pytest --disable-deadline \
+  PYTHONPATH=$(CURDIR)/tests/array_api $(CURDIR)/$(BIN)/python -m pytest -c pytest.ini --disable-deadline \
   --hypothesis-derandomize --max-examples=20 $(ARRAY_API_ARGS)
 
 array-api: $(READY)

@@ -1,5 +1,6 @@
 """What `function` demands of inputs, names, sizes and placeholders before it compiles."""
 
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -117,12 +118,14 @@ def check_sizes(graph: Graph) -> None:
     given = whole_sizes(graph.inputs)
     for node in nested_nodes(graph):
         symbol = counted_size(node)
-        if symbol in given:
+        # Copies of the loop, written out by a pass, add numbers to the name.
+        taken = [name for name in given if symbol and re.fullmatch(rf"{symbol}(_\d+)*", name)]
+        if taken:
             raise FunctionError(
-                f"the size {symbol!r} is the number of steps of a loop, and that of an axis",
+                f"the size {taken[0]!r} is the number of steps of a loop, and that of an axis",
                 code="E204",
                 details=[
-                    f"{t.name}: {t.type}" for t in graph.inputs if symbol in _sizes_in(t.shape)
+                    f"{t.name}: {t.type}" for t in graph.inputs if taken[0] in _sizes_in(t.shape)
                 ],
                 source=node.sources[0] if node.sources else None,
                 fix="name the axis otherwise: loops call their steps steps_0, steps_1, ...",

@@ -6,8 +6,10 @@ from typing import Any
 
 from graphc.errors import FunctionError, GraphcError
 from graphc.ir.leaf import as_tensor
-from graphc.ir.node import Node, substitute_dims
+from graphc.ir.lengths import fresh_length, with_own_lengths
+from graphc.ir.node import Attributes, Node
 from graphc.ir.opdef import Constraint
+from graphc.ir.resizing import mentions, resized_attributes
 from graphc.ir.source import Sources, current_sources, source_scope
 from graphc.ir.tensor import Tensor
 from graphc.shapes import Dim, Size, symbols_of
@@ -171,25 +173,13 @@ def circular(tensor: Tensor) -> FunctionError:
 
 
 def _rebuild(node: Node, inputs: list[Tensor], givens: Givens) -> tuple[Tensor, ...]:
-    attrs = node.attrs
-    if givens.sizes and any(_mentions(value, givens.sizes) for value in attrs.values()):
-        attrs = {name: _sized(value, givens) for name, value in attrs.items()}
+    attrs: Attributes = node.attrs
+    while givens.sizes and any(mentions(value, givens.sizes) for value in attrs.values()):
+        attrs = resized_attributes(attrs, givens.sizes)
     if attrs is node.attrs and all(a is b for a, b in zip(inputs, node.inputs, strict=True)):
         return tuple(Tensor(node, position) for position in range(len(node.types)))
     with source_scope(node.sources):
         return node.op.apply(inputs, attrs)
-
-
-def _mentions(value: Any, sizes: dict[str, Size]) -> bool:
-    if isinstance(value, tuple):
-        return any(_mentions(item, sizes) for item in value)
-    return isinstance(value, Dim) and not value.symbols().isdisjoint(sizes)
-
-
-def _sized(value: Any, givens: Givens) -> Any:
-    while _mentions(value, givens.sizes):
-        value = substitute_dims(value, givens.sizes)
-    return value
 
 
 def substitute(outputs: Any, givens: Any) -> Any:
@@ -233,4 +223,10 @@ def _substituted_once(results: Sequence[Tensor], givens: Givens) -> list[Tensor]
         for tensor in node.inputs:
             if tensor.key not in givens.tensors and id(tensor.node) not in rebuilt:
                 stack.append((tensor.node, False))
-    return [lookup(result) for result in results]
+    replacing = {id(tensor.node) for tensor in givens.tensors.values()}
+    return with_own_lengths(
+        [lookup(result) for result in results],
+        replacing,
+        fresh_length,
+        lambda node: id(node) not in rebuilt,  # the originals stay as well
+    )

@@ -175,3 +175,18 @@ def test_substitute_takes_work_in_proportion_to_what_it_replaces() -> None:
     for _ in range(3000):
         y = gc.substitute(x + 1, {x: y})
     assert gc.run(y, {x: np.zeros(2, "float32")})[0] == 3000
+
+
+def test_sizes_are_replaced_in_the_bodies_of_loops_too() -> None:
+    x, y = gc.placeholder("x", ("a", "b")), gc.placeholder("y", ("k", "l"))
+    _, rows = gc.scan(lambda c, row: (gc.tanh(c + row), c * row), x[0], x)
+    results = [rows, gc.grad(gc.sum(rows), x)]
+    values = np.linspace(-1, 1, 12, dtype="float32").reshape(4, 3)
+    expected = gc.run(results, {x: values * 2})
+    for found in (
+        gc.function([y], results, givens={x: y * 2}, check=True)(values),
+        gc.function([y], gc.substitute(results, {x: y * 2}), check=True)(values),
+        gc.run(gc.substitute(results, {x: values * 2})),
+    ):
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-5)

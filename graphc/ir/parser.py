@@ -11,6 +11,7 @@ from graphc.dtypes import DType, all_dtypes, is_floating, short_name
 from graphc.errors import GraphcError, ParseError
 from graphc.ir.graph import Graph
 from graphc.ir.leaf import CONSTANT, PLACEHOLDER, Variable, variable
+from graphc.ir.lengths import fresh_lengths
 from graphc.ir.node import Node, TensorType
 from graphc.ir.opdef import OpDef
 from graphc.ir.printer import AUTOMATIC, RESERVED, operator
@@ -44,7 +45,7 @@ def parse_graph(
     reader = _Reader(constants or {}, variables or {})
     try:
         with source_scope(()):
-            return reader.read(text)
+            return fresh_lengths(reader.read(text))
     except RecursionError:
         raise ParseError("brackets are nested too deeply") from None
 

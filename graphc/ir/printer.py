@@ -26,6 +26,7 @@ import numpy as np
 from graphc.dtypes import all_dtypes, is_bool, is_complex, short_name
 from graphc.ir.graph import Graph, bodies_of
 from graphc.ir.leaf import CONSTANT, PLACEHOLDER, VARIABLE
+from graphc.ir.lengths import numbered_lengths
 from graphc.ir.lowering import Elementwise, LoweringContext
 from graphc.ir.node import Attributes, Node, TensorType, attribute_key
 from graphc.ir.opdef import OpDef
@@ -233,6 +234,10 @@ def _is_inline(node: Node) -> bool:
 
 def format_graph(graph: Graph) -> str:
     """The whole graph as text; see the module's docstring."""
+    return _formatted(numbered_lengths(graph))
+
+
+def _formatted(graph: Graph) -> str:
     names = Names(graph)
     inputs = ", ".join(f"{names.operand(t)}: {t.type}" for t in graph.inputs)
     lines = [f"graph {usable_name(graph.name)}({inputs})"]
@@ -240,7 +245,7 @@ def format_graph(graph: Graph) -> str:
     lines += [f"  {_constant_row(node, names)}" for node in names.constants]
     bodies = named_bodies(graph)
     for body, name in bodies.items():
-        inner = format_graph(body).splitlines()
+        inner = _formatted(body).splitlines()
         lines += [f"  {name}:", *(f"    {line}" for line in inner)]
     rows = [
         _Row(

@@ -13,6 +13,7 @@ from graphc.dtypes import DType, promote, result_type
 from graphc.errors import DTypeError, FunctionError
 from graphc.ir.graph import Graph
 from graphc.ir.leaf import CONSTANT, PLACEHOLDER, VARIABLE, as_tensor
+from graphc.ir.lengths import with_own_lengths
 from graphc.ir.lowering import IndexMap
 from graphc.ir.node import Node, TensorType
 from graphc.ir.opdef import Inference
@@ -151,6 +152,19 @@ def substituted(results: Sequence[Tensor], replaced: dict[Key, Tensor]) -> list[
         ):
             made[id(node)] = Node(node.op, inputs, node.attrs, node.types, node.sources)
     return [new(tensor) for tensor in results]
+
+
+def written_out(
+    body: Graph, values: Sequence[Tensor], name_of: Callable[[str], str]
+) -> list[Tensor]:
+    """The outputs of a body on these inputs, as part of the graph around it.
+
+    name_of: a size that a loop of the body binds -> what it is called there. A body may be written
+    out more than once, and its loops then take other numbers of steps.
+    """
+    replaced = {inner.key: value for inner, value in zip(body.inputs, values, strict=True)}
+    results = substituted(body.outputs, replaced)
+    return with_own_lengths(results, {id(value.node) for value in values}, name_of)
 
 
 def seen_through(results: Sequence[Tensor]) -> list[Tensor]:

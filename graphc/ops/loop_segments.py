@@ -11,6 +11,7 @@ over is a loop of its own, after the main one, or before it where the loop runs 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from math import isqrt
 
 from graphc.errors import ParameterError
@@ -20,7 +21,7 @@ from graphc.ir.node import TensorType
 from graphc.ir.registry import BUILDER, OPS
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
-from graphc.ops.bodies import substituted
+from graphc.ops.bodies import written_out
 from graphc.shapes import Size, floor_div
 
 USUAL_SEGMENT = 32  # steps between two checkpoints where the number of steps is symbolic
@@ -166,8 +167,7 @@ def _unrolled(steps: Steps, k: int) -> Graph:
     positions = range(k)
     for position in reversed(positions) if steps.reverse else positions:
         values = [*carry, *(row[position] for row in rows), *outer]
-        replaced = {t.key: value for t, value in zip(steps.body.inputs, values, strict=True)}
-        results = substituted(steps.body.outputs, replaced)
+        results = written_out(steps.body, values, partial("{1}_{0}".format, position))
         carry = results[: len(states)]
         outputs.append(results[len(states) :])
     if steps.reverse:

@@ -4,7 +4,6 @@ The node binds a size, the number of its steps. Values of every step, which reve
 stacked under that size like those of a scan; they lie in memory that grows while the loop runs.
 """
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +13,7 @@ from graphc.dtypes import is_bool
 from graphc.errors import DTypeError, FunctionError, ParameterError
 from graphc.ir.graph import Graph
 from graphc.ir.leaf import as_tensor
+from graphc.ir.lengths import fresh_length, reserve_length
 from graphc.ir.lowering import While
 from graphc.ir.node import TensorType
 from graphc.ir.opdef import Example, Inference, OpDef
@@ -27,28 +27,6 @@ from graphc.shapes import Dim
 
 __all__ = ["while_loop"]
 
-
-class _Lengths:
-    """Names for the sizes that loops bind: never one that a loop, also one read from text, has."""
-
-    def __init__(self) -> None:
-        self.next = 0
-        self.lock = threading.Lock()
-
-    def fresh(self) -> Dim:
-        with self.lock:
-            self.next += 1
-            return Dim.symbol(f"steps_{self.next - 1}")
-
-    def reserve(self, length: Dim) -> None:
-        number = str(length).removeprefix("steps_")
-        if number.isdecimal():
-            with self.lock:
-                self.next = max(self.next, int(number) + 1)
-
-
-_LENGTHS = _Lengths()
-
 # --- the op ------------------------------------------------------------------------------------
 # attrs: body and condition (graphs with the same inputs: carries, then values from outside),
 # carries (how many), length (the size that the loop binds), max_steps (or None); sequences, reverse
@@ -61,7 +39,7 @@ def _infer(call: Inference) -> tuple[TensorType, ...]:
     condition = [t.type for t in call.attrs["condition"].outputs]
     if condition != [TensorType(np.dtype(bool), ())]:
         raise DTypeError(f"{call.op}: the condition is {', '.join(map(str, condition))}")
-    _LENGTHS.reserve(length)
+    reserve_length(length)
     return loop_types(call, body, carries, length)
 
 
@@ -161,7 +139,7 @@ def while_loop(
             "condition": Graph(inputs, (results[-1],), name="condition"),
             "carries": len(states),
             "sequences": 0,
-            "length": _LENGTHS.fresh(),
+            "length": Dim.symbol(fresh_length()),
             "reverse": False,
             "anchored": False,
             "max_steps": None if max_steps is None else int(max_steps),

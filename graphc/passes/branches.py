@@ -8,11 +8,12 @@ from collections.abc import Sequence
 
 from graphc.ir.graph import Graph
 from graphc.ir.leaf import scalar_value
+from graphc.ir.lengths import bound_names
 from graphc.ir.lowering import Branches, Leaf
 from graphc.ir.node import Node
 from graphc.ir.source import source_scope
 from graphc.ir.tensor import Tensor
-from graphc.ops.bodies import inner_input, is_generated, substituted
+from graphc.ops.bodies import inner_input, is_generated, substituted, written_out
 from graphc.passes.nested import rebuild
 
 
@@ -22,6 +23,13 @@ def is_branches(node: Node) -> bool:
 
 def choose(graph: Graph) -> Graph:
     """cond(True, then, otherwise) = then"""
+    taken = set(bound_names(graph.nodes))
+
+    def own_name(name: str) -> str:
+        names = (name, *(f"{name}_{number}" for number in range(len(taken) + 1)))
+        free = next(one for one in names if one not in taken)
+        taken.add(free)
+        return free
 
     def replace(node: Node, inputs: list[Tensor]) -> Sequence[Tensor] | None:
         selector = scalar_value(inputs[0]) if is_branches(node) else None
@@ -29,8 +37,7 @@ def choose(graph: Graph) -> Graph:
             return None
         branches = node.attrs["branches"]
         chosen: Graph = branches[min(max(int(selector), 0), len(branches) - 1)]
-        outer = {inner.key: new for inner, new in zip(chosen.inputs, inputs[1:], strict=True)}
-        return substituted(chosen.outputs, outer)
+        return written_out(chosen, inputs[1:], own_name)
 
     return rebuild(graph, replace)
 

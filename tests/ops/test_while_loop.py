@@ -266,18 +266,100 @@ def test_a_tape_is_never_larger_than_memory(monkeypatch: pytest.MonkeyPatch) -> 
     f(0.2, 1000)
 
 
-def test_names_of_lengths_that_were_read_are_not_given_again() -> None:
-    def loop(x: Tensor) -> Tensor:
-        y = gc.while_loop(lambda c: c > 1, lambda c: c / 2, x)
-        found: Tensor = gc.grad(y, x)
-        return found
+# --- loops that stand in a graph more than once: each has its own number of steps -----------------
 
-    x = scalar()
-    text = format_graph(gc.Graph((x,), (loop(x),)))
-    later = re.sub(r"steps_[0-9]+", "steps_5000", text)
-    read = gc.parse_graph(later)
-    assert "steps_5001" in format_graph(gc.Graph((x,), (loop(x),)))
-    assert gc.function(read.inputs, list(read.outputs))(5.0) == [0.125]
+
+def halved(x: Tensor) -> Tensor:
+    found: Tensor = gc.while_loop(
+        lambda c: gc.sum(gc.abs(c)) > 0.2, lambda c: c * 0.5 * gc.cos(c), x
+    )
+    return found
+
+
+def assert_as_meant(inputs: list[Tensor], results: list[Tensor], *arrays: np.ndarray) -> None:
+    meant = gc.function(inputs, results, backend="reference", optimize=False)(*arrays)
+    for backend in ("interpreter", "llvm"):
+        found = gc.function(inputs, results, backend=backend, check=True)(*arrays)
+        for one, other in zip(found, meant, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-6, err_msg=backend)
+
+
+# Rows of very different sizes: their loops take very different numbers of steps.
+ROWS = np.array([[0.3, 0.2], [90.0, 70.0], [0.01, 0.02], [7.0, 300.0], [1.0, 2.0]])
+
+
+@pytest.mark.parametrize("unroll", [2, 3])
+def test_a_loop_in_steps_that_are_written_out(unroll: int) -> None:
+    x = gc.placeholder("x", (None, "n"), "float64")
+
+    def step(carry: Tensor, row: Tensor) -> tuple[Tensor, Tensor]:
+        found = halved(row + carry)
+        return found, gc.sum(found)
+
+    final, sums = gc.scan(step, x[0] * 0, x, unroll=unroll)
+    slope = gc.grad(gc.sum(sums * sums) + gc.sum(final), x)
+    assert_as_meant([x], [final, sums, slope, gc.grad(gc.sum(slope * slope), x)], ROWS)
+
+
+def test_a_loop_in_branches_that_are_known_when_steps_are_written_out() -> None:
+    x = gc.placeholder("x", (None, "n"), "float64")
+
+    def step(carry: tuple[Tensor, Tensor], row: Tensor) -> Any:
+        k, last = carry
+        found = gc.cond(k >= 0, halved, lambda v: v, last + row)
+        return (k * 0 + 1, found), gc.sum(found)
+
+    (_, final), sums = gc.scan(step, (gc.constant(1), x[0] * 0), x, unroll=2)
+    assert_as_meant([x], [final, sums, gc.grad(gc.sum(sums) + gc.sum(final), x)], ROWS)
+    true = gc.constant(True)
+    one, other = (gc.cond(true, lambda v: v * 2, lambda v: v, t) for t in (x, x[::-1]))
+    assert_as_meant([x], [one, other], ROWS)
+
+
+def test_a_loop_on_values_that_were_substituted() -> None:
+    x = gc.placeholder("x", ("n", 2), "float64")
+    y = halved(x)
+    pair = [y, gc.grad(gc.sum(y), x)]
+    large = gc.substitute(pair, {x: x * 30.0})
+    assert_as_meant([x], [*pair, *large], ROWS[:2])
+    expected = gc.function([x], pair)(ROWS * 30)
+    found = gc.function([x], [*pair, *large])(ROWS)[2:]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_loops_that_were_read_from_text() -> None:
+    """Text numbers the lengths of each graph from 0; what is read is told apart."""
+    x = gc.placeholder("x", ("n",), "float64")
+    text = format_graph(gc.Graph((x,), (gc.grad(gc.sum(halved(x)), x),)))
+    assert set(re.findall("steps_[0-9]+", text)) == {"steps_0"}
+    first, second = gc.parse_graph(text), gc.parse_graph(re.sub(r"\bx\b", "y", text))
+    assert format_graph(first) == text
+    both = [first.outputs[0], second.outputs[0]]
+    f = gc.function([*first.inputs, *second.inputs], both)
+    for one, values in zip(f(ROWS[0], ROWS[1]), ROWS[:2], strict=True):
+        meant = gc.run(gc.grad(gc.sum(halved(x)), x), {x: values})
+        np.testing.assert_allclose(one, meant, rtol=1e-6)
+
+
+def test_loops_in_loops_read_back() -> None:
+    x = gc.placeholder("x", ("m", "steps_0"), "float64")
+
+    def step(carry: Tensor, row: Tensor) -> tuple[Tensor, Tensor]:
+        inner, sums = gc.scan(lambda c, v: (halved(c + v), c), carry, row, reverse=True)
+        return gc.while_loop(lambda c: c > 1, lambda c: c / 2 + gc.sum(sums) * 0, inner), inner
+
+    final, rows = gc.scan(step, 0.0, x)
+    graph = gc.Graph((x,), (final, gc.grad(final + gc.sum(rows), x)))
+    text = format_graph(graph)
+    read = gc.parse_graph(text)
+    assert format_graph(read) == text
+    assert "steps_0" not in re.findall(r"while_loop\(.*length=(\w+)", text)  # an axis has it
+    for found, meant in zip(
+        gc.run(list(read.outputs), {read.inputs[0]: ROWS}),
+        gc.run(list(graph.outputs), {x: ROWS}),
+        strict=True,
+    ):
+        np.testing.assert_allclose(found, meant, rtol=1e-6)
 
 
 def test_an_axis_cannot_have_the_name_of_a_length() -> None:
