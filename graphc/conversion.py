@@ -1,5 +1,6 @@
 """What users hand in as values: arrays, numbers, nested lists; and which of them a dtype takes."""
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,9 @@ def is_weak_value(value: Any) -> bool:
 
 def as_array(value: Any) -> np.ndarray:
     """`value` as numpy sees it. TypeError or ValueError, in words, if it is no array of numbers."""
-    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+    # Whoever has a masked array has imported the module; importing it here would cost every start.
+    masked = sys.modules.get("numpy.ma") if isinstance(value, np.ndarray) else None
+    if masked is not None and isinstance(value, masked.MaskedArray) and masked.is_masked(value):
         raise TypeError("a masked array has elements without a value; fill them with .filled(...)")
     try:
         array = np.asarray(value)

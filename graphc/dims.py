@@ -141,10 +141,11 @@ UNIT = Monomial(())
 class Dim:
     """An integer expression in canonical form: a sum of integer coefficient times monomial."""
 
-    __slots__ = ("_hash", "_text", "terms")
+    __slots__ = ("_hash", "_symbols", "_text", "terms")
 
     terms: tuple[tuple[Monomial, int], ...]
     _hash: int | None
+    _symbols: frozenset[str] | None
     _text: str | None
 
     __array_ufunc__ = None  # numpy integers leave arithmetic with a Dim to the Dim
@@ -153,6 +154,7 @@ class Dim:
         """Internal: ``terms`` must be canonical. Use :meth:`symbol` and arithmetic."""
         object.__setattr__(self, "terms", terms)
         object.__setattr__(self, "_hash", None)
+        object.__setattr__(self, "_symbols", None)
         object.__setattr__(self, "_text", None)
 
     @staticmethod
@@ -276,15 +278,17 @@ class Dim:
 
     def symbols(self) -> frozenset[str]:
         """The names of all symbols that occur."""
-        names: set[str] = set()
-        pending: list[Dim] = [self]
-        while pending:
-            for atom in pending.pop().atoms():
-                if isinstance(atom, Symbol):
-                    names.add(atom.name)
-                else:
-                    pending.extend(part for part in parts(atom) if isinstance(part, Dim))
-        return frozenset(names)
+        if self._symbols is None:
+            names: set[str] = set()
+            pending: list[Dim] = [self]
+            while pending:
+                for atom in pending.pop().atoms():
+                    if isinstance(atom, Symbol):
+                        names.add(atom.name)
+                    else:
+                        pending.extend(part for part in parts(atom) if isinstance(part, Dim))
+            object.__setattr__(self, "_symbols", frozenset(names))
+        return cast("frozenset[str]", self._symbols)
 
     def atoms(self) -> Iterator[Atom]:
         """The atoms of the polynomial itself, in order, with repetition."""

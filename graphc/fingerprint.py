@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from graphc.ir.graph import Graph
-from graphc.ir.leaf import VARIABLE
+from graphc.ir.leaf import CONSTANT, VARIABLE
 from graphc.ir.node import Node, TensorType
 from graphc.ir.tensor import Tensor
 from graphc.shapes import Dim
@@ -37,6 +37,9 @@ class _Describer:
         self.storages: dict[int, int] = {}
         self.sizes: dict[Dim, str] = {}
         self.bodies: dict[int, bytes] = {}
+        self.arrays: dict[int, str] = {}  # numbers share theirs
+        self.dtypes: dict[np.dtype[Any], str] = {}  # names that numpy spells out every time
+        self.known: set[int] = set()  # ops that may be described
         self.alive: list[Any] = []  # keys are identities
 
     def graph(self, graph: Graph) -> bytes:
@@ -48,7 +51,8 @@ class _Describer:
             if id(node) in numbers:
                 continue
             reads = " ".join([f"{numbers[id(t.node)]}.{t.index}" for t in node.inputs])
-            lines.append(f"{node.op.name}({reads}){self._attributes(node)}")
+            attributes = self._attributes(node)
+            lines.append(f"{node.op.name}({reads}){attributes}")
             numbers[id(node)] = len(numbers)
 
         def places(tensors: Sequence[Tensor]) -> str:
@@ -61,13 +65,17 @@ class _Describer:
 
     def _attributes(self, node: Node) -> str:
         op, attrs = node.op, node.attrs
-        if "custom" in op.traits or not op.infer.__module__.startswith("graphc."):
-            raise _NoNameError
+        if id(op) not in self.known:
+            if "custom" in op.traits or not op.infer.__module__.startswith("graphc."):
+                raise _NoNameError
+            self.known.add(id(op))
         if not attrs:
             return ""
         if op is VARIABLE:
             number = self.storages.setdefault(id(attrs["storage"]), len(self.storages))
             attrs = {**attrs, "storage": number}
+        if op is CONSTANT and len(attrs) == 1:
+            return f"value={self._value(attrs['value'])}"
         return ";".join([f"{name}={self._value(attrs[name])}" for name in sorted(attrs)])
 
     def _value(self, value: Any) -> str:
@@ -88,15 +96,15 @@ class _Describer:
                 text = self.sizes[value] = f"d{value}"
             return text
         if kind is TensorType:
-            return f"{value.dtype.name}{self._value(tuple(value.shape))}"
+            return f"{self._dtype(value.dtype)}{self._value(tuple(value.shape))}"
         if isinstance(value, np.dtype):
-            return f"t{value.name}"
+            return f"t{self._dtype(value)}"
         if isinstance(value, np.ndarray | np.generic):
-            array = np.ascontiguousarray(value)
-            if array.dtype.hasobject:
-                raise _NoNameError
-            digest = hashlib.sha256(array.tobytes()).hexdigest()
-            return f"a{array.dtype.name}{np.shape(value)}{digest}"
+            text = self.arrays.get(id(value))
+            if text is None:
+                text = self.arrays[id(value)] = self._array(value)
+                self.alive.append(value)
+            return text
         if kind is Graph:
             if id(value) not in self.bodies:
                 self.bodies[id(value)] = self.graph(value)
@@ -105,3 +113,16 @@ class _Describer:
         if kind is dict and all(type(key) is str for key in value):
             return f"m({','.join([f'{key}:{self._value(item)}' for key, item in value.items()])})"
         raise _NoNameError
+
+    def _array(self, value: np.ndarray | np.generic) -> str:
+        array = np.ascontiguousarray(value)
+        if array.dtype.hasobject:
+            raise _NoNameError
+        digest = hashlib.sha256(array.tobytes()).hexdigest()
+        return f"a{self._dtype(array.dtype)}{np.shape(value)}{digest}"
+
+    def _dtype(self, dtype: np.dtype[Any]) -> str:
+        name = self.dtypes.get(dtype)
+        if name is None:
+            name = self.dtypes[dtype] = dtype.name
+        return name

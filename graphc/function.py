@@ -38,6 +38,7 @@ from graphc.function_checks import (
     update_constraints,
 )
 from graphc.function_files import Saved, named_variables, write_function
+from graphc.garbage import uncollected
 from graphc.inspect.profile import format_profile, measure
 from graphc.inspect.text import FunctionText, Text
 from graphc.ir.graph import Graph
@@ -114,14 +115,15 @@ class Function(FunctionText, CCallable):
         self._pack = structure.packer()
         self.__call__ = _long_way(weakref.ref(self))
         self.stages: Stages
-        self.stages, self._run = compile_graph(
-            graph,
-            backend,
-            threads=threads,
-            check="ir" in checks,
-            optimized=optimize,
-            cache=cache,
-        )
+        with uncollected():
+            self.stages, self._run = compile_graph(
+                graph,
+                backend,
+                threads=threads,
+                check="ir" in checks,
+                optimized=optimize,
+                cache=cache,
+            )
         if "passes" in checks:
             self._run = PassesGuard(self._run, self.stages, self.backend)
         if "nan" in checks:

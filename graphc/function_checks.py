@@ -12,7 +12,7 @@ from graphc.ir.opdef import Constraint
 from graphc.ir.source import Sources
 from graphc.ir.tensor import Tensor
 from graphc.ir.traversal import path_to
-from graphc.shapes import Dim
+from graphc.shapes import Dim, symbols_of
 from graphc.signature import called, pairs_of, whole_sizes
 
 
@@ -73,10 +73,13 @@ def check_placeholders(graph: Graph, sources: Sources, on_unused_input: str) -> 
         used.add(id(node))
         if id(node) not in declared:
             raise _not_an_input(graph, Tensor(node))
+    unused = [tensor for tensor in graph.inputs if id(tensor.node) not in used]
+    if not unused or on_unused_input == "ignore":
+        return
     used_sizes = {name for node in nested_nodes(graph) for name in _sizes_in(node.attrs.values())}
-    for tensor in graph.inputs:
+    for tensor in unused:
         gives_size = any(isinstance(s, Dim) and s.symbols() & used_sizes for s in tensor.shape)
-        if id(tensor.node) in used or gives_size or on_unused_input == "ignore":
+        if gives_size:
             continue
         error = FunctionError(
             f"input {tensor.name!r} is not used by any output or update",
@@ -132,10 +135,15 @@ def check_sizes(graph: Graph) -> None:
             )
     bound = given | {s for s in map(counted_size, graph.nodes) if s}
     leaves = [tensor.node for tensor in graph.inputs]
+    known: set[Dim] = set()  # nodes are many, sizes are few
     for node in (*leaves, *graph.nodes):
         for declared in node.types:
             for size in declared.shape:
-                free = size.symbols() - bound if isinstance(size, Dim) else frozenset()
+                if type(size) is int or size in known:
+                    continue
+                free = symbols_of(size) - bound
+                if isinstance(size, Dim) and not free:
+                    known.add(size)
                 if free:
                     raise FunctionError(
                         f"the size {min(free)!r} does not follow from any input's shape",

@@ -18,6 +18,7 @@ from graphc.autodiff.arguments import (
 from graphc.autodiff.reverse import Backward, backpropagate
 from graphc.dtypes import is_complex
 from graphc.errors import GradientError
+from graphc.garbage import uncollected
 from graphc.ir.leaf import constant
 from graphc.ir.registry import BUILDER, public
 from graphc.ir.source import current_source
@@ -123,7 +124,8 @@ def differentiate(
     known: Sequence[tuple[Tensor, Tensor]],
 ) -> Backward:
     """Stabilise what is between the targets and the outputs, then walk it backwards."""
-    stable = stabilize_for_differentiation([output for output, _ in seeds], targets, known)
+    with uncollected():
+        stable = stabilize_for_differentiation([output for output, _ in seeds], targets, known)
     fixed = frozenset(tensor.key for tensor, _ in known)
     starts = [
         (prepared, seed)
@@ -133,9 +135,10 @@ def differentiate(
     for position, (tensor, gradient) in enumerate(known):
         others = [pair for index, pair in enumerate(known) if index != position]
         starts.append((stabilize_for_differentiation([tensor], targets, others)[0], gradient))
-    backward = backpropagate(
-        [(output, conjugate(seed)) for output, seed in starts], targets, fixed=fixed
-    )
+    with uncollected():
+        backward = backpropagate(
+            [(output, conjugate(seed)) for output, seed in starts], targets, fixed=fixed
+        )
     given = {tensor.key: gradient for tensor, gradient in known}
     backward.gradients = [
         given.get(target.key, None if found is None else conjugate(found))

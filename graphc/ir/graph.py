@@ -68,7 +68,7 @@ class Graph:
 
 def counted_size(node: Node) -> str | None:
     """The symbol that the node binds to the number of its steps, if it is such a loop."""
-    return str(node.attrs["length"]) if isinstance(node.op.lower, While) else None
+    return str(node.attrs["length"]) if type(node.op.lower) is While else None
 
 
 def after_counted_sizes(order: list[Node]) -> list[Node]:
@@ -108,11 +108,16 @@ def _sizes_of(node: Node) -> Iterator[Dim]:
 
 def bodies_of(node: Node) -> tuple[Graph, ...]:
     """The graphs that are attributes of a node, in order of the attributes' names."""
+    attrs = node.attrs
+    if not attrs:
+        return ()
     found: list[Graph] = []
-    for _, value in sorted(node.attrs.items()):
-        for item in value if isinstance(value, tuple) else (value,):
-            if isinstance(item, Graph):
-                found.append(item)
+    for name in sorted(attrs) if len(attrs) > 1 else attrs:
+        value = attrs[name]
+        if isinstance(value, Graph):
+            found.append(value)
+        elif isinstance(value, tuple):
+            found.extend([item for item in value if isinstance(item, Graph)])
     return tuple(found)
 
 

@@ -18,7 +18,7 @@ from graphc.dtypes import (
 )
 from graphc.errors import DTypeError, FunctionError, GraphcError, ShapeError
 from graphc.ir.lowering import IndexMap, Leaf, LoweringContext
-from graphc.ir.node import Attributes, Node, TensorType
+from graphc.ir.node import Attributes, Node, TensorType, unique_type
 from graphc.ir.opdef import Inference, OpDef
 from graphc.ir.registry import call, public, register
 from graphc.ir.source import current_source, current_sources
@@ -202,7 +202,7 @@ def placeholder(
     name = f"input_{next(_serial)}" if name is None else _check_name(name)
     if isinstance(shape, int | np.integer | str | Dim) or shape is None:
         shape = (shape,)
-    declared = TensorType(as_dtype(dtype), _placeholder_shape(name, shape))
+    declared = unique_type(TensorType(as_dtype(dtype), _placeholder_shape(name, shape)))
     return PLACEHOLDER(name=name, type=declared)
 
 
@@ -216,7 +216,7 @@ def variable(value: Any, name: str | None = None, dtype: Any = None) -> Variable
     array = np.array(_to_array("variable: ", value, dtype), order="C", copy=True)
     attrs = {
         "name": name,
-        "type": TensorType(array.dtype, array.shape),
+        "type": unique_type(TensorType(array.dtype, array.shape)),
         "storage": Storage(array),
     }
     node = Node(VARIABLE, (), attrs, (attrs["type"],), current_sources())  # type: ignore[arg-type]

@@ -35,6 +35,17 @@ class TensorType:
         return f"{self.dtype.name}{format_shape(self.shape)}"
 
 
+MOST_TYPES = 4096
+_types: dict[TensorType, TensorType] = {}
+
+
+def unique_type(one: TensorType) -> TensorType:
+    """One object for equal types: what is known of a type can then be found by its identity."""
+    if len(_types) >= MOST_TYPES:
+        _types.clear()
+    return _types.setdefault(one, one)
+
+
 class Node:
     """One application of an op: frozen, compared by identity.
 

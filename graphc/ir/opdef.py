@@ -6,21 +6,20 @@ assume (`traits`) and inputs to test it on (`examples`). Nothing else in graphc 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from graphc.dtypes import is_complex
 from graphc.errors import DTypeError, GraphcError, ShapeError
 from graphc.ir.batch import Batch
 from graphc.ir.lowering import Branches, IndexChecks, Leaf, Lowering, Scan, While
-from graphc.ir.node import Attributes, Node, TensorType
+from graphc.ir.node import Attributes, Node, TensorType, unique_type
 from graphc.ir.parts import PartsRule
 from graphc.ir.registry import Builder
 from graphc.ir.source import Sources, current_sources
 from graphc.ir.tensor import Tensor
-from graphc.shapes import Shape, Size, broadcast_shapes, format_shape
+from graphc.shapes import Dim, Shape, Size, broadcast_shapes, format_shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +65,15 @@ class Inference:
     def broadcast(self, shapes: Sequence[Shape] | None = None) -> Shape:
         """The numpy broadcast of the shapes (of all inputs by default)."""
         shapes = [t.shape for t in self.types] if shapes is None else shapes
+        wide = [shape for shape in shapes if shape]  # a scalar broadcasts to anything
+        if not wide:
+            return ()
+        first = wide[0]
+        for shape in wide:
+            if shape is not first and shape != first:
+                break
+        else:
+            return first
 
         def require(left: Size, right: Size, axis: int) -> None:
             text = " with ".join(map(format_shape, shapes))
@@ -121,6 +129,8 @@ class Example:
 
 
 Gradients = Sequence[Tensor | None]
+Answer = tuple[tuple[TensorType, ...], tuple[TensorType, ...], list[Constraint]]
+MOST_ANSWERS = 256  # kept for each op
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,18 +165,26 @@ class OpDef:
     index_checks: IndexChecks | None = None
     defaults: Mapping[str, Any] = field(default_factory=dict)
     parts: PartsRule | None = None
+    _answers: "dict[tuple[Any, ...], Answer] | None" = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        # What a user's function answers may depend on more than the types.
+        object.__setattr__(self, "_answers", None if "custom" in self.traits else {})
 
     def __call__(self, *inputs: Tensor, **attrs: Any) -> Tensor:
         """Apply an op of one output."""
-        return self.apply(inputs, attrs)[0]
+        return Tensor(self._node(inputs, attrs))
 
     def apply(self, inputs: Sequence[Tensor], attrs: Attributes) -> tuple[Tensor, ...]:
         """A new node; errors carry the user's line."""
-        inputs = tuple(inputs)
+        node = self._node(tuple(inputs), attrs)
+        return tuple([Tensor(node, position) for position in range(len(node.types))])
+
+    def _node(self, inputs: tuple[Tensor, ...], attrs: Attributes) -> Node:
         sources = current_sources()
-        types, _ = self.infer_types(tuple(t.type for t in inputs), attrs, sources, inputs)
-        node = Node(self, inputs, attrs, types, sources)
-        return tuple(Tensor(node, position) for position in range(len(types)))
+        given = tuple([tensor.node.types[tensor.index] for tensor in inputs])
+        types, _ = self.infer_types(given, attrs, sources, inputs)
+        return Node(self, inputs, attrs, types, sources)
 
     def infer_types(
         self,
@@ -175,7 +193,31 @@ class OpDef:
         sources: Sources = (),
         inputs: Sequence[Tensor] = (),
     ) -> tuple[tuple[TensorType, ...], list[Constraint]]:
-        """Output types and the size equalities to check at run time."""
+        """Output types and the size equalities to check at run time.
+
+        Answers are kept, as deep graphs ask for the same types again and again: by the identity
+        of the types, which an answer keeps alive, and by attributes that are plain values.
+        """
+        plain = _plain(attrs) if attrs else ()
+        if plain is None or self._answers is None:
+            return self._inferred(types, attrs, sources, inputs)
+        key = (*map(id, types), *plain)
+        known = self._answers.get(key)
+        if known is None:
+            outputs, constraints = self._inferred(types, attrs, sources, inputs)
+            if len(self._answers) >= MOST_ANSWERS:
+                self._answers.clear()
+            self._answers[key] = (types, outputs, constraints)
+            return outputs, list(constraints)
+        return known[1], [replace(one, sources=sources) for one in known[2]]
+
+    def _inferred(
+        self,
+        types: tuple[TensorType, ...],
+        attrs: Attributes,
+        sources: Sources,
+        inputs: Sequence[Tensor],
+    ) -> tuple[tuple[TensorType, ...], list[Constraint]]:
         call = Inference(self.name, types, attrs)
         try:
             result = self.infer(call)
@@ -185,12 +227,15 @@ class OpDef:
             if not error.details and inputs:
                 error.details = (describe_inputs(inputs),)
             raise
-        outputs = result if isinstance(result, tuple) else (result,)
+        outputs = tuple(map(unique_type, result if isinstance(result, tuple) else (result,)))
         if self.parts is None:
-            self._check_real((*types, *outputs), sources)
+            self._check_real(types, sources)
+            self._check_real(outputs, sources)
         for output in outputs:
-            if not _is_possible(output.shape, output.dtype.itemsize):
+            if output.shape and not _is_possible(output.shape, output.dtype.itemsize):
                 raise impossible_shape(self.name, output, sources)
+        if not call.constraints:
+            return outputs, []
         return outputs, [
             Constraint(left, right, text, sources, error)
             for left, right, text, error in call.constraints
@@ -198,7 +243,7 @@ class OpDef:
 
     def _check_real(self, types: Sequence[TensorType], sources: Sources) -> None:
         for one in types:
-            if is_complex(one.dtype) and not isinstance(self.lower, Leaf | Scan | While | Branches):
+            if one.dtype.kind == "c" and not isinstance(self.lower, Leaf | Scan | While | Branches):
                 raise DTypeError(
                     f"{self.name}: not for {one.dtype.name}",
                     code="E214",
@@ -211,6 +256,22 @@ class OpDef:
         return f"<op {self.name}>"
 
 
+def _plain(attrs: Attributes) -> tuple[Any, ...] | None:
+    """Attributes as a key that tells 1, True and 1.0 apart; None if they are not that plain."""
+    found: list[Any] = []
+    for name, value in attrs.items():
+        kind = type(value)
+        if kind is tuple:
+            for item in value:
+                if type(item) is not int and type(item) is not Dim:
+                    return None
+        elif kind not in _PLAIN and not isinstance(value, np.dtype):
+            return None
+        found += (name, kind, value)
+    return tuple(found)
+
+
+_PLAIN = frozenset({int, bool, str, type(None)})
 ORDER = frozenset(
     {"less", "less_equal", "greater", "greater_equal", "max", "min", "sort", "argmax", "argmin"}
 )

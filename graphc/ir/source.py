@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # backends/ and layers/ are reached through symlinks in a checkout; both spellings are ours.
@@ -19,6 +20,9 @@ _OWN_PREFIXES = tuple(
         ),
     }
 )
+
+MOST_FILES = 4096  # cells of notebooks are files too
+_own: dict[str, bool] = {}  # whether a file is graphc's: asked for every frame of every node
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +74,16 @@ def current_sources() -> Sources:
     """The sources for a node that is built now."""
     if _scope.sources is not None:
         return _scope.sources
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         filename = frame.f_code.co_filename
-        if not filename.startswith(_OWN_PREFIXES):
+        own = _own.get(filename)
+        if own is None:
+            own = filename.startswith(_OWN_PREFIXES)
+            if len(_own) < MOST_FILES:
+                _own[filename] = own
+        if not own:
             return (Source(filename, frame.f_lineno, frame.f_code.co_name),)
-        if frame.f_back is None:
-            break
         frame = frame.f_back
     return ()
 

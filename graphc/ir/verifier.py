@@ -7,7 +7,7 @@ from graphc.errors import GraphcError, VerificationError
 from graphc.ir.graph import Graph, bodies_of
 from graphc.ir.leaf import CONSTANT, PLACEHOLDER, VARIABLE
 from graphc.ir.lowering import Elementwise, LoweringContext
-from graphc.ir.node import Node, has_complex_type
+from graphc.ir.node import Node, TensorType, has_complex_type
 from graphc.ir.opdef import Constraint
 from graphc.ir.registry import OPS
 from graphc.ir.tensor import Tensor
@@ -25,8 +25,9 @@ def verify(graph: Graph) -> list[Constraint]:
     _verify_leaves(graph)
     _verify_order(graph)
     constraints: list[Constraint] = []
+    elements: set[tuple[int, ...]] = set()
     for node in graph.nodes:
-        constraints += verify_node(node)
+        constraints += verify_node(node, elements)
     _verify_updates(graph)
     return [*constraints, *_sizes_not_negative(graph.nodes)]
 
@@ -48,30 +49,37 @@ def _sizes_not_negative(nodes: Iterable[Node]) -> list[Constraint]:
     return list(found.values())
 
 
-def verify_node(node: Node) -> list[Constraint]:
-    """Check one node on its own, and its bodies; the size equalities that it demands."""
+def verify_node(node: Node, elements: set[tuple[int, ...]] | None = None) -> list[Constraint]:
+    """Check one node on its own, and its bodies; the size equalities that it demands.
+
+    elements: the ops and types of which an element has been looked at, by identity.
+    """
+    elements = set() if elements is None else elements
     if "custom" not in node.op.traits and OPS.get(node.op.name) is not node.op:
         _fail(node, f"op {node.op.name!r} is not registered")
+    given: list[TensorType] = []
     for tensor in node.inputs:
         if not 0 <= tensor.index < len(tensor.node.types):
             _fail(node, f"{node.op.name} reads output {tensor.index} of {tensor.node.op.name}")
+        given.append(tensor.node.types[tensor.index])
     try:
-        types, constraints = node.op.infer_types(
-            tuple(tensor.type for tensor in node.inputs), node.attrs, node.sources
-        )
+        types, constraints = node.op.infer_types(tuple(given), node.attrs, node.sources)
     except (GraphcError, LookupError, TypeError, ValueError) as error:
         message = error.message if isinstance(error, GraphcError) else repr(error)
         _fail(node, f"{node.op.name}: inference fails: {message}")
-    if types != node.types:
+    if types is not node.types and types != node.types:
         inferred, stated = (", ".join(map(str, group)) for group in (types, node.types))
         _fail(node, f"{node.op.name}: inference gives {inferred}, the node says {stated}")
-    if isinstance(node.op.lower, Elementwise) and not has_complex_type(node):
-        _verify_element(node, node.op.lower)
+    if isinstance(node.op.lower, Elementwise):
+        key = (id(node.op), *map(id, given), *map(id, node.types))
+        if (node.attrs or key not in elements) and not has_complex_type(node):
+            elements.add(key)
+            _verify_element(node, node.op.lower)
     if node.op is CONSTANT and node.attrs["value"].flags.writeable:
         _fail(node, "a constant's array must be read-only")
     for body in bodies_of(node):
         for inner in body.nodes:
-            constraints += verify_node(inner)
+            constraints += verify_node(inner, elements)
     return constraints
 
 

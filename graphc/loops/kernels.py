@@ -34,8 +34,17 @@ KEEP_WORK = 10  # the same for it and all that it is made of
 SCRATCH_LIMIT = 1 << 14  # elements of one row in scratch
 
 
+def sources_of(group: Group) -> Sources:
+    """The user's lines that a group computes."""
+    return merge_sources(*(member.tensor.sources for member in group.members))
+
+
 class KernelBuilder:
-    """Writes the statements of one group."""
+    """Writes the statements of one group.
+
+    `repeated.Outline` describes all of a group that is looked at here: what is added here is added
+    there.
+    """
 
     def __init__(self, group: Group, partition: Partition, naming: Naming) -> None:
         self.group = group
@@ -129,7 +138,7 @@ class KernelBuilder:
             self.write_row_level(level)
             self.write_phase(level)
         self.write_foot()
-        self.draft.sources = merge_sources(*(m.tensor.sources for m in self.group.members))
+        self.draft.sources = sources_of(self.group)
         return self.draft
 
     def assign_phases(self) -> int:

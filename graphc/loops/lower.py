@@ -50,9 +50,10 @@ from graphc.loops.ir import (
     Step,
 )
 from graphc.loops.ir import While as WhileStep
-from graphc.loops.kernels import KernelBuilder
+from graphc.loops.kernels import KernelBuilder, sources_of
 from graphc.loops.order import order_steps
 from graphc.loops.printer import kernel_key
+from graphc.loops.repeated import Outline, Repeated
 from graphc.loops.rows import row_kernel
 from graphc.loops.schedule import schedule
 from graphc.loops.structured import (
@@ -109,6 +110,7 @@ class _Lowering:
         self.buffers: dict[str, Buffer] = {} if outer is None else outer.buffers
         self.constants: dict[str, np.ndarray] = {} if outer is None else outer.constants
         self.kernels: dict[str, Kernel] = {} if outer is None else outer.kernels
+        self.repeated: Repeated = Repeated() if outer is None else outer.repeated
         self.buffer_of: dict[Key, str] = {}
         self.checks: dict[int, list[IndexCheck]] = {}
         self.steps: list[Step] = []
@@ -265,9 +267,7 @@ class _Lowering:
 
     def lower_step(self, step: Group | Barrier, partition: Partition) -> None:
         if isinstance(step, Group):
-            draft = KernelBuilder(step, partition, self.naming).build()
-            stored = [m.tensor for m in step.members if m.tensor.key in partition.stored]
-            self.call(draft, self.equations.of(stored, partition.placements))
+            self.lower_group(step, partition)
             return
         node = step.node
         outputs = [Tensor(node, number) for number in range(len(node.types))]
@@ -294,6 +294,21 @@ class _Lowering:
             kernel, arguments = make(node, partition.names, self.buffer_of)
             kernel = replace(kernel, name=f"{kernel.name}_{len(self.kernels)}", comment=comment)
             self.add_call(kernel, arguments, {})
+
+    def lower_group(self, group: Group, partition: Partition) -> None:
+        """A kernel call; the kernel is built unless an equal group has one."""
+        stored = [m.tensor for m in group.members if m.tensor.key in partition.stored]
+        comment = self.equations.of(stored, partition.placements)
+        outline = Outline(group, partition, self.naming)
+        found = self.repeated.find(outline)
+        if found is not None:
+            known, arguments = found
+            sources = sources_of(group)
+            self.steps.append(KernelCall(known.kernel, arguments, known.sizes, sources, comment))
+            return
+        draft = KernelBuilder(group, partition, self.naming).build()
+        kernel, shared = self.call(draft, comment)
+        self.repeated.remember(outline, shared, draft, kernel)
 
     def lower_routine(self, node: Node, routine: str, comment: str) -> Lapack:
         def workspace(operand: Operand, shape: Shape) -> str:
@@ -395,16 +410,20 @@ class _Lowering:
         comment = node.attrs["branches"][-1].name
         return Branch(outer[0], tuple(bodies), tuple(outputs), node.sources, comment)
 
-    def call(self, draft: Draft, comment: str) -> None:
+    def call(self, draft: Draft, comment: str) -> tuple[Kernel, Kernel]:
+        """Append a call of the draft's kernel; the kernel, and the one that is called for it."""
         kernel = schedule(draft, f"k{len(self.kernels)}", comment)
         arguments = tuple(draft.arguments[p.name] for p in kernel.parameters)
-        self.add_call(kernel, arguments, draft.sizes)
+        return kernel, self.add_call(kernel, arguments, draft.sizes)
 
-    def add_call(self, kernel: Kernel, arguments: tuple[str, ...], sizes: dict[str, Size]) -> None:
+    def add_call(
+        self, kernel: Kernel, arguments: tuple[str, ...], sizes: dict[str, Size]
+    ) -> Kernel:
         """Append a call; a kernel equal to an earlier one is not emitted again."""
         shared = self.kernels.setdefault(kernel_key(kernel), kernel)
         values = tuple(sizes[name] if name in sizes else Dim.symbol(name) for name in kernel.sizes)
         self.steps.append(KernelCall(shared, arguments, values, kernel.sources, kernel.comment))
+        return shared
 
 
 def give_results_memory(graph: Graph) -> tuple[Graph, tuple[Role, ...]]:

@@ -79,9 +79,10 @@ def promote_inputs(name: str, *values: Any) -> tuple[Tensor, ...]:
     """Tensors of one common dtype; casts are explicit nodes, weak scalars become constants."""
     dtype = _shared_dtype(values)
     try:
-        if dtype is None:
-            values = tuple(value if is_weak(value) else as_tensor(value) for value in values)
-            dtype = result_type(*map(_promotable, values))
+        if dtype is not None:
+            return tuple([v if isinstance(v, Tensor) else _number(v, dtype) for v in values])
+        values = tuple(value if is_weak(value) else as_tensor(value) for value in values)
+        dtype = result_type(*map(_promotable, values))
         return tuple(convert(value, dtype) for value in values)
     except GraphcError as error:
         raise located(error, name) from None
@@ -117,10 +118,15 @@ def convert(value: Any, dtype: DType) -> Tensor:
     if isinstance(value, Tensor):
         return value if value.dtype == dtype else value.astype(dtype)
     if is_weak(value) and not isinstance(value, Dim):
-        parts = (value.real, value.imag)
-        array, type_ = _scalar(value, dtype, tuple(math.copysign(1.0, part) < 0 for part in parts))
-        return Tensor(Node(CONSTANT, (), {"value": array}, (type_,), current_sources()))
+        return _number(value, dtype)
     return as_tensor(value, dtype)
+
+
+def _number(value: complex, dtype: DType) -> Tensor:
+    """A constant from a number of Python."""
+    negative = (math.copysign(1.0, value.real) < 0, math.copysign(1.0, value.imag) < 0)
+    array, type_ = _scalar(value, dtype, negative)
+    return Tensor(Node(CONSTANT, (), {"value": array}, (type_,), current_sources()))
 
 
 @functools.lru_cache(maxsize=1024, typed=True)

@@ -1,0 +1,61 @@
+"""Python's garbage collector, held off while a graph grows.
+
+A compiler makes many objects and drops few: the collector would look through all of them again and
+again, and find nothing. It runs as before as soon as no thread compiles any more.
+"""
+
+import gc
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["uncollected"]
+
+
+class _Holding:
+    """How many are at work in this process; whether the collector was on before the first."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.count = 0
+        self.was_on = False
+
+    def begin(self) -> None:
+        with self.lock:
+            if self.count == 0:
+                self.was_on = gc.isenabled()
+                gc.disable()
+            self.count += 1
+
+    def end(self) -> None:
+        with self.lock:
+            self.count -= 1
+            if self.count == 0 and self.was_on:
+                gc.enable()
+
+
+_holding = _Holding()
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """No garbage collection inside, in any thread. Not a decorator: see `ir.source`."""
+    mine = _holding
+    mine.begin()
+    try:
+        yield
+    finally:
+        if mine is _holding:  # not a child that was forked inside
+            mine.end()
+
+
+def _after_fork() -> None:
+    """The other threads that compiled are not there in a child."""
+    global _holding
+    left, _holding = _holding, _Holding()
+    if left.count and left.was_on:
+        gc.enable()
+
+
+os.register_at_fork(after_in_child=_after_fork)
