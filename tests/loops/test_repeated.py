@@ -42,7 +42,7 @@ REPEATING: list[Callable[[Any], Any]] = [perceptron, names, numbers]
 CASES: list[Callable[[Any], Any]] = [
     *REPEATING,
     lambda x: [gc.sum(x, axis=a) for a in (0, 1)],
-    lambda x: [gc.cumulative_sum(x), gc.sum(x**2), gc.max(x**2)],
+    lambda x: [gc.cumulative_sum(x, axis=0), gc.sum(x**2), gc.max(x**2)],
     lambda x: [gc.sum(gc.exp(y), axis=1) for y in (x, x.T, x @ x.T, x.T)],
     lambda x: [gc.concat([gc.exp(x), gc.sin(x)]) + 1, gc.concat([gc.exp(x), gc.sin(x)])],
     lambda x: [gc.stack([gc.exp(x), gc.sin(x)], axis=-1), gc.exp(x) @ gc.sin(x.T)],
