@@ -32,7 +32,15 @@ from graphc.backends.llvm.emitter import (
 from graphc.backends.llvm.epilogues import INNER, WHOLE, epilogue_function, kernel_of_part
 from graphc.backends.llvm.gemm import area_bytes, functions_of
 from graphc.backends.llvm.gemm_half import half_area_bytes, half_functions
-from graphc.backends.llvm.gemm_rows import Layout
+from graphc.backends.llvm.gemm_kept import (
+    Kept,
+    keep_name,
+    kept_functions,
+    kept_name,
+    kept_products,
+    panel_bytes,
+)
+from graphc.backends.llvm.gemm_rows import NONE, Layout
 from graphc.backends.llvm.heap import (
     INTERRUPTED,
     NO_MEMORY,
@@ -183,6 +191,8 @@ class _ProgramEmitter:
         self.checks: dict[DType, tuple[Kernel, Kernel]] = {}
         self.kernels: dict[str, str] = {}
         self.areas: list[tuple[Size, Size]] = []
+        self.kept: dict[int, Kept] = {}  # by the identity of the product
+        self.kept_bytes = 0  # of the scratch area, for the loops around the present step
         self.code = Code(has_fma=target.has_fma)
         self.sizes = Sizes(self.code)
         self.frame_words = 0  # what the present function needs for calls of the pool
@@ -314,8 +324,38 @@ class _ProgramEmitter:
                 self._point(carry.state, self._buffer(carry.following))
             return []
 
+        before = self.kept_bytes
+        self._keep(step)
         code.loop(zero, length, 1, [], body)
+        self.kept_bytes = before
         self._hand_through(step, length)
+
+    def _keep(self, step: Loop) -> None:
+        """Pack what products in the loop multiply by, at the beginning of the scratch area."""
+        packed: dict[Hashable, Kept] = {}
+        for product in kept_products(self.program, step):
+            key = (product.b, product.dtype, product.transpose_b, product.n, product.k)
+            if key not in packed:
+                self.products.update(kept_functions(product, self.target))
+                offset, size = self.kept_bytes, panel_bytes(product, self.target)
+                panels = self._area(size)
+                self.kept_bytes += size
+                packed[key] = Kept(kept_name(product), offset)
+                count, k = self.sizes.first(product.n), self.sizes.first(product.k)
+                along = product.k if product.transpose_b else product.n
+                stride = self.sizes.first(along * product.dtype.itemsize)
+                arguments = [panels, self._buffer(product.b), k, count, stride, THREADS]
+                self._call(keep_name(product), arguments)
+            self.kept[id(product)] = packed[key]
+
+    def _kept_product(self, step: Contraction, out: str, followed: list[Val]) -> None:
+        """A product by what was packed before the loop. followed: the epilogue and its frame."""
+        kept = self.kept[id(step)]
+        start = self._slot(len(self.slots))
+        panels = self.code.gep("i8", start, self.code.constant(kept.offset, "i64"))
+        sizes = map(self.sizes.first, (step.m, step.n, step.k))
+        matrices = [self._buffer(out), self._buffer(step.a), panels]
+        self._call(kept.name, [*matrices, *sizes, *followed, THREADS])
 
     def _carried(self, step: Loop, loop: CarriedLoop) -> None:
         """A loop that is one function."""
@@ -506,11 +546,13 @@ class _ProgramEmitter:
     def _area(self, size: Size, each: Size = 0) -> Val:
         """The scratch area: `each` bytes for every thread, then `size` bytes.
 
-        There is one for the whole call, but for sizes that a loop counts.
+        There is one for the whole call, but for sizes that a loop counts. It begins behind what
+        loops keep there.
         """
         if symbols_of(size) | symbols_of(each) <= set(self.program.sizes):
-            self.areas.append((size, each))
-            return self._slot(len(self.slots))
+            self.areas.append((size + self.kept_bytes, each))
+            start = self._slot(len(self.slots))
+            return self.code.gep("i8", start, self.code.constant(self.kept_bytes, "i64"))
         builder = self.code.builder
         count = self.sizes.first(size)
         if each != 0:
@@ -533,8 +575,6 @@ class _ProgramEmitter:
             return False
         self._allocate(call)
         name, kind = kernel
-        layout = self._layout_of(step)
-        sizes = [*map(self.sizes.first, (*_dims(step), *_rows(step))), *self._area_of(layout, step)]
         place = self.places.place(step, call)
         buffers = {one: self._buffer(one) for one in (step.a, step.b, *call.arguments)}
         buffers[step.out] = self._buffer(place)
@@ -545,10 +585,16 @@ class _ProgramEmitter:
         for number, word in enumerate(words):
             at = builder.value(f"getelementptr i64, ptr %frame, i64 {number}")
             builder.line(f"store {word.type} {word.text}, ptr {at}, align 8")
-        matrices = [buffers[one] for one in (step.out, step.a, step.b)]
-        splits = Val("false" if kind == WHOLE else "true", "i1")
-        followed = [Val(f"@{name}.rows", "ptr"), Val(FRAME, "ptr"), splits]
-        self._call(f"{layout.name}.followed", [*matrices, *sizes, *followed])
+        followed = [Val(f"@{name}.rows", "ptr"), Val(FRAME, "ptr")]
+        if id(step) in self.kept:
+            self._kept_product(step, place, followed)
+        else:
+            layout = self._layout_of(step)
+            sizes = [*map(self.sizes.first, (*_dims(step), *_rows(step)))]
+            splits = Val("false" if kind == WHOLE else "true", "i1")
+            matrices = [buffers[one] for one in (step.out, step.a, step.b)]
+            given = [*matrices, *sizes, *self._area_of(layout, step), *followed, splits]
+            self._call(f"{layout.name}.followed", given)
         start = f"@{name}.range("
         text = next(one.text for one in self.functions.functions if start in one.text)
         self.kernels.setdefault(call.kernel.name, _heading(call.kernel) + text)
@@ -582,6 +628,9 @@ class _ProgramEmitter:
         return name
 
     def _contraction(self, step: Contraction) -> None:
+        if id(step) in self.kept:
+            self._kept_product(step, step.out, [NONE, NONE])
+            return
         buffers = [
             (step.out, step.strides[0]),
             (step.a, step.strides[1]),

@@ -1,0 +1,206 @@
+"""Products in loops whose right operand stays the same: it is packed once, before the loop.
+
+    void @keep(ptr panels, ptr matrix, i64 k, i64 count, i64 stride, i64 threads)
+    void @kept(ptr out, ptr a, ptr panels, i64 m, i64 n, i64 k, ptr epilogue, ptr held, i64 threads)
+
+Per step such a product is small: to pack the weights of a recurrent layer takes as long as to
+multiply by them. Rows of a lie side by side. Chunks of rows are what threads share; they depend on
+m alone.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from graphc.backends.llvm.contraction import uses_gemm
+from graphc.backends.llvm.gemm_pack import PACK_PARAMETERS, pack_function
+from graphc.backends.llvm.gemm_rows import (
+    LOW,
+    NONE,
+    STEP,
+    Arithmetic,
+    Layout,
+    Names,
+    rows_before_low_tiles,
+)
+from graphc.backends.llvm.gemm_tile import Tile, tile_for, tile_function
+from graphc.backends.llvm.parallel import BEGIN, END, Range, dividing_functions
+from graphc.backends.llvm.scopes import Code
+from graphc.backends.llvm.target import Target
+from graphc.backends.llvm.text import FunctionText, Val
+from graphc.dtypes import is_half
+from graphc.loops.ir import Contraction, Loop, Program, flat_steps, written_buffers
+
+MOST_BYTES = 4 << 20  # of a packed operand
+CHUNK_ROWS = 96  # the most rows in a chunk
+EVEN = 2 * CHUNK_ROWS  # up to which rows are cut into two equal halves
+LEAST_ROWS = 12  # of which two chunks are made
+
+OUT, A, PANELS, EPILOGUE, HELD = (
+    Val(f"%{name}", "ptr") for name in ("out", "a", "panels", "epilogue", "held")
+)
+M, N, K = (Val(f"%{name}", "i64") for name in ("m", "n", "k"))
+PARAMETERS = (OUT, A, PANELS, M, N, K, EPILOGUE, HELD)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A packed operand: its routine, and where it lies in the scratch area."""
+
+    name: str
+    offset: int
+
+
+def kept_products(program: Program, step: Loop) -> list[Contraction]:
+    """The products in the body of a loop whose right operand may be packed before it."""
+    if isinstance(step.length, int) and step.length < 2:
+        return []
+    written = {name for inner in flat_steps(step.body) for name in written_buffers(inner)}
+    return [
+        inner
+        for inner in step.body
+        if isinstance(inner, Contraction)
+        and _fits(inner)
+        and inner.b not in written
+        and program.buffers[inner.b].role not in ("view", "heap")
+    ]
+
+
+def _fits(step: Contraction) -> bool:
+    if not uses_gemm(step) or is_half(step.dtype) or step.transpose_a:
+        return False
+    if not (isinstance(step.n, int) and isinstance(step.k, int)):
+        return False
+    small = step.n * step.k * step.dtype.itemsize <= MOST_BYTES
+    return small and all(size == 1 for size in step.batch)
+
+
+def panel_bytes(step: Contraction, target: Target) -> int:
+    """Room for the packed operand."""
+    assert isinstance(step.n, int)
+    assert isinstance(step.k, int)
+    tile = tile_for(target, _layout(step).type)
+    size = -(-step.n // tile.columns) * tile.columns * step.k * tile.bytes
+    return -(-size // 64) * 64 + 64
+
+
+def kept_name(step: Contraction) -> str:
+    return f"kept_{_layout(step).prefix}"
+
+
+def keep_name(step: Contraction) -> str:
+    return f"keep_{'across' if step.transpose_b else 'along'}_{_layout(step).prefix}"
+
+
+def _layout(step: Contraction) -> Layout:
+    return Layout(step.dtype, transpose_a=False, transpose_b=step.transpose_b)
+
+
+def kept_functions(step: Contraction, target: Target) -> dict[str, FunctionText]:
+    """The routines for a product, by name."""
+    layout = _layout(step)
+    tile, names, attributes = (
+        tile_for(target, layout.type),
+        Names(layout),
+        target.function_attributes,
+    )
+    name, keep = kept_name(step), keep_name(step)
+    return {
+        names.tile: tile_function(names.tile, tile, target),
+        names.low_tile: tile_function(names.low_tile, replace(tile, rows=LOW), target),
+        f"{keep}.range": pack_function(
+            f"{keep}.range", tile.columns, tile, target, across=layout.transpose_b
+        ),
+        keep: dividing_functions(keep, PACK_PARAMETERS, _measured_panels(tile), attributes),
+        f"{name}.range": _range_function(name, names, tile, target),
+        name: dividing_functions(name, PARAMETERS, _measured_rows(tile), attributes),
+    }
+
+
+def _measured_panels(tile: Tile) -> Callable[[Code], Range]:
+    def measure(code: Code) -> Range:
+        x = Arithmetic(code)
+        count = Val("%count", "i64")
+        work = x.mul(x.mul(K, count), 2 * tile.bytes)
+        return Range(x.ceil_div(count, tile.columns), work)
+
+    return measure
+
+
+def _chunk_rows(x: Arithmetic) -> Val:
+    """Rows in a chunk: two equal halves, or many chunks of a size."""
+    half = x.extremum("smax", x.ceil_div(M, 2), x.const(LEAST_ROWS))
+    return x.choose(x.compare("sle", M, x.const(EVEN)), half, x.const(CHUNK_ROWS))
+
+
+def _measured_rows(tile: Tile) -> Callable[[Code], Range]:
+    def measure(code: Code) -> Range:
+        x = Arithmetic(code)
+        work = x.mul(x.mul(x.mul(M, N), K), tile.bytes // 2)
+        return Range(x.ceil_div(M, _chunk_rows(x)), work)
+
+    return measure
+
+
+def _range_function(name: str, names: Names, tile: Tile, target: Target) -> FunctionText:
+    """Chunks of rows: for each step of k the panels, one after the other, for each the tiles."""
+    x = Arithmetic(Code(has_fma=target.has_fma))
+    code, size = x.code, tile.bytes
+    zero, one, columns = x.const(0), x.const(1), x.const(tile.columns)
+    chunk = _chunk_rows(x)
+    steps = x.extremum("smax", x.ceil_div(K, STEP // size), one)
+    length = x.extremum("smax", x.ceil_div(K, steps), one)
+    panels, row_bytes, a_bytes = x.ceil_div(N, columns), x.mul(N, size), x.mul(K, size)
+    b_bytes = x.const(tile.columns * size)
+
+    def one_chunk(number: Val, _: list[Val]) -> list[Val]:
+        first = x.mul(number, chunk)
+        rows = x.extremum("smin", chunk, x.sub(M, first))
+        low_rows = rows_before_low_tiles(x, tile, rows)
+        c, a = x.at(OUT, x.mul(first, row_bytes)), x.at(A, x.mul(first, a_bytes))
+
+        def one_step(turn: Val, _: list[Val]) -> list[Val]:
+            start = x.mul(turn, length)
+            depth = x.extremum("smin", length, x.sub(K, start))
+            is_first = x.compare("eq", turn, zero)
+            source = x.at(a, x.mul(start, size))
+
+            def one_panel(number: Val, _: list[Val]) -> list[Val]:
+                column = x.mul(number, columns)
+                width = x.extremum("smin", x.sub(N, column), columns)
+                panel = x.at(PANELS, x.mul(x.mul(column, K), size))
+                panel = x.at(panel, x.mul(start, b_bytes))
+                corner = x.at(c, x.mul(column, size))
+
+                def tiles(routine: str, most: int) -> Callable[[Val, list[Val]], Sequence[Val]]:
+                    def one_tile(row: Val, _: list[Val]) -> list[Val]:
+                        height = x.extremum("smin", x.sub(rows, row), x.const(most))
+                        to = x.at(corner, x.mul(row, row_bytes))
+                        left = x.at(source, x.mul(row, a_bytes))
+                        strides = (row_bytes, a_bytes, x.const(size), b_bytes)
+                        given = (to, left, panel, depth, *strides, height, width, is_first)
+                        x.call(routine, given)
+                        return []
+
+                    return one_tile
+
+                code.loop(zero, low_rows, tile.rows, [], tiles(names.tile, tile.rows))
+                code.loop(low_rows, rows, LOW, [], tiles(names.low_tile, LOW))
+                return []
+
+            code.loop(zero, panels, 1, [], one_panel)
+            return []
+
+        code.loop(zero, steps, 1, [], one_step)
+
+        def follow() -> list[Val]:
+            end = x.add(first, rows)
+            passed = f"ptr {HELD.text}, i64 {first.text}, i64 {end.text}, i64 0, i64 {N.text}"
+            code.builder.line(f"call void {EPILOGUE.text}({passed})")
+            return []
+
+        code.branch(x.compare("ne", EPILOGUE, NONE), [], follow)
+        return []
+
+    code.loop(BEGIN, END, 1, [], one_chunk)
+    code.builder.line("ret void")
+    return x.function(f"{name}.range", (*PARAMETERS, BEGIN, END), target)
