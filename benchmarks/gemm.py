@@ -18,7 +18,7 @@ from graphc.backends.blas_threads import BlasThreads
 from graphc.backends.llvm.blas import find_blas
 from graphc.backends.llvm.gemm import area_bytes, functions_of
 from graphc.backends.llvm.gemm_rows import Layout
-from graphc.backends.llvm.jit import Library, module_object
+from graphc.backends.llvm.jit import Library, Module, module_object
 from graphc.backends.llvm.target import host
 from graphc.backends.llvm.text import module_text
 from graphc.dtypes import float32, float64
@@ -57,7 +57,7 @@ def ours(layout: Layout) -> tuple[Library, Callable[..., None]]:
     text = module_text(list(functions_of(layout, host()).values()))
     name = f"void @{layout.name}("
     text = text.replace(f"define internal {name}", f"define {name}")
-    library = Library(module_object(text, host()), [layout.name], {})
+    library = Library([module_object(Module(text), host())], [layout.name], {})
     pointer, word = ctypes.c_void_p, ctypes.c_int64
     types = [*[pointer] * 3, *[word] * 6, pointer, word, word]
     return library, ctypes.CFUNCTYPE(None, *types)(library.address(layout.name))

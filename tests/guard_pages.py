@@ -173,7 +173,8 @@ def guard(side: Side) -> None:
     """From now on, in this thread, for the rest of the process."""
     text = _TEXT.replace("AT_END", "inttoptr (i64 1 to ptr)" if side == "end" else "null")
     exports = [*(f"guarded_{name}" for name in _NAMES), "heap_realloc", "heap_free"]
-    library = jit.Library(jit.module_object(text, host()), exports, jit.library_symbols(_LIBC))
+    image = jit.module_object(jit.Module(text), host())
+    library = jit.Library([image], exports, jit.library_symbols(_LIBC))
     _fence_arrays(library, side)
     _fence_temporaries()
     _fence_heap({"realloc": library.address("heap_realloc"), "free": library.address("heap_free")})
@@ -219,9 +220,9 @@ def _fence_heap(addresses: Mapping[str, int]) -> None:
     make: Callable[..., None] = jit.Library.__init__
 
     def importing(
-        self: Any, image: bytes, exports: Sequence[str], imports: Mapping[str, int]
+        self: Any, objects: Sequence[bytes], exports: Sequence[str], imports: Mapping[str, int]
     ) -> None:
         own = {name: addresses.get(name, address) for name, address in imports.items()}
-        make(self, image, exports, own)
+        make(self, objects, exports, own)
 
     jit.Library.__init__ = importing  # type: ignore[method-assign]

@@ -18,7 +18,7 @@ from graphc.backends.llvm.blas import find_blas
 from graphc.backends.llvm.c_entry import CEntry, native_call, wrapped
 from graphc.backends.llvm.cache import (
     cache_folder,
-    cached_object,
+    cached_objects,
     keep_program,
     program_key,
     recalled_program,
@@ -26,19 +26,20 @@ from graphc.backends.llvm.cache import (
 from graphc.backends.llvm.contraction import uses_blas
 from graphc.backends.llvm.direct_call import DirectCall, is_possible
 from graphc.backends.llvm.entry import Emitted, emit_program
-from graphc.backends.llvm.heap import HeapTable, memory_limit, python_symbols, raise_stopped
+from graphc.backends.llvm.heap import HeapTable, memory_limit, raise_stopped
 from graphc.backends.llvm.host import SYMBOL, HostCalls, address_of
-from graphc.backends.llvm.jit import Library, library_symbols, module_assembly
+from graphc.backends.llvm.imports import addresses, known_symbols
+from graphc.backends.llvm.jit import Library, module_assembly
 from graphc.backends.llvm.jitted import jitted_steps
 from graphc.backends.llvm.lapack import imported_names
-from graphc.backends.llvm.pool import MOST_WORKERS, PARALLEL, parallel_address
+from graphc.backends.llvm.modules import names_in
+from graphc.backends.llvm.pool import MOST_WORKERS, PARALLEL
 from graphc.backends.llvm.profiling import LAPS, words
 from graphc.backends.llvm.repeat import repeat_routine
+from graphc.backends.llvm.routines import load, recall
 from graphc.backends.llvm.stored import Facts, read_stored, stored_text
 from graphc.backends.llvm.target import Target, host
-from graphc.backends.llvm.vector_math import LIBM_SYMBOLS
 from graphc.errors import ShapeError
-from graphc.lapack import routine_address
 from graphc.loops.ir import (
     Branch,
     Contraction,
@@ -56,10 +57,6 @@ from graphc.threads import usable_cores
 
 # Steps whose time follows from the sizes, and that run no Python.
 PLAIN_STEPS = (KernelCall, Contraction, IndexCheck, Lapack, Loop, Branch)
-C_SYMBOLS = (
-    *("fmod", "fmodf", "memset", "memcpy", "memmove", "realloc", "free", "time"),
-    "clock_gettime",
-)
 MANY = 1 << 20
 _ENTRY = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
 
@@ -87,12 +84,17 @@ class LlvmBackend:
         found = recalled_program(_program_key(fingerprint, options))
         if isinstance(found, str):
             return found
-        text, image = found
+        text, objects = found
         try:
             facts, description = read_stored(text)
         except (ValueError, KeyError, TypeError, ShapeError):
             return "the entry was broken"
-        return RecalledProgram(facts, description, image)
+        symbols = known_symbols(facts.lapack)
+        routines = recall(facts.routine_groups, symbols, host())
+        if isinstance(routines, str):
+            return routines
+        imports = addresses(facts.imports, {**symbols, **routines})
+        return RecalledProgram(facts, description, Library(objects, ["entry"], imports))
 
     def keep(
         self, fingerprint: bytes, options: str, executable: Executable, description: Any
@@ -145,16 +147,16 @@ class Texts(Mapping[str, str]):
 
 @dataclass(frozen=True, slots=True)
 class RecalledProgram:
-    """A program from the cache: its facts, what the compiler had kept, and its object."""
+    """A program from the cache: its facts, what the compiler had kept, and its code."""
 
     facts: Facts
     description: Any
-    image: bytes
+    library: Library
 
     def executable(
         self, program: Program, full: Callable[[], Program], threads: int | None
     ) -> "LlvmExecutable":
-        return LlvmExecutable.recalled(program, self.facts, self.image, _most(threads), full)
+        return LlvmExecutable.recalled(program, self.facts, self.library, _most(threads), full)
 
 
 class LlvmExecutable:
@@ -185,32 +187,37 @@ class LlvmExecutable:
         routines = [step for step in steps if isinstance(step, Lapack)]
         products = [s for s in steps if isinstance(s, Contraction) and uses_blas(s, blas)]
         lapack = imported_names(program)
-        threaded = f"@{PARALLEL}(" in emitted.text
-        known = {**_imports(program.counts, lapack, threaded), **own}
-        used = {name: at for name, at in known.items() if f"@{name}(" in emitted.text}
+        elsewhere = known_symbols(lapack)
+        loaded = load(emitted.shared, elsewhere, target, cache)
+        known = {**elsewhere, **loaded.addresses, **own}
+        used = names_in(emitted.functions) & {*known, PARALLEL}
         areas = dict.fromkeys(emitted.areas)
         self.facts = Facts(
             tuple(once for once, _ in areas),
             tuple(each for _, each in areas),
             tuple(dict.fromkeys((step.m, step.n, step.k) for step in products)),
             tuple(dict.fromkeys((step.routine, tuple(step.sizes)) for step in routines)),
-            tuple(used),
+            tuple(sorted(used)),
             lapack,
             all(isinstance(step, PLAIN_STEPS) for step in steps),
+            loaded.groups,
         )
         # What lies elsewhere in every process, or was made in this one, is not kept.
-        self.can_be_kept = cache and not (own or profiled or program.counts)
-        found = cached_object(emitted.text, target, cache)
+        made_here = bool(own or profiled or program.counts)
+        made_here |= not all(group.key for group in loaded.groups)
+        self.can_be_kept = cache and not made_here
+        found = cached_objects(emitted.modules, target, cache)
         self.key = found.key
         exported = ["entry", LAPS] if profiled else ["entry"]
-        self._load(program, Library(found.image, exported, used), found.origin, threads)
+        library = Library(found.objects, exported, addresses(used, known))
+        self._load(program, library, found.origin, threads)
 
     @classmethod
     def recalled(
         cls,
         program: Program,
         facts: Facts,
-        image: bytes,
+        library: Library,
         threads: int,
         full: Callable[[], Program],
     ) -> "LlvmExecutable":
@@ -223,9 +230,7 @@ class LlvmExecutable:
         executable.host_calls = HostCalls(program)
         executable._full = full
         executable._emitted = _Once(lambda: emit_program(full(), host(), find_blas()))
-        known = _imports((), facts.lapack, PARALLEL in facts.imports)
-        used = {name: known[name] for name in facts.imports}
-        executable._load(program, Library(image, ["entry"], used), "found", threads)
+        executable._load(program, library, "found", threads)
         return executable
 
     def _load(self, program: Program, library: Library, origin: str, threads: int) -> None:
@@ -236,7 +241,9 @@ class LlvmExecutable:
         self.texts: Mapping[str, str] = Texts(
             {
                 "llvm": lambda: self._emitted().text,
-                "asm": lambda: module_assembly(self._emitted().text, host()),
+                "asm": lambda: "\n".join(
+                    module_assembly(module, host()) for module in self._emitted().modules
+                ),
             }
         )
         self._library = library
@@ -320,21 +327,6 @@ class _Once:
         if self._made is None:
             self._made = self._make()
         return self._made
-
-
-def _imports(counts: Sequence[str], lapack: Mapping[str, str], is_threaded: bool) -> dict[str, int]:
-    """What objects may import: symbols of C, BLAS, LAPACK, Python and our threads, where they lie
-    in this process. lapack: the library of each routine."""
-    known = dict(library_symbols(LIBM_SYMBOLS + C_SYMBOLS))
-    known.update({symbol: routine_address(symbol, library) for symbol, library in lapack.items()})
-    if counts:
-        known.update(python_symbols())
-    blas = find_blas()
-    if blas is not None:
-        known.update(blas.addresses)
-    if is_threaded:
-        known[PARALLEL] = parallel_address()
-    return known
 
 
 class _Bound:

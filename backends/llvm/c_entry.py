@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from graphc.backends.base import CForm, CRequest
-from graphc.backends.llvm.cache import cached_object
-from graphc.backends.llvm.jit import Library, library_symbols
+from graphc.backends.llvm.cache import cached_objects
+from graphc.backends.llvm.jit import Library, Module, library_symbols
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.sizes import Sizes
 from graphc.backends.llvm.target import Target
@@ -46,7 +46,8 @@ def wrapped(form: CForm, request: CRequest, target: Target, call: int, keep: Any
     """A C function of the given form around a routine `call` at an address."""
     parameters = ", ".join(["ptr"] * request.inputs + ["i64"] * len(request.sizes) + ["ptr"])
     text = f"declare i64 @call({parameters})\n{_form_text(form, request)}"
-    library = Library(cached_object(text, target).image, ["graphc_function"], {"call": call})
+    found = cached_objects([Module(text)], target)
+    library = Library(found.objects, ["graphc_function"], {"call": call})
     return CEntry(library.address("graphc_function"), (library, keep))
 
 
@@ -74,7 +75,7 @@ def native_call(
         imports.update(
             {n: ctypes.cast(ctypes.pythonapi[n], ctypes.c_void_p).value or 0 for n in _PYTHON}
         )
-    library = Library(cached_object(text, target).image, ["call"], imports)
+    library = Library(cached_objects([Module(text)], target).objects, ["call"], imports)
     return CEntry(library.address("call"), (library, context, constants, keep))
 
 

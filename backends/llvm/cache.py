@@ -17,6 +17,7 @@ import stat
 import sys
 import tempfile
 import warnings
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -27,11 +28,11 @@ import llvmlite.binding as llvm
 import numpy as np
 
 from graphc import errors
-from graphc.backends.llvm.jit import FAST, module_object
+from graphc.backends.llvm.jit import Module, module_object
 from graphc.backends.llvm.target import Target
 
-FORMAT = b"graphc object 1\n"
-PROGRAM_FORMAT = b"graphc program 1\n"
+FORMAT = b"graphc object 2\n"
+PROGRAM_FORMAT = b"graphc program 2\n"
 SUFFIX = ".gco"
 PROGRAM_SUFFIX = ".gcp"
 LARGEST = 256 << 20  # bytes of all entries
@@ -39,40 +40,59 @@ PRUNE_EVERY = 64  # entries written by one process
 
 
 @dataclass(frozen=True, slots=True)
-class CachedObject:
-    """The object of a module. origin: "found", or why it was compiled."""
+class CachedObjects:
+    """The objects of modules. origin: "found", or why they were compiled."""
 
-    image: bytes
+    objects: tuple[bytes, ...]
     origin: str
     key: str = ""  # of the entry
 
 
-def cached_object(text: str, target: Target, use: bool = True, level: int = FAST) -> CachedObject:
-    """The object file of a module, from the cache if it is there, else compiled and kept."""
+def cached_objects(modules: Sequence[Module], target: Target, use: bool = True) -> CachedObjects:
+    """The object files of modules, from the cache if they are there, else compiled and kept."""
     if not use:
-        return CachedObject(module_object(text, target, level), "compiled: cache=False")
+        return CachedObjects(_compiled(modules, target), "compiled: cache=False")
     folder = cache_folder()
     if folder is None:
-        return CachedObject(module_object(text, target, level), "compiled: no folder for a cache")
+        return CachedObjects(_compiled(modules, target), "compiled: no folder for a cache")
     doubt = distrust(folder)
     if doubt is not None:
         _warn_of_folder(doubt)
-        return CachedObject(module_object(text, target, level), f"compiled: {doubt}")
-    key = entry_key(text, target, level)
+        return CachedObjects(_compiled(modules, target), f"compiled: {doubt}")
+    key = entry_key(modules, target)
     path = folder / (key + SUFFIX)
     image, reason = _read(path, FORMAT)
     if image is not None:
-        return CachedObject(image, "found", key)
-    image = module_object(text, target, level)
-    failure = _write(path, FORMAT, image)
-    return CachedObject(image, f"compiled: {reason}{failure}", key)
+        return CachedObjects(_parted(image), "found", key)
+    objects = _compiled(modules, target)
+    failure = _write(path, FORMAT, _joined(objects))
+    return CachedObjects(objects, f"compiled: {reason}{failure}", key)
 
 
-def recalled_program(name: str) -> tuple[bytes, bytes] | str:
-    """The description of a program and its object, kept under this name; or why there is none.
+def _compiled(modules: Sequence[Module], target: Target) -> tuple[bytes, ...]:
+    return tuple(module_object(module, target) for module in modules)
 
-    A description is kept apart from its object, which several may share; without the object it is
-    worth nothing.
+
+def _joined(objects: Sequence[bytes]) -> bytes:
+    """Objects as one: the length of each, in 8 bytes, and the object."""
+    return b"".join(len(one).to_bytes(8, "little") + one for one in objects)
+
+
+def _parted(image: bytes) -> tuple[bytes, ...]:
+    objects: list[bytes] = []
+    start = 0
+    while start < len(image):
+        first = start + 8
+        start = first + int.from_bytes(image[start:first], "little")
+        objects.append(image[first:start])
+    return tuple(objects)
+
+
+def recalled_program(name: str) -> tuple[bytes, tuple[bytes, ...]] | str:
+    """The description of a program and its objects, kept under this name; or why there is none.
+
+    A description is kept apart from its objects, which several may share; without them it is worth
+    nothing.
     """
     folder = cache_folder()
     if folder is None:
@@ -88,8 +108,17 @@ def recalled_program(name: str) -> tuple[bytes, bytes] | str:
     key = head.decode("ascii", "replace")
     if len(key) != 64 or not key.isalnum():
         return "the entry was broken"
+    objects = kept_objects(key)
+    return objects if isinstance(objects, str) else (description, objects)
+
+
+def kept_objects(key: str) -> tuple[bytes, ...] | str:
+    """The objects of an entry, or why there are none. The folder is one that is trusted."""
+    folder = cache_folder()
+    if folder is None:
+        return "no folder for a cache"
     image, reason = _read(folder / (key + SUFFIX), FORMAT, remove=False)
-    return f"its object: {reason}" if image is None else (description, image)
+    return f"its object: {reason}" if image is None else _parted(image)
 
 
 def keep_program(name: str, key: str, description: bytes) -> str:
@@ -103,7 +132,7 @@ def keep_program(name: str, key: str, description: bytes) -> str:
 
 def program_key(fingerprint: bytes, target: Target, *parts: str) -> str:
     """The name of a program: a hash of its graph's name and of all that turns it into code."""
-    return entry_key(" ".join([fingerprint.hex(), _sources(), *parts]), target)
+    return _hash(target, fingerprint.hex(), _sources(), *parts)
 
 
 @cache
@@ -157,12 +186,15 @@ def distrust(folder: Path) -> str | None:
     return None
 
 
-def entry_key(text: str, target: Target, level: int = FAST) -> str:
-    """The name of the entry: a hash of all that the object depends on."""
+def entry_key(modules: Sequence[Module], target: Target) -> str:
+    """The name of the entry: a hash of all that the objects depend on."""
+    return _hash(target, *(f"level {module.level}\n{module.text}" for module in modules))
+
+
+def _hash(target: Target, *parts: str) -> str:
     processor = (target.triple, target.cpu, target.features, target.data_layout)
-    parts = (*processor, _versions(), f"level {level}", text)
     digest = hashlib.sha256(FORMAT)
-    for part in parts:
+    for part in (*processor, _versions(), *parts):
         data = part.encode()
         digest.update(b"%d:" % len(data))
         digest.update(data)

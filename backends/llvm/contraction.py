@@ -156,7 +156,7 @@ done:
 }}
 """
     memset = "declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)"
-    return FunctionText(text, {*declarations, memset}, {})
+    return FunctionText(text, {*declarations, memset}, {}, plain=True)
 
 
 def _steps(step: Contraction) -> tuple[str, str]:

@@ -34,8 +34,8 @@ from typing import Any
 import numpy as np
 
 from graphc.backends.base import CallLayout, Place
-from graphc.backends.llvm.cache import cached_object
-from graphc.backends.llvm.jit import Library
+from graphc.backends.llvm.cache import cached_objects
+from graphc.backends.llvm.jit import Library, Module
 from graphc.backends.llvm.target import host
 
 READY, ARRAY, LIST = range(3)
@@ -592,7 +592,7 @@ def _routine() -> Library:
     table = _numpy_functions()
     imports |= {f"{kind.__name__}_type": id(kind) for kind in (list, tuple, dict)}
     imports |= {"array_type": table[_ARRAY_TYPE], "new_from_descr": table[_NEW_FROM_DESCR]}
-    return Library(cached_object(_TEXT, host()).image, ["direct_call"], imports)
+    return Library(cached_objects([Module(_TEXT)], host()).objects, ["direct_call"], imports)
 
 
 def _address(name: str) -> int:

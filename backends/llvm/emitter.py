@@ -49,6 +49,7 @@ STACK_BYTES = 32768  # of scratch memory; more comes from the area
 AREA = Val("%area", "ptr")
 THREADS = Val("%threads", "i64")
 FRAME = "%frame"
+VECTOR = re.compile(r"<\d+ x ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +63,32 @@ class Division:
 
 @dataclass(frozen=True, slots=True)
 class KernelText:
-    """function: named @KERNEL, see `named`. area: bytes of scratch memory, in the kernel's sizes;
-    thread_area: of each thread, before the others. division: of a function of a range, which gets
-    the pointers, the sizes, and, with a thread_area, its beginning and the bytes of one thread.
-    divides: whether it takes a number of threads.
+    """functions: named @KERNEL, see `named`, and what it calls. area: bytes of scratch memory, in
+    the kernel's sizes; thread_area: of each thread, before the others. division: of a function of
+    a range, which gets the pointers, the sizes, and, with a thread_area, its beginning and the
+    bytes of one thread. divides: whether it takes a number of threads.
     """
 
-    function: FunctionText
+    functions: tuple[FunctionText, ...]
     area: Size
     thread_area: Size = 0
     division: Division | None = None
     divides: bool = False
 
-    def named(self, name: str) -> FunctionText:
-        text = self.function.text.replace("@KERNEL", f"@{name}")
-        return FunctionText(text, self.function.declarations, self.function.definitions)
+    @property
+    def text(self) -> str:
+        return "\n".join(function.text for function in self.functions)
+
+    def named(self, name: str) -> list[FunctionText]:
+        return renamed(self.functions, name)
+
+    def text_named(self, name: str) -> str:
+        return self.text.replace("@KERNEL", f"@{name}")
+
+
+def renamed(functions: Sequence[FunctionText], name: str) -> list[FunctionText]:
+    """Functions @KERNEL as functions of that name."""
+    return [replace(one, text=one.text.replace("@KERNEL", f"@{name}")) for one in functions]
 
 
 def emit_kernel(kernel: Kernel, target: Target, *, whole: bool = False) -> KernelText:
@@ -158,10 +170,32 @@ class _KernelEmitter(LoopEmitter):
             builder.lines.insert(0, f"  {FRAME} = alloca [{words} x i64], align 16")
         declared = ", ".join(f"{value.type} {value.text}" for value in parameters)
         function = builder.function(
-            f"define internal void @KERNEL({declared}) {self.target.function_attributes}"
+            f"define internal void @KERNEL({declared}) {self.target.function_attributes}",
+            plain=bool(self.parts) and self.is_short(body),
         )
-        functions = [function, *(part.text.function for part in self.parts.values())]
-        return KernelText(_joined(functions), self.area, thread_area, divides=bool(self.parts))
+        functions = [
+            function,
+            *(one for part in self.parts.values() for one in part.text.functions),
+        ]
+        return KernelText(tuple(functions), self.area, thread_area, divides=bool(self.parts))
+
+    def is_short(self, body: Sequence[Statement]) -> bool:
+        """Whether nothing is left, beside the parts, but to combine what they found in chunks."""
+        loops = [item for item in body if isinstance(item, For) and id(item) not in self.parts]
+        inner = [item for loop in loops for item in loop.body]
+        partial = {item.name for item in body if isinstance(item, Scratch)}
+        read = {
+            part.buffer
+            for value in values_of(inner)
+            for part in walk(value)
+            if isinstance(part, Load)
+        }
+        return (
+            read <= partial
+            and all(loop.kind == "serial" for loop in loops)
+            and all(isinstance(item, Accumulate) for item in inner)
+            and not VECTOR.search("\n".join(self.code.builder.lines))
+        )
 
     def finish(self) -> None:
         """What stands at the end of a function, and at its beginning."""
@@ -185,7 +219,7 @@ class _KernelEmitter(LoopEmitter):
         )
         grain = GRAIN if loop.kind == "vector" else 1
         division = Division(loop.extent, work_of(body), grain)
-        return KernelText(text, 0, self.area, division, divides=True)
+        return KernelText((text,), 0, self.area, division, divides=True)
 
     def range_text(self, kernel: Kernel) -> KernelText:
         """@KERNEL.range(parameters, sizes, area, i64 begin, i64 end)."""
@@ -197,7 +231,7 @@ class _KernelEmitter(LoopEmitter):
         declared = ", ".join(f"{value.type} {value.text}" for value in parameters)
         signature = f"define internal void @KERNEL.range({declared})"
         text = self.code.builder.function(f"{signature} {self.target.function_attributes}")
-        return KernelText(text, self.area)
+        return KernelText((text,), self.area)
 
     # Parts
 
@@ -352,16 +386,6 @@ def _used(loop: For) -> tuple[set[str], set[str]]:
             elif isinstance(part, Local):
                 locals_.add(part.name)
     return arrays, locals_
-
-
-def _joined(functions: Sequence[FunctionText]) -> FunctionText:
-    """Several functions as one text."""
-    declarations: set[str] = set()
-    definitions: dict[str, str] = {}
-    for one in functions:
-        declarations |= one.declarations
-        definitions |= one.definitions
-    return FunctionText("\n".join(one.text for one in functions), declarations, definitions)
 
 
 def _identifier(prefix: str, name: str, position: int) -> str:

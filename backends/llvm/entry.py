@@ -28,6 +28,7 @@ from graphc.backends.llvm.emitter import (
     KernelText,
     emit_kernel,
     emit_range,
+    renamed,
 )
 from graphc.backends.llvm.epilogues import INNER, WHOLE, epilogue_function, kernel_of_part
 from graphc.backends.llvm.gemm import area_bytes, functions_of
@@ -50,7 +51,9 @@ from graphc.backends.llvm.heap import (
     use_interrupted,
 )
 from graphc.backends.llvm.host import DONE, SYMBOL
+from graphc.backends.llvm.jit import Module
 from graphc.backends.llvm.lapack import routine_function, routine_name
+from graphc.backends.llvm.modules import heads, modules_of
 from graphc.backends.llvm.parallel import Range, divide
 from graphc.backends.llvm.pool import LITTLE
 from graphc.backends.llvm.profiling import lap, lap_function
@@ -91,13 +94,25 @@ PARAMETERS = "(ptr %table, ptr %sizes, ptr %fault)"
 
 @dataclass(frozen=True, slots=True)
 class Emitted:
-    """A module. kernels: text by kernel name. areas: for each call that needs scratch memory, how
-    many bytes once, and how many for each thread.
+    """The functions of a program, and the routines among them that are no program's own, by name.
+    kernels: text by kernel name. areas: for each call that needs scratch memory, how many bytes
+    once, and how many for each thread.
     """
 
-    text: str
+    functions: tuple[FunctionText, ...]
+    shared: dict[str, FunctionText]
     kernels: dict[str, str]
     areas: tuple[tuple[Size, Size], ...]
+
+    @property
+    def text(self) -> str:
+        """All of it as one module."""
+        return module_text([*self.shared.values(), *self.functions])
+
+    @property
+    def modules(self) -> list[Module]:
+        """The program's own functions, and what they need to know of the shared ones."""
+        return modules_of(self.functions, heads(self.shared.values()))
 
 
 @dataclass(slots=True)
@@ -119,15 +134,15 @@ class _Functions:
             text = emit_kernel(kernel, self.target, whole=whole)
             self.texts[id(kernel), whole] = text
             self.keep.append(kernel)
-        return self.named(text.function), text
+        return self.named(text.functions), text
 
-    def named(self, function: FunctionText) -> str:
-        """The name under which a function @KERNEL stands in the module."""
-        name = self.names.get(function.text)
+    def named(self, functions: Sequence[FunctionText]) -> str:
+        """The name under which functions @KERNEL stand in the module."""
+        text = "\n".join(function.text for function in functions)
+        name = self.names.get(text)
         if name is None:
-            name = self.names[function.text] = f"k{len(self.names)}"
-            text = function.text.replace("@KERNEL", f"@{name}")
-            self.functions.append(FunctionText(text, function.declarations, function.definitions))
+            name = self.names[text] = f"k{len(self.names)}"
+            self.functions += renamed(functions, name)
         return name
 
     def part(self, product: Contraction, epilogue: Epilogue) -> tuple[str, str] | None:
@@ -140,13 +155,13 @@ class _Functions:
             text = emit_range(kernel, self.target)
             self.parts[key] = None
             if text is not None and text.area == 0:
-                known = (text.function.text, kind)
+                known = (text.text, kind)
                 if known not in self.part_names:
                     name = self.part_names[known] = f"e{len(self.part_names)}"
                     types = ["ptr"] * len(kernel.parameters) + ["i64"] * len(kernel.sizes)
                     if kind == INNER:
                         types = types[:-2]
-                    self.functions.append(text.named(name))
+                    self.functions += text.named(name)
                     whole = epilogue_function(name, kind, f"{name}.rows", types, self.target)
                     self.functions.append(whole)
                 self.parts[key] = (self.part_names[known], kind)
@@ -212,16 +227,14 @@ class _ProgramEmitter:
                 header = f"internal i64 @part{len(parts)}"
                 parts.append(self._function(header, steps[start : start + PART]))
             entry = self._entry_of_parts(name, len(parts))
-        library = [*self.products.values(), *self.routines.values()]
-        functions = [*self.functions.functions, *library, *parts, entry]
+        functions = [*self.functions.functions, *self.routines.values(), *parts, entry]
         if has_heap:
             attributes = self.target.function_attributes
             functions.append(freeing_entry(self.heap, PARAMETERS, attributes))
         if self.profiled:
             clock = lap_function(len(self.program.all_steps), self.target.function_attributes)
             functions.insert(0, clock)
-        text = module_text(functions)
-        return Emitted(text, self.kernels, tuple(self.areas))
+        return Emitted(tuple(functions), self.products, self.kernels, tuple(self.areas))
 
     def _function(self, name: str, steps: Sequence[Step]) -> FunctionText:
         """A function that runs some of the steps."""
@@ -242,7 +255,8 @@ class _ProgramEmitter:
         if self.frame_words:
             builder.lines.insert(0, f"  {FRAME} = alloca [{self.frame_words} x i64], align 16")
         builder.line("ret i64 0")
-        return builder.function(f"define {name}{PARAMETERS} {self.target.function_attributes}")
+        attributes = self.target.function_attributes
+        return builder.function(f"define {name}{PARAMETERS} {attributes}", plain=True)
 
     def _entry_of_parts(self, name: str, count: int) -> FunctionText:
         """An entry that calls the parts until one reports a failed check."""
@@ -260,7 +274,8 @@ class _ProgramEmitter:
         builder.line("ret i64 0")
         builder.block(failed)
         builder.line(f"ret i64 {builder.phi(results).text}")
-        return builder.function(f"define {name}{PARAMETERS} {self.target.function_attributes}")
+        attributes = self.target.function_attributes
+        return builder.function(f"define {name}{PARAMETERS} {attributes}", plain=True)
 
     # Steps
 
@@ -360,7 +375,7 @@ class _ProgramEmitter:
     def _carried(self, step: Loop, loop: CarriedLoop) -> None:
         """A loop that is one function."""
         self.position += len(tuple(flat_steps(step.body)))
-        name = self.functions.named(loop.function)
+        name = self.functions.named((loop.function,))
         for call in step.body:
             assert isinstance(call, KernelCall)
             text = loop.function.text.replace("@KERNEL", f"@{name}")
@@ -519,7 +534,7 @@ class _ProgramEmitter:
 
     def _kernel(self, step: KernelCall) -> None:
         name, text = self.functions.kernel(step.kernel)
-        self.kernels.setdefault(step.kernel.name, _heading(step.kernel) + text.named(name).text)
+        self.kernels.setdefault(step.kernel.name, _heading(step.kernel) + text.text_named(name))
         sizes = [self.sizes.first(size) for size in step.sizes]
         args = [self._buffer(argument) for argument in step.arguments] + sizes
         self._run(name, text, args, dict(zip(step.kernel.sizes, step.sizes, strict=True)))
@@ -680,8 +695,8 @@ class _ProgramEmitter:
         axes = [axis for axis, size in enumerate(step.batch) if size != 1]
         own = batch_name(name, len(axes))
         divides = room != 0
-        if own not in self.products:
-            self.products[own] = batch_function(
+        if own not in self.routines:
+            self.routines[own] = batch_function(
                 name, sizes, len(axes), step.dtype.itemsize, self.target, divides=divides
             )
         builder = self.code.builder

@@ -144,4 +144,5 @@ def epilogue_function(
     else:
         call(x.mul(BEGIN, units), x.mul(END, units))
     builder.line("ret void")
-    return x.function(name, (Val("%frame", "ptr"), BEGIN, END, left, right), target)
+    parameters = (Val("%frame", "ptr"), BEGIN, END, left, right)
+    return x.function(name, parameters, target, plain=kind != CELLS)

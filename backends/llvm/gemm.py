@@ -106,7 +106,7 @@ def _dividing_rows(name: str, tile: Tile, target: Target) -> FunctionText:
     signature = f"define internal void @{name}.task{RANGE} {target.function_attributes}"
     task = inner.function(signature)
     declarations = whole.declarations | task.declarations
-    return FunctionText(f"{whole.text}\n{task.text}", declarations, whole.definitions)
+    return FunctionText(f"{whole.text}\n{task.text}", declarations, whole.definitions, plain=True)
 
 
 def _work(x: Arithmetic, tile: Tile) -> Val:

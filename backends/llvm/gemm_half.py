@@ -43,7 +43,7 @@ def half_functions(layout: Layout, target: Target) -> dict[str, FunctionText]:
     widen, narrow = f"widen_{half.name}", f"narrow_{half.name}"
     found = functions_of(wide, target)
     for name, source, result in ((widen, half, float32), (narrow, float32, half)):
-        found[name] = emit_kernel(_conversion(source, result), target, whole=True).named(name)
+        found[name] = emit_kernel(_conversion(source, result), target, whole=True).named(name)[0]
 
     x = Arithmetic(Code(has_fma=target.has_fma))
     (m, n, k), inner = SIZES, area_bytes(wide, target)

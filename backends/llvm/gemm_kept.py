@@ -203,4 +203,4 @@ def _range_function(name: str, names: Names, tile: Tile, target: Target) -> Func
 
     code.loop(BEGIN, END, 1, [], one_chunk)
     code.builder.line("ret void")
-    return x.function(f"{name}.range", (*PARAMETERS, BEGIN, END), target)
+    return x.function(f"{name}.range", (*PARAMETERS, BEGIN, END), target, plain=False)

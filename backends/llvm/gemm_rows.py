@@ -126,10 +126,12 @@ class Arithmetic:
         passed = ", ".join(f"{one.type} {one.text}" for one in arguments)
         self.code.builder.line(f"call void @{name}({passed})")
 
-    def function(self, name: str, parameters: Sequence[Val], target: Target) -> FunctionText:
+    def function(
+        self, name: str, parameters: Sequence[Val], target: Target, *, plain: bool = True
+    ) -> FunctionText:
         declared = ", ".join(f"{one.type} {one.text}" for one in parameters)
         return self.code.builder.function(
-            f"define internal void @{name}({declared}) {target.function_attributes}"
+            f"define internal void @{name}({declared}) {target.function_attributes}", plain=plain
         )
 
 
@@ -209,7 +211,7 @@ class _RowsEmitter:
         x.code.loop(BEGIN, END, 1, [], self.chunk)
         x.code.builder.line("ret void")
         parameters = (*ROWS_PARAMETERS, ROOM, BEGIN, END)
-        return x.function(f"{self.names.rows}.range", parameters, self.target)
+        return x.function(f"{self.names.rows}.range", parameters, self.target, plain=False)
 
     def chunk(self, number: Val, _: list[Val]) -> list[Val]:
         x = self.x

@@ -153,7 +153,7 @@ def freeing_entry(table: HeapTable, parameters: str, attributes: str) -> Functio
     used = builder.value(f"getelementptr i64, ptr %table, i64 {table.account}")
     builder.line(f"store i64 0, ptr {used}, align 8")
     builder.line(f"ret i64 {status.text}")
-    return builder.function(f"define i64 @entry{parameters} {attributes}")
+    return builder.function(f"define i64 @entry{parameters} {attributes}", plain=True)
 
 
 @cache

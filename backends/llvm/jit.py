@@ -1,6 +1,6 @@
 """LLVM text to running code: an object per module, linked by name, unloaded when it is dropped.
 
-    text -> module_object -> bytes -> Library(bytes).address("entry")
+    Module -> module_object -> bytes -> Library([bytes]).address("entry")
 
 No optimisation passes run: the text is in its final form. Code that runs once in a while is made by
 LLVM's quick code generator (level PLAIN), in a fifth of the time. It knows no masks of AVX-512:
@@ -14,6 +14,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from itertools import count
 
@@ -38,17 +39,27 @@ def _parse(text: str, target: Target) -> llvm.ModuleRef:
     return module
 
 
-def module_object(text: str, target: Target, level: int = FAST) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A text, and how much work LLVM is to put into its code."""
+
+    text: str
+    level: int = FAST
+
+
+def module_object(module: Module, target: Target) -> bytes:
     """The object file of a module."""
     with _lock:
-        result: bytes = _machine(target, level).emit_object(_parse(text, target))
+        machine = _machine(target, module.level)
+        result: bytes = machine.emit_object(_parse(module.text, target))
         return result
 
 
-def module_assembly(text: str, target: Target) -> str:
+def module_assembly(module: Module, target: Target) -> str:
     """The assembly of a module, for people."""
     with _lock:
-        result: str = _machine(target, FAST).emit_assembly(_parse(text, target))
+        machine = _machine(target, module.level)
+        result: str = machine.emit_assembly(_parse(module.text, target))
         return result
 
 
@@ -63,10 +74,17 @@ def _linker() -> llvm.LLJIT:
 
 
 class Library:
-    """An object in memory. Its code is unmapped when the last reference to the library goes."""
+    """Objects in memory, which find each other's symbols.
 
-    def __init__(self, image: bytes, exports: Sequence[str], imports: Mapping[str, int]) -> None:
-        builder = llvm.JITLibraryBuilder().add_object_img(image).add_current_process()
+    Their code is unmapped when the last reference to the library goes.
+    """
+
+    def __init__(
+        self, objects: Sequence[bytes], exports: Sequence[str], imports: Mapping[str, int]
+    ) -> None:
+        builder = llvm.JITLibraryBuilder().add_current_process()
+        for image in objects:
+            builder.add_object_img(image)
         for name, address in imports.items():
             builder.import_symbol(name, address)
         for name in exports:

@@ -80,7 +80,7 @@ class _RoutineEmitter:
         pointers = ", ".join(["ptr"] * len(self.arguments))
         declarations = {f"declare void @{symbol}({pointers})", MEMMOVE, MEMSET}
         declarations.add("declare i64 @llvm.smin.i64(i64, i64)")
-        return FunctionText(text, declarations, {})
+        return FunctionText(text, declarations, {}, plain=True)
 
     @property
     def arguments(self) -> tuple[str, ...]:

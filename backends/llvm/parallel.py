@@ -155,7 +155,7 @@ def dividing_functions(
     divide(code.builder, f"{name}.task", "%frame", parameters, what, Val("%threads", "i64"))
     code.builder.line("ret void")
     whole = code.builder.function(
-        f"define internal void @{name}({declared}, i64 %threads) {attributes}"
+        f"define internal void @{name}({declared}, i64 %threads) {attributes}", plain=True
     )
     builder = TextBuilder()
     builder.lines += loads(parameters)
@@ -163,4 +163,5 @@ def dividing_functions(
     builder.line("ret void")
     task = builder.function(f"define internal void @{name}.task{RANGE} {attributes}")
     text = f"{whole.text}\n{task.text}"
-    return FunctionText(text, whole.declarations | task.declarations, whole.definitions)
+    declarations = whole.declarations | task.declarations
+    return FunctionText(text, declarations, whole.definitions, plain=True)

@@ -30,8 +30,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from graphc.backends.llvm.cache import cached_object
-from graphc.backends.llvm.jit import PLAIN, Library, library_symbols
+from graphc.backends.llvm.cache import cached_objects
+from graphc.backends.llvm.jit import PLAIN, Library, Module, library_symbols
 from graphc.backends.llvm.target import host
 
 PARALLEL = "graphc_parallel"
@@ -368,8 +368,8 @@ used:
 @cache
 def _library() -> Library:
     names = (PARALLEL, "graphc_pool_size", "graphc_pool_forget", "graphc_pool_stop")
-    image = cached_object(pool_text(), host(), level=PLAIN).image
-    library = Library(image, names, library_symbols(_LIBC))
+    found = cached_objects([Module(pool_text(), PLAIN)], host())
+    library = Library(found.objects, names, library_symbols(_LIBC))
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_function(library, "graphc_pool_forget", None))
     atexit.register(_function(library, "graphc_pool_stop", ctypes.c_int64))

@@ -50,4 +50,5 @@ def lap_function(steps: int, attributes: str) -> FunctionText:
         "  ret void",
         "}",
     ]
-    return FunctionText("\n".join(lines) + "\n", {"declare i32 @clock_gettime(i32, ptr)"}, {})
+    declarations = {"declare i32 @clock_gettime(i32, ptr)"}
+    return FunctionText("\n".join(lines) + "\n", declarations, {}, plain=True)

@@ -12,8 +12,8 @@ import ctypes
 from collections.abc import Callable
 from functools import cache
 
-from graphc.backends.llvm.cache import cached_object
-from graphc.backends.llvm.jit import Library
+from graphc.backends.llvm.cache import cached_objects
+from graphc.backends.llvm.jit import PLAIN, Library, Module
 from graphc.backends.llvm.target import host
 
 _TEXT = """
@@ -93,4 +93,4 @@ def repeat_routine() -> Callable[..., int]:
 
 @cache
 def _library() -> Library:
-    return Library(cached_object(_TEXT, host()).image, ["repeat"], {})
+    return Library(cached_objects([Module(_TEXT, PLAIN)], host()).objects, ["repeat"], {})

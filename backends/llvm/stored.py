@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from graphc.backends.llvm.routines import Group
 from graphc.shapes import Size, parse_size
 
 
@@ -15,7 +16,7 @@ class Facts:
     areas, thread_areas: scratch bytes of each step, once and for each thread. products: (m, n,
     k) of those that BLAS computes. routines: of LAPACK, with their sizes. imports: symbols of
     the object; lapack: the libraries of those that are routines. is_plain: whether steps run no
-    Python, and time follows from the sizes.
+    Python, and time follows from the sizes. routine_groups: of shared routines, to be loaded first.
     """
 
     areas: tuple[Size, ...]
@@ -25,6 +26,7 @@ class Facts:
     imports: tuple[str, ...]
     lapack: Mapping[str, str]
     is_plain: bool
+    routine_groups: tuple[Group, ...] = ()
 
 
 def stored_text(facts: Facts, description: Any) -> bytes:
@@ -39,6 +41,7 @@ def stored_text(facts: Facts, description: Any) -> bytes:
         "imports": list(facts.imports),
         "lapack": dict(facts.lapack),
         "is_plain": facts.is_plain,
+        "groups": [[one.key, one.exports, one.imports] for one in facts.routine_groups],
     }
     return json.dumps({"facts": words, "program": description}).encode()
 
@@ -58,5 +61,6 @@ def read_stored(text: bytes) -> tuple[Facts, Any]:
         tuple(words["imports"]),
         dict(words["lapack"]),
         bool(words["is_plain"]),
+        tuple(Group(key, tuple(given), tuple(taken)) for key, given, taken in words["groups"]),
     )
     return facts, found["program"]

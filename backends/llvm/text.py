@@ -163,11 +163,11 @@ class TextBuilder:
             for value, other in zip(values, replaced, strict=True)
         ]
 
-    def function(self, signature: str) -> "FunctionText":
+    def function(self, signature: str, *, plain: bool = False) -> "FunctionText":
         """The finished function; signature is `define ... @name(...) attributes`."""
         body = "\n".join(self.lines)
         text = f"{signature} {{\nentry:\n{body}\n}}\n"
-        return FunctionText(text, self.declarations, self.definitions)
+        return FunctionText(text, self.declarations, self.definitions, plain)
 
     # Constants, splats, lanes
 
@@ -472,11 +472,15 @@ class TextBuilder:
 
 @dataclass(slots=True)
 class FunctionText:
-    """A finished function and what it needs at module level."""
+    """A finished function and what it needs at module level.
+
+    plain: it has no vectors, and little time is spent in it beside that in what it calls.
+    """
 
     text: str
     declarations: set[str]
     definitions: dict[str, str]
+    plain: bool = False
 
 
 def module_text(functions: Iterable[FunctionText]) -> str:

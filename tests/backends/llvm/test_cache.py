@@ -14,7 +14,7 @@ import pytest
 
 import graphc as gc
 from graphc.backends.llvm import cache
-from graphc.backends.llvm.jit import FAST, PLAIN
+from graphc.backends.llvm.jit import FAST, PLAIN, Module
 from graphc.backends.llvm.pool import parallel_address
 from graphc.backends.llvm.target import describe, host
 
@@ -195,7 +195,7 @@ def test_the_key_tells_texts_processors_and_levels_apart() -> None:
     target = host()
     other = describe(target.triple, "x86-64", "", frozenset())
     keys = {
-        cache.entry_key(text, t, level)
+        cache.entry_key([Module(text, level)], t)
         for text in ("a", "b")
         for t in (target, other)
         for level in (PLAIN, FAST)

@@ -16,7 +16,7 @@ import pytest
 import graphc as gc
 from graphc.backends.llvm.gemm import area_bytes, functions_of
 from graphc.backends.llvm.gemm_rows import Layout
-from graphc.backends.llvm.jit import Library, module_assembly, module_object
+from graphc.backends.llvm.jit import Library, Module, module_assembly, module_object
 from graphc.backends.llvm.pool import PARALLEL, parallel_address
 from graphc.backends.llvm.target import Target, host
 from graphc.backends.llvm.text import module_text
@@ -59,8 +59,8 @@ def text_of(layout: Layout, target: Target) -> str:
 
 @cache
 def compiled(layout: Layout, target: Target) -> tuple[Library, Product]:
-    image = module_object(text_of(layout, target), target)
-    library = Library(image, [layout.name], {PARALLEL: parallel_address()})
+    image = module_object(Module(text_of(layout, target)), target)
+    library = Library([image], [layout.name], {PARALLEL: parallel_address()})
     types = [ctypes.c_void_p] * 3 + [ctypes.c_int64] * 6 + [ctypes.c_void_p] + [ctypes.c_int64] * 2
     function = ctypes.CFUNCTYPE(None, *types)(library.address(layout.name))
 
@@ -151,7 +151,7 @@ def test_lesser_processors(name: str) -> None:
 def test_sums_stay_in_registers(name: str) -> None:
     """The innermost loop multiplies and adds as often as it should, and spills nothing."""
     target = sibling("test_targets").other_target(name)
-    assembly = module_assembly(text_of(Layout(float32, False, False), target), target)
+    assembly = module_assembly(Module(text_of(Layout(float32, False, False), target)), target)
     loops = [
         block for block in assembly.split("\n.LBB") if "fmadd231ps" in block or "fmla" in block
     ]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from graphc.backends.llvm.jit import Library, module_object
+from graphc.backends.llvm.jit import Library, Module, module_object
 from graphc.backends.llvm.pool import LITTLE, PARALLEL, parallel_address, pool_size
 from graphc.backends.llvm.target import host
 
@@ -44,7 +44,7 @@ _RUN = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, *[ctypes.c_int64
 
 @cache
 def library() -> Library:
-    return Library(module_object(TASK, host()), ["mark"], {})
+    return Library([module_object(Module(TASK), host())], ["mark"], {})
 
 
 def marks(

@@ -13,9 +13,13 @@ import pytest
 from graphc.backends.llvm.backend import LlvmExecutable
 from graphc.backends.llvm.blas import find_blas
 from graphc.backends.llvm.entry import emit_program
-from graphc.backends.llvm.jit import module_assembly
+from graphc.backends.llvm.gemm import functions_of
+from graphc.backends.llvm.gemm_half import half_functions
+from graphc.backends.llvm.gemm_rows import Layout
+from graphc.backends.llvm.jit import FAST, PLAIN, Module, module_assembly
+from graphc.backends.llvm.modules import modules_of
 from graphc.backends.llvm.target import Target, describe, host
-from graphc.dtypes import float32
+from graphc.dtypes import float16, float32, float64
 from graphc.loops.ir import Accumulate, Accumulator, For, Kernel, Parameter, Store
 from graphc.scalar import expr as s
 from graphc.scalar.expr import Expr, Index, Load, Local
@@ -89,7 +93,7 @@ def test_native_registers_are_used(name: str, register: str) -> None:
     target = other_target(name)
     program = sibling("conftest").program_of(sum_of_exponentials())
     text = emit_program(program, target, find_blas()).text
-    assembly = module_assembly(text, target)
+    assembly = module_assembly(Module(text), target)
     assert register in assembly
     assert "fmaf" not in assembly  # no library call for a fused product
 
@@ -100,4 +104,19 @@ def test_random_kernels_pass_code_generation(name: str) -> None:
     kernels, running = sibling("test_random_kernels"), sibling("conftest")
     for seed in range(200, 210):
         program = running.program_of(kernels.Grower(seed).kernel())
-        module_assembly(emit_program(program, target, find_blas()).text, target)
+        for module in emit_program(program, target, find_blas()).modules:
+            module_assembly(module, target)
+
+
+@pytest.mark.parametrize("name", ["sse2", "avx512", "neon"])
+def test_shared_routines_pass_code_generation(name: str) -> None:
+    """Those that only call others by the quick generator, which knows no masks of AVX-512."""
+    target = other_target(name)
+    for dtype in (float32, float64, float16):
+        for transpose_a, transpose_b in ((False, False), (True, True)):
+            layout = Layout(dtype, transpose_a, transpose_b, None, True)
+            make = half_functions if dtype == float16 else functions_of
+            modules = modules_of(list(make(layout, target).values()), {}, [layout.name])
+            assert [module.level for module in modules] == [FAST, PLAIN]
+            for module in modules:
+                module_assembly(module, target)
