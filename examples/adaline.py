@@ -1,24 +1,13 @@
 """Widrow and Hoff, 1960: ADALINE learns from the error before the threshold.
 
 Rosenblatt's rule waits for mistakes; this is gradient descent on the squared error.
-
-First the perceptron rule with worked numbers: x = (1, 0.5, 1), wanted (1, 0), all weights 1, rate
-0.1. Both units fire, the second must not: its weights become 0.9, 0.95, 0.9.
 """
 
 import numpy as np
+from gallery import figure
 
 import graphc as gc
 from graphc.layers import losses, updates
-
-x = gc.placeholder("x", (3,), "float64")
-wanted = gc.placeholder("wanted", (2,), "float64")
-W = gc.variable(np.ones((3, 2)), "W")
-fires = (x @ W > 0).astype("float64")
-learn = gc.function([x, wanted], updates={W: W + 0.1 * gc.outer(x, wanted - fires)})
-learn([1.0, 0.5, 1.0], [1.0, 0.0])
-print(W.value.T)
-assert np.allclose(W.value.T, [[1, 1, 1], [0.9, 0.95, 0.9]])
 
 rng = np.random.default_rng(0)
 points = rng.normal(size=(200, 2)) + np.repeat([[1.5, 1.0], [-1.5, -1.0]], 100, axis=0)
@@ -40,3 +29,15 @@ print(
 )
 assert np.allclose([*w.value, b.value], best, atol=1e-3)  # the line of least squares
 assert errors <= 10
+
+
+@figure(columns=2, size=(8, 3.2))
+def _(left, right):
+    left.plot(history)
+    left.set(xlabel="step", ylabel="squared error", title="gradient descent")
+    right.scatter(*points.T, c=labels, s=8, cmap="coolwarm")
+    ends = np.array([-4.0, 4.0])
+    right.plot(ends, -(w.value[0] * ends + b.value) / w.value[1], "k", label="ADALINE")
+    right.plot(ends, -(best[0] * ends + best[2]) / best[1], "y--", label="least squares")
+    right.set(xlim=(-5, 5), ylim=(-5, 5), title="where the activation is 0")
+    right.legend()

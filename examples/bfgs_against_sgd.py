@@ -5,6 +5,7 @@ Breast cancer data of scikit-learn, with L2, so that the optimum is one point.
 """
 
 import numpy as np
+from gallery import figure
 from sklearn.datasets import load_breast_cancer
 
 import graphc as gc
@@ -23,11 +24,18 @@ def begin() -> None:
     w.value, b.value = np.zeros(30), 0.0
 
 
-reached = {}
+reached, paths = {}, {}
 for method in ("bfgs", "l-bfgs", "cg", "newton-cg"):
     begin()
+    path = paths[method] = []
     found = whole_batch.minimize(
-        cost, [w, b], {x: X, y: Y}, method=method, max_iterations=500, tolerance=1e-7
+        cost,
+        [w, b],
+        {x: X, y: Y},
+        method=method,
+        max_iterations=500,
+        tolerance=1e-7,
+        callback=lambda _, loss, path=path: path.append(loss),
     )
     reached[method] = found.loss
     print(f"{method:<10} {found.loss:.10f}  {found.iterations:4} iterations of the whole data")
@@ -35,12 +43,22 @@ for method in ("bfgs", "l-bfgs", "cg", "newton-cg"):
 begin()
 batches = data.Dataset.from_arrays(X, Y).shuffle(seed=0).batch(32)
 sgd = gc.function([x, y], updates=updates.sgd(cost, [w, b], 0.1))
+paths["sgd"] = []
 for _ in range(20):
     for batch in batches:
         sgd(*batch)
+    paths["sgd"].append(float(value(X, Y)))
 reached["sgd"] = float(value(X, Y))
 print(f"{'sgd':<10} {reached['sgd']:.10f}  {20:4} passes over the data")
 
 best = min(reached.values())
 assert all(reached[name] - best < 1e-9 for name in ("bfgs", "l-bfgs", "cg", "newton-cg"))
 assert 1e-9 < reached["sgd"] - best < 0.1
+
+
+@figure()
+def _(axes):
+    for name, losses_ in paths.items():
+        axes.semilogy(np.array(losses_) - best + 1e-12, label=name)
+    axes.set(xlabel="iterations, or passes over the data", ylabel="loss above the least")
+    axes.legend()

@@ -5,6 +5,7 @@ from generated ones, the generator to be taken for data.
 """
 
 import numpy as np
+from gallery import figure
 from sklearn.datasets import make_moons
 
 import graphc as gc
@@ -53,3 +54,11 @@ train.repeat(3000, data[rng.integers(0, len(data), (3000, 128))])
 after = distance()
 print(f"mean distance between generated points and moons: {before:.3f} to {after:.3f}")
 assert after < 0.2 < before
+
+
+@figure(size=(5.5, 3.6))
+def _(axes):
+    axes.scatter(*data[:1000].T, s=4, color="0.7", label="data")
+    axes.scatter(*draw().T, s=4, color="tab:red", label="generated")
+    axes.set(xlim=(-1.6, 2.6), ylim=(-1, 1.5), title=f"mean distance {after:.2f}")
+    axes.legend()

@@ -7,6 +7,7 @@ generated images, to see that shapes, counts and training are right.
 import sys
 
 import numpy as np
+from gallery import figure
 
 from graphc.layers import Dense, Input, Model, set_random_seed
 
@@ -28,3 +29,12 @@ model.compile("sgd", "sparse_categorical_crossentropy")
 losses = model.fit(images, labels, batch_size=32, epochs=3, verbose=0).history["loss"]
 print("losses", [round(value, 3) for value in losses])
 assert losses[-1] < losses[0]
+
+
+@figure(columns=2, size=(7, 3))
+def _(left, right):
+    sizes = [v.value.size for v in model.weights if v.value.ndim == 2]
+    left.bar([f"{v.value.shape[1]}" for v in model.weights if v.value.ndim == 2], sizes)
+    left.set(xlabel="units", title="weights of each layer")
+    right.plot(range(1, 4), losses, "o-")
+    right.set(xlabel="epoch", xticks=[1, 2, 3], title="cross-entropy")

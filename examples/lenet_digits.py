@@ -1,11 +1,11 @@
 """A network in the form of LeNet (LeCun et al., 1998) on the digits of scikit-learn.
 
-Convolution, pooling, convolution, dense layers; Adam with a cosine schedule.
+Convolution, pooling, dense layers with dropout; AdamW with a cosine schedule. 99 % of the test
+digits are right after some seconds.
 """
 
-import sys
-
 import numpy as np
+from gallery import QUICK, figure, show, tiled
 from sklearn.datasets import load_digits
 
 from graphc import layers
@@ -20,24 +20,46 @@ layers.set_random_seed(0)
 model = layers.Sequential(
     [
         layers.Input((8, 8, 1)),
-        layers.Conv2D(16, 3, padding="same", activation="relu"),
         layers.Conv2D(32, 3, padding="same", activation="relu"),
+        layers.Conv2D(64, 3, padding="same", activation="relu"),
         layers.MaxPooling2D(2),
         layers.Dropout(0.25),
         layers.Flatten(),
-        layers.Dense(64, activation="relu"),
-        layers.Dropout(0.4),
+        layers.Dense(128, activation="relu"),
+        layers.Dropout(0.5),
         layers.Dense(10, activation="softmax"),
     ]
 )
-epochs = 40 if "--long" in sys.argv else 10
+epochs = 5 if QUICK else 20
 steps = epochs * -(-len(learn) // 32)
 model.compile(
-    optimizers.Adam(schedules.CosineDecay(0.003, steps)),
+    optimizers.AdamW(schedules.CosineDecay(0.002, steps), weight_decay=1e-3),
     "sparse_categorical_crossentropy",
     metrics=["accuracy"],
 )
-model.fit(images[learn], digits[learn], batch_size=32, epochs=epochs, verbose=0)
-loss, accuracy = model.evaluate(images[test], digits[test], verbose=0)
+history = model.fit(
+    images[learn],
+    digits[learn],
+    batch_size=32,
+    epochs=epochs,
+    validation_data=(images[test], digits[test]),
+    steps_per_call=15,
+    verbose=0,
+).history
+accuracy = history["val_accuracy"][-1]
 print(f"{model.count_params():,} weights, {accuracy:.2%} of {len(test)} test digits")
-assert accuracy >= 0.975
+assert accuracy >= (0.97 if QUICK else 0.985)
+
+
+@figure(columns=3, size=(9, 3))
+def _(left, middle, right):
+    left.plot(range(1, epochs + 1), history["accuracy"], label="training, with dropout")
+    left.plot(range(1, epochs + 1), history["val_accuracy"], label="test")
+    left.set(xlabel="epoch", ylim=(0.8, 1.005), title="accuracy")
+    left.legend()
+    filters = np.moveaxis(model.layers[0].get_weights()[0][:, :, 0], -1, 0)
+    show(middle, tiled(filters - filters.min(), 8), "filters of the first layer")
+    said = model.predict(images[test], verbose=0)
+    doubt = np.argsort(said[np.arange(len(test)), digits[test]])[:12]
+    names = " ".join(map(str, said[doubt].argmax(1)))
+    show(right, tiled(images[test][doubt, :, :, 0], 4), f"the hardest, called\n{names}")

@@ -4,6 +4,7 @@ Lasso and ridge are the same loss with a regularizer; L1 sets weights to zero.
 """
 
 import numpy as np
+from gallery import figure
 from sklearn.datasets import load_diabetes
 
 import graphc as gc
@@ -24,8 +25,10 @@ r2 = float(metrics.R2Score()(Y, X @ w.value))
 print(f"R2 {r2:.4f}, away from least squares by {np.abs(w.value - exact).max():.1e}")
 assert np.allclose(w.value, exact, atol=1e-3) and abs(r2 - 0.5177) < 1e-4
 
+plain = w.value
 ridge = loss + regularizers.L2(0.1)(w)
 whole_batch.minimize(ridge, w, {x: X, y: Y}, tolerance=1e-10)
+shrunk = w.value
 closed = np.linalg.solve(X.T @ X / len(X) + 0.1 * np.eye(10), X.T @ Y / len(X))
 print("ridge", w.value.round(3))
 assert np.allclose(w.value, closed, atol=1e-8)
@@ -37,3 +40,15 @@ for _ in range(3000):
     lasso(X, Y)
 print("lasso", w.value.round(3))
 assert 3 <= (w.value == 0).sum() <= 6
+
+
+@figure(size=(6, 3.4))
+def _(axes):
+    names = load_diabetes().feature_names
+    for k, (name, values) in enumerate(
+        {"least squares": plain, "ridge": shrunk, "lasso": w.value}.items()
+    ):
+        axes.bar(np.arange(10) + 0.27 * (k - 1), values, 0.27, label=name)
+    axes.set(xticks=range(10), xticklabels=names, title="weights of the ten measurements")
+    axes.axhline(0, color="black", linewidth=0.5)
+    axes.legend()

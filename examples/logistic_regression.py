@@ -5,6 +5,7 @@ computes with softplus instead. `n` is a symbolic size: one compiled function se
 """
 
 import numpy as np
+from gallery import figure
 
 import graphc as gc
 
@@ -26,8 +27,10 @@ gw, gb = gc.grad(cost, [w, b])
 train = gc.function([x, y], cost, updates={w: w - 0.1 * gw, b: b - 0.1 * gb})
 predict = gc.function([x], p > 0.5)
 
+costs = []
 for step in range(STEPS):
     value = train(X, Y)
+    costs.append(float(value))
     if step % 200 == 0:
         print(f"step {step:4}  cost {float(value):.4f}")
 errors = int((predict(X) != Y).sum())
@@ -36,3 +39,16 @@ print(f"step {STEPS:4}  cost {float(value):.4f}  errors {errors}")
 assert abs(float(value) - 0.128) < 1e-4
 assert errors == 0
 assert np.isfinite(train(1000 * X[:3], Y[:3]))  # three examples, exponents of 1000 and more
+
+
+@figure(columns=2, size=(8, 3.2))
+def _(left, right):
+    left.semilogy(costs)
+    left.set(xlabel="step", title="cost")
+    z = X @ w.value + b.value
+    bins = np.linspace(z.min(), z.max(), 40)
+    right.hist(z[Y == 0], bins, alpha=0.7, label="0")
+    right.hist(z[Y == 1], bins, alpha=0.7, label="1")
+    right.set(xlabel="x @ w + b", title="no errors: 784 features tell 400 examples apart")
+    right.title.set_fontsize(9)
+    right.legend(title="label")

@@ -4,6 +4,7 @@ It learns which letter follows the last sixteen, and then continues from its own
 """
 
 import numpy as np
+from gallery import figure, show
 
 from graphc import layers
 from graphc.layers import optimizers
@@ -38,3 +39,14 @@ text = "".join(letters[number] for number in written)
 print(f"{history['accuracy'][-1]:.1%} of the next letters; it writes: {text}")
 assert history["accuracy"][-1] > 0.95
 assert "that jack built" in text
+
+
+@figure(columns=2, size=(8, 3))
+def _(left, right):
+    left.plot(history["accuracy"])
+    left.set(xlabel="epoch", title="right next letters")
+    chances = model.predict(X[:40], verbose=0)
+    show(right, chances.T, "chance of each next letter", aspect="auto")
+    right.set(yticks=range(len(letters)), yticklabels=letters, xticks=range(40))
+    right.set_xticklabels([letters[n] for n in Y[:40]], fontsize=6)
+    right.tick_params(axis="y", labelsize=6)

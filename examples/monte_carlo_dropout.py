@@ -3,10 +3,8 @@
 Dropout stays on while predicting; the spread of many predictions is large where there were no data.
 """
 
-import tempfile
-from pathlib import Path
-
 import numpy as np
+from gallery import figure
 
 import graphc as gc
 from graphc import layers
@@ -34,16 +32,11 @@ print(f"spread {known.mean():.3f} where there are data, {unknown.mean():.3f} far
 assert unknown.mean() > 1.5 * known.mean()
 assert np.abs(mean - np.sin(side[:, 0]))[np.abs(np.abs(side[:, 0]) - 2) < 0.8].mean() < 0.15
 
-try:
-    import matplotlib.figure
-except ImportError:
-    print("no figure: matplotlib is not installed")
-else:
-    figure = matplotlib.figure.Figure(figsize=(5, 3.5))
-    axes = figure.add_subplot()
+
+@figure()
+def _(axes):
     axes.fill_between(side[:, 0], mean - 2 * spread, mean + 2 * spread, alpha=0.3)
-    axes.plot(side, mean)
-    axes.plot(X, Y, ".", markersize=2)
-    path = Path(tempfile.gettempdir()) / "graphc_monte_carlo_dropout.png"
-    figure.savefig(path)
-    print("figure in", path)
+    axes.plot(side, mean, label="mean of 200 predictions, ± 2 deviations")
+    axes.plot(X, Y, ".", markersize=2, label="data")
+    axes.set(ylim=(-3.2, 3.2))
+    axes.legend(loc="upper center")

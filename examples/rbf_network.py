@@ -4,6 +4,7 @@ Centres, widths and weights are all learned, to fit a curve.
 """
 
 import numpy as np
+from gallery import figure
 
 import graphc as gc
 from graphc.layers import losses, updates
@@ -29,3 +30,12 @@ test = np.linspace(-2.8, 2.8, 57)[:, None]
 error = np.abs(predict(test) - np.sin(2 * test[:, 0]) * np.exp(-(test[:, 0] ** 2) / 4)).max()
 print(f"mean squared error {values[0]:.4f} to {values[-1]:.6f}, largest error {error:.3f}")
 assert values[-1] < 1e-3 and error < 0.06
+
+
+@figure()
+def _(axes):
+    units = gc.function([x], activation * weights)(test)
+    axes.plot(test, units, color="0.8")
+    axes.plot(X, Y, ".", markersize=3, label="data")
+    axes.plot(test, predict(test), "r", label="sum of the grey units")
+    axes.legend()

@@ -5,6 +5,8 @@ Blocks of the same shape are the same kernels, and each is compiled once. Two mo
 
 import time
 
+import numpy as np
+from gallery import figure
 from sklearn.datasets import make_moons
 
 from graphc import layers
@@ -31,3 +33,12 @@ model.fit(X, Y, epochs=6, verbose=0)
 accuracy = (model.predict(X, verbose=0).argmax(1) == Y).mean()
 print(f"{accuracy:.1%} right")
 assert accuracy > 0.9
+
+
+@figure(size=(5, 3.6))
+def _(axes):
+    side = np.linspace(-1.6, 2.6, 81, dtype="float32"), np.linspace(-1.2, 1.7, 61, dtype="float32")
+    grid = np.stack(np.meshgrid(*side), axis=-1).reshape(-1, 2)
+    axes.contourf(*side, model.predict(grid)[:, 1].reshape(61, 81), 20, cmap="coolwarm", alpha=0.6)
+    axes.scatter(*X.T, c=Y, s=8, cmap="coolwarm")
+    axes.set(title=f"100 blocks, {accuracy:.1%} right")

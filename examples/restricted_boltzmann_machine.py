@@ -7,6 +7,7 @@ CD-k compares the data with what k steps of Gibbs sampling make of them. Bars an
 import itertools
 
 import numpy as np
+from gallery import figure, show, tiled
 
 import graphc as gc
 from graphc.layers import updates
@@ -60,3 +61,10 @@ train.repeat(3500, batch)  # all steps in one native call
 after = share()
 print(f"bars and stripes among dreams: {before:.1%} before training, {after:.1%} after")
 assert before < 0.02 and after > 0.4
+
+
+@figure(columns=2, size=(7, 3.4))
+def _(left, right):
+    noise = rng.integers(0, 2, (64, SIDE * SIDE)).astype("float32")
+    show(left, tiled(noise.reshape(-1, SIDE, SIDE), 8), "noise")
+    show(right, tiled(dream(noise).reshape(-1, SIDE, SIDE), 8), "dreams from this noise")

@@ -4,7 +4,9 @@ What stands at a place depends on another place alone: attention has to find it 
 """
 
 import numpy as np
+from gallery import figure, show
 
+import graphc as gc
 from graphc import layers
 from graphc.layers import optimizers
 
@@ -29,3 +31,16 @@ loss, accuracy = model.evaluate(test, test[:, ::-1].copy(), verbose=0)
 shown = model.predict(test[:1], verbose=0).argmax(-1)[0]
 print(f"{test[0]} backwards: {shown}; {accuracy:.1%} of all symbols")
 assert accuracy > 0.95
+
+block = model.layers[2]
+h = gc.placeholder("h", ("n", STEPS, 32))
+_, weights = block.attention(h, h, return_attention_scores=True)
+front = layers.Model(model.input, model.layers[1](model.layers[0](model.input)))
+where = gc.function([h], weights)(front.predict(test))
+
+
+@figure(columns=4, size=(9, 2.6))
+def _(*all_axes):
+    for head, axes in enumerate(all_axes):
+        show(axes, where[:, head].mean(0), f"head {head + 1}", vmin=0)
+        axes.set(xlabel="looks at place", ylabel="place" if head == 0 else "")

@@ -5,6 +5,7 @@ drawing (the reparametrisation trick). The loss is the negative evidence lower b
 """
 
 import numpy as np
+from gallery import figure, show, tiled
 from sklearn.datasets import load_digits
 
 import graphc as gc
@@ -37,3 +38,14 @@ near = np.linalg.norm(place[:, None] - place[None], axis=-1).argsort(1)[:, 1:6]
 alike = (digits[near] == digits[:, None]).mean()
 print(f"negative bound {history[0]:.1f} to {history[-1]:.1f}; {alike:.0%} of neighbours are alike")
 assert history[-1] < 30 and alike > 0.5
+
+
+@figure(columns=2, size=(9, 4))
+def _(left, right):
+    shown = left.scatter(*place.T, c=digits, s=5, cmap="tab10", vmin=-0.5, vmax=9.5)
+    left.figure.colorbar(shown, ticks=range(10))
+    left.set(title="digits as points")
+    side = np.linspace(-2.2, 2.2, 14, dtype="float32")
+    points = np.stack(np.meshgrid(side, -side), axis=-1).reshape(-1, 2)
+    made = gc.run(gc.sigmoid(decoder(gc.constant(points))))
+    show(right, tiled(made.reshape(-1, 8, 8), 14), "points as digits")

@@ -5,6 +5,7 @@ straight to the output.
 """
 
 import numpy as np
+from gallery import figure, show
 from sklearn.datasets import load_wine
 
 from graphc import layers
@@ -27,3 +28,17 @@ history = model.fit([X[learn, :5], X[learn]], Y[learn], epochs=40, verbose=0).hi
 loss, accuracy = model.evaluate([X[test, :5], X[test]], Y[test], verbose=0)
 print(f"loss {history['loss'][0]:.3f} to {history['loss'][-1]:.4f}, test accuracy {accuracy:.1%}")
 assert accuracy > 0.92
+
+
+@figure(columns=2, size=(8, 3.2))
+def _(left, right):
+    left.semilogy(history["loss"])
+    left.set(xlabel="epoch", title="cross-entropy")
+    said = model.predict([X[test, :5], X[test]], verbose=0).argmax(1)
+    counts = np.histogram2d(Y[test], said, bins=3)[0]
+    show(right, counts, f"test wines, {accuracy:.1%} right", cmap="Blues")
+    right.set(xlabel="said", ylabel="true", xticks=range(3), yticks=range(3))
+    for row in range(3):
+        for column in range(3):
+            dark = "white" if row == column else "black"
+            right.text(column, row, int(counts[row, column]), ha="center", color=dark)

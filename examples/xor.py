@@ -3,10 +3,8 @@
 Rumelhart, Hinton and Williams, 1986. The figure shows what the network says of the whole square.
 """
 
-import tempfile
-from pathlib import Path
-
 import numpy as np
+from gallery import figure
 
 import graphc as gc
 from graphc.layers import initializers, losses, updates
@@ -28,18 +26,14 @@ costs = [float(train(inputs, answers)) for _ in range(600)]
 print(f"cost {costs[0]:.3f} to {costs[-1]:.4f}, outputs {predict(inputs).round(3)}")
 assert ((predict(inputs) > 0.5) == answers).all() and costs[-1] < 0.05
 
-try:
-    import matplotlib.figure
-except ImportError:
-    print("no figure: matplotlib is not installed")
-else:
+
+@figure(columns=2, size=(8, 3.2))
+def _(left, right):
+    left.semilogy(costs)
+    left.set(xlabel="step", title="cross-entropy")
     side = np.linspace(-0.5, 1.5, 101, dtype="float32")
     grid = np.stack(np.meshgrid(side, side), axis=-1)
-    figure = matplotlib.figure.Figure(figsize=(4, 3.5))
-    axes = figure.add_subplot()
-    shown = axes.contourf(side, side, predict(grid.reshape(-1, 2)).reshape(101, 101), 20)
-    figure.colorbar(shown)
-    axes.scatter(*inputs.T, c=answers, edgecolors="white", cmap="gray")
-    path = Path(tempfile.gettempdir()) / "graphc_xor.png"
-    figure.savefig(path)
-    print("figure in", path)
+    shown = right.contourf(side, side, predict(grid.reshape(-1, 2)).reshape(101, 101), 20)
+    right.figure.colorbar(shown, label="output")
+    right.scatter(*inputs.T, c=answers, edgecolors="white", cmap="gray")
+    right.set(title="what it says of the square")
