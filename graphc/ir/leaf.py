@@ -10,6 +10,7 @@ from graphc.conversion import as_array, is_weak_value, loss, shown
 from graphc.dtypes import (
     DType,
     Scalar,
+    all_dtypes,
     as_dtype,
     default_complex,
     default_float,
@@ -213,7 +214,10 @@ def variable(value: Any, name: str | None = None, dtype: Any = None) -> Variable
     value: array or number, copied. dtype: the array's own by default; Python floats are float32.
     """
     name = f"variable_{next(_serial)}" if name is None else _check_name(name)
-    array = np.array(_to_array("variable: ", value, dtype), order="C", copy=True)
+    if dtype is None and type(value) is np.ndarray and value.dtype in all_dtypes:
+        array = np.array(value, order="C", copy=True)  # nothing to convert
+    else:
+        array = np.array(_to_array("variable: ", value, dtype), order="C", copy=True)
     attrs = {
         "name": name,
         "type": unique_type(TensorType(array.dtype, array.shape)),

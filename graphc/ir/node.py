@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from graphc.dtypes import DType, is_complex
+from graphc.dtypes import DType
 from graphc.ir.source import Sources
 from graphc.shapes import Dim, Shape, format_shape, substitute
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from graphc.ir.tensor import Tensor
 
 Attributes = Mapping[str, Any]
+
+KEPT_BYTES = 256  # of an array, in a key that a node keeps
 
 _serial = itertools.count()
 
@@ -54,7 +56,7 @@ class Node:
     before a branch was built from what the branch itself has built.
     """
 
-    __slots__ = ("__weakref__", "attrs", "inputs", "op", "serial", "sources", "types")
+    __slots__ = ("__weakref__", "_key", "attrs", "inputs", "op", "serial", "sources", "types")
 
     def __init__(
         self,
@@ -70,6 +72,25 @@ class Node:
         self.types = types
         self.sources = sources
         self.serial = next(_serial)
+        self._key: tuple[Any, ...] | None = None  # of the attributes
+
+    @property
+    def attributes_key(self) -> tuple[Any, ...]:
+        """Equal for nodes with equal attributes; see `attribute_key`."""
+        if self._key is not None:
+            return self._key
+        attrs = self.attrs
+        key = tuple([(name, attribute_key(attrs[name])) for name in sorted(attrs)])
+        value = attrs.get("value")
+        if not isinstance(value, np.ndarray) or value.nbytes <= KEPT_BYTES:
+            self._key = key
+        return key
+
+    def with_inputs(self, inputs: tuple["Tensor", ...]) -> "Node":
+        """The same op on other tensors of the same types."""
+        node = Node(self.op, inputs, self.attrs, self.types, self.sources)
+        node._key = self._key
+        return node
 
     def __repr__(self) -> str:
         # Never prints its inputs: a repr must stay cheap on graphs of any depth.
@@ -83,9 +104,10 @@ def next_serial() -> int:
 
 def has_complex_type(node: Node) -> bool:
     """Whether an input or an output is complex."""
-    return any(is_complex(tensor.dtype) for tensor in node.inputs) or any(
-        is_complex(one.dtype) for one in node.types
-    )
+    for tensor in node.inputs:
+        if tensor.node.types[tensor.index].dtype.kind == "c":
+            return True
+    return any([one.dtype.kind == "c" for one in node.types])
 
 
 def attribute_key(value: Any) -> Any:
@@ -103,8 +125,8 @@ def attribute_key(value: Any) -> Any:
 
 def structural_key(node: Node) -> tuple[Any, ...]:
     """Equal for two nodes that apply the same op to the same values with the same attributes."""
-    attrs = tuple((name, attribute_key(value)) for name, value in sorted(node.attrs.items()))
-    return (node.op, tuple(tensor.key for tensor in node.inputs), attrs)
+    inputs = tuple([(id(tensor.node), tensor.index) for tensor in node.inputs])
+    return (node.op, inputs, node.attributes_key)
 
 
 def substitute_dims(value: Any, mapping: Mapping[str, Any]) -> Any:

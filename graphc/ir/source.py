@@ -4,10 +4,8 @@ import linecache
 import os
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from types import FrameType
+from types import CodeType, FrameType
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # backends/ and layers/ are reached through symlinks in a checkout; both spellings are ours.
@@ -22,6 +20,7 @@ _OWN_PREFIXES = tuple(
 )
 
 MOST_FILES = 4096  # cells of notebooks are files too
+MOST_LINES = 4096
 _own: dict[str, bool] = {}  # whether a file is graphc's: asked for every frame of every node
 
 
@@ -51,6 +50,8 @@ class Source:
 
 Sources = tuple[Source, ...]
 
+_lines: dict[tuple[int, int], tuple[CodeType, Sources]] = {}
+
 
 class _Scope(threading.local):
     sources: Sources | None = None
@@ -59,21 +60,27 @@ class _Scope(threading.local):
 _scope = _Scope()
 
 
-@contextmanager
-def source_scope(sources: Sources) -> Iterator[None]:
+class source_scope:  # noqa: N801 - used as `with source_scope(...)`; a generator takes thrice as long
     """Nodes built inside carry `sources` instead of the current frame (rewrites, derivatives)."""
-    previous = _scope.sources
-    _scope.sources = sources
-    try:
-        yield
-    finally:
-        _scope.sources = previous
+
+    __slots__ = ("previous", "sources")
+
+    def __init__(self, sources: Sources) -> None:
+        self.sources = sources
+
+    def __enter__(self) -> None:
+        self.previous = _scope.sources
+        _scope.sources = self.sources
+
+    def __exit__(self, *error: object) -> None:
+        _scope.sources = self.previous
 
 
 def current_sources() -> Sources:
     """The sources for a node that is built now."""
-    if _scope.sources is not None:
-        return _scope.sources
+    sources = _scope.sources
+    if sources is not None:
+        return sources
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         filename = frame.f_code.co_filename
@@ -83,9 +90,23 @@ def current_sources() -> Sources:
             if len(_own) < MOST_FILES:
                 _own[filename] = own
         if not own:
-            return (Source(filename, frame.f_lineno, frame.f_code.co_name),)
+            return _line_of(frame)
         frame = frame.f_back
     return ()
+
+
+def _line_of(frame: FrameType) -> Sources:
+    """The line that a frame is at. Kept by instruction: finding its number means counting."""
+    code = frame.f_code
+    key = (id(code), frame.f_lasti)
+    known = _lines.get(key)
+    if known is not None and known[0] is code:
+        return known[1]
+    if len(_lines) >= MOST_LINES:
+        _lines.clear()
+    sources = (Source(code.co_filename, frame.f_lineno, code.co_name),)
+    _lines[key] = (code, sources)
+    return sources
 
 
 def current_source() -> Source | None:
@@ -96,6 +117,12 @@ def current_source() -> Source | None:
 
 def merge_sources(*groups: Sources, limit: int = 8) -> Sources:
     """The union in order of first appearance; at most `limit`, so that chains stay cheap."""
+    first = groups[0] if groups else ()
+    for group in groups:
+        if group is not first and group != first:
+            break
+    else:
+        return first if len(first) <= limit else first[:limit]
     merged: dict[Source, None] = {}
     for group in groups:
         for source in group:

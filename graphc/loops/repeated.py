@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from graphc.ir.leaf import CONSTANT
-from graphc.ir.node import Node, attribute_key
 from graphc.ir.tensor import Tensor
 from graphc.loops.draft import Draft, Naming
 from graphc.loops.groups import Group, Partition
@@ -136,7 +135,7 @@ class Outline:
         return (
             node.op,
             tensor.index,
-            _attributes(node),
+            node.attributes_key,
             node.types,
             buffer,
             key in partition.stored,
@@ -148,10 +147,3 @@ class Outline:
     def _operand(self, tensor: Tensor) -> tuple[Any, ...]:
         """Views count by their shape: what is behind them is read."""
         return tensor.node.types[tensor.index].shape, self._number(root_of(tensor))
-
-
-def _attributes(node: Node) -> tuple[Any, ...]:
-    attrs = node.attrs
-    if not attrs:
-        return ()
-    return tuple([(name, attribute_key(attrs[name])) for name in sorted(attrs)])

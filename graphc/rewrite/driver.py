@@ -137,24 +137,27 @@ class _Driver:
         return [self._resolve(tensor) for tensor in results]
 
     def _finish(self, root: Node) -> None:
-        final, replaced = self.final, self.replaced
+        final, replaced, opaque = self.final, self.replaced, self.opaque
         stack = [root]
         while stack:
             node = stack[-1]
-            if id(node) in final:
+            identity = id(node)
+            if identity in final:
                 stack.pop()
                 continue
-            goals = replaced.get(id(node))
+            goals = replaced.get(identity)
             needed = node.inputs if goals is None else goals
-            if id(node) in self.opaque:
+            if identity in opaque:
                 needed = ()
             pending = [t.node for t in needed if id(t.node) not in final]
             if pending:
-                if any(id(one) in replaced for one in pending):
-                    self._report_cycle(stack, pending)
-                stack.extend(reversed(pending))
+                for one in pending:
+                    if id(one) in replaced:
+                        self._report_cycle(stack, pending)
+                pending.reverse()
+                stack += pending
             elif goals is not None:
-                self._settle(node, tuple(self._resolve(tensor) for tensor in goals))
+                self._settle(node, tuple([self._resolve(tensor) for tensor in goals]))
                 stack.pop()
             else:
                 self._examine(node)
@@ -193,12 +196,16 @@ class _Driver:
         if node.op is PLACEHOLDER or node.op is VARIABLE:
             return node
         old = node.inputs
-        inputs = tuple([self._resolve(tensor) for tensor in old])
-        for position, tensor in enumerate(inputs):
-            if tensor is not old[position]:
-                node = Node(node.op, inputs, node.attrs, node.types, node.sources)
-                break
-        return self.known.setdefault(_key(node), node)
+        if old:
+            inputs = tuple([self._resolve(tensor) for tensor in old])
+            for position, tensor in enumerate(inputs):
+                if tensor is not old[position]:
+                    node = node.with_inputs(inputs)
+                    break
+        try:
+            return self.known.setdefault(_key(node), node)
+        except TypeError:  # attributes that cannot be compared: the node is like no other
+            return node
 
     def _resolve(self, tensor: Tensor) -> Tensor:
         """The finished value, under the user's name."""
@@ -319,12 +326,7 @@ def _key(node: Node) -> tuple[object, ...]:
     value = node.attrs.get("value")
     if isinstance(value, np.ndarray) and value.nbytes > HASHED_BYTES:
         return ("large", node.op, id(value))
-    key = structural_key(node)
-    try:
-        hash(key)
-    except TypeError:  # attributes that cannot be compared: the node is like no other
-        return ("unique", id(node))
-    return key
+    return structural_key(node)
 
 
 def _broadcasts(shape: Shape, wanted: Shape) -> bool:

@@ -4,6 +4,7 @@ from typing import Any
 
 import graphc as gc
 from graphc.layers.updates.state import (
+    Fitting,
     State,
     Updates,
     counted,
@@ -44,16 +45,19 @@ def adam(
     kept, result = state or State(), Updates()
     grads, wrt = gradients(loss_or_grads, params)
     t = counted(kept, step, result)
-    mean_bias, square_bias = 1 - beta1**t, gc.sqrt(1 - beta2**t)
+    rates = Fitting(learning_rate / (1 - beta1**t))
+    biases = Fitting(gc.sqrt(1 - beta2**t))
+    means, squares = (Fitting(beta1), Fitting(1 - beta1)), (Fitting(beta2), Fitting(1 - beta2))
+    small = Fitting(epsilon)
     for w, g in zip(wrt, grads, strict=True):
         m, v = kept.slot(w, "mean"), kept.slot(w, "mean_square")
-        result[m], result[v] = _mean(m, beta1, g), _mean(v, beta2, gc.square(g))
+        result[m] = means[0](w) * m + means[1](w) * g
+        result[v] = squares[0](w) * v + squares[1](w) * gc.square(g)
         size = result[v]
         if amsgrad:
             largest = kept.slot(w, "largest_mean_square")
             size = result[largest] = gc.maximum(largest, size)
-        rate = fitting(learning_rate / mean_bias, w)
-        result[w] = w - rate * result[m] / (gc.sqrt(size) / fitting(square_bias, w) + epsilon)
+        result[w] = w - rates(w) * result[m] / (gc.sqrt(size) / biases(w) + small(w))
     return result
 
 

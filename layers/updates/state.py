@@ -30,7 +30,7 @@ class State:
         """The variable of this role of a weight: of its shape and dtype, `value` at first."""
         key = (id(param), role)
         if key not in self._kept:
-            array = np.full(param.value.shape, value, param.dtype)
+            array = np.full(param.shape, value, param.dtype)
             self._kept[key] = (param, gc.variable(array, f"{param.name}_{role}"))
         return self._kept[key][1]
 
@@ -81,6 +81,22 @@ def gradients(loss_or_grads: Any, params: Any) -> tuple[list[gc.Tensor], list[gc
 def fitting(value: Any, param: gc.Tensor) -> Any:
     """A learning rate in the dtype of a weight; Python's numbers adapt by themselves."""
     return value.astype(param.dtype) if isinstance(value, gc.Tensor) else value
+
+
+class Fitting:
+    """A number or tensor for many weights: one expression for each of their dtypes."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+        self._found: dict[Any, Any] = {}
+
+    def __call__(self, param: gc.Tensor) -> Any:
+        if param.dtype not in self._found:
+            number = not isinstance(self.value, gc.Tensor)
+            self._found[param.dtype] = (
+                gc.constant(self.value, param.dtype) if number else fitting(self.value, param)
+            )
+        return self._found[param.dtype]
 
 
 def within(rule: str, low: float = 0.0, **values: Any) -> None:
