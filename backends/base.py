@@ -250,6 +250,27 @@ class Backend(Protocol):
         ...
 
 
+@runtime_checkable
+class ScratchExecutable(Protocol):
+    """An executable whose steps need memory beside the temporaries, one after the other."""
+
+    scratch: list[Size]  # bytes for each such step, multiples of a cache line
+
+    def bind(
+        self,
+        sizes: Sequence[int],
+        temporaries: Sequence[np.ndarray],
+        scratch: np.ndarray | None = None,
+    ) -> BoundProgram:
+        """See `Executable.bind`. scratch: that memory, at the start of a cache line."""
+        ...
+
+
+def scratch_of(executable: Executable | None) -> list[Size]:
+    """Bytes beside the temporaries, for each step that needs some."""
+    return executable.scratch if isinstance(executable, ScratchExecutable) else []
+
+
 class Clocked(Executable, Protocol):
     """An executable that times its steps."""
 

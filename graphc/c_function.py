@@ -23,7 +23,7 @@ from graphc.backends.registry import DEFAULT, get_backend
 from graphc.dtypes import DType, bool_, float32, float64, is_complex, is_half, real_dtype
 from graphc.errors import FunctionError
 from graphc.ir.storage import references
-from graphc.shapes import Size, evaluate
+from graphc.shapes import evaluate
 
 if TYPE_CHECKING:
     from graphc.function import Function
@@ -145,18 +145,13 @@ def _request(function: "Function") -> CRequest:
     if border is None:
         return CRequest(len(graph.inputs), sizes, tuple(range(len(graph.outputs))))
     runner = border.runner
-    offsets: dict[str, Size] = {}
-    peak: Size = 0
-    for size, names in runner.plan.slots:
-        offsets.update(dict.fromkeys(names, peak))
-        peak = peak + size
     return CRequest(
         len(graph.inputs),
         sizes,
         tuple(runner.output_order),
         tuple((one.left, one.right) for one in function._binder.constraints),
-        peak,
-        offsets,
+        runner.plan.peak,
+        runner.plan.offsets,
         tuple(references(storage)[0] for storage in function._variables),
         object.__basicsize__,
     )

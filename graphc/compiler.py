@@ -13,7 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from graphc.backends.base import BoundProgram, Executable, KeepingBackend, RepeatableProgram
+from graphc.backends.base import (
+    BoundProgram,
+    Executable,
+    KeepingBackend,
+    RepeatableProgram,
+    ScratchExecutable,
+    scratch_of,
+)
 from graphc.backends.reference.interpreter import evaluate_tensors, too_many_steps
 from graphc.backends.registry import REFERENCE, get_backend
 from graphc.conversion import complex_view, real_view
@@ -28,7 +35,8 @@ from graphc.lapack import explain_failure
 from graphc.loops.ir import Fault, IndexCheck, Lapack, Program, While
 from graphc.loops.lower import lower
 from graphc.loops.verifier import verify_program
-from graphc.memory.plan import ALIGNMENT, MemoryPlan, plan_memory
+from graphc.memory.lives import ALIGNMENT
+from graphc.memory.plan import MemoryPlan, plan_memory
 from graphc.memory.results import ResultMemory
 from graphc.passes.pipeline import expand, optimize, real_numbers
 from graphc.recall import NotPlainError, Outline, description, outline_of, with_sources
@@ -355,6 +363,7 @@ class ProgramRunner:
         self.full: Callable[[], Program] = full or (lambda: program)
         self.plan = plan
         self.executable = executable
+        self.scratch = scratch_of(executable)
         buffers = list(program.buffers.values())
         self.temporaries = [b for b in buffers if b.role == "temporary"]
         # How to fill the list of arrays: (role, position among its role).
@@ -507,7 +516,8 @@ class ProgramRunner:
         bindings = dict(zip(self.program.sizes, sizes, strict=True))
         self.check_addressable(bindings)
         places, bytes_ = self.plan.layout(bindings)
-        peak = bytes_ + ALIGNMENT - 1
+        room = max((evaluate(size, bindings) for size in self.scratch), default=0)
+        peak = bytes_ + room + ALIGNMENT - 1
         if workspace.arena.nbytes < peak:
             workspace.arena = np.empty(peak, np.uint8)
             workspace.bound.clear()
@@ -518,7 +528,11 @@ class ProgramRunner:
             shape = tuple(evaluate(size, bindings) for size in buffer.shape)
             temporaries.append(np.ndarray(shape, buffer.dtype, workspace.arena, offset))
         shapes = [tuple(evaluate(size, bindings) for size in s) for s in self.result_shapes]
-        bound = (self.executable.bind(sizes, temporaries), shapes)
+        if isinstance(self.executable, ScratchExecutable):
+            area = workspace.arena[base + bytes_ : base + bytes_ + room]
+            bound = (self.executable.bind(sizes, temporaries, area), shapes)
+        else:
+            bound = (self.executable.bind(sizes, temporaries), shapes)
         workspace.bound[sizes] = bound
         if len(workspace.bound) > KEPT_SIZES:
             workspace.bound.popitem(last=False)

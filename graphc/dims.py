@@ -399,6 +399,19 @@ def polynomial(factors: dict[Monomial, int]) -> Size:
     return Dim(tuple(terms))
 
 
+def content(size: Size) -> tuple[int, Size]:
+    """size = factor * polynomial, with the largest factor that is an integer; (size, 1) of an int.
+
+    >>> n = Dim.symbol("n")
+    >>> content(12 * n + 8)
+    (4, 3*n + 2)
+    """
+    if isinstance(size, int):
+        return size, 1
+    factor = gcd(*(factor for _, factor in size.terms))
+    return factor, Dim(tuple((monomial, own // factor) for monomial, own in size.terms))
+
+
 def _terms(size: Size) -> tuple[tuple[Monomial, int], ...]:
     return size.terms if isinstance(size, Dim) else ((UNIT, size),)
 

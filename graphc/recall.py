@@ -18,6 +18,7 @@ from graphc.ir.graph import Graph
 from graphc.ir.opdef import Constraint
 from graphc.ir.storage import Storage
 from graphc.loops.ir import Buffer, Program
+from graphc.memory.packing import Area
 from graphc.memory.plan import MemoryPlan
 from graphc.shapes import Size, parse_size
 
@@ -69,7 +70,7 @@ def description(graph: Graph, outline: Outline) -> dict[str, Any]:
             ]
             for name, array in program.constants.items()
         },
-        "slots": [[text(size), list(names)] for size, names in plan.slots],
+        "areas": [[text(area.unit), area.count, dict(area.starts)] for area in plan.areas],
         "constraints": [
             [text(one.left), text(one.right), one.text, one.error.__name__]
             for one in outline.constraints
@@ -100,8 +101,8 @@ def outline_of(graph: Graph, words: Mapping[str, Any]) -> Outline:
         tuple((variable, new) for variable, new in words["updates"]),
         constants,
     )
-    slots = tuple((read(size), tuple(names)) for size, names in words["slots"])
-    plan = MemoryPlan({}, {}, {}, {}, 0, 0, slots)
+    areas = tuple(Area(read(unit), count, starts) for unit, count, starts in words["areas"])
+    plan = MemoryPlan({}, {}, {}, areas)
     constraints = [
         Constraint(read(left), read(right), text, (), _error(kind))
         for left, right, text, kind in words["constraints"]

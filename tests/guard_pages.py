@@ -206,10 +206,12 @@ def _fence_arrays(library: jit.Library, side: Side) -> None:
 
 
 def _fence_temporaries() -> None:
-    """Each in memory of its own; one that takes over the memory of another one shares it."""
+    """Each in memory of its own, and so is the scratch memory, which the backend takes itself."""
     bind: Callable[..., Any] = LlvmExecutable.bind
 
-    def apart(self: Any, sizes: Sequence[int], temporaries: Sequence[np.ndarray]) -> Any:
+    def apart(
+        self: Any, sizes: Sequence[int], temporaries: Sequence[np.ndarray], scratch: Any = None
+    ) -> Any:
         return bind(self, sizes, [np.empty_like(array) for array in temporaries])
 
     LlvmExecutable.bind = apart  # type: ignore[method-assign]

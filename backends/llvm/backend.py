@@ -52,7 +52,7 @@ from graphc.loops.ir import (
 )
 from graphc.loops.tidy import values_of
 from graphc.scalar.foreign import foreign_operations
-from graphc.shapes import Size, evaluate
+from graphc.shapes import evaluate
 from graphc.threads import usable_cores
 
 # Steps whose time follows from the sizes, and that run no Python.
@@ -238,6 +238,8 @@ class LlvmExecutable:
         self.origin = origin
         self.threads = threads
         self.heap = HeapTable(program)
+        areas = zip(self.facts.areas, self.facts.thread_areas, strict=True)
+        self.scratch = [once + each * threads for once, each in areas]
         self.texts: Mapping[str, str] = Texts(
             {
                 "llvm": lambda: self._emitted().text,
@@ -272,11 +274,6 @@ class LlvmExecutable:
 
         return run
 
-    @property
-    def _areas(self) -> list[tuple[Size, Size]]:
-        """For each call that needs scratch memory: bytes once, and for each thread."""
-        return list(zip(self.facts.areas, self.facts.thread_areas, strict=True))
-
     def direct_call(self, layout: CallLayout) -> DirectCall | None:
         """A way to call the program without Python, if it allows one and so does this Python."""
         if not self.facts.is_plain or not is_possible():
@@ -290,18 +287,22 @@ class LlvmExecutable:
             return None
         if (facts.products or facts.routines) and (program.sizes or self._wants_threads({})):
             return None
-        areas = [once + each * self.threads for once, each in self._areas]
         code = (self.address, self._library)
-        return native_call(request, program, areas, self.threads, host(), code)
+        return native_call(request, program, self.scratch, self.threads, host(), code)
 
-    def bind(self, sizes: Sequence[int], temporaries: Sequence[np.ndarray]) -> BoundProgram:
+    def bind(
+        self,
+        sizes: Sequence[int],
+        temporaries: Sequence[np.ndarray],
+        scratch: np.ndarray | None = None,
+    ) -> BoundProgram:
         program = self.program
         values = dict(zip(program.sizes, map(int, sizes), strict=True))
-        area = max(
-            (evaluate(once + each * self.threads, values) for once, each in self._areas), default=0
-        )
+        if scratch is None:
+            area = max((evaluate(size, values) for size in self.scratch), default=0)
+            scratch = np.empty(area + 63, np.uint8)
         entry = self._limited_entry if self._wants_threads(values) else self.entry
-        return _Bound(self, entry, list(values.values()), list(temporaries), area)
+        return _Bound(self, entry, list(values.values()), list(temporaries), scratch)
 
     def _wants_threads(self, sizes: Mapping[str, int]) -> bool:
         """Whether some product or some factorisation is so large that it would use threads."""
@@ -353,11 +354,10 @@ class _Bound:
         entry: Callable[..., int],
         sizes: list[int],
         temporaries: list[np.ndarray],
-        area: int,
+        scratch: np.ndarray,
     ) -> None:
         buffers = list(executable.program.buffers.values())
         table = (ctypes.c_int64 * (len(buffers) + 2 + executable.heap.words))()
-        scratch = np.empty(area + 63, np.uint8)
         given = iter(temporaries)
         positions: list[int] = []
         for position, buffer in enumerate(buffers):

@@ -25,7 +25,7 @@ from graphc.backends.llvm.sizes import Sizes
 from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import Val
 from graphc.loops.ir import Program
-from graphc.memory.plan import ALIGNMENT
+from graphc.memory.lives import ALIGNMENT
 from graphc.shapes import Size, dim_max
 
 ON_STACK = 16 << 10  # bytes of temporaries

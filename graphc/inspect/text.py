@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, TextIO
 
+from graphc.backends.base import scratch_of
 from graphc.backends.registry import DEFAULT
 from graphc.errors import BackendError
 from graphc.inspect.memory import format_plan
@@ -54,11 +55,20 @@ class FunctionText:
         assert self.stages.program is not None
         return Text(format_program(self.stages.program))
 
-    def memory_plan(self) -> Text:
-        """Where temporaries lie, what is written in place, and the peak in bytes."""
+    def memory_plan(self, **sizes: int) -> Text:
+        """How many bytes a call needs, where temporaries lie, and what is written in place.
+
+        peak: of a call, beside its inputs and the present values of the variables. arena: the
+        memory of the temporaries. bound: the most of them that is alive at one step, below which no
+        arena can be. scratch: what single steps need besides. Bytes are expressions in the symbolic
+        sizes, or numbers for the values that are given: `f.memory_plan(n=64)`. ParameterError
+        (E404): values of other sizes, or not of all.
+        """
         self._need_program("a memory plan")
-        assert self.stages.program is not None and self.stages.plan is not None
-        return Text(format_plan(self.stages.program, self.stages.plan))
+        program, plan = self.stages.program, self.stages.plan
+        assert program is not None and plan is not None
+        scratch = scratch_of(self.stages.executable)
+        return Text(format_plan(program, plan, scratch, sizes))
 
     def source(self, position: int = 0) -> Text:
         """The generated code of one kernel, by its number in `kernels()`."""

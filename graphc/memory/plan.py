@@ -1,164 +1,95 @@
 """MemoryPlan: where each temporary lies in one arena, and how large the arena is.
 
-Liveness is read off the steps. Temporaries share slots when their lives do not overlap; a slot's
-size is an expression in the symbolic sizes, so one plan serves every value of them. A kernel may
-write its result over an input that dies there, if it reads each element no later than it writes
-the element at the same position.
+Liveness is read off the steps. Temporaries share memory when their lives do not overlap; sizes are
+expressions in the symbolic sizes, so one plan serves every value of them. Two ways to lay out are
+tried, slots and packing, and the smaller arena is taken.
 """
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from heapq import heappop, heappush
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from graphc.lapack import ROUTINES
-from graphc.loops.epilogues import epilogue_at
-from graphc.loops.ir import (
-    Accumulate,
-    Branch,
-    Buffer,
-    Contraction,
-    For,
-    HostCall,
-    If,
-    IndexCheck,
-    Kernel,
-    KernelCall,
-    Lapack,
-    Let,
-    Loop,
-    Program,
-    Statement,
-    Step,
-    Store,
-    While,
-    bodies_of,
-    flat_steps,
-)
-from graphc.scalar.expr import Expr, Load, walk
-from graphc.shapes import (
-    Size,
-    ceil_div,
-    dim_max,
-    evaluate,
-    size_product,
-    size_sum,
-    symbols_of,
-)
+from graphc.loops.ir import Contraction, Program
+from graphc.memory.in_place import Donors
+from graphc.memory.lives import Life, padded_bytes, temporaries_lives
+from graphc.memory.packing import MOST, Area, Block, pack
+from graphc.memory.slots import Slot, Slots
+from graphc.shapes import Size, evaluate, size_product, size_sum, symbols_of
 
-ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
-
-
-@dataclass(frozen=True, slots=True)
-class Life:
-    """Steps of the first write and the last use of a temporary, both included."""
-
-    first: int
-    last: int
-
-
-@dataclass(eq=False)
-class Slot:
-    """A piece of the arena, used by one temporary after another."""
-
-    size: Size  # bytes, a multiple of the alignment
-    turn: int = 0  # how many times memory was given out before it was given to the last holder
-    held: list[str] = field(default_factory=list)
-
-
-class Slots:
-    """The arena while it is planned: which slots are free at a step, by size."""
-
-    def __init__(self) -> None:
-        self.all: list[Slot] = []
-        self.free: dict[Size, list[Slot]] = {}
-        self.busy: list[tuple[int, int, Slot]] = []  # a heap by the step after which it is free
-        self.turn = 0
-
-    def hold(self, slot: Slot, name: str, until: int) -> None:
-        """Give a slot to a temporary, until a step."""
-        self.turn += 1
-        slot.turn = self.turn
-        slot.held.append(name)
-        heappush(self.busy, (until, slot.turn, slot))
-
-    def take(self, size: Size, position: int) -> Slot:
-        """The best free slot: one of exactly this size, else one that can be compared, else new."""
-        while self.busy and self.busy[0][0] < position:
-            _, turn, slot = heappop(self.busy)
-            if slot.turn == turn:  # else another temporary took it over in place
-                self.free.setdefault(slot.size, []).append(slot)
-        chosen = self._choose(size)
-        if chosen is None:
-            slot = Slot(size)
-            self.all.append(slot)
-            return slot
-        slots = self.free[chosen]
-        slot = slots.pop()
-        if not slots:
-            del self.free[chosen]
-        if slot.size != size:
-            slot.size = dim_max(slot.size, size)
-        return slot
-
-    def _choose(self, size: Size) -> Size | None:
-        """The size of the free slots to take from; None for a new slot."""
-        if size in self.free:
-            return size
-        fitting = [other for other in self.free if _covers(other, size)]
-        static = [other for other in fitting if isinstance(other, int)]
-        if static:
-            return min(static)
-        if fitting:
-            return fitting[0]
-        return next((other for other in reversed(self.free) if _covers(size, other)), None)
-
-
-def _covers(larger: Size, smaller: Size) -> bool:
-    """Whether the one is surely as large as the other. Sizes of other symbols hardly are, and
-    are not asked: a proof takes long."""
-    return symbols_of(smaller) <= symbols_of(larger) and dim_max(larger, smaller) == larger
+USUAL = 256  # the value of a symbolic size for which layouts are compared
 
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """offsets: byte offset in the arena of each temporary; peak: bytes of the arena.
-
-    in_place: temporary -> the input whose memory it takes over. naive: bytes without any reuse.
+    """areas: pieces of the arena, one behind the other; sizes: bytes of each temporary, rounded up
+    to cache lines; in_place: temporary -> the input whose memory it takes over.
     """
 
-    offsets: Mapping[str, Size]
     sizes: Mapping[str, Size]
     lives: Mapping[str, Life]
     in_place: Mapping[str, str]
-    peak: Size
-    naive: Size
-    slots: tuple[tuple[Size, tuple[str, ...]], ...]
+    areas: tuple[Area, ...]
+
+    @property
+    def peak(self) -> Size:
+        """Bytes of the arena."""
+        return size_sum([area.bytes for area in self.areas])
+
+    @property
+    def naive(self) -> Size:
+        """Bytes without any reuse."""
+        return size_sum(list(self.sizes.values()))
+
+    @property
+    def offsets(self) -> dict[str, Size]:
+        """The offset of each temporary in the arena, in bytes."""
+        found: dict[str, Size] = {}
+        before: Size = 0
+        for area in self.areas:
+            for name, start in area.starts.items():
+                found[name] = before + area.unit * start
+            before = before + area.bytes
+        return found
 
     def layout(self, bindings: Mapping[str, int]) -> tuple[dict[str, int], int]:
         """The offset of each temporary and the bytes of the arena, for given sizes."""
         offsets: dict[str, int] = {}
         known: dict[Size, int] = {}
-        offset = 0
-        for size, names in self.slots:
-            if size not in known:
-                known[size] = evaluate(size, bindings)
-            offsets.update(dict.fromkeys(names, offset))
-            offset += known[size]
-        return offsets, offset
+        before = 0
+        for area in self.areas:
+            unit = known.get(area.unit)
+            if unit is None:
+                unit = known[area.unit] = evaluate(area.unit, bindings)
+            for name, start in area.starts.items():
+                offsets[name] = before + unit * start
+            before += unit * area.count
+        return offsets, before
 
-    def live_bytes(self, bindings: Mapping[str, int]) -> int:
-        """The most bytes of temporaries alive at one step, for given sizes: a lower bound."""
+    def live_at(self, bindings: Mapping[str, int]) -> list[int]:
+        """Bytes of temporaries alive at each step, for given sizes."""
         last_step = max((life.last for life in self.lives.values()), default=-1)
         change = [0] * (last_step + 2)
         for name, life in self.lives.items():
             size = evaluate(self.sizes[name], bindings)
-            start = life.first + (1 if name in self.in_place else 0)
-            change[min(start, life.last + 1)] += size
+            change[self._first(name)] += size
             change[life.last + 1] -= size
-        return max(np.cumsum(change).tolist(), default=0)
+        found: list[int] = np.cumsum(change)[:-1].tolist()
+        return found
+
+    def live_bytes(self, bindings: Mapping[str, int]) -> int:
+        """The most bytes of temporaries alive at one step, for given sizes: a lower bound."""
+        return max(self.live_at(bindings), default=0)
+
+    def live_sizes(self, step: int) -> Size:
+        """Bytes of temporaries alive at a step, as an expression in the sizes."""
+        alive = [n for n, life in self.lives.items() if self._first(n) <= step <= life.last]
+        return size_sum([self.sizes[name] for name in alive])
+
+    def _first(self, name: str) -> int:
+        """The first step at which it takes memory of its own."""
+        life = self.lives[name]
+        return min(life.first + (name in self.in_place), life.last + 1)
 
 
 def plan_memory(program: Program) -> MemoryPlan:
@@ -181,222 +112,36 @@ def plan_memory(program: Program) -> MemoryPlan:
             slot = slots.take(sizes[name], position) if donor is None else slot_of[donor]
             slots.hold(slot, name, lives[name].last)
             slot_of[name] = slot
-    offsets, peak = _lay_out(slots.all)
-    return MemoryPlan(
-        {name: offsets[id(slot)] for name, slot in slot_of.items()},
+    plan = MemoryPlan(
         sizes,
         lives,
         donors.found,
-        peak,
-        size_sum(list(sizes.values())),
-        tuple((slot.size, tuple(slot.held)) for slot in slots.all),
+        tuple(Area(slot.size, 1, dict.fromkeys(slot.held, 0)) for slot in slots.all),
     )
+    return _smaller(program, plan)
 
 
-def padded_bytes(buffer: Buffer) -> Size:
-    """Bytes of a buffer, rounded up to the alignment."""
-    size = size_product(buffer.shape) * buffer.dtype.itemsize
-    return ceil_div(size, ALIGNMENT) * ALIGNMENT
+def _smaller(program: Program, plan: MemoryPlan) -> MemoryPlan:
+    """The plan, or one with the same temporaries packed if that takes less memory."""
+    symbols = {symbol for size in plan.sizes.values() for symbol in symbols_of(size)}
+    usual = dict.fromkeys(symbols, USUAL)
+    now = evaluate(plan.peak, usual)
+    if not len(plan.lives) - len(plan.in_place) <= MOST or now <= plan.live_bytes(usual):
+        return plan
+    packed = replace(plan, areas=tuple(pack(_blocks(program, plan))))
+    return packed if evaluate(packed.peak, usual) < now else plan
 
 
-def temporaries_lives(program: Program) -> dict[str, Life]:
-    """First write and last use of each temporary, by position among all steps.
-
-    What was written before a loop and is used in it lives until the loop ends; so does what the
-    loop itself holds: carries and stacked outputs. The operands of a product live until its
-    epilogue has run.
-    """
-    lives: dict[str, Life] = {}
-
-    def use(name: str, position: int, loops: Sequence[Life]) -> None:
-        if program.buffers[name].role != "temporary":
-            return
-        first = lives[name].first if name in lives else position
-        last = max(position, lives[name].last) if name in lives else position
-        for loop in loops:
-            if first <= loop.first:
-                last = max(last, loop.last)
-        lives[name] = Life(first, last)
-
-    def visit(steps: Sequence[Step], start: int, loops: tuple[Life, ...]) -> int:
-        position = start
-        for number, step in enumerate(steps):
-            if isinstance(step, Contraction) and epilogue_at(steps, number) is not None:
-                for name in (step.a, step.b):
-                    use(name, position + 1, loops)
-            if isinstance(step, Loop | While):
-                end = position - 1 + sum(1 for _ in flat_steps([step]))
-                inside = (*loops, Life(position, end))
-                for name in buffers_of(step):
-                    use(name, position, inside)
-                position += 1
-                for body in bodies_of(step):
-                    position = visit(body, position, inside)
-                continue
-            for name in buffers_of(step):
-                use(name, position, loops)
-            position += 1
-            for body in bodies_of(step):
-                position = visit(body, position, loops)
-        return position
-
-    visit(program.steps, 0, ())
-    return lives
-
-
-def buffers_of(step: Step) -> tuple[str, ...]:
-    match step:
-        case KernelCall():
-            return step.arguments
-        case Contraction():
-            return (step.out, step.a, step.b)
-        case IndexCheck():
-            return (step.buffer,)
-        case HostCall():
-            return tuple(name for name, _ in (*step.outputs, *step.inputs))
-        case Lapack():
-            return (*step.outputs, *step.inputs, *step.workspace)
-        case Loop():
-            held = [name for c in step.carries for name in (c.initial, c.final, *c.spare)]
-            return (*held, *(buffer for _, buffer in step.slices))
-        case While():
-            held = [name for c in step.carries for name in (c.initial, c.final, *c.spare)]
-            return (step.holds, *held)
-        case Branch():
-            return (step.selector, *step.out)
-
-
-def _lay_out(slots: Sequence[Slot]) -> tuple[dict[int, Size], Size]:
-    offsets: dict[int, Size] = {}
-    offset: Size = 0
-    for slot in slots:
-        offsets[id(slot)] = offset
-        offset = offset + slot.size
-    return offsets, offset
-
-
-# --- in place --------------------------------------------------------------------------------
-
-
-class Donors:
-    """Finds temporaries that die at a kernel and whose memory one of its results may take over.
-
-    found: result -> donor.
-    """
-
-    def __init__(
-        self, program: Program, lives: Mapping[str, Life], sizes: Mapping[str, Size]
-    ) -> None:
-        self.program = program
-        self.lives = lives
-        self.sizes = sizes
-        self.found: dict[str, str] = {}
-        self.taken: set[str] = set()
-        self.kept: set[str] = set()  # by the step that is looked at
-        self.accesses: dict[int, dict[str, list[Access]]] = {}  # by kernel, by parameter
-
-    def find(self, step: Step, name: str, position: int) -> str | None:
-        """The donor for `name`, which is born at this step."""
-        if not isinstance(step, KernelCall | Lapack):
-            return None
-        candidates = step.arguments if isinstance(step, KernelCall) else step.inputs
-        for candidate in dict.fromkeys(candidates):
-            if (
-                candidate in self.lives
-                and candidate != name
-                and candidate not in self.taken
-                and candidate not in self.kept
-                and self.lives[candidate].last == position
-                and self.lives[candidate].first < position
-                and self.sizes[candidate] == self.sizes[name]
-                and (
-                    self.may_overwrite(step, candidate, name)
-                    if isinstance(step, KernelCall)
-                    else starts_as(step, candidate, name)
-                )
-            ):
-                self.found[name] = candidate
-                self.taken.add(candidate)
-                return candidate
-        return None
-
-    def may_overwrite(self, call: KernelCall, source: str, target: str) -> bool:
-        """Whether writing `target` over `source` cannot destroy an element that is read later.
-
-        Holds if both are seen under one shape by one parameter each, every access to either is at
-        one and the same index, and no read of the source comes after the write of the target.
-        """
-        parameters = call.kernel.parameters
-        read = [p for p, a in zip(parameters, call.arguments, strict=True) if a == source]
-        written = [p for p, a in zip(parameters, call.arguments, strict=True) if a == target]
-        if len(read) != 1 or len(written) != 1 or read[0].written:
-            return False
-        if read[0].shape != written[0].shape:
-            return False
-        if read[0].dtype.itemsize != written[0].dtype.itemsize:
-            return False
-        accesses = self.accesses_of(call.kernel)
-        reads, writes = accesses.get(read[0].name, []), accesses.get(written[0].name, [])
-        first_write = min((a.place for a in writes if a.is_store), default=math.inf)
-        if any(access.place > first_write for access in reads):
-            return False
-        return len({access.index for access in (*reads, *writes)}) == 1
-
-    def accesses_of(self, kernel: Kernel) -> Mapping[str, list["Access"]]:
-        """All accesses of a kernel, by parameter."""
-        found = self.accesses.get(id(kernel))
-        if found is None:
-            found = self.accesses[id(kernel)] = {}
-            for place, (buffer, index, is_store) in enumerate(accesses_in_order(kernel)):
-                found.setdefault(buffer, []).append(Access(place, index, is_store))
-        return found
-
-
-def starts_as(step: Lapack, source: str, target: str) -> bool:
-    """Whether an output starts as a copy of an input that has no other part in the step."""
-    routine = ROUTINES[step.routine]
-    if target not in step.outputs or step.inputs.count(source) > 1:
-        return False
-    start = routine.outputs[step.outputs.index(target)].start
-    return start is not None and step.inputs[start] == source
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """A load or store; place: its number in the order of the text."""
-
-    place: int
-    index: tuple[Expr, ...]
-    is_store: bool
-
-
-def accesses_in_order(kernel: Kernel) -> Iterator[tuple[str, tuple[Expr, ...], bool]]:
-    """(parameter, index, is a store) of all accesses, in the order of the text."""
-
-    def loads(expression: Expr) -> Iterator[tuple[str, tuple[Expr, ...], bool]]:
-        for item in walk(expression):
-            if isinstance(item, Load):
-                yield item.buffer, item.index, False
-
-    def visit(body: Sequence[Statement]) -> Iterator[tuple[str, tuple[Expr, ...], bool]]:
-        for item in body:
-            match item:
-                case For(body=inner) | If(body=inner):
-                    if isinstance(item, If):
-                        yield from loads(item.condition)
-                    yield from visit(inner)
-                case Let(value=value):
-                    yield from loads(value)
-                case Accumulate(value=value, position=where):
-                    yield from loads(value)
-                    if where is not None:
-                        yield from loads(where)
-                case Store(buffer=buffer, index=index, value=value):
-                    for part in index:
-                        yield from loads(part)
-                    yield from loads(value)
-                    yield buffer, index, True
-                case _:
-                    pass
-
-    return visit(kernel.body)
+def _blocks(program: Program, plan: MemoryPlan) -> Iterator[Block]:
+    """Temporaries with those that are written over them, and so on."""
+    chains: dict[str, list[str]] = {}
+    first_of: dict[str, str] = {}
+    for name in plan.lives:  # in order of their births
+        donor = plan.in_place.get(name)
+        first_of[name] = name if donor is None else first_of[donor]
+        chains.setdefault(first_of[name], []).append(name)
+    for first, names in chains.items():
+        buffer = program.buffers[first]
+        bytes_ = size_product(buffer.shape) * buffer.dtype.itemsize
+        life = Life(plan.lives[first].first, max(plan.lives[name].last for name in names))
+        yield Block(tuple(names), bytes_, life)

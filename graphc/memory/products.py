@@ -7,7 +7,8 @@ t = x.T @ d          W_new = W - rate * t: t is nowhere else read, so that it is
 from collections import Counter
 
 from graphc.loops.ir import Contraction, KernelCall, Program
-from graphc.memory.plan import Donors, buffers_of
+from graphc.memory.in_place import Donors
+from graphc.memory.lives import buffers_of
 
 FRESH_ROLES = ("output", "update")  # not in the arena; what lies there is planned
 

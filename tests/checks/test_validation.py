@@ -16,6 +16,7 @@ from graphc.ir.lowering import Elementwise
 from graphc.ir.opdef import OpDef
 from graphc.ir.registry import Builder
 from graphc.ir.tensor import Tensor
+from graphc.memory.packing import Area
 from graphc.memory.plan import MemoryPlan, plan_memory
 from graphc.passes.pipeline import Pass
 from graphc.rewrite.pattern import P, var
@@ -142,8 +143,8 @@ def test_a_wrong_memory_plan(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def overlapping(program: Any) -> MemoryPlan:
         right = plan(program)
-        whole = sum(size for size, _ in right.slots)
-        return replace(right, slots=((whole, tuple(right.offsets)),))
+        whole = sum(area.bytes for area in right.areas)
+        return replace(right, areas=(Area(whole, 1, dict.fromkeys(right.offsets, 0)),))
 
     monkeypatch.setattr(compiler, "plan_memory", overlapping)
     x = gc.placeholder("x", (4, 4))

@@ -1,13 +1,18 @@
 """The memory plan: no two values share memory while both are needed."""
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import graphc as gc
-from graphc.memory.plan import ALIGNMENT, MemoryPlan
+from graphc.inspect.memory import format_bytes
+from graphc.memory.lives import ALIGNMENT, Life
+from graphc.memory.packing import place
+from graphc.memory.plan import MemoryPlan
 from graphc.shapes import evaluate
 from tests.loops.programs import compiled
 from tests.random_graphs import RandomGraph, random_graphs
@@ -107,7 +112,7 @@ def test_layers_take_turns_in_two_slots() -> None:
         h = gc.tanh(h @ w)
     plan = plan_of([x, w], h)
     assert len(plan.offsets) == 39
-    assert len(plan.slots) == 2
+    assert len(plan.areas) == 2
     assert len(plan.in_place) == 19  # tanh over its input
     assert str(plan.peak) == "128*n"
 
@@ -129,7 +134,7 @@ def test_many_unrelated_sizes() -> None:
     inputs = [gc.placeholder(f"x{k}", (f"n{k}", f"m{k}")) for k in range(40)]
     outputs = [gc.sum(gc.tanh(x) @ gc.sin(x).T) for x in inputs]
     plan = plan_of(inputs, outputs)
-    assert len(plan.slots) >= 40
+    assert len(plan.areas) >= 40
 
 
 def test_no_value_is_written_over_one_that_is_read_later() -> None:
@@ -145,10 +150,73 @@ def test_no_value_is_written_over_one_that_is_read_later() -> None:
     assert plan_of([x], softmax).in_place
 
 
+def deep_training(batch: Any) -> tuple[Any, Any]:
+    """A network whose layers and gradients have many sizes."""
+    x, widths = gc.placeholder("x", (batch, 784)), (784, 250, 200, 150, 100, 50, 10)
+    shapes = list(pairwise(widths))
+    weights = [gc.variable(np.full(shape, 0.1, "float32")) for shape in shapes]
+    h = x
+    for w in weights:
+        h = gc.tanh(h @ w)
+    return [x], gc.grad(gc.sum(h * h), weights)
+
+
+def test_temporaries_of_many_sizes_are_packed() -> None:
+    plan = plan_of(*deep_training(64))
+    assert isinstance(plan.peak, int)
+    assert plan.peak <= 1.1 * plan.live_bytes({})
+    plan = plan_of(*deep_training("n"))
+    assert all(len(area.starts) > 1 for area in plan.areas)
+    for n in (0, 1, 2, 3, 5, 64, 1000, 4097):
+        assert overlaps(plan, {"n": n}) == []
+        offsets, peak = plan.layout({"n": n})
+        assert peak == evaluate(plan.peak, {"n": n})
+        assert offsets == {name: evaluate(o, {"n": n}) for name, o in plan.offsets.items()}
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 12), st.integers(0, 6)), max_size=25))
+def test_places_of_random_intervals(rows: list[tuple[int, int, int]]) -> None:
+    lengths = [length for length, _, _ in rows]
+    lives = [Life(first, first + more) for _, first, more in rows]
+    starts, extent = place(lengths, lives)
+    taken: dict[tuple[int, int], int] = {}
+    for number, (start, length, life) in enumerate(zip(starts, lengths, lives, strict=True)):
+        for step in range(life.first, life.last + 1):
+            for unit in range(start, start + length):
+                assert unit < extent and taken.setdefault((step, unit), number) == number
+    assert extent <= sum(lengths)
+
+
+def test_the_plan_at_given_sizes() -> None:
+    inputs, outputs = deep_training("n")
+    f = compiled(inputs, outputs)
+    assert f.stages.plan is not None
+    peak = evaluate(f.stages.plan.peak, {"n": 100})
+    text = f.memory_plan(n=100)
+    assert "at n=100" in text and f"  arena   {format_bytes(peak)}  " in text
+    assert f"  bound   {format_bytes(f.stages.plan.live_bytes({'n': 100}))}  " in text
+    for sizes in ({"m": 3}, {"n": -1}, {"n": 1.5}, {"n": 3, "m": 4}):
+        with pytest.raises(gc.ParameterError) as caught:
+            f.memory_plan(**sizes)
+        assert caught.value.code == "E404"
+
+
+def test_scratch_memory_is_shared_by_all_sizes() -> None:
+    x, w = gc.placeholder("x", ("n", 300)), gc.placeholder("w", (300, 70))
+    f = gc.function([x, w], gc.tanh(x @ w) + 1)
+    weights = np.ones((300, 70), "float32")
+    for n in (300, 1, 40, 0, 500, 3, 40):
+        np.testing.assert_array_equal(f(np.ones((n, 300), "float32"), weights), np.full((n, 70), 2))
+    (workspace,) = f._run.idle  # type: ignore[attr-defined]
+    assert len(workspace.bound) <= 7
+    held = {id(run._keep[1].base) for run, _ in workspace.bound.values()}
+    assert held == {id(workspace.arena)}
+
+
 def test_the_plan_is_shown() -> None:
     x, w = gc.placeholder("x", ("n", 16)), gc.placeholder("w", (16, 16))
     text = compiled([x, w], gc.tanh(gc.tanh(x @ w) @ w)).memory_plan()
-    assert "  peak   128*n bytes\n" in text
+    assert "  arena   128*n bytes " in text and "  results 64*n bytes\n" in text
     assert "steps 1-3  in place of t1" in text  # an operand lives until the epilogue has run
 
 
@@ -157,7 +225,7 @@ def test_a_long_chain_needs_little_memory() -> None:
     f = gc.function([x, y], chain(x, y), backend="interpreter")
     assert f.stages.plan is not None
     assert len(f.stages.plan.offsets) > 40
-    assert len(f.stages.plan.slots) <= 4
+    assert len(f.stages.plan.areas) <= 4
 
 
 def test_results_written_over_a_dying_input_are_right() -> None:
