@@ -6,6 +6,7 @@ from graphc.backends.llvm.accumulate import Combination
 from graphc.backends.llvm.expressions import Expressions
 from graphc.backends.llvm.lanes import Body, Piece, pieces, survey
 from graphc.backends.llvm.parallel import BEGIN, END
+from graphc.backends.llvm.prefetch import Ahead, ask, next_rows
 from graphc.backends.llvm.scopes import Code, is_constant
 from graphc.backends.llvm.sizes import Sizes
 from graphc.backends.llvm.streaming import Streaming
@@ -35,6 +36,7 @@ class LoopEmitter:
         self.streaming: Streaming | None = None
         self.streams = False  # whether something is stored past the cache
         self._counting: dict[str, tuple[str, Val]] = {}  # accumulator: axis, first element
+        self.wanted: dict[int, list[Ahead]] = {}  # see prefetch.py
         self.divided: For | None = None  # the loop that runs from BEGIN to END only
 
     def statements(self, items: Sequence[Statement]) -> None:
@@ -206,6 +208,7 @@ class LoopEmitter:
             return
         facts = survey(loop.body)
         names = [name for name in facts.accumulated if name in self.states]
+        self.wanted |= next_rows(loop, self.memory)
 
         def body(index: Val) -> None:
             self.sizes.symbols[loop.axis] = index
@@ -294,6 +297,8 @@ class LoopEmitter:
             self.sizes.symbols[loop.axis] = index
             if piece.masked:
                 self.memory.tail = self._tail(index, extent)
+            elif id(loop) in self.wanted:
+                ask(self.memory, self.wanted[id(loop)])
             self.statements(loop.body)
             self.memory.tail = None
 
