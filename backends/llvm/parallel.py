@@ -10,7 +10,7 @@ decides a number depends on how many threads there are.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from graphc.backends.llvm.pool import LITTLE, PARALLEL
+from graphc.backends.llvm.pool import PARALLEL, SHARED
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.text import FunctionText, TextBuilder, Val
 from graphc.dtypes import is_floating
@@ -46,7 +46,7 @@ def divisible_loop(body: Sequence[Statement]) -> For | None:
 
 def is_much(work: Size) -> bool:
     """Whether work may be worth a second thread."""
-    return not isinstance(work, int) or work > LITTLE
+    return not isinstance(work, int) or work > SHARED
 
 
 def work_of(body: Sequence[Statement], vector: bool = False) -> Size:

@@ -7,7 +7,8 @@ most `threads` threads, and returns when all calls have ended. `thread` is below
 two calls at a time have the same one; the caller is thread 0. Where `work` (in 1/64 ns, of all
 units) is little there is one call. Else units are cut into chunks, of a length that is a multiple
 of `grain` and follows from units, work and grain alone. Workers are started when they are first
-wanted. Who finds the pool in use by another thread does all chunks alone, in order.
+wanted. Work that is less than it takes to wake a worker is shared with those that are awake. Who
+finds the pool in use by another thread does all chunks alone, in order.
 
 A worker has a state, which is how the caller talks to it:
 
@@ -35,7 +36,8 @@ from graphc.backends.llvm.jit import PLAIN, Library, Module, library_symbols
 from graphc.backends.llvm.target import host
 
 PARALLEL = "graphc_parallel"
-LITTLE = 1 << 21  # work that is not worth a second thread: 33 microseconds
+LITTLE = 1 << 21  # work that is not worth waking a second thread: 33 microseconds
+SHARED = 1 << 19  # work that is not worth a second thread, awake or not: 8 microseconds
 CHUNK = 1 << 19  # work of one chunk, if there are not too many
 MOST_CHUNKS = 256
 MOST_WORKERS = 255
@@ -214,7 +216,8 @@ done:
 
 define void @{PARALLEL}(ptr %task, ptr %frame, i64 %units, i64 %work, i64 %grain, i64 %threads) {{
 entry:
-  %much = icmp sgt i64 %work, {LITTLE}
+  %much = icmp sgt i64 %work, {SHARED}
+  %rouses = icmp sgt i64 %work, {LITTLE}
   %some = icmp sgt i64 %units, 0
   %cut = and i1 %much, %some
   br i1 %cut, label %measure, label %whole
@@ -223,7 +226,8 @@ whole:
   ret void
 measure:
   %parts.wished = udiv i64 %work, {CHUNK}
-  %parts.most = call i64 @llvm.smin.i64(i64 %parts.wished, i64 {MOST_CHUNKS})
+  %parts.two = call i64 @llvm.smax.i64(i64 %parts.wished, i64 2)
+  %parts.most = call i64 @llvm.smin.i64(i64 %parts.two, i64 {MOST_CHUNKS})
   %even = udiv i64 %units, %parts.most
   %grains = udiv i64 %even, %grain
   %grains.up = add i64 %grains, 1
@@ -251,7 +255,9 @@ count:
   %wanted = call i64 @llvm.smin.i64(i64 %useful, i64 {MOST_WORKERS})
   %there = load i64, ptr @started
   %enough = icmp sge i64 %there, %wanted
-  br i1 %enough, label %ready, label %hire
+  %hires = xor i1 %enough, true
+  %hires.now = and i1 %hires, %rouses
+  br i1 %hires.now, label %hire, label %ready
 hire:
   %hired = call i64 @start(i64 %wanted)
   br label %ready
@@ -265,12 +271,19 @@ ready:
   store i64 0, ptr @next
   br label %call.head
 call.head:
-  %i = phi i64 [ 1, %ready ], [ %i.next, %call.body ]
+  %i = phi i64 [ 1, %ready ], [ %i.next, %call.next ]
   %call.more = icmp sle i64 %i, %helpers
   br i1 %call.more, label %call.body, label %own
 call.body:
   %called = getelementptr [{_WORKER_BYTES} x i8], ptr @workers, i64 %i
+  br i1 %rouses, label %call.any, label %call.awake
+call.any:
   call void @tell(ptr %called, i64 {GO})
+  br label %call.next
+call.awake:
+  %told = cmpxchg ptr %called, i64 {IDLE}, i64 {GO} acq_rel acquire
+  br label %call.next
+call.next:
   %i.next = add i64 %i, 1
   br label %call.head
 own:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from graphc.backends.llvm.jit import Library, Module, module_object
-from graphc.backends.llvm.pool import LITTLE, PARALLEL, parallel_address, pool_size
+from graphc.backends.llvm.pool import LITTLE, PARALLEL, SHARED, parallel_address, pool_size
 from graphc.backends.llvm.target import host
 
 ROOT = Path(__file__).parent.parent.parent.parent
@@ -67,7 +67,7 @@ def ready() -> Iterator[None]:
 @pytest.mark.parametrize("threads", [1, 2, 3, 5])
 def test_every_unit_is_done_once(threads: int) -> None:
     for units in (0, 1, 2, 3, 17, 255, 256, 257, 1000):
-        for work in (0, LITTLE, LITTLE + 1, 5 * LITTLE, 1 << 62):
+        for work in (0, SHARED, SHARED + 1, LITTLE, LITTLE + 1, 5 * LITTLE, 1 << 62):
             for grain in (1, 7, 256):
                 *counts, highest = marks(units, threads, work=work, grain=grain)
                 assert counts == [int(k < units) for k in range(1000)]
@@ -90,6 +90,21 @@ def test_workers_are_started_when_they_are_wanted() -> None:
     assert pool_size() == before + 1
     marks(8, 2)
     assert pool_size() == before + 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_less_work_is_shared_with_those_who_are_awake() -> None:
+    child = os.fork()
+    if child == 0:
+        right = marks(100, 3, times=20, work=2 * SHARED)[:101] == [20] * 100 + [0]
+        none = pool_size() == 0  # nobody is hired for it
+        marks(100, 3)
+        two = pool_size() == 2
+        several = all(
+            marks(100, 3, times=50, work=2 * SHARED)[:101] == [50] * 100 + [0] for _ in range(20)
+        )
+        os._exit(0 if right and none and two and several else 1)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_many_callers_at_a_time() -> None:
