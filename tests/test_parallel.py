@@ -141,6 +141,45 @@ def test_scratch_memory_of_each_thread() -> None:
         np.testing.assert_array_equal(same_bits(functions, a), np.sort(a, axis=1))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_batches_of_matrices(dtype: str) -> None:
+    """LAPACK: each thread has a workspace of its own."""
+    x, b = gc.placeholder("x", ("k", "n", "n"), dtype), gc.placeholder("b", ("k", "n", 2), dtype)
+
+    def build() -> tuple[list[gc.Tensor], Any]:
+        solved, inverse = gc.linalg.solve(x, b), gc.linalg.inv(x)
+        values, _ = gc.linalg.eigh(x)
+        singular = gc.linalg.svd(x)[1]
+        lower, triangle = gc.linalg.cholesky(x), gc.linalg.qr(x)[1]
+        return [x, b], [solved, inverse, values, singular, lower, triangle]
+
+    functions = on_threads(build)
+    for k, n in ((0, 3), (1, 40), (37, 20), (500, 8), (3, 0)):
+        a = normal(k, n, n, dtype=dtype)
+        a = a @ np.swapaxes(a, 1, 2) + n * np.eye(n, dtype=dtype)
+        right = normal(k, n, 2, dtype=dtype)
+        solved, inverse, values, singular, lower, _ = same_bits(functions, a, right)
+        close = 1e-3 if dtype == "float32" else 1e-9
+        np.testing.assert_allclose(solved, np.linalg.solve(a, right), rtol=close, atol=close)
+        np.testing.assert_allclose(inverse, np.linalg.inv(a), rtol=close, atol=close)
+        np.testing.assert_allclose(values, np.linalg.eigvalsh(a), rtol=close, atol=close)
+        np.testing.assert_allclose(singular, np.linalg.svd(a)[1], rtol=close, atol=close)
+        np.testing.assert_allclose(lower @ np.swapaxes(lower, 1, 2), a, rtol=close, atol=close)
+
+
+def test_the_first_matrix_that_fails() -> None:
+    x = gc.placeholder("x", ("k", "n", "n"), "float64")
+    functions = on_threads(lambda: ([x], gc.linalg.cholesky(x)))
+    a = np.broadcast_to(np.eye(12), (400, 12, 12)).copy()
+    a[[57, 58, 210, 399], 5, 5] = -1.0
+    for f in functions:
+        for _ in range(5):
+            with pytest.raises(gc.GraphcError, match=r"matrix 57 of the batch .* order 6"):
+                f(a)
+    a[:] = np.eye(12)
+    np.testing.assert_array_equal(same_bits(functions, a), a)
+
+
 def test_loops() -> None:
     x, s = gc.placeholder("x", ("t", "n")), gc.placeholder("s", ("n",))
 

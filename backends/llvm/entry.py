@@ -52,9 +52,15 @@ from graphc.backends.llvm.heap import (
 )
 from graphc.backends.llvm.host import DONE, SYMBOL
 from graphc.backends.llvm.jit import Module
-from graphc.backends.llvm.lapack import routine_function, routine_name
+from graphc.backends.llvm.lapack import (
+    routine_function,
+    routine_name,
+    task_function,
+    workspace_bytes,
+)
+from graphc.backends.llvm.lapack import work_of as lapack_work
 from graphc.backends.llvm.modules import heads, modules_of
-from graphc.backends.llvm.parallel import Range, divide
+from graphc.backends.llvm.parallel import Range, divide, is_much
 from graphc.backends.llvm.pool import LITTLE
 from graphc.backends.llvm.profiling import lap, lap_function
 from graphc.backends.llvm.scopes import Code
@@ -761,11 +767,15 @@ class _ProgramEmitter:
         name, builder = routine_name(step), self.code.builder
         if name not in self.routines:
             self.routines[name] = routine_function(step, self.target)
-        arguments = [self._buffer(one) for one in (*step.inputs, *step.outputs, *step.workspace)]
-        arguments += [self.sizes.first(size) for _, size in step.sizes]
-        arguments.append(self.sizes.first(step.batch))
-        passed = ", ".join(f"{argument.type} {argument.text}" for argument in arguments)
-        code = builder.emit(f"call i64 @{name}({passed})", "i64")
+        batch, zero = self.sizes.first(step.batch), self.code.constant(0, "i64")
+        if step.batch != 1 and is_much(step.batch * lapack_work(step)):
+            code = self._shared_routine(step, name, batch)
+        else:
+            names = (*step.inputs, *step.outputs, *step.workspace)
+            arguments = [self._buffer(one) for one in names]
+            arguments += [self.sizes.first(size) for _, size in step.sizes]
+            passed = ", ".join(f"{one.type} {one.text}" for one in (*arguments, zero, batch))
+            code = builder.emit(f"call i64 @{name}({passed})", "i64")
         if ROUTINES[step.routine].never_fails:
             return
         failed, passed_on = builder.fresh_label("failed"), builder.fresh_label("passed")
@@ -774,6 +784,30 @@ class _ProgramEmitter:
         builder.line(f"store i64 {code.text}, ptr %fault")
         builder.line(f"ret i64 {position + 1}")
         builder.block(passed_on)
+
+    def _shared_routine(self, step: Lapack, name: str, batch: Val) -> Val:
+        """The matrices of a batch divided among threads; 0 or the code of the first failure."""
+        task, builder = f"{name}.task", self.code.builder
+        if task not in self.routines:
+            self.routines[task] = task_function(step, self.target)
+        words = [self._buffer(one) for one in (*step.inputs, *step.outputs)]
+        words += [self.sizes.first(size) for _, size in step.sizes]
+        room: Size = 0
+        for part in workspace_bytes(step):
+            words.append(self.sizes.first(room))
+            room = room + part
+        if step.workspace:
+            words += [self._area(0, room), self.sizes.first(room)]
+        number = len(words)  # the code lies behind the frame
+        at = Val(builder.value(f"getelementptr i64, ptr {FRAME}, i64 {number + 1}"), "ptr")
+        builder.line(f"store i64 -1, ptr {at.text}, align 8")
+        words.append(at)
+        self.frame_words = max(self.frame_words, number + 2)
+        work = self.sizes.first(step.batch * lapack_work(step))
+        divide(builder, task, FRAME, words, Range(batch, work), THREADS)
+        code = builder.load(at.text, "i64")
+        none = builder.icmp("eq", code, builder.const(-1, code))
+        return builder.select(none, builder.const(0, code), code)
 
     # Index checks
 

@@ -1,16 +1,23 @@
 """Routines of LAPACK over a batch of matrices: a native loop around the call.
 
-    i64 @potrf_f64(ptr in0, ptr out0, i64 n, i64 batch)
+    i64 @potrf_f64(ptr in0, ptr out0, i64 n, i64 begin, i64 end)
 
-Inputs, outputs, workspace, sizes, and the number of matrices. The result is 0, or the code of the
+Inputs, outputs, workspace, sizes, and which of the matrices. The result is 0, or the code of the
 first failure (`lapack.encode`); nothing is called after that.
+
+    void @potrf_f64.task(ptr frame, i64 begin, i64 end, i64 thread)
+
+The same for threads that share a batch. Each has a workspace of its own in the scratch area; the
+lowest code of a failure is left behind the frame.
 """
 
+from graphc.backends.llvm.parallel import AREA, BEGIN, END, RANGE, STRIDE, loads
 from graphc.backends.llvm.target import Target
-from graphc.backends.llvm.text import FunctionText
+from graphc.backends.llvm.text import FunctionText, TextBuilder, Val
 from graphc.dtypes import DType
 from graphc.lapack import MOST, ROUTINES, Operand, symbol_of
 from graphc.loops.ir import Lapack, Program
+from graphc.shapes import Size, ceil_div, size_product
 
 MEMMOVE = "declare void @llvm.memmove.p0.p0.i64(ptr, ptr, i64, i1)"
 MEMSET = "declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)"
@@ -65,16 +72,16 @@ class _RoutineEmitter:
         self.choose()
         self.row("  ret i64 0")
         self.row("head:")
-        self.row("  %i = phi i64 [0, %start], [%next, %advance]")
-        self.row("  %more = icmp slt i64 %i, %batch")
+        self.row("  %i = phi i64 [%begin, %start], [%next, %advance]")
+        self.row("  %more = icmp slt i64 %i, %end")
         self.row("  br i1 %more, label %body, label %done")
         self.row("done:", "  ret i64 0", "body:")
         self.matrix()
         self.row(f"  call void @{symbol}({', '.join(f'ptr {self.at(n)}' for n in self.arguments)})")
         self.check()
         head = (
-            f"define internal i64 @{routine_name(self.step)}({', '.join(parameters)}, i64 %batch) "
-            f"{self.target.function_attributes} {{"
+            f"define internal i64 @{routine_name(self.step)}({', '.join(parameters)}, i64 %begin, "
+            f"i64 %end) {self.target.function_attributes} {{"
         )
         text = "\n".join([head, *self.rows, "}", ""])
         pointers = ", ".join(["ptr"] * len(self.arguments))
@@ -132,12 +139,15 @@ class _RoutineEmitter:
             self.row(f"  %{size}.all = and i1 {some}, %{size}.some")
             some = f"%{size}.all"
         self.row(f"  br i1 {some}, label %start, label %empty")
-        self.row("start:", "  br label %head", "empty:")
+        self.row("start:", "  br label %head", "empty:", "  %batch = sub i64 %end, %begin")
         for number in range(len(self.routine.outputs)):
             name = f"out{number}"
             self.row(
                 f"  %{name}.all = mul i64 %batch, %{name}.bytes",
-                f"  call void @llvm.memset.p0.i64(ptr %{name}, i8 0, i64 %{name}.all, i1 false)",
+                f"  %{name}.start = mul i64 %begin, %{name}.bytes",
+                f"  %{name}.first = getelementptr i8, ptr %{name}, i64 %{name}.start",
+                f"  call void @llvm.memset.p0.i64(ptr %{name}.first, i8 0, i64 %{name}.all, "
+                "i1 false)",
             )
 
     def matrix(self) -> None:
@@ -194,6 +204,67 @@ class _RoutineEmitter:
                 "  %code = or i64 %high, %low",
                 "  ret i64 %code",
             )
+
+
+# --- threads -------------------------------------------------------------------------------------
+
+CALL = 1 << 16  # work of any call: a microsecond
+STEP = 8  # of an element of a matrix, for each row: a factorisation that takes its time
+
+
+def work_of(step: Lapack) -> Size:
+    """An estimate of the work of one matrix."""
+    sizes = dict(step.sizes)
+    work: Size = CALL
+    for operand in ROUTINES[step.routine].inputs:
+        if len(operand.shape) == 2:
+            count = size_product([sizes[name] for name in operand.shape])
+            work = work + STEP * count * sizes[operand.shape[0]]
+    return work
+
+
+def workspace_bytes(step: Lapack) -> list[Size]:
+    """What each thread needs, operand by operand, each from the beginning of a line of a cache."""
+    sizes, found = dict(step.sizes), []
+    for operand in ROUTINES[step.routine].workspace:
+        count = size_product([sizes[name] for name in operand.shape])
+        found.append(ceil_div(count * operand.dtype(step.dtype).itemsize, 64) * 64)
+    return found
+
+
+def task_words(step: Lapack) -> list[Val]:
+    """What the frame of the task holds. places: of the parts of the workspace, in bytes."""
+    routine = ROUTINES[step.routine]
+    pointers = [Val(f"%in{number}", "ptr") for number in range(len(routine.inputs))]
+    pointers += [Val(f"%out{number}", "ptr") for number in range(len(routine.outputs))]
+    sizes = [Val(f"%{name}", "i64") for name, _ in step.sizes]
+    places = [Val(f"%place{number}", "i64") for number in range(len(routine.workspace))]
+    area = [AREA, STRIDE] if places else []
+    return [*pointers, *sizes, *places, *area, Val("%code.at", "ptr")]
+
+
+def task_function(step: Lapack, target: Target) -> FunctionText:
+    """The function of a range that threads share."""
+    routine, words = ROUTINES[step.routine], task_words(step)
+    builder = TextBuilder()
+    builder.lines += loads(words)
+    arguments = words[: len(routine.inputs) + len(routine.outputs)]
+    for number in range(len(routine.workspace)):
+        at = builder.value(f"getelementptr i8, ptr %area, i64 %place{number}")
+        arguments.append(Val(at, "ptr"))
+    arguments += [Val(f"%{name}", "i64") for name, _ in step.sizes]
+    passed = ", ".join(f"{one.type} {one.text}" for one in (*arguments, BEGIN, END))
+    code = builder.emit(f"call i64 @{routine_name(step)}({passed})", "i64")
+    bad = builder.icmp("ne", code, builder.const(0, code))
+    builder.branch_if(bad, "failed", "done")
+    builder.block("failed")
+    builder.line(f"%before = atomicrmw umin ptr %code.at, i64 {code.text} monotonic")
+    builder.branch("done")
+    builder.block("done")
+    builder.line("ret void")
+    name = f"{routine_name(step)}.task"
+    signature = f"define internal void @{name}{RANGE} {target.function_attributes}"
+    return builder.function(signature, plain=True)
 
 
 def _real(dtype: DType) -> str:
