@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from graphc.backends.base import CallLayout, DirectCall, Place
-from graphc.compiler import Arrays, ComplexRunner, Given, ProgramRunner, Runner, Workspace
 from graphc.conversion import real_view
 from graphc.dtypes import is_complex
 from graphc.ir.graph import Graph
 from graphc.ir.storage import REPLACING, ProcessLock, Storage, references
+from graphc.running import Arrays, ComplexRunner, Given, ProgramRunner, Runner, Workspace
 from graphc.structure import LEAF, NONE, Structure
 
 LONGEST = 50e-6  # seconds; longer calls let other threads run meanwhile

@@ -1,6 +1,5 @@
 """Function: a compiled graph that is called with arrays; and `function`, which compiles one."""
 
-import inspect
 import keyword
 import os
 import weakref
@@ -12,20 +11,13 @@ import numpy as np
 
 from graphc.backends.registry import DEFAULT
 from graphc.c_function import CCallable
+from graphc.call_arguments import MISSING, CallArguments
 from graphc.checks.numerics import NumericsGuard
 from graphc.checks.options import check_words
 from graphc.checks.validation import PassesGuard
-from graphc.compiler import (
-    Arrays,
-    ComplexRunner,
-    Given,
-    ProgramRunner,
-    Stages,
-    State,
-    compile_graph,
-)
+from graphc.compiler import Stages, compile_graph
 from graphc.direct import Border, BoundCall, DirectRoute, program_of
-from graphc.errors import FeedError, FeedTypeError, FunctionError, GraphcError
+from graphc.errors import FeedTypeError, FunctionError, GraphcError
 from graphc.feeds import FeedBinder
 from graphc.function_checks import (
     caller_name,
@@ -34,7 +26,6 @@ from graphc.function_checks import (
     checked_name,
     input_sequence,
     named_defaults,
-    path_text,
     update_constraints,
 )
 from graphc.function_files import Saved, named_variables, write_function
@@ -49,6 +40,7 @@ from graphc.ir.storage import Storage, announced, replace_arrays, share_lock
 from graphc.ir.tensor import Tensor
 from graphc.repeat import check_stackable, checked_count, rows, run_steps
 from graphc.results import ResultChecker
+from graphc.running import Arrays, ComplexRunner, Given, ProgramRunner, State
 from graphc.saving import values_of
 from graphc.signature import (
     check_inputs,
@@ -63,7 +55,6 @@ from graphc.threads import thread_count
 
 __all__ = ["Function", "function"]
 
-MOST_INPUTS_SHOWN = 12
 _array_of = attrgetter("array")
 
 
@@ -136,11 +127,13 @@ class Function(FunctionText, CCallable):
             self.stages.exact,
         )
         names = [str(tensor.name) for tensor in graph.inputs]
-        self._positions = {name: number for number, name in enumerate(names)}
-        self._defaults = [
-            self._binder.convert(number, defaults[name]).copy() if name in defaults else _MISSING
-            for number, name in enumerate(names)
-        ]
+        self._arguments = CallArguments(
+            graph,
+            [
+                self._binder.convert(number, defaults[name]).copy() if name in defaults else MISSING
+                for number, name in enumerate(names)
+            ],
+        )
         # Variables as the program knows them: those of the optimised graph.
         self._variables: list[Storage] = self.stages.variables
         self._updated: list[Storage] = [v.storage for v, _ in graph.updates]
@@ -153,14 +146,14 @@ class Function(FunctionText, CCallable):
         if program is not None:
             self._border = Border(program, graph, self._variables, self._updated, structure)
             self._route = DirectRoute(self._border, self.__call__)
-        self.__doc__ = self._describe()
+        self.__doc__ = self._arguments.describe(self.backend)
         if not any(map(keyword.iskeyword, names)):
-            self.__signature__ = self._inspect_signature()
+            self.__signature__ = self._arguments.for_inspect()
 
     def _call(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         out = None
         if kwargs or len(args) != len(self.inputs):
-            args, out = self._complete(args, kwargs)
+            args, out = self._arguments.complete(args, kwargs)
         arrays = self._binder.arrays(args)
         sizes = self._binder.sizes(arrays)
         given = () if out is None else self._memory(out, sizes, arrays)
@@ -200,7 +193,7 @@ class Function(FunctionText, CCallable):
         """
         out = None
         if kwargs or len(args) != len(self.inputs):
-            args, out = self._complete(args, kwargs)
+            args, out = self._arguments.complete(args, kwargs)
         arrays = self._binder.arrays(args)
         for tensor, value, array in zip(self.inputs, args, arrays, strict=True):
             if isinstance(value, np.ndarray) and array is not value:
@@ -229,7 +222,7 @@ class Function(FunctionText, CCallable):
     def bound(self, /, *args: Any, **kwargs: Any) -> tuple[tuple[int, ...], list[np.ndarray]]:
         """The sizes and the arrays of a call with these arguments, which is not made."""
         if kwargs or len(args) != len(self.inputs):
-            args, _ = self._complete(args, kwargs)
+            args, _ = self._arguments.complete(args, kwargs)
         arrays = self._binder.arrays(args)
         return self._binder.sizes(arrays), arrays
 
@@ -267,9 +260,9 @@ class Function(FunctionText, CCallable):
         call does, and FeedError (E203) if the number of rows is not `count`.
         """
         count = checked_count(count, self.name)
-        check_stackable(self._structure, self._source())
+        check_stackable(self._structure, self._arguments.source())
         if kwargs or len(args) != len(self.inputs):
-            args, out = self._complete(args, kwargs)
+            args, out = self._arguments.complete(args, kwargs)
             if out is not None:
                 raise self._results.error(
                     "repeat makes its results itself", None, fix="leave out= away"
@@ -300,8 +293,8 @@ class Function(FunctionText, CCallable):
         """
         variables = self.variables
         names = [str(tensor.name) for tensor in self.inputs]
-        given = zip(names, self._defaults, strict=True)
-        defaults = {name: value for name, value in given if value is not _MISSING}
+        given = zip(names, self._arguments.defaults, strict=True)
+        defaults = {name: value for name, value in given if value is not MISSING}
         saved = Saved(
             self.stages.user_graph,
             self._structure,
@@ -333,101 +326,8 @@ class Function(FunctionText, CCallable):
                     replace_arrays(self._updated, values)
                 return outputs
 
-    def _complete(
-        self, args: Sequence[Any], kwargs: Mapping[str, Any]
-    ) -> tuple[tuple[Any, ...], Any]:
-        """Positions, names and defaults as one value per input; and what `out=` was."""
-        if len(args) > len(self.inputs):
-            count = len(self.inputs)
-            raise FeedError(
-                f"{self.name} takes {count} input{'s' * (count != 1)}, got {len(args)}",
-                code="E202",
-                details=[self._signature()],
-                source=self._source(),
-                fix="pass one array per input; several examples go into one array",
-            )
-        values = [*args, *self._defaults[len(args) :]]
-        out = None
-        for name, value in kwargs.items():
-            position = self._positions.get(name)
-            if position is None and name == "out":
-                out = value
-                continue
-            if position is None or position < len(args):
-                problem = "has no input" if position is None else "got two values for"
-                raise FeedError(
-                    f"{self.name} {problem} {name!r}",
-                    code="E202",
-                    details=[self._signature()],
-                    source=self._source(),
-                    fix="pass each input once, by position or by its name",
-                )
-            values[position] = value
-        for tensor, value in zip(self.inputs, values, strict=True):
-            if value is _MISSING:
-                raise self._missing(tensor)
-        return tuple(values), out
-
-    def _missing(self, tensor: Tensor) -> FeedError:
-        return FeedError(
-            f"{self.name}: input {tensor.name!r} was not fed",
-            code="E201",
-            details=[self._signature(), *path_text(self.stages.user_graph, tensor)],
-            source=tensor.sources[0] if tensor.sources else None,
-            fix=f"pass a value for {tensor.name}, or give it one with defaults={{...}}",
-        )
-
-    # --- what it says about itself -----------------------------------------------------------
-
-    def _source(self) -> Any:
-        """Where the first result was written, for errors that concern no single input."""
-        for result in self.stages.user_graph.results:
-            if result.sources:
-                return result.sources[0]
-        return None
-
-    def _signature(self) -> str:
-        """`train(x: float32[n, 784], y: int64[n])`"""
-        shown = [f"{t.name}: {t.type}" for t in self.inputs[:MOST_INPUTS_SHOWN]]
-        if len(self.inputs) > MOST_INPUTS_SHOWN:
-            shown.append(f"... {len(self.inputs)} inputs")
-        return f"{self.name}({', '.join(shown)})"
-
-    def _inspect_signature(self) -> inspect.Signature:
-        parameters: list[inspect.Parameter] = []
-        by_name = False  # Python wants inputs without a default after others to be named
-        for tensor, default in zip(self.inputs, self._defaults, strict=True):
-            if default is _MISSING:
-                default = inspect.Parameter.empty
-                by_name |= any(p.default is not inspect.Parameter.empty for p in parameters[-1:])
-            kind = (
-                inspect.Parameter.KEYWORD_ONLY
-                if by_name
-                else inspect.Parameter.POSITIONAL_OR_KEYWORD
-            )
-            parameters.append(
-                inspect.Parameter(
-                    str(tensor.name), kind, default=default, annotation=str(tensor.type)
-                )
-            )
-        return inspect.Signature(parameters)
-
-    def _describe(self) -> str:
-        """The docstring: types of all that goes in and comes out."""
-        graph = self.stages.user_graph
-        lines = [f"{self._signature()}, compiled by graphc for {self.backend}.", ""]
-        named = zip(graph.output_names, graph.outputs, strict=True)
-        rows = [("output", name, tensor) for name, tensor in named]
-        rows += [("update", variable.name, variable) for variable, _ in graph.updates]
-        for kind, name, tensor in rows[:MOST_INPUTS_SHOWN]:
-            label = name or tensor.name
-            lines.append(f"{kind}  {label + ': ' if label else ''}{tensor.type}")
-        if len(rows) > MOST_INPUTS_SHOWN:
-            lines.append(f"... {len(rows)} results")
-        return "\n".join(lines).rstrip()
-
     def __repr__(self) -> str:
-        return f"<graphc function {self._signature()} on {self.backend}>"
+        return f"<graphc function {self._arguments.signature()} on {self.backend}>"
 
 
 def _long_way(function: weakref.ref[Function]) -> Callable[..., Any]:
@@ -447,14 +347,6 @@ def _copied(array: np.ndarray, memory: np.ndarray | None) -> np.ndarray:
         return array
     memory[...] = array
     return memory
-
-
-class _Missing:
-    def __repr__(self) -> str:
-        return "<not fed>"
-
-
-_MISSING: Any = _Missing()
 
 
 def function(

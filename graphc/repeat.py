@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from graphc.compiler import ComplexRunner, ProgramRunner, Runner, State
 from graphc.conversion import as_array, is_weak_value
 from graphc.errors import FeedError, FunctionError
 from graphc.feeds import FeedBinder
 from graphc.ir.graph import Graph
+from graphc.running import ComplexRunner, ProgramRunner, Runner, State
 from graphc.shapes import evaluate, format_shape
 from graphc.structure import Structure
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from graphc.backends.reference.interpreter import Values, evaluate_tensors, run_node
 from graphc.checks.compare import feeds_of
-from graphc.compiler import Arrays, Runner, Sizes, Stages
+from graphc.compiler import Stages
 from graphc.dtypes import is_inexact
 from graphc.errors import NumericsError
 from graphc.ir.graph import after_counted_sizes
@@ -22,6 +22,7 @@ from graphc.ir.node import Node
 from graphc.ir.printer import format_expression
 from graphc.ir.tensor import Tensor
 from graphc.ir.traversal import topological_order
+from graphc.running import Arrays, Runner, Sizes
 
 SHOWN = 6  # elements of an input in a message
 TESTS = {"nan": np.isnan, "inf": np.isinf}

@@ -18,12 +18,13 @@ from graphc.checks.compare import (
     feeds_of,
     find_difference,
 )
-from graphc.compiler import Arrays, Runner, Sizes, Stages
+from graphc.compiler import Stages
 from graphc.errors import GraphcError, ValidationError
 from graphc.ir.graph import Graph
 from graphc.ir.tensor import Tensor
 from graphc.passes.pipeline import optimize, real_numbers
 from graphc.rewrite.driver import RewriteEntry, RewriteLog
+from graphc.running import Arrays, Runner, Sizes
 
 
 @dataclass(frozen=True)

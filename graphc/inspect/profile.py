@@ -8,10 +8,11 @@ import numpy as np
 
 from graphc.backends.base import ProfilingBackend
 from graphc.backends.registry import get_backend
-from graphc.compiler import Arrays, ComplexRunner, ProgramRunner, Runner, Sizes, Stages
+from graphc.compiler import Stages
 from graphc.errors import BackendError
 from graphc.loops.ir import Contraction, KernelCall, Program, Step
 from graphc.loops.printer import summary
+from graphc.running import Arrays, ComplexRunner, ProgramRunner, Runner, Sizes
 from graphc.shapes import Size, evaluate, symbols_of
 
 WARM_CALLS = 2  # not counted: pages are touched, caches filled

@@ -2,12 +2,11 @@
 
 import ast
 import re
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NoReturn
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
-from graphc.dtypes import DType, all_dtypes, is_floating, short_name
 from graphc.errors import GraphcError, ParseError
 from graphc.ir.graph import Graph
 from graphc.ir.leaf import CONSTANT, PLACEHOLDER, Variable, variable
@@ -16,20 +15,24 @@ from graphc.ir.node import Node, TensorType
 from graphc.ir.opdef import OpDef
 from graphc.ir.printer import AUTOMATIC, RESERVED, operator
 from graphc.ir.registry import OPS
+from graphc.ir.scanner import (
+    COMPLEX,
+    DTYPES,
+    NAME,
+    NUMBER,
+    SCALAR,
+    SOURCE,
+    STRING,
+    SYMBOL,
+    Scanner,
+    complex_of,
+    element_of,
+    indentation,
+    scalar_of,
+)
 from graphc.ir.source import Source, Sources, source_scope
 from graphc.ir.tensor import Tensor
 from graphc.shapes import Dim, Shape, Size, parse_size, size_product
-
-_DTYPES = {dtype.name: dtype for dtype in all_dtypes}
-_SUFFIXES = {short_name(dtype): dtype for dtype in all_dtypes if dtype.kind != "b"}
-_NUMBER = r"(?:[0-9]+(?:\.[0-9]*)?(?:e[+-]?[0-9]+)?|inf|nan)"
-_PAIR = rf"\(-?{_NUMBER}[+-]{_NUMBER}j\)"  # a complex number
-_COMPLEX = re.compile(_PAIR)
-_SCALAR = re.compile(rf"(-?{_NUMBER}|{_PAIR})({'|'.join(_SUFFIXES)})(?!\w)|(True|False)(?!\w)")
-_NAME = re.compile(r"[^\W\d]\w*")
-_STRING = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
-_SYMBOL = re.compile(r"[-+*/%@&|^<>=!~]+|and\b|or\b|xor\b|not\b")
-_SOURCE = re.compile(r"(.+?):([0-9]+(?:,[0-9]+)*)(?:, |$)")
 
 
 def parse_graph(
@@ -50,89 +53,6 @@ def parse_graph(
         raise ParseError("brackets are nested too deeply") from None
 
 
-class _Scanner:
-    """One line and a position in it."""
-
-    def __init__(self, text: str, number: int) -> None:
-        self.text = text
-        self.number = number
-        self.position = 0
-
-    def fail(self, message: str) -> NoReturn:
-        raise ParseError(
-            f"line {self.number}: {message}",
-            details=[self.text, " " * self.position + "^"],
-            fix="pass the text that format_graph printed",
-        )
-
-    def skip(self) -> None:
-        while self.text[self.position : self.position + 1] == " ":
-            self.position += 1
-
-    def accept(self, text: str) -> bool:
-        """Whether `text` comes next; if so it is consumed."""
-        self.skip()
-        if not self.text.startswith(text, self.position):
-            return False
-        self.position += len(text)
-        return True
-
-    def expect(self, text: str) -> None:
-        if not self.accept(text):
-            self.fail(f"expected {text!r}")
-
-    def match(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
-        self.skip()
-        found = pattern.match(self.text, self.position)
-        if found is not None:
-            self.position = found.end()
-        return found
-
-    def name(self) -> str:
-        found = self.match(_NAME)
-        if found is None:
-            self.fail("expected a name")
-        return found.group()
-
-    def at_end(self) -> bool:
-        self.skip()
-        return self.position == len(self.text)
-
-    def items(self, closing: str) -> Iterator[None]:
-        """Once per item of a list with commas between, up to and past `closing`."""
-        while not self.accept(closing):
-            yield
-            if not self.accept(","):
-                self.expect(closing)
-                return
-
-    def in_brackets(self) -> bool:
-        """Whether the next item as a whole stands in brackets; `(n + 15)//16` does not."""
-        self.skip()
-        start = self.position
-        text = self.piece()
-        self.position = start
-        if not text.startswith("("):
-            return False
-        depth = 0
-        for place, character in enumerate(text):
-            depth += (character in "([") - (character in ")]")
-            if depth == 0:
-                return place == len(text) - 1
-        return True  # a bracket is missing; whoever reads on says which
-
-    def piece(self) -> str:
-        """The text up to a comma or closing bracket that is outside of all inner brackets."""
-        start, depth = self.position, 0
-        while self.position < len(self.text):
-            character = self.text[self.position]
-            if depth == 0 and character in ",)]":
-                break
-            depth += (character in "([") - (character in ")]")
-            self.position += 1
-        return self.text[start : self.position].strip()
-
-
 class _Reader:
     def __init__(self, constants: Mapping[str, Any], variables: Mapping[str, Variable]) -> None:
         self.constants = constants
@@ -145,7 +65,7 @@ class _Reader:
 
     def read(self, text: str) -> Graph:
         lines = [
-            _Scanner(line.rstrip(), number)
+            Scanner(line.rstrip(), number)
             for number, line in enumerate(text.splitlines(), 1)
             if line.strip()
         ]
@@ -153,7 +73,7 @@ class _Reader:
             raise ParseError("no graph: the text is empty")
         return self.graph(lines)
 
-    def graph(self, lines: list[_Scanner]) -> Graph:
+    def graph(self, lines: list[Scanner]) -> Graph:
         name, inputs = self.header(lines[0])
         until = 0  # lines before this one belong to the body of a loop
         for position, line in enumerate(lines[1:], 1):
@@ -171,11 +91,11 @@ class _Reader:
             self.statement(line)
         lines[-1].fail("the graph has no line of results")
 
-    def body(self, name: str, lines: list[_Scanner], position: int) -> int:
+    def body(self, name: str, lines: list[Scanner], position: int) -> int:
         """Read the body of a loop, which is indented; the position of the line after it."""
         depth = lines[position].position
         end = position + 1
-        while end < len(lines) and _indentation(lines[end]) > depth:
+        while end < len(lines) and indentation(lines[end]) > depth:
             end += 1
         if end == position + 1:
             lines[position].fail("the body of the loop is missing")
@@ -183,7 +103,7 @@ class _Reader:
         self.bodies[name] = reader.graph(lines[position + 1 : end])
         return end
 
-    def header(self, line: _Scanner) -> tuple[str, tuple[Tensor, ...]]:
+    def header(self, line: Scanner) -> tuple[str, tuple[Tensor, ...]]:
         line.expect("graph ")
         name = line.name()
         line.expect("(")
@@ -196,7 +116,7 @@ class _Reader:
             line.fail("unexpected text")
         return name, tuple(inputs)
 
-    def statement(self, line: _Scanner) -> None:
+    def statement(self, line: Scanner) -> None:
         for keyword, read in (("variable ", self.variable), ("constant ", self.constant)):
             if line.accept(keyword):
                 read(line)
@@ -205,12 +125,12 @@ class _Reader:
                 return
         self.row(line)
 
-    def declaration(self, line: _Scanner) -> tuple[str, TensorType]:
+    def declaration(self, line: Scanner) -> tuple[str, TensorType]:
         name = line.name()
         line.expect(":")
         return name, self.type(line)
 
-    def variable(self, line: _Scanner) -> None:
+    def variable(self, line: Scanner) -> None:
         name, found = self.declaration(line)
         known = self.given.get(name)
         if known is None:
@@ -224,7 +144,7 @@ class _Reader:
         self.variables[name] = known
         self.define(line, name, known)
 
-    def constant(self, line: _Scanner) -> None:
+    def constant(self, line: Scanner) -> None:
         name, found = self.declaration(line)
         if line.accept("="):
             array = self.elements(line, found)
@@ -240,7 +160,7 @@ class _Reader:
             attrs["name"] = name
         self.define(line, name, Tensor(Node(CONSTANT, (), attrs, (found,), ())))
 
-    def row(self, line: _Scanner) -> None:
+    def row(self, line: Scanner) -> None:
         names = [line.name()]
         while line.accept(","):
             names.append(line.name())
@@ -262,7 +182,7 @@ class _Reader:
             own = None if AUTOMATIC.fullmatch(name) else name
             self.define(line, name, Tensor(node, position, own))
 
-    def results(self, line: _Scanner, name: str, inputs: tuple[Tensor, ...]) -> Graph:
+    def results(self, line: Scanner, name: str, inputs: tuple[Tensor, ...]) -> Graph:
         line.expect("return")
         outputs: list[Tensor] = []
         names: list[str | None] = []
@@ -287,17 +207,17 @@ class _Reader:
                 line.fail("expected ','")
         return Graph(inputs, tuple(outputs), tuple(updates), name, tuple(names))
 
-    def label(self, line: _Scanner) -> str | None:
+    def label(self, line: Scanner) -> str | None:
         """`cost =` or `'total cost' =` before an output."""
         start = line.position
-        found = line.match(_STRING) or line.match(_NAME)
+        found = line.match(STRING) or line.match(NAME)
         if found is not None and line.accept("="):
             text = found.group()
             return str(ast.literal_eval(text)) if text[0] in "'\"" else text
         line.position = start
         return None
 
-    def define(self, line: _Scanner, name: str, value: Tensor) -> Tensor:
+    def define(self, line: Scanner, name: str, value: Tensor) -> Tensor:
         if name in self.values:
             line.fail(f"{name} is defined twice")
         if name in RESERVED:
@@ -307,32 +227,32 @@ class _Reader:
 
     # --- applications --------------------------------------------------------------------------
 
-    def application(self, line: _Scanner) -> tuple[OpDef, list[Tensor], dict[str, Any]]:
+    def application(self, line: Scanner) -> tuple[OpDef, list[Tensor], dict[str, Any]]:
         start = line.position
-        called = line.match(_NAME)
+        called = line.match(NAME)
         if called is not None and line.accept("("):
             return self.call(line, called.group())
         line.position = start
         line.skip()
-        if not _SCALAR.match(line.text, line.position):
-            prefix = line.match(_SYMBOL)
+        if not SCALAR.match(line.text, line.position):
+            prefix = line.match(SYMBOL)
             if prefix is not None:
                 return self.infix(line, prefix.group(), [self.operand(line)])
         first = self.operand(line)
-        symbol = line.match(_SYMBOL)
+        symbol = line.match(SYMBOL)
         if symbol is None:
             line.fail("expected an operator")
         return self.infix(line, symbol.group(), [first, self.operand(line)])
 
     def infix(
-        self, line: _Scanner, symbol: str, operands: list[Tensor]
+        self, line: Scanner, symbol: str, operands: list[Tensor]
     ) -> tuple[OpDef, list[Tensor], dict[str, Any]]:
         op = operator(symbol, len(operands))
         if op is None:
             line.fail(f"no operator {symbol} for {len(operands)} operands")
         return op, operands, dict(op.defaults)
 
-    def call(self, line: _Scanner, name: str) -> tuple[OpDef, list[Tensor], dict[str, Any]]:
+    def call(self, line: Scanner, name: str) -> tuple[OpDef, list[Tensor], dict[str, Any]]:
         op = OPS.get(name)
         if op is None:
             line.fail(f"no op is called {name}")
@@ -346,10 +266,10 @@ class _Reader:
                 inputs.append(self.operand(line))
         return op, inputs, attrs
 
-    def operand(self, line: _Scanner) -> Tensor:
-        scalar = line.match(_SCALAR)
+    def operand(self, line: Scanner) -> Tensor:
+        scalar = line.match(SCALAR)
         if scalar is not None:
-            array = np.array(_scalar(scalar, line))
+            array = np.array(scalar_of(scalar, line))
             array.flags.writeable = False
             found = TensorType(array.dtype, ())
             return Tensor(Node(CONSTANT, (), {"value": array}, (found,), ()))
@@ -360,10 +280,10 @@ class _Reader:
 
     # --- attributes ----------------------------------------------------------------------------
 
-    def attribute(self, line: _Scanner) -> Any:
-        number = line.match(_COMPLEX)
+    def attribute(self, line: Scanner) -> Any:
+        number = line.match(COMPLEX)
         if number is not None:
-            return _complex(number.group())
+            return complex_of(number.group())
         if line.in_brackets():
             line.expect("(")
             return tuple(self.attribute(line) for _ in line.items(")"))
@@ -373,10 +293,10 @@ class _Reader:
             if name not in self.bodies:
                 line.fail(f"{name} has no text")
             return self.bodies[name]
-        string = line.match(_STRING)
+        string = line.match(STRING)
         if string is not None:
             return ast.literal_eval(string.group())
-        special: dict[str, Callable[[_Scanner], Any]] = {
+        special: dict[str, Callable[[Scanner], Any]] = {
             "dim(": self.quoted_dim,
             "array(": self.array,
             "scalar(": self.scalar,
@@ -388,7 +308,7 @@ class _Reader:
                 return value
         return self.word(line)
 
-    def word(self, line: _Scanner) -> Any:
+    def word(self, line: Scanner) -> Any:
         """A number, a constant, a dtype, a type or a symbolic size."""
         start = line.position
         text = line.piece()
@@ -396,52 +316,52 @@ class _Reader:
             return ast.literal_eval(text)
         if re.fullmatch(r"-?[0-9]+", text):
             return int(text)
-        if re.fullmatch(rf"-?{_NUMBER}", text):
+        if re.fullmatch(rf"-?{NUMBER}", text):
             return float(text)
-        if text in _DTYPES:
-            return _DTYPES[text]
-        if text.partition("[")[0] in _DTYPES:
+        if text in DTYPES:
+            return DTYPES[text]
+        if text.partition("[")[0] in DTYPES:
             line.position = start
             return self.type(line)
         return self.size(line, text)
 
-    def quoted_dim(self, line: _Scanner) -> Size:
-        string = line.match(_STRING)
+    def quoted_dim(self, line: Scanner) -> Size:
+        string = line.match(STRING)
         if string is None:
             line.fail("expected a quoted size")
         return self.size(line, str(ast.literal_eval(string.group())))
 
-    def array(self, line: _Scanner) -> np.ndarray:
+    def array(self, line: Scanner) -> np.ndarray:
         found = self.type(line)
         line.expect(",")
         return self.elements(line, found)
 
-    def scalar(self, line: _Scanner) -> Any:
-        found = line.match(_SCALAR)
+    def scalar(self, line: Scanner) -> Any:
+        found = line.match(SCALAR)
         if found is None:
             line.fail("expected a number with its dtype")
-        return _scalar(found, line)
+        return scalar_of(found, line)
 
     # --- types and arrays ------------------------------------------------------------------------
 
-    def type(self, line: _Scanner) -> TensorType:
+    def type(self, line: Scanner) -> TensorType:
         name = line.name()
-        if name not in _DTYPES:
+        if name not in DTYPES:
             line.fail(f"{name} is not a dtype")
         line.expect("[")
         sizes = tuple(self.size(line, line.piece()) for _ in line.items("]"))
-        return TensorType(_DTYPES[name], sizes)
+        return TensorType(DTYPES[name], sizes)
 
-    def size(self, line: _Scanner, text: str) -> Size:
+    def size(self, line: Scanner, text: str) -> Size:
         try:
             size = parse_size(text)
         except GraphcError:
             line.fail(f"{text!r} is not a size")
         return size
 
-    def elements(self, line: _Scanner, found: TensorType) -> np.ndarray:
+    def elements(self, line: Scanner, found: TensorType) -> np.ndarray:
         line.expect("[")
-        values = [_element(line.piece(), found.dtype, line) for _ in line.items("]")]
+        values = [element_of(line.piece(), found.dtype, line) for _ in line.items("]")]
         shape = _static(found.shape, line)
         if len(values) != size_product(shape):
             line.fail(f"{len(values)} elements for {found}")
@@ -449,50 +369,19 @@ class _Reader:
         array.flags.writeable = False
         return array
 
-    def sources(self, line: _Scanner) -> Sources:
+    def sources(self, line: Scanner) -> Sources:
         line.skip()
         sources: list[Source] = []
         while line.position < len(line.text):
-            found = line.match(_SOURCE)
+            found = line.match(SOURCE)
             if found is None:
                 line.fail("expected file:line")
             sources += [Source(found.group(1), int(number)) for number in found.group(2).split(",")]
         return tuple(sources)
 
 
-def _indentation(line: _Scanner) -> int:
-    return len(line.text) - len(line.text.lstrip(" "))
-
-
-def _static(shape: Shape, line: _Scanner) -> tuple[int, ...]:
+def _static(shape: Shape, line: Scanner) -> tuple[int, ...]:
     sizes = tuple(size for size in shape if not isinstance(size, Dim))
     if len(sizes) != len(shape):
         line.fail("an array has a static shape")
     return sizes
-
-
-def _scalar(found: re.Match[str], line: _Scanner) -> Any:
-    number, suffix, truth = found.groups()
-    if truth is not None:
-        return np.bool_(truth == "True")
-    return _element(number, _SUFFIXES[suffix], line)
-
-
-def _complex(text: str) -> complex:
-    """`(1.0-0.0j)` with the parts as they are written."""
-    split = re.search(r"(?<![(e])[+-](?=[^+-]*(?:e[+-][0-9]+)?j)", text)
-    if split is None:
-        raise ValueError(text)
-    return complex(float(text[1 : split.start()]), float(text[split.start() : -2]))
-
-
-def _element(text: str, dtype: DType, line: _Scanner) -> Any:
-    """One element as numpy prints it."""
-    try:
-        if dtype.kind == "b":
-            return np.bool_({"True": True, "False": False}[text])
-        if dtype.kind == "c":
-            return dtype.type(_complex(text))
-        return dtype.type(text if is_floating(dtype) else int(text))
-    except (KeyError, ValueError, OverflowError):
-        line.fail(f"{text!r} is not a {dtype.name}")

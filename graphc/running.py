@@ -1,0 +1,360 @@
+"""Runners: compiled programs between the checks of a call and the backend.
+
+They give a program its arena, memory for its results and the sizes, and turn its faults into errors
+with the user's lines.
+"""
+
+import math
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from graphc.backends.base import (
+    BoundProgram,
+    Executable,
+    RepeatableProgram,
+    ScratchExecutable,
+    scratch_of,
+)
+from graphc.backends.reference.interpreter import evaluate_tensors, too_many_steps
+from graphc.conversion import complex_view, real_view
+from graphc.dtypes import is_complex
+from graphc.errors import FeedError, GraphcError, IndexOutOfRange, LinearAlgebraError
+from graphc.ir.graph import Graph
+from graphc.lapack import explain_failure
+from graphc.loops.ir import Fault, IndexCheck, Lapack, Program, While
+from graphc.memory.lives import ALIGNMENT
+from graphc.memory.plan import MemoryPlan
+from graphc.memory.results import ResultMemory
+from graphc.shapes import evaluate, symbols_of
+
+KEPT_SIZES = 16  # layouts of recent sizes kept per workspace
+
+Sizes = tuple[int, ...]
+Arrays = Sequence[np.ndarray]
+Given = Sequence[np.ndarray | None]  # memory for each output, None for a new array; or nothing
+
+# run(sizes, inputs, variables, buffers for the updates) -> outputs, new values of the updates
+Runner = Callable[[Sizes, Arrays, Arrays, Arrays], tuple[list[np.ndarray], list[np.ndarray]]]
+
+
+class ComplexRunner:
+    """Runs a program of real numbers for a function of complex ones: the same memory, seen as pairs
+    of floats."""
+
+    def __init__(self, graph: Graph, run: "ProgramRunner") -> None:
+        self.run = run
+        self.dtypes = [tensor.dtype for tensor in graph.outputs]
+
+    def __call__(
+        self, sizes: Sizes, inputs: Arrays, variables: Arrays, spare: Arrays, out: Given = ()
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        given = [None if array is None else real_view(array) for array in out]
+        outputs, _ = self.run(sizes, _real(inputs), _real(variables), _real(spare), given)
+        results = self._complex(outputs)
+        for position, array in enumerate(out):
+            if array is not None:
+                results[position] = array
+        return results, list(spare)
+
+    def repeat(
+        self, sizes: Sizes, count: int, inputs: Arrays, moving: Sequence[bool], state: "State"
+    ) -> tuple[list[np.ndarray], list[np.ndarray]] | None:
+        """See `ProgramRunner.repeat`."""
+        reals = State(_real(state.variables), _real(state.spare), state.carried)
+        done = self.run.repeat(sizes, count, _real(inputs), moving, reals)
+        if done is None:
+            return None
+        news = [
+            complex_view(new) if is_complex(old.dtype) else new
+            for new, old in zip(done[1], state.spare, strict=True)
+        ]
+        return self._complex(done[0]), news
+
+    def _complex(self, outputs: Arrays) -> list[np.ndarray]:
+        return [
+            complex_view(array) if is_complex(dtype) else array
+            for array, dtype in zip(outputs, self.dtypes, strict=True)
+        ]
+
+
+def _real(arrays: Arrays) -> list[np.ndarray]:
+    return [real_view(array) for array in arrays]
+
+
+class GraphRunner:
+    """Runs the optimised graph through the reference interpreter."""
+
+    def __init__(self, graph: Graph, size_names: tuple[str, ...]) -> None:
+        self.graph, self.size_names = graph, size_names
+
+    def __call__(
+        self, sizes: Sizes, inputs: Arrays, variables: Arrays, spare: Arrays
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        graph = self.graph
+        leaves = (*graph.inputs, *graph.variables)
+        feeds = dict(zip(leaves, (*inputs, *variables), strict=True))
+        bindings = dict(zip(self.size_names, sizes, strict=True))
+        results = evaluate_tensors(graph.results, feeds, bindings)
+        copies = [np.array(result, order="C", copy=True) for result in results]
+        count = len(graph.outputs)
+        return copies[:count], copies[count:]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The variables of many steps: present values, buffers for the new ones, and for each update
+    the position of its variable among those that the program reads."""
+
+    variables: Arrays
+    spare: Arrays
+    carried: Sequence[int | None]
+
+
+class Workspace:
+    """An arena and the programs bound to it. Used by one call at a time."""
+
+    def __init__(self) -> None:
+        self.arena = np.empty(0, np.uint8)
+        self.bound: OrderedDict[Sizes, tuple[BoundProgram, list[tuple[int, ...]]]] = OrderedDict()
+
+
+class ProgramRunner:
+    """Runs an executable: memory for temporaries and results, faults as errors."""
+
+    def __init__(
+        self,
+        program: Program,
+        plan: MemoryPlan,
+        executable: Executable,
+        full: Callable[[], Program] | None = None,
+    ) -> None:
+        self.program = program  # one from the cache has no steps and no lines; full() has
+        self.full: Callable[[], Program] = full or (lambda: program)
+        self.plan = plan
+        self.executable = executable
+        self.scratch = scratch_of(executable)
+        buffers = list(program.buffers.values())
+        self.temporaries = [b for b in buffers if b.role == "temporary"]
+        # How to fill the list of arrays: (role, position among its role).
+        counts: dict[str, int] = {}
+        self.layout: list[tuple[str, int, np.dtype[np.generic]]] = []
+        self.result_shapes = []
+        constants = []
+        for buffer in buffers:
+            if buffer.role in ("temporary", "view", "heap"):
+                continue
+            position = counts.setdefault(buffer.role, 0)
+            counts[buffer.role] += 1
+            self.layout.append((buffer.role, position, buffer.dtype))
+            if buffer.role == "constant":
+                constants.append(np.ascontiguousarray(program.constants[buffer.name]))
+            if buffer.role == "output":
+                self.result_shapes.append(buffer.shape)
+        self.constants = constants
+        outputs = {b.name: n for n, b in enumerate(b for b in buffers if b.role == "output")}
+        self.output_order = [outputs[name] for name in program.outputs]
+        self.result_of = {place: result for result, place in enumerate(self.output_order)}
+        self.result_memory = [ResultMemory() for _ in outputs]
+        # Workspaces not in use; concurrent calls take one each.
+        self.idle: deque[Workspace] = deque()
+        self.seconds = 0.0  # of the last run
+
+    def __call__(
+        self, sizes: Sizes, inputs: Arrays, variables: Arrays, spare: Arrays, out: Given = ()
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        try:
+            workspace = self.idle.pop()
+        except IndexError:
+            workspace = Workspace()
+        bound = workspace.bound.get(sizes)
+        if bound is None:
+            bound = self.bind(workspace, sizes)
+        run, shapes = bound
+        arrays: list[np.ndarray] = []
+        outputs: list[np.ndarray] = []
+        for role, position, dtype in self.layout:
+            if role == "output":
+                given = out[self.result_of[position]] if out else None
+                memory, shape = self.result_memory[position], shapes[position]
+                array = memory.take(shape, dtype) if given is None else given
+                outputs.append(array)
+            elif role == "input":
+                array = inputs[position]
+            elif role == "variable":
+                array = variables[position]
+            elif role == "update":
+                array = spare[position]
+            else:
+                array = self.constants[position]
+            arrays.append(array)
+        start = time.perf_counter()
+        try:
+            run(arrays)
+        except Fault as fault:
+            error = self.error_of(fault, sizes)
+            raise error from error.__cause__
+        finally:
+            self.seconds = time.perf_counter() - start
+            self.idle.append(workspace)
+        return [outputs[position] for position in self.output_order], list(spare)
+
+    def repeat(
+        self, sizes: Sizes, count: int, inputs: Arrays, moving: Sequence[bool], state: "State"
+    ) -> tuple[list[np.ndarray], list[np.ndarray]] | None:
+        """Steps in one native call, as `repeat.run_steps`; None where the backend has none."""
+        try:
+            workspace = self.idle.pop()
+        except IndexError:
+            workspace = Workspace()
+        try:
+            run, shapes = workspace.bound.get(sizes) or self.bind(workspace, sizes)
+            if not isinstance(run, RepeatableProgram):
+                return None
+            arrays: list[np.ndarray] = []
+            outputs: list[np.ndarray] = []
+            moves: list[tuple[int, int]] = []
+            values, news = {}, {}  # places among the arrays
+            for place, (role, position, dtype) in enumerate(self.layout):
+                if role == "output":
+                    array = np.empty((count, *shapes[position]), dtype)
+                    outputs.append(array)
+                    moves.append((place, array.nbytes // count))
+                elif role == "input":
+                    array = inputs[position]
+                    if moving[position]:
+                        moves.append((place, array.nbytes // count))
+                elif role == "variable":
+                    array, values[position] = state.variables[position], place
+                elif role == "update":
+                    array, news[position] = state.spare[position], place
+                else:
+                    array = self.constants[position]
+                arrays.append(array)
+            second = [np.empty_like(array) for array in state.spare]
+            swaps = [
+                (values[variable], news[update], second[update])
+                for update, variable in enumerate(state.carried)
+                if variable is not None
+            ]
+            try:
+                run.repeat(count, arrays, moves, swaps)
+            except Fault as fault:
+                error = self.error_of(fault, sizes)
+                raise error from error.__cause__
+            new = [
+                second[update] if variable is not None and count % 2 == 0 else state.spare[update]
+                for update, variable in enumerate(state.carried)
+            ]
+            return [outputs[position] for position in self.output_order], new
+        finally:
+            self.idle.append(workspace)
+
+    def fixed(
+        self, sizes: Sizes, inputs: Arrays, variables: Arrays, spare: Arrays, out: Given
+    ) -> tuple[Workspace, BoundProgram, list[tuple[int, ...]], list[np.ndarray]]:
+        """A workspace for calls on the same arrays: its program, the shapes of the outputs, and
+        the arrays in the order of the program's buffers."""
+        workspace = Workspace()
+        run, shapes = self.bind(workspace, sizes)
+        given = {"input": inputs, "variable": variables, "update": spare}
+        given |= {"constant": self.constants}
+        arrays: list[np.ndarray] = []
+        for role, position, dtype in self.layout:
+            if role != "output":
+                arrays.append(given[role][position])
+                continue
+            memory = out[self.result_of[position]]
+            arrays.append(np.empty(0, dtype) if memory is None else memory)
+        return workspace, run, [shapes[position] for position in self.output_order], arrays
+
+    def take_bound(self, sizes: Sizes) -> Workspace | None:
+        """An idle workspace in which these sizes have run, no longer for others to use."""
+        try:
+            workspace = self.idle.pop()
+        except IndexError:
+            return None
+        if sizes in workspace.bound:
+            return workspace
+        self.idle.append(workspace)
+        return None
+
+    def bind(
+        self, workspace: Workspace, sizes: Sizes
+    ) -> tuple[BoundProgram, list[tuple[int, ...]]]:
+        """Lay the temporaries out for these sizes; remembered for the next call."""
+        bindings = dict(zip(self.program.sizes, sizes, strict=True))
+        self.check_addressable(bindings)
+        places, bytes_ = self.plan.layout(bindings)
+        room = max((evaluate(size, bindings) for size in self.scratch), default=0)
+        peak = bytes_ + room + ALIGNMENT - 1
+        if workspace.arena.nbytes < peak:
+            workspace.arena = np.empty(peak, np.uint8)
+            workspace.bound.clear()
+        base = -workspace.arena.ctypes.data % ALIGNMENT
+        temporaries = []
+        for buffer in self.temporaries:
+            offset = base + places[buffer.name]
+            shape = tuple(evaluate(size, bindings) for size in buffer.shape)
+            temporaries.append(np.ndarray(shape, buffer.dtype, workspace.arena, offset))
+        shapes = [tuple(evaluate(size, bindings) for size in s) for s in self.result_shapes]
+        if isinstance(self.executable, ScratchExecutable):
+            area = workspace.arena[base + bytes_ : base + bytes_ + room]
+            bound = (self.executable.bind(sizes, temporaries, area), shapes)
+        else:
+            bound = (self.executable.bind(sizes, temporaries), shapes)
+        workspace.bound[sizes] = bound
+        if len(workspace.bound) > KEPT_SIZES:
+            workspace.bound.popitem(last=False)
+        return bound
+
+    def check_addressable(self, bindings: Mapping[str, int]) -> None:
+        """FeedError where an array would have more bytes than there are addresses."""
+        for buffer in self.program.buffers.values():
+            if buffer.role == "heap":  # grows with the steps of a loop
+                continue
+            shape = [evaluate(size, bindings) for size in buffer.shape]
+            if math.prod(shape) * buffer.dtype.itemsize >= 1 << 63:
+                buffer = self.full().buffers[buffer.name]
+                raise FeedError(
+                    f"{buffer.name}: {buffer.dtype.name}{shape} has more elements than memory has "
+                    "addresses",
+                    code="E107",
+                    details=[", ".join(f"{name} = {value}" for name, value in bindings.items())],
+                    source=buffer.sources[0] if buffer.sources else None,
+                    fix="feed smaller arrays",
+                )
+
+    def error_of(self, fault: Fault, sizes: Sizes) -> BaseException:
+        """What a host call raised, with its own cause, or which check failed."""
+        if fault.error is not None:
+            return fault.error
+        return self.explain(fault, dict(zip(self.program.sizes, sizes, strict=True)))
+
+    def explain(self, fault: Fault, bindings: Mapping[str, int]) -> GraphcError:
+        """The error of a failed step, with the user's line."""
+        step = self.full().all_steps[fault.step]
+        if isinstance(step, Lapack):
+            message, fix = explain_failure(step.routine, step.caller, fault.value, step.batched)
+            source = step.sources[0] if step.sources else None
+            return LinearAlgebraError(message, source=source, fix=fix)
+        if isinstance(step, While):
+            return too_many_steps(fault.value, step.sources)
+        assert isinstance(step, IndexCheck)
+        if step.error is not None:
+            error = step.error(fault.value, bindings)
+            error.source = step.sources[0] if step.sources else None
+            return error
+        low, high = (
+            evaluate(size, bindings) if symbols_of(size) <= bindings.keys() else size
+            for size in (step.minimum, step.size)
+        )
+        return IndexOutOfRange(
+            f"{step.op}: index {fault.value} is out of range for axis {step.axis} of size {high}",
+            code="E402",
+            source=step.sources[0] if step.sources else None,
+            fix=f"indices must be in [{low}, {high})",
+        )
