@@ -272,6 +272,36 @@ def test_calls_of_one_function_while_others_are_compiled(
     assert v.value.tolist() == [THREADS * rounds * 20] * 100
 
 
+def divided() -> tuple[gc.Function, np.ndarray, np.ndarray]:
+    """A function whose steps are divided among threads, what to feed it, and the answer."""
+    x, w = gc.placeholder("x", (6, 40, 200)), gc.placeholder("w", (200, 200))
+    _, h = gc.scan(lambda h, row: (gc.tanh(row + h @ w),) * 2, x[0] * 0, x)
+    f = gc.function([x, w], [h, gc.exp(h), gc.sum(h, axis=0)], threads=2, name="f")
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(6, 40, 200)).astype("float32")
+    weights = (rng.normal(size=(200, 200)) / 20).astype("float32")
+    return f, values, weights
+
+
+def test_divided_calls_while_others_are_compiled() -> None:
+    """One pool for the calls of eight threads, each of which also compiles."""
+    f, values, weights = divided()
+    wanted = [array.tobytes() for array in f(values, weights)]
+    x = gc.placeholder("x", ("n", "n"))
+
+    def task(number: int) -> Callable[[], None]:
+        def run() -> None:
+            square = np.eye(150, dtype="float32") * number
+            own = gc.function([x], x @ x * float(number) + 1, threads=2, cache=False)
+            for _ in range(10):
+                assert [array.tobytes() for array in f(values, weights)] == wanted
+                np.testing.assert_array_equal(own(square), square @ square * number + 1)
+
+        return run
+
+    in_threads(*map(task, range(THREADS)), seconds=110)
+
+
 def test_one_session_and_one_jit_in_many_threads() -> None:
     x = gc.placeholder("x", ("n",))
     session = gc.Session("reference")
@@ -324,6 +354,25 @@ def test_a_forked_child_calls_and_compiles(backend: str) -> None:
 
     in_child(task)
     assert v.value == 2 and f([1]) == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_forked_after_the_pool_has_started() -> None:
+    f, values, weights = divided()
+    wanted = [array.tobytes() for array in f(values, weights)]
+    x = gc.placeholder("x", ("n",))
+
+    def task() -> None:
+        assert [array.tobytes() for array in f(values, weights)] == wanted
+        g = gc.function([x], gc.sin(x), threads=2, cache=False)
+        many = np.linspace(0, 9, 400_000, dtype="float32")
+        np.testing.assert_allclose(g(many), np.sin(many), atol=1e-6)
+        assert [array.tobytes() for array in f(values, weights)] == wanted
+
+    for _ in range(2):
+        in_child(task)
+    assert [array.tobytes() for array in f(values, weights)] == wanted
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
