@@ -18,10 +18,11 @@ from graphc.backends.llvm.text import FunctionText, Val
 
 LARGE = 16 * LITTLE  # work of one product from which it is divided itself
 POINTERS = ("out", "a", "b")
+FOLLOWERS = (Val("%epilogue", "ptr"), Val("%held", "ptr"), Val("%splits", "i1"))
 
 
-def batch_name(name: str, axes: int) -> str:
-    return f"batch{axes}_{name}"
+def batch_name(name: str, axes: int, follows: bool = False) -> str:
+    return f"batch{axes}_{name}" + "_followed" * follows
 
 
 def batch_function(
@@ -32,9 +33,10 @@ def batch_function(
     target: Target,
     *,
     divides: bool,
+    follows: bool = False,
 ) -> FunctionText:
     """sizes: what the product @NAME takes besides its matrices, and, if it divides, the area and
-    the threads."""
+    the threads. follows: the frame holds an epilogue, whose rows are those of all matrices."""
     pointers = [Val(f"%{one}", "ptr") for one in POINTERS]
     plain = [Val(f"%size{number}", value.type) for number, value in enumerate(sizes)]
     counts = [Val(f"%count{axis}", "i64") for axis in range(axes)]
@@ -44,7 +46,8 @@ def batch_function(
     inner = Val("%inner", "i64")
     flat = [value for one in POINTERS for value in strides[one]]
     area = [AREA, STRIDE] if divides else []
-    words = [*pointers, *plain, *counts, *flat, inner, *area]
+    followers = list(FOLLOWERS) if follows else []
+    words = [*pointers, *plain, *counts, *flat, *followers, inner, *area]
 
     code = Code(has_fma=target.has_fma)
     element = f"i{8 * itemsize}"
@@ -56,15 +59,18 @@ def batch_function(
             for one, pointer in zip(POINTERS, pointers, strict=True)
         ]
         own = [Val("%area", "ptr"), STRIDE, inner] if divides else []
-        passed = [*moved, *plain, *own]
+        passed = [*moved, *plain, *own, *followers]
+        if follows:
+            passed.append(code.operation("mul", index, plain[0]))
         text = ", ".join(f"{value.type} {value.text}" for value in passed)
-        code.builder.line(f"call void @{name}({text})")
+        code.builder.line(f"call void @{routine}({text})")
         return []
 
+    routine = f"{name}.followed" if follows else name
     code.loop(BEGIN, END, 1, [], product)
     code.builder.line("ret void")
     code.builder.lines[:0] = loads(words)
-    signature = f"define internal void @{batch_name(name, axes)}{RANGE}"
+    signature = f"define internal void @{batch_name(name, axes, follows)}{RANGE}"
     return code.builder.function(f"{signature} {target.function_attributes}")
 
 

@@ -39,6 +39,7 @@ from graphc.backends.llvm.gemm_kept import (
     kept_functions,
     kept_name,
     kept_products,
+    panel_apart,
     panel_bytes,
 )
 from graphc.backends.llvm.gemm_rows import NONE, Layout
@@ -92,8 +93,9 @@ from graphc.loops.ir import (
 )
 from graphc.memory.products import ProductPlaces
 from graphc.scalar.expr import Expr, Index, Load, Local, cast, ge, lt, or_
-from graphc.shapes import Dim, Size, size_product, substitute, symbols_of
+from graphc.shapes import Dim, Size, ceil_div, size_product, substitute, symbols_of
 
+BATCH_WORDS = 32  # of a frame for products over a batch, at most, beside four for each axis
 PART = 256  # steps in one function: LLVM's time grows with the square of its length
 PARAMETERS = "(ptr %table, ptr %sizes, ptr %fault)"
 
@@ -130,7 +132,7 @@ class _Functions:
     names: dict[str, str] = field(default_factory=dict)  # by text
     functions: list[FunctionText] = field(default_factory=list)
     keep: list[Kernel] = field(default_factory=list)
-    parts: dict[Hashable, tuple[str, str] | None] = field(default_factory=dict)
+    parts: dict[Hashable, "_Part | None"] = field(default_factory=dict)
     part_names: dict[tuple[str, str], str] = field(default_factory=dict)  # by text and kind
 
     def kernel(self, kernel: Kernel, whole: bool = False) -> tuple[str, KernelText]:
@@ -151,16 +153,16 @@ class _Functions:
             self.functions += renamed(functions, name)
         return name
 
-    def part(self, product: Contraction, epilogue: Epilogue) -> tuple[str, str] | None:
-        """The name and the kind of the kernel as a function of a part, if it is one without an
-        area."""
-        key = (id(epilogue.call.kernel), *epilogue.call.sizes, epilogue.units, product.n)
+    def part(self, product: Contraction, epilogue: Epilogue) -> "_Part | None":
+        """The kernel as a function of a part, if it is one."""
+        call = epilogue.call
+        key = (id(call.kernel), *call.sizes, epilogue.units, product.n)
         if key not in self.parts:
-            self.keep.append(epilogue.call.kernel)
+            self.keep.append(call.kernel)
             kernel, kind = kernel_of_part(product, epilogue)
             text = emit_range(kernel, self.target)
             self.parts[key] = None
-            if text is not None and text.area == 0:
+            if text is not None:
                 known = (text.text, kind)
                 if known not in self.part_names:
                     name = self.part_names[known] = f"e{len(self.part_names)}"
@@ -168,10 +170,21 @@ class _Functions:
                     if kind == INNER:
                         types = types[:-2]
                     self.functions += text.named(name)
-                    whole = epilogue_function(name, kind, f"{name}.rows", types, self.target)
+                    has_area = text.area != 0
+                    whole = epilogue_function(name, kind, types, has_area, self.target)
                     self.functions.append(whole)
-                self.parts[key] = (self.part_names[known], kind)
+                area = substitute(text.area, dict(zip(call.kernel.sizes, call.sizes, strict=True)))
+                self.parts[key] = _Part(self.part_names[known], kind, area)
         return self.parts[key]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """An epilogue: its name, its kind, and how many bytes of scratch memory it needs."""
+
+    name: str
+    kind: str
+    area: Size
 
 
 def emit_program(
@@ -365,7 +378,8 @@ class _ProgramEmitter:
                 count, k = self.sizes.first(product.n), self.sizes.first(product.k)
                 along = product.k if product.transpose_b else product.n
                 stride = self.sizes.first(along * product.dtype.itemsize)
-                arguments = [panels, self._buffer(product.b), k, count, stride, THREADS]
+                apart = self.code.constant(panel_apart(product, self.target), "i64")
+                arguments = [panels, self._buffer(product.b), k, count, stride, apart, THREADS]
                 self._call(keep_name(product), arguments)
             self.kept[id(product)] = packed[key]
 
@@ -591,35 +605,57 @@ class _ProgramEmitter:
         if follower is None or not uses_gemm(step) or is_half(step.dtype):
             return False
         call = follower.call
-        kernel = self.functions.part(step, follower)
-        if kernel is None:
+        part = self.functions.part(step, follower)
+        if part is None or (part.area != 0 and id(step) in self.kept):
             return False
         self._allocate(call)
-        name, kind = kernel
         place = self.places.place(step, call)
         buffers = {one: self._buffer(one) for one in (step.a, step.b, *call.arguments)}
         buffers[step.out] = self._buffer(place)
+        matrices = [buffers[one] for one in (step.out, step.a, step.b)]
         words = [self.sizes.first(follower.units), *(buffers[one] for one in call.arguments)]
         words += [self.sizes.first(size) for size in call.sizes]
-        self.frame_words = max(self.frame_words, len(words))
-        builder = self.code.builder
-        for number, word in enumerate(words):
-            at = builder.value(f"getelementptr i64, ptr %frame, i64 {number}")
-            builder.line(f"store {word.type} {word.text}, ptr {at}, align 8")
-        followed = [Val(f"@{name}.rows", "ptr"), Val(FRAME, "ptr")]
+        epilogue = Val(f"@{part.name}.rows", "ptr")
         if id(step) in self.kept:
-            self._kept_product(step, place, followed)
+            self._kept_product(step, place, [epilogue, self._held(words, 0)])
         else:
-            layout = self._layout_of(step)
-            sizes = [*map(self.sizes.first, (*_dims(step), *_rows(step)))]
-            splits = Val("false" if kind == WHOLE else "true", "i1")
-            matrices = [buffers[one] for one in (step.out, step.a, step.b)]
-            given = [*matrices, *sizes, *self._area_of(layout, step), *followed, splits]
-            self._call(f"{layout.name}.followed", given)
-        start = f"@{name}.range("
+            self._followed_product(step, matrices, epilogue, words, part)
+        start = f"@{part.name}.range("
         text = next(one.text for one in self.functions.functions if start in one.text)
         self.kernels.setdefault(call.kernel.name, _heading(call.kernel) + text)
         return True
+
+    def _followed_product(
+        self,
+        step: Contraction,
+        matrices: list[Val],
+        epilogue: Val,
+        words: Sequence[Val],
+        part: "_Part",
+    ) -> None:
+        """words: what the epilogue finds in its frame."""
+        layout = self._layout_of(step)
+        room = ceil_div(area_bytes(layout, self.target) + part.area, 64) * 64
+        sizes = [*map(self.sizes.first, (*_dims(step), *_rows(step)))]
+        splits = Val("false" if part.kind == WHOLE else "true", "i1")
+        if all(size == 1 for size in step.batch):
+            followed = [epilogue, self._held(words, 0), splits, self.code.constant(0, "i64")]
+            area = [self._area(0, room), self.sizes.first(room), THREADS]
+            self._call(f"{layout.name}.followed", [*matrices, *sizes, *area, *followed])
+            return
+        held = self._held(words, BATCH_WORDS + 4 * len(step.batch))
+        followed = [epilogue, held, splits]
+        work = _work_of_one(step) * step.k
+        self._divided_batch(step, layout.name, matrices, sizes, work, room, followed)
+
+    def _held(self, words: Sequence[Val], place: int) -> Val:
+        """Where the words lie: in the frame of this function, behind `place` others."""
+        builder = self.code.builder
+        self.frame_words = max(self.frame_words, place + len(words))
+        for number, word in enumerate(words):
+            at = builder.value(f"getelementptr i64, ptr {FRAME}, i64 {place + number}")
+            builder.line(f"store {word.type} {word.text}, ptr {at}, align 8")
+        return Val(builder.value(f"getelementptr i64, ptr {FRAME}, i64 {place}"), "ptr")
 
     def _area_of(self, layout: Layout, step: Contraction) -> list[Val]:
         """What a call of our routine gets behind the sizes."""
@@ -675,7 +711,7 @@ class _ProgramEmitter:
                 return
             name, _ = self.functions.kernel(product, whole=True)
         strides = [strides for _, strides in buffers]
-        one = (2 * step.dtype.itemsize // 4 if is_floating(step.dtype) else 4) * step.m * step.n
+        one = _work_of_one(step)
         all_work = size_product(step.batch) * one * step.k
         if all(size == 1 for size in step.batch) or (
             isinstance(all_work, int) and all_work <= LITTLE
@@ -685,25 +721,31 @@ class _ProgramEmitter:
             self._batches(step, 0, name, pointers, strides, sizes)
             return
         room = 0 if layout is None else self._room_of(layout, step)
-        self._divided_batch(step, name, pointers, strides, sizes, one * step.k, room)
+        self._divided_batch(step, name, pointers, sizes, one * step.k, room)
 
     def _divided_batch(
         self,
         step: Contraction,
         name: str,
         pointers: list[Val],
-        strides: list[tuple[Size, ...]],
         sizes: list[Val],
         work: Size,
         room: Size,
+        followers: Sequence[Val] = (),
     ) -> None:
         """Products over a batch, on threads; work: of one of them, room: what one needs."""
         axes = [axis for axis, size in enumerate(step.batch) if size != 1]
-        own = batch_name(name, len(axes))
+        own = batch_name(name, len(axes), bool(followers))
         divides = room != 0
         if own not in self.routines:
             self.routines[own] = batch_function(
-                name, sizes, len(axes), step.dtype.itemsize, self.target, divides=divides
+                name,
+                sizes,
+                len(axes),
+                step.dtype.itemsize,
+                self.target,
+                divides=divides,
+                follows=bool(followers),
             )
         builder = self.code.builder
         one = self.sizes.first(work)
@@ -718,8 +760,8 @@ class _ProgramEmitter:
             inner = builder.select(large, THREADS, inner)
             total = builder.select(large, self.code.constant(0, "i64"), total)
         words = [*pointers, *sizes, *counts]
-        words += [self.sizes.first(lengths[axis]) for lengths in strides for axis in axes]
-        words.append(inner)
+        words += [self.sizes.first(lengths[axis]) for lengths in step.strides for axis in axes]
+        words += [*followers, inner]
         if divides:
             words += [self._area(0, room), self.sizes.first(room)]
         self.frame_words = max(self.frame_words, len(words))
@@ -883,6 +925,11 @@ def _is_large(step: Contraction) -> bool:
     """Whether a product may be worth several threads."""
     work = step.m * step.n * step.k
     return not isinstance(work, int) or work > LITTLE
+
+
+def _work_of_one(step: Contraction) -> Size:
+    """Of a sum of products of length one for each element."""
+    return (2 * step.dtype.itemsize // 4 if is_floating(step.dtype) else 4) * step.m * step.n
 
 
 def _dims(step: Contraction) -> tuple[Size, Size, Size]:

@@ -1,6 +1,6 @@
 """Epilogues of matrix products: kernels as functions of a part of the result.
 
-    void @e0.rows(ptr frame, i64 rows from, i64 to, i64 columns from, i64 to)
+    void @e0.rows(ptr frame, i64 rows from, i64 to, i64 columns from, i64 to, ptr area)
 
 Which parts a kernel can do is its kind:
 
@@ -11,17 +11,18 @@ Which parts a kernel can do is its kind:
 The product hands over what is still in a cache: with columns that is a block of the result.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from graphc.backends.llvm.emitter import AREA
 from graphc.backends.llvm.gemm_rows import Arithmetic
 from graphc.backends.llvm.parallel import BEGIN, END
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import FunctionText, Val
-from graphc.loops.epilogues import Epilogue, feeds_outside
+from graphc.loops.epilogues import Epilogue, RowsOf, feeds_outside
 from graphc.loops.facts import FactsOf
-from graphc.loops.ir import Contraction, For, If, Kernel, Let, Statement
+from graphc.loops.ir import Contraction, For, If, Kernel, Let, Parameter, Statement
 from graphc.loops.tidy import map_values, values_of
 from graphc.scalar.expr import Expr, Index, transform
 from graphc.shapes import Dim, Size, substitute
@@ -37,19 +38,16 @@ def kernel_of_part(product: Contraction, epilogue: Epilogue) -> tuple[Kernel, st
     pairs = zip(kernel.parameters, epilogue.call.arguments, strict=True)
     (parameter,) = (parameter for parameter, name in pairs if name == product.out)
     bound = dict(zip(kernel.sizes, epilogue.call.sizes, strict=True))
-    width = parameter.shape[1] if len(parameter.shape) == 2 else 0
-    if epilogue.units == 1 and _bound(width, bound) == product.n:
-        parted = _with_columns(kernel, parameter.name)
+    if epilogue.units == 1:
+        parted = _with_columns(kernel, bound, parameter, product.n)
         if parted is not None:
             return parted, INNER
     return kernel, WHOLE
 
 
-def _bound(size: Size, values: dict[str, Size]) -> Size:
-    return size if isinstance(size, int) else substitute(size, values)
-
-
-def _with_columns(kernel: Kernel, result: str) -> Kernel | None:
+def _with_columns(
+    kernel: Kernel, bound: Mapping[str, Size], result: Parameter, width: Size
+) -> Kernel | None:
     """for i: for j in n: f(i, j)  ->  for i: for j in columns: f(i, j + first)
 
     Where that is all the kernel does, and (i, j) reads no other element of `result`.
@@ -62,12 +60,9 @@ def _with_columns(kernel: Kernel, result: str) -> Kernel | None:
     inner = outer.body[-1]
     if not isinstance(inner, For) or inner.kind == "serial" or feeds_outside(inner.body):
         return None
-    own = (Index(Dim.symbol(outer.axis)), Index(Dim.symbol(inner.axis)))
-    facts, shapes = FactsOf(), {one.name: one.shape for one in kernel.parameters}
-    if shapes[result][1] != inner.extent:
-        return None
+    facts, mine = FactsOf(), RowsOf(kernel, bound, result, outer, width)
     loads = [load for value in values_of(kernel.body) for load in facts(value).loads]
-    if any(buffer == result and index != own for buffer, index in loads):
+    if any(name == result.name and mine.column(at) != inner.axis for name, at in loads):
         return None
     taken = {*kernel.sizes, outer.axis, *_axes(outer.body)}
     first, columns = _free("first_column", taken), _free("columns", taken)
@@ -111,13 +106,12 @@ def _moved(item: Statement, axis: str, place: Size) -> Statement:
 
 
 def epilogue_function(
-    kernel: str, kind: str, name: str, types: Sequence[str], target: Target
+    kernel: str, kind: str, types: Sequence[str], has_area: bool, target: Target
 ) -> FunctionText:
-    """@name(frame, rows from, to, columns from, to): the kernel on a part of the result.
+    """@kernel.rows: the kernel on a part of the result.
 
-    frame: units of the kernel's range for each row, then its arguments. kind: of the kernel's
-    range. WHOLE: the columns do not count; CELLS: a unit is an element; INNER: @kernel.range takes
-    the first column and how many there are.
+    frame: units of the kernel's range for each row, then its arguments. types: of these. kind:
+    for INNER @kernel.range takes the first column and how many there are.
     """
     x = Arithmetic(Code(has_fma=target.has_fma))
     builder = x.code.builder
@@ -130,8 +124,10 @@ def epilogue_function(
     if kind == INNER:
         arguments += [left, x.sub(right, left)]
 
+    own = [AREA] * has_area
+
     def call(begin: Val, end: Val) -> None:
-        x.call(f"{kernel}.range", [*arguments, begin, end])
+        x.call(f"{kernel}.range", [*arguments, *own, begin, end])
 
     if kind == CELLS:
 
@@ -144,5 +140,5 @@ def epilogue_function(
     else:
         call(x.mul(BEGIN, units), x.mul(END, units))
     builder.line("ret void")
-    parameters = (Val("%frame", "ptr"), BEGIN, END, left, right)
-    return x.function(name, parameters, target, plain=kind != CELLS)
+    given = (Val("%frame", "ptr"), BEGIN, END, left, right, AREA)
+    return x.function(f"{kernel}.rows", given, target, plain=kind != CELLS)

@@ -2,7 +2,7 @@
 
     void @product(ptr out, ptr a, ptr b, i64 m, i64 n, i64 k, i64 out.row, i64 a.row, i64 b.row,
                   ptr area, i64 stride, i64 threads)
-    void @product.followed(the same, ptr epilogue, ptr frame, i1 splits)
+    void @product.followed(the same, ptr epilogue, ptr frame, i1 splits, i64 base)
 
 out = a' @ b', a' = a or its transpose. Elements of a row lie side by side; out.row, a.row and
 b.row are the distances in elements from row to row. Four loops around the tile:
@@ -14,7 +14,8 @@ b.row are the distances in elements from row to row. Four loops around the tile:
                                                       fetched from memory meanwhile
           tiles, one below the other                  (@tile)
 
-What is done is handed to the epilogue, if there is one: epilogue(frame, rows, columns).
+What is done is handed to the epilogue, if there is one (`epilogues`), whose own area lies behind
+that of the thread. base: the number of the first row among those that the epilogue knows.
 
 A chunk writes its own part of `out` and nothing else. How the result is cut into chunks depends on
 the number of threads; how an element is summed does not: k is cut in the same steps everywhere.
@@ -35,6 +36,7 @@ from graphc.backends.llvm.gemm_rows import (
     Arithmetic,
     Layout,
     Names,
+    epilogue_call,
     most_columns,
     most_rows,
     room_bytes,
@@ -55,12 +57,14 @@ SHARE = 2  # chunks for each thread
 LEAST_TILES, LEAST_PANELS = 4, 4  # of a chunk
 KEPT = 1 << 18  # bytes of the result in a chunk whose epilogue wants whole rows
 EPILOGUE, FRAME, SPLITS = Val("%epilogue", "ptr"), Val("%held", "ptr"), Val("%splits", "i1")
+BASE = Val("%base", "i64")
+FOLLOWERS = (EPILOGUE, FRAME, SPLITS, BASE)
 THREADS = Val("%threads", "i64")
 MATRICES = tuple(Val(f"%{name}", "ptr") for name in ("out", "a", "b"))
 SIZES = SHAPE[:3]
 ROWS = tuple(Val(f"%{name}", "i64") for name in ("out.stride", "a.stride", "b.stride"))  # elements
 PRODUCT_PARAMETERS = (*MATRICES, *SIZES, *ROWS, AREA, STRIDE, THREADS)
-FOLLOWED_PARAMETERS = (*PRODUCT_PARAMETERS, EPILOGUE, FRAME, SPLITS)
+FOLLOWED_PARAMETERS = (*PRODUCT_PARAMETERS, *FOLLOWERS)
 
 
 def area_bytes(layout: Layout, target: Target) -> int:
@@ -133,7 +137,7 @@ def _product_function(layout: Layout, tile: Tile, target: Target) -> FunctionTex
 
     def all_chunks() -> list[Val]:
         grid = _grid(x, layout, tile)
-        given = (*MATRICES, *SIZES, *strides, *grid, direct, copy, SPLITS, EPILOGUE, FRAME)
+        given = (*MATRICES, *SIZES, *strides, *grid, direct, copy, SPLITS, EPILOGUE, FRAME, BASE)
         if layout.divides:
             x.call(names.rows, (*given, AREA, STRIDE, THREADS))
         else:
@@ -151,14 +155,14 @@ def _product_function(layout: Layout, tile: Tile, target: Target) -> FunctionTex
 
         def one_vector() -> list[Val]:
             x.call(routine, (*MATRICES, *SIZES, *ROWS))
-            _follow(x)
+            _follow(x, tile)
             return []
 
         code.branch(vector, [], one_vector)
     code.branch(some, [], all_chunks)
 
     def without_columns() -> list[Val]:
-        _follow(x)
+        _follow(x, tile)
         return []
 
     code.branch(empty, [], without_columns)
@@ -209,19 +213,20 @@ def _grid(x: Arithmetic, layout: Layout, tile: Tile) -> tuple[Val, Val, Val, Val
 def _plain_function(layout: Layout, target: Target) -> FunctionText:
     """The product without an epilogue."""
     x = Arithmetic(Code(has_fma=target.has_fma))
-    given = (*PRODUCT_PARAMETERS, NONE, NONE, Val("true", "i1"))
+    given = (*PRODUCT_PARAMETERS, NONE, NONE, Val("true", "i1"), x.const(0))
     x.call(f"{layout.name}.followed", given)
     x.code.builder.line("ret void")
     return x.function(layout.name, PRODUCT_PARAMETERS, target)
 
 
-def _follow(x: Arithmetic) -> None:
+def _follow(x: Arithmetic, tile: Tile) -> None:
     """The epilogue on all of the result at once, if there is one."""
 
     def run() -> list[Val]:
-        m, n = (size.text for size in SIZES[:2])
-        passed = f"ptr {FRAME.text}, i64 0, i64 {m}, i64 0, i64 {n}"
-        x.code.builder.line(f"call void {EPILOGUE.text}({passed})")
+        m, n = SIZES[:2]
+        part = (BASE, x.add(BASE, m), x.const(0), n)
+        behind = x.at(AREA, x.const(room_bytes(tile)))
+        x.code.builder.line(epilogue_call(EPILOGUE, FRAME, part, behind))
         return []
 
     x.code.branch(x.compare("ne", EPILOGUE, NONE), [], run)

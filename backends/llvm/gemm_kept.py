@@ -1,6 +1,6 @@
 """Products in loops whose right operand stays the same: it is packed once, before the loop.
 
-    void @keep(ptr panels, ptr matrix, i64 k, i64 count, i64 stride, i64 threads)
+    void @keep(ptr panels, ptr matrix, i64 k, i64 count, i64 stride, i64 apart, i64 threads)
     void @kept(ptr out, ptr a, ptr panels, i64 m, i64 n, i64 k, ptr epilogue, ptr held, i64 threads)
 
 Per step such a product is small: to pack the weights of a recurrent layer takes as long as to
@@ -81,6 +81,13 @@ def panel_bytes(step: Contraction, target: Target) -> int:
     tile = tile_for(target, _layout(step).type)
     size = -(-step.n // tile.columns) * tile.columns * step.k * tile.bytes
     return -(-size // 64) * 64 + 64
+
+
+def panel_apart(step: Contraction, target: Target) -> int:
+    """Bytes from panel to panel."""
+    assert isinstance(step.k, int)
+    tile = tile_for(target, _layout(step).type)
+    return step.k * tile.columns * tile.bytes
 
 
 def kept_name(step: Contraction) -> str:
@@ -194,7 +201,9 @@ def _range_function(name: str, names: Names, tile: Tile, target: Target) -> Func
 
         def follow() -> list[Val]:
             end = x.add(first, rows)
-            passed = f"ptr {HELD.text}, i64 {first.text}, i64 {end.text}, i64 0, i64 {N.text}"
+            passed = (
+                f"ptr {HELD.text}, i64 {first.text}, i64 {end.text}, i64 0, i64 {N.text}, ptr null"
+            )
             code.builder.line(f"call void {EPILOGUE.text}({passed})")
             return []
 

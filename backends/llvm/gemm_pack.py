@@ -1,10 +1,9 @@
 """Operands of a matrix product, copied into panels that a tile reads from end to end.
 
-    void @pack(ptr panels, ptr matrix, i64 k, i64 count, i64 stride, i64 begin, i64 end)
+    void @pack(ptr panels, ptr matrix, i64 k, i64 count, i64 stride, i64 apart, i64 begin, i64 end)
 
 A panel holds `width` neighbours of the `count` rows or columns that are kept apart in the result:
-panel[p, j] = element (p, panel * width + j). Panels follow each other without a gap. `stride`
-counts bytes:
+panel[p, j] = element (p, panel * width + j). `apart` counts bytes from panel to panel, `stride`:
 
     along    from p to p + 1; neighbours lie side by side
     across   from neighbour to neighbour; p runs side by side, blocks are transposed in registers
@@ -27,7 +26,7 @@ Body = Callable[[Val, list[Val]], list[Val]]
 PACK_PARAMETERS = (
     Val("%panels", "ptr"),
     Val("%matrix", "ptr"),
-    *(Val(f"%{name}", "i64") for name in ("k", "count", "stride")),
+    *(Val(f"%{name}", "i64") for name in ("k", "count", "stride", "apart")),
 )
 
 
@@ -54,11 +53,11 @@ class _Packer:
 
     def panels(self, body: Callable[[Val, Val, Val], None]) -> None:
         """For each panel: where it lies, its first neighbour and how many there are."""
-        code, size = self.code, self.tile.bytes
+        code = self.code
 
         def panel(number: Val, _: list[Val]) -> list[Val]:
             first = code.operation("mul", number, self.const(self.width))
-            start = code.operation("mul", first, code.operation("mul", self.k, self.const(size)))
+            start = code.operation("mul", number, Val("%apart", "i64"))
             place = code.gep("i8", Val("%panels", "ptr"), start)
             left = code.operation("sub", self.count, first)
             body(place, first, left)

@@ -15,9 +15,10 @@ from graphc.dtypes import DType, float32, float64
 
 STEP = 256 * 4  # bytes of k in one step: a panel is then half of the first cache
 MOST_TILES = 24  # in a chunk, one below the other: rows of a for one step fill half of an L2 cache
-BLOCK = 512 * 4  # bytes of a row of the result that are done, and followed, before the next
+BLOCK = 1024 * 4  # bytes of a row of the result that are done, and followed, before the next
 LOW = 4  # rows of the tiles that come last
 LINE = 64  # bytes of a line of a cache
+TOGETHER = 8  # rows of a transposed a that are packed for all tiles before the next ones
 NONE = Val("null", "ptr")
 GAP = 64  # bytes between copied rows, so that they do not compete for one place in the cache
 
@@ -163,6 +164,7 @@ ROWS_PARAMETERS = (
     *GRID,
     *_values("i1", "direct", "copy", "splits"),
     *_values("ptr", "epilogue", "held"),
+    *_values("i64", "base"),
 )
 ROOM = Val("%area", "ptr")
 
@@ -180,6 +182,12 @@ def most_columns(tile: Tile) -> int:
     return max(1, BLOCK // (tile.columns * tile.bytes)) * tile.columns
 
 
+def epilogue_call(epilogue: Val, frame: Val, part: Sequence[Val], area: Val) -> str:
+    """part: rows from, to, columns from, to."""
+    passed = ", ".join(f"i64 {one.text}" for one in part)
+    return f"call void {epilogue.text}(ptr {frame.text}, {passed}, ptr {area.text})"
+
+
 def rows_function(layout: Layout, tile: Tile, target: Target) -> FunctionText:
     """Chunks [begin, end) of the result: `tall` rows by `wide` columns, one below the other.
 
@@ -191,6 +199,29 @@ def rows_function(layout: Layout, tile: Tile, target: Target) -> FunctionText:
     return _RowsEmitter(layout, tile, target).emit()
 
 
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """Rows by columns of the result, and what is added to them in this turn.
+
+    c: the corner; a: the rows of a, with the distances in bytes from tile to tile, from row to
+    row, and from p to p + 1.
+    """
+
+    c: Val
+    rows: Val
+    low_rows: Val
+    a: Val
+    down: Val
+    a_row: Val
+    a_step: Val
+    left: Val
+    width: Val
+    panels: Val
+    turn: Val
+    start: Val
+    length: Val
+
+
 class _RowsEmitter:
     def __init__(self, layout: Layout, tile: Tile, target: Target) -> None:
         self.layout, self.tile, self.target = layout, tile, target
@@ -199,7 +230,8 @@ class _RowsEmitter:
         self.out, self.a, self.b = ROWS_PARAMETERS[:3]
         self.m, self.n, self.k, self.out_row, self.a_row, self.b_row = SHAPE
         self.tall, self.wide, self.row_chunks, _ = GRID
-        self.direct, self.copy, self.splits, self.epilogue, self.frame = ROWS_PARAMETERS[-5:]
+        self.direct, self.copy, self.splits, self.epilogue, self.frame = ROWS_PARAMETERS[-6:-1]
+        self.base = ROWS_PARAMETERS[-1]
         x, size = self.x, tile.bytes
         self.steps = x.extremum("smax", x.ceil_div(self.k, STEP // size), x.const(1))
         self.step = x.extremum("smax", x.ceil_div(self.k, self.steps), x.const(1))
@@ -237,10 +269,10 @@ class _RowsEmitter:
         x = self.x
 
         def call() -> list[Val]:
-            end, right = x.add(first, rows), x.add(left, width)
-            passed = ", ".join(f"i64 {one.text}" for one in (first, end, left, right))
-            line = f"call void {self.epilogue.text}(ptr {self.frame.text}, {passed})"
-            x.code.builder.line(line)
+            begin, right = x.add(self.base, first), x.add(left, width)
+            part = (begin, x.add(begin, rows), left, right)
+            behind = x.at(ROOM, x.const(room_bytes(self.tile)))
+            x.code.builder.line(epilogue_call(self.epilogue, self.frame, part, behind))
             return []
 
         there = x.compare("ne", self.epilogue, NONE)
@@ -258,15 +290,12 @@ class _RowsEmitter:
         def one_step(turn: Val, _: list[Val]) -> list[Val]:
             start = x.mul(turn, self.step)
             length = x.extremum("smin", self.step, x.sub(self.k, start))
-            is_first = x.compare("eq", turn, x.const(0))
             rows_of_a = self.rows_of_a(first, rows, start, length)
 
+            step = _Step(c, rows, low_rows, *rows_of_a, left, width, panels, turn, start, length)
+
             def panel(number: Val, _: list[Val]) -> list[Val]:
-                column = x.mul(number, self.tile.columns)
-                last = x.compare("eq", x.add(number, x.const(1)), panels)
-                self.panel(
-                    c, rows, low_rows, rows_of_a, left, width, column, last, start, length, is_first
-                )
+                self.panel(step, number)
                 return []
 
             x.code.loop(x.const(0), panels, 1, [], panel)
@@ -285,13 +314,17 @@ class _RowsEmitter:
         if self.layout.transpose_a:
             corner = x.at(x.at(self.a, x.mul(start, self.a_row)), x.mul(first, size))
             tiles = x.ceil_div(rows, self.tile.rows)
-            pack = [self.own, corner, length, rows, self.a_row, x.const(0), tiles]
+            row_bytes = self.tile.rows * size
+            apart = x.mul(length, row_bytes)
 
-            def copy_panels() -> list[Val]:
-                x.call(self.names.pack_a, pack)
+            def copy_some(p: Val, _: list[Val]) -> list[Val]:
+                to, origin = x.at(self.own, x.mul(p, row_bytes)), x.at(corner, x.mul(p, self.a_row))
+                count = x.extremum("smin", x.const(TOGETHER), x.sub(length, p))
+                sizes = (count, rows, self.a_row, apart, x.const(0), tiles)
+                x.call(self.names.pack_a, (to, origin, *sizes))
                 return []
 
-            code.branch(copy, [], copy_panels)
+            code.branch(copy, [], lambda: code.loop(x.const(0), length, TOGETHER, [], copy_some))
             source = x.choose(copy, self.own, corner)
             down = x.choose(copy, x.mul(length, size), x.const(size))
             step = x.choose(copy, x.const(self.tile.rows * size), self.a_row)
@@ -313,44 +346,34 @@ class _RowsEmitter:
         down = x.choose(copy, self.apart, self.a_row)
         return x.choose(copy, self.own, corner), down, down, x.const(size)
 
-    def panel(
-        self,
-        c: Val,
-        rows: Val,
-        low_rows: Val,
-        rows_of_a: tuple[Val, Val, Val, Val],
-        left: Val,
-        width: Val,
-        column: Val,
-        last: Val,
-        start: Val,
-        length: Val,
-        is_first: Val,
-    ) -> None:
-        """All rows times one panel of b, which is packed first."""
+    def panel(self, step: "_Step", number: Val) -> None:
+        """All rows times one panel of b."""
         x, tile, size = self.x, self.tile, self.tile.bytes
-        source, down, row_stride, a_step = rows_of_a
+        rows, start, length, panels = step.rows, step.start, step.length, step.panels
+        is_first = x.compare("eq", step.turn, x.const(0))
+        column, left, width = x.mul(number, tile.columns), step.left, step.width
+        last = x.compare("eq", x.add(number, x.const(1)), panels)
         columns = x.extremum("smin", x.sub(width, column), x.const(tile.columns))
         corner = self.corner_of_b(x.add(left, column), start)
-        whole = x.compare("eq", columns, x.const(tile.columns))
-        reads = x.code.operation("and", self.direct, whole)
+        code = x.code
+        reads = self.reads(columns)
 
         def pack() -> list[Val]:
-            given = (ROOM, corner, length, columns, self.b_row, x.const(0), x.const(1))
-            x.call(self.names.pack_b, given)
+            sizes = (length, columns, self.b_row, x.const(0), x.const(0), x.const(1))
+            x.call(self.names.pack_b, (ROOM, corner, *sizes))
             return []
 
         if self.layout.transpose_b:
             pack()
             place, b_step = ROOM, x.const(tile.columns * size)
         else:
-            x.code.branch(x.compare("eq", reads, Val("false", "i1")), [], pack)
+            code.branch(code.builder.not_(reads), [], pack)
             place = x.choose(reads, corner, ROOM)
             b_step = x.choose(reads, self.b_row, x.const(tile.columns * size))
-        following = self.following(left, column, last, start, length)
-        units = self.units(length)
+        following, next_length = self.following(left, column, last, start, length)
+        units = self.units(next_length)
         share = x.ceil_div(units, x.ceil_div(rows, tile.rows))
-        c_panel = x.at(c, x.mul(column, size))
+        c_panel = x.at(step.c, x.mul(column, size))
 
         def tiles(routine: str, most: int) -> Callable[[Val, list[Val]], list[Val]]:
             def one_tile(row: Val, carried: list[Val]) -> list[Val]:
@@ -358,9 +381,9 @@ class _RowsEmitter:
                 end = x.extremum("smin", x.add(done, share), units)
                 self.prefetch(following, done, end)
                 height = x.extremum("smin", x.sub(rows, row), x.const(most))
-                left_rows = x.at(source, x.mul(row, down))
+                left_rows = x.at(step.a, x.mul(row, step.down))
                 place_of = x.at(c_panel, x.mul(row, self.out_row))
-                strides = (self.out_row, row_stride, a_step, b_step)
+                strides = (self.out_row, step.a_row, step.a_step, b_step)
                 x.call(
                     routine,
                     (place_of, left_rows, place, length, *strides, height, columns, is_first),
@@ -369,11 +392,11 @@ class _RowsEmitter:
 
             return one_tile
 
-        code, names = x.code, self.names
+        names = self.names
         done = code.loop(
-            x.const(0), low_rows, tile.rows, [x.const(0)], tiles(names.tile, tile.rows)
+            x.const(0), step.low_rows, tile.rows, [x.const(0)], tiles(names.tile, tile.rows)
         )
-        code.loop(low_rows, rows, LOW, done, tiles(names.low_tile, LOW))
+        code.loop(step.low_rows, rows, LOW, done, tiles(names.low_tile, LOW))
 
     def corner_of_b(self, column: Val, start: Val) -> Val:
         x, size = self.x, self.tile.bytes
@@ -381,17 +404,25 @@ class _RowsEmitter:
             return x.at(x.at(self.b, x.mul(column, self.b_row)), x.mul(start, size))
         return x.at(x.at(self.b, x.mul(start, self.b_row)), x.mul(column, size))
 
+    def reads(self, columns: Val) -> Val:
+        """Whether a panel is read where it is."""
+        x = self.x
+        whole = x.compare("eq", columns, x.const(self.tile.columns))
+        return x.code.operation("and", self.direct, whole)
+
     # The next panel of b is fetched while this one is used.
 
-    def following(self, left: Val, column: Val, last: Val, start: Val, length: Val) -> Val:
-        """Where the next panel begins: in this step, or in the next one; this one at the end."""
-        x = self.x
-        ahead = x.add(start, length)
-        ends = x.compare("sge", ahead, self.k)
-        next_step = x.choose(ends, start, ahead)
-        next_start = x.choose(last, next_step, start)
-        next_column = x.choose(last, x.const(0), x.add(column, x.const(self.tile.columns)))
-        return self.corner_of_b(x.add(left, next_column), next_start)
+    def following(
+        self, left: Val, column: Val, last: Val, start: Val, length: Val
+    ) -> tuple[Val, Val]:
+        """Where the next panel begins, and how long it is: in this step, or the first one of the
+        next step; of no length at the end."""
+        x, zero = self.x, self.x.const(0)
+        ahead = x.choose(last, x.add(start, length), start)
+        next_length = x.extremum("smin", self.step, x.sub(self.k, ahead))
+        next_length = x.choose(last, x.extremum("smax", next_length, zero), length)
+        next_column = x.choose(last, zero, x.add(column, x.const(self.tile.columns)))
+        return self.corner_of_b(x.add(left, next_column), ahead), next_length
 
     def units(self, length: Val) -> Val:
         """What is fetched: rows of the panel, or, transposed, lines of each of its columns."""

@@ -8,7 +8,7 @@ rows. The meaning is that of the two steps one after the other. What both touch 
 both, and nothing that the kernel writes lies over an operand of the product (memory.plan).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from graphc.dims import divide
@@ -19,19 +19,24 @@ from graphc.loops.ir import (
     Contraction,
     For,
     If,
+    Kernel,
     KernelCall,
     Let,
+    Parameter,
     Statement,
     Step,
 )
 from graphc.loops.tidy import values_of
-from graphc.scalar.expr import Index
+from graphc.scalar.expr import Expr, Index
 from graphc.shapes import Dim, Size, size_product, substitute
 
 
 @dataclass(frozen=True, slots=True)
 class Epilogue:
-    """call: the kernel. units: iterations of its outermost loop for each row of the product."""
+    """call: the kernel. units: iterations of its outermost loop for each row of the product.
+
+    The rows of a batch are those of all its matrices, one after the other.
+    """
 
     call: KernelCall
     units: Size
@@ -44,8 +49,7 @@ def epilogue_at(steps: Sequence[Step], position: int) -> Epilogue | None:
     product, call = steps[position], steps[position + 1]
     if not isinstance(product, Contraction) or not isinstance(call, KernelCall):
         return None
-    if product.batch:
-        return None
+    count = size_product(product.batch) * product.m
     pairs = list(zip(call.kernel.parameters, call.arguments, strict=True))
     seen = [parameter for parameter, name in pairs if name == product.out]
     loop = row_loop(call.kernel.body)
@@ -54,21 +58,76 @@ def epilogue_at(steps: Sequence[Step], position: int) -> Epilogue | None:
     if any(parameter.written and name in (product.a, product.b) for parameter, name in pairs):
         return None
     (parameter,) = seen
-    if not parameter.shape or parameter.shape[0] != loop.extent:
-        return None
-    own = Index(Dim.symbol(loop.axis))
+    bound = dict(zip(call.kernel.sizes, call.sizes, strict=True))
+    rows = RowsOf(call.kernel, bound, parameter, loop, product.n)
     facts = FactsOf()
     for value in values_of(call.kernel.body):
         for buffer, index in facts(value).loads:
-            if buffer == parameter.name and index[0] != own:
+            if buffer == parameter.name and not rows.holds(index):
                 return None
-    bound = dict(zip(call.kernel.sizes, call.sizes, strict=True))
-    extent = loop.extent if isinstance(loop.extent, int) else substitute(loop.extent, bound)
-    whole = size_product([substitute(size, bound) for size in parameter.shape])
-    if whole != product.m * product.n or product.m == 0:
+    whole = size_product([with_sizes(size, bound) for size in parameter.shape])
+    if whole != count * product.n or count == 0:
         return None
-    units, rest = divide(extent, product.m)
-    return Epilogue(call, units) if rest == 0 and units != 0 else None
+    units, rest = divide(with_sizes(loop.extent, bound), count)
+    if rest != 0 or units == 0 or (rows.is_flat and units != 1):
+        return None
+    return Epilogue(call, units)
+
+
+class RowsOf:
+    """What an iteration of a kernel's outermost loop may read of a product's result."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        bound: Mapping[str, Size],
+        parameter: Parameter,
+        loop: For,
+        width: Size,
+    ) -> None:
+        self.bound, self.width = bound, width
+        self.own = Dim.symbol(loop.axis)
+        # Rows one after the other, seen as one long vector.
+        self.is_flat = parameter.shape[:1] != (loop.extent,)
+        self.whole = {name for name, sizes in _extents(loop.body).items() if self._all(sizes)}
+
+    def _all(self, sizes: Sequence[Size]) -> bool:
+        return all(with_sizes(size, self.bound) == self.width for size in sizes)
+
+    def holds(self, index: Sequence[Expr]) -> bool:
+        """Whether an element with this index lies in the row of the iteration."""
+        if not self.is_flat:
+            return index[0] == Index(self.own)
+        return self.column(index) is not None
+
+    def column(self, index: Sequence[Expr]) -> str | None:
+        """The axis j if the element is [i, j] of the result, i the iteration, j along the row."""
+        if not self.is_flat:
+            wanted = [Index(Dim.symbol(name)) for name in self.whole]
+            found = index[0] == Index(self.own) and len(index) == 2 and index[1] in wanted
+            return str(index[1].size) if found and isinstance(index[1], Index) else None
+        (place, *others) = index
+        if others or not isinstance(place, Index):
+            return None
+        offset = with_sizes(place.size, self.bound) - self.width * self.own
+        return next((name for name in self.whole if offset == Dim.symbol(name)), None)
+
+
+def with_sizes(size: Size, bound: Mapping[str, Size]) -> Size:
+    return size if isinstance(size, int) else substitute(size, bound)
+
+
+def _extents(body: Sequence[Statement]) -> dict[str, list[Size]]:
+    """Of all loops inside, by axis."""
+    found: dict[str, list[Size]] = {}
+    pending = list(body)
+    while pending:
+        item = pending.pop()
+        if isinstance(item, For):
+            found.setdefault(item.axis, []).append(item.extent)
+        if isinstance(item, For | If):
+            pending.extend(item.body)
+    return found
 
 
 def row_loop(body: Sequence[Statement]) -> For | None:

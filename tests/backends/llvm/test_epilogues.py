@@ -44,8 +44,7 @@ def test_as_one_after_the_other(name: str) -> None:
     results = EXPRESSIONS[name](x, w, b)
     f = gc.function([x, w, b], results, backend="llvm", on_unused_input="ignore")
     exact = gc.function([x, w, b], results, backend="reference", on_unused_input="ignore")
-    if name != "softmax of each row":  # whose rows are kept in the area
-        assert ".rows, ptr %frame, i1" in f.llvm()
+    assert ".rows, ptr %" in f.llvm()
     for sizes in SIZES:
         given = arrays(*sizes)
         if name == "of a batch that is one matrix" and 0 in sizes:
@@ -75,6 +74,46 @@ def test_update_in_the_memory_of_the_product(threads: int) -> None:
 
 
 KNOWN: dict[str, float] = {}
+
+BATCHED: dict[str, Expression] = {
+    "softmax": lambda q, k, b: [gc.nn.softmax(q @ k.mT * 0.3, axis=-1)],
+    "bias and activation": lambda q, k, b: [gc.tanh(q @ k.mT + b)],
+    "two results": lambda q, k, b: (lambda t: [t, gc.sum(gc.exp(t), axis=-1)])(q @ k.mT + b),
+    "one matrix for all": lambda q, k, b: [gc.nn.relu(q.mT @ k[0, 0] + 1.0)],
+    "cells": lambda q, k, b: [gc.tanh(q @ k.mT)],
+}
+
+
+@pytest.mark.parametrize("name", BATCHED)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rows_of_a_batch(name: str, dtype: str) -> None:
+    """Matrices of a batch, small and large ones, on one thread and on several: the same bits."""
+    q, k = (gc.placeholder(n, ("b", 2, s, "d"), dtype) for n, s in (("q", "n"), ("k", "m")))
+    bias = gc.placeholder("bias", ("m",), dtype)
+    results = BATCHED[name](q, k, bias)
+    given = [q, k, bias]
+    fs = [
+        gc.function(given, results, backend=backend, threads=threads, on_unused_input="ignore")
+        for backend, threads in (("llvm", 1), ("llvm", 3), ("reference", None))
+    ]
+    assert name == "one matrix for all" or "_followed(ptr %frame" in fs[0].llvm()
+    rng = np.random.default_rng(0)
+    for b, n, m, d in (
+        (0, 3, 4, 5),
+        (1, 1, 1, 1),
+        (2, 31, 47, 5),
+        (3, 7, 130, 19),
+        (1, 600, 601, 64),
+    ):
+        if name == "one matrix for all" and (b == 0 or n != m):
+            m = n
+            b = max(b, 1)
+        shapes = ((b, 2, n, d), (b, 2, m, d), (m,))
+        arrays = [(0.3 * rng.normal(size=shape)).astype(dtype) for shape in shapes]
+        one, several, exact = (f(*arrays) for f in fs)
+        for first, second, third in zip(one, several, exact, strict=True):
+            np.testing.assert_array_equal(first, second)
+            np.testing.assert_allclose(first, third, rtol=2e-5, atol=2e-5)
 
 
 def test_many_layers_share_routines() -> None:
