@@ -55,7 +55,7 @@ FAR = 2048  # bytes
 NARROW_PANELS = 2  # up to which columns of a are read where they are
 SHARE = 2  # chunks for each thread
 LEAST_TILES, LEAST_PANELS = 4, 4  # of a chunk
-KEPT = 1 << 18  # bytes of the result in a chunk whose epilogue wants whole rows
+KEPT = 1 << 20  # bytes of the result in a chunk that an epilogue follows
 EPILOGUE, FRAME, SPLITS = Val("%epilogue", "ptr"), Val("%held", "ptr"), Val("%splits", "i1")
 BASE = Val("%base", "i64")
 FOLLOWERS = (EPILOGUE, FRAME, SPLITS, BASE)
@@ -183,15 +183,14 @@ def _grid(x: Arithmetic, layout: Layout, tile: Tile) -> tuple[Val, Val, Val, Val
     def least(a: Val, b: Val) -> Val:
         return x.extremum("smin", a, b)
 
-    whole = x.code.builder.and_(
-        x.compare("ne", EPILOGUE, NONE), x.compare("eq", SPLITS, Val("false", "i1"))
-    )
-    height = x.const(most_rows(tile))
-    row_bytes = most(x.mul(n, tile.bytes), one)
-    kept = x.code.operation("udiv", x.const(KEPT), row_bytes)
+    followed = x.compare("ne", EPILOGUE, NONE)
+    whole = x.code.builder.and_(followed, x.compare("eq", SPLITS, Val("false", "i1")))
+    height, width = x.const(most_rows(tile)), x.const(most_columns(tile))
+    kept_width = x.mul(most(x.choose(whole, n, least(n, width)), one), tile.bytes)
+    kept = x.code.operation("udiv", x.const(KEPT), kept_width)
     kept = least(most(kept, x.const(LEAST_TILES * tile.rows)), height)
-    down = x.ceil_div(m, x.choose(whole, kept, height))
-    across = x.choose(whole, one, x.ceil_div(n, most_columns(tile)))
+    down = x.ceil_div(m, x.choose(followed, kept, height))
+    across = x.choose(whole, one, x.ceil_div(n, width))
     if layout.divides:
         large = x.compare("sgt", _work(x, tile), x.const(LITTLE))
         threads = x.choose(large, THREADS, one)

@@ -14,7 +14,7 @@ from graphc.backends.llvm.text import FunctionText, Val
 from graphc.dtypes import DType, float32, float64
 
 STEP = 256 * 4  # bytes of k in one step: a panel is then half of the first cache
-MOST_TILES = 24  # in a chunk, one below the other: rows of a for one step fill half of an L2 cache
+MOST_TILES = 64  # in a chunk, one below the other, for which a panel of b is packed once
 BLOCK = 1024 * 4  # bytes of a row of the result that are done, and followed, before the next
 LOW = 4  # rows of the tiles that come last
 LINE = 64  # bytes of a line of a cache
