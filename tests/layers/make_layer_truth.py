@@ -258,9 +258,131 @@ def attention() -> None:
         case(name, [x], weights, torch.func.functional_call(block, own, (x,)))
 
 
+def more_convolutions() -> None:
+    for name, module, shape in [
+        ("conv1d_strides", nn.Conv1d(3, 4, 3, stride=2), (2, 3, 8)),
+        ("conv2d_dilation", nn.Conv2d(3, 2, 3, dilation=(2, 1)), (2, 3, 7, 6)),
+        ("conv3d_strides", nn.Conv3d(2, 3, 2, stride=(1, 2, 2)), (1, 2, 3, 4, 5)),
+        ("conv2d_transpose_more", nn.ConvTranspose2d(3, 2, (2, 3), stride=(1, 3)), (2, 3, 3, 4)),
+        ("conv3d_transpose", nn.ConvTranspose3d(2, 3, 2, stride=2), (1, 2, 2, 3, 2)),
+    ]:
+        x, module = random(*shape), shake(module)
+        case(name, [x], [(module.weight, kernel), (module.bias, same)], module(x), last)
+    x, module = random(2, 3, 6, 5), shake(nn.Conv2d(3, 4, 3, stride=2))
+    case("conv2d_first", [x], [(module.weight, kernel), (module.bias, same)], module(x))
+    x, module = random(2, 3, 7), shake(nn.Conv1d(3, 4, 3, dilation=2))
+    y = module(functional.pad(x, (4, 0)))
+    case("conv1d_causal", [x], [(module.weight, kernel), (module.bias, same)], y, last)
+    x, module = random(2, 3, 6, 5), shake(nn.Conv2d(3, 3, 2, stride=2, groups=3, bias=False))
+    flat = [(module.weight, lambda w: w.reshape(3, 1, 2, 2).permute(2, 3, 0, 1))]
+    case("depthwise_strides", [x], flat, module(x), last)
+    x = random(3, 2, 4, 4)
+    convs = [
+        shake(nn.Conv2d(2, 4, 3, padding=1, bias=False)),
+        shake(nn.Conv2d(4, 4, 3, padding=1, bias=False)),
+    ]
+    norms = [shake(nn.BatchNorm2d(4, eps=1e-3)) for _ in range(3)]
+    around = shake(nn.Conv2d(2, 4, 1, bias=False))
+    h = torch.relu(norms[0](convs[0](x)))
+    y = torch.relu(norms[1](convs[1](h)) + norms[2](around(x)))
+    weights: list[Any] = [(conv.weight, kernel) for conv in convs]
+    for norm in norms[:2]:
+        weights += [(norm.weight, same), (norm.bias, same)]
+    weights += [(around.weight, kernel), (norms[2].weight, same), (norms[2].bias, same)]
+    case("residual_block", [x], weights, y, last)
+
+
+def more_pools() -> None:
+    x, line, block = random(2, 3, 6, 5), random(2, 3, 7), random(1, 2, 3, 4, 5)
+    case("max_pool1d", [line], [], functional.max_pool1d(line, 3, 2), last)
+    case("average_pool1d", [line], [], functional.avg_pool1d(line, 2, 1), last)
+    case("max_pool3d", [block], [], functional.max_pool3d(block, (2, 2, 3)), last)
+    case("average_pool3d", [block], [], functional.avg_pool3d(block, 2, 1), last)
+    case("global_max1d", [line], [], line.amax(2, keepdim=True), last)
+    case("global_average3d", [block], [], block.mean((2, 3, 4), keepdim=True), last)
+    case("nearest1d", [line], [], functional.interpolate(line, scale_factor=3), last)
+    case("nearest3d", [block], [], functional.interpolate(block, scale_factor=(1, 2, 2)), last)
+    case("cropping", [x], [], functional.pad(x, (-1, -2, -2, 0)), last)
+    case("padding1d", [line], [], functional.pad(line, (2, 1)), last)
+
+
+def more_recurrent() -> None:
+    x = random(2, 4, 3)
+    states = [random(2, 5), random(2, 5)]
+    module = shake(nn.LSTM(3, 5, batch_first=True))
+    with torch.no_grad():
+        module.bias_hh_l0.zero_()
+    weights = [
+        (module.weight_ih_l0, transposed),
+        (module.weight_hh_l0, transposed),
+        (module.bias_ih_l0, same),
+    ]
+    y = module(x, (states[0][None], states[1][None]))[0]
+    case("lstm_state", [x, *states], weights, y)
+    case("lstm_backwards", [x], weights, module(x.flip(1))[0])
+    relu = shake(nn.RNN(3, 4, nonlinearity="relu", batch_first=True, bias=False))
+    weights = [(relu.weight_ih_l0, transposed), (relu.weight_hh_l0, transposed)]
+    case("simple_rnn_relu", [x], weights, relu(x)[0])
+
+
+def more_attention() -> None:
+    heads = lambda w: w.T.reshape(w.shape[1], 2, -1)  # noqa: E731
+    out = lambda w: w.T.reshape(2, -1, w.shape[0])  # noqa: E731
+    query, value, key = random(2, 3, 6), random(2, 4, 4), random(2, 4, 5)
+    module = shake(nn.MultiheadAttention(6, 2, kdim=5, vdim=4, bias=False, batch_first=True))
+    weights = [
+        (module.q_proj_weight, heads),
+        (module.k_proj_weight, heads),
+        (module.v_proj_weight, heads),
+        (module.out_proj.weight, out),
+    ]
+    case("attention_sizes", [query, value, key], weights, module(query, key, value)[0])
+    hides = torch.tensor([[False, False, True, True], [False, True, False, False]])
+    y = module(query, key, value, key_padding_mask=hides)[0]
+    case("attention_padded", [query, value, key], weights, y)
+
+
+def more() -> None:
+    a, b = random(3, 4), random(3, 4)
+    case("add", [a, b], [], a + b)
+    case("subtract", [a, b], [], a - b)
+    case("multiply", [a, b], [], a * b)
+    case("average", [a, b], [], (a + b) / 2)
+    case("maximum", [a, b], [], torch.maximum(a, b))
+    case("minimum", [a, b], [], torch.minimum(a, b))
+    case("concatenate", [a, b], [], torch.cat([a, b], 1))
+    case("dot", [a, b], [], (a * b).sum(1, keepdim=True))
+    case("cosine", [a, b], [], functional.cosine_similarity(a, b)[:, None])
+    x = random(2, 3, 4)
+    case("flatten", [x], [], x.reshape(2, -1))
+    case("permute", [x], [], x.permute(0, 2, 1))
+    case("repeat_vector", [a], [], a[:, None].repeat(1, 3, 1))
+    case("softmax_axis", [x], [], functional.softmax(x, 1))
+    case("leaky_relu", [x], [], functional.leaky_relu(x, 0.3))
+    case("elu_layer", [x], [], functional.elu(x, 0.7))
+    x, dense = random(2, 4, 3), shake(nn.Linear(3, 2))
+    case("time_distributed", [x], [(dense.weight, transposed), (dense.bias, same)], dense(x))
+    x, centers = random(4, 3), random(2, 3)
+    gamma = torch.tensor([0.5, 1.5], requires_grad=True)
+    y = torch.exp(-gamma * torch.cdist(x, centers) ** 2)
+    case("rbf", [x], [(centers, same), (gamma, same)], y)
+
+
 def main() -> None:
     torch.manual_seed(0)
-    for part in (dense_and_more, convolutions, pools, norms, recurrent, attention):
+    for part in (
+        dense_and_more,
+        convolutions,
+        pools,
+        norms,
+        recurrent,
+        attention,
+        more_convolutions,
+        more_pools,
+        more_recurrent,
+        more_attention,
+        more,
+    ):
         part()
     arrays = {f"{name}.{n}": a for name, found in CASES.items() for n, a in enumerate(found)}
     path = Path(__file__).parent / "truth_layers.npz"

@@ -56,10 +56,63 @@ LAYERS: dict[str, Callable[[], Any]] = {
     "transformer_norm_first": lambda: layers.TransformerBlock(
         2, 8, activation="gelu", norm_first=True
     ),
+    "conv1d_strides": lambda: layers.Conv1D(4, 3, strides=2),
+    "conv1d_causal": lambda: layers.Conv1D(4, 3, padding="causal", dilation_rate=2),
+    "conv2d_dilation": lambda: layers.Conv2D(2, 3, dilation_rate=(2, 1)),
+    "conv2d_first": lambda: layers.Conv2D(4, 3, strides=2, data_format="channels_first"),
+    "conv3d_strides": lambda: layers.Conv3D(3, 2, strides=(1, 2, 2)),
+    "conv2d_transpose_more": lambda: layers.Conv2DTranspose(2, (2, 3), strides=(1, 3)),
+    "conv3d_transpose": lambda: layers.Conv3DTranspose(3, 2, strides=2),
+    "depthwise_strides": lambda: layers.DepthwiseConv2D(2, strides=2, use_bias=False),
+    "residual_block": lambda: layers.ResidualBlock(4),
+    "max_pool1d": lambda: layers.MaxPooling1D(3, 2),
+    "average_pool1d": lambda: layers.AveragePooling1D(2, 1),
+    "max_pool3d": lambda: layers.MaxPooling3D((2, 2, 3)),
+    "average_pool3d": lambda: layers.AveragePooling3D(2, 1),
+    "global_max1d": lambda: layers.GlobalMaxPooling1D(keepdims=True),
+    "global_average3d": lambda: layers.GlobalAveragePooling3D(keepdims=True),
+    "nearest1d": lambda: layers.UpSampling1D(3),
+    "nearest3d": lambda: layers.UpSampling3D((1, 2, 2)),
+    "cropping": lambda: layers.Cropping2D(((2, 0), (1, 2))),
+    "padding1d": lambda: layers.ZeroPadding1D((2, 1)),
+    "lstm_state": lambda: layers.LSTM(5, return_sequences=True),
+    "lstm_backwards": lambda: layers.LSTM(5, return_sequences=True, go_backwards=True),
+    "simple_rnn_relu": lambda: layers.SimpleRNN(4, "relu", use_bias=False, return_sequences=True),
+    "attention_sizes": lambda: layers.MultiHeadAttention(2, 3, use_bias=False),
+    "attention_padded": lambda: layers.MultiHeadAttention(2, 3, use_bias=False),
+    "add": layers.Add,
+    "subtract": layers.Subtract,
+    "multiply": layers.Multiply,
+    "average": layers.Average,
+    "maximum": layers.Maximum,
+    "minimum": layers.Minimum,
+    "concatenate": layers.Concatenate,
+    "dot": lambda: layers.Dot(1),
+    "cosine": lambda: layers.Dot(1, normalize=True),
+    "flatten": layers.Flatten,
+    "permute": lambda: layers.Permute((2, 1)),
+    "repeat_vector": lambda: layers.RepeatVector(3),
+    "softmax_axis": lambda: layers.Softmax(axis=1),
+    "leaky_relu": lambda: layers.LeakyReLU(0.3),
+    "elu_layer": lambda: layers.ELU(0.7),
+    "time_distributed": lambda: layers.TimeDistributed(layers.Dense(2)),
+    "rbf": lambda: layers.RBF(2),
     **{f"activation_{name}": lambda n=name: layers.Activation(n) for name in ACTIVATIONS},  # type: ignore[misc]
 }
-OPTIONS = {"attention_causal": {"use_causal_mask": True}}
-FLIPPED = {"conv1d_transpose", "conv2d_transpose"}  # their kernels are [..., filters, channels]
+MERGING = ("add", "subtract", "multiply", "average", "maximum", "minimum", "concatenate")
+PAIRS = (*MERGING, "dot", "cosine")
+INPUTS = dict.fromkeys(PAIRS, 2)
+INPUTS |= {"attention": 2, "attention_sizes": 3, "attention_padded": 3, "lstm_state": 3}
+SHOWN = np.array([[True, True, False, False], [True, False, True, True]])
+CALLS: dict[str, Callable[..., Any]] = {
+    **dict.fromkeys(PAIRS, lambda layer, *given: layer(list(given))),
+    "attention_causal": lambda layer, x: layer(x, use_causal_mask=True),
+    "attention_padded": lambda layer, *given: layer(*given, value_mask=gc.constant(SHOWN)),
+    "lstm_state": lambda layer, x, h, c: layer(x, initial_state=[h, c]),
+}
+# Sizes that weights or a constant mask depend on.
+FIXED = {"layer_norm_axes", "attention_padded", "conv2d_first", "flatten"}
+TRAINING = {"batch_norm", "residual_block"}
 
 
 def arrays_of(name: str) -> list[np.ndarray]:
@@ -73,20 +126,16 @@ def test_every_case_has_a_layer() -> None:
 @pytest.mark.parametrize("name", LAYERS)
 def test_layer(name: str) -> None:
     arrays = arrays_of(name)
-    inputs = arrays[: 2 if name == "attention" else 1]
+    inputs = arrays[: INPUTS.get(name, 1)]
     layer = LAYERS[name]()
-    # Sizes are symbolic, but for the last one: one function serves all.
-    placeholders = [
-        gc.placeholder(f"x{n}", [f"s{n}_{k}" for k in range(a.ndim - 1)] + [a.shape[-1]], a.dtype)
-        for n, a in enumerate(inputs)
-    ]
-    if name == "attention":
-        shape = (placeholders[0].shape[0], "s", 6)
-        placeholders[1] = gc.placeholder("x1", shape, "float64")
-    if name == "layer_norm_axes":
-        placeholders = [gc.placeholder("x0", (None, 2, 5), "float64")]
-    with CallContext(training=name == "batch_norm") as context:
-        y = layer(*placeholders, **OPTIONS.get(name, {}))
+    # Sizes are symbolic, but for the last one: one function serves all. Batches are as long.
+    placeholders = []
+    for n, a in enumerate(inputs):
+        sizes: list[Any] = ["batch", *(f"s{min(n, 1)}_{k}" for k in range(1, a.ndim - 1))]
+        fixed = a.shape if name in FIXED else (*sizes, a.shape[-1])
+        placeholders.append(gc.placeholder(f"x{n}", fixed, a.dtype))
+    with CallContext(training=name in TRAINING) as context:
+        y = CALLS.get(name, lambda layer, *given: layer(*given))(layer, *placeholders)
     weights = layer.trainable_weights
     if name == "batch_norm_predict":
         weights = layer.weights
