@@ -20,8 +20,16 @@ from graphc.layers.seeds import random_seed
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
     from sklearn.utils import check_random_state
-    from sklearn.utils.multiclass import check_classification_targets
-    from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+    from sklearn.utils.multiclass import (
+        _check_partial_fit_first_call,
+        check_classification_targets,
+    )
+    from sklearn.utils.validation import (
+        _check_sample_weight,
+        check_is_fitted,
+        column_or_1d,
+        validate_data,
+    )
 except ImportError as error:  # pragma: no cover - the tests have scikit-learn
     raise gc.MissingExtraError(
         "GraphClassifier and GraphRegressor need scikit-learn",
@@ -65,27 +73,45 @@ class _GraphEstimator(BaseEstimator):  # type: ignore[misc]
         self.random_state = random_state
         self.verbose = verbose
 
-    def _train(self, X: np.ndarray, y: np.ndarray, outputs: int) -> None:
+    def _begin(self, features: int, outputs: int) -> None:
+        """A model with new weights."""
         if self.epochs < 1 or self.batch_size < 1:
             raise parameter_error(
                 f"epochs={self.epochs!r}, batch_size={self.batch_size!r}", "use numbers >= 1"
             )
-        self._sizes = (X.shape[1], outputs)
+        self._sizes = (features, outputs)
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         with nullcontext() if self.random_state is None else random_seed(seed):
             self.model_ = self._built()
             self.model_.compile(self._optimizer(), self._loss())
-            history = self.model_.fit(
-                X,
-                y,
-                batch_size=self.batch_size,
-                epochs=self.epochs,
-                verbose=self.verbose,
-                callbacks=self.callbacks,
-                validation_split=self.validation_split,
+        self.history_: dict[str, list[Any]] = {}
+        self.n_iter_ = 0
+
+    def _train(self, X: np.ndarray, y: np.ndarray, sample_weight: Any, epochs: int) -> None:
+        """Go on training. Weights count relative to each other: as many times an example."""
+        split = self.validation_split
+        if sample_weight is not None:
+            weight = _check_sample_weight(
+                sample_weight, X, dtype="float64", ensure_non_negative=True
             )
-        self.history_ = history.history
-        self.n_iter_ = len(history.epoch)
+            used = weight > 0
+            if not used.any():
+                raise ValueError("sample_weight: all weights are 0; give one that is not")
+            X, y, weight = X[used], y[used], weight[used]
+            sample_weight = weight / weight.mean()
+        history = self.model_.fit(
+            X,
+            y,
+            batch_size=self.batch_size,
+            epochs=epochs,
+            verbose=self.verbose,
+            callbacks=self.callbacks,
+            validation_split=split,
+            sample_weight=sample_weight,
+        )
+        for name, values in history.history.items():
+            self.history_.setdefault(name, []).extend(values)
+        self.n_iter_ += len(history.epoch)
 
     def _built(self) -> Model:
         features, outputs = self._sizes
@@ -148,12 +174,39 @@ class GraphClassifier(ClassifierMixin, _GraphEstimator):  # type: ignore[misc]
     def _loss(self) -> Any:
         return self.loss or "sparse_categorical_crossentropy"
 
-    def fit(self, X: Any, y: Any) -> "GraphClassifier":
-        """Train from new weights. X: [examples, features]; y: [examples], labels of any type."""
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "GraphClassifier":
+        """Train from new weights. X: [examples, features]; y: [examples], labels of any type.
+
+        sample_weight: [examples], how many times each counts.
+        """
         X, y = validate_data(self, X, y, dtype=self.dtype)
         check_classification_targets(y)
         self.classes_, numbers = np.unique(column_or_1d(y), return_inverse=True)
-        self._train(X, numbers.astype("int64"), len(self.classes_))
+        self._begin(X.shape[1], len(self.classes_))
+        self._train(X, numbers.astype("int64"), sample_weight, self.epochs)
+        return self
+
+    def partial_fit(
+        self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
+    ) -> "GraphClassifier":
+        """Go on training with one pass over these examples.
+
+        classes: all labels that will come; the first call needs them.
+        """
+        first = not hasattr(self, "model_")
+        X, y = validate_data(self, X, y, dtype=self.dtype, reset=first)
+        if _check_partial_fit_first_call(self, classes) or first:
+            check_classification_targets(y)
+            self._begin(X.shape[1], len(self.classes_))
+        labels = column_or_1d(y)
+        numbers = np.searchsorted(self.classes_, labels).clip(0, len(self.classes_) - 1)
+        unknown = self.classes_[numbers] != labels
+        if unknown.any():
+            raise ValueError(
+                f"partial_fit: the label {labels[unknown].tolist()[0]!r} is not among the classes "
+                f"{self.classes_.tolist()!r} of the first call"
+            )
+        self._train(X, numbers.astype("int64"), sample_weight, 1)
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -174,13 +227,29 @@ class GraphRegressor(RegressorMixin, _GraphEstimator):  # type: ignore[misc]
     squared error by default. Targets are best scaled to about 1.
     """
 
-    def fit(self, X: Any, y: Any) -> "GraphRegressor":
-        """Train from new weights."""
-        X, y = validate_data(self, X, y, dtype=self.dtype, multi_output=True, y_numeric=True)
-        self._flat = y.ndim == 1
-        targets = y.reshape(len(y), -1).astype(self.dtype)
-        self._train(X, targets, targets.shape[1])
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "GraphRegressor":
+        """Train from new weights. sample_weight: [examples], how many times each counts."""
+        X, y = self._checked(X, y, True)
+        self._begin(X.shape[1], y.shape[1])
+        self._train(X, y, sample_weight, self.epochs)
         return self
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> "GraphRegressor":
+        """Go on training with one pass over these examples."""
+        first = not hasattr(self, "model_")
+        X, y = self._checked(X, y, first)
+        if first:
+            self._begin(X.shape[1], y.shape[1])
+        self._train(X, y, sample_weight, 1)
+        return self
+
+    def _checked(self, X: Any, y: Any, first: bool) -> tuple[np.ndarray, np.ndarray]:
+        X, y = validate_data(
+            self, X, y, dtype=self.dtype, multi_output=True, y_numeric=True, reset=first
+        )
+        if first:
+            self._flat = y.ndim == 1
+        return X, y.reshape(len(y), -1).astype(self.dtype)
 
     def predict(self, X: Any) -> np.ndarray:
         """Predictions in the shape of the targets."""

@@ -294,6 +294,15 @@ def output_names(model: "Model", outputs: Sequence[Any]) -> list[str]:
     return found
 
 
+def names_in(given: Any) -> list[str]:
+    """The names of losses or metrics in what `compile` was given, but for those in descriptions."""
+    if isinstance(given, str):
+        return [given]
+    if isinstance(given, dict):
+        given = [] if "class_name" in given else list(given.values())
+    return [n for one in given for n in names_in(one)] if isinstance(given, list | tuple) else []
+
+
 def not_compiled(model: "Model", problem: str) -> gc.FunctionError:
     return gc.FunctionError(
         f"{type(model).__name__} {model.name!r} {problem}",

@@ -7,7 +7,8 @@ import numpy as np
 
 import graphc as gc
 from graphc.layers import callbacks as hooks
-from graphc.layers import optimizers
+from graphc.layers import losses, optimizers
+from graphc.layers import metrics as metric_names
 from graphc.layers.configured import parameter_error, written
 from graphc.layers.feeding import (
     ArrayData,
@@ -23,7 +24,7 @@ from graphc.layers.feeding import (
 from graphc.layers.layer import Layer
 from graphc.layers.progress import Display
 from graphc.layers.seeds import new_seed
-from graphc.layers.steps import Settings, Steps, check_labels, new_inputs, not_compiled
+from graphc.layers.steps import Settings, Steps, check_labels, names_in, new_inputs, not_compiled
 from graphc.layers.structures import leaves, mapped, tensors_in
 
 Data = ArrayData | StreamData
@@ -61,6 +62,10 @@ class Trainer(Layer):
                 "options of gc.function are backend, threads, check, optimize, cache",
             )
         found = optimizers.get(optimizer)
+        for name in names_in(loss):
+            losses.get(name)
+        for name in names_in([metrics, weighted_metrics]):
+            metric_names.get(name)
         self._settings = Settings(found, loss, loss_weights, metrics, weighted_metrics, options)
         self._steps: Steps | None = None
         self._steps_per_call = steps_per_execution

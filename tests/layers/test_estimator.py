@@ -71,6 +71,50 @@ def test_regressor() -> None:
     assert both.predict(data).shape == (442, 2)
 
 
+def test_weights_of_samples() -> None:
+    """A weight counts as so many examples: one batch of either is the same."""
+    scaled = StandardScaler().fit_transform(X)[::6]
+    labels, weight = Y[::6], np.random.default_rng(0).integers(0, 3, 25)
+    net = GraphClassifier((8,), epochs=30, batch_size=100, random_state=0)
+    weighted = net.fit(scaled, labels, sample_weight=weight).predict_proba(scaled)
+    repeated = net.fit(scaled.repeat(weight, 0), labels.repeat(weight)).predict_proba(scaled)
+    np.testing.assert_allclose(weighted, repeated, rtol=1e-7)
+    regressor = GraphRegressor((8,), epochs=30, batch_size=100, random_state=0)
+    weighted = regressor.fit(scaled, scaled[:, 0], sample_weight=weight).predict(scaled)
+    repeated = regressor.fit(scaled.repeat(weight, 0), scaled[:, 0].repeat(weight)).predict(scaled)
+    np.testing.assert_allclose(weighted, repeated, rtol=1e-6, atol=1e-9)
+    pipeline = make_pipeline(StandardScaler(), net)
+    pipeline.fit(X, Y, graphclassifier__sample_weight=(Y != 2).astype(float))
+    assert (pipeline.predict(X) == 2).sum() < 25
+
+
+def test_partial_fit() -> None:
+    scaled = StandardScaler().fit_transform(X)
+    net = GraphClassifier((16,), learning_rate=0.02, random_state=0)
+    with pytest.raises(ValueError, match="classes"):
+        net.partial_fit(scaled, NAMES)
+    order = np.random.default_rng(0).permutation(150)
+    for _ in range(10):
+        for part in np.split(order, 3):
+            net.partial_fit(scaled[part], NAMES[part], classes=np.unique(NAMES))
+    assert net.score(scaled, NAMES) > 0.9 and net.n_iter_ == 30
+    assert len(net.history_["loss"]) == 30
+    with pytest.raises(ValueError, match="'rose' is not among the classes"):
+        net.partial_fit(scaled[:2], ["rose", "setosa"])
+    net = GraphRegressor((8,), random_state=0)
+    for _ in range(20):
+        net.partial_fit(scaled, scaled[:, :2])
+    assert net.predict(scaled).shape == (150, 2) and net.score(scaled, scaled[:, :2]) > 0.5
+
+
+def test_search_through_a_pipeline() -> None:
+    pipeline = make_pipeline(StandardScaler(), GraphClassifier(epochs=5, random_state=0))
+    grid = {"graphclassifier__hidden": [(8,)], "graphclassifier__batch_size": [8, 150]}
+    search = GridSearchCV(pipeline, grid, cv=2, scoring="neg_log_loss").fit(X, Y)
+    assert search.best_params_["graphclassifier__batch_size"] == 8
+    assert cross_val_score(pipeline, X, Y, cv=2, scoring="accuracy").shape == (2,)
+
+
 def test_errors() -> None:
     with pytest.raises(gc.ParameterError, match="epochs=0"):
         GraphClassifier(epochs=0).fit(X, Y)

@@ -135,7 +135,7 @@ def test_layer(name: str) -> None:
         fixed = a.shape if name in FIXED else (*sizes, a.shape[-1])
         placeholders.append(gc.placeholder(f"x{n}", fixed, a.dtype))
     with CallContext(training=name in TRAINING) as context:
-        y = CALLS.get(name, lambda layer, *given: layer(*given))(layer, *placeholders)
+        y = CALLS[name](layer, *placeholders) if name in CALLS else layer(*placeholders)
     weights = layer.trainable_weights
     if name == "batch_norm_predict":
         weights = layer.weights
