@@ -58,7 +58,9 @@ def next_rows(row: For, memory: Memory) -> dict[int, list[Ahead]]:
 
 
 def _loads(loop: For) -> Sequence[Load]:
-    found = (part for value in values_of(loop.body) for part in walk(value))
+    """What each lane reads; loops inside have indices that are not known where lanes begin."""
+    outer = [item for item in loop.body if not isinstance(item, For)]
+    found = (part for value in values_of(outer) for part in walk(value))
     return [part for part in found if isinstance(part, Load)]
 
 
