@@ -3,7 +3,7 @@ stages; every stage is kept, so that it can be printed, verified and interpreted
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -117,8 +117,9 @@ def compile_graph(
     cache: bool = True,
 ) -> tuple[Stages, Runner]:
     """All stages of a graph and a way to run it. check: verify every IR on the way."""
-    chosen = None if backend == REFERENCE else get_backend(backend)
     stages = Stages(graph)
+    with stages.timed("load backend"):
+        chosen = None if backend == REFERENCE else get_backend(backend)
     options = f"optimized={optimized}"
     name = None
     if cache and not check and isinstance(chosen, KeepingBackend) and chosen.keeps:
@@ -143,6 +144,8 @@ def compile_graph(
     assert stages.program is not None and stages.plan is not None
     with stages.timed("backend"):
         stages.executable = chosen.compile(stages.program, threads=threads, cache=cache)
+    parts: Mapping[str, float] = getattr(stages.executable, "seconds", {})
+    stages.seconds.update({f"backend: {part}": seconds for part, seconds in parts.items()})
     stages.variables = [variable.storage for variable in stages.graph.variables]
     if name is not None:
         assert isinstance(chosen, KeepingBackend)

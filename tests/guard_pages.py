@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 
 from graphc.backends.llvm import jit
-from graphc.backends.llvm.backend import LlvmExecutable
+from graphc.backends.llvm.executable import LlvmExecutable
 from graphc.backends.llvm.target import host
 
 Side = Literal["start", "end"]

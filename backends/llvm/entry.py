@@ -22,6 +22,7 @@ from graphc.backends.llvm.contraction import (
     uses_blas,
     uses_gemm,
 )
+from graphc.backends.llvm.emitted import Emitted
 from graphc.backends.llvm.emitter import (
     FRAME,
     THREADS,
@@ -52,7 +53,6 @@ from graphc.backends.llvm.heap import (
     use_interrupted,
 )
 from graphc.backends.llvm.host import DONE, SYMBOL
-from graphc.backends.llvm.jit import Module
 from graphc.backends.llvm.lapack import (
     routine_function,
     routine_name,
@@ -60,14 +60,13 @@ from graphc.backends.llvm.lapack import (
     workspace_bytes,
 )
 from graphc.backends.llvm.lapack import work_of as lapack_work
-from graphc.backends.llvm.modules import heads, modules_of
 from graphc.backends.llvm.parallel import Range, divide, is_much
 from graphc.backends.llvm.pool import LITTLE
 from graphc.backends.llvm.profiling import lap, lap_function
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.sizes import Sizes
 from graphc.backends.llvm.target import Target
-from graphc.backends.llvm.text import FunctionText, Val, module_text
+from graphc.backends.llvm.text import FunctionText, Val
 from graphc.dtypes import DType, bool_, int64, is_floating, is_half
 from graphc.lapack import ROUTINES
 from graphc.loops.epilogues import Epilogue, epilogue_at
@@ -98,29 +97,6 @@ from graphc.shapes import Dim, Size, ceil_div, size_product, substitute, symbols
 BATCH_WORDS = 32  # of a frame for products over a batch, at most, beside four for each axis
 PART = 256  # steps in one function: LLVM's time grows with the square of its length
 PARAMETERS = "(ptr %table, ptr %sizes, ptr %fault)"
-
-
-@dataclass(frozen=True, slots=True)
-class Emitted:
-    """The functions of a program, and the routines among them that are no program's own, by name.
-    kernels: text by kernel name. areas: for each call that needs scratch memory, how many bytes
-    once, and how many for each thread.
-    """
-
-    functions: tuple[FunctionText, ...]
-    shared: dict[str, FunctionText]
-    kernels: dict[str, str]
-    areas: tuple[tuple[Size, Size], ...]
-
-    @property
-    def text(self) -> str:
-        """All of it as one module."""
-        return module_text([*self.shared.values(), *self.functions])
-
-    @property
-    def modules(self) -> list[Module]:
-        """The program's own functions, and what they need to know of the shared ones."""
-        return modules_of(self.functions, heads(self.shared.values()))
 
 
 @dataclass(slots=True)

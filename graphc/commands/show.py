@@ -66,7 +66,8 @@ def show_summary(console: Console, function: Function) -> None:
     seconds = function.stats()["seconds"]
     spent = ", ".join(f"{stage} {1000 * value:.1f}" for stage, value in seconds.items())
     console.print(repr(function).strip("<>"), style="bold")
-    console.print(f"compiled in {1000 * sum(seconds.values()):.1f} ms ({spent})")
+    total = sum(value for stage, value in seconds.items() if ":" not in stage)  # no parts of stages
+    console.print(f"compiled in {1000 * total:.1f} ms ({spent})")
     count = f"{len(stages.user_graph.nodes)} nodes became {len(stages.graph.nodes)}"
     heading(console, f"graph after the passes: {count}")
     console.print(function.graph_text().rstrip())

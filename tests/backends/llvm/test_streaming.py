@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from graphc.backends.llvm.backend import LlvmExecutable
+from graphc.backends.llvm.compiling import compiled_program
 from graphc.backends.llvm.target import host
 from graphc.dtypes import DType, float16, float32, float64, int8
 from graphc.loops.ir import Accumulate, Accumulator, For, Kernel, Parameter, Statement, Store
@@ -26,7 +26,7 @@ def load(buffer: str, *sizes: Size, dtype: DType = float32) -> Expr:
 def run(kernel: Kernel, arrays: list[np.ndarray], sizes: list[int]) -> str:
     """Run with a cache so small that every kernel goes past it; its text."""
     target = replace(host(), cache_bytes=1)
-    executable = LlvmExecutable(program_of(kernel), target, 1)
+    executable = compiled_program(program_of(kernel), target, 1)
     executable.bind(sizes, [])(arrays)
     return executable.texts["llvm"]
 
@@ -123,4 +123,4 @@ def test_what_is_read_or_small_stays_in_the_cache() -> None:
     x = np.arange(512, dtype=np.float32)
     assert "!nontemporal" not in run(kernel, [x], [])
     np.testing.assert_array_equal(x, -np.arange(512))
-    assert "!nontemporal" not in LlvmExecutable(program_of(kernel), host(), 1).texts["llvm"]
+    assert "!nontemporal" not in compiled_program(program_of(kernel), host(), 1).texts["llvm"]

@@ -10,8 +10,8 @@ import llvmlite.binding as llvm
 import numpy as np
 import pytest
 
-from graphc.backends.llvm.backend import LlvmExecutable
 from graphc.backends.llvm.blas import find_blas
+from graphc.backends.llvm.compiling import compiled_program
 from graphc.backends.llvm.entry import emit_program
 from graphc.backends.llvm.gemm import functions_of
 from graphc.backends.llvm.gemm_half import half_functions
@@ -64,7 +64,7 @@ def test_random_kernels_on_lesser_processors(name: str) -> None:
     kernels, running = sibling("test_random_kernels"), sibling("conftest")
 
     def run(kernel: Kernel, arrays: Mapping[str, np.ndarray], sizes: Mapping[str, int]) -> None:
-        executable = LlvmExecutable(running.program_of(kernel), target, 1)
+        executable = compiled_program(running.program_of(kernel), target, 1)
         bound = executable.bind([sizes[size] for size in kernel.sizes], [])
         bound([arrays[p.name] for p in kernel.parameters])
 

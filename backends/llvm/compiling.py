@@ -1,0 +1,124 @@
+"""From a program to its code: emitted, compiled or found on disk, linked."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from graphc.backends.llvm.blas import find_blas
+from graphc.backends.llvm.cache import cached_objects
+from graphc.backends.llvm.contraction import uses_blas
+from graphc.backends.llvm.emitted import Emitted
+from graphc.backends.llvm.entry import emit_program
+from graphc.backends.llvm.executable import LlvmExecutable, NativeCode
+from graphc.backends.llvm.host import SYMBOL, HostCalls, address_of
+from graphc.backends.llvm.imports import addresses, known_symbols
+from graphc.backends.llvm.jit import Library
+from graphc.backends.llvm.jitted import jitted_steps
+from graphc.backends.llvm.lapack import imported_names
+from graphc.backends.llvm.modules import names_in
+from graphc.backends.llvm.pool import PARALLEL
+from graphc.backends.llvm.profiling import LAPS
+from graphc.backends.llvm.routines import Loaded, load
+from graphc.backends.llvm.stored import Facts
+from graphc.backends.llvm.target import Target, host
+from graphc.loops.ir import (
+    Branch,
+    Contraction,
+    IndexCheck,
+    KernelCall,
+    Lapack,
+    Loop,
+    Program,
+)
+from graphc.loops.tidy import values_of
+from graphc.scalar.foreign import foreign_operations
+
+# Steps whose time follows from the sizes, and that run no Python.
+PLAIN_STEPS = (KernelCall, Contraction, IndexCheck, Lapack, Loop, Branch)
+
+
+def compiled_program(
+    program: Program,
+    target: Target,
+    threads: int,
+    cache: bool = False,
+    profiled: bool = False,
+) -> LlvmExecutable:
+    """A program in machine code. profiled: with a clock after every step."""
+    clock = _Clock()
+    with clock.timed("emit"):
+        jitted = jitted_steps(program)
+        symbols = {number: routine.symbol for number, routine in jitted.items()}
+        emitted = emit_program(program, target, find_blas(), symbols, profiled)
+        modules = emitted.modules
+    with clock.timed("symbols"):
+        foreign = foreign_operations(e for k in program.kernels for e in values_of(k.body))
+        host_calls = HostCalls(program)
+        callback = host_calls.callback() if host_calls else None
+        own = {one.symbol: one.address for one in jitted.values()}
+        own.update({name: op.address for name, op in foreign.items()})
+        if callback is not None:
+            own[SYMBOL] = address_of(callback)
+        lapack = imported_names(program)
+        elsewhere = known_symbols(lapack)
+    with clock.timed("routines"):
+        loaded = load(emitted.shared, elsewhere, target, cache)
+    with clock.timed("code"):
+        found = cached_objects(modules, target, cache)
+    with clock.timed("link"):
+        known = {**elsewhere, **loaded.addresses, **own}
+        used = names_in(emitted.functions) & {*known, PARALLEL}
+        exported = ["entry", LAPS] if profiled else ["entry"]
+        library = Library(found.objects, exported, addresses(used, known))
+    # What lies elsewhere in every process, or was made in this one, is not kept.
+    made_here = bool(own or profiled or program.counts)
+    code = NativeCode(
+        _facts(program, emitted, loaded, used, lapack),
+        library,
+        found.origin,
+        host_calls,
+        lambda: emitted,
+        lambda: program,
+        found.key,
+        cache and not made_here and all(group.key for group in loaded.groups),
+        clock.seconds,
+        (jitted, callback),
+    )
+    return LlvmExecutable(program, code, threads)
+
+
+def _facts(
+    program: Program, emitted: Emitted, loaded: Loaded, used: set[str], lapack: dict[str, str]
+) -> Facts:
+    blas, steps = find_blas(), program.all_steps
+    routines = [step for step in steps if isinstance(step, Lapack)]
+    products = [s for s in steps if isinstance(s, Contraction) and uses_blas(s, blas)]
+    areas = dict.fromkeys(emitted.areas)
+    return Facts(
+        tuple(once for once, _ in areas),
+        tuple(each for _, each in areas),
+        tuple(dict.fromkeys((step.m, step.n, step.k) for step in products)),
+        tuple(dict.fromkeys((step.routine, tuple(step.sizes)) for step in routines)),
+        tuple(sorted(used)),
+        lapack,
+        all(isinstance(step, PLAIN_STEPS) for step in steps),
+        loaded.groups,
+    )
+
+
+def emitted_program(program: Program) -> Emitted:
+    """The texts of a program whose code came from the cache."""
+    return emit_program(program, host(), find_blas())
+
+
+class _Clock:
+    """What was spent on each part."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def timed(self, part: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[part] = time.perf_counter() - start

@@ -1,0 +1,183 @@
+"""A program in machine code, and what may be asked of it."""
+
+import ctypes
+import importlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from graphc.backends.base import BoundProgram, CallLayout, CRequest
+from graphc.backends.blas_threads import (
+    BlasThreads,
+    may_use_threads,
+    routine_may_use_threads,
+)
+from graphc.backends.llvm.bound import Bound
+from graphc.backends.llvm.direct_call import DirectCall, is_possible
+from graphc.backends.llvm.emitted import Emitted
+from graphc.backends.llvm.heap import HeapTable
+from graphc.backends.llvm.host import HostCalls
+from graphc.backends.llvm.jit import Library, module_assembly
+from graphc.backends.llvm.profiling import LAPS, words
+from graphc.backends.llvm.stored import Facts
+from graphc.backends.llvm.target import host
+from graphc.loops.ir import Program
+from graphc.shapes import evaluate
+
+if TYPE_CHECKING:  # imported when it is used, which is rare
+    from graphc.backends.llvm.c_entry import CEntry
+
+MANY = 1 << 20
+_ENTRY = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+
+
+class Texts(Mapping[str, str]):
+    """Texts by kind, each made when it is first asked for."""
+
+    def __init__(self, makers: Mapping[str, Callable[[], str]]) -> None:
+        self._makers = makers
+        self._made: dict[str, str] = {}
+
+    def __getitem__(self, kind: str) -> str:
+        if kind not in self._made:
+            self._made[kind] = self._makers[kind]()
+        return self._made[kind]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+
+class Once:
+    """The value of a function, computed at the first request."""
+
+    def __init__(self, make: Callable[[], Emitted]) -> None:
+        self._make = make
+        self._made: Emitted | None = None
+
+    def __call__(self) -> Emitted:
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
+
+@dataclass(frozen=True, slots=True)
+class NativeCode:
+    """The code of a program.
+
+    emitted, full: its texts and all of the program, made when somebody looks. key: of its entry in
+    the cache. seconds: what was spent on each part of compiling. keep: what the code points to.
+    """
+
+    facts: Facts
+    library: Library
+    origin: str
+    host_calls: HostCalls
+    emitted: Callable[[], Emitted]
+    full: Callable[[], Program]
+    key: str = ""
+    can_be_kept: bool = False
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    keep: tuple[Any, ...] = ()
+
+
+class LlvmExecutable:
+    """A program in machine code."""
+
+    def __init__(self, program: Program, code: NativeCode, threads: int) -> None:
+        """program: its buffers are enough, if `code.full` knows the steps."""
+        self.program = program
+        self.threads = threads
+        self.facts = code.facts
+        self.origin = code.origin
+        self.key = code.key
+        self.can_be_kept = code.can_be_kept
+        self.seconds = code.seconds
+        self.host_calls = code.host_calls
+        self.heap = HeapTable(program)
+        areas = zip(self.facts.areas, self.facts.thread_areas, strict=True)
+        self.scratch = [once + each * threads for once, each in areas]
+        self._emitted = Once(code.emitted)
+        self._full = code.full
+        self.texts: Mapping[str, str] = Texts(
+            {
+                "llvm": lambda: self._emitted().text,
+                "asm": lambda: "\n".join(
+                    module_assembly(module, host()) for module in self._emitted().modules
+                ),
+            }
+        )
+        self._library = code.library
+        self._keep = code.keep
+        self.address = self._library.address("entry")
+        self.entry: Callable[..., int] = _ENTRY(self.address)
+        self._limit = BlasThreads(1, bool(self.facts.products), bool(self.facts.routines))
+        self._limited_entry = self.limited(self.entry)
+
+    def laps(self) -> list[tuple[int, int]]:
+        """Of a profiled program: nanoseconds and runs of each of `all_steps`, so far."""
+        count = words(len(self.program.all_steps))
+        found = (ctypes.c_int64 * count).from_address(self._library.address(LAPS))
+        values = list(found)
+        return list(zip(values[:-2:2], values[1:-2:2], strict=True))
+
+    def kernel_source(self, position: int) -> str:
+        return self._emitted().kernels[self._full().kernels[position].name]
+
+    def limited(self, function: Callable[..., int]) -> Callable[..., int]:
+        """The function with BLAS, and LAPACK, on one thread: threads are ours."""
+        limit = self._limit
+
+        def run(*arguments: int) -> int:
+            with limit:
+                return function(*arguments)
+
+        return run
+
+    def direct_call(self, layout: CallLayout) -> DirectCall | None:
+        """A way to call the program without Python, if it allows one and so does this Python."""
+        if not self.facts.is_plain or not is_possible():
+            return None
+        return DirectCall(self._library, layout)
+
+    def c_call(self, request: CRequest) -> "CEntry | None":
+        """A C function that needs no Python, if the program allows one; see `c_entry`."""
+        program, facts = self.program, self.facts
+        if not facts.is_plain or program.counts or not is_possible():
+            return None
+        if (facts.products or facts.routines) and (program.sizes or self._wants_threads({})):
+            return None
+        code = (self.address, self._library)
+        make = importlib.import_module("graphc.backends.llvm.c_entry").native_call
+        made: CEntry = make(request, program, self.scratch, self.threads, host(), code)
+        return made
+
+    def bind(
+        self,
+        sizes: Sequence[int],
+        temporaries: Sequence[np.ndarray],
+        scratch: np.ndarray | None = None,
+    ) -> BoundProgram:
+        program = self.program
+        values = dict(zip(program.sizes, map(int, sizes), strict=True))
+        if scratch is None:
+            area = max((evaluate(size, values) for size in self.scratch), default=0)
+            scratch = np.empty(area + 63, np.uint8)
+        entry = self._limited_entry if self._wants_threads(values) else self.entry
+        return Bound(self, entry, list(values.values()), list(temporaries), scratch)
+
+    def _wants_threads(self, sizes: Mapping[str, int]) -> bool:
+        """Whether some product or some factorisation is so large that it would use threads."""
+        # Steps of loops that count them: many, for all that is known here.
+        known = {**dict.fromkeys(self.program.counts, MANY), **sizes}
+        return any(
+            may_use_threads(*(evaluate(size, known) for size in sizes_))
+            for sizes_ in self.facts.products
+        ) or any(
+            routine_may_use_threads(name, {axis: evaluate(size, known) for axis, size in axes})
+            for name, axes in self.facts.routines
+        )
