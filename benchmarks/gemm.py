@@ -17,7 +17,7 @@ import numpy as np
 from graphc.backends.blas_threads import BlasThreads
 from graphc.backends.llvm.blas import find_blas
 from graphc.backends.llvm.gemm import area_bytes, functions_of
-from graphc.backends.llvm.gemm_rows import Layout
+from graphc.backends.llvm.gemm_layout import Layout
 from graphc.backends.llvm.jit import Library, Module, module_object
 from graphc.backends.llvm.target import host
 from graphc.backends.llvm.text import module_text

@@ -43,7 +43,8 @@ from graphc.backends.llvm.gemm_kept import (
     panel_apart,
     panel_bytes,
 )
-from graphc.backends.llvm.gemm_rows import NONE, Layout
+from graphc.backends.llvm.gemm_layout import Layout
+from graphc.backends.llvm.gemm_rows import NONE
 from graphc.backends.llvm.heap import (
     INTERRUPTED,
     NO_MEMORY,

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from graphc.backends.llvm.emitter import AREA
-from graphc.backends.llvm.gemm_rows import Arithmetic
+from graphc.backends.llvm.gemm_layout import Arithmetic
 from graphc.backends.llvm.parallel import BEGIN, END
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.target import Target

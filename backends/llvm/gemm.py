@@ -25,6 +25,7 @@ chunk copies what it needs into the area, `stride` bytes of it for each thread.
 
 from dataclasses import replace
 
+from graphc.backends.llvm.gemm_layout import Arithmetic, Layout, Names
 from graphc.backends.llvm.gemm_pack import pack_function
 from graphc.backends.llvm.gemm_rows import (
     GRID,
@@ -33,12 +34,10 @@ from graphc.backends.llvm.gemm_rows import (
     ROOM,
     ROWS_PARAMETERS,
     SHAPE,
-    Arithmetic,
-    Layout,
-    Names,
     epilogue_call,
     most_columns,
     most_rows,
+    narrow_tile,
     room_bytes,
     rows_function,
 )
@@ -80,6 +79,7 @@ def functions_of(layout: Layout, target: Target) -> dict[str, FunctionText]:
     found = {
         names.tile: tile_function(names.tile, tile, target),
         names.low_tile: tile_function(names.low_tile, replace(tile, rows=LOW), target),
+        names.narrow_tile: tile_function(names.narrow_tile, narrow_tile(tile), target),
         names.pack_b: pack,
         f"{names.rows}.range": rows_function(layout, tile, target),
     }

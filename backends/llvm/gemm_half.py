@@ -18,7 +18,7 @@ from graphc.backends.llvm.gemm import (
     area_bytes,
     functions_of,
 )
-from graphc.backends.llvm.gemm_rows import Arithmetic, Layout
+from graphc.backends.llvm.gemm_layout import Arithmetic, Layout
 from graphc.backends.llvm.parallel import AREA, STRIDE
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.target import Target

@@ -12,16 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from graphc.backends.llvm.contraction import uses_gemm
+from graphc.backends.llvm.gemm_layout import Arithmetic, Layout, Names
 from graphc.backends.llvm.gemm_pack import PACK_PARAMETERS, pack_function
-from graphc.backends.llvm.gemm_rows import (
-    LOW,
-    NONE,
-    STEP,
-    Arithmetic,
-    Layout,
-    Names,
-    rows_before_low_tiles,
-)
+from graphc.backends.llvm.gemm_rows import LOW, NONE, STEP, rows_before_low_tiles
 from graphc.backends.llvm.gemm_tile import Tile, tile_for, tile_function
 from graphc.backends.llvm.parallel import BEGIN, END, Range, dividing_functions
 from graphc.backends.llvm.scopes import Code

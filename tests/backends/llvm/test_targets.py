@@ -15,7 +15,7 @@ from graphc.backends.llvm.compiling import compiled_program
 from graphc.backends.llvm.entry import emit_program
 from graphc.backends.llvm.gemm import functions_of
 from graphc.backends.llvm.gemm_half import half_functions
-from graphc.backends.llvm.gemm_rows import Layout
+from graphc.backends.llvm.gemm_layout import Layout
 from graphc.backends.llvm.jit import FAST, PLAIN, Module, module_assembly
 from graphc.backends.llvm.modules import modules_of
 from graphc.backends.llvm.target import Target, describe, host

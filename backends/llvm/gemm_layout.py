@@ -1,0 +1,126 @@
+"""What the routines of matrix products are called, and arithmetic to write them with."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from graphc.backends.llvm.scopes import Code
+from graphc.backends.llvm.target import Target
+from graphc.backends.llvm.text import FunctionText, Val
+from graphc.dtypes import DType, float32, float64
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What one routine serves: an element type, and which operands are transposed.
+
+    vectors: the name of a routine (out, a, b, m, n, k) for m = 1 or n = 1. divides: whether there
+    may be work for several threads.
+    """
+
+    dtype: DType
+    transpose_a: bool
+    transpose_b: bool
+    vectors: str | None = None
+    divides: bool = False
+
+    @property
+    def type(self) -> str:
+        return "float" if self.dtype == float32 else "double"
+
+    @property
+    def name(self) -> str:
+        words = [f"gemm_{self.prefix}_{self.letters}"]
+        words += ["or_vector"] * (self.vectors is not None) + ["divides"] * self.divides
+        return "_".join(words)
+
+    @property
+    def letters(self) -> str:
+        return ("t" if self.transpose_a else "n") + ("t" if self.transpose_b else "n")
+
+    @property
+    def prefix(self) -> str:
+        return {float32: "f32", float64: "f64"}.get(self.dtype, self.dtype.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    layout: Layout
+
+    @property
+    def tile(self) -> str:
+        return f"tile_{self.layout.prefix}"
+
+    @property
+    def low_tile(self) -> str:
+        return f"{self.tile}_low"
+
+    @property
+    def narrow_tile(self) -> str:
+        return f"{self.tile}_narrow"
+
+    @property
+    def pack_a(self) -> str:
+        return f"pack_rows_{self.layout.prefix}"
+
+    @property
+    def pack_b(self) -> str:
+        across = "across" if self.layout.transpose_b else "along"
+        return f"pack_columns_{across}_{self.layout.prefix}"
+
+    @property
+    def rows(self) -> str:
+        return f"rows_{self.layout.prefix}_{self.layout.letters}"
+
+
+class Arithmetic:
+    """i64 arithmetic in a function under construction."""
+
+    def __init__(self, code: Code) -> None:
+        self.code = code
+
+    def const(self, value: int) -> Val:
+        return self.code.constant(value, "i64")
+
+    def add(self, a: Val, b: Val) -> Val:
+        return self.code.operation("add", a, b)
+
+    def sub(self, a: Val, b: Val) -> Val:
+        return self.code.operation("sub", a, b)
+
+    def mul(self, a: Val, b: Val | int) -> Val:
+        return self.code.operation("mul", a, self.const(b) if isinstance(b, int) else b)
+
+    def extremum(self, op: str, a: Val, b: Val) -> Val:
+        emit = self.code.builder.smin if op == "smin" else self.code.builder.smax
+        return self.code.pure((op, a.text, b.text), (a, b), lambda: emit(a, b))
+
+    def ceil_div(self, a: Val, b: Val | int) -> Val:
+        """Of positive numbers."""
+        divisor = self.const(b) if isinstance(b, int) else b
+        above = self.add(a, self.sub(divisor, self.const(1)))
+        return self.code.operation("udiv", above, divisor)
+
+    def compare(self, predicate: str, a: Val, b: Val) -> Val:
+        builder = self.code.builder
+        key = (predicate, a.text, b.text)
+        return self.code.pure(key, (a, b), lambda: builder.icmp(predicate, a, b))
+
+    def choose(self, condition: Val, a: Val, b: Val) -> Val:
+        builder = self.code.builder
+        key = ("choose", condition.text, a.text, b.text)
+        return self.code.pure(key, (condition, a, b), lambda: builder.select(condition, a, b))
+
+    def at(self, pointer: Val, offset: Val) -> Val:
+        return self.code.gep("i8", pointer, offset)
+
+    def call(self, name: str, arguments: Sequence[Val]) -> None:
+        passed = ", ".join(f"{one.type} {one.text}" for one in arguments)
+        self.code.builder.line(f"call void @{name}({passed})")
+
+    def function(
+        self, name: str, parameters: Sequence[Val], target: Target, *, plain: bool = True
+    ) -> FunctionText:
+        declared = ", ".join(f"{one.type} {one.text}" for one in parameters)
+        return self.code.builder.function(
+            f"define internal void @{name}({declared}) {target.function_attributes}", plain=plain
+        )
