@@ -407,29 +407,30 @@ def function(
         replaced = givens_of(givens, inputs, sources)
         if replaced.tensors:
             results = substitute_tensors(results, replaced)
-        graph = Graph(
-            inputs,
-            tuple(results[: len(tensors)]),
-            tuple((v, new) for (v, _), new in zip(pairs, results[len(tensors) :], strict=True)),
-            caller_name(sources) if name is None else checked_name(name),
-            output_names(structure),
-        )
-        if default_updates:
-            graph = with_default_updates(graph, sources)
-        check_placeholders(graph, sources, on_unused_input)
-        check_sizes(graph)
-        return Function(
-            graph,
-            structure,
-            named_defaults(defaults, inputs),
-            backend=backend,
-            allow_downcast=allow_downcast,
-            threads=thread_count(threads),
-            checks=check_words(check),
-            optimize=optimize,
-            cache=cache,
-            constraints=replaced.constraints,
-        )
+        with uncollected():
+            graph = Graph(
+                inputs,
+                tuple(results[: len(tensors)]),
+                tuple((v, new) for (v, _), new in zip(pairs, results[len(tensors) :], strict=True)),
+                caller_name(sources) if name is None else checked_name(name),
+                output_names(structure),
+            )
+            if default_updates:
+                graph = with_default_updates(graph, sources)
+            check_placeholders(graph, sources, on_unused_input)
+            check_sizes(graph)
+            return Function(
+                graph,
+                structure,
+                named_defaults(defaults, inputs),
+                backend=backend,
+                allow_downcast=allow_downcast,
+                threads=thread_count(threads),
+                checks=check_words(check),
+                optimize=optimize,
+                cache=cache,
+                constraints=replaced.constraints,
+            )
     except GraphcError as error:
         if error.source is None and sources:
             error.source = sources[0]

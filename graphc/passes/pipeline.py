@@ -49,6 +49,7 @@ class Pass:
     table: RuleTable
     reason: str
     needed: Callable[[OpDef], bool] = lambda op: True  # for an op that occurs; else it is skipped
+    follows: bool = False  # right after another one, after which equal nodes are one
 
 
 SIMPLIFY = Pass(
@@ -67,6 +68,7 @@ PIPELINE = (
         "After stabilising rules, which would take the expansions apart: backends know simple ops "
         "alone, and an expansion often has less to do than its op could know.",
         needed=lambda op: isinstance(op.lower, Composite),
+        follows=True,
     ),
     Pass(
         "contraction",
@@ -74,12 +76,14 @@ PIPELINE = (
         "Composites bring transposes of their own, and the order of a matmul chain counts "
         "uses, which are known when nothing else changes them.",
         needed=lambda op: isinstance(op.lower, Contraction),
+        follows=True,
     ),
     Pass(
         "vector products",
         RuleTable(vector_product=VECTOR_PRODUCT, canonicalize=CANONICAL, fold=FOLD),
         "After contraction, whose order of a chain decides which products have a vector in them.",
         needed=lambda op: isinstance(op.lower, Contraction),
+        follows=True,
     ),
 )
 
@@ -147,7 +151,9 @@ def run_pass(graph: Graph, one: Pass, log: RewriteLog | None = None) -> Graph:
     """The graph after one pass."""
     if not any(one.needed(op) for op in {node.op for node in graph.nodes}):
         return graph
-    return graph.with_results(rewrite(graph.results, one.table, log=log))
+    results = rewrite(graph.results, one.table, log=log, unique=one.follows)
+    unchanged = all(new is old for new, old in zip(results, graph.results, strict=True))
+    return graph if unchanged else graph.with_results(results)
 
 
 def expand(graph: Graph) -> Graph:

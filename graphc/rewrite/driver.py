@@ -97,10 +97,14 @@ def rewrite(
     log: RewriteLog | None = None,
     barriers: Sequence[Tensor] = (),
     budget: int = BUDGET,
+    unique: bool = False,
 ) -> list[Tensor]:
     """`results` in normal form under the rules. barriers: values that stay as they are, seen as
-    leaves. RewriteError: rules that undo each other or fire more than `budget` times in a row."""
+    leaves. unique: equal nodes are one already, as after another rewriting. RewriteError: rules
+    that undo each other or fire more than `budget` times in a row."""
     driver = _Driver(results, table, log, barriers, budget)
+    if unique and driver.is_normal(results):
+        return list(results)
     return driver.run(results)
 
 
@@ -130,6 +134,13 @@ class _Driver:
             self._count_uses(results)
 
     # --- the walk ----------------------------------------------------------------------------
+
+    def is_normal(self, results: Sequence[Tensor]) -> bool:
+        """Whether no rule fires anywhere: then nothing has to be built again."""
+        order = topological_order(results, lambda node: id(node) in self.opaque)
+        return not any(
+            id(node) not in self.opaque and self._found(node) is not None for node in order
+        )
 
     def run(self, results: Sequence[Tensor]) -> list[Tensor]:
         for tensor in results:
@@ -219,6 +230,15 @@ class _Driver:
     # --- rules -------------------------------------------------------------------------------
 
     def _fire(self, node: Node) -> tuple[Tensor, ...] | None:
+        found = self._found(node)
+        if found is None:
+            return None
+        rule, results, sources = found
+        self._record(rule, Tensor(node), results, sources)
+        return results
+
+    def _found(self, node: Node) -> tuple[Rule, tuple[Tensor, ...], Sources] | None:
+        """The first rule that applies to the node, and what it makes of it."""
         candidates = self.table.candidates(node)
         if not candidates or (self.log is not None and self.log.is_full):
             return None
@@ -236,8 +256,7 @@ class _Driver:
                     continue
                 results = result if isinstance(result, tuple) else (result,)
                 results = self._check(rule, node, results)
-            self._record(rule, root, results, sources)
-            return results
+            return rule, results, sources
         return None
 
     def _check(self, rule: Rule, node: Node, results: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

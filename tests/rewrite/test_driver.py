@@ -360,3 +360,14 @@ def test_values_are_kept(x: Tensor) -> None:
     before, after = evaluate_tensors([old], feed)[0], evaluate_tensors([new], feed)[0]
     np.testing.assert_allclose(after, before, atol=1e-6)
     assert all(node.op is PLACEHOLDER or node.inputs for node in topological_order([new]))
+
+
+def test_a_unique_graph_without_hits_is_left_alone() -> None:
+    x = gc.placeholder("x", (3,))
+    table = RuleTable([drop_one, drop_signs])
+    plain = [gc.exp(x) + 2, gc.tanh(x)]
+    results = rewrite(plain, table, unique=True)
+    assert all(new is old for new, old in zip(results, plain, strict=True))
+    log = RewriteLog()
+    (result,) = rewrite([gc.tanh(gc.exp(x) * 1) + 2], table, log=log, unique=True)
+    assert log.rules() == ["drop_one"] and format_expression(result) == "tanh(exp(x)) + 2.0"
