@@ -9,6 +9,7 @@ from graphc.conversion import as_array, is_weak_value
 from graphc.errors import FeedError, FunctionError
 from graphc.feeds import FeedBinder
 from graphc.ir.graph import Graph
+from graphc.ir.placement import fresh
 from graphc.running import ComplexRunner, ProgramRunner, Runner, State
 from graphc.shapes import evaluate, format_shape
 from graphc.structure import Structure
@@ -101,7 +102,7 @@ def run_steps(
     variables, new = list(state.variables), list(state.spare)
     for step in range(count):
         feeds = [a[step] if m else a for a, m in zip(arrays, moving, strict=True)]
-        spare = [np.empty_like(array) for array in state.spare]
+        spare = [fresh(array.shape, array.dtype) for array in state.spare]
         values, new = run(sizes, feeds, variables, spare)
         for output, value in zip(outputs, values, strict=True):
             output[step] = value

@@ -24,6 +24,7 @@ from graphc.conversion import complex_view, real_view
 from graphc.dtypes import is_complex
 from graphc.errors import FeedError, GraphcError, IndexOutOfRange, LinearAlgebraError
 from graphc.ir.graph import Graph
+from graphc.ir.placement import fresh
 from graphc.lapack import explain_failure
 from graphc.loops.ir import Fault, IndexCheck, Lapack, Program, While
 from graphc.memory.lives import ALIGNMENT
@@ -234,7 +235,7 @@ class ProgramRunner:
                 else:
                     array = self.constants[position]
                 arrays.append(array)
-            second = [np.empty_like(array) for array in state.spare]
+            second = [fresh(array.shape, array.dtype) for array in state.spare]
             swaps = [
                 (values[variable], news[update], second[update])
                 for update, variable in enumerate(state.carried)

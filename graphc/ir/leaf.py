@@ -21,6 +21,7 @@ from graphc.errors import DTypeError, FunctionError, GraphcError, ShapeError
 from graphc.ir.lowering import IndexMap, Leaf, LoweringContext
 from graphc.ir.node import Attributes, Node, TensorType, unique_type
 from graphc.ir.opdef import Inference, OpDef
+from graphc.ir.placement import copied
 from graphc.ir.registry import call, public, register
 from graphc.ir.source import current_source, current_sources
 from graphc.ir.storage import Storage, holding, replace_arrays
@@ -121,7 +122,7 @@ class Variable(Tensor):
         if array.shape != self.shape:
             details = [f"got     {format_shape(array.shape)}"]
             raise self._unfit(ShapeError, "cannot change its shape", details)
-        return np.array(array, dtype=self.dtype, order="C", copy=True)
+        return copied(array, self.dtype)
 
     def _unfit(
         self,
@@ -215,9 +216,9 @@ def variable(value: Any, name: str | None = None, dtype: Any = None) -> Variable
     """
     name = f"variable_{next(_serial)}" if name is None else _check_name(name)
     if dtype is None and type(value) is np.ndarray and value.dtype in all_dtypes:
-        array = np.array(value, order="C", copy=True)  # nothing to convert
+        array = copied(value)  # nothing to convert
     else:
-        array = np.array(_to_array("variable: ", value, dtype), order="C", copy=True)
+        array = copied(_to_array("variable: ", value, dtype))
     attrs = {
         "name": name,
         "type": unique_type(TensorType(array.dtype, array.shape)),

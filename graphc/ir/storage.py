@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from graphc.ir.placement import fresh
+
 Lock = AbstractContextManager[bool]
 
 
@@ -85,7 +87,7 @@ class Storage:
         """Memory for a new value: that of the value before the present one, if nobody reads it."""
         spare, self.spare = self.spare, None
         if spare is None or sys.getrefcount(spare) > _ALONE:
-            return np.empty_like(self.array)
+            return fresh(self.array.shape, self.array.dtype)
         return spare
 
 

@@ -2,7 +2,7 @@
 
 Fresh memory of the operating system costs more than filling it: every page is cleared first. So
 the memory of the last large results is remembered, and given out again when the array that was
-returned, and every view of it, is gone. Results begin at a cache line.
+returned, and every view of it, is gone. Where results begin: see ir.placement.
 """
 
 import sys
@@ -10,9 +10,9 @@ from collections import deque
 
 import numpy as np
 
-LARGE = 1 << 20  # bytes from which memory comes fresh from the operating system
+from graphc.ir.placement import LARGE, PAGE, array_in, next_place
+
 KEPT = 2  # per result: `y = f(x)` drops the old y after the new one is there
-ALIGNMENT = 64
 
 
 def _references_of_a_local() -> int:
@@ -26,9 +26,10 @@ _ALONE = _references_of_a_local()  # what getrefcount says where nobody else hol
 class ResultMemory:
     """The memory of one result of a function; any thread may ask for it."""
 
-    __slots__ = ("_kept",)
+    __slots__ = ("_kept", "_place")
 
     def __init__(self) -> None:
+        self._place = next_place()
         self._kept: deque[np.ndarray] = deque(maxlen=KEPT)
 
     def take(self, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> np.ndarray:
@@ -38,11 +39,11 @@ class ResultMemory:
             size *= extent
         if size < LARGE:
             return np.empty(shape, dtype)
-        memory = self._free(size + ALIGNMENT - 1)
+        memory = self._free(size + PAGE - 1)
         if memory is None:
-            memory = np.empty(size + ALIGNMENT - 1, np.uint8)
+            memory = np.empty(size + PAGE - 1, np.uint8)
         self._kept.append(memory)
-        return np.ndarray(shape, dtype, memory, -memory.ctypes.data % ALIGNMENT)
+        return array_in(memory, self._place, shape, dtype)
 
     def _free(self, size: int) -> np.ndarray | None:
         """Memory of this size that nobody holds; what is in use stays remembered."""
