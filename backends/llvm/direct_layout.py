@@ -1,0 +1,24 @@
+"""Calls without Python: what the routine reads, of ours and of Python and numpy.
+
+record     frame, entry, busy, the number of inputs, variables, updates and outputs, what to
+           answer (READY, ARRAY, LIST), slow, pack (a callable on that list, or 0), ready (the
+           answer that READY means), the string "out" (or 0: an input has that name), how
+           memory for the outputs may come (NOT_SO, SEQUENCE, or the keys of a dict), then
+           inputs     descriptor, rank, position in the table
+           variables  address of a reference to an array, position in the table
+           updates    address of a reference to an array and to its spare, position
+           outputs    descriptor, rank, position in the table
+frame      table, sizes and fault for the entry, the bytes of every input and of every output,
+           then the shapes of inputs and of outputs
+"""
+
+READY, ARRAY, LIST = range(3)
+NOT_SO, SEQUENCE = range(2)
+HEADER = 13
+ARRAY_TYPE, NEW_FROM_DESCR = 2, 94  # in numpy's table of C functions
+
+# Where a numpy array keeps its fields, in bytes; the object's header comes first.
+DATA, RANK, SHAPE, DESCRIPTOR, FLAGS = 16, 24, 32, 56, 64
+DENSE = 0x0001 | 0x0100  # C-contiguous and aligned
+WRITABLE = 0x0400
+SIZE, ITEMS = 16, 24  # of a tuple; lists keep their size there too

@@ -1,0 +1,331 @@
+"""Calls without Python: the routine, in LLVM IR."""
+
+from graphc.backends.llvm.direct_checks import CHECKS
+from graphc.backends.llvm.direct_layout import (
+    ARRAY,
+    DENSE,
+    HEADER,
+    ITEMS,
+    LIST,
+    SIZE,
+    WRITABLE,
+)
+
+TEXT = f"""
+@array_type = external global i8
+@_Py_NoneStruct = external global i8
+@list_type = external global i8
+@tuple_type = external global i8
+@dict_type = external global i8
+declare ptr @new_from_descr(ptr, ptr, i32, ptr, ptr, ptr, i32, ptr)
+declare ptr @PyObject_Vectorcall(ptr, ptr, i64, ptr)
+declare ptr @PyObject_CallOneArg(ptr, ptr)
+declare void @Py_IncRef(ptr)
+declare void @Py_DecRef(ptr)
+declare ptr @PyList_New(i64)
+declare i32 @PyList_SetItem(ptr, i64, ptr)
+declare ptr @PyList_GetItem(ptr, i64)
+declare ptr @PyTuple_GetItem(ptr, i64)
+declare i64 @PyDict_Size(ptr)
+declare ptr @PyDict_GetItem(ptr, ptr)
+
+{CHECKS}
+define ptr @direct_call(ptr %self, ptr %arguments, i64 %given, ptr %names) {{
+entry:
+  %record = call ptr @data_of(ptr %self)
+  %frame = load ptr, ptr %record
+  %at.entry = getelementptr i64, ptr %record, i64 1
+  %run = load ptr, ptr %at.entry
+  %at.busy = getelementptr i64, ptr %record, i64 2
+  %busy = load ptr, ptr %at.busy
+  %at.inputs = getelementptr i64, ptr %record, i64 3
+  %inputs = load i64, ptr %at.inputs
+  %at.variables = getelementptr i64, ptr %record, i64 4
+  %variables = load i64, ptr %at.variables
+  %at.updates = getelementptr i64, ptr %record, i64 5
+  %updates = load i64, ptr %at.updates
+  %at.outputs = getelementptr i64, ptr %record, i64 6
+  %outputs = load i64, ptr %at.outputs
+  %at.answer = getelementptr i64, ptr %record, i64 7
+  %answer.kind = load i64, ptr %at.answer
+  %first.input = getelementptr i64, ptr %record, i64 {HEADER}
+  %no.frame = icmp eq ptr %frame, null
+  %other.count = icmp ne i64 %given, %inputs
+  %named = icmp ne ptr %names, null
+  %unfit = or i1 %no.frame, %other.count
+  br i1 %unfit, label %slow, label %usual
+usual:
+  br i1 %named, label %by.name, label %framed
+
+; the only name: out
+by.name:
+  %at.number = getelementptr i8, ptr %names, i64 {SIZE}
+  %number = load i64, ptr %at.number
+  %at.name = getelementptr i8, ptr %names, i64 {ITEMS}
+  %name = load ptr, ptr %at.name
+  %at.expected.name = getelementptr i64, ptr %record, i64 11
+  %expected.name = load ptr, ptr %at.expected.name
+  %right.name = icmp eq ptr %name, %expected.name
+  %one.name = icmp eq i64 %number, 1
+  %out.alone = and i1 %right.name, %one.name
+  br i1 %out.alone, label %with.out, label %slow
+with.out:
+  %at.out = getelementptr ptr, ptr %arguments, i64 %given
+  %given.out = load ptr, ptr %at.out
+  %out.is.none = icmp eq ptr %given.out, @_Py_NoneStruct
+  %kept.out = select i1 %out.is.none, ptr null, ptr %given.out
+  br label %framed
+
+framed:
+  %out = phi ptr [ null, %usual ], [ %kept.out, %with.out ]
+  %table = load ptr, ptr %frame
+  %at.sizes = getelementptr i64, ptr %frame, i64 1
+  %sizes = load ptr, ptr %at.sizes
+  %at.fault = getelementptr i64, ptr %frame, i64 2
+  %fault = load ptr, ptr %at.fault
+  %input.bytes = getelementptr i64, ptr %frame, i64 3
+  %output.bytes = getelementptr i64, ptr %input.bytes, i64 %inputs
+  %first.shape = getelementptr i64, ptr %output.bytes, i64 %outputs
+  %calls.elsewhere = load i64, ptr %busy
+  %writes = icmp ne i64 %updates, 0
+  %contended = icmp ne i64 %calls.elsewhere, 0
+  %must.wait = and i1 %writes, %contended
+  %several = icmp eq i64 %answer.kind, {LIST}
+  br i1 %must.wait, label %slow, label %answer.start
+
+; before arguments are in the table: a collection of garbage may run Python, even this function
+answer.start:
+  br i1 %several, label %answer.list, label %input.start
+answer.list:
+  %new.list = call ptr @PyList_New(i64 %outputs)
+  %no.list = icmp eq ptr %new.list, null
+  br i1 %no.list, label %failed, label %input.start
+input.start:
+  %list = phi ptr [ null, %answer.start ], [ %new.list, %answer.list ]
+  br label %input.head
+
+; every argument: an array of the expected dtype, rank and shape, dense and aligned
+input.head:
+  %i = phi i64 [ 0, %input.start ], [ %i.next, %input.taken ]
+  %input = phi ptr [ %first.input, %input.start ], [ %input.next, %input.taken ]
+  %shape = phi ptr [ %first.shape, %input.start ], [ %shape.next, %input.taken ]
+  %input.more = icmp slt i64 %i, %inputs
+  br i1 %input.more, label %input.check, label %variable.head
+input.check:
+  %at.argument = getelementptr ptr, ptr %arguments, i64 %i
+  %argument = load ptr, ptr %at.argument
+  %at.type = getelementptr i8, ptr %argument, i64 8
+  %type = load ptr, ptr %at.type
+  %is.array = icmp eq ptr %type, @array_type
+  br i1 %is.array, label %input.array, label %drop
+input.array:
+  %input.fits = call i1 @is_expected(ptr %argument, ptr %input, ptr %shape, i32 {DENSE})
+  br i1 %input.fits, label %input.taken, label %drop
+input.taken:
+  %at.input.rank = getelementptr i64, ptr %input, i64 1
+  %input.rank = load i64, ptr %at.input.rank
+  %shape.next = getelementptr i64, ptr %shape, i64 %input.rank
+  %input.data = call ptr @data_of(ptr %argument)
+  %at.input.place = getelementptr i64, ptr %input, i64 2
+  %input.place = load i64, ptr %at.input.place
+  %input.slot = getelementptr ptr, ptr %table, i64 %input.place
+  store ptr %input.data, ptr %input.slot
+  %input.next = getelementptr i64, ptr %input, i64 3
+  %i.next = add i64 %i, 1
+  br label %input.head
+
+variable.head:
+  %v = phi i64 [ 0, %input.head ], [ %v.next, %variable.take ]
+  %variable = phi ptr [ %input, %input.head ], [ %variable.next, %variable.take ]
+  %variable.more = icmp slt i64 %v, %variables
+  br i1 %variable.more, label %variable.take, label %update.head
+variable.take:
+  %variable.reference = load ptr, ptr %variable
+  %variable.array = load ptr, ptr %variable.reference
+  %variable.data = call ptr @data_of(ptr %variable.array)
+  %at.variable.place = getelementptr i64, ptr %variable, i64 1
+  %variable.place = load i64, ptr %at.variable.place
+  %variable.slot = getelementptr ptr, ptr %table, i64 %variable.place
+  store ptr %variable.data, ptr %variable.slot
+  %variable.next = getelementptr i64, ptr %variable, i64 2
+  %v.next = add i64 %v, 1
+  br label %variable.head
+
+; the new values go into the spare arrays: there must be one, and nobody else may read it
+update.head:
+  %u = phi i64 [ 0, %variable.head ], [ %u.next, %update.take ]
+  %update = phi ptr [ %variable, %variable.head ], [ %update.next, %update.take ]
+  %update.more = icmp slt i64 %u, %updates
+  br i1 %update.more, label %update.check, label %output.start
+update.check:
+  %at.spare = getelementptr i64, ptr %update, i64 1
+  %spare.reference = load ptr, ptr %at.spare
+  %spare = load ptr, ptr %spare.reference
+  %no.spare = icmp eq ptr %spare, null
+  br i1 %no.spare, label %drop, label %update.array
+update.array:
+  %at.spare.type = getelementptr i8, ptr %spare, i64 8
+  %spare.type = load ptr, ptr %at.spare.type
+  %spare.is.array = icmp eq ptr %spare.type, @array_type
+  %references = load i32, ptr %spare
+  %alone = icmp eq i32 %references, 1
+  %usable = and i1 %spare.is.array, %alone
+  br i1 %usable, label %update.take, label %drop
+update.take:
+  %spare.data = call ptr @data_of(ptr %spare)
+  %at.update.place = getelementptr i64, ptr %update, i64 2
+  %update.place = load i64, ptr %at.update.place
+  %update.slot = getelementptr ptr, ptr %table, i64 %update.place
+  store ptr %spare.data, ptr %update.slot
+  %update.next = getelementptr i64, ptr %update, i64 3
+  %u.next = add i64 %u, 1
+  br label %update.head
+
+output.start:
+  %has.out = icmp ne ptr %out, null
+  %at.style = getelementptr i64, ptr %record, i64 12
+  %style = load i64, ptr %at.style
+  switch i64 %answer.kind, label %answer.ready [ i64 {ARRAY}, label %output.head
+    i64 {LIST}, label %output.several ]
+answer.ready:
+  %at.ready = getelementptr i64, ptr %record, i64 10
+  %ready = load ptr, ptr %at.ready
+  call void @Py_IncRef(ptr %ready)
+  br i1 %has.out, label %out.unneeded, label %output.head
+out.unneeded:
+  call void @Py_DecRef(ptr %ready)
+  br label %slow
+output.several:
+  br i1 %has.out, label %out.several, label %output.head
+out.several:
+  %out.fits = call i1 @is_structure(ptr %out, i64 %style, i64 %outputs)
+  br i1 %out.fits, label %output.head, label %drop
+output.head:
+  %o = phi i64 [ 0, %output.start ], [ 0, %answer.ready ], [ 0, %output.several ], \
+[ 0, %out.several ], [ %o.next, %output.made ]
+  %answer = phi ptr [ null, %output.start ], [ %ready, %answer.ready ], \
+[ %list, %output.several ], [ %list, %out.several ], [ %answer.next, %output.made ]
+  %output = phi ptr [ %update, %output.start ], [ %update, %answer.ready ], \
+[ %update, %output.several ], [ %update, %out.several ], [ %output.next, %output.made ]
+  %output.shape = phi ptr [ %shape, %output.start ], [ %shape, %answer.ready ], \
+[ %shape, %output.several ], [ %shape, %out.several ], [ %output.shape.next, %output.made ]
+  %output.more = icmp slt i64 %o, %outputs
+  %at.output.rank = getelementptr i64, ptr %output, i64 1
+  br i1 %output.more, label %output.choose, label %execute
+output.choose:
+  %output.rank = load i64, ptr %at.output.rank
+  br i1 %has.out, label %output.take, label %output.make
+
+; memory that the caller gave: nobody else may see it change
+output.take:
+  br i1 %several, label %output.find, label %output.found
+output.find:
+  %item = call ptr @item_of(ptr %out, i64 %style, i64 %o)
+  br label %output.found
+output.found:
+  %memory = phi ptr [ %out, %output.take ], [ %item, %output.find ]
+  %no.memory.given = icmp eq ptr %memory, @_Py_NoneStruct
+  br i1 %no.memory.given, label %output.make, label %output.judge
+output.judge:
+  %memory.fits = call i1 @is_array(ptr %memory)
+  br i1 %memory.fits, label %output.compare, label %unfit.out
+output.compare:
+  %memory.expected = call i1 @is_expected(ptr %memory, ptr %output, ptr %output.shape, \
+i32 {DENSE | WRITABLE})
+  br i1 %memory.expected, label %output.apart, label %unfit.out
+output.apart:
+  %memory.data = call ptr @data_of(ptr %memory)
+  %at.memory.bytes = getelementptr i64, ptr %output.bytes, i64 %o
+  %memory.bytes = load i64, ptr %at.memory.bytes
+  %meets.input = call i1 @meets(ptr %table, ptr %first.input, i64 %inputs, ptr %input.bytes, \
+ptr %memory.data, i64 %memory.bytes)
+  %meets.output = call i1 @meets(ptr %table, ptr %update, i64 %o, ptr %output.bytes, \
+ptr %memory.data, i64 %memory.bytes)
+  %meets.any = or i1 %meets.input, %meets.output
+  br i1 %meets.any, label %unfit.out, label %output.borrow
+output.borrow:
+  call void @Py_IncRef(ptr %memory)
+  br label %output.keep
+unfit.out:
+  call void @Py_DecRef(ptr %answer)
+  br label %slow
+
+output.make:
+  %output.descriptor = load ptr, ptr %output
+  %output.rank.32 = trunc i64 %output.rank to i32
+  call void @Py_IncRef(ptr %output.descriptor)
+  %made = call ptr @new_from_descr(ptr @array_type, ptr %output.descriptor, \
+i32 %output.rank.32, ptr %output.shape, ptr null, ptr null, i32 0, ptr null)
+  %no.memory = icmp eq ptr %made, null
+  br i1 %no.memory, label %give.up, label %output.keep
+output.keep:
+  %result = phi ptr [ %made, %output.make ], [ %memory, %output.borrow ]
+  br i1 %several, label %output.listed, label %output.made
+output.listed:
+  %ignored = call i32 @PyList_SetItem(ptr %answer, i64 %o, ptr %result)
+  br label %output.made
+output.made:
+  %answer.next = phi ptr [ %result, %output.keep ], [ %answer, %output.listed ]
+  %result.data = call ptr @data_of(ptr %result)
+  %at.output.place = getelementptr i64, ptr %output, i64 2
+  %output.place = load i64, ptr %at.output.place
+  %output.slot = getelementptr ptr, ptr %table, i64 %output.place
+  store ptr %result.data, ptr %output.slot
+  %output.next = getelementptr i64, ptr %output, i64 3
+  %output.shape.next = getelementptr i64, ptr %output.shape, i64 %output.rank
+  %o.next = add i64 %o, 1
+  br label %output.head
+
+execute:
+  %status = call i64 %run(ptr %table, ptr %sizes, ptr %fault)
+  %passed = icmp eq i64 %status, 0
+  br i1 %passed, label %swap.head, label %check.failed
+
+; new values in, old values become the spare arrays
+swap.head:
+  %s = phi i64 [ 0, %execute ], [ %s.next, %swap ]
+  %swapped = phi ptr [ %variable, %execute ], [ %swapped.next, %swap ]
+  %swap.more = icmp slt i64 %s, %updates
+  br i1 %swap.more, label %swap, label %done
+swap:
+  %current.reference = load ptr, ptr %swapped
+  %at.other = getelementptr i64, ptr %swapped, i64 1
+  %other.reference = load ptr, ptr %at.other
+  %current.array = load ptr, ptr %current.reference
+  %other.array = load ptr, ptr %other.reference
+  store ptr %other.array, ptr %current.reference
+  store ptr %current.array, ptr %other.reference
+  %swapped.next = getelementptr i64, ptr %swapped, i64 3
+  %s.next = add i64 %s, 1
+  br label %swap.head
+done:
+  %at.pack = getelementptr i64, ptr %record, i64 9
+  %pack = load ptr, ptr %at.pack
+  %packs = icmp ne ptr %pack, null
+  br i1 %packs, label %packed, label %plain
+plain:
+  ret ptr %answer
+packed:
+  %structure = call ptr @PyObject_CallOneArg(ptr %pack, ptr %answer)
+  call void @Py_DecRef(ptr %answer)
+  ret ptr %structure
+
+check.failed:
+  call void @Py_DecRef(ptr %answer)
+  br label %slow
+give.up:
+  call void @Py_DecRef(ptr %answer)
+  br label %failed
+failed:
+  ret ptr null
+drop:
+  call void @Py_DecRef(ptr %list)
+  br label %slow
+slow:
+  %at.slow = getelementptr i64, ptr %record, i64 8
+  %callable = load ptr, ptr %at.slow
+  %slow.answer = call ptr @PyObject_Vectorcall(ptr %callable, ptr %arguments, i64 %given, \
+ptr %names)
+  ret ptr %slow.answer
+}}
+"""
