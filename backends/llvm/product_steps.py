@@ -1,0 +1,287 @@
+"""Matrix products as steps: our routine, BLAS, loops; alone, in batches, with an epilogue."""
+
+from collections.abc import Hashable, Sequence
+
+from graphc.backends.llvm.batches import LARGE, batch_function, batch_name
+from graphc.backends.llvm.contraction import (
+    blas_function,
+    blas_name,
+    matrix_product,
+    uses_blas,
+    uses_gemm,
+)
+from graphc.backends.llvm.emitter import (
+    FRAME,
+    THREADS,
+)
+from graphc.backends.llvm.epilogues import WHOLE
+from graphc.backends.llvm.gemm import area_bytes, functions_of
+from graphc.backends.llvm.gemm_half import half_area_bytes, half_functions
+from graphc.backends.llvm.gemm_kept import (
+    Kept,
+    keep_name,
+    kept_functions,
+    kept_name,
+    kept_products,
+    panel_apart,
+    panel_bytes,
+)
+from graphc.backends.llvm.gemm_layout import Layout
+from graphc.backends.llvm.gemm_rows import NONE
+from graphc.backends.llvm.kernel_functions import Part, heading
+from graphc.backends.llvm.parallel import Range, divide
+from graphc.backends.llvm.pool import LITTLE
+from graphc.backends.llvm.steps import StepEmitter
+from graphc.backends.llvm.text import Val
+from graphc.dtypes import is_floating, is_half
+from graphc.loops.epilogues import Epilogue
+from graphc.loops.ir import (
+    Contraction,
+    Kernel,
+    Loop,
+)
+from graphc.shapes import Size, ceil_div, size_product
+
+BATCH_WORDS = 32  # of a frame for products over a batch, at most, beside four for each axis
+
+
+class ProductSteps(StepEmitter):
+    """Matrix products."""
+
+    def _keep(self, step: Loop) -> None:
+        """Pack what products in the loop multiply by, at the beginning of the scratch area."""
+        packed: dict[Hashable, Kept] = {}
+        for product in kept_products(self.program, step):
+            key = (product.b, product.dtype, product.transpose_b, product.n, product.k)
+            if key not in packed:
+                self.products.update(kept_functions(product, self.target))
+                offset, size = self.kept_bytes, panel_bytes(product, self.target)
+                panels = self._area(size)
+                self.kept_bytes += size
+                packed[key] = Kept(kept_name(product), offset)
+                count, k = self.sizes.first(product.n), self.sizes.first(product.k)
+                along = product.k if product.transpose_b else product.n
+                stride = self.sizes.first(along * product.dtype.itemsize)
+                apart = self.code.constant(panel_apart(product, self.target), "i64")
+                arguments = [panels, self._buffer(product.b), k, count, stride, apart, THREADS]
+                self._call(keep_name(product), arguments)
+            self.kept[id(product)] = packed[key]
+
+    def _kept_product(self, step: Contraction, out: str, followed: list[Val]) -> None:
+        """A product by what was packed before the loop. followed: the epilogue and its frame."""
+        kept = self.kept[id(step)]
+        start = self._slot(len(self.slots))
+        panels = self.code.gep("i8", start, self.code.constant(kept.offset, "i64"))
+        sizes = map(self.sizes.first, (step.m, step.n, step.k))
+        matrices = [self._buffer(out), self._buffer(step.a), panels]
+        self._call(kept.name, [*matrices, *sizes, *followed, THREADS])
+
+    def _with_epilogue(self, step: Contraction, follower: Epilogue | None) -> bool:
+        """Run the kernel behind a product on its rows as they are done, if that can be."""
+        if follower is None or not uses_gemm(step) or is_half(step.dtype):
+            return False
+        call = follower.call
+        part = self.functions.part(step, follower)
+        if part is None or (part.area != 0 and id(step) in self.kept):
+            return False
+        self._allocate(call)
+        place = self.places.place(step, call)
+        buffers = {one: self._buffer(one) for one in (step.a, step.b, *call.arguments)}
+        buffers[step.out] = self._buffer(place)
+        matrices = [buffers[one] for one in (step.out, step.a, step.b)]
+        words = [self.sizes.first(follower.units), *(buffers[one] for one in call.arguments)]
+        words += [self.sizes.first(size) for size in call.sizes]
+        epilogue = Val(f"@{part.name}.rows", "ptr")
+        if id(step) in self.kept:
+            self._kept_product(step, place, [epilogue, self._held(words, 0)])
+        else:
+            self._followed_product(step, matrices, epilogue, words, part)
+        start = f"@{part.name}.range("
+        text = next(one.text for one in self.functions.functions if start in one.text)
+        self.kernels.setdefault(call.kernel.name, heading(call.kernel) + text)
+        return True
+
+    def _followed_product(
+        self,
+        step: Contraction,
+        matrices: list[Val],
+        epilogue: Val,
+        words: Sequence[Val],
+        part: "Part",
+    ) -> None:
+        """words: what the epilogue finds in its frame."""
+        layout = self._layout_of(step)
+        room = ceil_div(area_bytes(layout, self.target) + part.area, 64) * 64
+        sizes = [*map(self.sizes.first, (*_dims(step), *_rows(step)))]
+        splits = Val("false" if part.kind == WHOLE else "true", "i1")
+        if all(size == 1 for size in step.batch):
+            followed = [epilogue, self._held(words, 0), splits, self.code.constant(0, "i64")]
+            area = [self._area(0, room), self.sizes.first(room), THREADS]
+            self._call(f"{layout.name}.followed", [*matrices, *sizes, *area, *followed])
+            return
+        held = self._held(words, BATCH_WORDS + 4 * len(step.batch))
+        followed = [epilogue, held, splits]
+        work = _work_of_one(step) * step.k
+        self._divided_batch(step, layout.name, matrices, sizes, work, room, followed)
+
+    def _area_of(self, layout: Layout, step: Contraction) -> list[Val]:
+        """What a call of our routine gets behind the sizes."""
+        room = self._room_of(layout, step)
+        return [self._area(0, room), self.sizes.first(room), THREADS]
+
+    def _room_of(self, layout: Layout, step: Contraction) -> Size:
+        if is_half(step.dtype):
+            return half_area_bytes(layout, self.target, step.m, step.n, step.k)
+        return area_bytes(layout, self.target)
+
+    def _layout_of(self, step: Contraction) -> Layout:
+        """What our routine for the product serves; the routine is emitted."""
+        vectors = self._vectors(step) if uses_blas(step, self.blas) else None
+        layout = Layout(step.dtype, step.transpose_a, step.transpose_b, vectors, self.divides)
+        if layout.name not in self.products:
+            make = half_functions if is_half(step.dtype) else functions_of
+            self.products.update(make(layout, self.target))
+        return layout
+
+    def _vectors(self, step: Contraction) -> str:
+        """The routine that calls BLAS."""
+        assert self.blas is not None
+        name = blas_name(step)
+        if name not in self.products:
+            self.products[name] = blas_function(step, self.blas, self.target)
+        return name
+
+    def _contraction(self, step: Contraction) -> None:
+        if id(step) in self.kept:
+            self._kept_product(step, step.out, [NONE, NONE])
+            return
+        buffers = [
+            (step.out, step.strides[0]),
+            (step.a, step.strides[1]),
+            (step.b, step.strides[2]),
+        ]
+        pointers = [self._buffer(name) for name, _ in buffers]
+        dims, rows = _dims(step), _rows(step)
+        layout: Layout | None = None
+        if uses_gemm(step):
+            layout = self._layout_of(step)
+            name, sizes = layout.name, [*map(self.sizes.first, (*dims, *rows))]
+        elif uses_blas(step, self.blas):
+            name, sizes = self._vectors(step), [*map(self.sizes.first, (*dims, *rows))]
+        else:
+            product = self._product(step)
+            sizes = [self.sizes.first(dim) for dim in dims if not isinstance(dim, int)]
+            if all(size == 1 for size in step.batch):
+                values = {name: getattr(step, name) for name in product.sizes}
+                name, text = self.functions.kernel(product)
+                self._run(name, text, [*pointers, *sizes], values)
+                return
+            name, _ = self.functions.kernel(product, whole=True)
+        strides = [strides for _, strides in buffers]
+        one = _work_of_one(step)
+        all_work = size_product(step.batch) * one * step.k
+        if all(size == 1 for size in step.batch) or (
+            isinstance(all_work, int) and all_work <= LITTLE
+        ):
+            if layout is not None:
+                sizes += self._area_of(layout, step)
+            self._batches(step, 0, name, pointers, strides, sizes)
+            return
+        room = 0 if layout is None else self._room_of(layout, step)
+        self._divided_batch(step, name, pointers, sizes, one * step.k, room)
+
+    def _divided_batch(
+        self,
+        step: Contraction,
+        name: str,
+        pointers: list[Val],
+        sizes: list[Val],
+        work: Size,
+        room: Size,
+        followers: Sequence[Val] = (),
+    ) -> None:
+        """Products over a batch, on threads; work: of one of them, room: what one needs."""
+        axes = [axis for axis, size in enumerate(step.batch) if size != 1]
+        own = batch_name(name, len(axes), bool(followers))
+        divides = room != 0
+        if own not in self.routines:
+            self.routines[own] = batch_function(
+                name,
+                sizes,
+                len(axes),
+                step.dtype.itemsize,
+                self.target,
+                divides=divides,
+                follows=bool(followers),
+            )
+        builder = self.code.builder
+        one = self.sizes.first(work)
+        counts = [self.sizes.first(step.batch[axis]) for axis in axes]
+        units = counts[0]
+        for count in counts[1:]:
+            units = builder.mul(units, count)
+        total = builder.mul(one, units)
+        inner = self.code.constant(1, "i64")
+        if divides:
+            large = builder.icmp("sgt", one, self.code.constant(LARGE, "i64"))
+            inner = builder.select(large, THREADS, inner)
+            total = builder.select(large, self.code.constant(0, "i64"), total)
+        words = [*pointers, *sizes, *counts]
+        words += [self.sizes.first(lengths[axis]) for lengths in step.strides for axis in axes]
+        words += [*followers, inner]
+        if divides:
+            words += [self._area(0, room), self.sizes.first(room)]
+        self.frame_words = max(self.frame_words, len(words))
+        divide(builder, own, FRAME, words, Range(units, total), THREADS)
+
+    def _product(self, step: Contraction) -> Kernel:
+        key = (step.dtype, step.m, step.n, step.k, step.transpose_a, step.transpose_b)
+        if key not in self.loop_products:
+            self.loop_products[key] = matrix_product(step)
+        return self.loop_products[key]
+
+    def _batches(
+        self,
+        step: Contraction,
+        axis: int,
+        name: str,
+        pointers: list[Val],
+        strides: list[tuple[Size, ...]],
+        sizes: list[Val],
+    ) -> None:
+        """A loop per batch axis around the call."""
+        code = self.code
+        if axis == len(step.batch):
+            self._call(name, [*pointers, *sizes])
+            return
+        if step.batch[axis] == 1:
+            self._batches(step, axis + 1, name, pointers, strides, sizes)
+            return
+        lengths = [self.sizes.first(stride[axis]) for stride in strides]
+        element = f"i{8 * step.dtype.itemsize}"
+
+        def body(index: Val, _: list[Val]) -> list[Val]:
+            moved = [
+                code.gep(element, pointer, code.operation("mul", index, length))
+                for pointer, length in zip(pointers, lengths, strict=True)
+            ]
+            self._batches(step, axis + 1, name, moved, strides, sizes)
+            return []
+
+        code.loop(code.constant(0, "i64"), self.sizes.first(step.batch[axis]), 1, [], body)
+
+
+def _work_of_one(step: Contraction) -> Size:
+    """Of a sum of products of length one for each element."""
+    return (2 * step.dtype.itemsize // 4 if is_floating(step.dtype) else 4) * step.m * step.n
+
+
+def _dims(step: Contraction) -> tuple[Size, Size, Size]:
+    return step.m, step.n, step.k
+
+
+def _rows(step: Contraction) -> tuple[Size, Size, Size]:
+    """From row to row of the result and the operands, in elements."""
+    of_a = step.m if step.transpose_a else step.k
+    of_b = step.k if step.transpose_b else step.n
+    return step.n, of_a, of_b
