@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from graphc.dtypes import is_bool, is_complex, result_type
-from graphc.errors import DTypeError, GradientError, ShapeError
+from graphc.errors import DTypeError, ShapeError
 from graphc.ir.arguments import checked_axis
 from graphc.ir.batch import Batch, moved
 from graphc.ir.indices import checked_index_group, checked_indices, picked_shape, positions_of
@@ -139,15 +139,19 @@ def _factors(b: Builder, a: Application) -> Tensor:
     return b.scatter(b.ones_like(x), indices, values, a.attrs["axes"], mode="multiply")
 
 
-def _require_distinct(a: Application) -> None:
-    if not _are_distinct(a):
-        raise GradientError(
-            "scatter: no derivative by the factors where several may go to one entry",
-            code="E304",
-            source=a.node.sources[0] if a.node.sources else None,
-            fix="use constant indices without duplicates, or hold the factors fixed: "
-            "gc.stop_gradient(values)",
-        )
+def _without_own(b: Builder, a: Application) -> Tensor:
+    """For each factor, what its entry of the result would be without it."""
+    x, values, *indices = a.inputs
+    if _are_distinct(a):
+        return _picked(b, a, x)
+    axes, zero = a.attrs["axes"], values == 0
+    # Zeros are counted: they cannot be divided by.
+    safe = b.where(zero, 1, values)
+    product = x * b.scatter(b.ones_like(x), indices, safe, axes, mode="multiply")
+    count = b.full(x.shape, 0, dtype="int64")
+    count = b.scatter(count, indices, b.astype(zero, "int64"), axes, mode="add")
+    others = _picked(b, a, count) - b.astype(zero, "int64")
+    return b.where(others > 0, 0, _picked(b, a, product) / safe)
 
 
 def _vjp_scatter(b: Builder, a: Application, gradients: Gradients) -> Gradients:
@@ -163,8 +167,7 @@ def _vjp_scatter(b: Builder, a: Application, gradients: Gradients) -> Gradients:
     elif a.wants(0) and mode in ("min", "max"):
         by_x = b.where(x == a.output, gradient, 0)
     if a.wants(1) and mode == "multiply":
-        _require_distinct(a)
-        by_values = _picked(b, a, gradient * x)
+        by_values = _picked(b, a, gradient) * _without_own(b, a)
     elif a.wants(1):
         by_values = _picked(b, a, gradient)
         counts = {"set": _last, "min": _deciding, "max": _deciding}.get(mode)
@@ -185,8 +188,7 @@ def _jvp_scatter(b: Builder, a: Application, tangents: Gradients) -> Gradients:
     if mode == "multiply":
         base = base if of_x is None else base * _factors(b, a)
         if of_values is not None:
-            _require_distinct(a)
-            of_values = of_values * _picked(b, a, x)
+            of_values = of_values * _without_own(b, a)
     elif mode in ("min", "max"):
         base = base if of_x is None else b.where(x == a.output, base, 0)
         if of_values is not None:
@@ -212,8 +214,6 @@ def _scatter_examples(rng: np.random.Generator) -> list[Example]:
         Example(
             lambda x, v, i=i, axes=axes, mode=mode: scatter(x, i, v, axes, mode=mode),
             (rng.normal(size=shape), rng.normal(size=updates)),
-            # With symbolic sizes, indices from both ends may be equal: no gradient by factors.
-            differentiable=mode != "multiply" or updates != (3,) or shape == (1, 3),
         )
         for mode in MODES
         for shape, axes, i, updates in cases
@@ -222,7 +222,6 @@ def _scatter_examples(rng: np.random.Generator) -> list[Example]:
         repeated = Example(
             lambda x, v, mode=mode: scatter(x, ([1, 0, -3, 1],), v, mode=mode),
             (rng.normal(size=(3, 2)), rng.normal(size=(4, 2))),
-            differentiable=mode != "multiply",
         )
         computed = Example(
             lambda x, v, i, mode=mode: scatter(x, (i.astype("int32"),), v, (1,), mode=mode),

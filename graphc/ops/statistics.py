@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.dtypes import float64
+from graphc.dtypes import float64, is_complex
 from graphc.ir.arguments import AxisLike, checked_axes
 from graphc.ir.batch import shifted
 from graphc.ir.lowering import Composite
@@ -128,12 +128,17 @@ def var(
 ) -> Tensor:
     """The mean square deviation from the mean: sum((x - mean)^2) / (n - correction).
 
-    x: any shape and dtype; integers and bool become float32. axis: an int, several, or None for
-    all. keepdims: reduced axes stay, with size 1. correction: 0 for the variance of the elements,
-    1 for the unbiased estimate; where n <= correction the result is NaN or inf, as in numpy.
-    Raises ShapeError for axes that x does not have.
+    x: any shape and dtype; integers and bool become float32; complex x has a real variance, the
+    mean of |x - mean|^2. axis: an int, several, or None for all. keepdims: reduced axes stay, with
+    size 1. correction: 0 for the variance of the elements, 1 for the unbiased estimate; where
+    n <= correction the result is NaN or inf, as in numpy. Raises ShapeError for axes that x does
+    not have.
     """
     tensor, axes = _prepare("var", x, axis)
+    if is_complex(tensor.dtype):
+        parts = (BUILDER.real(tensor), BUILDER.imag(tensor))
+        one, other = (var(part, axes, keepdims, correction=correction) for part in parts)
+        return BUILDER.add(one, other)
     return VAR(tensor, axes=axes, keepdims=bool(keepdims), correction=float(correction))
 
 

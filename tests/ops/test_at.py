@@ -10,7 +10,7 @@ from hypothesis import given, settings
 
 import graphc as gc
 from graphc.backends.reference.interpreter import evaluate_tensors
-from graphc.errors import DTypeError, GradientError, IndexOutOfRange, ShapeError, SymbolicValueError
+from graphc.errors import DTypeError, IndexOutOfRange, ShapeError, SymbolicValueError
 from graphc.gradient_check import verify_grad
 
 MODES = ("set", "add", "multiply", "min", "max")
@@ -147,21 +147,12 @@ def test_numba(name: str) -> None:
         np.testing.assert_allclose(value, expected(array, key, values, mode), rtol=1e-15)
 
 
-REPEATED = {"array", "array behind", "pairs", "broadcast", "with a slice", "apart", "int and array"}
-
-
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", KEYS)
 def test_derivatives(name: str, mode: str) -> None:
     key, shape = KEYS[name]
     array = numbers(shape)
     values = numbers(array[key].shape, 2)
-    if mode == "multiply" and name in REPEATED:
-        with pytest.raises(GradientError, match=r"E304.*several may go to one entry") as info:
-            verify_grad(lambda x, v: gc.sin(updated(x, key, v, mode)), [array, values])
-        assert "test_at.py:" in str(info.value)
-        verify_grad(lambda x: gc.sin(updated(x, key, values, mode)), [array])
-        return
     verify_grad(lambda x, v: gc.sin(updated(x, key, v, mode)), [array, values])
 
 
@@ -173,6 +164,26 @@ def test_second_derivatives() -> None:
             return gc.grad(cost, x)
 
         verify_grad(lambda x, first=first: first(x, numbers((3,), 3)), [numbers((5,))])
+
+
+def test_several_factors_of_one_entry_with_zeros_among_them() -> None:
+    """The derivative by a factor is the product of the others, also where it is 0 itself."""
+    factors = np.array([2.0, 3.0, 0.0, 5.0, 0.0, 0.0, 7.0])
+    places = [0, 0, 1, 1, 2, 2, 2]  # none is 0, one is, two are
+    x, v = gc.placeholder("x", (3,), "float64"), gc.placeholder("v", (7,), "float64")
+    result = x.at[places].multiply(v)
+    weights = np.array([1.0, 10.0, 100.0])
+    array = np.array([0.5, 2.0, 4.0])
+    expected = [3 * 0.5, 2 * 0.5, 5 * 2.0 * 10, 0, 0, 0, 0]
+    for backend in ("reference", "llvm"):
+        f = gc.function([x, v], gc.grad(gc.sum(result * weights), v), backend=backend)
+        np.testing.assert_allclose(f(array, factors), expected, rtol=1e-12)
+    index = gc.placeholder("i", (7,), "int64")
+    by_v = gc.grad(gc.sum(gc.exp(x.at[index].multiply(v))), v)  # places that only the call knows
+    verify_grad(lambda x, v: gc.sin(x.at[places].multiply(v)), [array, factors])
+    found = gc.run(by_v, {x: array, v: factors + 1.0, index: np.array(places)})
+    total = np.array([12.0, 6.0, 8.0]) * array
+    np.testing.assert_allclose(found, (np.exp(total) * total)[places] / (factors + 1.0), rtol=1e-12)
 
 
 def test_ties() -> None:

@@ -84,3 +84,16 @@ def test_errors_name_the_line() -> None:
         with pytest.raises(ShapeError, match="axis 1 is out of range") as caught:
             build(x, axis=1)
         assert "test_statistics.py:" in str(caught.value)
+
+
+@pytest.mark.parametrize("backend", ["reference", "llvm"])
+def test_complex_numbers_have_a_real_variance(backend: str) -> None:
+    rng = np.random.default_rng(3)
+    values = rng.normal(size=(3, 5)) + 1j * rng.normal(size=(3, 5)) + 7
+    x = gc.placeholder("x", (None, 5), "complex128")
+    results = [gc.var(x, axis=0, correction=1), gc.std(x, keepdims=True), gc.grad(gc.std(x), x)]
+    variance, deviation, slope = gc.function([x], results, backend=backend)(values)
+    np.testing.assert_allclose(variance, values.var(axis=0, ddof=1))
+    np.testing.assert_allclose(deviation, values.std(keepdims=True))
+    np.testing.assert_allclose(np.abs(slope), np.abs(values - values.mean()) / (15 * values.std()))
+    assert gc.var(gc.placeholder("z", (2,), "complex64")).dtype == gc.float32
