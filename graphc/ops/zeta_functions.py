@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from graphc.errors import DTypeError, GradientError
+from graphc.errors import DTypeError
 from graphc.ir.opdef import Application, Example
 from graphc.ir.registry import BUILDER, Builder, public
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.ops.composed import composed_examples, register_composed, scipy_special
-from graphc.ops.definition import Partial, floating, one_input, promote_inputs
+from graphc.ops.definition import floating, one_input, promote_inputs
 
 __all__ = ["polygamma", "zeta"]
 
@@ -66,13 +66,38 @@ def _zeta_values(s: np.ndarray, q: np.ndarray) -> Any:
     return np.where((q < 0) | np.isnan(s) | np.isnan(q), np.nan, value)
 
 
-def _no_slope(b: Builder, a: Application) -> Partial:
-    raise GradientError(
-        "zeta: no derivative by its first argument",
-        code="E304",
-        source=a.node.sources[0] if a.node.sources else None,
-        fix="hold it fixed: gc.zeta(gc.stop_gradient(s), q)",
-    )
+def _slope_by_s(b: Builder, s: Tensor, q: Tensor) -> Tensor:
+    """The terms of `_zeta`, each differentiated by s."""
+    total: Any = 0.0
+    for k in range(_TERMS):
+        term = b.add(q, k)
+        total = b.subtract(total, b.multiply(b.log(term), b.pow(term, b.negative(s))))
+    a = b.add(q, _TERMS)
+    last = b.pow(a, b.subtract(1, s))
+    inverse = b.divide(1, a)
+    series: Any = 0.0
+    slope: Any = 0.0
+    for j in reversed(range(len(_WEIGHTS))):
+        one = b.multiply(b.add(s, 2 * j), inverse)
+        other = b.multiply(b.add(s, 2 * j - 1), inverse) if j else 1.0
+        factor = b.multiply(one, other)
+        change = b.multiply(inverse, b.add(one, other)) if j else inverse
+        series = b.add(series, _WEIGHTS[j])
+        slope = b.add(b.multiply(slope, factor), b.multiply(series, change))
+        series = b.multiply(series, factor)
+    pole = b.divide(1, b.subtract(s, 1))
+    rest = b.add(pole, b.multiply(b.add(series, 0.5), inverse))
+    change = b.subtract(b.multiply(slope, inverse), b.square(pole))
+    rest = b.multiply(last, b.subtract(change, b.multiply(b.log(a), rest)))
+    value = b.add(total, b.where(b.equal(last, 0), 0, rest))
+    return b.where(b.isinf(q), 0, value)
+
+
+def _zeta_slope_by_s(b: Builder, a: Application) -> Tensor:
+    s, q = a.inputs
+    wide = (b.astype(s, "float64"), b.astype(q, "float64"))
+    value = b.astype(_slope_by_s(b, *wide), a.output.dtype)
+    return b.where(b.logical_or(b.less(s, 1), b.less(q, 0)), math.nan, value)
 
 
 def _zeta_slope(b: Builder, a: Application) -> Tensor:
@@ -86,7 +111,7 @@ def _zeta_examples(rng: np.random.Generator) -> list[Example]:
         Example(lambda q, s=s: zeta(s, q), (rng.uniform(0.3, 12.0, size=shape),))
         for shape, s in (((), 1.5), ((0,), 3.0), ((3, 1, 5), 7.25))
     ]
-    return [*composed_examples(zeta, rng, 2, (1.2, 9.0), differentiable=False), *fixed]
+    return [*composed_examples(zeta, rng, 2, (1.2, 9.0)), *fixed]
 
 
 @public
@@ -95,7 +120,7 @@ def zeta(s: Any, q: Any, /) -> Tensor:
 
     s, q: shapes that broadcast, any dtype; integers and bool become float32. Result: the promoted
     dtype. inf at s = 1 and at q = 0; NaN for s < 1 and for q < 0. zeta(s, 1) is Riemann's.
-    The derivative by s is not there: asking for it raises GradientError.
+    Derivatives by both: by s, term by term.
     Raises ShapeError where the shapes do not broadcast.
     """
     return ZETA(*(floating(tensor) for tensor in promote_inputs("zeta", s, q)))
@@ -105,7 +130,7 @@ ZETA = register_composed(
     "zeta",
     build=_zeta,
     reference=_zeta_values,
-    partials=(_no_slope, _zeta_slope),
+    partials=(_zeta_slope_by_s, _zeta_slope),
     examples=_zeta_examples,
 )
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import graphc as gc
-from graphc.errors import DTypeError, GradientError
+from graphc.errors import DTypeError
 from tests.ops.accuracy import (
     assert_accurate,
     assert_second_derivative,
@@ -39,11 +39,30 @@ def test_derivatives_of_zeta() -> None:
     assert_second_derivative(lambda q: gc.zeta(2.5, q), np.array([0.4, 1.0, 3.0, 20.0]))
 
 
-def test_zeta_has_no_derivative_by_its_first_argument() -> None:
-    s = gc.placeholder("s", (3,))
-    with pytest.raises(GradientError, match="first argument"):
-        gc.grad(gc.sum(gc.zeta(s, 2.0)), s)
-    gc.grad(gc.sum(gc.zeta(gc.stop_gradient(s), s)), s)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_derivative_of_zeta_by_its_first_argument(dtype: str) -> None:
+    points = [
+        (1.01, 0.3),
+        (1.5, 2.0),
+        (2.0, 1.0),
+        (7.25, 0.9),
+        (4.0, 40.0),
+        (30.0, 1.0),
+        (3.0, 1e6),
+    ]
+    s, q = gc.placeholder("s", ("n",), dtype), gc.placeholder("q", ("n",), dtype)
+    values = [np.array(column, dtype) for column in zip(*points, strict=True)]
+    slope = gc.grad(gc.sum(gc.zeta(s, q)), s)
+    found = gc.function([s, q], slope)(*values)
+    expected = [
+        float(mp.zeta(mp.mpf(float(a)), mp.mpf(float(b)), derivative=1))
+        for a, b in zip(*values, strict=True)
+    ]
+    np.testing.assert_allclose(found, expected, rtol=1e-6 if dtype == "float32" else 1e-11)
+    edges = gc.function([s, q], slope)(
+        np.array([0.5, 2, 1e4, 3], dtype), np.array([1, -1, 5, np.inf], dtype)
+    )
+    np.testing.assert_array_equal(edges, [np.nan, np.nan, 0, 0])
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 7, 20])
