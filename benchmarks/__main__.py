@@ -1,6 +1,7 @@
 """python -m benchmarks [names]: runs the benchmarks, all of them by default.
 
 compile   cold compile time and import time, each model in a fresh process
+models    deep models: from the layers to the first training step, cold and from the cache
 steps     training steps and typical kernels against numpy by hand, calls taking turns
 kernels   kernels at several sizes, and their share of the memory bandwidth
 conv      convolutions and their gradients against numpy, and PyTorch where installed
@@ -18,6 +19,7 @@ import sys
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 NAMES = {
     "compile": "compile_time.py",
+    "models": "compile_models.py",
     "steps": "steps.py",
     "kernels": "kernels.py",
     "conv": "convolution.py",
