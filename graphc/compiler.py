@@ -11,9 +11,10 @@ from typing import Any
 from graphc.backends.base import (
     Executable,
     KeepingBackend,
+    scratch_of,
 )
 from graphc.backends.registry import REFERENCE, get_backend
-from graphc.errors import GraphcError
+from graphc.errors import BackendError, GraphcError
 from graphc.fingerprint import fingerprint
 from graphc.ir.graph import Graph
 from graphc.ir.opdef import Constraint
@@ -22,6 +23,7 @@ from graphc.ir.verifier import verify
 from graphc.loops.ir import Program
 from graphc.loops.lower import lower
 from graphc.loops.verifier import verify_program
+from graphc.memory.limit import MemoryLimit, within_limit
 from graphc.memory.plan import MemoryPlan, plan_memory
 from graphc.passes.pipeline import expand, optimize, real_numbers
 from graphc.recall import NotPlainError, Outline, description, outline_of, with_sources
@@ -115,14 +117,20 @@ def compile_graph(
     check: bool = False,
     optimized: bool = True,
     cache: bool = True,
+    limit: MemoryLimit | None = None,
 ) -> tuple[Stages, Runner]:
-    """All stages of a graph and a way to run it. check: verify every IR on the way."""
+    """All stages of a graph and a way to run it. check: verify every IR on the way.
+
+    limit: of the memory of a call; see `memory.limit`."""
     stages = Stages(graph)
     with stages.timed("load backend"):
         chosen = None if backend == REFERENCE else get_backend(backend)
     options = f"optimized={optimized}"
     name = None
-    if cache and not check and isinstance(chosen, KeepingBackend) and chosen.keeps:
+    if limit is not None and chosen is None:
+        raise BackendError("reference has no memory plan", code="E501", fix='use backend="llvm"')
+    keeping = cache and not check and limit is None
+    if keeping and isinstance(chosen, KeepingBackend) and chosen.keeps:
         with stages.timed("recall"):
             name = fingerprint(graph)
             stages.found = "compiled: the graph has an op or a function of its own"
@@ -142,6 +150,14 @@ def compile_graph(
         return stages, GraphRunner(stages.graph, stages.size_names)
     _lowered(stages, optimized, check)
     assert stages.program is not None and stages.plan is not None
+    if limit is not None:
+        with stages.timed("memory"):
+            stages._program, stages._plan = within_limit(
+                stages.program,
+                limit,
+                lambda program: scratch_of(chosen.compile(program, threads=threads, cache=cache)),
+            )
+            verify_program(stages._program)
     with stages.timed("backend"):
         stages.executable = chosen.compile(stages.program, threads=threads, cache=cache)
     parts: Mapping[str, float] = getattr(stages.executable, "seconds", {})

@@ -921,6 +921,21 @@ f = gc.function([x], x * 2, backend="interpreter")
         "text that is no printed graph",
         "gc.parse_graph reads what f.graph_text() wrote. The message has the line.",
     ),
+    "E506": Explanation(
+        "a memory limit that cannot be kept",
+        "gc.function(..., memory_limit=bytes) computes cheap values twice until a call needs no "
+        "more than that. Results, and what products and their operands need at one step, cannot be "
+        "saved; the message has the largest buffers and their lines. With symbolic sizes the limit "
+        "holds at the sizes that are given with it.",
+        """
+x = gc.placeholder("x", (1000, 1000))
+f = gc.function([x], gc.exp(x), memory_limit=1_000_000)
+""",
+        """
+x = gc.placeholder("x", (1000, 1000))
+f = gc.function([x], gc.exp(x), memory_limit=4_000_000)
+""",
+    ),
     # --- environment -----------------------------------------------------------------------------
     "E601": Explanation(
         "something is not installed",

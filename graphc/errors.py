@@ -26,6 +26,7 @@ __all__ = [
     "HostCallError",
     "IndexOutOfRange",
     "LinearAlgebraError",
+    "MemoryLimitError",
     "MissingExtraError",
     "NumericsError",
     "ParameterError",
@@ -202,6 +203,12 @@ class BackendError(GraphcError, RuntimeError):
     """An unknown backend, or a backend that failed to compile."""
 
     code = "E501"
+
+
+class MemoryLimitError(GraphcError, MemoryError):
+    """A call that needs more memory than `memory_limit` allows, whatever is computed twice."""
+
+    code = "E506"
 
 
 class VerificationError(GraphcError, RuntimeError):

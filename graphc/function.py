@@ -38,6 +38,7 @@ from graphc.ir.opdef import Constraint
 from graphc.ir.source import current_sources
 from graphc.ir.storage import Storage, announced, replace_arrays, share_lock
 from graphc.ir.tensor import Tensor
+from graphc.memory.limit import MemoryLimit, checked_limit
 from graphc.repeat import check_stackable, checked_count, rows, run_steps
 from graphc.results import ResultChecker
 from graphc.running import Arrays, ComplexRunner, Given, ProgramRunner, State
@@ -90,6 +91,7 @@ class Function(FunctionText, CCallable):
         optimize: bool,
         cache: bool = True,
         constraints: Sequence[Constraint] = (),
+        limit: MemoryLimit | None = None,
     ) -> None:
         self.name = self.__name__ = graph.name
         self.backend = DEFAULT if backend == "auto" else backend
@@ -114,6 +116,7 @@ class Function(FunctionText, CCallable):
                 check="ir" in checks,
                 optimized=optimize,
                 cache=cache,
+                limit=limit,
             )
         if "passes" in checks:
             self._run = PassesGuard(self._run, self.stages, self.backend)
@@ -365,6 +368,7 @@ def function(
     optimize: bool = True,
     default_updates: bool = True,
     cache: bool = True,
+    memory_limit: int | tuple[int, Mapping[str, int]] | None = None,
 ) -> Function:
     """Compile expressions of placeholders and variables into a function.
 
@@ -384,12 +388,15 @@ def function(
     default_updates: False
     leaves variables alone that carry an update of their own, such as the position of a
     gc.random.Stream. cache: keep the compiled object on disk for other processes (backend
-    llvm; the folder is $GRAPHC_CACHE or ~/.cache/graphc).
+    llvm; the folder is $GRAPHC_CACHE or ~/.cache/graphc). memory_limit: bytes that a call may need
+    beside its inputs and the present values of the variables; cheap values are computed twice until
+    it is kept, with the same results. With symbolic sizes: (bytes, {"n": 64}), the sizes up to
+    which it holds; calls with larger ones run and may need more.
 
     Raises FunctionError: an output that needs a placeholder which is no input (E201), a size that
     no input gives (E204), unused inputs (E205), duplicate names (E206), two updates of one
     variable (E207), an update of another dtype or shape (E208), circular givens (E209).
-    BackendError: an unknown backend (E501).
+    BackendError: an unknown backend (E501). MemoryLimitError: a limit that cannot be kept (E506).
     """
     sources = current_sources()
     try:
@@ -430,6 +437,7 @@ def function(
                 optimize=optimize,
                 cache=cache,
                 constraints=replaced.constraints,
+                limit=checked_limit(memory_limit),
             )
     except GraphcError as error:
         if error.source is None and sources:

@@ -1,0 +1,75 @@
+"""memory_limit: a function that computes values twice until a call needs no more than it may."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from graphc.errors import MemoryLimitError, ParameterError
+from graphc.loops.ir import Program
+from graphc.memory.plan import MemoryPlan
+from graphc.memory.rematerialize import largest_buffers, rematerialized
+from graphc.shapes import Size, evaluate, size_product
+
+SHOWN = 5  # buffers that an error names
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryLimit:
+    """bytes: the most that a call may need at these sizes, and so at smaller ones."""
+
+    bytes: int
+    sizes: Mapping[str, int]
+
+
+def checked_limit(value: Any) -> MemoryLimit | None:
+    """What the user gave as `memory_limit`; ParameterError (E404) if it is nothing of that kind."""
+    if value is None or isinstance(value, MemoryLimit):
+        return value
+    bytes_, sizes = value if isinstance(value, tuple) and len(value) == 2 else (value, {})
+    numbers = [bytes_, *sizes.values()] if isinstance(sizes, Mapping) else [None]
+    if any(isinstance(n, bool) or not isinstance(n, int) or n < 0 for n in numbers):
+        raise ParameterError(
+            f"memory_limit={value!r}",
+            code="E404",
+            fix='give a number of bytes, or with symbolic sizes (bytes, {"n": 64})',
+        )
+    return MemoryLimit(bytes_, {str(name): int(size) for name, size in sizes.items()})
+
+
+def within_limit(
+    program: Program, limit: MemoryLimit, scratch_of: Callable[[Program], list[Size]]
+) -> tuple[Program, MemoryPlan]:
+    """A program with the same results that keeps to the limit, and its plan.
+
+    scratch_of: bytes that steps need beside the temporaries. MemoryLimitError (E506) where it
+    cannot be kept, or where a size has no value for which it could be checked.
+    """
+    names = set(program.sizes)
+    if names != limit.sizes.keys():
+        given = ", ".join(sorted(limit.sizes)) or "none"
+        raise MemoryLimitError(
+            f"{program.name}: a memory limit needs a value for each size of the function",
+            details=[f"sizes   {', '.join(program.sizes) or 'none'}", f"given   {given}"],
+            fix="pass memory_limit=(bytes, sizes) with the largest value of each symbolic size, "
+            'like (1 << 30, {"n": 64})',
+        )
+    values = dict(limit.sizes)
+    results = sum(
+        evaluate(size_product(buffer.shape), values) * buffer.dtype.itemsize
+        for buffer in program.buffers.values()
+        if buffer.role in ("output", "update")
+    )
+    scratch = max((evaluate(size, values) for size in scratch_of(program)), default=0)
+    found, plan = rematerialized(program, values, max(limit.bytes - results - scratch, 0))
+    arena = plan.layout(values)[1]
+    if arena + results + scratch > limit.bytes:
+        raise MemoryLimitError(
+            f"{program.name} needs {arena + results + scratch} bytes, the limit is {limit.bytes}",
+            details=[
+                f"temporaries {arena}, results {results}, scratch of single steps {scratch}",
+                "the largest buffers:",
+                *largest_buffers(found, values, SHOWN),
+            ],
+            fix="raise the limit, feed less at a time, or wrap parts in gc.checkpoint",
+        )
+    return found, plan
