@@ -9,6 +9,7 @@ from graphc.layers import activations, initializers
 from graphc.layers.arguments import checked_rate, checked_units
 from graphc.layers.configured import parameter_error
 from graphc.layers.core import Dense
+from graphc.layers.kernels import KernelLayer
 from graphc.layers.layer import InputSpec, Layer
 from graphc.layers.masks import hidden
 from graphc.layers.noise import Dropout, RandomLayer, dropped
@@ -18,7 +19,7 @@ from graphc.layers.seeds import new_generator
 __all__ = ["MultiHeadAttention", "PositionalEncoding", "TransformerBlock"]
 
 
-class MultiHeadAttention(RandomLayer):
+class MultiHeadAttention(RandomLayer, KernelLayer):
     """softmax(q k^T / sqrt(key_dim)) v for several heads, joined by a product.
 
     Vaswani et al., 2017 (arXiv 1706.03762). query: [batch, T, features], value and key:
@@ -89,12 +90,12 @@ class MultiHeadAttention(RandomLayer):
         self.output_kernel = self._kernel(
             "output_kernel", (heads, self.value_dim, self.features), (0, 1), (2,)
         )
-        self.output_bias = self._bias("output_bias", (self.features,))
+        self.output_bias = self.add_bias((self.features,), "output_bias")
         self.input_spec = InputSpec(ndim=3, axes={-1: features})
 
     def _projection(self, name: str, features: int, shape: tuple[int, int]) -> Any:
         kernel = self._kernel(f"{name}_kernel", (features, *shape), (0,), (1, 2))
-        return kernel, self._bias(f"{name}_bias", shape)
+        return kernel, self.add_bias(shape, f"{name}_bias")
 
     def _kernel(self, name: str, shape: Any, rows: Any, columns: Any) -> gc.Variable:
         """The heads count as inputs or outputs: values are drawn for the matrix that acts."""
@@ -102,25 +103,7 @@ class MultiHeadAttention(RandomLayer):
         if not isinstance(start, gc.Variable):
             matrix = (math.prod(shape[n] for n in rows), math.prod(shape[n] for n in columns))
             start = initializers.get(start)(matrix, self.dtype, new_generator()).reshape(shape)
-        return self.add_param(
-            name,
-            shape,
-            start,
-            regularizer=self.kernel_regularizer,
-            constraint=self.kernel_constraint,
-        )
-
-    def _bias(self, name: str, shape: Any) -> gc.Variable | None:
-        if not self.use_bias:
-            return None
-        return self.add_param(
-            name,
-            shape,
-            self.bias_initializer,
-            regularizable=False,
-            regularizer=self.bias_regularizer,
-            constraint=self.bias_constraint,
-        )
+        return self.add_kernel(shape, name, start)
 
     def _heads(self, x: gc.Tensor, kernel: gc.Tensor, bias: gc.Tensor | None) -> gc.Tensor:
         """[batch, T, features] -> [batch, heads, T, dim]"""

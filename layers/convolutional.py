@@ -7,7 +7,8 @@ import graphc as gc
 from graphc.layers import activations
 from graphc.layers.arguments import checked_choice, checked_units, numbers
 from graphc.layers.configured import parameter_error
-from graphc.layers.layer import InputSpec, Layer
+from graphc.layers.kernels import KernelLayer
+from graphc.layers.layer import InputSpec
 
 __all__ = [
     "Conv1D",
@@ -27,7 +28,7 @@ LAYOUTS = {
 Sizes = int | Sequence[int]
 
 
-class _Convolution(Layer):
+class _Convolution(KernelLayer):
     """What all convolutions share: settings, bias and activation."""
 
     rank: ClassVar[int] = 2
@@ -65,28 +66,6 @@ class _Convolution(Layer):
         self.kernel_regularizer, self.bias_regularizer = kernel_regularizer, bias_regularizer
         self.kernel_constraint, self.bias_constraint = kernel_constraint, bias_constraint
         self.input_spec = InputSpec(ndim=self.rank + 2)
-
-    def add_kernel(self, shape: Sequence[int], name: str = "kernel", **options: Any) -> gc.Variable:
-        return self.add_param(
-            name,
-            shape,
-            self.kernel_initializer,
-            regularizer=self.kernel_regularizer,
-            constraint=self.kernel_constraint,
-            **options,
-        )
-
-    def add_bias(self, size: int) -> gc.Variable | None:
-        if not self.use_bias:
-            return None
-        return self.add_param(
-            "bias",
-            (size,),
-            self.bias_initializer,
-            regularizable=False,
-            regularizer=self.bias_regularizer,
-            constraint=self.bias_constraint,
-        )
 
     def channels(self, input_shape: Any) -> int:
         """The number of input channels, from now on demanded."""
@@ -148,7 +127,7 @@ class _Conv(_Convolution):
                 fix="give a number of groups that divides the channels",
             )
         self.kernel = self.add_kernel((*self.kernel_size, channels // self.groups, self.filters))
-        self.bias = self.add_bias(self.filters)
+        self.bias = self.add_bias((self.filters,))
 
     def call(self, inputs: Any) -> Any:
         padding: Any = self.padding
@@ -211,6 +190,11 @@ class DepthwiseConv2D(_Convolution):
         activation: Any = None,
         use_bias: bool = True,
         depthwise_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        depthwise_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        depthwise_constraint: Any = None,
+        bias_constraint: Any = None,
         **options: Any,
     ) -> None:
         super().__init__(
@@ -221,7 +205,12 @@ class DepthwiseConv2D(_Convolution):
             dilation_rate,
             activation,
             use_bias,
-            kernel_initializer=depthwise_initializer,
+            depthwise_initializer,
+            bias_initializer,
+            depthwise_regularizer,
+            bias_regularizer,
+            depthwise_constraint,
+            bias_constraint,
             **options,
         )
         self.depth_multiplier = checked_units(self, depth_multiplier, "depth_multiplier")
@@ -229,7 +218,7 @@ class DepthwiseConv2D(_Convolution):
     def build(self, input_shape: Any) -> None:
         channels = self.channels(input_shape)
         self.kernel = self.add_kernel((*self.kernel_size, channels, self.depth_multiplier))
-        self.bias = self.add_bias(channels * self.depth_multiplier)
+        self.bias = self.add_bias((channels * self.depth_multiplier,))
 
     def depthwise(self, inputs: gc.Tensor) -> gc.Tensor:
         flat = gc.reshape(self.kernel, (*self.kernel_size, 1, -1))
@@ -295,7 +284,7 @@ class SeparableConv2D(DepthwiseConv2D):
             regularizer=self.pointwise_regularizer,
             constraint=self.pointwise_constraint,
         )
-        self.bias = self.add_bias(self.filters)
+        self.bias = self.add_bias((self.filters,))
 
     def call(self, inputs: Any) -> Any:
         kernel = self.laid_out(self.pointwise_kernel)
@@ -338,7 +327,7 @@ class _ConvTranspose(_Convolution):
         channels = self.channels(input_shape)
         shape = (*self.kernel_size, self.filters, channels)
         self.kernel = self.add_kernel(shape)
-        self.bias = self.add_bias(self.filters)
+        self.bias = self.add_bias((self.filters,))
 
     def call(self, inputs: Any) -> Any:
         padding: Any = self.padding

@@ -6,13 +6,14 @@ from typing import Any
 import graphc as gc
 from graphc.layers import activations
 from graphc.layers.arguments import checked_flag, checked_units
+from graphc.layers.kernels import KernelLayer
 from graphc.layers.layer import InputSpec, Layer
 from graphc.layers.masks import hidden, spread_mask
 
 __all__ = ["Activation", "Dense", "Lambda", "ReLU", "LeakyReLU", "ELU", "Softmax", "PReLU"]
 
 
-class Dense(Layer):
+class Dense(KernelLayer):
     """activation(x @ kernel + bias), over the last axis.
 
     x: [..., features]. Result: [..., units]. kernel: [features, units], bias: [units].
@@ -48,25 +49,9 @@ class Dense(Layer):
 
     def build(self, input_shape: Any) -> None:
         features = self.known_size(input_shape)
-        self.kernel = self.add_param(
-            "kernel",
-            (features, self.units),
-            self.kernel_initializer,
-            regularizer=self.kernel_regularizer,
-            constraint=self.kernel_constraint,
-        )
-        self.bias = self.add_bias(self.units) if self.use_bias else None
+        self.kernel = self.add_kernel((features, self.units))
+        self.bias = self.add_bias((self.units,))
         self.input_spec = InputSpec(min_ndim=2, axes={-1: features})
-
-    def add_bias(self, size: int) -> gc.Variable:
-        return self.add_param(
-            "bias",
-            (size,),
-            self.bias_initializer,
-            regularizable=False,
-            regularizer=self.bias_regularizer,
-            constraint=self.bias_constraint,
-        )
 
     def call(self, inputs: Any) -> Any:
         result = inputs @ self.kernel

@@ -48,14 +48,25 @@ def Input(
     batch_size: int | None = None,
     dtype: Any = None,
     name: str | None = None,
+    *,
+    batch_shape: Sequence[int | str | None] | None = None,
 ) -> LayerOutput:
     """A tensor [batch, *shape] that a model is fed: a placeholder, for any number of examples.
 
     shape: of one example, without the batch; None for a size of any number, such as the length of
-    a sequence. dtype: float32 by default; the layers that follow take it on.
+    a sequence. dtype: float32 by default; the layers that follow take it on. batch_shape: the shape
+    with the batch, in place of shape and batch_size.
 
     >>> x = Input((28, 28, 1))
     >>> model = Model(x, Dense(10)(Flatten()(x)))
     """
+    if batch_shape is not None:
+        if not batch_shape or shape or batch_size is not None:
+            raise parameter_error(
+                f"Input: batch_shape={batch_shape!r}",
+                "give the batch and the sizes of an example, and neither shape nor batch_size",
+            )
+        first = batch_shape[0]
+        shape, batch_size = tuple(batch_shape[1:]), first if isinstance(first, int) else None
     output: LayerOutput = InputLayer(shape, batch_size, dtype, name).output
     return output

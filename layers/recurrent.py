@@ -8,6 +8,7 @@ import graphc as gc
 from graphc.layers import activations
 from graphc.layers.arguments import checked_flag, checked_rate, checked_units
 from graphc.layers.context import current_context
+from graphc.layers.kernels import KernelLayer
 from graphc.layers.layer import InputSpec
 from graphc.layers.naming import identifier
 from graphc.layers.noise import RandomLayer, dropped
@@ -15,7 +16,7 @@ from graphc.layers.noise import RandomLayer, dropped
 __all__ = ["GRU", "LSTM", "SimpleRNN"]
 
 
-class Recurrent(RandomLayer):
+class Recurrent(RandomLayer, KernelLayer):
     """What recurrent layers share. Input [batch, steps, features], any number of steps.
 
     Result: the last output [batch, units], or all of them [batch, steps, units] with
@@ -88,13 +89,7 @@ class Recurrent(RandomLayer):
     def build(self, input_shape: Any) -> None:
         features = self.known_size(input_shape)
         width = self.gates * self.units
-        self.kernel = self.add_param(
-            "kernel",
-            (features, width),
-            self.kernel_initializer,
-            regularizer=self.kernel_regularizer,
-            constraint=self.kernel_constraint,
-        )
+        self.kernel = self.add_kernel((features, width))
         self.recurrent_kernel = self.add_param(
             "recurrent_kernel",
             (self.units, width),
@@ -102,16 +97,7 @@ class Recurrent(RandomLayer):
             regularizer=self.recurrent_regularizer,
             constraint=self.recurrent_constraint,
         )
-        self.bias: gc.Variable | None = None
-        if self.use_bias:
-            self.bias = self.add_param(
-                "bias",
-                self.bias_shape(),
-                self.bias_start(),
-                regularizable=False,
-                regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
-            )
+        self.bias = self.add_bias(self.bias_shape(), initializer=self.bias_start())
         self.input_spec = InputSpec(ndim=3, axes={-1: features})
         if self.stateful:
             self._carried = self._new_states(input_shape[0])

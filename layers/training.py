@@ -122,13 +122,33 @@ class Trainer(Layer):
         many = isinstance(x, tuple) or (isinstance(x, list) and getattr(x[0], "ndim", 0) > 0)
         return [f"x{n}" for n in range(len(x))] if many else ["x"]
 
+    def _batch_size(self, given: int | None, usual: int, examples: int) -> int:
+        """What was given, or the batch size that an Input of the model has, or the usual one."""
+        declared = tensors_in(getattr(self, "input", None))
+        known = [t.shape[0] for t in declared if t.ndim and isinstance(t.shape[0], int)]
+        if not known:
+            return usual if given is None else given
+        found = known[0] if given is None else given
+        if found != known[0] or examples % found:
+            raise data_error(
+                f"{examples} examples do not fall into batches of {known[0]}, as the Input demands",
+                "give as many examples as fill whole batches, and no other batch_size",
+            )
+        return found
+
     def _arrays(self, x: Any) -> Arrays:
         names = self._input_names(x)
         parts = listed(tuple(x) if isinstance(x, list) and len(names) > 1 else x, names, "inputs")
         return [as_array(a, f"input {name!r}") for a, name in zip(parts, names, strict=True)]
 
     def _data(
-        self, x: Any, y: Any, weight: Any, class_weight: Any, batch_size: int | None
+        self,
+        x: Any,
+        y: Any,
+        weight: Any,
+        class_weight: Any,
+        batch_size: int | None,
+        usual: int = 32,
     ) -> tuple[Data, Steps]:
         """What to iterate over, and the functions."""
         if y is None and not _is_array(x) and not isinstance(x, dict) and isinstance(x, Iterable):
@@ -153,7 +173,9 @@ class Trainer(Layer):
         steps = self._ready(Batch([a[:1] for a in arrays], [], None, 1), x)
         self._steps = steps
         for array, tensor in zip(arrays, steps.inputs, strict=True):
-            steps.model.check_example(str(tensor.name), array.shape, tensor)
+            first = tensor.shape[0] if tensor.ndim else None  # a batch, not all examples
+            shape = (first, *array.shape[1:]) if isinstance(first, int) else array.shape
+            steps.model.check_example(str(tensor.name), shape, tensor)
         targets: Arrays = []
         if y is not None:
             names = steps.names
@@ -162,7 +184,7 @@ class Trainer(Layer):
         elif any(loss is not None for loss in steps.losses):
             raise data_error("there are no targets", "write model.fit(X, y)")
         found = None if weight is None else as_array(weight, "sample_weight")
-        batch_size = 32 if batch_size is None else batch_size
+        batch_size = self._batch_size(batch_size, usual, len(arrays[0]))
         data = ArrayData(arrays, targets, weighted(targets, found, class_weight), batch_size)
         whole = Batch(arrays, targets, None, data.size)
         check_labels(steps, whole)
@@ -366,9 +388,7 @@ class Trainer(Layer):
         return_dict: bool = False,
     ) -> Any:
         """The loss and the metrics, of prediction: a number, a list, or a dict by name."""
-        data, functions = self._data(
-            x, y, sample_weight, None, 256 if batch_size is None else batch_size
-        )
+        data, functions = self._data(x, y, sample_weight, None, batch_size, usual=256)
         listeners = hooks.CallbackList(callbacks, model=self)
         listeners.on_test_begin()
         values = self._tested(data, functions, steps)
@@ -384,20 +404,33 @@ class Trainer(Layer):
         return found[0] if len(found) == 1 else found
 
     def predict(
-        self, x: Any, batch_size: int | None = None, verbose: Any = 0, steps: int | None = None
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = 0,
+        steps: int | None = None,
+        callbacks: Any = None,
     ) -> Any:
         """The outputs for all examples, as arrays in the structure of the outputs.
 
-        A model needs no compile for this. batch_size: 256 by default.
+        A model needs no compile for this. batch_size: 256 by default, or that of its Input.
+        callbacks: hear on_predict_begin and on_predict_end.
         """
+        listeners = hooks.CallbackList(callbacks, model=self)
+        listeners.on_predict_begin()
+        found = self._predicted(x, batch_size, steps)
+        listeners.on_predict_end()
+        return found
+
+    def _predicted(self, x: Any, batch_size: int | None, steps: int | None) -> Any:
         if not _is_array(x) and not isinstance(x, dict) and isinstance(x, Iterable):
             items = [item[0] if isinstance(item, tuple) else item for item in x]
-            parts = [self.predict(item, batch_size) for item in items[:steps]]
+            parts = [self._predicted(item, batch_size, None) for item in items[:steps]]
             return _joined(parts)
         arrays = self._arrays(x)
         size = check_lengths([("x", a) for a in arrays])
         functions = self._predictor(arrays, x)
-        data = ArrayData(arrays, [], None, 256 if batch_size is None else batch_size)
+        data = ArrayData(arrays, [], None, self._batch_size(batch_size, 256, size))
         batches = data.batches(None) if size else iter([data.first()])
         parts = []
         for done, batch in enumerate(batches):
@@ -445,7 +478,7 @@ class Trainer(Layer):
     def _on_batch(
         self, kind: str, x: Any, y: Any, weight: Any, class_weight: Any, return_dict: bool
     ) -> Any:
-        data, steps = self._data(x, y, weight, class_weight, 1)
+        data, steps = self._data(x, y, weight, class_weight, None)
         assert isinstance(data, ArrayData)
         steps.reset()
         batch = Batch(data.x, data.y, data.weight, data.size)

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import graphc as gc
+from graphc import layers
 from graphc.layers import callbacks, optimizers
 
 
@@ -132,3 +134,13 @@ def test_a_metric_that_is_not_there() -> None:
     with pytest.raises(gc.ParameterError, match="only loss, other") as caught:
         train(callbacks.EarlyStopping(), [1.0], "other")
     assert "fit with validation data" in str(caught.value)
+
+
+def test_prediction_is_heard() -> None:
+    heard: list[str] = []
+    own = callbacks.LambdaCallback()
+    own.on_predict_begin = lambda logs=None: heard.append("begin")  # type: ignore[method-assign]
+    own.on_predict_end = lambda logs=None: heard.append("end")  # type: ignore[method-assign]
+    model = layers.Sequential([layers.Input((2,)), layers.Dense(1)])
+    model.predict(np.ones((3, 2), "float32"), callbacks=[own])
+    assert heard == ["begin", "end"]

@@ -392,3 +392,12 @@ def test_configs_make_the_same_layer(layer: Any) -> None:
     again = type(layer).from_config(config)
     assert again.get_config() == config
     assert type(again) is type(layer)
+
+
+def test_depthwise_kernels_have_settings_of_their_own() -> None:
+    for layer in (
+        layers.DepthwiseConv2D(2, depthwise_regularizer="l2", depthwise_constraint="non_neg"),
+        layers.SeparableConv2D(4, 2, depthwise_initializer="ones", depthwise_regularizer="l2"),
+    ):
+        layer(gc.constant(data(1, 4, 4, 3)))
+        assert len(layer.losses) == 1

@@ -227,6 +227,22 @@ def test_states_in_functions_and_files(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.predict(sequence), model.predict(sequence))
 
 
+def test_batches_of_the_size_that_the_input_has() -> None:
+    model = Sequential([Input(batch_shape=(5, None, 2)), layers.GRU(3, stateful=True), Dense(1)])
+    model.compile("sgd", "mse")
+    x, y = np.ones((20, 4, 2), "float32"), np.ones((20, 1), "float32")
+    history = model.fit(x, y, epochs=2, shuffle=False, verbose=0, steps_per_call=2)
+    assert len(history.history["loss"]) == 2 and model.optimizer.iterations.value == 8
+    assert model.predict(x).shape == (20, 1) and model.evaluate(x, y) >= 0
+    with pytest.raises(gc.FeedError, match="17 examples do not fall into batches of 5") as caught:
+        model.predict(x[:17])
+    assert caught.value.code == "E242"
+    with pytest.raises(gc.FeedError, match="no other batch_size"):
+        model.fit(x, y, batch_size=10, verbose=0)
+    with pytest.raises(gc.ParameterError, match="batch_shape"):
+        Input((2,), batch_shape=(5, 2))
+
+
 def test_stateful_needs_one_batch_size() -> None:
     with pytest.raises(gc.ShapeError, match=r"Input\(shape, batch_size=n\)") as caught:
         layers.LSTM(3, stateful=True)(Input((None, 2)))
