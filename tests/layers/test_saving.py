@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -234,3 +235,23 @@ def test_weights_of_keras(tmp_path: Path) -> None:
     model.load_weights(tmp_path / "w.weights.h5")
     for a, b in zip(arrays, model.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
+def test_a_kill_during_save_leaves_a_whole_file(tmp_path: Path) -> None:
+    """The writer is killed in the middle of its work, several times; the file is always whole."""
+    path = tmp_path / "m.gcx"
+    code = (
+        "from graphc.layers import Dense, Input, Sequential\n"
+        "m = Sequential([Input((100,)), Dense(3000), Dense(1)])\n"
+        "m.save('m.gcx'); print('saved', flush=True)\n"
+        "while True: m.save('m.gcx')"
+    )
+    for delay in (0.0, 0.013, 0.031):
+        with subprocess.Popen(
+            [sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE
+        ) as writer:
+            assert writer.stdout is not None
+            assert writer.stdout.readline() == b"saved\n"
+            time.sleep(delay)
+            writer.kill()
+        assert load_model(path).count_params() == 3000 * 102 + 1
