@@ -51,7 +51,11 @@ class Steps:
     def __init__(self, model: "Model", settings: Settings, structure: Any) -> None:
         self.model, self.settings, self.structure = model, settings, structure
         self.inputs = tensors_in(structure)
-        self.predictions = leaves(model(structure, training=False))
+        declared = model.graph
+        if declared is not None and same_tensors(self.inputs, tensors_in(declared.inputs)):
+            self.predictions = leaves(declared.outputs)  # types are all that is asked of them
+        else:
+            self.predictions = leaves(model(structure, training=False))
         self.names = output_names(model, self.predictions)
         count = len(self.predictions)
         self.losses = self._losses(count)
@@ -276,6 +280,10 @@ def _counted(output: Any, weight: Any) -> Any:
         return weight
     found = mask.astype("float32")
     return found if weight is None else found * spread_mask(weight, mask.ndim)
+
+
+def same_tensors(some: Sequence[gc.Tensor], others: Sequence[gc.Tensor]) -> bool:
+    return [tensor.key for tensor in some] == [tensor.key for tensor in others]
 
 
 def output_names(model: "Model", outputs: Sequence[Any]) -> list[str]:
