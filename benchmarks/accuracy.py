@@ -219,7 +219,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "i1e": (1, 6),
     "exp1": (1, 6),
     "spence": (1, 6),
-    "zeta": (1, 8),
+    "zeta": (1, 10),
     "kl_div": (1, 20),
 }
 

@@ -37,6 +37,7 @@ class FloatFormat:
 
 
 SHORT = 3  # coefficients for which Horner's rule is as short as others
+LONG = 7  # coefficients from which two chains are faster: a core has work for both at a time
 
 FLOAT32 = FloatFormat("float", "i32", 23, 127, 2.0**-126)
 FLOAT64 = FloatFormat("double", "i64", 52, 1023, 2.0**-1022)
@@ -46,10 +47,20 @@ FORMATS = {"float": FLOAT32, "double": FLOAT64}
 def horner(b: TextBuilder, x: Val, coefficients: Sequence[float]) -> Val:
     """c[0] + x*(c[1] + x*(c[2] + ...)), coefficients in rising order.
 
-    In code that waits for its results by Estrin's scheme: more products, a shorter chain.
+    Long ones as c[0] + x*(even(x^2) + x*odd(x^2)): two chains side by side, for one product more;
+    the last step, whose rounding counts, is Horner's. In code that waits for its results by
+    Estrin's scheme: more products, the shortest chain.
     """
     if b.waits and len(coefficients) > SHORT:
         return estrin(b, x, [b.const(c, x) for c in coefficients])
+    if len(coefficients) >= LONG:
+        square = b.fmul(x, x)
+        even, odd = (_chain(b, square, coefficients[start::2]) for start in (1, 2))
+        return b.fma(b.fma(odd, x, even), x, b.const(coefficients[0], x))
+    return _chain(b, x, coefficients)
+
+
+def _chain(b: TextBuilder, x: Val, coefficients: Sequence[float]) -> Val:
     *rest, last = coefficients
     result = b.const(last, x)
     for c in reversed(rest):
