@@ -252,7 +252,7 @@ def test_signals_stop_a_loop_that_does_not_end(backend: str) -> None:
 
 
 def test_a_tape_is_never_larger_than_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("graphc.backends.llvm.backend.memory_limit", lambda: 1 << 20)
+    monkeypatch.setattr("graphc.backends.llvm.bound.memory_limit", lambda: 1 << 20)
     v = gc.variable(np.ones(3), "v")
     x, n = scalar(), scalar("n", "int64")
     y, _ = gc.while_loop(lambda c: c[1] < n, lambda c: (gc.sin(c[0]) + 0.5, c[1] + 1), (x, 0))
