@@ -8,94 +8,98 @@ Build expressions of placeholders and variables, differentiate them, compile the
     train = gc.function([x], cost, updates={w: w - 0.1 * gc.grad(cost, w)})
 """
 
-from graphc import autodiff as autodiff
-from graphc import debug as debug
-from graphc import dtypes as dtypes
-from graphc import fft as fft
-from graphc import linalg as linalg
-from graphc import nn as nn
-from graphc import random as random
-from graphc.autodiff.derived import *
-from graphc.autodiff.forward import *
-from graphc.autodiff.gradient import *
-from graphc.batching.vmap import *
-from graphc.benchmark import benchmark as benchmark
-from graphc.benchmark import compare as compare
-from graphc.bisect import Bisection as Bisection
-from graphc.bisect import bisect as bisect
-from graphc.dtypes import *
-from graphc.errors import *
-from graphc.function import Function as Function
-from graphc.function import function as function
-from graphc.gradient_check import verify_grad as verify_grad
-from graphc.ir.graph import Graph as Graph
-from graphc.ir.leaf import Variable as Variable
-from graphc.ir.leaf import as_tensor as as_tensor
-from graphc.ir.leaf import constant as constant
-from graphc.ir.leaf import dim as dim
-from graphc.ir.leaf import placeholder as placeholder
-from graphc.ir.leaf import variable as variable
-from graphc.ir.parser import parse_graph as parse_graph
-from graphc.ir.printer import dprint as dprint
-from graphc.ir.tensor import Tensor as Tensor
-from graphc.ir.trimmed import Trimmed as Trimmed
-from graphc.loading import *
-from graphc.namespace import *
-from graphc.ops.arrangement import *
-from graphc.ops.bessel_functions import *
-from graphc.ops.bitwise import *
-from graphc.ops.branches import *
-from graphc.ops.checks import *
-from graphc.ops.comparison import *
-from graphc.ops.complex_numbers import *
-from graphc.ops.contraction import *
-from graphc.ops.control import *
-from graphc.ops.creation import *
-from graphc.ops.cumulative import *
-from graphc.ops.custom import *
-from graphc.ops.custom_elementwise import *
-from graphc.ops.decompositions import *
-from graphc.ops.determinants import *
-from graphc.ops.diagonals import *
-from graphc.ops.einsum import *
-from graphc.ops.elementwise import *
-from graphc.ops.error_functions import *
-from graphc.ops.exponential_integrals import *
-from graphc.ops.gamma_functions import *
-from graphc.ops.gather import *
-from graphc.ops.gradient_control import *
-from graphc.ops.incomplete_beta import *
-from graphc.ops.incomplete_gamma import *
-from graphc.ops.indexing import *
-from graphc.ops.joining import *
-from graphc.ops.lapack import *
-from graphc.ops.matrix_functions import *
-from graphc.ops.movement import *
-from graphc.ops.neural import *
-from graphc.ops.polynomial import *
-from graphc.ops.power import *
-from graphc.ops.probability import *
-from graphc.ops.products import *
-from graphc.ops.pseudoinverse import *
-from graphc.ops.reduce import *
-from graphc.ops.running_extrema import *
-from graphc.ops.scatter import *
-from graphc.ops.selection import *
-from graphc.ops.sets import *
-from graphc.ops.slicing import *
-from graphc.ops.solving import *
-from graphc.ops.sorting import *
-from graphc.ops.spectra import *
-from graphc.ops.statistics import *
-from graphc.ops.subscript import *
-from graphc.ops.transcendental import *
-from graphc.ops.while_loop import *
-from graphc.ops.windows import *
-from graphc.ops.zeta_functions import *
-from graphc.saving import *
-from graphc.session import *
-from graphc.substitution import *
-from graphc.tracing import *
+from graphc.garbage import uncollected
+
+with uncollected():  # modules are many objects, and none is garbage
+    from graphc import autodiff as autodiff
+    from graphc import debug as debug
+    from graphc import dtypes as dtypes
+    from graphc import fft as fft
+    from graphc import linalg as linalg
+    from graphc import nn as nn
+    from graphc import random as random
+    from graphc.autodiff.derived import *
+    from graphc.autodiff.forward import *
+    from graphc.autodiff.gradient import *
+    from graphc.batching.vmap import *
+    from graphc.benchmark import benchmark as benchmark
+    from graphc.benchmark import compare as compare
+    from graphc.bisect import Bisection as Bisection
+    from graphc.bisect import bisect as bisect
+    from graphc.dtypes import *
+    from graphc.errors import *
+    from graphc.function import Function as Function
+    from graphc.function import function as function
+    from graphc.gradient_check import verify_grad as verify_grad
+    from graphc.ir.graph import Graph as Graph
+    from graphc.ir.leaf import Variable as Variable
+    from graphc.ir.leaf import as_tensor as as_tensor
+    from graphc.ir.leaf import constant as constant
+    from graphc.ir.leaf import dim as dim
+    from graphc.ir.leaf import placeholder as placeholder
+    from graphc.ir.leaf import variable as variable
+    from graphc.ir.parser import parse_graph as parse_graph
+    from graphc.ir.printer import dprint as dprint
+    from graphc.ir.tensor import Tensor as Tensor
+    from graphc.ir.trimmed import Trimmed as Trimmed
+    from graphc.loading import *
+    from graphc.namespace import *
+    from graphc.ops.arrangement import *
+    from graphc.ops.bessel_functions import *
+    from graphc.ops.bitwise import *
+    from graphc.ops.branches import *
+    from graphc.ops.checks import *
+    from graphc.ops.comparison import *
+    from graphc.ops.complex_numbers import *
+    from graphc.ops.contraction import *
+    from graphc.ops.control import *
+    from graphc.ops.creation import *
+    from graphc.ops.cumulative import *
+    from graphc.ops.custom import *
+    from graphc.ops.custom_elementwise import *
+    from graphc.ops.decompositions import *
+    from graphc.ops.determinants import *
+    from graphc.ops.diagonals import *
+    from graphc.ops.einsum import *
+    from graphc.ops.elementwise import *
+    from graphc.ops.error_functions import *
+    from graphc.ops.exponential_integrals import *
+    from graphc.ops.gamma_functions import *
+    from graphc.ops.gather import *
+    from graphc.ops.gradient_control import *
+    from graphc.ops.incomplete_beta import *
+    from graphc.ops.incomplete_gamma import *
+    from graphc.ops.indexing import *
+    from graphc.ops.joining import *
+    from graphc.ops.lapack import *
+    from graphc.ops.matrix_functions import *
+    from graphc.ops.movement import *
+    from graphc.ops.neural import *
+    from graphc.ops.polynomial import *
+    from graphc.ops.power import *
+    from graphc.ops.probability import *
+    from graphc.ops.products import *
+    from graphc.ops.pseudoinverse import *
+    from graphc.ops.reduce import *
+    from graphc.ops.running_extrema import *
+    from graphc.ops.scatter import *
+    from graphc.ops.selection import *
+    from graphc.ops.sets import *
+    from graphc.ops.slicing import *
+    from graphc.ops.solving import *
+    from graphc.ops.sorting import *
+    from graphc.ops.spectra import *
+    from graphc.ops.statistics import *
+    from graphc.ops.subscript import *
+    from graphc.ops.transcendental import *
+    from graphc.ops.while_loop import *
+    from graphc.ops.windows import *
+    from graphc.ops.zeta_functions import *
+    from graphc.saving import *
+    from graphc.session import *
+    from graphc.substitution import *
+    from graphc.tracing import *
 
 bool = dtypes.bool_  # not imported by a star: the modules of graphc need Python's own
 __version__ = "0.1.0"
+del uncollected

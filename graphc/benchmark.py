@@ -4,13 +4,14 @@ Running candidates one after the other would compare them under different clock 
 here every round times each of them once, and every round begins with another one.
 """
 
-import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+
+import numpy as np
 
 from graphc.function import Function
 
@@ -128,7 +129,7 @@ def sample(call: Call, count: int) -> float:
 
 
 def summarize(times: Sequence[float]) -> Timing:
-    lower, median, upper = statistics.quantiles(times, n=4, method="inclusive")
+    lower, median, upper = map(float, np.quantile(times, (0.25, 0.5, 0.75)))
     return Timing(median, lower, upper, len(times))
 
 

@@ -5,7 +5,7 @@ position. In a vector loop every lane keeps a state of its own; lanes are combin
 one fixed order, so that results do not change from call to call.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,8 +17,7 @@ from graphc.dtypes import DType, bool_, is_bool, is_floating, is_signed
 State = list[Val]
 
 
-@dataclass(frozen=True, slots=True)
-class Combination:
+class Combination(NamedTuple):
     """How values of one dtype are combined: add mul maximum minimum and or argmax argmin."""
 
     combine: str

@@ -6,7 +6,7 @@ of a stride with whatever else the index expressions compute.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from graphc.backends.llvm.scalar_ops import memory_type
 from graphc.backends.llvm.scopes import Code
@@ -17,8 +17,7 @@ from graphc.scalar.expr import Expr, Index
 from graphc.shapes import Dim, Shape, Size, size_product
 
 
-@dataclass(frozen=True, slots=True)
-class Array:
+class Array(NamedTuple):
     """A dense row-major array; with `lanes` > 1 every element is a vector, one for each lane.
 
     is_scratch: memory of the kernel's own, which is there even if a loop does not run.

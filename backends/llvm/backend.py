@@ -2,8 +2,7 @@
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graphc.backends.base import CForm, CRequest, Executable
 from graphc.backends.llvm.blas import find_blas
@@ -107,8 +106,7 @@ def make_backend() -> LlvmBackend:
     return LlvmBackend()
 
 
-@dataclass(frozen=True, slots=True)
-class RecalledProgram:
+class RecalledProgram(NamedTuple):
     """A program from the cache: its facts, what the compiler had kept, and its code."""
 
     facts: Facts

@@ -9,17 +9,15 @@ A provider is found once a process. Code refers to the routines by the names of 
 import ctypes
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from graphc.backends.blas_threads import openblas_paths
 
 ROUTINES = ("sgemm", "dgemm", "sgemv", "dgemv")
 
 
-@dataclass(frozen=True, slots=True)
-class Blas:
+class Blas(NamedTuple):
     """style: how routines are called; addresses: routine name -> address in this process."""
 
     style: Literal["cblas", "fortran"]

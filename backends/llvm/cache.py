@@ -19,9 +19,9 @@ import tempfile
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import llvmlite
 import llvmlite.binding as llvm
@@ -39,8 +39,7 @@ LARGEST = 256 << 20  # bytes of all entries
 PRUNE_EVERY = 64  # entries written by one process
 
 
-@dataclass(frozen=True, slots=True)
-class CachedObjects:
+class CachedObjects(NamedTuple):
     """The objects of modules. origin: "found", or why they were compiled."""
 
     objects: tuple[bytes, ...]

@@ -8,7 +8,7 @@ and the next: no memory, no calls, and functions in their shortest form (`TextBu
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from graphc.backends.llvm.addresses import Array
 from graphc.backends.llvm.loops import LoopEmitter
@@ -33,8 +33,7 @@ from graphc.shapes import Dim, Size, size_product, symbols_of
 NOWHERE = Val("null", "ptr")
 
 
-@dataclass(frozen=True, slots=True)
-class CarriedLoop:
+class CarriedLoop(NamedTuple):
     """A function named @KERNEL of the pointers to `buffers` and the values of `sizes`."""
 
     function: FunctionText

@@ -15,7 +15,7 @@ so is the order in which the partial results are combined: numbers do not depend
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from graphc.backends.llvm.parallel import work_of
 from graphc.backends.llvm.pool import CHUNK, LITTLE
@@ -44,8 +44,7 @@ def in_chunks(body: Sequence[Statement]) -> tuple[Statement, ...]:
     return tuple(made.run(body)) if made.loops else tuple(body)
 
 
-@dataclass(frozen=True, slots=True)
-class _Cell:
+class _Cell(NamedTuple):
     """An accumulator, and the names of the arrays of its partial values and positions."""
 
     accumulator: Accumulator

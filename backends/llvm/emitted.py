@@ -1,6 +1,6 @@
 """What becomes of a program: functions, as text."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from graphc.backends.llvm.jit import Module
 from graphc.backends.llvm.modules import heads, modules_of
@@ -8,8 +8,7 @@ from graphc.backends.llvm.text import FunctionText, module_text
 from graphc.shapes import Size
 
 
-@dataclass(frozen=True, slots=True)
-class Emitted:
+class Emitted(NamedTuple):
     """The functions of a program, and the routines among them that are no program's own, by name.
     kernels: text by kernel name. areas: for each call that needs scratch memory, how many bytes
     once, and how many for each thread.

@@ -12,7 +12,8 @@ agree on it, and becomes a vector where it meets one.
 import itertools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from graphc.backends.llvm import parallel
 from graphc.backends.llvm.access import SAFE
@@ -52,8 +53,7 @@ FRAME = "%frame"
 VECTOR = re.compile(r"<\d+ x ")
 
 
-@dataclass(frozen=True, slots=True)
-class Division:
+class Division(NamedTuple):
     """A function of a range: how many units, how much work all are, in the kernel's sizes."""
 
     units: Size
@@ -61,8 +61,7 @@ class Division:
     grain: int
 
 
-@dataclass(frozen=True, slots=True)
-class KernelText:
+class KernelText(NamedTuple):
     """functions: named @KERNEL, see `named`, and what it calls. area: bytes of scratch memory, in
     the kernel's sizes; thread_area: of each thread, before the others. division: of a function of
     a range, which gets the pointers, the sizes, and, with a thread_area, its beginning and the
@@ -96,8 +95,7 @@ def emit_kernel(kernel: Kernel, target: Target, *, whole: bool = False) -> Kerne
     return _KernelEmitter(kernel, target, Streaming(kernel, target)).emit(kernel, whole)
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(NamedTuple):
     """A loop of a kernel that threads may share, as functions of its own.
 
     scratch: the arrays of the kernel around that it uses; live: the locals.

@@ -9,7 +9,8 @@ m alone.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from graphc.backends.llvm.contraction import uses_gemm
 from graphc.backends.llvm.gemm_layout import Arithmetic, Layout, Names
@@ -35,8 +36,7 @@ M, N, K = (Val(f"%{name}", "i64") for name in ("m", "n", "k"))
 PARAMETERS = (OUT, A, PANELS, M, N, K, EPILOGUE, HELD)
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(NamedTuple):
     """A packed operand: its routine, and where it lies in the scratch area."""
 
     name: str

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.target import Target
@@ -42,8 +43,7 @@ class Layout:
         return {float32: "f32", float64: "f64"}.get(self.dtype, self.dtype.name)
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
+class Names(NamedTuple):
     layout: Layout
 
     @property

@@ -4,7 +4,8 @@
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from graphc.backends.llvm.gemm_layout import Arithmetic, Layout, Names
 from graphc.backends.llvm.gemm_tile import Tile
@@ -92,8 +93,7 @@ def rows_function(layout: Layout, tile: Tile, target: Target) -> FunctionText:
     return _RowsEmitter(layout, tile, target).emit()
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
+class _Step(NamedTuple):
     """Rows by columns of the result, and what is added to them in this turn.
 
     c: the corner; a: the rows of a, with the distances in bytes from tile to tile, from row to

@@ -11,8 +11,7 @@ returned, under the address of the table, which belongs to one call at a time.
 import ctypes
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -106,8 +105,7 @@ class _Place:
         return np.ndarray(self.shape, self.dtype, memory)
 
 
-@dataclass(frozen=True, slots=True)
-class _Bound:
+class _Bound(NamedTuple):
     """A host call for fixed sizes, and where its arrays are."""
 
     call: BoundHostCall

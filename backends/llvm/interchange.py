@@ -16,7 +16,7 @@ are made of sums over blocks of rows, as in all loops (see loops.py).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from graphc.backends.llvm.accumulate import Combination, identity_value
 from graphc.backends.llvm.lanes import survey
@@ -106,8 +106,7 @@ def _is_far(load: Load, lanes: For, rows: For, shapes: dict[str, Shape]) -> bool
     return stride is not None and stride != 0 and (not isinstance(stride, int) or stride >= WIDE)
 
 
-@dataclass(frozen=True, slots=True)
-class _Columns:
+class _Columns(NamedTuple):
     """The first form, taken apart. lets: what stands before the loop over the rows."""
 
     lanes: For

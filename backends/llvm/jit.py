@@ -14,9 +14,9 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from itertools import count
+from typing import NamedTuple
 
 import llvmlite.binding as llvm
 
@@ -39,8 +39,7 @@ def _parse(text: str, target: Target) -> llvm.ModuleRef:
     return module
 
 
-@dataclass(frozen=True, slots=True)
-class Module:
+class Module(NamedTuple):
     """A text, and how much work LLVM is to put into its code."""
 
     text: str

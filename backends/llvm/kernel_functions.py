@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from graphc.backends.llvm.emitter import (
     KernelText,
@@ -75,8 +76,7 @@ class Functions:
         return self.parts[key]
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """An epilogue: its name, its kind, and how many bytes of scratch memory it needs."""
 
     name: str

@@ -5,7 +5,7 @@ static extent    as few pieces as cover it; small ones in straight lines without
 no masks         where the processor has no masked instructions the rest is done one by one
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from graphc.backends.llvm.target import Target
 from graphc.dtypes import is_bool, is_floating
@@ -19,8 +19,7 @@ REGISTERS = 8  # vectors of sums that are kept apart
 SUMS = 12  # where every element has many of them, of 16 registers
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """Elements start to stop in steps of `lanes`; None: only known at run time.
 
     For a dynamic extent n: the main loop has stop None, the rest has start None.
@@ -32,8 +31,7 @@ class Piece:
     masked: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(NamedTuple):
     """Facts about statements: buffers written, accumulators fed, the work of one element."""
 
     stored: frozenset[str]

@@ -8,7 +8,7 @@ decides a number depends on how many threads there are.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from graphc.backends.llvm.pool import PARALLEL, SHARED
 from graphc.backends.llvm.scopes import Code
@@ -117,8 +117,7 @@ def loads(parameters: Sequence[Val]) -> list[str]:
     return lines
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(NamedTuple):
     """What is to be divided: units, the work that all of them are, and the least chunk."""
 
     units: Val

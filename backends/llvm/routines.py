@@ -9,6 +9,7 @@ import os
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from graphc.backends.llvm.cache import cached_objects, kept_objects
 from graphc.backends.llvm.imports import addresses
@@ -19,8 +20,7 @@ from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import FunctionText
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(NamedTuple):
     """Routines of one entry of the cache. key: of the entry; empty if it is not kept."""
 
     key: str
@@ -28,8 +28,7 @@ class Group:
     imports: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(NamedTuple):
     """The routines of this process. groups: where those of a program come from, in the order to
     load them in."""
 

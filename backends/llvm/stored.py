@@ -2,15 +2,13 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from graphc.backends.llvm.routines import Group
 from graphc.shapes import Size, parse_size
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """What an executable knows of its program at run time.
 
     areas, thread_areas: scratch bytes of each step, once and for each thread. products: (m, n,

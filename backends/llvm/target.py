@@ -1,8 +1,8 @@
 """What the code generator must know of the processor it generates for."""
 
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import llvmlite.binding as llvm
 
@@ -10,8 +10,7 @@ CACHE_BYTES = 32 << 20  # of a processor that does not say
 UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """A processor: how LLVM names it, and the few properties that shape the emitted text.
 
     vector_bytes   width of a native vector register that code should use
