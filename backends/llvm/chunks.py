@@ -31,7 +31,7 @@ from graphc.loops.ir import (
     Statement,
     Store,
 )
-from graphc.loops.tidy import values_of, with_sizes
+from graphc.loops.tidy import accumulators_fed, values_of, with_sizes
 from graphc.scalar.expr import Expr, Index, Load, Local, cast, walk
 from graphc.shapes import Dim, Size, ceil_div, dim_max, floor_div, symbols_of
 
@@ -67,13 +67,13 @@ class _Chunks:
         feeders: dict[str, int] = {}
         for item in body:
             if isinstance(item, For | If | Accumulate):
-                for name in _fed([item]):
+                for name in accumulators_fed([item]):
                     feeders[name] = feeders.get(name, 0) + 1
         self.loops = {
             id(item): fed
             for item in body
             if isinstance(item, For)
-            and (fed := [name for name in self.accumulators if name in _fed([item])])
+            and (fed := [name for name in self.accumulators if name in accumulators_fed([item])])
             and all(feeders[name] == 1 for name in fed)
             and _is_long(item)
         }
@@ -172,19 +172,6 @@ def _length(loop: For) -> Size:
     if loop.kind == "serial":
         return wanted
     return max(SHORTEST, min(LONGEST, wanted))
-
-
-def _fed(body: Sequence[Statement]) -> set[str]:
-    """The accumulators that statements feed."""
-    names: set[str] = set()
-    pending = list(body)
-    while pending:
-        item = pending.pop()
-        if isinstance(item, Accumulate):
-            names.add(item.name)
-        elif isinstance(item, For | If):
-            pending += item.body
-    return names
 
 
 def _names(body: Sequence[Statement]) -> set[str]:

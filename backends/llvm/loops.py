@@ -40,7 +40,8 @@ class LoopEmitter:
         self.divided: For | None = None  # the loop that runs from BEGIN to END only
 
     def statements(self, items: Sequence[Statement]) -> None:
-        raise NotImplementedError
+        """Emit what a loop has in it; see `emitter`. Loops without bodies need none."""
+        raise AssertionError(f"{type(self).__name__} emits no bodies of loops")
 
     # Accumulators
 

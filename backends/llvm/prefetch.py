@@ -20,7 +20,7 @@ from graphc.backends.llvm.access import Memory
 from graphc.backends.llvm.accumulate import choose
 from graphc.backends.llvm.addresses import index_polynomial
 from graphc.backends.llvm.lanes import survey
-from graphc.loops.ir import For
+from graphc.loops.ir import For, If
 from graphc.loops.tidy import values_of
 from graphc.scalar.expr import Expr, Load, walk
 from graphc.shapes import Dim, Size
@@ -58,8 +58,9 @@ def next_rows(row: For, memory: Memory) -> dict[int, list[Ahead]]:
 
 
 def _loads(loop: For) -> Sequence[Load]:
-    """What each lane reads; loops inside have indices that are not known where lanes begin."""
-    outer = [item for item in loop.body if not isinstance(item, For)]
+    """What each lane reads whatever it is; loops inside have indices that are not known where lanes
+    begin."""
+    outer = [item for item in loop.body if not isinstance(item, For | If)]
     found = (part for value in values_of(outer) for part in walk(value))
     return [part for part in found if isinstance(part, Load)]
 

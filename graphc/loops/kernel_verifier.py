@@ -17,6 +17,7 @@ from graphc.loops.ir import (
     Statement,
     Store,
 )
+from graphc.loops.tidy import accumulators_fed
 from graphc.scalar.expr import Call, Const, Expr, Index, Load, Local, dim_symbols
 from graphc.scalar.printer import format_expr
 from graphc.scalar.types import type_error
@@ -111,7 +112,7 @@ class _KernelChecker:
                 f"the extent depends on {outer.axis}, the axis of a vector loop",
             )
         before = self.fed
-        self.fed = before | (_accumulated(loop.body) & self.accumulators.keys())
+        self.fed = before | (accumulators_fed(loop.body) & self.accumulators.keys())
         self.symbols.add(loop.axis)
         self.loops.append(loop)
         self.check_body(loop.body)
@@ -219,16 +220,3 @@ class _KernelChecker:
         for size in sizes:
             unknown = symbols_of(size) - self.symbols
             require(not unknown, f"{what} uses {', '.join(sorted(unknown))}, not in scope")
-
-
-def _accumulated(body: Sequence[Statement]) -> set[str]:
-    """The accumulators that a body feeds."""
-    names: set[str] = set()
-    pending = list(body)
-    while pending:
-        statement = pending.pop()
-        if isinstance(statement, Accumulate):
-            names.add(statement.name)
-        elif isinstance(statement, For | If):
-            pending.extend(statement.body)
-    return names

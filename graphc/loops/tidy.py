@@ -235,6 +235,19 @@ def values_of(body: Sequence[Statement]) -> Iterator[Expr]:
                 pass
 
 
+def accumulators_fed(body: Sequence[Statement]) -> set[str]:
+    """The accumulators that a body feeds."""
+    names: set[str] = set()
+    pending = list(body)
+    while pending:
+        item = pending.pop()
+        if isinstance(item, Accumulate):
+            names.add(item.name)
+        elif isinstance(item, For | If):
+            pending += item.body
+    return names
+
+
 def map_values(item: Statement, change: Callable[[Expr], Expr], *sources: Sources) -> Statement:
     """The statement with its expressions changed; `sources` are added to its own."""
     match item:

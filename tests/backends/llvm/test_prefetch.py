@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 
 import graphc as gc
+from graphc.backends.llvm.compiling import compiled_program
+from graphc.backends.llvm.target import host
+from graphc.dtypes import float32
 from graphc.ir.tensor import Tensor
+from graphc.loops.ir import Accumulate, Accumulator, For, If, Kernel, Parameter, Store
+from graphc.scalar import expr as s
+from graphc.scalar.expr import Index, Load, Local
+from graphc.shapes import Dim, Size
+from tests.backends.llvm.conftest import program_of
 
 Build = Callable[[Tensor], list[Tensor]]
 
@@ -65,3 +73,39 @@ def test_values(static: bool) -> None:
         wide = np.exp(data.astype("float64") - data.max(axis=1, keepdims=True, initial=-100))
         expected = wide / wide.sum(axis=1, keepdims=True)
         np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_loops_under_a_condition_in_the_lanes() -> None:
+    """Their index is not known where lanes begin: what they read is not asked for."""
+    n, m, i, j, k = (Dim.symbol(name) for name in "nmijk")
+
+    def x(*place: Size) -> Load:
+        return Load("x", tuple(map(Index, place)), float32)
+
+    total = Local("total", float32)
+    lanes = (
+        Accumulator("total", "add", float32),
+        If(
+            s.gt(x(i, j), s.constant(0.0, float32)),
+            (For("k", 2, "serial", (Accumulate("total", x(i, j + k)),)),),
+        ),
+        Store("out", (Index(i), Index(j)), s.add(total, Local("largest", float32))),
+    )
+    passes = (
+        Accumulator("largest", "maximum", float32),
+        For("j", m, "vector", (Accumulate("largest", x(i, j)),)),
+        For("j", m, "vector", lanes),
+    )
+    kernel = Kernel(
+        "guarded",
+        (Parameter("x", float32, (n, m + 2)), Parameter("out", float32, (n, m), written=True)),
+        ("m", "n"),
+        (For("i", n, "parallel", passes),),
+    )
+    data = np.random.default_rng(0).normal(size=(5, 39)).astype("float32")
+    out = np.zeros((5, 37), "float32")
+    compiled_program(program_of(kernel), host(), 1).bind([37, 5], [])([data, out])
+    pairs = data[:, :37] + data[:, 1:38]
+    largest = data[:, :37].max(axis=1, keepdims=True)
+    expected = np.where(data[:, :37] > 0, pairs, 0) + largest
+    np.testing.assert_allclose(out, expected, rtol=1e-6)
