@@ -1,13 +1,14 @@
 """The Backend protocol: what a backend gets and what it gives back."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from graphc.dtypes import DType
 from graphc.loops.ir import Program
+from graphc.records import dataclass
 from graphc.shapes import Size
 
 # run(arrays): arrays for all buffers that are not temporaries, in the program's buffer order.

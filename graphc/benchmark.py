@@ -7,13 +7,13 @@ here every round times each of them once, and every round begins with another on
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from graphc.function import Function
+from graphc.records import dataclass
 
 __all__ = ["Comparison", "Timing", "benchmark", "compare", "preserved_variables"]
 

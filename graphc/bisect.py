@@ -7,7 +7,7 @@ looked into, down to the rule, op or kernel.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ from graphc.loops.printer import format_step, step_sources
 from graphc.memory.products import ProductPlaces
 from graphc.ops.bodies import seen_through
 from graphc.passes.pipeline import real_numbers
+from graphc.records import dataclass
 from graphc.shapes import evaluate
 
 __all__ = ["Bisection", "bisect"]

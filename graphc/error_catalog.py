@@ -3,7 +3,7 @@
 The examples assume `import graphc as gc` and `import numpy as np`; a test runs all of them.
 """
 
-from dataclasses import dataclass
+from graphc.records import dataclass
 
 FAMILIES = {
     "E1": "shapes and dtypes",

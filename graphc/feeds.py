@@ -5,7 +5,6 @@ arrays) are converted; wrong ones are refused before anything runs. A feed is ne
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from graphc.ir.leaf import Variable
 from graphc.ir.node import TensorType
 from graphc.ir.opdef import Constraint
 from graphc.ir.tensor import Tensor
+from graphc.records import dataclass
 from graphc.shapes import Dim, Size, dim_max, evaluate, format_shape, symbols_of
 
 

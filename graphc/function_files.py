@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from graphc.ir.opdef import Constraint
 from graphc.ir.parser import parse_graph
 from graphc.ir.printer import Names, format_graph, large_constants
 from graphc.ir.source import current_source
+from graphc.records import dataclass
 from graphc.shapes import parse_size
 from graphc.structure import LEAF, NONE, Structure
 from graphc.tensor_files import read_tensors, write_tensors

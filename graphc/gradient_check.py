@@ -4,7 +4,6 @@ It stands above autodiff and the backends, which do not know each other.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,8 +16,10 @@ from graphc.errors import GradientError
 from graphc.function import Function
 from graphc.function import function as compile_function
 from graphc.ir.leaf import placeholder
+from graphc.ir.opdef import Generator
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
+from graphc.records import dataclass
 
 __all__ = ["verify_grad"]
 
@@ -34,7 +35,7 @@ def verify_grad(
     epsilon: float | None = None,
     rtol: float = 1e-5,
     atol: float = 1e-7,
-    rng: np.random.Generator | int | None = None,
+    rng: Generator | int | None = None,
     directions: int = 2,
     backend: str = "reference",
 ) -> None:
@@ -89,9 +90,7 @@ def evaluator(backend: str) -> Evaluate:
     return evaluate
 
 
-def draw(
-    generator: np.random.Generator, shape: tuple[Any, ...], of_complex: bool = False
-) -> np.ndarray:
+def draw(generator: Generator, shape: tuple[Any, ...], of_complex: bool = False) -> np.ndarray:
     """Numbers of size 0.5 to 1 with random signs: no element hides behind a larger one."""
     if of_complex:
         return np.asarray(draw(generator, shape) + 1j * draw(generator, shape))

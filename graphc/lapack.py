@@ -9,13 +9,14 @@ scipy exports, `scipy.linalg.cython_lapack` and `cython_blas`, with 32-bit integ
 import ctypes
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 
 import numpy as np
 
 from graphc.dims import Size, dim_max, dim_min
 from graphc.dtypes import DType, int32
+from graphc.records import dataclass
 
 Sizes = Mapping[str, Size]
 BLOCK = 64  # columns that LAPACK's blocked routines take at a time, at most

@@ -2,7 +2,6 @@
 what the namespace says of itself."""
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from graphc.ir.arguments import checked_device
 from graphc.ir.source import current_source
 from graphc.ir.tensor import API_VERSION, CPU, Tensor
 from graphc.ops.definition import is_weak
+from graphc.records import dataclass
 
 __all__ = [
     "__array_api_version__",

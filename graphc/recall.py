@@ -6,7 +6,6 @@ errors at run time) has the passes run again, on the graph of the present progra
 
 import binascii
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from graphc.ir.storage import Storage
 from graphc.loops.ir import Buffer, Program
 from graphc.memory.packing import Area
 from graphc.memory.plan import MemoryPlan
+from graphc.records import dataclass
 from graphc.shapes import Size, parse_size
 
 LARGEST = 16 << 20  # bytes of constants

@@ -8,7 +8,6 @@ import math
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -30,6 +29,7 @@ from graphc.loops.ir import Fault, IndexCheck, Lapack, Program, While
 from graphc.memory.lives import ALIGNMENT
 from graphc.memory.plan import MemoryPlan
 from graphc.memory.results import ResultMemory
+from graphc.records import dataclass
 from graphc.shapes import evaluate, symbols_of
 
 KEPT_SIZES = 16  # layouts of recent sizes kept per workspace

@@ -1,10 +1,10 @@
 """Structures: lists, tuples and dicts, nested as the user likes, around tensors or arrays."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from graphc.ir.trimmed import Trimmed
+from graphc.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

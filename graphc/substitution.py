@@ -1,7 +1,7 @@
 """Givens: replace expressions inside a graph by others before it is compiled."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from graphc.errors import FunctionError, GraphcError
@@ -12,6 +12,7 @@ from graphc.ir.opdef import Constraint
 from graphc.ir.resizing import mentions, resized_attributes
 from graphc.ir.source import Sources, current_sources, source_scope
 from graphc.ir.tensor import Tensor
+from graphc.records import dataclass
 from graphc.shapes import Dim, Size, symbols_of
 from graphc.shapes import substitute as substitute_size
 from graphc.signature import as_expression, called, is_symbol, pairs_of, whole_sizes

@@ -1,11 +1,12 @@
 """Calls of layers: what a layer accepts, was given and gave."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import graphc as gc
 from graphc.layers.structures import tensors_in
+from graphc.records import dataclass
 
 __all__ = ["InputSpec", "LayerCall", "LayerOutput"]
 

@@ -1,11 +1,11 @@
 """Bounds of weights: `constraint(expression)` is what an updated weight is replaced by."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import graphc as gc
 from graphc.layers.configured import Configured, Names, parameter_error
+from graphc.records import dataclass
 
 __all__ = ["Constraint", "MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm", "get"]
 

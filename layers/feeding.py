@@ -1,13 +1,13 @@
 """Data as a model takes it: batches from arrays, or from whatever yields batches."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 import graphc as gc
 from graphc.layers.configured import written
+from graphc.records import dataclass
 
 Arrays = list[np.ndarray]
 

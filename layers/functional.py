@@ -5,7 +5,7 @@ layers are kept as they are: their inputs are replaced when the layers are calle
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import graphc as gc
@@ -13,6 +13,7 @@ from graphc.layers.configured import written
 from graphc.layers.input import InputLayer
 from graphc.layers.layer import Layer, LayerCall, LayerOutput
 from graphc.layers.structures import leaves, mapped, tensors_in
+from graphc.records import dataclass
 
 Key = tuple[int, int]
 

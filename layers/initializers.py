@@ -5,13 +5,13 @@ An initializer is called with a shape, and returns a numpy array. Names follow K
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
 import graphc as gc
 from graphc.layers.configured import Configured, Names, parameter_error
+from graphc.records import dataclass
 
 __all__ = [
     "Constant",

@@ -1,7 +1,6 @@
 """What layers hold: weights with tags, and the layers inside."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from graphc.layers.context import current_context
 from graphc.layers.naming import identifier
 from graphc.layers.seeds import SeedGenerator, new_generator
 from graphc.layers.values import assign
+from graphc.records import dataclass
 
 __all__ = ["Parameter"]
 

@@ -1,11 +1,11 @@
 """Costs of large weights: `regularizer(variable)` is a scalar expression to add to a loss."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import graphc as gc
 from graphc.layers.configured import Configured, Names, parameter_error
+from graphc.records import dataclass
 
 __all__ = ["L1", "L1L2", "L2", "Regularizer", "get"]
 

@@ -5,11 +5,12 @@ The step is the number of updates made before, 0 for the first. Names follow Ker
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import graphc as gc
 from graphc.layers.configured import Configured, Names, parameter_error
+from graphc.records import dataclass
 
 __all__ = [
     "ConstantSchedule",

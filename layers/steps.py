@@ -1,7 +1,6 @@
 """The compiled functions of a model: a training step, a test step, prediction."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from graphc.layers.context import CallContext
 from graphc.layers.feeding import Batch, data_error, listed
 from graphc.layers.masks import mask_of, spread_mask
 from graphc.layers.structures import leaves, mapped, tensors_in
+from graphc.records import dataclass
 
 if TYPE_CHECKING:
     from graphc.layers.model import Model

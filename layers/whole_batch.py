@@ -1,7 +1,6 @@
 """Whole-batch training: SciPy's minimisers on the compiled loss, gradient and Hessian product."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import scipy.optimize
 import graphc as gc
 from graphc.layers.configured import parameter_error
 from graphc.layers.updates.state import weights
+from graphc.records import dataclass
 
 __all__ = ["Minimum", "minimize"]
 

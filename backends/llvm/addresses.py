@@ -5,7 +5,6 @@ of a stride with whatever else the index expressions compute.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from graphc.backends.llvm.scalar_ops import memory_type
@@ -13,6 +12,7 @@ from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.sizes import Sizes
 from graphc.backends.llvm.text import Val
 from graphc.dtypes import DType
+from graphc.records import dataclass
 from graphc.scalar.expr import Expr, Index
 from graphc.shapes import Dim, Shape, Size, size_product
 

@@ -12,7 +12,6 @@ The other shapes of C functions (`Form`) are a few instructions around `call`.
 
 import ctypes
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,6 +25,7 @@ from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import Val
 from graphc.loops.ir import Program
 from graphc.memory.lives import ALIGNMENT
+from graphc.records import dataclass
 from graphc.shapes import Size, dim_max
 
 ON_STACK = 16 << 10  # bytes of temporaries

@@ -3,7 +3,7 @@
 import ctypes
 import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from graphc.backends.llvm.profiling import LAPS, words
 from graphc.backends.llvm.stored import Facts
 from graphc.backends.llvm.target import host
 from graphc.loops.ir import Program
+from graphc.records import dataclass
 from graphc.shapes import evaluate
 
 if TYPE_CHECKING:  # imported when it is used, which is rare

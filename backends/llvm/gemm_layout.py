@@ -1,13 +1,13 @@
 """What the routines of matrix products are called, and arithmetic to write them with."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import FunctionText, Val
 from graphc.dtypes import DType, float32, float64
+from graphc.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,10 @@ read as whole vectors, so b must have room for a whole tile's; rows of `a` beyon
 read. `first`: c is overwritten, else added to.
 """
 
-from dataclasses import dataclass
-
 from graphc.backends.llvm.masked import masked_load, masked_store
 from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import BITS, FunctionText, TextBuilder, Val
+from graphc.records import dataclass
 
 WIDE_REGISTERS = 32  # vector registers of AVX-512 and of 64-bit ARM
 NARROW_REGISTERS = 16

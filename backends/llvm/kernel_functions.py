@@ -1,7 +1,7 @@
 """The functions of kernels in a module: equal texts get one function."""
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple
 
 from graphc.backends.llvm.emitter import (
@@ -18,6 +18,7 @@ from graphc.loops.ir import (
     Contraction,
     Kernel,
 )
+from graphc.records import dataclass
 from graphc.shapes import Size, substitute
 
 

@@ -13,7 +13,6 @@ comes.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from graphc.backends.llvm.access import Memory
@@ -22,6 +21,7 @@ from graphc.backends.llvm.addresses import index_polynomial
 from graphc.backends.llvm.lanes import survey
 from graphc.loops.ir import For, If
 from graphc.loops.tidy import values_of
+from graphc.records import dataclass
 from graphc.scalar.expr import Expr, Load, walk
 from graphc.shapes import Dim, Size
 

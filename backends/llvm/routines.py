@@ -8,7 +8,7 @@ one library, which stays as long as the process. Equal names stand for equal tex
 import os
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple
 
 from graphc.backends.llvm.cache import cached_objects, kept_objects
@@ -18,6 +18,7 @@ from graphc.backends.llvm.modules import heads, modules_of, names_in
 from graphc.backends.llvm.pool import PARALLEL
 from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import FunctionText
+from graphc.records import dataclass
 
 
 class Group(NamedTuple):

@@ -12,9 +12,10 @@ that is being written inside it: appending to them hoists.
 """
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from graphc.backends.llvm.text import TextBuilder, Val
+from graphc.records import dataclass
 
 Key = tuple[Hashable, ...]
 

@@ -17,7 +17,8 @@ of the block that is current, for a phi, reads `builder.block_label` after emitt
 import math
 import struct
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+
+from graphc.records import dataclass
 
 BITS = {"i1": 1, "i8": 8, "i16": 16, "i32": 32, "i64": 64, "float": 32, "double": 64}
 SUFFIX = {"float": "f32", "double": "f64"}  # of overloaded intrinsics; iN is itself

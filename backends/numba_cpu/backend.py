@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from graphc.backends.numba_cpu.runtime import check, host_calls, lapack, row, st
 from graphc.backends.numba_cpu.work import kernel_work
 from graphc.loops.ir import Contraction, Fault, For, Kernel, KernelCall, Lapack, Program
 from graphc.loops.printer import kernel_key, one_line
+from graphc.records import dataclass
 from graphc.shapes import evaluate
 
 PARALLEL_WORK = 1 << 18  # additions below which threads cost more than they save

@@ -20,11 +20,12 @@ gradient of `where(rows, h @ W, 0)` by `W` a NaN in the rows of `h` that are not
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from graphc.ir.leaf import constant
 from graphc.ir.registry import BUILDER
 from graphc.ir.tensor import Tensor
+from graphc.records import dataclass
 from graphc.shapes import Shape
 
 b = BUILDER

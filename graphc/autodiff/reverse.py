@@ -15,7 +15,7 @@ gradients and cotangents where they enter and leave.
 
 import cmath
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from graphc.autodiff.activity import Key, active_values, is_active, passes_derivatives
 from graphc.autodiff.carry import carry
@@ -40,6 +40,7 @@ from graphc.ir.registry import BUILDER
 from graphc.ir.source import source_scope
 from graphc.ir.tensor import Tensor
 from graphc.ir.traversal import topological_order
+from graphc.records import dataclass
 
 __all__ = ["Backward", "application_of", "backpropagate", "expand", "in_dtype", "is_select"]
 

@@ -6,7 +6,6 @@ The new value is wrong where it is further away from that than the old one.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from graphc.ir.node import Node, substitute_dims
 from graphc.ir.tensor import Tensor
 from graphc.ir.traversal import topological_order
 from graphc.ops.bodies import seen_through
+from graphc.records import dataclass
 
 ROUNDING = 1024  # in units of the last place of the largest number of an array
 # Below this, float64 has lost what a stabilised form keeps: log(sigmoid(40)) is 0 in float64.

@@ -6,7 +6,7 @@ infinity out of finite numbers).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from graphc.ir.node import Node
 from graphc.ir.printer import format_expression
 from graphc.ir.tensor import Tensor
 from graphc.ir.traversal import topological_order
+from graphc.records import dataclass
 from graphc.running import Arrays, Runner, Sizes
 
 SHOWN = 6  # elements of an input in a message

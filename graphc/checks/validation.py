@@ -4,7 +4,6 @@ with a limited log, rewriting stops after so many hits.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -23,6 +22,7 @@ from graphc.errors import GraphcError, ValidationError
 from graphc.ir.graph import Graph
 from graphc.ir.tensor import Tensor
 from graphc.passes.pipeline import optimize, real_numbers
+from graphc.records import dataclass
 from graphc.rewrite.driver import RewriteEntry, RewriteLog
 from graphc.running import Arrays, Runner, Sizes
 

@@ -1,7 +1,7 @@
 """`graphc bench`: one function on several backends, at several sizes, timed in turns."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 from rich.console import Console
@@ -15,6 +15,7 @@ from graphc.dtypes import is_inexact, real_dtype
 from graphc.errors import GraphcError, IndexOutOfRange
 from graphc.function import Function, function
 from graphc.ir.graph import Graph
+from graphc.records import dataclass
 
 NUMPY = "numpy"
 # Relative to the largest value.

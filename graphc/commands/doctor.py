@@ -5,7 +5,6 @@ import platform
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib import metadata
 
 import llvmlite.binding as llvm
@@ -20,6 +19,7 @@ from graphc.commands.terminal import heading, status
 from graphc.function import function
 from graphc.ir.leaf import placeholder, variable
 from graphc.ir.registry import call
+from graphc.records import dataclass
 
 PACKAGES = ("numpy", "scipy", "llvmlite", "numba", "networkx", "typer", "rich")
 SHOWN_FEATURES = ("sse4.2", "avx", "avx2", "fma", "avx512f", "avx512bw", "neon", "sve")

@@ -10,7 +10,6 @@ import traceback
 import types
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 from graphc.commands.terminal import UsageError
 from graphc.errors import GraphcError
 from graphc.function import Function
+from graphc.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,12 @@ calls of the same structure, whatever their sizes."""
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 import graphc as gc
+from graphc.records import dataclass
 
 MOST_KEPT = 4096
 

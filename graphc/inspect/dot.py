@@ -8,7 +8,7 @@ pass through invisible nodes.
 import shutil
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import pairwise
 from pathlib import Path
 from xml.sax.saxutils import escape
@@ -20,6 +20,7 @@ from graphc.ir.graph import Graph
 from graphc.ir.leaf import CONSTANT, PLACEHOLDER, VARIABLE
 from graphc.ir.node import Node
 from graphc.ir.printer import Names, format_application, format_sources
+from graphc.records import dataclass
 
 COLOURS = {
     "input": "#cfe2ff",

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from graphc.compiler import Stages
 from graphc.errors import BackendError
 from graphc.loops.ir import Contraction, KernelCall, Program, Step
 from graphc.loops.printer import summary
+from graphc.records import dataclass
 from graphc.running import Arrays, ComplexRunner, ProgramRunner, Runner, Sizes
 from graphc.shapes import Size, evaluate, symbols_of
 

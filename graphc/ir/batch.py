@@ -7,11 +7,11 @@ all examples may come without.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from graphc.ir.node import Attributes, Node
 from graphc.ir.registry import BUILDER
+from graphc.records import dataclass
 from graphc.shapes import Size
 
 if TYPE_CHECKING:

@@ -3,13 +3,13 @@
 import operator
 import string
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from graphc.errors import ShapeError
 from graphc.ir.opdef import describe_inputs
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
+from graphc.records import dataclass
 
 _ALPHABET = string.ascii_uppercase + string.ascii_lowercase  # in the order of their codes
 

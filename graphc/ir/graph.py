@@ -1,7 +1,7 @@
 """Graph: a snapshot of what a function computes, in topological order."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from graphc.ir.leaf import VARIABLE, Variable
@@ -9,6 +9,7 @@ from graphc.ir.lowering import While
 from graphc.ir.node import Attributes, Node, sizes_in
 from graphc.ir.tensor import Tensor
 from graphc.ir.traversal import topological_order
+from graphc.records import dataclass
 from graphc.shapes import Dim
 
 

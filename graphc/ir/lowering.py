@@ -23,13 +23,13 @@ over scalar expressions, or into one of the few structured steps.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from graphc.dtypes import DType
 from graphc.errors import GraphcError
 from graphc.ir.node import Attributes, TensorType
 from graphc.lapack import Routine
+from graphc.records import dataclass
 from graphc.scalar.expr import Expr, Index, Read, all_of, eq, le, lt, maximum, minimum, select
 from graphc.shapes import Shape, Size
 

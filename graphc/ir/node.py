@@ -2,13 +2,13 @@
 
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from graphc.dtypes import DType
 from graphc.ir.source import Sources
+from graphc.records import dataclass
 from graphc.shapes import Dim, Shape, format_shape, substitute
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ assume (`traits`) and inputs to test it on (`examples`). Nothing else in graphc 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,7 +19,13 @@ from graphc.ir.parts import PartsRule
 from graphc.ir.registry import Builder
 from graphc.ir.source import Sources, current_sources
 from graphc.ir.tensor import Tensor
+from graphc.records import dataclass
 from graphc.shapes import Dim, Shape, Size, broadcast_shapes, format_shape
+
+if TYPE_CHECKING:
+    from numpy.random import Generator as Generator
+else:
+    Generator = object  # numpy imports its random numbers when they are asked for, which takes long
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +166,7 @@ class OpDef:
     jvp: Callable[[Builder, Application, Gradients], Gradients] | None = None
     batch: Callable[[Batch], Sequence[Tensor]] | None = None
     traits: frozenset[str] = frozenset()
-    examples: Callable[[np.random.Generator], list[Example]] | None = None
+    examples: Callable[[Generator], list[Example]] | None = None
     symbol: str | None = None
     index_checks: IndexChecks | None = None
     defaults: Mapping[str, Any] = field(default_factory=dict)

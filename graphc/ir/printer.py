@@ -17,7 +17,6 @@ import keyword
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TextIO
 
@@ -33,6 +32,7 @@ from graphc.ir.opdef import OpDef
 from graphc.ir.registry import OPS, public
 from graphc.ir.source import Sources
 from graphc.ir.tensor import Tensor
+from graphc.records import dataclass
 from graphc.scalar.expr import Read
 from graphc.scalar.printer import number_text
 from graphc.shapes import Dim, format_shape

@@ -9,8 +9,8 @@ result behind it, with one letter an axis. Axes that the result lacks are summed
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from graphc.records import dataclass
 from graphc.shapes import Size
 
 Terms = tuple[tuple[str, int], ...]  # (axis, steps)

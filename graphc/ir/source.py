@@ -4,8 +4,9 @@ import linecache
 import os
 import sys
 import threading
-from dataclasses import dataclass
 from types import CodeType, FrameType
+
+from graphc.records import dataclass
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # backends/ and layers/ are reached through symlinks in a checkout; both spellings are ours.

@@ -10,12 +10,12 @@ Along an axis of size n, with `before` and `after` entries of padding:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from graphc.errors import ShapeError
 from graphc.ir.opdef import Inference
 from graphc.ir.source import current_source
+from graphc.records import dataclass
 from graphc.shapes import Shape, Size, as_size, ceil_div, dim_max, floor_div, lower_bound
 
 Pairs = tuple[tuple[Size, Size], ...]

@@ -1,12 +1,13 @@
 """The draft of a kernel: what is computed row by row, before loops are wrapped around it."""
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from graphc.dtypes import DType, float64, is_floating
 from graphc.ir.source import Sources
 from graphc.loops.ir import Parameter, Statement
 from graphc.loops.values import Key
+from graphc.records import dataclass
 from graphc.scalar.expr import Expr, Local, cast
 from graphc.shapes import Shape, Size
 

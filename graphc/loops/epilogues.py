@@ -9,7 +9,6 @@ both, and nothing that the kernel writes lies over an operand of the product (me
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from graphc.dims import divide
 from graphc.loops.facts import FactsOf
@@ -27,6 +26,7 @@ from graphc.loops.ir import (
     Step,
 )
 from graphc.loops.tidy import values_of
+from graphc.records import dataclass
 from graphc.scalar.expr import Expr, Index
 from graphc.shapes import Dim, Size, size_product, substitute
 

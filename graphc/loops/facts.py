@@ -1,8 +1,7 @@
 """What an expression is made of, gathered in one walk and remembered."""
 
-from dataclasses import dataclass
-
 from graphc.loops.values import IndexTuple
+from graphc.records import dataclass
 from graphc.scalar.expr import Call, Const, Expr, Index, Load, Local
 from graphc.shapes import Size
 

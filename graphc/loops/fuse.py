@@ -9,8 +9,6 @@ is linear in the nodes. Views, generators and cheap arithmetic belong to no grou
 computes them on the fly.
 """
 
-from dataclasses import dataclass
-
 from graphc.dtypes import is_half
 from graphc.ir.graph import Graph
 from graphc.ir.lowering import (
@@ -47,6 +45,7 @@ from graphc.loops.values import (
     inputs_in_memory,
     root_of,
 )
+from graphc.records import dataclass
 from graphc.shapes import Shape, Size, size_product
 
 MAX_MEMBERS = 128  # keeps single kernels, and so LLVM's superlinear passes, small

@@ -18,7 +18,7 @@ row-major view of the domain.
 
 import itertools
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from graphc.ir.graph import Graph
@@ -34,6 +34,7 @@ from graphc.loops.values import (
     core,
     index_between,
 )
+from graphc.records import dataclass
 from graphc.shapes import Dim, Shape, Size
 
 Role = Literal["full", "reduction", "row", "column", "foot"]

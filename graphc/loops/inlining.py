@@ -4,7 +4,6 @@ Cheap values are; and values of any cost that are read once, at another place th
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from graphc.ir.graph import Graph
 from graphc.ir.lowering import Elementwise, IndexMap, Pieces
@@ -12,6 +11,7 @@ from graphc.ir.node import Node
 from graphc.ir.tensor import Tensor
 from graphc.loops.groups import Partition
 from graphc.loops.values import Key, core, has_one_element, is_view, root_of
+from graphc.records import dataclass
 from graphc.shapes import lower_bound, size_product
 
 COST = 4  # additions' worth of work that is rather repeated than stored

@@ -30,7 +30,7 @@ Every statement carries the user's lines that it came from.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
 import numpy as np
@@ -38,6 +38,7 @@ import numpy as np
 from graphc.dtypes import DType
 from graphc.errors import GraphcError
 from graphc.ir.source import Sources
+from graphc.records import dataclass
 from graphc.scalar.expr import Expr
 from graphc.shapes import Shape, Size
 

@@ -9,7 +9,6 @@ compares programs with those of a lowering that builds every kernel.
 """
 
 from collections.abc import Hashable
-from dataclasses import dataclass
 from typing import Any
 
 from graphc.ir.leaf import CONSTANT
@@ -18,6 +17,7 @@ from graphc.loops.draft import Draft, Naming
 from graphc.loops.groups import Group, Partition
 from graphc.loops.ir import Kernel
 from graphc.loops.values import Key, root_of
+from graphc.records import dataclass
 from graphc.shapes import Dim, Size
 
 

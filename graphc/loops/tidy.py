@@ -6,11 +6,11 @@ inline  a value that is used once, right there, is written where it is used
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from graphc.ir.source import Sources, merge_sources
 from graphc.loops.facts import FactsOf
 from graphc.loops.ir import Accumulate, Accumulator, For, If, Let, Scratch, Statement, Store
+from graphc.records import dataclass
 from graphc.scalar.expr import Call, Const, Expr, Index, Local, transform
 from graphc.shapes import Size, substitute, symbols_of
 

@@ -10,7 +10,6 @@ alone, else the view without its axes of size 1.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 from graphc.dtypes import DType
@@ -19,6 +18,7 @@ from graphc.ir.lowering import Elementwise, IndexMap, LoweringContext, Reinterpr
 from graphc.ir.node import Node
 from graphc.ir.opdef import OpDef
 from graphc.ir.tensor import Tensor
+from graphc.records import dataclass
 from graphc.scalar.expr import Call, Expr, Index, Load, Local, Read, constant, cost, transform, walk
 from graphc.shapes import Dim, Shape, Size, simplify
 

@@ -7,10 +7,10 @@ operands fill the 16 registers of AVX2. The numbers were measured with benchmark
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import product
 
 from graphc.ir.product_notation import ProductNotation
+from graphc.records import dataclass
 from graphc.shapes import Size
 
 SUMS = 12  # vectors of sums at once

@@ -6,7 +6,6 @@ it writes the element at the same position.
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from graphc.lapack import ROUTINES
 from graphc.loops.ir import (
@@ -23,6 +22,7 @@ from graphc.loops.ir import (
     Store,
 )
 from graphc.memory.lives import Life
+from graphc.records import dataclass
 from graphc.scalar.expr import Expr, Load, walk
 from graphc.shapes import Size
 

@@ -1,13 +1,13 @@
 """memory_limit: a function that computes values twice until a call needs no more than it may."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from graphc.errors import MemoryLimitError, ParameterError
 from graphc.loops.ir import Program
 from graphc.memory.plan import MemoryPlan
 from graphc.memory.rematerialize import largest_buffers, rematerialized
+from graphc.records import dataclass
 from graphc.shapes import Size, evaluate, size_product
 
 SHOWN = 5  # buffers that an error names

@@ -1,7 +1,6 @@
 """How long temporaries live, and how many bytes they have."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from graphc.loops.epilogues import epilogue_at
 from graphc.loops.ir import (
@@ -19,6 +18,7 @@ from graphc.loops.ir import (
     bodies_of,
     flat_steps,
 )
+from graphc.records import dataclass
 from graphc.shapes import Size, ceil_div, size_product
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector register

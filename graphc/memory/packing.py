@@ -9,12 +9,12 @@ is not as good as can be, other orders are tried.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from math import gcd
 
 from graphc.dims import content
 from graphc.memory.lives import ALIGNMENT, Life
+from graphc.records import dataclass
 from graphc.shapes import Size, ceil_div
 
 MOST = 1000  # temporaries: the work grows with the square

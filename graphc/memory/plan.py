@@ -6,7 +6,7 @@ tried, slots and packing, and the smaller arena is taken.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from graphc.memory.in_place import Donors
 from graphc.memory.lives import Life, padded_bytes, temporaries_lives
 from graphc.memory.packing import MOST, Area, Block, pack
 from graphc.memory.slots import Slot, Slots
+from graphc.records import dataclass
 from graphc.shapes import Size, evaluate, size_product, size_sum, symbols_of
 
 USUAL = 256  # the value of a symbolic size for which layouts are compared

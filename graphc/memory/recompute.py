@@ -1,7 +1,7 @@
 """What may be computed twice: steps that cost little, as steps for one of their results alone."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from graphc.loops.facts import FactsOf
 from graphc.loops.ir import (
@@ -23,6 +23,7 @@ from graphc.loops.ir import (
     Store,
 )
 from graphc.loops.tidy import values_of
+from graphc.records import dataclass
 from graphc.shapes import evaluate, size_product, substitute, symbols_of
 
 CHEAP = 8  # iterations for each element that the kernel reads or writes

@@ -11,7 +11,7 @@ are kept as they are. Greedy: in each round the copy that saves most for what it
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -31,6 +31,7 @@ from graphc.loops.ir import (
 from graphc.memory.lives import buffers_of, padded_bytes
 from graphc.memory.plan import MemoryPlan, plan_memory
 from graphc.memory.recompute import Recomputing, renamed
+from graphc.records import dataclass
 from graphc.shapes import evaluate
 
 LASTING = ("input", "variable", "constant", "output", "update")  # there until the call ends

@@ -3,9 +3,10 @@
 Fast, and good where temporaries have few sizes. Sizes are expressions in the symbolic sizes.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from heapq import heappop, heappush
 
+from graphc.records import dataclass
 from graphc.shapes import Size, dim_max, symbols_of
 
 

@@ -9,7 +9,7 @@ from graphc.dtypes import as_dtype, double, int64, is_inexact, is_integer, is_si
 from graphc.errors import ShapeError
 from graphc.ir.arguments import checked_axis
 from graphc.ir.node import Attributes, TensorType
-from graphc.ir.opdef import Example, Inference
+from graphc.ir.opdef import Example, Generator, Inference
 from graphc.ir.registry import Builder
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
@@ -81,8 +81,8 @@ def accumulate(function: Any, wide: bool = True) -> Callable[..., np.ndarray]:
 
 def cumulative_examples(
     build: Callable[..., Tensor], initial: bool = True
-) -> Callable[[np.random.Generator], list[Example]]:
-    def examples(rng: np.random.Generator) -> list[Example]:
+) -> Callable[[Generator], list[Example]]:
+    def examples(rng: Generator) -> list[Example]:
         def example(shape: tuple[int, ...], **options: Any) -> Example:
             values = rng.permutation(np.linspace(-2, 2, int(np.prod(shape)))) + 0.1  # no ties
             return Example(lambda x: build(x, **options), (values.reshape(shape),))

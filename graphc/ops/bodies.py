@@ -4,7 +4,6 @@ A body is a graph of its own. What it uses from outside becomes an input of it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from graphc.ir.opdef import Inference
 from graphc.ir.source import Source, current_source
 from graphc.ir.tensor import Tensor
 from graphc.ir.traversal import topological_order
+from graphc.records import dataclass
 from graphc.shapes import Dim, Shape, Size
 
 Tree = Any  # None, a tensor, or a tuple, list or dict of trees

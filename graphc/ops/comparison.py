@@ -20,7 +20,7 @@ from graphc.ir.arguments import checked_device
 from graphc.ir.leaf import as_tensor
 from graphc.ir.lowering import Elementwise, LoweringContext
 from graphc.ir.node import Node, TensorType
-from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
+from graphc.ir.opdef import Application, Example, Generator, Gradients, Inference, OpDef
 from graphc.ir.parts import Parts, PartsRule, Value, partwise
 from graphc.ir.registry import Builder, public, register
 from graphc.ir.tensor import Tensor
@@ -256,7 +256,7 @@ def _where_jvp(b: Builder, application: Application, tangents: Gradients) -> Gra
     ]
 
 
-def _where_examples(rng: np.random.Generator) -> list[Example]:
+def _where_examples(rng: Generator) -> list[Example]:
     shapes: list[tuple[tuple[int, ...], ...]] = [((),) * 3, ((0,),) * 3, ((1,),) * 3, ((4, 5),) * 3]
     shapes += [((3, 4), (4,), ()), ((2, 1), (1, 3), (2, 3)), ((4,), (3, 4), (3, 1)), ((2,), (), ())]
     return [
@@ -326,7 +326,7 @@ def _astype_parts(b: Builder, node: Node, inputs: Sequence[Value]) -> Value:
     return Parts(b.astype(x.real, real_dtype(dtype)), b.astype(x.imag, real_dtype(dtype)))
 
 
-def _astype_examples(rng: np.random.Generator) -> list[Example]:
+def _astype_examples(rng: Generator) -> list[Example]:
     def example(dtype: str, shape: tuple[int, ...]) -> Example:
         values = rng.uniform(-50, 50, size=shape)
         return Example(lambda x: astype(x, dtype), (values,), dtype == "float64")

@@ -12,7 +12,7 @@ import numpy as np
 from graphc.dtypes import complex_dtype, default_float, is_complex, is_floating, real_dtype
 from graphc.ir.lowering import OfParts
 from graphc.ir.node import Node, TensorType
-from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
+from graphc.ir.opdef import Application, Example, Generator, Gradients, Inference, OpDef
 from graphc.ir.parts import Parts, Value
 from graphc.ir.registry import BUILDER, Builder, public, register
 from graphc.ir.tensor import Tensor
@@ -27,11 +27,11 @@ def _infer_part(call: Inference) -> TensorType:
     return TensorType(real_dtype(call.types[0].dtype), call.types[0].shape)
 
 
-def _draw(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+def _draw(rng: Generator, shape: tuple[int, ...]) -> np.ndarray:
     return np.asarray(rng.normal(size=shape) + 1j * rng.normal(size=shape))
 
 
-def _examples(build: Callable[..., Tensor]) -> Callable[[np.random.Generator], list[Example]]:
+def _examples(build: Callable[..., Tensor]) -> Callable[[Generator], list[Example]]:
     return lambda rng: [Example(build, (_draw(rng, shape),)) for shape in SHAPES]
 
 

@@ -12,12 +12,10 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from graphc.dtypes import default_float, float64, is_floating
 from graphc.ir.lowering import Composite
 from graphc.ir.node import TensorType
-from graphc.ir.opdef import Application, Example, OpDef
+from graphc.ir.opdef import Application, Example, Generator, OpDef
 from graphc.ir.registry import Builder, public, register
 from graphc.ir.tensor import Tensor
 from graphc.ops.definition import (
@@ -71,7 +69,7 @@ def register_composed(
     build: Build,
     reference: Callable[..., Any],
     partials: Sequence[PartialRule] | None,
-    examples: Callable[[np.random.Generator], list[Example]],
+    examples: Callable[[Generator], list[Example]],
     traits: Sequence[str] = (),
 ) -> OpDef:
     """The op alone. build(b, *inputs, **attrs): one element from float64 inputs. reference(*arrays,
@@ -92,7 +90,7 @@ def register_composed(
 
 def composed_examples(
     function: Build,
-    rng: np.random.Generator,
+    rng: Generator,
     arity: int,
     domain: tuple[float, float],
     differentiable: bool = True,
@@ -130,7 +128,7 @@ def define_composed(
         tensors = promote_inputs(name, *args)
         return op(*(t if is_floating(t.dtype) else t.astype(default_float) for t in tensors))
 
-    def examples(rng: np.random.Generator) -> list[Example]:
+    def examples(rng: Generator) -> list[Example]:
         return composed_examples(function, rng, arity, domain)
 
     op = register_composed(

@@ -11,7 +11,7 @@ from graphc.ir.arguments import AxisLike, checked_axes, checked_axis
 from graphc.ir.batch import Batch
 from graphc.ir.lowering import Contraction
 from graphc.ir.node import Attributes, TensorType
-from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
+from graphc.ir.opdef import Application, Example, Generator, Gradients, Inference, OpDef
 from graphc.ir.registry import BUILDER, Builder, public, register
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
@@ -132,7 +132,7 @@ def _outer(b: Builder, column: Tensor, row: Tensor) -> Tensor:
     return b.multiply(b.expand_dims(column, -1), b.expand_dims(row, -2))
 
 
-def _matmul_examples(rng: np.random.Generator) -> list[Example]:
+def _matmul_examples(rng: Generator) -> list[Example]:
     plain: list[tuple[tuple[int, ...], tuple[int, ...]]] = [
         ((3, 4), (4, 5)),
         ((1, 7), (7, 1)),

@@ -13,12 +13,10 @@ So the derivatives of each of the three are the other two, with the same attribu
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
-
 from graphc.errors import DTypeError, ShapeError
 from graphc.ir.lowering import Composite
 from graphc.ir.node import Attributes, TensorType
-from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
+from graphc.ir.opdef import Application, Example, Generator, Gradients, Inference, OpDef
 from graphc.ir.registry import Builder, register
 from graphc.ir.tensor import Tensor
 from graphc.ir.windows import Windows
@@ -237,15 +235,15 @@ def _cases() -> Iterator[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]
     yield case((0, 2, 4), (3, 2, 3))
 
 
-def _examples(roles: str) -> Callable[[np.random.Generator], list[Example]]:
-    def examples(rng: np.random.Generator) -> list[Example]:
+def _examples(roles: str) -> Callable[[Generator], list[Example]]:
+    def examples(rng: Generator) -> list[Example]:
         return [_example(rng, roles, *case) for case in _cases()]
 
     return examples
 
 
 def _example(
-    rng: np.random.Generator,
+    rng: Generator,
     roles: str,
     x: tuple[int, ...],
     w: tuple[int, ...],

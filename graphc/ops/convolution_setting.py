@@ -6,7 +6,6 @@ in range and no loop has a branch.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from graphc.dims import divide
 from graphc.ir.node import Attributes, TensorType
@@ -14,6 +13,7 @@ from graphc.ir.registry import Builder
 from graphc.ir.tensor import Tensor
 from graphc.ir.windows import Pairs, Windows
 from graphc.ops.window_product import WINDOW_PRODUCT
+from graphc.records import dataclass
 from graphc.shapes import Shape, Size, dim_max, floor_div
 
 

@@ -11,7 +11,7 @@ from graphc.ir.arguments import checked_axis
 from graphc.ir.leaf import as_tensor
 from graphc.ir.lowering import Cumulative
 from graphc.ir.node import Node
-from graphc.ir.opdef import Application, Example, Gradients, OpDef
+from graphc.ir.opdef import Application, Example, Generator, Gradients, OpDef
 from graphc.ir.parts import Parts, Value, partwise
 from graphc.ir.registry import BUILDER, Builder, public, register
 from graphc.ir.source import current_source
@@ -161,7 +161,7 @@ def cumulative_prod(
     return _with_initial(result, axis, reverse, include_initial, 1)
 
 
-def _prod_examples(rng: np.random.Generator) -> list[Example]:
+def _prod_examples(rng: Generator) -> list[Example]:
     zeros = np.array([[2.0, 0.0, 3.0, -1.0], [0.5, 0.0, 0.0, 2.0], [0.0, 1.5, 2.0, 0.0]])
     return [
         *cumulative_examples(cumulative_prod)(rng),

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, overload
 
 import numpy as np
@@ -17,6 +16,7 @@ from graphc.ir.registry import Builder, public
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.ops.pairs import through_pairs
+from graphc.records import dataclass
 from graphc.shapes import Shape, Size, as_size
 
 __all__ = ["CustomOp", "custom_op"]

@@ -1,7 +1,7 @@
 """Elementwise ops of users: a scalar function, compiled by Numba, inside the fused loops."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, overload
 
 import numpy as np
@@ -17,6 +17,7 @@ from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.ops.custom import custom_jvp, custom_vjp
 from graphc.ops.definition import is_weak, promote_inputs
+from graphc.records import dataclass
 from graphc.scalar.expr import Call, Expr
 from graphc.scalar.foreign import Foreign
 

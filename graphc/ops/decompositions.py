@@ -11,7 +11,7 @@ from graphc.errors import ParameterError
 from graphc.ir.batch import leading
 from graphc.ir.lowering import Composite
 from graphc.ir.node import Attributes, TensorType
-from graphc.ir.opdef import Application, Gradients, Inference, OpDef
+from graphc.ir.opdef import Application, Generator, Gradients, Inference, OpDef
 from graphc.ir.registry import BUILDER, Builder, public, register
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
@@ -184,7 +184,7 @@ def _vjp_qr(b: Builder, a: Application, gradients: Gradients) -> Gradients:
     return [b.concat([left, right], axis=-1)]
 
 
-def _qr_examples(rng: np.random.Generator) -> list[Any]:
+def _qr_examples(rng: Generator) -> list[Any]:
     def stretched(x: Tensor) -> Tensor:
         """Far from having dependent columns, whatever x."""
         rows, columns = x.shape[-2:]

@@ -6,7 +6,6 @@ import inspect
 import math
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -30,11 +29,20 @@ from graphc.errors import DTypeError, GraphcError
 from graphc.ir.leaf import CONSTANT, as_tensor
 from graphc.ir.lowering import Elementwise, LoweringContext
 from graphc.ir.node import Attributes, Node, TensorType
-from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef, real_instead
+from graphc.ir.opdef import (
+    Application,
+    Example,
+    Generator,
+    Gradients,
+    Inference,
+    OpDef,
+    real_instead,
+)
 from graphc.ir.parts import PartsRule
 from graphc.ir.registry import Builder, public, register
 from graphc.ir.source import current_source, current_sources
 from graphc.ir.tensor import Tensor
+from graphc.records import dataclass
 from graphc.scalar.expr import Expr
 from graphc.shapes import Dim
 
@@ -347,7 +355,7 @@ def register_elementwise(
     def lower(context: LoweringContext, *elements: Expr) -> Expr:
         return expr(*elements)
 
-    def examples(rng: np.random.Generator) -> list[Example]:
+    def examples(rng: Generator) -> list[Example]:
         differentiable = smooth and partials is not None
         return elementwise_examples(build, rng, arity, domain, differentiable, accepts)
 
@@ -404,7 +412,7 @@ def document(doc: str, arity: int, accepts: Accepts, result: str) -> str:
 
 def elementwise_examples(
     function: Callable[..., Tensor],
-    rng: np.random.Generator,
+    rng: Generator,
     arity: int,
     domain: tuple[float, float],
     differentiable: bool,

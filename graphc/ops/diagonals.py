@@ -11,7 +11,7 @@ from graphc.ir.batch import leading
 from graphc.ir.leaf import as_tensor
 from graphc.ir.lowering import IndexMap, LoweringContext
 from graphc.ir.node import Attributes, TensorType
-from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
+from graphc.ir.opdef import Application, Example, Generator, Gradients, Inference, OpDef
 from graphc.ir.parts import partwise
 from graphc.ir.registry import BUILDER, Builder, public, register
 from graphc.ir.source import current_source
@@ -168,7 +168,7 @@ def _vjp_triangle(b: Builder, a: Application, gradients: Gradients) -> Gradients
     return [TRIANGLE(gradients[0], **a.attrs)]
 
 
-def _triangle_examples(rng: np.random.Generator) -> list[Example]:
+def _triangle_examples(rng: Generator) -> list[Example]:
     builds: list[Callable[[Tensor], Tensor]] = [tril, triu]
     builds += [lambda x: tril(x, 1), lambda x: triu(x, -2)]
     return [

@@ -9,7 +9,6 @@ JOSS 3, 2018).
 
 import string
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,11 +19,12 @@ from graphc.ir.batch import Batch
 from graphc.ir.einsum_notation import Notation, lettered, parse_notation, wrong_subscripts
 from graphc.ir.lowering import Composite
 from graphc.ir.node import Attributes, TensorType
-from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
+from graphc.ir.opdef import Application, Example, Generator, Gradients, Inference, OpDef
 from graphc.ir.parts import expanded
 from graphc.ir.registry import BUILDER, Builder, public, register
 from graphc.ir.tensor import Tensor
 from graphc.ops.definition import NUMERIC, check_dtype, promote_inputs
+from graphc.records import dataclass
 from graphc.shapes import Size, size_product
 
 __all__ = ["einsum"]
@@ -198,7 +198,7 @@ def _jvp(b: Builder, a: Application, tangents: Gradients) -> Gradients:
     return [None] if not terms else [terms[0] if len(terms) == 1 else b.add_n(terms)]
 
 
-def _examples(rng: np.random.Generator) -> list[Example]:
+def _examples(rng: Generator) -> list[Example]:
     cases: list[tuple[str, tuple[tuple[int, ...], ...]]] = [
         ("ij,jk->ik", ((3, 4), (4, 5))),
         ("ij,jk->ki", ((0, 4), (4, 5))),

@@ -10,7 +10,7 @@ from graphc.dtypes import bool_, double, finfo, is_complex, is_floating, is_inex
 from graphc.errors import FunctionError
 from graphc.ir.lowering import Composite, Elementwise, LoweringContext
 from graphc.ir.node import Attributes, TensorType
-from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
+from graphc.ir.opdef import Application, Example, Generator, Gradients, Inference, OpDef
 from graphc.ir.parts import PartsRule, partwise
 from graphc.ir.registry import BUILDER, Builder, public, register
 from graphc.ir.source import current_source
@@ -142,11 +142,11 @@ def _sum_lowering(context: LoweringContext, *elements: Expr) -> Expr:
     return reduce(s.add, elements)
 
 
-def _sum_examples(*counts: int) -> Callable[[np.random.Generator], list[Example]]:
+def _sum_examples(*counts: int) -> Callable[[Generator], list[Example]]:
     def build(*tensors: Any) -> Tensor:
         return add_n(tensors)
 
-    def examples(rng: np.random.Generator) -> list[Example]:
+    def examples(rng: Generator) -> list[Example]:
         groups: list[list[tuple[int, ...]]] = [[(3, 4)] * count for count in counts]
         groups += [([(2, 1), (), (1, 3)] * count)[:count] for count in counts]
         return [

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from graphc.errors import DTypeError
-from graphc.ir.opdef import Application, Example
+from graphc.ir.opdef import Application, Example, Generator
 from graphc.ir.registry import Builder, public
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
@@ -67,7 +67,7 @@ def _expn_slope(b: Builder, a: Application) -> Tensor:
     return b.negative(b.expn(n - 1, x))
 
 
-def _expn_examples(rng: np.random.Generator) -> list[Example]:
+def _expn_examples(rng: Generator) -> list[Example]:
     x = np.array([0.2, 0.45, 0.8, 3.0, 15.0])
     return [Example(lambda x, n=n: expn(n, x), (x,)) for n in (0, 1, 3)]
 

@@ -26,7 +26,7 @@ from graphc.errors import DTypeError, ShapeError
 from graphc.ir.batch import shifted
 from graphc.ir.lowering import HostCall
 from graphc.ir.node import Attributes, Node, TensorType
-from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
+from graphc.ir.opdef import Application, Example, Generator, Gradients, Inference, OpDef
 from graphc.ir.parts import Parts, Value, joined
 from graphc.ir.registry import Builder, register
 from graphc.ir.tensor import Tensor
@@ -89,8 +89,8 @@ def _as_pairs(b: Builder, node: Node, inputs: Sequence[Value]) -> Value:
 
 def _examples(
     build: Callable[..., Tensor], of_complex: bool
-) -> Callable[[np.random.Generator], list[Example]]:
-    def example(rng: np.random.Generator, shape: tuple[int, ...], attrs: dict[str, Any]) -> Example:
+) -> Callable[[Generator], list[Example]]:
+    def example(rng: Generator, shape: tuple[int, ...], attrs: dict[str, Any]) -> Example:
         values = rng.normal(size=shape)
         if of_complex:
             values = np.asarray(values + 1j * rng.normal(size=shape))

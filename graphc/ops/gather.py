@@ -20,7 +20,7 @@ from graphc.ir.indices import (
 from graphc.ir.leaf import as_tensor
 from graphc.ir.lowering import IndexCheck, IndexMap, LoweringContext
 from graphc.ir.node import Attributes, TensorType
-from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
+from graphc.ir.opdef import Application, Example, Generator, Gradients, Inference, OpDef
 from graphc.ir.parts import partwise
 from graphc.ir.registry import Builder, public, register
 from graphc.ir.tensor import Tensor
@@ -71,7 +71,7 @@ def _jvp_gather(b: Builder, a: Application, tangents: Gradients) -> Gradients:
     return [GATHER(tangents[0], *a.inputs[1:], **a.attrs)]
 
 
-def _gather_examples(rng: np.random.Generator) -> list[Example]:
+def _gather_examples(rng: Generator) -> list[Example]:
     cases: list[tuple[tuple[int, ...], tuple[int, ...], tuple[Any, ...]]] = [
         ((4, 3), (0, 1), ([0, -1, 3, 3], [1, 0, -3, 2])),
         ((4, 3), (0, 1), ([[0], [2]], [1, 0, 1])),

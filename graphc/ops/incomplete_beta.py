@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.ir.opdef import Example
+from graphc.ir.opdef import Example, Generator
 from graphc.ir.registry import Builder, public
 from graphc.ir.tensor import Tensor
 from graphc.ops.composed import double_partial, register_composed, scipy_special
@@ -140,7 +140,7 @@ def _by_x(b: Builder, a: Tensor, c: Tensor, x: Tensor) -> Tensor:
     return b.where(inside, value, edge)
 
 
-def _examples(rng: np.random.Generator) -> list[Example]:
+def _examples(rng: Generator) -> list[Example]:
     """One: it is a large graph."""
     a = np.array([0.3, 1.0, 2.5, 7.5, 9.0, 40.0])
     b = np.array([2.0, 0.4, 2.5, 30.0, 8.5, 41.0])

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.ir.opdef import Example
+from graphc.ir.opdef import Example, Generator
 from graphc.ir.registry import Builder, public
 from graphc.ir.tensor import Tensor
 from graphc.ops.composed import double_partial, register_composed, scipy_special
@@ -192,7 +192,7 @@ def _slope_values(a: np.ndarray, log_x: np.ndarray) -> Any:
     return np.where((x <= a) | (x <= _SMALL), total, above)
 
 
-def _slope_examples(rng: np.random.Generator) -> list[Example]:
+def _slope_examples(rng: Generator) -> list[Example]:
     a = np.array([0.05, 0.7, 1.0, 3.0, 7.9, 8.1, 30.0])
     log_x = np.log(a) + np.array([-2.0, 0.3, -0.5, 0.4, -0.2, 0.1, 0.05])
     return [Example(gammainc_slope, (a, log_x))]
@@ -243,7 +243,7 @@ def _by_x(sign: float) -> Any:
 def _examples(function: Any) -> Any:
     """One: it is a large graph."""
 
-    def examples(rng: np.random.Generator) -> list[Example]:
+    def examples(rng: Generator) -> list[Example]:
         a = np.array([0.3, 1.0, 2.5, 7.5, 9.0, 40.0])
         x = np.array([0.05, 1.7, 2.0, 9.0, 5.0, 44.0])
         return [Example(function, (a, x))]

@@ -17,7 +17,7 @@ from graphc.ir.indices import checked_indices, position_of, positions_of
 from graphc.ir.leaf import CONSTANT, as_tensor
 from graphc.ir.lowering import IndexCheck, IndexMap, LoweringContext, ScatterAdd
 from graphc.ir.node import Attributes, TensorType
-from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
+from graphc.ir.opdef import Application, Example, Generator, Gradients, Inference, OpDef
 from graphc.ir.parts import partwise
 from graphc.ir.registry import BUILDER, Builder, public, register
 from graphc.ir.source import current_source
@@ -55,11 +55,11 @@ def _jvp_take(b: Builder, a: Application, tangents: Gradients) -> Gradients:
     return [TAKE(tangents[0], a.inputs[1], **a.attrs)]
 
 
-def _float_indices(rng: np.random.Generator, size: int, shape: tuple[int, ...]) -> np.ndarray:
+def _float_indices(rng: Generator, size: int, shape: tuple[int, ...]) -> np.ndarray:
     return rng.integers(-size, size, size=shape).astype(np.float64)
 
 
-def _take_examples(rng: np.random.Generator) -> list[Example]:
+def _take_examples(rng: Generator) -> list[Example]:
     cases: list[tuple[tuple[int, ...], int, Any]] = [
         ((5,), 0, 3),
         ((5,), 0, [0, -1, 3, 3]),

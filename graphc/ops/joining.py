@@ -13,7 +13,7 @@ from graphc.ir.batch import with_attributes
 from graphc.ir.leaf import as_tensor
 from graphc.ir.lowering import IndexMap, LoweringContext, Pieces
 from graphc.ir.node import Node, TensorType
-from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
+from graphc.ir.opdef import Application, Example, Generator, Gradients, Inference, OpDef
 from graphc.ir.parts import Parts, Value, partwise
 from graphc.ir.registry import BUILDER, Builder, public, register
 from graphc.ir.source import current_source
@@ -67,7 +67,7 @@ def _jvp_concat(b: Builder, a: Application, tangents: Gradients) -> Gradients:
     return [CONCAT(*parts, **a.attrs)]
 
 
-def _concat_examples(rng: np.random.Generator) -> list[Example]:
+def _concat_examples(rng: Generator) -> list[Example]:
     groups: list[tuple[int, tuple[tuple[int, ...], ...]]] = [
         (0, ((3,), (4,))),
         (0, ((1,), (0,), (5,))),

@@ -14,7 +14,7 @@ from graphc.errors import DTypeError, ShapeError
 from graphc.ir.batch import leading
 from graphc.ir.lowering import Lapack, routine_sizes
 from graphc.ir.node import Attributes, TensorType
-from graphc.ir.opdef import Example, Inference, OpDef
+from graphc.ir.opdef import Example, Generator, Inference, OpDef
 from graphc.ir.registry import BUILDER, public, register
 from graphc.ir.tensor import Tensor
 from graphc.lapack import ROUTINES, RoutineFailure, allocate, run_routine
@@ -134,7 +134,7 @@ _CALLS: dict[str, Callable[[Tensor], Sequence[Tensor]]] = {
 }
 
 
-def _examples(name: str) -> Callable[[np.random.Generator], list[Example]]:
+def _examples(name: str) -> Callable[[Generator], list[Example]]:
     return lambda rng: [
         Example(_CALLS[name], (rng.normal(size=shape),), differentiable=False) for shape in _SHAPES
     ]

@@ -10,7 +10,7 @@ over is a loop of its own, after the main one, or before it where the loop runs 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from math import isqrt
 
@@ -22,6 +22,7 @@ from graphc.ir.registry import BUILDER, OPS
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.ops.bodies import written_out
+from graphc.records import dataclass
 from graphc.shapes import Size, floor_div
 
 USUAL_SEGMENT = 32  # steps between two checkpoints where the number of steps is symbolic

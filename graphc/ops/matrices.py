@@ -8,7 +8,7 @@ import numpy as np
 from graphc.dtypes import DType, is_half
 from graphc.errors import DTypeError, ShapeError
 from graphc.ir.node import TensorType
-from graphc.ir.opdef import Example, Inference
+from graphc.ir.opdef import Example, Generator, Inference
 from graphc.ir.registry import BUILDER, OPS, Builder
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
@@ -130,6 +130,6 @@ def positive(x: Tensor) -> Tensor:
 def matrix_examples(
     build: Callable[[Tensor], Any],
     shapes: Sequence[tuple[int, ...]] = ((3, 3), (2, 2, 2), (1, 1), (0, 0), (0, 2, 2)),
-) -> Callable[[np.random.Generator], list[Example]]:
+) -> Callable[[Generator], list[Example]]:
     """Examples of one function on matrices of several shapes."""
     return lambda rng: [Example(build, (rng.uniform(-1, 1, size=s),)) for s in shapes]

@@ -12,7 +12,7 @@ from graphc.ir.batch import Batch, shifted, with_attributes
 from graphc.ir.leaf import as_tensor
 from graphc.ir.lowering import IndexMap, LoweringContext, Reinterpret
 from graphc.ir.node import TensorType
-from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
+from graphc.ir.opdef import Application, Example, Generator, Gradients, Inference, OpDef
 from graphc.ir.parts import partwise
 from graphc.ir.registry import Builder, public, register
 from graphc.ir.source import current_source
@@ -47,10 +47,10 @@ SHAPES: tuple[tuple[int, ...], ...] = ((), (0,), (1,), (7,), (2, 0, 3), (3, 1, 5
 
 def _examples(
     build: Callable[[Tensor], Tensor], minimum_rank: int = 0
-) -> Callable[[np.random.Generator], list[Example]]:
+) -> Callable[[Generator], list[Example]]:
     """`build` on random arrays of 0-d, size-0, size-1 and ordinary shapes."""
 
-    def examples(rng: np.random.Generator) -> list[Example]:
+    def examples(rng: Generator) -> list[Example]:
         return [
             Example(build, (rng.normal(size=shape),))
             for shape in SHAPES

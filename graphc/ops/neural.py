@@ -12,7 +12,7 @@ from graphc.ir.batch import leading, shifted
 from graphc.ir.leaf import CONSTANT, as_tensor
 from graphc.ir.lowering import Composite, IndexCheck, IndexMap, LoweringContext
 from graphc.ir.node import Attributes, TensorType
-from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
+from graphc.ir.opdef import Application, Example, Generator, Gradients, Inference, OpDef
 from graphc.ir.registry import Builder, public, register
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
@@ -108,7 +108,7 @@ def _softmax_reference(attrs: Attributes, x: np.ndarray) -> np.ndarray:
 
 def _softmax_examples(
     build: Callable[..., Tensor],
-) -> Callable[[np.random.Generator], list[Example]]:
+) -> Callable[[Generator], list[Example]]:
     return lambda rng: (
         [
             Example(lambda x, axis=axis: build(x, axis), (3 * rng.normal(size=shape),))

@@ -12,7 +12,7 @@ from graphc.ir.batch import shifted
 from graphc.ir.leaf import as_tensor
 from graphc.ir.lowering import Composite
 from graphc.ir.node import Attributes, TensorType
-from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
+from graphc.ir.opdef import Application, Example, Generator, Gradients, Inference, OpDef
 from graphc.ir.registry import BUILDER, Builder, public, register
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
@@ -217,8 +217,8 @@ CASES: Cases = (
 )
 
 
-def _examples(positions: bool) -> Callable[[np.random.Generator], list[Example]]:
-    def examples(rng: np.random.Generator) -> list[Example]:
+def _examples(positions: bool) -> Callable[[Generator], list[Example]]:
+    def examples(rng: Generator) -> list[Example]:
         def example(shape: tuple[int, ...], window: Any, options: dict[str, Any]) -> Example:
             def build(x: Tensor) -> Tensor:
                 pooled = max_pool(x, window, **options)

@@ -30,7 +30,7 @@ from graphc.errors import DTypeError, ShapeError
 from graphc.ir.batch import Batch
 from graphc.ir.lowering import Composite, Elementwise, IndexMap, LoweringContext
 from graphc.ir.node import Attributes, TensorType
-from graphc.ir.opdef import Example, Inference, OpDef
+from graphc.ir.opdef import Example, Generator, Inference, OpDef
 from graphc.ir.registry import BUILDER, Builder, register
 from graphc.ir.tensor import Tensor
 from graphc.scalar import expr as s
@@ -73,7 +73,7 @@ def _counters_reference(attrs: Attributes) -> np.ndarray:
     return np.asarray(numbers << uint64.type(HALF) | numbers >> uint64.type(HALF))
 
 
-def _counters_examples(rng: np.random.Generator) -> list[Example]:
+def _counters_examples(rng: Generator) -> list[Example]:
     return [
         Example(lambda x: COUNTERS(count=x.shape[0]), (np.zeros(size),), differentiable=False)
         for size in (0, 1, 37)
@@ -121,7 +121,7 @@ def _round_reference(
     return np.asarray(product ^ (this << uint64.type(HALF)) ^ grown)
 
 
-def _round_examples(rng: np.random.Generator) -> list[Example]:
+def _round_examples(rng: Generator) -> list[Example]:
     def draw(shape: tuple[int, ...]) -> np.ndarray:
         return rng.integers(0, 1 << 64, size=shape, dtype=np.uint64)
 
@@ -182,7 +182,7 @@ def _words_reference(attrs: Attributes, a: np.ndarray, b: np.ndarray) -> np.ndar
     return np.stack(words, axis=1).astype(attrs["dtype"])
 
 
-def _words_examples(rng: np.random.Generator) -> list[Example]:
+def _words_examples(rng: Generator) -> list[Example]:
     return [
         Example(
             lambda a, b, dtype=dtype: WORDS(a, b, dtype=dtype),
@@ -219,7 +219,7 @@ def _leading_reference(attrs: Attributes, x: np.ndarray) -> np.ndarray:
     return x[: math.prod(attrs["shape"])].reshape(attrs["shape"])
 
 
-def _leading_examples(rng: np.random.Generator) -> list[Example]:
+def _leading_examples(rng: Generator) -> list[Example]:
     return [
         Example(
             lambda x, shape=shape: LEADING(x, shape=shape),
@@ -326,7 +326,7 @@ def _batch_bits(batch: Batch) -> Sequence[Tensor]:
     return [BUILDER.reshape(BUILDER.strided_slice(words, (0, 0), (size, wanted)), (size, *shape))]
 
 
-def _bits_examples(rng: np.random.Generator) -> list[Example]:
+def _bits_examples(rng: Generator) -> list[Example]:
     def draw() -> tuple[np.ndarray, ...]:
         return tuple(rng.integers(0, 1 << 64, size=(), dtype=np.uint64) for _ in range(2))
 

@@ -23,7 +23,7 @@ from graphc.errors import ShapeError
 from graphc.ir.arguments import AxisLike, checked_axes, checked_axis
 from graphc.ir.lowering import Reduction
 from graphc.ir.node import Attributes, Node, TensorType
-from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
+from graphc.ir.opdef import Application, Example, Generator, Gradients, Inference, OpDef
 from graphc.ir.parts import Parts, Value, partwise
 from graphc.ir.registry import BUILDER, Builder, public, register
 from graphc.ir.tensor import Tensor
@@ -114,10 +114,10 @@ def _examples(
     differentiable: bool = True,
     empty: bool = True,
     several: bool = True,
-) -> Callable[[np.random.Generator], list[Example]]:
+) -> Callable[[Generator], list[Example]]:
     """Over all axes and one, kept or not, also over `empty` ones and `several` at once."""
 
-    def examples(rng: np.random.Generator) -> list[Example]:
+    def examples(rng: Generator) -> list[Example]:
         def example(shape: tuple[int, ...], **options: Any) -> Example:
             values = rng.permutation(np.linspace(-2, 2, int(np.prod(shape)))) + 0.1  # no ties
             return Example(lambda x: build(x, **options), (values.reshape(shape),), differentiable)

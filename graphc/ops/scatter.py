@@ -17,7 +17,7 @@ from graphc.ir.indices import checked_index_group, checked_indices, picked_shape
 from graphc.ir.leaf import CONSTANT, as_tensor
 from graphc.ir.lowering import IndexCheck, LoweringContext, Scatter
 from graphc.ir.node import Attributes, TensorType
-from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
+from graphc.ir.opdef import Application, Example, Generator, Gradients, Inference, OpDef
 from graphc.ir.parts import partwise
 from graphc.ir.registry import BUILDER, Builder, public, register
 from graphc.ir.source import current_source
@@ -201,7 +201,7 @@ def _jvp_scatter(b: Builder, a: Application, tangents: Gradients) -> Gradients:
 # --- the op ------------------------------------------------------------------------------------
 
 
-def _scatter_examples(rng: np.random.Generator) -> list[Example]:
+def _scatter_examples(rng: Generator) -> list[Example]:
     cases: list[tuple[tuple[int, ...], tuple[int, ...], tuple[Any, ...], tuple[int, ...]]] = [
         ((4,), (0,), ([0, -1, 2],), (3,)),
         ((4, 3), (0, 1), ([0, -1, 2], [1, 0, -3]), (3,)),

@@ -10,7 +10,7 @@ from graphc.ir.batch import with_attributes
 from graphc.ir.leaf import as_tensor, constant
 from graphc.ir.lowering import IndexMap, LoweringContext
 from graphc.ir.node import Attributes, TensorType
-from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
+from graphc.ir.opdef import Application, Example, Generator, Gradients, Inference, OpDef
 from graphc.ir.parts import partwise
 from graphc.ir.registry import BUILDER, Builder, public, register
 from graphc.ir.source import current_source
@@ -81,7 +81,7 @@ def _vjp_slice(b: Builder, a: Application, gradients: Gradients) -> Gradients:
     return [b.slice_gradient(gradients[0], a.inputs[0].shape, starts, steps)]
 
 
-def _slice_examples(rng: np.random.Generator) -> list[Example]:
+def _slice_examples(rng: Generator) -> list[Example]:
     builds: list[tuple[Callable[[Tensor], Tensor], tuple[int, ...]]] = [
         (lambda x: x[1:], (7,)),
         (lambda x: x[::-1], (5,)),

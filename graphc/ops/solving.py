@@ -15,7 +15,7 @@ from graphc.ir.batch import Batch, leading
 from graphc.ir.leaf import as_tensor
 from graphc.ir.lowering import Composite
 from graphc.ir.node import Attributes, TensorType
-from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
+from graphc.ir.opdef import Application, Example, Generator, Gradients, Inference, OpDef
 from graphc.ir.registry import BUILDER, Builder, public, register
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
@@ -90,7 +90,7 @@ def _vjp_solve(b: Builder, a: Application, gradients: Gradients) -> Gradients:
     return [b.negative(b.matmul(left, other, transpose_b=True)), right]
 
 
-def _solve_examples(rng: np.random.Generator) -> list[Example]:
+def _solve_examples(rng: Generator) -> list[Example]:
     shapes: list[tuple[tuple[int, ...], tuple[int, ...]]] = [
         ((3, 3), (3,)),
         ((3, 3), (3, 2)),
@@ -314,7 +314,7 @@ def _vjp_triangular(b: Builder, a: Application, gradients: Gradients) -> Gradien
     return [b.tril(whole, -offset) if lower else b.triu(whole, offset), right]
 
 
-def _triangular_examples(rng: np.random.Generator) -> list[Example]:
+def _triangular_examples(rng: Generator) -> list[Example]:
     found = []
     for lower in (True, False):
         for transpose in (True, False):

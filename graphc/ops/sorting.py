@@ -12,7 +12,7 @@ from graphc.ir.batch import Batch, one_by_one
 from graphc.ir.leaf import as_tensor
 from graphc.ir.lowering import Search, Sort
 from graphc.ir.node import Attributes, TensorType
-from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
+from graphc.ir.opdef import Application, Example, Generator, Gradients, Inference, OpDef
 from graphc.ir.registry import BUILDER, Builder, public, register
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
@@ -163,7 +163,7 @@ def _wrong_count(x: Tensor, k: Any, axis: int) -> GraphcError:
     )
 
 
-def _sort_examples(rng: np.random.Generator) -> list[Example]:
+def _sort_examples(rng: Generator) -> list[Example]:
     def example(shape: tuple[int, ...], **options: Any) -> Example:
         values = rng.permutation(np.linspace(-2, 2, int(np.prod(shape)))).reshape(shape)
         return Example(lambda x: sort(x, **options), (values,))
@@ -182,7 +182,7 @@ def _sort_examples(rng: np.random.Generator) -> list[Example]:
     return found
 
 
-def _top_k_examples(rng: np.random.Generator) -> list[Example]:
+def _top_k_examples(rng: Generator) -> list[Example]:
     def example(shape: tuple[int, ...], k: int, axis: int, largest: bool = True) -> Example:
         values = rng.permutation(np.linspace(-2, 2, int(np.prod(shape)))).reshape(shape)
         return Example(lambda x: _selected(as_tensor(x), k, axis, largest)[0], (values,))
@@ -257,7 +257,7 @@ def searchsorted(
     return SEARCH(row, values, side=side)
 
 
-def _search_examples(rng: np.random.Generator) -> list[Example]:
+def _search_examples(rng: Generator) -> list[Example]:
     row = np.array([-1.0, 0, 0, 1, 1, 1, 2.5, 2.5, 4])
     values = np.array([[-2.0, -1, 0, 0.5, 1], [2, 2.5, 4, 5, -0.0]])
     cases: list[tuple[np.ndarray, np.ndarray]] = [

@@ -11,7 +11,7 @@ import numpy as np
 from graphc.ir.batch import leading
 from graphc.ir.lowering import Composite
 from graphc.ir.node import Attributes, TensorType
-from graphc.ir.opdef import Application, Gradients, Inference, OpDef
+from graphc.ir.opdef import Application, Generator, Gradients, Inference, OpDef
 from graphc.ir.registry import BUILDER, Builder, public, register
 from graphc.ir.tensor import Tensor
 from graphc.ops.matrices import (
@@ -265,7 +265,7 @@ def _spread(x: Tensor) -> Tensor:
     return BUILDER.add(BUILDER.multiply(x, 0.2), BUILDER.eye(rows, columns, dtype=x.dtype) * ramp)
 
 
-def _svd_examples(rng: np.random.Generator) -> list[Any]:
+def _svd_examples(rng: Generator) -> list[Any]:
     def invariant(full: bool) -> Callable[[Tensor], list[Tensor]]:
         """What does not depend on the signs of the vectors and on how the last ones are turned."""
 

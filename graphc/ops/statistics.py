@@ -11,7 +11,7 @@ from graphc.ir.arguments import AxisLike, checked_axes
 from graphc.ir.batch import shifted
 from graphc.ir.lowering import Composite
 from graphc.ir.node import Attributes, TensorType
-from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
+from graphc.ir.opdef import Application, Example, Generator, Gradients, Inference, OpDef
 from graphc.ir.registry import BUILDER, Builder, public, register
 from graphc.ir.tensor import Tensor
 from graphc.ops.definition import floating, one_input, promote_inputs
@@ -43,10 +43,10 @@ def _spread(b: Builder, value: Tensor, application: Application) -> Tensor:
     return value if attrs["keepdims"] else b.expand_dims(value, attrs["axes"])
 
 
-def _examples(build: Callable[..., Tensor]) -> Callable[[np.random.Generator], list[Example]]:
+def _examples(build: Callable[..., Tensor]) -> Callable[[Generator], list[Example]]:
     """Over all axes, one, several, none, kept or not; over an empty one without derivatives."""
 
-    def examples(rng: np.random.Generator) -> list[Example]:
+    def examples(rng: Generator) -> list[Example]:
         def example(shape: tuple[int, ...], smooth: bool = True, **options: Any) -> Example:
             return Example(lambda x: build(x, **options), (rng.normal(size=shape),), smooth)
 

@@ -5,7 +5,7 @@ that ints drop and those that None adds. Reading takes these steps in order; wri
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NoReturn
 
 import numpy as np
@@ -18,6 +18,7 @@ from graphc.ir.slices import position_from_start, resolve_slice
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.ir.trimmed import Trimmed
+from graphc.records import dataclass
 from graphc.shapes import Dim, Size, dim_max, dim_min, lower_bound
 
 __all__ = ["getitem"]

@@ -12,7 +12,7 @@ from graphc.dtypes import float64, is_floating
 from graphc.errors import DTypeError, ShapeError
 from graphc.ir.lowering import WindowProduct
 from graphc.ir.node import Attributes, TensorType
-from graphc.ir.opdef import Example, Inference, OpDef
+from graphc.ir.opdef import Example, Generator, Inference, OpDef
 from graphc.ir.product_notation import ProductNotation, last_index
 from graphc.ir.registry import register
 from graphc.ir.tensor import Tensor
@@ -57,7 +57,7 @@ def _reference(attrs: Attributes, left: np.ndarray, right: np.ndarray) -> Any:
     return np.asarray(result).astype(dtype)
 
 
-def _examples(rng: np.random.Generator) -> list[Example]:
+def _examples(rng: Generator) -> list[Example]:
     def example(
         subscripts: str, sizes: dict[str, int], *shapes: tuple[int, ...], outer: str = ""
     ) -> Example:

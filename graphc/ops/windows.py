@@ -13,7 +13,7 @@ from graphc.ir.batch import Batch, moved
 from graphc.ir.leaf import as_tensor
 from graphc.ir.lowering import Composite, IndexMap, LoweringContext
 from graphc.ir.node import Attributes, TensorType
-from graphc.ir.opdef import Application, Example, Gradients, Inference, OpDef
+from graphc.ir.opdef import Application, Example, Generator, Gradients, Inference, OpDef
 from graphc.ir.registry import Builder, public, register
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
@@ -116,7 +116,7 @@ CASES: tuple[Case, ...] = (
 )
 
 
-def _window_examples(rng: np.random.Generator) -> list[Example]:
+def _window_examples(rng: Generator) -> list[Example]:
     def example(case: Case) -> Example:
         shape, axes, kernel, stride, dilation = case
         return Example(
@@ -247,7 +247,7 @@ def _vjp_sum(b: Builder, a: Application, gradients: Gradients) -> Gradients:
     return [SLIDING_WINDOWS(gradients[0], kernel=kernel, may_be_none=True, **_shared(a.attrs))]
 
 
-def _sum_examples(rng: np.random.Generator) -> list[Example]:
+def _sum_examples(rng: Generator) -> list[Example]:
     def example(case: Case) -> Example:
         shape, axes, kernel, stride, dilation = case
         attrs: dict[str, Any] = {
@@ -364,7 +364,7 @@ def _lower_terms(context: LoweringContext, index: tuple[Expr, ...]) -> Expr:
     return context.read(0, tuple(picked))
 
 
-def _term_examples(rng: np.random.Generator) -> list[Example]:
+def _term_examples(rng: Generator) -> list[Example]:
     def example(shape: tuple[int, ...], stride: int, dilation: int, turns: int) -> Example:
         attrs = {"axes": (0,), "sizes": (6,), "stride": (stride,), "dilation": (dilation,)}
         return Example(

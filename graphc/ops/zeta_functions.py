@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from graphc.errors import DTypeError
-from graphc.ir.opdef import Application, Example
+from graphc.ir.opdef import Application, Example, Generator
 from graphc.ir.registry import BUILDER, Builder, public
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
@@ -106,7 +106,7 @@ def _zeta_slope(b: Builder, a: Application) -> Tensor:
     return b.multiply(b.negative(s), b.zeta(b.add(s, 1), q))
 
 
-def _zeta_examples(rng: np.random.Generator) -> list[Example]:
+def _zeta_examples(rng: Generator) -> list[Example]:
     fixed = [
         Example(lambda q, s=s: zeta(s, q), (rng.uniform(0.3, 12.0, size=shape),))
         for shape, s in (((), 1.5), ((0,), 3.0), ((3, 1, 5), 7.25))
@@ -203,7 +203,7 @@ def _polygamma_values(x: np.ndarray, n: int) -> Any:
     return np.where(below, reflected, value)
 
 
-def _polygamma_examples(rng: np.random.Generator) -> list[Example]:
+def _polygamma_examples(rng: Generator) -> list[Example]:
     return [
         Example(lambda x, n=n: polygamma(n, x), (rng.uniform(*domain, size=shape),))
         for n, shape, domain in (

@@ -1,9 +1,8 @@
 """Matrix products: transposes become flags, and chains are multiplied in the cheapest order."""
 
-from dataclasses import dataclass
-
 from graphc.ir.registry import Builder
 from graphc.ir.tensor import Tensor
+from graphc.records import dataclass
 from graphc.rewrite.pattern import P, attr, var
 from graphc.rewrite.rule import Context, rule
 from graphc.shapes import Size, evaluate, lower_bound, symbols_of

@@ -5,7 +5,7 @@ carry, is computed from it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from graphc.ir.graph import Graph
 from graphc.ir.leaf import PLACEHOLDER
@@ -15,6 +15,7 @@ from graphc.ir.tensor import Tensor
 from graphc.ir.traversal import topological_order
 from graphc.passes.loops import Body, is_loop
 from graphc.passes.nested import Key, rebuild
+from graphc.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ Bodies are graphs: the whole pipeline runs on them as well.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from graphc.dtypes import is_floating
@@ -23,6 +22,7 @@ from graphc.ir.tensor import Tensor
 from graphc.ir.traversal import topological_order, users_of
 from graphc.ops.loop_derivatives import condition_of
 from graphc.passes.nested import Key, rebuild
+from graphc.records import dataclass
 from graphc.shapes import symbols_of
 
 

@@ -1,7 +1,6 @@
 """THE list of passes, in order, each with the reason why it stands where it does."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from graphc.ir.graph import Graph
 from graphc.ir.lowering import Composite, Contraction
@@ -28,6 +27,7 @@ from graphc.passes.nested import fill, has_bodies, map_bodies
 from graphc.passes.stabilize import STABILIZE
 from graphc.passes.unroll import unroll
 from graphc.passes.vector_product import VECTOR_PRODUCT
+from graphc.records import dataclass
 from graphc.rewrite.driver import RewriteLog, rewrite
 from graphc.rewrite.rule import RuleTable
 

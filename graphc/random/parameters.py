@@ -1,7 +1,6 @@
 """Parameters of distributions: numbers or tensors that broadcast to the shape, checked."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.ops.movement import broadcast_arrays, broadcast_to
 from graphc.random.keys import sizes_of
+from graphc.records import dataclass
 from graphc.shapes import Shape, format_shape
 
 __all__ = [

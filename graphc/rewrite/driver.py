@@ -11,7 +11,7 @@ kept, hits are logged, and rules that undo each other or never end are named.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 
 import numpy as np
@@ -24,6 +24,7 @@ from graphc.ir.registry import BUILDER
 from graphc.ir.source import Sources, merge_sources, source_scope
 from graphc.ir.tensor import Tensor
 from graphc.ir.traversal import topological_order
+from graphc.records import dataclass
 from graphc.rewrite.rule import Rule, RuleTable, find_match
 from graphc.shapes import Shape
 

@@ -18,13 +18,14 @@ and a rule that needs both orders says so with `either` or `commuted`.
 import itertools
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from graphc.ir.leaf import CONSTANT
 from graphc.ir.node import Node
 from graphc.ir.opdef import OpDef
 from graphc.ir.tensor import Tensor
+from graphc.records import dataclass
 
 Number = bool | int | float
 

@@ -12,13 +12,13 @@ looks at its pattern only, and is never worse than what it replaces.
 
 import inspect
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Protocol, TypeAlias, cast
 
 from graphc.ir.node import Node
 from graphc.ir.opdef import OpDef
 from graphc.ir.registry import BUILDER
 from graphc.ir.tensor import Tensor
+from graphc.records import dataclass
 from graphc.rewrite.pattern import Match, Pattern, Root, alternatives
 
 Result: TypeAlias = "Tensor | tuple[Tensor, ...] | None"

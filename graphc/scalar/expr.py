@@ -13,11 +13,11 @@ Arithmetic on indices stays polynomial (`Index`), so that access patterns can be
 
 import operator
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
 from graphc.dtypes import DType, bool_, float32, int64, is_floating, uint32, uint64
+from graphc.records import dataclass
 from graphc.shapes import Dim, Size
 
 

@@ -1,12 +1,12 @@
 """What all losses share: targets that fit predictions, weights of samples, the reduction."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import graphc as gc
 from graphc.layers.configured import Configured, parameter_error, written
 from graphc.layers.masks import mask_of
+from graphc.records import dataclass
 
 REDUCTIONS = ("sum_over_batch_size", "mean", "sum", "mean_with_sample_weight", "none", None)
 EPSILON = 1e-7  # probabilities that may be 0 are kept this far from it, as in Keras

@@ -6,12 +6,12 @@ and its gradient (p - y) are exact for confident models too. Other probabilities
 """
 
 import warnings
-from dataclasses import dataclass
 from typing import Any
 
 import graphc as gc
 from graphc.layers.configured import parameter_error, written
 from graphc.layers.losses.base import EPSILON, Loss, floating, matched, over_last
+from graphc.records import dataclass
 
 __all__ = [
     "BinaryCrossentropy",

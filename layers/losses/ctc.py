@@ -1,11 +1,11 @@
 """Connectionist temporal classification: labels of a sequence without their positions."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import graphc as gc
 from graphc.layers.configured import written
 from graphc.layers.losses.base import Loss, floating
+from graphc.records import dataclass
 
 __all__ = ["CTC", "ctc"]
 

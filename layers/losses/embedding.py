@@ -1,11 +1,11 @@
 """Losses of vectors that stand for things: cosine similarity and triplets."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import graphc as gc
 from graphc.layers.configured import parameter_error, written
 from graphc.layers.losses.base import Loss, floating, matched
+from graphc.records import dataclass
 
 __all__ = ["CosineSimilarity", "Triplet", "cosine_similarity", "triplet"]
 

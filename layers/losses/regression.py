@@ -1,12 +1,12 @@
 """Losses of numbers: squared, absolute, relative, Huber's, log-cosh, Poisson's."""
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import graphc as gc
 from graphc.layers.configured import parameter_error
 from graphc.layers.losses.base import EPSILON, Loss, matched, over_last
+from graphc.records import dataclass
 
 __all__ = [
     "Huber",

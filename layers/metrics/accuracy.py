@@ -1,12 +1,12 @@
 """How often predictions are right."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import graphc as gc
 from graphc.layers.configured import parameter_error, written
 from graphc.layers.losses.base import same_rank
 from graphc.layers.metrics.base import MeanOfValues, sample_mean
+from graphc.records import dataclass
 
 __all__ = [
     "Accuracy",

@@ -1,6 +1,5 @@
 """What all metrics share: sums that are kept over batches, weights of samples."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -8,6 +7,7 @@ import numpy as np
 import graphc as gc
 from graphc.layers.configured import Configured, written
 from graphc.layers.losses.base import fitting_weight, over_last
+from graphc.records import dataclass
 
 Updates = dict[gc.Variable, gc.Tensor]
 

@@ -1,6 +1,5 @@
 """Metrics that count right and wrong answers: precision, recall, F1, confusion matrix, AUC."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ from graphc.layers.configured import parameter_error
 from graphc.layers.losses.base import same_rank
 from graphc.layers.metrics.accuracy import class_numbers
 from graphc.layers.metrics.base import Metric, Updates, quotient, weights_of
+from graphc.records import dataclass
 
 __all__ = ["AUC", "ConfusionMatrix", "F1Score", "Precision", "Recall"]
 

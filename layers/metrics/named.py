@@ -1,7 +1,6 @@
 """Metrics by their names."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import graphc as gc
@@ -25,6 +24,7 @@ from graphc.layers.metrics.regression import (
     R2Score,
     RootMeanSquaredError,
 )
+from graphc.records import dataclass
 
 __all__ = ["LossMetric", "get"]
 

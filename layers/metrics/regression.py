@@ -1,7 +1,6 @@
 """Metrics of numbers: errors, and the share of the variance that is explained."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import graphc as gc
@@ -9,6 +8,7 @@ from graphc.layers.configured import parameter_error
 from graphc.layers.losses import regression as losses
 from graphc.layers.losses.base import matched
 from graphc.layers.metrics.base import MeanOfValues, Metric, Updates, quotient, weights_of
+from graphc.records import dataclass
 
 __all__ = [
     "MeanAbsoluteError",

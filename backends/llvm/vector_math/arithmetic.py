@@ -1,9 +1,9 @@
 """Floating formats, polynomials and exact arithmetic that the function families share."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from graphc.backends.llvm.text import TextBuilder, Val
+from graphc.records import dataclass
 
 Emitter = Callable[..., Val]  # (builder, argument, ...) -> result, all of one type and lanes
 

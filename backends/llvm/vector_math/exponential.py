@@ -7,8 +7,6 @@ is done in two factors, so that results go gradually into the subnormals and up 
 finite number.
 """
 
-from dataclasses import dataclass
-
 from graphc.backends.llvm.text import TextBuilder, Val
 from graphc.backends.llvm.vector_math.arithmetic import (
     FORMATS,
@@ -16,6 +14,7 @@ from graphc.backends.llvm.vector_math.arithmetic import (
     as_int,
     horner,
 )
+from graphc.records import dataclass
 
 LOG2_E = 1.4426950408889634
 

@@ -1,9 +1,8 @@
 """asin, acos, atan and atan2: minimax polynomials in the square of a reduced argument."""
 
-from dataclasses import dataclass
-
 from graphc.backends.llvm.text import TextBuilder, Val
 from graphc.backends.llvm.vector_math.arithmetic import horner
+from graphc.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

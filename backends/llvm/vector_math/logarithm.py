@@ -5,10 +5,9 @@ log(1+f) = f + low, low from a minimax polynomial in f (float32) or in s = f/(2+
 e_log.c (float64). Every logarithm is a combination of k, f and low that adds the large term last.
 """
 
-from dataclasses import dataclass
-
 from graphc.backends.llvm.text import TextBuilder, Val
 from graphc.backends.llvm.vector_math.arithmetic import FORMATS, as_float, as_int, horner
+from graphc.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,6 @@ larger go through libm, in a helper function that is called when there is such a
 result depends on that lane alone.
 """
 
-from dataclasses import dataclass
-
 from graphc.backends.llvm.text import TextBuilder, Val
 from graphc.backends.llvm.vector_math.arithmetic import (
     FORMATS,
@@ -17,6 +15,7 @@ from graphc.backends.llvm.vector_math.arithmetic import (
     horner,
     sign_bits,
 )
+from graphc.records import dataclass
 
 TWO_OVER_PI = 0.6366197723675814
 LIBM = {
