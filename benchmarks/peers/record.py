@@ -2,8 +2,11 @@
 
     python benchmarks/peers/record.py ONE.json [MORE.json ...] --out docs/benchmarks.md
 
-Writes everything between the page's two marks anew: the machine, versions, and for each file the
-times with their spread, ratios to the best peer, compile times and memory.
+Writes everything between the page's two marks anew: the machine, versions, and for each number of
+threads the times with their spread, ratios to the best peer, shares of what the machine can do,
+other sizes, huge pages, compile times and memory. Files of one number of threads are put together,
+so that slow peers, other sizes and huge pages may each come from a run of their own; what stands in
+two files is taken from the later one.
 """
 
 import argparse
@@ -13,10 +16,31 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from run import CEILINGS, HAND, si
+from run import CEILINGS, FIRST, HAND, place, si
+from sizes import HUGE, LARGE, parts
 
 BEGIN, END = "<!-- results: written by benchmarks/peers/record.py -->", "<!-- end of results -->"
 NOISY = 0.15  # of a core
+STREAMS = (  # bound by memory or by elementwise arithmetic
+    "elementwise_chain",
+    "black_scholes",
+    "softmax_rows",
+    "layernorm_grad",
+    "sum_squares",
+    "adam_update",
+)
+PRODUCTS = (  # mostly matrix products and convolutions
+    "logreg_step",
+    "mlp_small_step",
+    "mlp_step",
+    "deep_big_simple_step",
+    "lenet_step",
+    "resnet_block_step",
+    "lstm_step",
+    "transformer_block_step",
+    "hvp",
+    "varying_batch",
+)
 
 
 class Results:
@@ -28,7 +52,9 @@ class Results:
         self.frameworks = data["frameworks"]
         self.subject = data["subjects"][0]
         self.peers = [f for f in self.frameworks if f != self.subject and f not in HAND]
-        self.workloads = [w for w in data["workloads"] if w not in CEILINGS]
+        rows = [w for w in data["workloads"] if w not in CEILINGS]
+        self.workloads = [w for w in rows if parts(w)[1:] == (0, False)]
+        self.others = [w for w in rows if parts(w)[1]]
 
     def cell(self, workload, framework):
         """The record of a right answer, or None."""
@@ -41,21 +67,53 @@ class Results:
         return min(known, key=lambda pair: pair[1][key], default=(None, None))
 
     def ceiling(self, workload):
-        """The fastest G/s that any framework reached."""
-        kind = "flops" if workload == "ceiling_sgemm" else "bytes"
-        work = self.data["work"][workload][kind]
+        """The fastest G/s that any framework reached; None if it was not measured."""
+        kind = "bytes" if workload == "ceiling_triad" else "flops"
+        work = self.data["work"].get(workload, {}).get(kind)
         rates = [work / r["min_s"] / 1e9 for f in self.frameworks if (r := self.cell(workload, f))]
         return max(rates, default=None)
 
-    def roof(self, workload):
-        """The seconds that the ceilings allow; None if they were not measured."""
-        work = self.data["work"][workload]
-        known = [
-            work[kind] / rate / 1e9
-            for kind, name in (("flops", "ceiling_sgemm"), ("bytes", "ceiling_triad"))
-            if (rate := self.ceiling(name))
-        ]
-        return max(known, default=None)
+    def share(self, workload, amount, ceiling, unit=1):
+        """Of our time, what `amount` takes at a ceiling's rate."""
+        mine, rate = self.cell(workload, self.subject), self.ceiling(ceiling)
+        return amount / (rate * 1e9 * unit) / mine["median_s"] if mine and rate else None
+
+    def shares(self, workload):
+        """Of memory, arithmetic and sgemm, where each is the question."""
+        work, mine = self.data["work"][workload], self.cell(workload, self.subject)
+        told = (mine or {}).get("facts", {})
+        memory = arithmetic = product = None
+        if workload in STREAMS:
+            memory = self.share(workload, work["bytes"], "ceiling_triad")
+        if "slots" in told:
+            units = (
+                self.share(workload, told["slots"], "ceiling_sgemm", 0.5),  # an FMA is two flops
+                self.share(workload, told["divisions"], "ceiling_divide"),
+            )
+            arithmetic = max((x for x in units if x), default=None)
+        if workload in PRODUCTS:
+            product = self.share(workload, work["flops"], "ceiling_sgemm")
+        return memory, arithmetic, product
+
+
+def order(framework):
+    return (FIRST.index(framework) if framework in FIRST else len(FIRST), framework)
+
+
+def joined(files):
+    """One record of several runs with the same number of threads."""
+    first, *more = files
+    data = {**first, "when": " and ".join(dict.fromkeys(f["when"][:10] for f in files))}
+    for other in more:
+        if other["subjects"] and other["subjects"] != data["subjects"]:
+            raise SystemExit("the files have different subjects")
+        names = {*data["frameworks"], *other["frameworks"]}
+        data["frameworks"] = sorted(names, key=order)
+        data["workloads"] = sorted({*data["workloads"], *other["workloads"]}, key=place)
+        data["work"] = {**data["work"], **other["work"]}
+        cells = {(r["workload"], r["framework"]): r for r in (*data["results"], *other["results"])}
+        data["results"] = list(cells.values())
+    return Results(data)
 
 
 def table(head, rows):
@@ -74,27 +132,61 @@ def spread(record):
     return f"{median} {unit}{noisy} ({low / scale:.3g}-{max(high, low) / scale:.3g})"
 
 
+def compared(results, workload):
+    """Our cell, the best peer's, the ratio as text and as a number."""
+    mine, (name, best) = results.cell(workload, results.subject), results.best(workload)
+    ratio = mine["median_s"] / best["median_s"] if mine and best else None
+    return (
+        spread(mine) if mine else "-",
+        f"{spread(best)} {name}" if best else "-",
+        f"**{ratio:.2f}**" if ratio else "-",
+        ratio,
+    )
+
+
+def mean_row(ratios, before, after):
+    known = [r for r in ratios if r]
+    if not known:
+        return []
+    mean = f"**{statistics.geometric_mean(known):.2f}**"
+    return [[f"geometric mean of {len(known)}", *[""] * before, mean, *[""] * after]]
+
+
 def times(results):
     rows, ratios = [], []
     for workload in results.workloads:
-        mine, (name, best) = results.cell(workload, results.subject), results.best(workload)
-        ratio = mine["median_s"] / best["median_s"] if mine and best else None
-        ratios += [ratio] if ratio else []
-        roof = results.roof(workload)
-        share = f"{roof / mine['median_s']:.2f}" if mine and roof else "-"
-        rows.append(
-            [
-                workload,
-                spread(mine) if mine else "-",
-                f"{spread(best)} {name}" if best else "-",
-                f"**{ratio:.2f}**" if ratio else "-",
-                share,
-            ]
-        )
-    if ratios:
-        mean = statistics.geometric_mean(ratios)
-        rows.append([f"geometric mean of {len(ratios)}", "", "", f"**{mean:.2f}**", ""])
-    return table(["workload", results.subject, "best peer", "ratio", "of roof"], rows)
+        *shown, ratio = compared(results, workload)
+        ratios.append(ratio)
+        told = (results.cell(workload, results.subject) or {}).get("facts", {})
+        memory = told.get("memory", "")
+        if told.get("arena", "0").split()[0] != "0":
+            memory += f"; arena {told['arena']}"
+        shares = (f"{x:.2f}" if x else "" for x in results.shares(workload))
+        rows.append([workload, *shown, *shares, memory])
+    head = ["workload", results.subject, "best peer", "ratio"]
+    head += ["of memory", "of arithmetic", "of sgemm", "memory of a call"]
+    return table(head, [*rows, *mean_row(ratios, 2, 4)])
+
+
+def other_sizes(results):
+    rows, ratios = [], []
+    for workload in results.others:
+        *shown, ratio = compared(results, workload)
+        ratios.append(ratio)
+        name, size = parts(workload)[0], results.data["work"][workload]["size"]
+        rows.append([f"{name}: {size}", *shown])
+    head = ["workload", results.subject, "best peer", "ratio"]
+    return table(head, [*rows, *mean_row(ratios, 2, 0)])
+
+
+def huge_pages(results):
+    rows = []
+    for workload in LARGE:
+        if results.cell(workload + HUGE, results.subject):
+            usual, huge = compared(results, workload), compared(results, workload + HUGE)
+            rows.append([workload, *usual[:3], *huge[:3]])
+    head = ["workload", results.subject, "best peer", "ratio"]
+    return table([*head, *(f"{name}, huge pages" for name in head[1:])], rows) if rows else ""
 
 
 def ratios(results):
@@ -125,11 +217,31 @@ def section(results):
     gemm, triad = results.ceiling("ceiling_sgemm"), results.ceiling("ceiling_triad")
     if gemm and triad:
         lines.append(f"Ceilings: sgemm {gemm:.0f} GFLOP/s, triad {triad:.1f} GB/s.\n")
+    divide = results.ceiling("ceiling_divide")
+    if divide:
+        lines[-1] = lines[-1].replace("/s.\n", f"/s, division {divide:.2f} G/s.\n")
     lines += [
         "Time of a call: median (fastest call-slowest tenth); `*`: other programs used more than "
-        "0.15 of a core meanwhile. ratio: to the best peer, lower is better. of roof: the time "
-        "that the ceilings allow, over ours.\n",
+        "0.15 of a core meanwhile. ratio: to the best peer, lower is better. of memory, of "
+        "arithmetic, of sgemm: the time that the least bytes take at the triad's rate, that the "
+        "floating-point instructions of our loops take at the rate of fused multiply-adds in the "
+        "sgemm ceiling (or their divisions and square roots at the rate of division), and that "
+        "the flops take at the sgemm ceiling, over ours.\n",
         times(results),
+    ]
+    if results.others:
+        lines += [
+            f"Other sizes, {head} (short runs):\n",
+            other_sizes(results),
+        ]
+    huge = huge_pages(results)
+    if huge:
+        lines += [
+            "Rows of large arrays, without and with `GLIBC_TUNABLES=glibc.malloc.hugetlb=1`, "
+            f"{head}:\n",
+            huge,
+        ]
+    lines += [
         f"Our time over each peer's, {head}:\n",
         ratios(results),
         f"Seconds from an empty cache to the end of the first call, {head}:\n",
@@ -137,7 +249,8 @@ def section(results):
         f"Peak resident memory over the inputs, MB, {head}:\n",
         grid(results, "peak_rss_mb", lambda x: f"{x:.0f}"),
     ]
-    wrong = [r for r in data["results"] if r["status"] not in ("OK", "FLAKY", "SKIP", "MISSING")]
+    right = ("OK", "FLAKY", "SKIP", "MISSING")
+    wrong = [r for r in data["results"] if r["status"] not in right]
     if wrong:
         lines.append("Not counted:\n")
         reasons = [
@@ -161,7 +274,7 @@ def page(runs):
             if record.get("version"):
                 versions[record["framework"]] = record["version"]
     shown = ", ".join(f"{name} {version}" for name, version in versions.items())
-    when = " and ".join(dict.fromkeys(run.data["when"][:10] for run in runs))
+    when = " and ".join(dict.fromkeys(run.data["when"] for run in runs))
     head = (
         f"{when}; {first['cpu']} ({first['machine']}), 2 cores; rounds in turns: "
         f"{first['interleave']}; {shown}.\n"
@@ -176,7 +289,9 @@ def main():
     parser.add_argument("files", nargs="+", type=Path)
     parser.add_argument("--out", type=Path, help="a page with the two marks")
     arguments = parser.parse_args()
-    text = page([Results(json.loads(file.read_text())) for file in arguments.files])
+    files = [json.loads(file.read_text()) for file in arguments.files]
+    counts = dict.fromkeys(data["threads"] for data in files)
+    text = page([joined([f for f in files if f["threads"] == count]) for count in counts])
     if arguments.out is None:
         print(text)
         return

@@ -14,6 +14,11 @@ every table compares it with the best peer.  --interleave N repeats the
 frameworks of each workload N times as A B C A B C, so that drift of the
 machine hits all alike; the first round compiles with empty caches, later
 rounds find what the first one left (both times are reported).
+
+--sizes others runs every workload at the three further sizes of sizes.py (for
+a shorter time each); --hugepages adds the rows of large arrays once more with
+GLIBC_TUNABLES=glibc.malloc.hugetlb=1.  Such rows are called NAME:1 to NAME:3
+and NAME+hugepages, also by --workloads.
 """
 
 import argparse
@@ -32,6 +37,9 @@ import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+import sizes  # noqa: E402
+
 ORDER = [
     "tiny_call",
     "elementwise_chain",
@@ -54,7 +62,7 @@ ORDER = [
     "varying_batch",
     "mcmc_logp_grad",
 ]
-CEILINGS = ["ceiling_sgemm", "ceiling_triad"]
+CEILINGS = ["ceiling_sgemm", "ceiling_triad", "ceiling_divide"]
 # written out by hand for the machine: shown, but no peer to be compared with
 HAND = {"numba"}
 FIRST = [
@@ -80,7 +88,7 @@ def frameworks_here():
     return sorted(names, key=lambda n: (FIRST.index(n) if n in FIRST else len(FIRST), n))
 
 
-def child_env(threads, cache):
+def child_env(threads, cache, huge=False):
     env = dict(os.environ)
     for k in ("OMP", "MKL", "OPENBLAS", "NUMBA", "NUMEXPR", "VECLIB_MAXIMUM", "BLIS", "GOTO"):
         env[k + "_NUM_THREADS"] = str(threads)
@@ -101,6 +109,8 @@ def child_env(threads, cache):
         PYTENSOR_COMPILEDIR=os.path.join(cache, "pytensor"),
     )
     env["XDG_CACHE_HOME"] = os.path.join(cache, "xdg")
+    if huge:
+        env["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1"
     return env
 
 
@@ -109,17 +119,18 @@ def run_child(python, fw, wl, args, cache, cpus):
     fd, out = tempfile.mkstemp(suffix=".json", dir=args.tmp)
     os.close(fd)
     os.unlink(out)
+    _, which, huge = sizes.parts(wl)
     cmd = [
         python,
         os.path.join(HERE, "child.py"),
         "--framework",
         fw,
         "--workload",
-        wl,
+        wl.removesuffix(sizes.HUGE),
         "--min-time",
-        str(args.min_time),
+        str(args.min_time or (0.3 if which else 1.5)),
         "--max-time",
-        str(args.max_time),
+        str(args.max_time or (1.5 if which else 8.0)),
         "--refs",
         args.refs,
         "--out",
@@ -135,7 +146,7 @@ def run_child(python, fw, wl, args, cache, cpus):
         try:
             p = subprocess.Popen(
                 cmd,
-                env=child_env(args.threads, cache),
+                env=child_env(args.threads, cache, huge),
                 stdout=subprocess.DEVNULL,
                 stderr=err,
                 start_new_session=True,
@@ -153,7 +164,7 @@ def run_child(python, fw, wl, args, cache, cpus):
             p.wait()
         if os.path.exists(out):
             with open(out) as f:
-                res = json.load(f)
+                res = {**json.load(f), "workload": wl}
             os.unlink(out)
         elif rc is None:
             res.update(status="TIMEOUT", error=f"over {args.timeout} s")
@@ -268,7 +279,7 @@ def report(data, use="median_s"):
         for f in fws:
             r = cells.get((w, f), {})
             if r.get("status") == "OK":
-                k = "flops" if w == "ceiling_sgemm" else "bytes"
+                k = "bytes" if w == "ceiling_triad" else "flops"
                 per.append(
                     f"{f} {work[w][k] / r['median_s'] / 1e9:.1f}"
                     f" (best {work[w][k] / r['min_s'] / 1e9:.1f})"
@@ -381,15 +392,21 @@ def main():
     )
     ap.add_argument("--frameworks", default="", help="comma-separated names")
     ap.add_argument(
-        "--workloads", default="", help="comma-separated names, 'ceilings' for the two ceilings"
+        "--workloads", default="", help="comma-separated names, 'ceilings' for the ceilings"
     )
     ap.add_argument("--threads", type=int, default=2)
     ap.add_argument("--interleave", type=int, default=1, metavar="ROUNDS")
     ap.add_argument("--python", action="append", default=[], metavar="NAME=PATH")
     ap.add_argument("--subject", action="append", default=[], metavar="NAME")
     ap.add_argument("--timeout", type=float, default=180)
-    ap.add_argument("--min-time", type=float, default=1.5)
-    ap.add_argument("--max-time", type=float, default=8.0)
+    ap.add_argument("--min-time", type=float, help="seconds of each row; 1.5, at further sizes .3")
+    ap.add_argument("--max-time", type=float, help="8, at further sizes 1.5")
+    ap.add_argument("--sizes", default="first", choices=["first", "others", "all"])
+    ap.add_argument(
+        "--hugepages",
+        action="store_true",
+        help="rows of large arrays also with GLIBC_TUNABLES=glibc.malloc.hugetlb=1",
+    )
     ap.add_argument(
         "--cache",
         default="",
@@ -421,10 +438,11 @@ def main():
     wls = []
     for w in args.workloads.split(","):
         wls += CEILINGS if w == "ceilings" else [w] if w else []
-    wls = wls or CEILINGS + ORDER
-    bad = [w for w in wls if w not in ORDER + CEILINGS]
+    bad = [w for w in wls if not known(w)]
     if bad:
         ap.error("unknown workload: " + ", ".join(bad))
+    ceilings = [] if args.sizes == "others" else CEILINGS  # those of the first sizes hold
+    wls = expanded(wls or ceilings + ORDER, args.sizes, args.hugepages)
     pythons = dict(p.split("=", 1) for p in args.python)
     default = pythons.pop("default", os.environ.get("BENCH_PYTHON", sys.executable))
     cpus = sorted(os.sched_getaffinity(0))[: args.threads]
@@ -444,7 +462,7 @@ def main():
         results=[],
         cache="kept" if args.cache else "fresh",
         loadavg=[os.getloadavg()],
-        work=work_of(default),
+        work=work_of(default, wls),
     )
     if args.update and os.path.exists(args.out):
         with open(args.out) as f:
@@ -456,7 +474,9 @@ def main():
                 for f in fws:
                     if rounds[f] and rounds[f][0].get("status") not in ("OK", "WRONG"):
                         continue
-                    cache = args.cache or os.path.join(args.tmp, "cache", f"{w}-{f}")
+                    cache = args.cache or os.path.join(
+                        args.tmp, "cache", f"{w}-{f}".replace(":", "-")
+                    )
                     wait_quiet(args.wait_quiet)
                     r = run_child(pythons.get(f, default), f, w, args, cache, cpus)
                     rounds[f].append(r)
@@ -497,12 +517,40 @@ def updated(old, new):
     """An earlier run's data, with room for what is run now."""
     if old["threads"] != new["threads"]:
         raise SystemExit("--update: the file is of another --threads")
-    for k, order in (("frameworks", FIRST), ("workloads", CEILINGS + ORDER)):
-        both = set(old[k]) | set(new[k])
-        old[k] = [n for n in order if n in both] + sorted(both - set(order))
-    old["subjects"] = sorted(set(old["subjects"]) | set(new["subjects"]))
-    old.update(when=new["when"], work=new["work"], updated=True)
+    both = set(old["frameworks"]) | set(new["frameworks"])
+    old["frameworks"] = [n for n in FIRST if n in both] + sorted(both - set(FIRST))
+    old["workloads"] = sorted({*old["workloads"], *new["workloads"]}, key=place)
+    old["subjects"] = sorted({*old["subjects"], *new["subjects"]})
+    old.update(when=new["when"], work={**old["work"], **new["work"]}, updated=True)
     return old
+
+
+def known(workload):
+    try:
+        name, which, _ = sizes.parts(workload)
+    except ValueError:
+        return False
+    return name in ORDER + CEILINGS and 0 <= which < len(sizes.SIZES[name])
+
+
+def place(workload):
+    """Where it stands in tables: first sizes, further ones, huge pages."""
+    name, which, huge = sizes.parts(workload)
+    return huge, bool(which), (CEILINGS + ORDER).index(name), which
+
+
+def expanded(workloads, which, hugepages):
+    """The rows that the options ask for; one named with its size stays as it is."""
+    rows = []
+    for w in workloads:
+        plain = w in ORDER
+        if not plain or which != "others":
+            rows.append(w)
+        if plain and which != "first":
+            rows += sizes.others(w)
+        if hugepages and w in sizes.LARGE:
+            rows.append(w + sizes.HUGE)
+    return sorted(set(rows), key=place)
 
 
 def cpu_name():
@@ -513,14 +561,15 @@ def cpu_name():
         return ""
 
 
-def work_of(python):
-    """flops and bytes of each workload, asked of an interpreter with numpy."""
+def work_of(python, workloads):
+    """flops and bytes of each row, asked of an interpreter with numpy."""
     code = (
         "import json, sys; sys.path.insert(0, sys.argv[1]);"
-        "import workloads as W; print(json.dumps({n: dict(flops=w.flops,"
-        "bytes=w.bytes, call=w.call_is) for n, w in W.WORKLOADS.items()}))"
+        "import workloads as W; from sizes import shown; print(json.dumps({n: dict(flops=w.flops,"
+        "bytes=w.bytes, call=w.call_is, size=shown(n)) for n in sys.argv[2:]"
+        " for w in [W.WORKLOADS[W.choose(n)]]}))"
     )
-    return json.loads(subprocess.check_output([python, "-c", code, HERE]))
+    return json.loads(subprocess.check_output([python, "-c", code, HERE, *workloads]))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,9 @@
 """The workloads: inputs from a fixed seed, a float64 reference, the work done.
 
+`choose("mlp_step:1")` sets the size of a workload for this process; everything here and in the
+framework modules reads `SIZE["mlp_step"]` when it runs. `make`, `flops` and `nbytes` are functions
+of the fields of that size.
+
 Each entry says what one `call` is.  Inputs are already resident in the
 framework's own arrays when the clock starts (converted in `build`), except in
 `mcmc_logp_grad`, whose call takes a numpy vector and hands numpy back as a
@@ -18,6 +22,7 @@ import math
 
 import numpy as np
 import tape as T
+from sizes import SIZES, parts
 
 F32 = np.float32
 WORKLOADS = {}
@@ -27,17 +32,14 @@ LOGREG_LR = 0.1
 ADAM = dict(lr=1e-3, b1=0.9, b2=0.999, eps=1e-8)
 BS_RATE, BS_VOL = 0.02, 0.3
 EPS = 1e-5
-VARY = [1 + 8 * i for i in range(32)]
-MLP_SIZES = {
-    "mlp_small_step": (64, 32, 10),
-    "mlp_step": (784, 512, 512, 10),
-    "deep_big_simple_step": (784, 2500, 2000, 1500, 1000, 500, 10),
-    "hvp": (64, 128, 128, 10),
-    "varying_batch": (784, 512, 10),
-}
-LSTM_SHAPE = dict(T=64, B=32, I=64, H=128)
-TR = dict(B=8, S=128, D=256, H=8)
-MCMC_GROUPS, MCMC_BETA, MCMC_N = 8, 9, 1000
+SIZE = {name: sizes[0] for name, sizes in SIZES.items()}
+
+
+def choose(workload):
+    """The name of a workload, whose size is set."""
+    name, which, _ = parts(workload)
+    SIZE[name] = SIZES[name][which]
+    return name
 
 
 class Workload:
@@ -55,14 +57,25 @@ class Workload:
         once=False,
         norm="max",
     ):
-        self.name, self.call_is, self.make, self.ref = name, call, make, ref
-        self.flops, self.bytes, self.rtol = flops, nbytes, rtol
+        self.name, self.call_is, self.ref, self.rtol = name, call, ref, rtol
+        self._make, self._flops, self._bytes = make, flops, nbytes
         self.check_calls = calls  # calls made before the check
         self.once = once  # few calls: each one compiles afresh
         # "l2" where a relu whose input is within rounding of 0 may fall on
         # either side: one such flip moves single elements of a gradient far
         self.norm = norm
         self._check = check
+
+    def make(self):
+        return self._make(**SIZE[self.name])
+
+    @property
+    def flops(self):
+        return self._flops(**SIZE[self.name])
+
+    @property
+    def bytes(self):
+        return self._bytes(**SIZE[self.name])
 
     def check(self, out, ref, inputs):
         """None if right, else a sentence."""
@@ -108,9 +121,9 @@ def f64(d):
 
 
 # ---------------------------------------------------------------- elementwise
-def make_tiny():
+def make_tiny(n):
     r = rng_for("tiny")
-    return dict(x=normal(r, 8), y=normal(r, 8))
+    return dict(x=normal(r, n), y=normal(r, n))
 
 
 register(
@@ -118,16 +131,14 @@ register(
     "tanh(x*y+1).sum() on (8,); one evaluation",
     make_tiny,
     lambda i: dict(out=np.tanh(i["x"] * i["y"] + 1).sum()),
-    8 * 4,
-    68,
+    lambda n: 4 * n,
+    lambda n: 8 * n + 4,
 )
 
-N16 = 1 << 24
 
-
-def make_chain():
+def make_chain(n):
     r = rng_for("chain")
-    return {k: normal(r, N16) for k in "abcd"}
+    return {k: normal(r, n) for k in "abcd"}
 
 
 register(
@@ -135,19 +146,17 @@ register(
     "relu(a*b+c)*d - 0.5*a over 2**24 floats",
     make_chain,
     lambda i: dict(out=np.maximum(i["a"] * i["b"] + i["c"], 0) * i["d"] - 0.5 * i["a"]),
-    6 * N16,
-    5 * 4 * N16,
+    lambda n: 6 * n,
+    lambda n: 5 * 4 * n,
 )
 
-N4 = 1 << 22
 
-
-def make_bs():
+def make_bs(n):
     r = rng_for("bs")
     return dict(
-        S=r.uniform(50, 150, N4).astype(F32),
-        K=r.uniform(50, 150, N4).astype(F32),
-        T=r.uniform(0.1, 2, N4).astype(F32),
+        S=r.uniform(50, 150, n).astype(F32),
+        K=r.uniform(50, 150, n).astype(F32),
+        T=r.uniform(0.1, 2, n).astype(F32),
     )
 
 
@@ -169,8 +178,8 @@ def erf64(x):
 
 def ref_bs(i):
     S, K, t = i["S"], i["K"], i["T"]
-    out_c, out_p = np.empty(N4), np.empty(N4)
-    for lo in range(0, N4, 1 << 16):
+    out_c, out_p = np.empty_like(S), np.empty_like(S)
+    for lo in range(0, len(S), 1 << 16):
         sl = slice(lo, lo + (1 << 16))
         s, k, tt = S[sl], K[sl], t[sl]
         vs = BS_VOL * np.sqrt(tt)
@@ -189,13 +198,13 @@ register(
     "call and put price of 2**22 European options",
     make_bs,
     ref_bs,
-    60 * N4,
-    5 * 4 * N4,
+    lambda n: 60 * n,
+    lambda n: 5 * 4 * n,
 )
 
 
-def make_softmax():
-    return dict(x=normal(rng_for("softmax"), 4096, 1024))
+def make_softmax(rows, columns):
+    return dict(x=normal(rng_for("softmax"), rows, columns))
 
 
 def ref_softmax(i):
@@ -208,18 +217,18 @@ register(
     "softmax over the rows of (4096, 1024)",
     make_softmax,
     ref_softmax,
-    5 * N4,
-    2 * 4 * N4,
+    lambda rows, columns: 5 * rows * columns,
+    lambda rows, columns: 2 * 4 * rows * columns,
 )
 
 
-def make_ln():
+def make_ln(rows, columns):
     r = rng_for("ln")
     return dict(
-        x=normal(r, 4096, 1024),
-        g=normal(r, 4096, 1024),
-        gain=1 + 0.1 * normal(r, 1024),
-        bias=0.1 * normal(r, 1024),
+        x=normal(r, rows, columns),
+        g=normal(r, rows, columns),
+        gain=1 + 0.1 * normal(r, columns),
+        bias=0.1 * normal(r, columns),
     )
 
 
@@ -241,13 +250,13 @@ register(
     "sum(out*g) wrt x, gain and bias; out is returned too",
     make_ln,
     ref_ln,
-    20 * N4,
-    4 * 4 * N4,
+    lambda rows, columns: 20 * rows * columns,
+    lambda rows, columns: 4 * 4 * rows * columns,
 )
 
 
-def make_ss():
-    return dict(x=normal(rng_for("ss"), N16))
+def make_ss(n):
+    return dict(x=normal(rng_for("ss"), n))
 
 
 def ref_ss(i):
@@ -257,13 +266,18 @@ def ref_ss(i):
 
 
 register(
-    "sum_squares", "sum(x*x) and logsumexp(x) over 2**24 floats", make_ss, ref_ss, 5 * N16, 4 * N16
+    "sum_squares",
+    "sum(x*x) and logsumexp(x) over 2**24 floats",
+    make_ss,
+    ref_ss,
+    lambda n: 5 * n,
+    lambda n: 4 * n,
 )
 
 
-def make_pd():
+def make_pd(rows, others, columns):
     r = rng_for("pd")
-    return dict(x=normal(r, 2000, 16), y=normal(r, 500, 16))
+    return dict(x=normal(r, rows, columns), y=normal(r, others, columns))
 
 
 def ref_pd(i):
@@ -274,9 +288,9 @@ def ref_pd(i):
 def check_pd(out, ref, inputs):
     idx = np.asarray(out["argmin"]).astype(int)
     d = ref["dist"]
-    if idx.shape != (2000,):
+    if idx.shape != d.shape[:1]:
         return f"shape {idx.shape}"
-    got, best = d[np.arange(2000), idx], d.min(1)
+    got, best = d[np.arange(len(d)), idx], d.min(1)
     return None if np.all(got <= best + 1e-4) else "not the nearest"
 
 
@@ -285,15 +299,15 @@ register(
     "argmin_j sum_k (x_ik - y_jk)**2, written with broadcasting; x (2000,16), y (500,16)",
     make_pd,
     ref_pd,
-    3 * 2000 * 500 * 16,
-    4 * (2500 * 16 + 2000),
+    lambda rows, others, columns: 3 * rows * others * columns,
+    lambda rows, others, columns: 4 * ((rows + others) * columns + rows),
     check=check_pd,
 )
 
 
-def make_adam():
+def make_adam(n):
     r = rng_for("adam")
-    return dict(p=normal(r, N4), g=normal(r, N4))
+    return dict(p=normal(r, n), g=normal(r, n))
 
 
 def ref_adam(i):
@@ -312,20 +326,20 @@ register(
     "one Adam update of 2**22 parameters (p, m, v in place, bias-corrected, step count kept)",
     make_adam,
     ref_adam,
-    12 * N4,
-    7 * 4 * N4,
+    lambda n: 12 * n,
+    lambda n: 7 * 4 * n,
     calls=2,
 )
 
 
 # --------------------------------------------------------------------- models
-def make_logreg():
+def make_logreg(batch, features, classes):
     r = rng_for("logreg")
     return dict(
-        x=r.uniform(0, 1, (1797, 64)).astype(F32),
-        y=r.integers(0, 10, 1797).astype(np.int64),
-        W=0.01 * normal(r, 64, 10),
-        b=np.zeros(10, F32),
+        x=r.uniform(0, 1, (batch, features)).astype(F32),
+        y=r.integers(0, classes, batch).astype(np.int64),
+        W=0.01 * normal(r, features, classes),
+        b=np.zeros(classes, F32),
     )
 
 
@@ -348,19 +362,19 @@ register(
     "full-batch softmax regression, 1797x64 -> 10, gradient + L2 + SGD update",
     make_logreg,
     ref_logreg,
-    4 * 1797 * 640,
-    4 * 1797 * 64,
+    lambda batch, features, classes: 4 * batch * features * classes,
+    lambda batch, features, classes: 4 * batch * features,
     calls=2,
 )
 
 
 def n_layers(name):
-    return len(MLP_SIZES[name]) - 1
+    return len(SIZE[name]["widths"]) - 1
 
 
-def make_mlp(name, batch, vec=False):
+def make_mlp(name, batch, widths, vec=False):
     r = rng_for(name)
-    s = MLP_SIZES[name]
+    s = widths
     d = dict(x=normal(r, batch, s[0]), y=r.integers(0, s[-1], batch).astype(np.int64))
     for k, (a, b) in enumerate(itertools.pairwise(s)):
         d[f"W{k}"] = normal(r, a, b) * F32(1 / math.sqrt(a))
@@ -401,71 +415,86 @@ def ref_mlp(name, act, mu):
     return ref
 
 
-def macs(name):
-    s = MLP_SIZES[name]
-    return [a * b for a, b in itertools.pairwise(s)]
+def macs(widths):
+    return [a * b for a, b in itertools.pairwise(widths)]
 
 
-def step_flops(name, batch):
-    m = macs(name)
+def step_flops(batch, widths):
+    m = macs(widths)
     return 2 * batch * (3 * sum(m) - m[0])
 
 
 register(
     "mlp_small_step",
     "64-32-10 relu, batch 32, SGD + momentum step",
-    lambda: make_mlp("mlp_small_step", 32),
+    lambda batch, widths: make_mlp("mlp_small_step", batch, widths),
     ref_mlp("mlp_small_step", T.relu, MU),
-    step_flops("mlp_small_step", 32),
-    16 * sum(macs("mlp_small_step")),
+    step_flops,
+    lambda batch, widths: 16 * sum(macs(widths)),
     calls=2,
     norm="l2",
 )
 register(
     "mlp_step",
     "784-512-512-10 relu, batch 128, cross-entropy, SGD + momentum step",
-    lambda: make_mlp("mlp_step", 128),
+    lambda batch, widths: make_mlp("mlp_step", batch, widths),
     ref_mlp("mlp_step", T.relu, MU),
-    step_flops("mlp_step", 128),
-    16 * sum(macs("mlp_step")),
+    step_flops,
+    lambda batch, widths: 16 * sum(macs(widths)),
     calls=2,
     norm="l2",
 )
 register(
     "deep_big_simple_step",
     "784-2500-2000-1500-1000-500-10 tanh, batch 128, SGD step",
-    lambda: make_mlp("deep_big_simple_step", 128),
+    lambda batch, widths: make_mlp("deep_big_simple_step", batch, widths),
     ref_mlp("deep_big_simple_step", T.tanh, 0.0),
-    step_flops("deep_big_simple_step", 128),
-    8 * sum(macs("deep_big_simple_step")),
+    step_flops,
+    lambda batch, widths: 8 * sum(macs(widths)),
     calls=2,
 )
 
 LENET_PARAMS = ["k0", "c0", "k1", "c1", "W0", "b0", "W1", "b1"]
 
 
-def make_lenet():
+def lenet_side(side):
+    """Of the pictures after both convolutions and poolings."""
+    return ((side - 4) // 2 - 4) // 2
+
+
+def make_lenet(batch, side, channels, width):
     r = rng_for("lenet")
+    a, b = channels
+    flat = b * lenet_side(side) ** 2
     return dict(
-        x=normal(r, 64, 1, 28, 28),
-        y=r.integers(0, 10, 64).astype(np.int64),
-        k0=normal(r, 20, 1, 5, 5) * F32(0.2),
-        c0=F32(0.01) * normal(r, 20),
-        k1=normal(r, 50, 20, 5, 5) * F32(1 / math.sqrt(500)),
-        c1=F32(0.01) * normal(r, 50),
-        W0=normal(r, 800, 500) * F32(1 / math.sqrt(800)),
-        b0=F32(0.01) * normal(r, 500),
-        W1=normal(r, 500, 10) * F32(1 / math.sqrt(500)),
+        x=normal(r, batch, 1, side, side),
+        y=r.integers(0, 10, batch).astype(np.int64),
+        k0=normal(r, a, 1, 5, 5) * F32(0.2),
+        c0=F32(0.01) * normal(r, a),
+        k1=normal(r, b, a, 5, 5) * F32(1 / math.sqrt(25 * a)),
+        c1=F32(0.01) * normal(r, b),
+        W0=normal(r, flat, width) * F32(1 / math.sqrt(flat)),
+        b0=F32(0.01) * normal(r, width),
+        W1=normal(r, width, 10) * F32(1 / math.sqrt(width)),
         b1=F32(0.01) * normal(r, 10),
     )
 
 
 def lenet_t(ps, x):
     k0, c0, k1, c1, W0, b0, W1, b1 = ps
-    h = T.tanh(T.maxpool2(T.conv2d(T.wrap(x), k0)) + c0.reshape(20, 1, 1))
-    h = T.tanh(T.maxpool2(T.conv2d(h, k1)) + c1.reshape(50, 1, 1))
-    h = T.tanh(h.reshape(64, 800) @ W0 + b0)
+    h = T.tanh(T.maxpool2(T.conv2d(T.wrap(x), k0)) + c0.reshape(-1, 1, 1))
+    h = T.tanh(T.maxpool2(T.conv2d(h, k1)) + c1.reshape(-1, 1, 1))
+    h = T.tanh(h.reshape(len(x), -1) @ W0 + b0)
     return h @ W1 + b1
+
+
+def channels_last(W0, channels):
+    """The rows of the first dense layer for features in the order height, width, channel."""
+    return W0.reshape(channels, -1, W0.shape[1]).transpose(1, 0, 2).reshape(W0.shape)
+
+
+def channels_first(W0, channels):
+    return W0.reshape(-1, channels, W0.shape[1]).transpose(1, 0, 2).reshape(W0.shape)
 
 
 def ref_lenet(i):
@@ -476,32 +505,45 @@ def ref_lenet(i):
     return dict(loss=loss.v, **{k: p.v for k, p in zip(LENET_PARAMS, ps)})
 
 
-_c1, _c2 = 24 * 24 * 20 * 25, 8 * 8 * 50 * 20 * 25
+def lenet_flops(batch, side, channels, width):
+    a, b = channels
+    first = (side - 4) ** 2 * a * 25
+    second = ((side - 4) // 2 - 4) ** 2 * b * a * 25
+    dense = b * lenet_side(side) ** 2 * width + 10 * width
+    return 2 * batch * (2 * first + 3 * second + 3 * dense)
+
+
+def lenet_bytes(batch, side, channels, width):
+    a, b = channels
+    return 8 * (25 * a + 25 * a * b + b * lenet_side(side) ** 2 * width + 10 * width)
+
+
 register(
     "lenet_step",
     "conv5x5x20, maxpool2, tanh, conv5x5x50, maxpool2, "
     "tanh, dense500 tanh, dense10 on (64,1,28,28); SGD step",
     make_lenet,
     ref_lenet,
-    2 * 64 * (2 * _c1 + 3 * _c2 + 3 * (800 * 500 + 5000)),
-    8 * (500 + 25000 + 400000 + 5000),
+    lenet_flops,
+    lenet_bytes,
     calls=2,
 )
 
 RESNET_PARAMS = ["w1", "g1", "b1", "w2", "g2", "b2"]
 
 
-def make_resnet():
+def make_resnet(batch, channels, side):
     r = rng_for("resnet")
+    shape, k = (batch, channels, side, side), F32(1 / math.sqrt(9 * channels))
     return dict(
-        x=normal(r, 32, 64, 32, 32),
-        r=normal(r, 32, 64, 32, 32),
-        w1=normal(r, 64, 64, 3, 3) * F32(1 / 24),
-        g1=1 + F32(0.1) * normal(r, 64),
-        b1=F32(0.1) * normal(r, 64),
-        w2=normal(r, 64, 64, 3, 3) * F32(1 / 24),
-        g2=1 + F32(0.1) * normal(r, 64),
-        b2=F32(0.1) * normal(r, 64),
+        x=normal(r, *shape),
+        r=normal(r, *shape),
+        w1=normal(r, channels, channels, 3, 3) * k,
+        g1=1 + F32(0.1) * normal(r, channels),
+        b1=F32(0.1) * normal(r, channels),
+        w2=normal(r, channels, channels, 3, 3) * k,
+        g2=1 + F32(0.1) * normal(r, channels),
+        b2=F32(0.1) * normal(r, channels),
     )
 
 
@@ -512,7 +554,7 @@ def bn_t(x, g, b):
         return a.sum((0, 2, 3), True) * (1 / n)
 
     d = x - mean(x)
-    return d / T.sqrt(mean(d * d) + EPS) * g.reshape(1, 64, 1, 1) + b.reshape(1, 64, 1, 1)
+    return d / T.sqrt(mean(d * d) + EPS) * g.reshape(1, -1, 1, 1) + b.reshape(1, -1, 1, 1)
 
 
 def ref_resnet(i):
@@ -526,7 +568,6 @@ def ref_resnet(i):
     return dict(loss=loss.v, **{"d" + k: d for k, d in zip(["x", *RESNET_PARAMS], g)})
 
 
-_rc = 2 * 32 * 32 * 32 * 64 * 64 * 9
 register(
     "resnet_block_step",
     "relu(bn(conv(relu(bn(conv(x)))))+x) with 3x3x64 "
@@ -534,26 +575,25 @@ register(
     "and its gradient wrt x and all parameters",
     make_resnet,
     ref_resnet,
-    6 * _rc,
-    3 * 4 * 32 * 64 * 32 * 32,
+    lambda batch, channels, side: 12 * batch * side**2 * channels**2 * 9,
+    lambda batch, channels, side: 3 * 4 * batch * channels * side**2,
     rtol=5e-3,
     norm="l2",
 )
 
 
-def make_lstm():
-    r, s = rng_for("lstm"), LSTM_SHAPE
-    k = F32(1 / math.sqrt(s["H"]))
+def make_lstm(T, B, I, H):  # noqa: E741
+    r, k = rng_for("lstm"), F32(1 / math.sqrt(H))
     return dict(
-        x=normal(r, s["T"], s["B"], s["I"]),
-        Wx=k * normal(r, s["I"], 4 * s["H"]),
-        Wh=k * normal(r, s["H"], 4 * s["H"]),
-        b=k * normal(r, 4 * s["H"]),
+        x=normal(r, T, B, I),
+        Wx=k * normal(r, I, 4 * H),
+        Wh=k * normal(r, H, 4 * H),
+        b=k * normal(r, 4 * H),
     )
 
 
 def ref_lstm(i):
-    s = LSTM_SHAPE
+    s = SIZE["lstm_step"]
     H = s["H"]
     ps = [T.Var(i[k]) for k in ("Wx", "Wh", "b")]
     Wx, Wh, b = ps
@@ -579,17 +619,17 @@ register(
     "32, 64 -> 128; mean(h**2) and its gradient wrt Wx, Wh, b",
     make_lstm,
     ref_lstm,
-    64 * 2 * 32 * 512 * (2 * 64 + 3 * 128),
-    4 * (64 * 32 * 64 + 2 * 512 * 193),
+    lambda T, B, I, H: T * 2 * B * 4 * H * (2 * I + 3 * H),  # noqa: E741
+    lambda T, B, I, H: 4 * (T * B * I + 8 * H * (I + H + 1)),  # noqa: E741
     rtol=1e-3,
 )
 
 TR_PARAMS = ["g1", "h1", "Wqkv", "bqkv", "Wo", "bo", "g2", "h2", "Wu", "bu", "Wd", "bd"]
 
 
-def make_tr():
-    r, D = rng_for("tr"), TR["D"]
-    d = dict(x=normal(r, TR["B"], TR["S"], D), r=normal(r, TR["B"], TR["S"], D))
+def make_tr(B, S, D, H):
+    r = rng_for("tr")
+    d = dict(x=normal(r, B, S, D), r=normal(r, B, S, D))
     for k, shape in dict(Wqkv=(D, 3 * D), Wo=(D, D), Wu=(D, 4 * D), Wd=(4 * D, D)).items():
         d[k] = normal(r, *shape) * F32(1 / math.sqrt(shape[0]))
         d["b" + k[1:]] = F32(0.02) * normal(r, shape[1])
@@ -600,7 +640,7 @@ def make_tr():
 
 
 def ref_tr(i):
-    B, S, D, H = TR["B"], TR["S"], TR["D"], TR["H"]
+    B, S, D, H = SIZE["transformer_block_step"].values()
     ps = [T.Var(i[k]) for k in TR_PARAMS]
     g1, h1, Wqkv, bqkv, Wo, bo, g2, h2, Wu, bu, Wd, bd = ps
     x = T.wrap(i["x"])
@@ -621,7 +661,6 @@ def ref_tr(i):
     return dict(loss=loss.v, **{"d" + k: d for k, d in zip(TR_PARAMS, g)})
 
 
-_N = TR["B"] * TR["S"]
 register(
     "transformer_block_step",
     "pre-norm block, batch 8, seq 128, d 256, "
@@ -629,18 +668,18 @@ register(
     "parameters",
     make_tr,
     ref_tr,
-    6 * (_N * 12 * 256 * 256 + 2 * _N * 128 * 256),
-    4 * (2 * _N * 256 + 2 * 12 * 256 * 256),
+    lambda B, S, D, H: 6 * B * S * (12 * D * D + 2 * S * D),
+    lambda B, S, D, H: 4 * (2 * B * S * D + 2 * 12 * D * D),
     rtol=1e-3,
 )
 
 
-def make_rec():
-    return dict(x=normal(rng_for("rec"), 1_000_000))
+def make_rec(n):
+    return dict(x=normal(rng_for("rec"), n))
 
 
 def ref_rec(i):
-    s, out = 0.0, np.empty(1_000_000)
+    s, out = 0.0, np.empty_like(i["x"])
     tanh = math.tanh
     for k, x in enumerate(i["x"].tolist()):
         s = 0.9 * s + tanh(x + 0.1 * s)
@@ -653,8 +692,8 @@ register(
     "s = 0.9*s + tanh(x_t + 0.1*s) over 1e6 scalar steps from 0; returns every s",
     make_rec,
     ref_rec,
-    10 * 1_000_000,
-    8 * 1_000_000,
+    lambda n: 10 * n,
+    lambda n: 8 * n,
 )
 
 
@@ -669,15 +708,14 @@ def ref_hvp(i):
     return {"h" + k: (a - b) / (2 * e) for k, a, b in zip(names, g(e), g(-e))}
 
 
-_m = macs("hvp")
 register(
     "hvp",
     "Hessian-vector product of the 64-128-128-10 tanh MLP's "
     "cross-entropy, batch 256, wrt all parameters",
-    lambda: make_mlp("hvp", 256, vec=True),
+    lambda batch, widths: make_mlp("hvp", batch, widths, vec=True),
     ref_hvp,
-    2 * 256 * (8 * sum(_m) - 5 * _m[0]),
-    12 * sum(_m),
+    lambda batch, widths: 2 * batch * (8 * sum(macs(widths)) - 5 * macs(widths)[0]),
+    lambda batch, widths: 12 * sum(macs(widths)),
     rtol=1e-3,
 )
 
@@ -685,7 +723,7 @@ register(
 def ref_vary(i):
     ps = [T.Var(i[k]) for k in param_names(2)]
     y = mlp_t(ps, i["x"], T.relu).v
-    return dict(out=np.concatenate([y[:n] for n in VARY]))
+    return dict(out=np.concatenate([y[:n] for n in SIZE["varying_batch"]["batches"]]))
 
 
 register(
@@ -693,28 +731,27 @@ register(
     "784-512-10 relu forward on x[:n] for 32 batch sizes "
     "n = 1, 9, ... 249, from a freshly compiled function, compilation "
     "included",
-    lambda: make_mlp("varying_batch", max(VARY)),
+    lambda batches, widths: make_mlp("varying_batch", max(batches), widths),
     ref_vary,
-    2 * sum(VARY) * sum(macs("varying_batch")),
-    4 * (sum(macs("varying_batch")) + sum(VARY) * 794),
+    lambda batches, widths: 2 * sum(batches) * sum(macs(widths)),
+    lambda batches, widths: 4 * (sum(macs(widths)) + sum(batches) * (widths[0] + widths[-1])),
     once=True,
 )
 
 
-def make_mcmc():
+def make_mcmc(groups, slopes, n):
     r = rng_for("mcmc")
-    n = MCMC_N
     d = dict(
-        theta=0.3 * r.standard_normal(5 + 2 * MCMC_GROUPS + MCMC_BETA),
+        theta=0.3 * r.standard_normal(5 + 2 * groups + slopes),
         x=r.standard_normal(n),
-        Z=r.standard_normal((n, MCMC_BETA)),
-        grp=r.integers(0, MCMC_GROUPS, n).astype(np.int64),
+        Z=r.standard_normal((n, slopes)),
+        grp=r.integers(0, groups, n).astype(np.int64),
     )
     d["y"] = (
         1
         + 0.5 * d["x"]
-        + d["Z"] @ r.standard_normal(MCMC_BETA)
-        + r.standard_normal(MCMC_GROUPS)[d["grp"]]
+        + d["Z"] @ r.standard_normal(slopes)
+        + r.standard_normal(groups)[d["grp"]]
         + 0.7 * r.standard_normal(n)
     )
     return d
@@ -723,19 +760,18 @@ def make_mcmc():
 def ref_mcmc(i):
     th = T.Var(i["theta"])
     mu_a, mu_b, la, lb, ly = (th[k] for k in range(5))
-    a, b, beta = th[5:13], th[13:21], th[21:30]
+    G, K, N = SIZE["mcmc_logp_grad"].values()
+    a, b, beta = th[5 : 5 + G], th[5 + G : 5 + 2 * G], th[5 + 2 * G :]
     lp = (mu_a * mu_a + mu_b * mu_b) * (-0.5 / 100)
     for ls in (la, lb, ly):
         lp = lp + ls - T.exp(ls * 2.0) * 0.5
     for v, mu, ls in ((a, mu_a, la), (b, mu_b, lb)):
         z = (v - mu) / T.exp(ls)
-        lp = lp - (z * z).sum() * 0.5 - ls * float(MCMC_GROUPS)
+        lp = lp - (z * z).sum() * 0.5 - ls * float(G)
     lp = lp - (beta * beta).sum() * 0.5
-    mean = (
-        a[i["grp"]] + b[i["grp"]] * i["x"] + (T.wrap(i["Z"]) @ beta.reshape(9, 1)).reshape(MCMC_N)
-    )
+    mean = a[i["grp"]] + b[i["grp"]] * i["x"] + (T.wrap(i["Z"]) @ beta.reshape(K, 1)).reshape(N)
     z = (wrapsub(i["y"], mean)) / T.exp(ly)
-    lp = lp - (z * z).sum() * 0.5 - ly * float(MCMC_N)
+    lp = lp - (z * z).sum() * 0.5 - ly * float(N)
     return dict(logp=lp.v, grad=T.grads(lp, [th])[0])
 
 
@@ -750,16 +786,16 @@ register(
     "parameters in one vector); numpy in, numpy out",
     make_mcmc,
     ref_mcmc,
-    1000 * (4 * 9 + 20),
-    8 * 1000 * 12,
+    lambda groups, slopes, n: n * (4 * slopes + 20),
+    lambda groups, slopes, n: 8 * n * (slopes + 3),
     rtol=1e-9,
 )
 
 
 # ------------------------------------------------------------------- ceilings
-def make_gemm():
+def make_gemm(n):
     r = rng_for("gemm")
-    return dict(a=normal(r, 2048, 2048), b=normal(r, 2048, 2048))
+    return dict(a=normal(r, n, n), b=normal(r, n, n))
 
 
 register(
@@ -767,16 +803,24 @@ register(
     "2048^3 float32 matrix product",
     make_gemm,
     lambda i: dict(out=i["a"] @ i["b"]),
-    2 * 2048**3,
-    3 * 4 * 2048**2,
+    lambda n: 2 * n**3,
+    lambda n: 3 * 4 * n**2,
 )
 
-N64 = 1 << 26
+
+register(
+    "ceiling_divide",
+    "a / b over 2**13 floats that stay in the cache (divisions are counted)",
+    lambda n: {k: 1 + abs(normal(rng_for("divide"), n)) for k in "ab"},
+    lambda i: dict(out=i["a"] / i["b"]),
+    lambda n: n,
+    lambda n: 12 * n,
+)
 
 
-def make_triad():
+def make_triad(n):
     r = rng_for("triad")
-    return dict(b=np.tile(normal(r, 1 << 20), 64), c=np.tile(normal(r, 1 << 20), 64))
+    return dict(b=np.tile(normal(r, n >> 6), 64), c=np.tile(normal(r, n >> 6), 64))
 
 
 def ref_triad(i):
@@ -790,8 +834,8 @@ register(
     "a = b + 3*c in place over 2**26 floats (12 bytes counted per element)",
     make_triad,
     ref_triad,
-    2 * N64,
-    12 * N64,
+    lambda n: 2 * n,
+    lambda n: 12 * n,
 )
 
 

@@ -203,26 +203,27 @@ def make():
 
     @reg("lenet_step")
     def _(name, i):
+        n, s, (ca, cb), _ = W.SIZE["lenet_step"].values()
+
         def loss(p, x, y):
             k0, c0, k1, c1, W0, b0, W1, b1 = p
-            h = conv(x, k0, 64, 28, 28, 1, 5, 5, 20)
-            h = pt.tanh(pool(h, 64, 24, 24, 20) + c0)
-            h = conv(h, k1, 64, 12, 12, 20, 5, 5, 50)
-            h = pt.tanh(pool(h, 64, 8, 8, 50) + c1)
-            h = pt.tanh(h.reshape((64, 800)) @ W0 + b0)
+            h = conv(x, k0, n, s, s, 1, 5, 5, ca)
+            h = pt.tanh(pool(h, n, s - 4, s - 4, ca) + c0)
+            t = (s - 4) // 2
+            h = conv(h, k1, n, t, t, ca, 5, 5, cb)
+            h = pt.tanh(pool(h, n, t - 4, t - 4, cb) + c1)
+            h = pt.tanh(h.reshape((n, len(i["W0"]))) @ W0 + b0)
             return xent(h @ W1 + b1, y)
 
         p = {k: i[k] for k in W.LENET_PARAMS}
         for k in ("k0", "k1"):
             p[k] = np.ascontiguousarray(p[k].transpose(2, 3, 1, 0))
-        p["W0"] = np.ascontiguousarray(p["W0"].reshape(50, 16, 500).transpose(1, 0, 2)).reshape(
-            800, 500
-        )
+        p["W0"] = W.channels_last(p["W0"], cb)
 
         def fix(r):
             for k in ("k0", "k1"):
                 r[k] = r[k].transpose(3, 2, 0, 1)
-            r["W0"] = r["W0"].reshape(16, 50, 500).transpose(1, 0, 2).reshape(800, 500)
+            r["W0"] = W.channels_first(r["W0"], cb)
             return r
 
         x = np.ascontiguousarray(i["x"].transpose(0, 2, 3, 1))
@@ -230,13 +231,15 @@ def make():
 
     @reg("resnet_block_step")
     def _(name, i):
+        n, c, s = W.SIZE["resnet_block_step"].values()
+
         def bn(x, g, b):
             d = x - x.mean((0, 1, 2))
             return d / pt.sqrt((d * d).mean((0, 1, 2)) + f32(W.EPS)) * g + b
 
         def same(x, w):
-            p = pt.zeros((32, 34, 34, 64), dtype="float32")
-            return conv(p[:, 1:-1, 1:-1].set(x), w, 32, 34, 34, 64, 3, 3, 64)
+            p = pt.zeros((n, s + 2, s + 2, c), dtype="float32")
+            return conv(p[:, 1:-1, 1:-1].set(x), w, n, s + 2, s + 2, c, 3, 3, c)
 
         def loss(x, w1, g1, b1, w2, g2, b2, r):
             h = relu(bn(same(x, w1), g1, b1))
@@ -264,7 +267,7 @@ def make():
 
     @reg("lstm_step")
     def _(name, i):
-        s = W.LSTM_SHAPE
+        s = W.SIZE["lstm_step"]
         H = s["H"]
 
         def loss(Wx, Wh, b, x):
@@ -294,7 +297,7 @@ def make():
 
     @reg("transformer_block_step")
     def _(name, i):
-        B, S, D, H = W.TR["B"], W.TR["S"], W.TR["D"], W.TR["H"]
+        B, S, D, H = W.SIZE["transformer_block_step"].values()
 
         def loss(g1, h1, Wqkv, bqkv, Wo, bo, g2, h2, Wu, bu, Wd, bd, x, r):
             q = layernorm(x, g1, h1).reshape((B * S, D)) @ Wqkv + bqkv
@@ -349,11 +352,11 @@ def make():
     @reg("varying_batch")
     def _(name, i):
         ps = [i[k] for k in W.param_names(2)]
-        xs = [np.ascontiguousarray(i["x"][:n]) for n in W.VARY]
+        xs = [np.ascontiguousarray(i["x"][:n]) for n in W.SIZE["varying_batch"]["batches"]]
         box = [None]
 
         def call():
-            vs = [var(xs[0], shape=(None, 784))] + [var(p) for p in ps]
+            vs = [var(xs[0], shape=(None, xs[0].shape[1]))] + [var(p) for p in ps]
             f = compile_(vs, mlp(vs[1:], vs[0], relu))
             box[0] = [np.array(f(x, *ps)) for x in xs]
 
@@ -361,17 +364,18 @@ def make():
 
     @reg("mcmc_logp_grad")
     def _(name, i):
+        G, _, N = W.SIZE["mcmc_logp_grad"].values()
         x, Z, y, grp = (pt.constant(i[k]) for k in ("x", "Z", "y", "grp"))
         th = var(i["theta"])
         mu, ls = th[:2], th[2:5]
-        a, b, beta = th[5:13], th[13:21], th[21:]
+        a, b, beta = th[5 : 5 + G], th[5 + G : 5 + 2 * G], th[5 + 2 * G :]
         sd = pt.exp(ls)
         lp = -0.005 * (mu * mu).sum() + (ls - 0.5 * sd * sd).sum()
-        lp -= 0.5 * (((a - mu[0]) / sd[0]) ** 2).sum() + 8 * ls[0]
-        lp -= 0.5 * (((b - mu[1]) / sd[1]) ** 2).sum() + 8 * ls[1]
+        lp -= 0.5 * (((a - mu[0]) / sd[0]) ** 2).sum() + G * ls[0]
+        lp -= 0.5 * (((b - mu[1]) / sd[1]) ** 2).sum() + G * ls[1]
         lp -= 0.5 * (beta**2).sum()
         m = a[grp] + b[grp] * x + Z @ beta
-        lp -= 0.5 * (((y - m) / sd[2]) ** 2).sum() + 1000 * ls[2]
+        lp -= 0.5 * (((y - m) / sd[2]) ** 2).sum() + N * ls[2]
         f, t, box = compile_([th], [lp, pytensor.grad(lp, th)]), i["theta"], [None]
 
         def call():

@@ -177,18 +177,18 @@ def make(xla):
             k0, c0, k1, c1, W0, b0, W1, b1 = p
             h = tf.tanh(tf.nn.max_pool2d(tf.nn.conv2d(x, k0, 1, "VALID"), 2, 2, "VALID") + c0)
             h = tf.tanh(tf.nn.max_pool2d(tf.nn.conv2d(h, k1, 1, "VALID"), 2, 2, "VALID") + c1)
-            h = tf.tanh(tf.reshape(h, (64, 800)) @ W0 + b0)
+            h = tf.tanh(tf.reshape(h, (len(i["y"]), len(i["W0"]))) @ W0 + b0)
             return xent(h @ W1 + b1, y)
 
         p = {k: i[k] for k in W.LENET_PARAMS}
         for k in ("k0", "k1"):
             p[k] = p[k].transpose(2, 3, 1, 0)
-        p["W0"] = p["W0"].reshape(50, 16, 500).transpose(1, 0, 2).reshape(800, 500)
+        p["W0"] = W.channels_last(p["W0"], len(i["c1"]))
 
         def fix(r):
             for k in ("k0", "k1"):
                 r[k] = r[k].transpose(3, 2, 0, 1)
-            r["W0"] = r["W0"].reshape(16, 50, 500).transpose(1, 0, 2).reshape(800, 500)
+            r["W0"] = W.channels_first(r["W0"], len(i["c1"]))
             return r
 
         return stepper(
@@ -233,7 +233,7 @@ def make(xla):
 
     @reg("lstm_step")
     def _(name, i):
-        s = W.LSTM_SHAPE
+        s = W.SIZE["lstm_step"]
 
         def loss(Wx, Wh, b, x):
             xw = tf.reshape(tf.reshape(x, (-1, s["I"])) @ Wx + b, (s["T"], s["B"], 4 * s["H"]))
@@ -254,7 +254,7 @@ def make(xla):
 
     @reg("transformer_block_step")
     def _(name, i):
-        B, S, D, H = W.TR["B"], W.TR["S"], W.TR["D"], W.TR["H"]
+        B, S, D, H = W.SIZE["transformer_block_step"].values()
 
         def loss(g1, h1, Wqkv, bqkv, Wo, bo, g2, h2, Wu, bu, Wd, bd, x, r):
             q = tf.reshape(layernorm(x, g1, h1), (B * S, D)) @ Wqkv + bqkv
@@ -308,13 +308,13 @@ def make(xla):
     @reg("varying_batch")
     def _(name, i):
         x, *ps = (tf.constant(i[k]) for k in ["x", *W.param_names(2)])
-        xs, box = [tf.identity(x[:n]) for n in W.VARY], [None]
+        xs, box = [tf.identity(x[:n]) for n in W.SIZE["varying_batch"]["batches"]], [None]
 
         def call():
             f = tf.function(
                 lambda x, *p: mlp(p, x, tf.nn.relu),
                 jit_compile=xla,
-                input_signature=[tf.TensorSpec((None, 784), tf.float32)]
+                input_signature=[tf.TensorSpec((None, x.shape[1]), tf.float32)]
                 + [tf.TensorSpec(p.shape, tf.float32) for p in ps],
             )
             box[0] = [f(v, *ps) for v in xs]
@@ -323,20 +323,21 @@ def make(xla):
 
     @reg("mcmc_logp_grad")
     def _(name, i):
+        G, _, N = W.SIZE["mcmc_logp_grad"].values()
         x, Z, y, grp = (tf.constant(i[k]) for k in ("x", "Z", "y", "grp"))
 
         def f(th):
             with tf.GradientTape() as t:
                 t.watch(th)
                 mu, ls = th[:2], th[2:5]
-                a, b, beta = th[5:13], th[13:21], th[21:]
+                a, b, beta = th[5 : 5 + G], th[5 + G : 5 + 2 * G], th[5 + 2 * G :]
                 sd, s = tf.exp(ls), tf.reduce_sum
                 lp = -0.005 * s(mu * mu) + s(ls - 0.5 * sd * sd)
-                lp -= 0.5 * s(((a - mu[0]) / sd[0]) ** 2) + 8 * ls[0]
-                lp -= 0.5 * s(((b - mu[1]) / sd[1]) ** 2) + 8 * ls[1]
+                lp -= 0.5 * s(((a - mu[0]) / sd[0]) ** 2) + G * ls[0]
+                lp -= 0.5 * s(((b - mu[1]) / sd[1]) ** 2) + G * ls[1]
                 lp -= 0.5 * s(beta**2)
                 m = tf.gather(a, grp) + tf.gather(b, grp) * x + tf.linalg.matvec(Z, beta)
-                lp -= 0.5 * s(((y - m) / sd[2]) ** 2) + 1000 * ls[2]
+                lp -= 0.5 * s(((y - m) / sd[2]) ** 2) + N * ls[2]
             return lp, tf.convert_to_tensor(t.gradient(lp, th))
 
         f, th, box = comp(f), i["theta"], [None]

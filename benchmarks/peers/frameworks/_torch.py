@@ -126,7 +126,10 @@ def make(compiled):
             @torch.compile
             def f(x, gain, bias, g):
                 out, back = torch.func.vjp(
-                    lambda *a: F.layer_norm(a[0], (1024,), a[1], a[2], W.EPS), x, gain, bias
+                    lambda *a: F.layer_norm(a[0], (len(i["gain"]),), a[1], a[2], W.EPS),
+                    x,
+                    gain,
+                    bias,
                 )
                 return out, *back(g)
 
@@ -138,7 +141,7 @@ def make(compiled):
                 p.requires_grad_()
 
             def call():
-                out = F.layer_norm(x, (1024,), gain, bias, W.EPS)
+                out = F.layer_norm(x, (len(i["gain"]),), gain, bias, W.EPS)
                 box[0] = (out, *torch.autograd.grad(out, wrt, g))
 
         return Bench(call, lambda: dict(zip(["out", "dx", "dgain", "dbias"], map(num, box[0]))))
@@ -239,7 +242,7 @@ def make(compiled):
 
     @reg("lstm_step")
     def _(name, i):
-        s = W.LSTM_SHAPE
+        s = W.SIZE["lstm_step"]
         if not compiled:
             net = torch.nn.LSTM(s["I"], s["H"])
             with torch.no_grad():
@@ -278,7 +281,7 @@ def make(compiled):
 
     @reg("transformer_block_step")
     def _(name, i):
-        B, S, D, H = W.TR["B"], W.TR["S"], W.TR["D"], W.TR["H"]
+        B, S, D, H = W.SIZE["transformer_block_step"].values()
 
         def loss(g1, h1, Wqkv, bqkv, Wo, bo, g2, h2, Wu, bu, Wd, bd, x, r):
             q = F.layer_norm(x, (D,), g1, h1, W.EPS) @ Wqkv + bqkv
@@ -335,7 +338,7 @@ def make(compiled):
     @reg("varying_batch")
     def _(name, i):
         x, *ps = (ten(i[k]) for k in ["x", *W.param_names(2)])
-        xs, box = [x[:n].clone() for n in W.VARY], [None]
+        xs, box = [x[:n].clone() for n in W.SIZE["varying_batch"]["batches"]], [None]
         if compiled:
             import torch._inductor.config as cfg
 
@@ -352,19 +355,20 @@ def make(compiled):
 
     @reg("mcmc_logp_grad")
     def _(name, i):
+        G, _, N = W.SIZE["mcmc_logp_grad"].values()
         x, Z, y, grp = (ten(i[k]) for k in ("x", "Z", "y", "grp"))
 
         def logp(th):
             mu, ls = th[:2], th[2:5]
-            a, b, beta = th[5:13], th[13:21], th[21:]
+            a, b, beta = th[5 : 5 + G], th[5 + G : 5 + 2 * G], th[5 + 2 * G :]
             sd = torch.exp(ls)
             lp = -0.005 * (mu * mu).sum() + (ls - 0.5 * sd * sd).sum()
             za, zb = (a - mu[0]) / sd[0], (b - mu[1]) / sd[1]
-            lp = lp - 0.5 * (za * za).sum() - 8 * ls[0]
-            lp = lp - 0.5 * (zb * zb).sum() - 8 * ls[1]
+            lp = lp - 0.5 * (za * za).sum() - G * ls[0]
+            lp = lp - 0.5 * (zb * zb).sum() - G * ls[1]
             lp = lp - 0.5 * (beta * beta).sum()
             z = (y - (a[grp] + b[grp] * x + Z @ beta)) / sd[2]
-            return lp - 0.5 * (z * z).sum() - 1000 * ls[2]
+            return lp - 0.5 * (z * z).sum() - N * ls[2]
 
         th, box = i["theta"], [None]
         if compiled:

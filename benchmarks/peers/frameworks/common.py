@@ -6,10 +6,13 @@ class NotSupported(Exception):
 
 
 class Bench:
-    """call() runs one call and blocks until done; result() gives numpy."""
+    """call() runs one call and blocks until done; result() gives numpy.
 
-    def __init__(self, call, result):
-        self.call, self.result = call, result
+    facts() may tell more for the record: what memory a call takes, how many instructions.
+    """
+
+    def __init__(self, call, result, facts=dict):
+        self.call, self.result, self.facts = call, result, facts
 
 
 class Registry(dict):

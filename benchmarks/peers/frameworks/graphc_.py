@@ -4,6 +4,7 @@ import numpy as np
 import workloads as W
 
 import graphc as gc
+from frameworks._facts import facts
 from frameworks.common import Bench, NotSupported, Registry
 
 VERSION = gc.__version__
@@ -15,7 +16,7 @@ def inputs_of(names, arrays):
     return [gc.placeholder(n, a.shape, a.dtype) for n, a in zip(names, arrays)]
 
 
-def fn(expression, names, *arrays):
+def fn(expression, names, *arrays, elements=0):
     placeholders = inputs_of([f"x{k}" for k in range(len(arrays))], arrays)
     f = gc.function(placeholders, list(expression(*placeholders)))
     box = [None]
@@ -23,7 +24,7 @@ def fn(expression, names, *arrays):
     def call():
         box[0] = f(*arrays)
 
-    return Bench(call, lambda: dict(zip(names, box[0])))
+    return Bench(call, lambda: dict(zip(names, box[0])), lambda: facts(f, elements))
 
 
 def gradients(loss, names, wrt, data):
@@ -51,7 +52,11 @@ def stepper(loss, names, parameters, data, rate, momentum=0.0):
     def call():
         box[0] = step(*data)
 
-    return Bench(call, lambda: dict(loss=box[0], **{n: p.value for n, p in zip(names, ps)}))
+    return Bench(
+        call,
+        lambda: dict(loss=box[0], **{n: p.value for n, p in zip(names, ps)}),
+        lambda: facts(step),
+    )
 
 
 @reg("tiny_call")
@@ -62,7 +67,10 @@ def _(name, i):
 @reg("elementwise_chain")
 def _(name, i):
     return fn(
-        lambda a, b, c, d: [gc.nn.relu(a * b + c) * d - 0.5 * a], ["out"], *(i[k] for k in "abcd")
+        lambda a, b, c, d: [gc.nn.relu(a * b + c) * d - 0.5 * a],
+        ["out"],
+        *(i[k] for k in "abcd"),
+        elements=i["a"].size,
     )
 
 
@@ -78,7 +86,7 @@ def _(name, i):
         e = K * gc.exp(-r * T)
         return S * c1 - e * c2, e * (1 - c2) - S * (1 - c1)
 
-    return fn(price, ["call", "put"], i["S"], i["K"], i["T"])
+    return fn(price, ["call", "put"], i["S"], i["K"], i["T"], elements=i["S"].size)
 
 
 @reg("softmax_rows")
@@ -102,7 +110,9 @@ def _(name, i):
 
 @reg("sum_squares")
 def _(name, i):
-    return fn(lambda x: [gc.sum(x * x), gc.logsumexp(x)], ["sumsq", "lse"], i["x"])
+    return fn(
+        lambda x: [gc.sum(x * x), gc.logsumexp(x)], ["sumsq", "lse"], i["x"], elements=i["x"].size
+    )
 
 
 @reg("pairwise_dist")
@@ -128,7 +138,11 @@ def _(name, i):
     c1, c2 = 1 - a["b1"] ** t1, 1 - a["b2"] ** t1
     p1 = p - a["lr"] * (m1 / c1) / (gc.sqrt(v1 / c2) + a["eps"])
     f = gc.function([g], updates=[(t, t1), (m, m1), (v, v1), (p, p1)])
-    return Bench(lambda: f(i["g"]), lambda: dict(p=p.value, m=m.value, v=v.value))
+    return Bench(
+        lambda: f(i["g"]),
+        lambda: dict(p=p.value, m=m.value, v=v.value),
+        lambda: facts(f, i["p"].size),
+    )
 
 
 def xent(z, y):
@@ -176,7 +190,7 @@ def _(name, i):
         k0, c0, k1, c1, W0, b0, W1, b1 = p
         h = gc.tanh(gc.nn.max_pool(gc.nn.conv2d(x, k0), 2) + c0[:, None, None])
         h = gc.tanh(gc.nn.max_pool(gc.nn.conv2d(h, k1), 2) + c1[:, None, None])
-        h = gc.tanh(gc.reshape(h, (64, 800)) @ W0 + b0)
+        h = gc.tanh(gc.reshape(h, (len(i["x"]), -1)) @ W0 + b0)
         return xent(h @ W1 + b1, y)
 
     names = W.LENET_PARAMS
@@ -204,7 +218,7 @@ def _(name, i):
 
 @reg("lstm_step")
 def _(name, i):
-    s = W.LSTM_SHAPE
+    s = W.SIZE["lstm_step"]
     H = s["H"]
 
     def loss(Wx, Wh, b, x):
@@ -226,7 +240,7 @@ def _(name, i):
 
 @reg("transformer_block_step")
 def _(name, i):
-    B, S, D, H = W.TR["B"], W.TR["S"], W.TR["D"], W.TR["H"]
+    B, S, D, H = W.SIZE["transformer_block_step"].values()
 
     def loss(g1, h1, Wqkv, bqkv, Wo, bo, g2, h2, Wu, bu, Wd, bd, x, r):
         q = layernorm(x, g1, h1) @ Wqkv + bqkv
@@ -277,11 +291,11 @@ def _(name, i):
 @reg("varying_batch")
 def _(name, i):
     ps = [i[k] for k in W.param_names(2)]
-    xs = [np.ascontiguousarray(i["x"][:n]) for n in W.VARY]
+    xs = [np.ascontiguousarray(i["x"][:n]) for n in W.SIZE["varying_batch"]["batches"]]
     box = [None]
 
     def call():
-        x = gc.placeholder("x", ("n", 784))
+        x = gc.placeholder("x", ("n", xs[0].shape[1]))
         vs = inputs_of(W.param_names(2), ps)
         f = gc.function([x, *vs], mlp(vs, x, gc.nn.relu))
         box[0] = [f(x, *ps) for x in xs]
@@ -291,29 +305,35 @@ def _(name, i):
 
 @reg("mcmc_logp_grad")
 def _(name, i):
+    G, _, N = W.SIZE["mcmc_logp_grad"].values()
     x, Z, y, grp = (gc.constant(i[k]) for k in ("x", "Z", "y", "grp"))
     (th,) = inputs_of(["theta"], [i["theta"]])
     mu, ls = th[:2], th[2:5]
-    a, b, beta = th[5:13], th[13:21], th[21:]
+    a, b, beta = th[5 : 5 + G], th[5 + G : 5 + 2 * G], th[5 + 2 * G :]
     sd = gc.exp(ls)
     lp = -0.005 * gc.sum(mu * mu) + gc.sum(ls - 0.5 * sd * sd)
-    lp = lp - 0.5 * gc.sum(((a - mu[0]) / sd[0]) ** 2) - 8 * ls[0]
-    lp = lp - 0.5 * gc.sum(((b - mu[1]) / sd[1]) ** 2) - 8 * ls[1]
+    lp = lp - 0.5 * gc.sum(((a - mu[0]) / sd[0]) ** 2) - G * ls[0]
+    lp = lp - 0.5 * gc.sum(((b - mu[1]) / sd[1]) ** 2) - G * ls[1]
     lp = lp - 0.5 * gc.sum(beta**2)
     m = a[grp] + b[grp] * x + Z @ beta
-    lp = lp - 0.5 * gc.sum(((y - m) / sd[2]) ** 2) - 1000 * ls[2]
+    lp = lp - 0.5 * gc.sum(((y - m) / sd[2]) ** 2) - N * ls[2]
     f = gc.function([th], [lp, gc.grad(lp, th)])
     t, box = i["theta"], [None]
 
     def call():
         box[0] = f(t)
 
-    return Bench(call, lambda: dict(zip(["logp", "grad"], box[0])))
+    return Bench(call, lambda: dict(zip(["logp", "grad"], box[0])), lambda: facts(f))
 
 
 @reg("ceiling_sgemm")
 def _(name, i):
     return fn(lambda a, b: [a @ b], ["out"], i["a"], i["b"])
+
+
+@reg("ceiling_divide")
+def _(name, i):
+    return fn(lambda a, b: [a / b], ["out"], i["a"], i["b"])
 
 
 @reg("ceiling_triad")

@@ -172,7 +172,7 @@ def _(name, i):
     def net(p, x):
         h = jnp.tanh(pool(conv(x, p["k0"], "VALID")) + p["c0"])
         h = jnp.tanh(pool(conv(h, p["k1"], "VALID")) + p["c1"])
-        h = jnp.tanh(h.reshape(64, 800) @ p["W0"] + p["b0"])
+        h = jnp.tanh(h.reshape(len(x), -1) @ p["W0"] + p["b0"])
         return h @ p["W1"] + p["b1"]
 
     def step(p, x, y):
@@ -182,13 +182,13 @@ def _(name, i):
     p = {k: i[k] for k in W.LENET_PARAMS}
     for k in ("k0", "k1"):
         p[k] = p[k].transpose(2, 3, 1, 0)
-    p["W0"] = p["W0"].reshape(50, 16, 500).transpose(1, 0, 2).reshape(800, 500)
+    p["W0"] = W.channels_last(p["W0"], len(i["c1"]))
 
     def result(s, v):
         r = dict(s, loss=v)
         for k in ("k0", "k1"):
             r[k] = r[k].transpose(3, 2, 0, 1)
-        r["W0"] = r["W0"].reshape(16, 50, 500).transpose(1, 0, 2).reshape(800, 500)
+        r["W0"] = W.channels_first(r["W0"], len(i["c1"]))
         return r
 
     return stepper(step, p, [i["x"].transpose(0, 2, 3, 1), i["y"]], result)
@@ -228,7 +228,7 @@ def _(name, i):
 
 @reg("lstm_step")
 def _(name, i):
-    s = W.LSTM_SHAPE
+    s = W.SIZE["lstm_step"]
 
     def loss(Wx, Wh, b, x):
         def cell(hc, z):
@@ -251,7 +251,7 @@ def _(name, i):
 
 @reg("transformer_block_step")
 def _(name, i):
-    B, S, D, H = W.TR["B"], W.TR["S"], W.TR["D"], W.TR["H"]
+    B, S, D, H = W.SIZE["transformer_block_step"].values()
 
     def loss(ps, x, r):
         g1, h1, Wqkv, bqkv, Wo, bo, g2, h2, Wu, bu, Wd, bd = ps
@@ -305,7 +305,7 @@ def _(name, i):
 @reg("varying_batch")
 def _(name, i):
     x, *ps = dev(*(i[k] for k in ["x", *W.param_names(2)]))
-    xs, box = [jax.block_until_ready(x[:n]) for n in W.VARY], [None]
+    xs, box = [jax.block_until_ready(x[:n]) for n in W.SIZE["varying_batch"]["batches"]], [None]
 
     def call():
         jax.clear_caches()
@@ -317,19 +317,20 @@ def _(name, i):
 
 @reg("mcmc_logp_grad")
 def _(name, i):
+    G, _, N = W.SIZE["mcmc_logp_grad"].values()
     jax.config.update("jax_enable_x64", True)
     x, Z, y, grp = dev(*(i[k] for k in ("x", "Z", "y", "grp")))
 
     def logp(th):
         mu, ls = th[:2], th[2:5]
-        a, b, beta = th[5:13], th[13:21], th[21:]
+        a, b, beta = th[5 : 5 + G], th[5 + G : 5 + 2 * G], th[5 + 2 * G :]
         sd = jnp.exp(ls)
         lp = -0.005 * (mu**2).sum() + (ls - 0.5 * sd**2).sum()
-        lp -= 0.5 * (((a - mu[0]) / sd[0]) ** 2).sum() + 8 * ls[0]
-        lp -= 0.5 * (((b - mu[1]) / sd[1]) ** 2).sum() + 8 * ls[1]
+        lp -= 0.5 * (((a - mu[0]) / sd[0]) ** 2).sum() + G * ls[0]
+        lp -= 0.5 * (((b - mu[1]) / sd[1]) ** 2).sum() + G * ls[1]
         lp -= 0.5 * (beta**2).sum()
         m = a[grp] + b[grp] * x + Z @ beta
-        return lp - 0.5 * (((y - m) / sd[2]) ** 2).sum() - 1000 * ls[2]
+        return lp - 0.5 * (((y - m) / sd[2]) ** 2).sum() - N * ls[2]
 
     f, th, box = jax.jit(jax.value_and_grad(logp)), i["theta"], [None]
 

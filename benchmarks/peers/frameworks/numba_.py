@@ -88,7 +88,7 @@ def _(name, i):
                     best, arg = s, c
             o[r] = arg
 
-    x, y, o = i["x"], i["y"], np.empty(2000, np.int64)
+    x, y, o = i["x"], i["y"], np.empty(len(i["x"]), np.int64)
     return Bench(lambda: f(x, y, o), lambda: dict(argmin=o))
 
 

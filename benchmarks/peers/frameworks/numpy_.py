@@ -210,7 +210,9 @@ def _(name, i):
     x, w0, b0, w1, b1 = (i[k] for k in ("x", "W0", "b0", "W1", "b1"))
 
     def f():
-        return [np.maximum(x[:n] @ w0 + b0, 0) @ w1 + b1 for n in W.VARY]
+        return [
+            np.maximum(x[:n] @ w0 + b0, 0) @ w1 + b1 for n in W.SIZE["varying_batch"]["batches"]
+        ]
 
     box = [None]
 
@@ -222,37 +224,45 @@ def _(name, i):
 
 @reg("mcmc_logp_grad")
 def _(name, i):
+    G, _, N = W.SIZE["mcmc_logp_grad"].values()
     x, Z, y, grp = i["x"], i["Z"], i["y"], i["grp"]
     ZT = np.ascontiguousarray(Z.T)
     th = i["theta"]
 
     def f():
-        a, b, beta = th[5:13], th[13:21], th[21:]
-        g = np.empty(30)
+        A, B = 5 + G, 5 + 2 * G  # where b and beta begin
+        a, b, beta = th[5:A], th[A:B], th[B:]
+        g = np.empty(len(th))
         lp = -0.005 * (th[0] * th[0] + th[1] * th[1])
         g[0], g[1] = -0.01 * th[0], -0.01 * th[1]
         e = np.exp(th[2:5])
         lp += (th[2:5] - 0.5 * e * e).sum()
         g[2:5] = 1 - e * e
-        for k, v, lo in ((0, a, 5), (1, b, 13)):
+        for k, v, lo in ((0, a, 5), (1, b, A)):
             z = (v - th[k]) / e[k]
             zz = z @ z
-            lp -= 0.5 * zz + 8 * th[2 + k]
-            g[lo : lo + 8] = -z / e[k]
+            lp -= 0.5 * zz + G * th[2 + k]
+            g[lo : lo + G] = -z / e[k]
             g[k] += z.sum() / e[k]
-            g[2 + k] += zz - 8
+            g[2 + k] += zz - G
         lp -= 0.5 * (beta @ beta)
         z = (y - (a[grp] + b[grp] * x + Z @ beta)) / e[2]
         zz = z @ z
-        lp -= 0.5 * zz + 1000 * th[4]
-        g[4] += zz - 1000
+        lp -= 0.5 * zz + N * th[4]
+        g[4] += zz - N
         z /= e[2]
-        g[5:13] += np.bincount(grp, z, 8)
-        g[13:21] += np.bincount(grp, z * x, 8)
-        g[21:] = ZT @ z - beta
+        g[5:A] += np.bincount(grp, z, G)
+        g[A:B] += np.bincount(grp, z * x, G)
+        g[B:] = ZT @ z - beta
         return lp, g
 
     return fn(f, ["logp", "grad"])
+
+
+@reg("ceiling_divide")
+def _(name, i):
+    out = np.empty_like(i["a"])
+    return fn(lambda a, b: np.divide(a, b, out=out), ["out"], i["a"], i["b"])
 
 
 @reg("ceiling_sgemm")

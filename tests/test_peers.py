@@ -1,0 +1,79 @@
+"""The comparison with other frameworks runs at every kind of size, and its page can be written."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PEERS = ROOT / "benchmarks" / "peers"
+
+
+def run(*arguments: object) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="pins processes to cores")
+def test_sizes_huge_pages_and_the_page_of_results(tmp_path: Path) -> None:
+    quick = ["--threads", 1, "--min-time", 0.01, "--max-time", 0.1, "--subject", "graphc"]
+    first, later = tmp_path / "first.json", tmp_path / "later.json"
+    rows = "softmax_rows:1,softmax_rows:1+hugepages,ceiling_divide"
+    run(PEERS / "run.py", *quick, "--frameworks", "graphc", "--workloads", rows, "--out", first)
+    run(
+        *(PEERS / "run.py", *quick, "--frameworks", "numpy"),
+        *("--workloads", "softmax_rows:1", "--out", later),
+    )
+    for file in (first, later):
+        assert {r["status"] for r in json.loads(file.read_text())["results"]} == {"OK"}
+    run(
+        *(PEERS / "run.py", *quick, "--frameworks", "graphc"),
+        *("--workloads", "tiny_call", "--out", later, "--update"),
+    )
+    page = run(PEERS / "record.py", first, later)
+    row = next(line for line in page.splitlines() if "rows 1009, columns 37" in line)
+    assert row.count("us") == 2 and "numpy" in row and "**" in row
+    assert "| tiny_call |" in page and "new outputs" in page
+
+
+def test_every_size_has_inputs_and_work_and_other_sizes_are_other_ones() -> None:
+    told = run(
+        "-c",
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "import workloads as W, sizes\n"
+        "for name, every in sizes.SIZES.items():\n"
+        "    assert len(every) == (1 if 'ceiling' in name else 4), name\n"
+        "    assert all(s not in every[:k] for k, s in enumerate(every)), name\n"
+        "    for row in [name, *sizes.others(name)]:\n"
+        "        w = W.WORKLOADS[W.choose(row)]\n"
+        "        assert w.flops > 0 and w.bytes > 0 and sizes.shown(row), row\n"
+        "        if w.bytes < 1e6: assert all(a.dtype.kind in 'fi' for a in w.make().values())\n"
+        "print('right')",
+        PEERS,
+    )
+    assert told.strip() == "right"
+
+
+def test_innermost_loops_of_assembly() -> None:
+    nested = "outer:\n\tvmulps a, ymm1\ninner:\n\tvaddps b, ymm2\n\tvdivps b, ymm2\n"
+    nested += "\taddq $16, %rax\n\tjl inner\n\tjl outer\n"
+    rest = "tail:\n\tvaddps b, ymm2\n\tvmaskmovps b, ymm2\n\taddq $8, %rax\n\tjl tail\n"
+    told = run(
+        "-c",
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from frameworks._facts import instructions; print(instructions(sys.argv[2]))",
+        PEERS,
+        nested + rest,
+    )
+    assert told.strip() == "(0.5, 0.5)"
