@@ -4,7 +4,8 @@
 
 A loop whose carries hold one element each, and whose body is a row of kernels without loops of
 their own, becomes one function. What a step waits for is then the arithmetic between one state
-and the next: no memory, no calls, and functions in their shortest form (`TextBuilder.waits`).
+and the next: no memory, no calls, and functions in their shortest form (`TextBuilder.waits`). Long
+loops run in pieces side by side (speculative.py).
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,18 @@ from typing import NamedTuple
 
 from graphc.backends.llvm.addresses import Array
 from graphc.backends.llvm.loops import LoopEmitter
+from graphc.backends.llvm.parallel import BEGIN, END, loads
 from graphc.backends.llvm.scalar_ops import from_memory, memory_type, to_memory
+from graphc.backends.llvm.speculative import (
+    Chain,
+    calling_function,
+    chain,
+    lanes_of,
+    load_states,
+    may_speculate,
+    store_states,
+    write_lanes,
+)
 from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import FunctionText, Val
 from graphc.dtypes import is_half
@@ -34,9 +46,11 @@ NOWHERE = Val("null", "ptr")
 
 
 class CarriedLoop(NamedTuple):
-    """A function named @KERNEL of the pointers to `buffers` and the values of `sizes`."""
+    """A function named @KERNEL of the pointers to `buffers` and the values of `sizes`, and what it
+    calls. speculates: the routine of speculative.py is among that."""
 
-    function: FunctionText
+    functions: tuple[FunctionText, ...]
+    speculates: bool
     buffers: tuple[str, ...]
     sizes: tuple[str, ...]
 
@@ -58,7 +72,12 @@ def carried_loop(program: Program, step: Loop, target: Target) -> CarriedLoop | 
         return None
     if any(_straight(call.kernel) is None for call in calls):
         return None
-    return _Emitter(program, step, target, values).emit(calls, frozenset(written))
+    stored = frozenset(written)
+    if may_speculate(step, calls, stored, buffers):
+        found = _Emitter(program, step, target, values).emit_pieces(calls, stored)
+        if found is not None:
+            return found
+    return _Emitter(program, step, target, values).emit(calls, stored)
 
 
 def _straight(kernel: Kernel) -> list[Let | Store] | None:
@@ -93,6 +112,9 @@ class _Emitter(LoopEmitter):
         self.values = values
         self.pointers: dict[str, Val] = {}
         self.rows: dict[str, Val] = {}  # where the views of the present step lie
+        self.names = self._symbols()
+        for name in self.names:
+            self.sizes.symbols[name] = Val(f"%s{len(self.sizes.symbols)}", "i64")
         self.held = {name for carry in step.carries for name in (carry.state, carry.following)}
 
     def buffer(self, name: str) -> Buffer:
@@ -106,15 +128,56 @@ class _Emitter(LoopEmitter):
         return found
 
     def emit(self, calls: Sequence[KernelCall], written: frozenset[str]) -> CarriedLoop:
+        """One step after the other."""
+        builder, carries = self.code.builder, self.step.carries
+        zero, length = self.code.constant(0, "i64"), self.sizes.first(self.step.length)
+        initial = [self._initial(carry) for carry in carries]
+        ends, _ = self._steps(calls, written, (zero, length), initial)
+        for carry, value in zip(carries, ends, strict=True):
+            stored = to_memory(builder, value, self.buffer(carry.final).dtype)
+            builder.store(stored, self.pointer(carry.final).text)
+        builder.line("ret void")
+        parameters = ", ".join(f"{one.type} {one.text}" for one in self._words())
+        function = self._function(f"@KERNEL({parameters})")
+        return CarriedLoop((function,), False, tuple(self.pointers), self.names)
+
+    def emit_pieces(
+        self, calls: Sequence[KernelCall], written: frozenset[str]
+    ) -> CarriedLoop | None:
+        """In pieces side by side, if a step is short enough for that."""
+        builder, step, buffers = self.code.builder, self.step, self.program.buffers
+        dtypes = [buffers[carry.initial].dtype for carry in step.carries]
+        initial = load_states(builder, 0, dtypes)
+        ends, text = self._steps(calls, written, (BEGIN, END), initial)
+        lanes = lanes_of(text.body)
+        if not lanes:
+            return None
+        store_states(builder, 0, ends, dtypes)
+        builder.line("ret void")
+        parameters = "ptr %frame, ptr %state, i64 %begin, i64 %end"
+        serial = self._function(f"@KERNEL.serial({parameters})")
+        write_lanes(builder, text, lanes, dtypes)
+        side_by_side = self._function(f"@KERNEL.lanes({parameters}, i64 %stride, i64 %keep)")
+        whole, used = calling_function(
+            step, tuple(self.pointers), self.names, lanes, buffers, self.target
+        )
+        return CarriedLoop((whole, serial, side_by_side), True, used, self.names)
+
+    def _steps(
+        self,
+        calls: Sequence[KernelCall],
+        written: frozenset[str],
+        bounds: tuple[Val, Val],
+        initial: Sequence[Val],
+    ) -> tuple[list[Val], Chain]:
+        """The loop: the last states, and its text."""
         step, code = self.step, self.code
-        names = self._symbols()
-        for name in names:
-            self.sizes.symbols[name] = Val(f"%s{len(self.sizes.symbols)}", "i64")
         known = {name: self.sizes.first(size) for name, size in self.values.items()}
         length = self.sizes.first(step.length)
         last = code.operation("sub", length, code.constant(1, "i64"))
         widths = {view: self.sizes.first(self._bytes(view)) for view, _ in step.slices}
-        initial = [self._initial(carry) for carry in step.carries]
+        given: list[Val] = []
+        results: list[Val] = []
 
         def body(index: Val, states: list[Val]) -> list[Val]:
             row = code.operation("sub", last, index) if step.reverse else index
@@ -126,26 +189,30 @@ class _Emitter(LoopEmitter):
             self.sizes.symbols.update(known)
             for call in calls:
                 self._kernel(call)
-            return [self.memory.registers[carry.following] for carry in step.carries]
+            given.extend((index, *states))
+            results.extend(self.memory.registers[carry.following] for carry in step.carries)
+            return results
 
+        start, end = bounds
         runs = self._runs(step.length)
-        ends = code.loop(
-            code.constant(0, "i64"), length, 1, initial, body, stored=written, runs=runs
-        )
-        for carry, value in zip(step.carries, ends, strict=True):
-            dtype = self.buffer(carry.final).dtype
-            code.builder.store(
-                to_memory(code.builder, value, dtype), self.pointer(carry.final).text
-            )
-        code.builder.line("ret void")
+        ends = code.loop(start, end, 1, initial, body, stored=written, runs=runs)
+        rows = [(self.rows[view], self._bytes(view)) for view, _ in step.slices if view in written]
+        return ends, chain(code.builder.lines, given, results, rows)
+
+    def _words(self) -> list[Val]:
+        """What the function is given."""
+        return [*self.pointers.values(), *(self.sizes.symbols[name] for name in self.names)]
+
+    def _function(self, head: str) -> FunctionText:
+        lines = self.code.builder.lines
+        if "%frame" in head:
+            lines[:0] = loads(self._words())
         safe = self.memory.safe_bytes
         if safe:
-            code.builder.lines.insert(0, f"  %safe = alloca [{safe} x i8], align 64")
-        parameters = [f"ptr {value.text}" for value in self.pointers.values()]
-        parameters += [f"i64 %s{number}" for number in range(len(names))]
-        signature = f"define internal void @KERNEL({', '.join(parameters)})"
-        function = code.builder.function(f"{signature} {self.target.function_attributes}")
-        return CarriedLoop(function, tuple(self.pointers), names)
+            lines.insert(0, f"  %safe = alloca [{safe} x i8], align 64")
+        return self.code.builder.function(
+            f"define internal void {head} {self.target.function_attributes}"
+        )
 
     def _symbols(self) -> tuple[str, ...]:
         """The program's sizes that the loop needs."""

@@ -10,7 +10,7 @@ from graphc.backends.llvm.vector_math import LIBM_SYMBOLS
 from graphc.lapack import routine_address
 
 C_SYMBOLS = (
-    *("fmod", "fmodf", "memset", "memcpy", "memmove", "realloc", "free", "time"),
+    *("fmod", "fmodf", "memset", "memcpy", "memcmp", "memmove", "realloc", "free", "time"),
     "clock_gettime",
 )
 

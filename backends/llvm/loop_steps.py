@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 
 from graphc.backends.llvm.carried import CarriedLoop, carried_loop
+from graphc.backends.llvm.emitter import renamed
 from graphc.backends.llvm.heap import (
     INTERRUPTED,
     use_interrupted,
 )
 from graphc.backends.llvm.kernel_functions import heading
+from graphc.backends.llvm.pieces import ROUTINE, routine
 from graphc.backends.llvm.product_steps import ProductSteps
 from graphc.backends.llvm.text import Val
 from graphc.dtypes import bool_
@@ -63,10 +65,12 @@ class LoopSteps(ProductSteps):
     def _carried(self, step: Loop, loop: CarriedLoop) -> None:
         """A loop that is one function."""
         self.position += len(tuple(flat_steps(step.body)))
-        name = self.functions.named((loop.function,))
+        name = self.functions.named(loop.functions)
+        if loop.speculates:
+            self.products.setdefault(ROUTINE, routine(self.target))
         for call in step.body:
             assert isinstance(call, KernelCall)
-            text = loop.function.text.replace("@KERNEL", f"@{name}")
+            text = "\n".join(one.text for one in renamed(loop.functions, name))
             self.kernels.setdefault(call.kernel.name, heading(call.kernel) + text)
         arguments = [self._buffer(one) for one in loop.buffers]
         self._call(name, [*arguments, *(self.sizes.symbols[size] for size in loop.sizes)])

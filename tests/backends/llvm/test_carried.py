@@ -115,7 +115,7 @@ def test_no_steps() -> None:
 
 def test_nothing_is_carried_through_memory() -> None:
     """One function with one loop; of the kernel for a step nothing is called."""
-    x = gc.placeholder("x", ("t",))
+    x = gc.placeholder("x", (100,))
     text = gc.function([x], decayed(x), cache=False).llvm()
     assert text.count("call void @") == 1
     assert text.count("define") == 2
