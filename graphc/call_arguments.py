@@ -113,7 +113,7 @@ class CallArguments:
         lines = [f"{self.signature()}, compiled by graphc for {backend}.", ""]
         named = zip(graph.output_names, graph.outputs, strict=True)
         rows = [("output", name, tensor) for name, tensor in named]
-        rows += [("update", variable.name, variable) for variable, _ in graph.updates]
+        rows += [("update", variable.name, variable) for variable in graph.updated]
         for kind, name, tensor in rows[:MOST_SHOWN]:
             label = name or tensor.name
             lines.append(f"{kind}  {label + ': ' if label else ''}{tensor.type}")

@@ -20,6 +20,7 @@ from graphc.ir.graph import Graph
 from graphc.ir.opdef import Constraint
 from graphc.ir.storage import ProcessLock, Storage
 from graphc.ir.verifier import verify
+from graphc.late_updates import LateGraph
 from graphc.loops.ir import Program
 from graphc.loops.lower import lower
 from graphc.loops.verifier import verify_program
@@ -118,10 +119,12 @@ def compile_graph(
     optimized: bool = True,
     cache: bool = True,
     limit: MemoryLimit | None = None,
+    demand: Callable[[Graph], None] | None = None,
 ) -> tuple[Stages, Runner]:
     """All stages of a graph and a way to run it. check: verify every IR on the way.
 
-    limit: of the memory of a call; see `memory.limit`."""
+    limit: of the memory of a call; see `memory.limit`. demand: raises if the graph cannot be
+    compiled; one that is in the cache was compiled once."""
     stages = Stages(graph)
     with stages.timed("load backend"):
         chosen = None if backend == REFERENCE else get_backend(backend)
@@ -132,12 +135,20 @@ def compile_graph(
     keeping = cache and not check and limit is None
     if keeping and isinstance(chosen, KeepingBackend) and chosen.keeps:
         with stages.timed("recall"):
-            name = fingerprint(graph)
+            name = graph.fingerprint() if isinstance(graph, LateGraph) else fingerprint(graph)
             stages.found = "compiled: the graph has an op or a function of its own"
             if name is not None:
                 runner = _recalled(stages, chosen, name, options, optimized, threads)
                 if runner is not None:
                     return stages, _around(stages, runner)
+    if isinstance(graph, LateGraph):
+        with stages.timed("updates"):
+            early, graph = graph, graph.whole
+            stages.user_graph = stages._graph = graph
+    else:
+        early = None
+    if demand is not None:
+        demand(graph)
     with stages.timed("infer"):
         stages.constraints = _constraints(graph)
     if chosen is None:
@@ -166,7 +177,7 @@ def compile_graph(
     if name is not None:
         assert isinstance(chosen, KeepingBackend)
         with stages.timed("keep"):
-            _keep(stages, chosen, name, options)
+            _keep(stages, chosen, name, options, early)
     runner = ProgramRunner(stages.program, stages.plan, stages.executable, stages.whole_program)
     return stages, _around(stages, runner)
 
@@ -211,8 +222,11 @@ def _recalled(
     if isinstance(found, str):
         stages.found = f"compiled: {found}"
         return None
+    graph = stages.user_graph
     try:
-        outline = outline_of(stages.user_graph, found.description)
+        words = found.description
+        known = graph.recalled(words["late"]) if isinstance(graph, LateGraph) else _known(graph)
+        outline = outline_of(known, words)
         executable = found.executable(outline.program, stages.whole_program, threads)
     except (GraphcError, KeyError, TypeError, ValueError, IndexError, AttributeError):
         stages.found = "compiled: the entry was broken"
@@ -227,8 +241,17 @@ def _recalled(
     return ProgramRunner(outline.program, outline.plan, executable, stages.whole_program)
 
 
-def _keep(stages: Stages, backend: KeepingBackend, name: bytes, options: str) -> None:
-    """Keep a function for other processes; one that cannot be kept is none the worse for it."""
+def _known(graph: Graph) -> list[Storage]:
+    return [variable.storage for variable in graph.variables]
+
+
+def _keep(
+    stages: Stages, backend: KeepingBackend, name: bytes, options: str, early: LateGraph | None
+) -> None:
+    """Keep a function for other processes; one that cannot be kept is none the worse for it.
+
+    early: the graph before its updates were made, if the name is that of this one.
+    """
     program, plan, executable = stages.program, stages.plan, stages.executable
     assert program is not None and plan is not None and executable is not None
     stages.figures = {
@@ -246,11 +269,24 @@ def _keep(stages: Stages, backend: KeepingBackend, name: bytes, options: str) ->
         stages.figures,
     )
     try:
-        failure = backend.keep(name, options, executable, description(stages.user_graph, outline))
+        words = _described(stages.user_graph, outline, early)
+        failure = backend.keep(name, options, executable, words)
     except NotPlainError as error:
         failure = str(error)
     if failure:
         stages.found += f", not kept: {failure.removeprefix(', not kept: ')}"
+
+
+def _described(graph: Graph, outline: Outline, early: LateGraph | None) -> dict[str, Any]:
+    if early is None:
+        return description(_known(graph), outline)
+    late = early.described()
+    if late is None:
+        raise NotPlainError("its updates are known when they are made")
+    known = early.variables_of(late)
+    if not {id(storage) for storage in outline.variables} <= {id(storage) for storage in known}:
+        raise NotPlainError("its updates read variables that are known when they are made")
+    return {**description(known, outline), "late": late}
 
 
 def size_names(graph: Graph) -> tuple[str, ...]:

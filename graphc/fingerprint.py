@@ -22,18 +22,28 @@ class _NoNameError(Exception):
     """Something in the graph cannot be described."""
 
 
-def fingerprint(graph: Graph) -> bytes | None:
-    """A hash of the graph, None if it has no name."""
+def fingerprint(graph: Graph, key: Any = None) -> bytes | None:
+    """A hash of the graph, None if it has no name.
+
+    key: plain values that say what is to be made of the graph, its derivatives among it. Then there
+    is no name if an op has derivatives of the user's own.
+    """
     try:
-        return _Describer().graph(graph)
+        describer = _Describer(key is not None)
+        found = describer.graph(graph)
+        return found if key is None else describer.derived(found, key)
     except _NoNameError:
         return None
 
 
 class _Describer:
-    """storages: the number of each variable's memory, in order of appearance."""
+    """storages: the number of each variable's memory, in order of appearance.
 
-    def __init__(self) -> None:
+    differentiated: whether derivative rules matter.
+    """
+
+    def __init__(self, differentiated: bool = False) -> None:
+        self.differentiated = differentiated
         self.storages: dict[int, int] = {}
         self.sizes: dict[Dim, str] = {}
         self.bodies: dict[int, bytes] = {}
@@ -63,10 +73,16 @@ class _Describer:
         lines += [graph.name, str(graph.output_names), str(len(graph.outputs))]
         return hashlib.sha256("\n".join(lines).encode()).digest()
 
+    def derived(self, graph: bytes, key: Any) -> bytes:
+        """The name of what the key says is made of the graph of that name."""
+        return hashlib.sha256(f"derived {graph.hex()} {self._value(key)}".encode()).digest()
+
     def _attributes(self, node: Node) -> str:
         op, attrs = node.op, node.attrs
         if id(op) not in self.known:
-            if "custom" in op.traits or not op.infer.__module__.startswith("graphc."):
+            rules = (op.infer, op.vjp, op.jvp) if self.differentiated else (op.infer,)
+            own = [getattr(rule, "__module__", "").startswith("graphc.") for rule in rules if rule]
+            if "custom" in op.traits or not all(own):
                 raise _NoNameError
             self.known.add(id(op))
         if not attrs:

@@ -35,9 +35,10 @@ from graphc.inspect.text import FunctionText, Text
 from graphc.ir.graph import Graph
 from graphc.ir.leaf import Variable
 from graphc.ir.opdef import Constraint
-from graphc.ir.source import current_sources
+from graphc.ir.source import current_sources, source_scope
 from graphc.ir.storage import Storage, announced, replace_arrays, share_lock
 from graphc.ir.tensor import Tensor
+from graphc.late_updates import LateGraph, LateUpdates
 from graphc.memory.limit import MemoryLimit, checked_limit
 from graphc.repeat import check_stackable, checked_count, rows, run_steps
 from graphc.results import ResultChecker
@@ -117,7 +118,9 @@ class Function(FunctionText, CCallable):
                 optimized=optimize,
                 cache=cache,
                 limit=limit,
+                demand=check_sizes,
             )
+        graph = self.stages.user_graph
         if "passes" in checks:
             self._run = PassesGuard(self._run, self.stages, self.backend)
         if "nan" in checks:
@@ -139,7 +142,7 @@ class Function(FunctionText, CCallable):
         )
         # Variables as the program knows them: those of the optimised graph.
         self._variables: list[Storage] = self.stages.variables
-        self._updated: list[Storage] = [v.storage for v, _ in graph.updates]
+        self._updated: list[Storage] = [v.storage for v in graph.updated]
         share_lock([*self._variables, *self._updated])
         self._results = ResultChecker(self.name, graph.outputs, structure, self.stages.size_names)
         self._c_functions = {}
@@ -355,7 +358,7 @@ def _copied(array: np.ndarray, memory: np.ndarray | None) -> np.ndarray:
 def function(
     inputs: Sequence[Tensor] | Tensor,
     outputs: Any = None,
-    updates: Mapping[Variable, Any] | Sequence[tuple[Variable, Any]] | None = None,
+    updates: Mapping[Variable, Any] | Sequence[tuple[Variable, Any]] | LateUpdates | None = None,
     givens: Mapping[Tensor, Any] | Sequence[tuple[Tensor, Any]] | None = None,
     *,
     defaults: Mapping[Tensor, Any] | Mapping[str, Any] | None = None,
@@ -409,23 +412,41 @@ def function(
             )
         check_inputs(inputs, sources)
         tensors, structure = output_tensors(outputs, sources)
-        pairs = named_updates(updates, sources)
-        results = [*tensors, *(value for _, value in pairs)]
         replaced = givens_of(givens, inputs, sources)
-        if replaced.tensors:
-            results = substitute_tensors(results, replaced)
-        with uncollected():
+        called = caller_name(sources) if name is None else checked_name(name)
+
+        def snapshot(updates: Any, more: Sequence[Tensor] = (), unused: str = "ignore") -> Graph:
+            """The graph of these updates; more: outputs that are not for the caller."""
+            pairs = named_updates(updates, sources)
+            results = [*tensors, *more, *(value for _, value in pairs)]
+            if replaced.tensors:
+                results = substitute_tensors(results, replaced)
+            count = len(results) - len(pairs)
+            new = zip(pairs, results[count:], strict=True)
             graph = Graph(
                 inputs,
-                tuple(results[: len(tensors)]),
-                tuple((v, new) for (v, _), new in zip(pairs, results[len(tensors) :], strict=True)),
-                caller_name(sources) if name is None else checked_name(name),
-                output_names(structure),
+                tuple(results[:count]),
+                tuple((variable, value) for (variable, _), value in new),
+                called,
+                (*output_names(structure), *([None] * len(more))),
             )
             if default_updates:
                 graph = with_default_updates(graph, sources)
-            check_placeholders(graph, sources, on_unused_input)
-            check_sizes(graph)
+            check_placeholders(graph, sources, unused)
+            return graph
+
+        def expanded() -> Graph:
+            with source_scope(sources), uncollected():
+                made = updates.make() if isinstance(updates, LateUpdates) else updates
+                return snapshot(made, unused=on_unused_input)
+
+        with uncollected():
+            if isinstance(updates, LateUpdates):
+                graph: Graph = LateGraph(snapshot(updates.early, updates.of), updates, expanded)
+                if on_unused_input != "ignore" or replaced.tensors:
+                    graph = expanded()
+            else:
+                graph = snapshot(updates, unused=on_unused_input)
             return Function(
                 graph,
                 structure,

@@ -12,6 +12,7 @@ from graphc.ir.opdef import Constraint
 from graphc.ir.source import Sources
 from graphc.ir.tensor import Tensor
 from graphc.ir.traversal import path_to
+from graphc.late_updates import LateGraph
 from graphc.shapes import Dim, symbols_of
 from graphc.signature import called, pairs_of, whole_sizes
 
@@ -90,7 +91,7 @@ def check_placeholders(graph: Graph, sources: Sources, on_unused_input: str) -> 
         )
         if on_unused_input == "raise":
             raise error
-        warnings.warn(str(error), stacklevel=3)
+        warnings.warn(str(error), stacklevel=4)
 
 
 def _not_an_input(graph: Graph, tensor: Tensor) -> FunctionError:
@@ -156,6 +157,8 @@ def check_sizes(graph: Graph) -> None:
 
 def update_constraints(graph: Graph) -> list[Constraint]:
     """Symbolic sizes of an update must turn out to be those of its variable."""
+    if isinstance(graph, LateGraph) and graph.is_recalled:
+        return []  # there are none in what is kept
     return [
         Constraint(new, old, f"update of {variable.name}", value.sources, FunctionError)
         for variable, value in graph.updates

@@ -13,7 +13,6 @@ import numpy as np
 from graphc import errors
 from graphc.dtypes import as_dtype
 from graphc.errors import GraphcError
-from graphc.ir.graph import Graph
 from graphc.ir.opdef import Constraint
 from graphc.ir.storage import Storage
 from graphc.loops.ir import Buffer, Program
@@ -45,13 +44,13 @@ class NotPlainError(Exception):
     """The program has something that plain values cannot say, or too much of it."""
 
 
-def description(graph: Graph, outline: Outline) -> dict[str, Any]:
-    """The outline of a program that was made from this graph, as values of JSON."""
+def description(known: Sequence[Storage], outline: Outline) -> dict[str, Any]:
+    """The outline of a program, as values of JSON. known: the memory of its graph's variables."""
     program, plan = outline.program, outline.plan
     if sum(array.nbytes for array in program.constants.values()) > LARGEST:
         raise NotPlainError("its constants are large")
     text = _Texts()
-    storages = {id(variable.storage): k for k, variable in enumerate(graph.variables)}
+    storages = {id(storage): k for k, storage in enumerate(known)}
     return {
         "name": program.name,
         "sizes": list(program.sizes),
@@ -81,7 +80,7 @@ def description(graph: Graph, outline: Outline) -> dict[str, Any]:
     }
 
 
-def outline_of(graph: Graph, words: Mapping[str, Any]) -> Outline:
+def outline_of(known: Sequence[Storage], words: Mapping[str, Any]) -> Outline:
     """What `description` wrote, for a graph that is equal to that one."""
     read = _Sizes()
     buffers = {
@@ -107,13 +106,12 @@ def outline_of(graph: Graph, words: Mapping[str, Any]) -> Outline:
         Constraint(read(left), read(right), text, (), _error(kind))
         for left, right, text, kind in words["constraints"]
     ]
-    variables = [variable.storage for variable in graph.variables]
     return Outline(
         program,
         plan,
         constraints,
         tuple(words["size_names"]),
-        [variables[place] for place in words["variables"]],
+        [known[place] for place in words["variables"]],
         bool(words["complex_parts"]),
         dict(words["figures"]),
     )

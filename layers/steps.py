@@ -10,7 +10,9 @@ from graphc.layers import losses, metrics
 from graphc.layers.configured import parameter_error, written
 from graphc.layers.context import CallContext
 from graphc.layers.feeding import Batch, data_error, listed
+from graphc.layers.late import Pairs, late_updates
 from graphc.layers.masks import mask_of, spread_mask
+from graphc.layers.parameters import Parameter
 from graphc.layers.structures import leaves, mapped, tensors_in
 from graphc.records import dataclass
 
@@ -137,17 +139,14 @@ class Steps:
         with CallContext(training=kind == "train") as context:
             outputs = leaves(self.model(self.structure))
             total, parts = self._cost(outputs, targets, weight, context)
-        updates: dict[gc.Variable, Any] = {}
         results: dict[str, gc.Tensor] = {"loss": total}
-        updates |= dict(context.updates)
-        if kind == "train":
-            updates |= self._weights(total)
-            if guarded:
-                results["loss"] = gc.assert_(total, gc.isfinite(total), FINITE)
+        if kind == "train" and guarded:
+            results["loss"] = gc.assert_(total, gc.isfinite(total), FINITE)
         if len(outputs) > 1:
             results |= parts
+        seen: Pairs = {}
         for one in self.metrics:
-            updates |= one.metric.update(
+            seen |= one.metric.update(
                 targets[one.output],
                 outputs[one.output],
                 _counted(outputs[one.output], weight if one.weighted else None),
@@ -155,11 +154,24 @@ class Steps:
         return gc.function(
             inputs,
             results,
-            updates=updates,
+            updates=self._updates(kind, total, dict(context.updates), seen),
             name=kind,
             on_unused_input="ignore",
             **self.settings.options,
         )
+
+    def _updates(self, kind: str, total: gc.Tensor, states: Pairs, seen: Pairs) -> Any:
+        """Those of layers' states, of the weights, and of metrics; one of the later ones counts."""
+        parameters = self.model.trainable_parameters if kind == "train" else []
+        if not parameters:
+            return states | seen
+        optimizer = self.settings.optimizer
+
+        def made(optimizer: Any) -> Pairs:
+            return states | _new_weights(total, optimizer, parameters) | seen
+
+        late = late_updates(total, optimizer, parameters, states | seen, made)
+        return made(optimizer) if late is None else late
 
     def _target(self, number: int, array: np.ndarray, stacked: bool) -> gc.Tensor:
         """A placeholder for targets: the sizes of the output where those are symbolic."""
@@ -192,19 +204,6 @@ class Steps:
         if total is None:
             raise not_compiled(self.model, "has no loss")
         return total, parts
-
-    def _weights(self, total: gc.Tensor) -> dict[gc.Variable, Any]:
-        """The updates of the optimizer; constraints change the new values of weights."""
-        parameters = self.model.trainable_parameters
-        if not parameters:
-            return {}
-        found = dict(self.settings.optimizer.updates(total, [p.variable for p in parameters]))
-        by_key = {variable.key: variable for variable in found}
-        for parameter in parameters:
-            if parameter.constraint is not None:
-                variable = by_key[parameter.variable.key]
-                found[variable] = parameter.constraint(found[variable])
-        return found
 
     def predict(self) -> gc.Function:
         if "predict" not in self._functions:
@@ -271,6 +270,19 @@ def fitted(model: "Model", array: np.ndarray, tensor: gc.Tensor, stacked: bool =
             f"give integers: X.astype({wanted.name!r})",
         )
     return array.astype(wanted, copy=False)
+
+
+def _new_weights(
+    total: gc.Tensor, optimizer: Any, parameters: Sequence[Parameter]
+) -> dict[gc.Variable, Any]:
+    """The updates of the optimizer; constraints change the new values of weights."""
+    found = dict(optimizer.updates(total, [p.variable for p in parameters]))
+    by_key = {variable.key: variable for variable in found}
+    for parameter in parameters:
+        if parameter.constraint is not None:
+            variable = by_key[parameter.variable.key]
+            found[variable] = parameter.constraint(found[variable])
+    return found
 
 
 def _counted(output: Any, weight: Any) -> Any:

@@ -139,7 +139,8 @@ def _sources() -> str:
     """The version of the compiler: the paths, sizes and dates of its files."""
     digest = hashlib.sha256()
     backends, compiler = Path(__file__).resolve().parents[1], Path(errors.__file__).resolve().parent
-    roots = [backends, compiler]
+    layers = (compiler / "layers").resolve()  # of a checkout it is a link, which is not followed
+    roots = [backends, compiler, *([layers] if layers.parent != compiler else [])]
     waiting = [str(root) for root in roots]
     while waiting:
         with os.scandir(waiting.pop()) as found:

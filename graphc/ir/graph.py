@@ -40,6 +40,11 @@ class Graph:
         return (*self.outputs, *(value for _, value in self.updates))
 
     @property
+    def updated(self) -> tuple[Variable, ...]:
+        """The variables that are updated, in the order of the updates."""
+        return tuple([variable for variable, _ in self.updates])
+
+    @property
     def variables(self) -> tuple[Variable, ...]:
         """Variables that are read or updated, each once, in order of first appearance."""
         found: dict[int, Variable] = {}

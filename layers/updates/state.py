@@ -20,6 +20,7 @@ class State:
 
     def __init__(self) -> None:
         self._kept: dict[tuple[int, str], tuple[gc.Variable | None, gc.Variable]] = {}
+        self._starts: dict[tuple[int, str], Any] = {}
 
     @property
     def variables(self) -> list[gc.Variable]:
@@ -32,6 +33,7 @@ class State:
         if key not in self._kept:
             array = np.full(param.shape, value, param.dtype)
             self._kept[key] = (param, gc.variable(array, f"{param.name}_{role}"))
+        self._starts[key] = value
         return self._kept[key][1]
 
     def scalar(self, role: str, value: Any, dtype: str) -> gc.Variable:
@@ -39,7 +41,33 @@ class State:
         key = (0, role)
         if key not in self._kept:
             self._kept[key] = (None, gc.variable(np.asarray(value, dtype), role))
+        self._starts[key] = (value, dtype)
         return self._kept[key][1]
+
+    def recipe(self, params: Sequence[gc.Variable]) -> list[list[Any]] | None:
+        """What `restore` needs to make the variables of these weights: values of JSON.
+
+        For each variable the position of the weight, -1 for none, the role and the first value.
+        None if a first value is more than a number.
+        """
+        places = {id(param): place for place, param in enumerate(params)}
+        found: list[list[Any]] = []
+        for key, start in self._starts.items():
+            number, dtype = start if key[0] == 0 else (start, None)
+            if type(number) not in (int, float):
+                return None
+            if key[0] == 0 or key[0] in places:
+                found.append([places.get(key[0], -1), key[1], number, dtype])
+        return found
+
+    def restore(
+        self, recipe: Sequence[Sequence[Any]], params: Sequence[gc.Variable]
+    ) -> list[gc.Variable]:
+        """The variables of a recipe, in its order; those that are there already stay."""
+        return [
+            self.scalar(role, value, dtype) if place < 0 else self.slot(params[place], role, value)
+            for place, role, value, dtype in recipe
+        ]
 
 
 def weights(params: Any) -> list[gc.Variable]:
