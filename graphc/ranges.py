@@ -34,6 +34,11 @@ def upper_bound(size: Size, extents: Mapping[str, Size]) -> Size | None:
     return _Ranges(extents).upper(size)
 
 
+def at_least(size: Size, least: int, extents: Mapping[str, Size]) -> bool:
+    """Whether ``size >= least`` is provable for axes within their extents."""
+    return _Ranges(extents).at_least(size, least)
+
+
 def simplify(size: Size, extents: Mapping[str, Size]) -> Size:
     """The same value in fewer operations, for axes within their extents.
 

@@ -45,6 +45,11 @@ def attention(q: Any, k: Any, v: Any) -> Any:
     return gc.softmax(q @ k.mT / 3.0, axis=-1) @ v
 
 
+def heads(x: Any) -> Any:
+    """(batch, length, 3*9) -> (batch, 3, length, 9)"""
+    return gc.permute_dims(gc.reshape(x, (*x.shape[:-1], 3, 9)), (0, 2, 1, 3))
+
+
 def network(x: Any, w: Any, b: Any, u: Any) -> list[Any]:
     h = gc.nn.relu(x @ w + b)
     cost = gc.mean(gc.tanh(h @ u) ** 2)
@@ -125,6 +130,22 @@ def matrices(dtype: str) -> Iterator[tuple[str, Case]]:
             [("a", ("p", "m", "k"), dtype), ("b", ("p", "k", "n"), dtype)],
             lambda a, b: [a @ b, gc.nn.relu(a @ b)],
             along("p", "m", "n", "k"),
+        ),
+    )
+    yield (
+        f"products of blocks {dtype}",
+        Case(
+            [("a", ("m", 40), dtype), ("b", (40, "n"), dtype), ("c", ("n", 40), dtype)],
+            lambda a, b, c: [a[:, 7:] @ b[7:], a[:, :21] @ c[:, 19:].T, a[2:].T @ a[:-2, 5:]],
+            along("m", "n"),
+        ),
+    )
+    yield (
+        f"products of heads {dtype}",
+        Case(
+            [("q", ("p", "m", 27), dtype), ("k", ("p", "n", 27), dtype)],
+            lambda q, k: heads(q) @ heads(k).mT @ heads(k),
+            along("p", "m", "n", values=EDGES[:12]),
         ),
     )
     vectors = [("a", ("m", "k"), dtype), ("v", ("k",), dtype), ("u", ("m",), dtype)]

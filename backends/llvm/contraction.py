@@ -23,10 +23,11 @@ from graphc.loops.ir import (
     Store,
 )
 from graphc.scalar.expr import Call, Expr, Index, Load, Local, cast
-from graphc.shapes import Dim
+from graphc.shapes import Dim, Size
 
 # Multiplications up to which our own loops are faster than a call to BLAS.
 SMALL = 4096
+ROW_NAMES = ("out_row", "a_row", "b_row")
 SMALL_DOTS = 1024  # where every element is a sum over lanes
 
 
@@ -57,11 +58,21 @@ def uses_blas(step: Contraction, blas: Blas | None) -> bool:
 
 
 def matrix_product(step: Contraction) -> Kernel:
-    """out[i, j] = sum_k a[i, k] * b[k, j] as a kernel of three matrices; static sizes stay."""
-    sizes = [size for size in ("m", "n", "k") if not isinstance(getattr(step, size), int)]
+    """out[i, j] = sum_k a[i, k] * b[k, j] as a kernel of three matrices; static sizes stay.
+
+    Where rows do not follow each other, matrices are seen with all that is between the rows.
+    """
+    given = product_sizes(step)
+    sizes = tuple(given)
     m, n, k = (
-        Dim.symbol(name) if name in sizes else getattr(step, name) for name in ("m", "n", "k")
+        Dim.symbol(name) if name in given else getattr(step, name) for name in ("m", "n", "k")
     )
+    rows = [
+        Dim.symbol(name) if name in given else row
+        for name, row in zip(ROW_NAMES, step.distances, strict=True)
+    ]
+    if step.rows is None:
+        rows = [n, m if step.transpose_a else k, k if step.transpose_b else n]
     i, j, p = (Dim.symbol(name) for name in ("i", "j", "p"))
     a = Load("a", _indices(p, i) if step.transpose_a else _indices(i, p), step.dtype)
     b = Load("b", _indices(j, p) if step.transpose_b else _indices(p, j), step.dtype)
@@ -79,13 +90,21 @@ def matrix_product(step: Contraction) -> Kernel:
     return Kernel(
         "product",
         (
-            Parameter("out", step.dtype, (m, n), written=True),
-            Parameter("a", step.dtype, (k, m) if step.transpose_a else (m, k)),
-            Parameter("b", step.dtype, (n, k) if step.transpose_b else (k, n)),
+            Parameter("out", step.dtype, (m, rows[0]), written=True),
+            Parameter("a", step.dtype, (k if step.transpose_a else m, rows[1])),
+            Parameter("b", step.dtype, (n if step.transpose_b else k, rows[2])),
         ),
-        tuple(sizes),
+        sizes,
         (loops,),
     )
+
+
+def product_sizes(step: Contraction) -> dict[str, Size]:
+    """What the kernel of a product is given besides its matrices, by name."""
+    known: dict[str, Size] = {"m": step.m, "n": step.n, "k": step.k}
+    if step.rows is not None:
+        known.update(zip(ROW_NAMES, step.rows, strict=True))
+    return {name: size for name, size in known.items() if not isinstance(size, int)}
 
 
 def _indices(*dims: Dim) -> tuple[Expr, ...]:

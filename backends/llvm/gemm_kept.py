@@ -1,10 +1,12 @@
 """Products in loops whose right operand stays the same: it is packed once, before the loop.
 
     void @keep(ptr panels, ptr matrix, i64 k, i64 count, i64 stride, i64 apart, i64 threads)
-    void @kept(ptr out, ptr a, ptr panels, i64 m, i64 n, i64 k, ptr epilogue, ptr held, i64 threads)
+    void @kept(ptr out, ptr a, ptr panels, i64 m, i64 n, i64 k, i64 out.row, i64 a.row,
+               ptr epilogue, ptr held, i64 threads)
 
 Per step such a product is small: to pack the weights of a recurrent layer takes as long as to
-multiply by them. Rows of a lie side by side. Chunks of rows are what threads share; they depend on
+multiply by them. Entries of a row lie side by side; out.row and a.row are the distances in elements
+from row to row. Chunks of rows are what threads share; they depend on
 m alone.
 """
 
@@ -33,7 +35,8 @@ OUT, A, PANELS, EPILOGUE, HELD = (
     Val(f"%{name}", "ptr") for name in ("out", "a", "panels", "epilogue", "held")
 )
 M, N, K = (Val(f"%{name}", "i64") for name in ("m", "n", "k"))
-PARAMETERS = (OUT, A, PANELS, M, N, K, EPILOGUE, HELD)
+OUT_ROW, A_ROW = Val("%out.row", "i64"), Val("%a.row", "i64")
+PARAMETERS = (OUT, A, PANELS, M, N, K, OUT_ROW, A_ROW, EPILOGUE, HELD)
 
 
 class Kept(NamedTuple):
@@ -149,7 +152,7 @@ def _range_function(name: str, names: Names, tile: Tile, target: Target) -> Func
     chunk = _chunk_rows(x)
     steps = x.extremum("smax", x.ceil_div(K, STEP // size), one)
     length = x.extremum("smax", x.ceil_div(K, steps), one)
-    panels, row_bytes, a_bytes = x.ceil_div(N, columns), x.mul(N, size), x.mul(K, size)
+    panels, row_bytes, a_bytes = x.ceil_div(N, columns), x.mul(OUT_ROW, size), x.mul(A_ROW, size)
     b_bytes = x.const(tile.columns * size)
 
     def one_chunk(number: Val, _: list[Val]) -> list[Val]:

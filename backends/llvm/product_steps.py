@@ -7,6 +7,7 @@ from graphc.backends.llvm.contraction import (
     blas_function,
     blas_name,
     matrix_product,
+    product_sizes,
     uses_blas,
     uses_gemm,
 )
@@ -52,7 +53,8 @@ class ProductSteps(StepEmitter):
         """Pack what products in the loop multiply by, at the beginning of the scratch area."""
         packed: dict[Hashable, Kept] = {}
         for product in kept_products(self.program, step):
-            key = (product.b, product.dtype, product.transpose_b, product.n, product.k)
+            row, start = product.distances[2], product.starts[2]
+            key = (product.b, product.dtype, product.transpose_b, product.n, product.k, row, start)
             if key not in packed:
                 self.products.update(kept_functions(product, self.target))
                 offset, size = self.kept_bytes, panel_bytes(product, self.target)
@@ -60,10 +62,9 @@ class ProductSteps(StepEmitter):
                 self.kept_bytes += size
                 packed[key] = Kept(kept_name(product), offset)
                 count, k = self.sizes.first(product.n), self.sizes.first(product.k)
-                along = product.k if product.transpose_b else product.n
-                stride = self.sizes.first(along * product.dtype.itemsize)
+                stride = self.sizes.first(row * product.dtype.itemsize)
                 apart = self.code.constant(panel_apart(product, self.target), "i64")
-                arguments = [panels, self._buffer(product.b), k, count, stride, apart, THREADS]
+                arguments = [panels, self._matrix(product, 2), k, count, stride, apart, THREADS]
                 self._call(keep_name(product), arguments)
             self.kept[id(product)] = packed[key]
 
@@ -72,8 +73,9 @@ class ProductSteps(StepEmitter):
         kept = self.kept[id(step)]
         start = self._slot(len(self.slots))
         panels = self.code.gep("i8", start, self.code.constant(kept.offset, "i64"))
-        sizes = map(self.sizes.first, (step.m, step.n, step.k))
-        matrices = [self._buffer(out), self._buffer(step.a), panels]
+        sizes = map(self.sizes.first, (step.m, step.n, step.k, *step.distances[:2]))
+        to = self._matrix(step, 0) if out == step.out else self._buffer(out)
+        matrices = [to, self._matrix(step, 1), panels]
         self._call(kept.name, [*matrices, *sizes, *followed, THREADS])
 
     def _with_epilogue(self, step: Contraction, follower: Epilogue | None) -> bool:
@@ -86,9 +88,9 @@ class ProductSteps(StepEmitter):
             return False
         self._allocate(call)
         place = self.places.place(step, call)
-        buffers = {one: self._buffer(one) for one in (step.a, step.b, *call.arguments)}
+        buffers = {one: self._buffer(one) for one in call.arguments}
         buffers[step.out] = self._buffer(place)
-        matrices = [buffers[one] for one in (step.out, step.a, step.b)]
+        matrices = [buffers[step.out], self._matrix(step, 1), self._matrix(step, 2)]
         words = [self.sizes.first(follower.units), *(buffers[one] for one in call.arguments)]
         words += [self.sizes.first(size) for size in call.sizes]
         epilogue = Val(f"@{part.name}.rows", "ptr")
@@ -112,7 +114,7 @@ class ProductSteps(StepEmitter):
         """words: what the epilogue finds in its frame."""
         layout = self._layout_of(step)
         room = ceil_div(area_bytes(layout, self.target) + part.area, 64) * 64
-        sizes = [*map(self.sizes.first, (*_dims(step), *_rows(step)))]
+        sizes = [*map(self.sizes.first, (*_dims(step), *step.distances))]
         splits = Val("false" if part.kind == WHOLE else "true", "i1")
         if all(size == 1 for size in step.batch):
             followed = [epilogue, self._held(words, 0), splits, self.code.constant(0, "i64")]
@@ -155,13 +157,8 @@ class ProductSteps(StepEmitter):
         if id(step) in self.kept:
             self._kept_product(step, step.out, [NONE, NONE])
             return
-        buffers = [
-            (step.out, step.strides[0]),
-            (step.a, step.strides[1]),
-            (step.b, step.strides[2]),
-        ]
-        pointers = [self._buffer(name) for name, _ in buffers]
-        dims, rows = _dims(step), _rows(step)
+        pointers = [self._matrix(step, number) for number in range(3)]
+        dims, rows = _dims(step), step.distances
         layout: Layout | None = None
         if uses_gemm(step):
             layout = self._layout_of(step)
@@ -170,14 +167,14 @@ class ProductSteps(StepEmitter):
             name, sizes = self._vectors(step), [*map(self.sizes.first, (*dims, *rows))]
         else:
             product = self._product(step)
-            sizes = [self.sizes.first(dim) for dim in dims if not isinstance(dim, int)]
+            values = product_sizes(step)
+            sizes = [self.sizes.first(values[name]) for name in product.sizes]
             if all(size == 1 for size in step.batch):
-                values = {name: getattr(step, name) for name in product.sizes}
                 name, text = self.functions.kernel(product)
                 self._run(name, text, [*pointers, *sizes], values)
                 return
             name, _ = self.functions.kernel(product, whole=True)
-        strides = [strides for _, strides in buffers]
+        strides = list(step.strides)
         one = _work_of_one(step)
         all_work = size_product(step.batch) * one * step.k
         if all(size == 1 for size in step.batch) or (
@@ -234,8 +231,14 @@ class ProductSteps(StepEmitter):
         self.frame_words = max(self.frame_words, len(words))
         divide(builder, own, FRAME, words, Range(units, total), THREADS)
 
+    def _matrix(self, step: Contraction, number: int) -> Val:
+        """Where the first matrix begins: of the result (0), a (1) or b (2)."""
+        place = self._buffer((step.out, step.a, step.b)[number])
+        start = self.sizes.first(step.starts[number])
+        return self.code.gep(f"i{8 * step.dtype.itemsize}", place, start)
+
     def _product(self, step: Contraction) -> Kernel:
-        key = (step.dtype, step.m, step.n, step.k, step.transpose_a, step.transpose_b)
+        key = (step.dtype, *_dims(step), step.transpose_a, step.transpose_b, step.rows)
         if key not in self.loop_products:
             self.loop_products[key] = matrix_product(step)
         return self.loop_products[key]
@@ -278,10 +281,3 @@ def _work_of_one(step: Contraction) -> Size:
 
 def _dims(step: Contraction) -> tuple[Size, Size, Size]:
     return step.m, step.n, step.k
-
-
-def _rows(step: Contraction) -> tuple[Size, Size, Size]:
-    """From row to row of the result and the operands, in elements."""
-    of_a = step.m if step.transpose_a else step.k
-    of_b = step.k if step.transpose_b else step.n
-    return step.n, of_a, of_b

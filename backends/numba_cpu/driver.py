@@ -35,7 +35,7 @@ from graphc.loops.ir import (
 )
 from graphc.loops.printer import format_sources, one_line, step_sources
 from graphc.scalar.printer import Dialect
-from graphc.shapes import Shape, Size, substitute
+from graphc.shapes import Shape, Size, size_product, substitute
 
 
 def kernel_names(program: Program) -> dict[str, str]:
@@ -262,16 +262,9 @@ class _Driver:
         return f"host({number}, {sizes}, ({read}), ({written}))"
 
     def contraction(self, step: Contraction) -> str:
-        a_shape = (step.k, step.m) if step.transpose_a else (step.m, step.k)
-        b_shape = (step.n, step.k) if step.transpose_b else (step.k, step.n)
         out, a, b = (
-            self.matrices(buffer, shape, step.batch, strides)
-            for buffer, shape, strides in zip(
-                (step.out, step.a, step.b),
-                ((step.m, step.n), a_shape, b_shape),
-                step.strides,
-                strict=True,
-            )
+            self.matrices(buffer, step, number)
+            for number, buffer in enumerate((step.out, step.a, step.b))
         )
         transposed = ".mT" if step.batch else ".T"
         a += transposed if step.transpose_a else ""
@@ -290,15 +283,16 @@ class _Driver:
             f"{{{sizes}}}, {{{options}}}, {number})"
         )
 
-    def matrices(
-        self, buffer: str, shape: tuple[Size, Size], batch: Shape, strides: Sequence[Size]
-    ) -> str:
-        name = self.buffers[buffer]
-        if not batch:
+    def matrices(self, buffer: str, step: Contraction, number: int) -> str:
+        name, shape = self.buffers[buffer], step.shapes[number]
+        row, start = step.distances[number], step.starts[number]
+        whole = size_product(shape) == size_product(self.program.buffers[buffer].shape)
+        if not step.batch and whole and row == shape[1] and start == 0:
             return self.view(buffer, f"{name}.reshape({self.shape(shape)})")
-        whole = self.shape((*batch, *shape))
-        steps = self.shape((*strides, shape[1], 1))
-        return self.view(buffer, f"strided({name}, {whole}, {steps})")
+        sizes = self.shape((*step.batch, *shape))
+        steps = self.shape((*step.strides[number], row, 1))
+        at = "" if start == 0 else f", {self.size(start)}"
+        return self.view(buffer, f"strided({name}, {sizes}, {steps}{at})")
 
 
 def _unpack(names: Sequence[str], source: str, depth: int) -> list[str]:

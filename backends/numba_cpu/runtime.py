@@ -36,12 +36,15 @@ def row(array: np.ndarray, count: int, position: int, shape: Sequence[int]) -> n
     return array.reshape((count, *shape), copy=False)[position, ...]
 
 
-def strided(array: np.ndarray, shape: Sequence[int], strides: Sequence[int]) -> np.ndarray:
-    """Matrices along batch axes; strides in elements. Never reaches outside the array."""
+def strided(
+    array: np.ndarray, shape: Sequence[int], strides: Sequence[int], start: int = 0
+) -> np.ndarray:
+    """Matrices along batch axes; strides and where they begin in elements. Never reaches outside
+    the array."""
     if 0 in shape:
         return np.empty(shape, array.dtype)
     steps = [stride * array.itemsize for stride in strides]
-    return np.ndarray(shape, array.dtype, array, strides=steps)
+    return np.ndarray(shape, array.dtype, array, start * array.itemsize, steps)
 
 
 def check(indices: np.ndarray, minimum: int, size: int, step: int) -> None:

@@ -49,6 +49,8 @@ def epilogue_at(steps: Sequence[Step], position: int) -> Epilogue | None:
     product, call = steps[position], steps[position + 1]
     if not isinstance(product, Contraction) or not isinstance(call, KernelCall):
         return None
+    if not product.fills_rows:
+        return None
     count = size_product(product.batch) * product.m
     pairs = list(zip(call.kernel.parameters, call.arguments, strict=True))
     seen = [parameter for parameter, name in pairs if name == product.out]

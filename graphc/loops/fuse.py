@@ -42,9 +42,9 @@ from graphc.loops.values import (
     Reading,
     Tracer,
     core,
-    inputs_in_memory,
     root_of,
 )
+from graphc.loops.views import Views, operands_in_memory, unread_values
 from graphc.records import dataclass
 from graphc.shapes import Shape, Size, size_product
 
@@ -76,12 +76,14 @@ class Needs:
     """Values that must be computed once, for reasons that no reader shows.
 
     results lie in memory; so do indices, which are checked between the step that computes them and
-    all that read them; operands are what structured steps read.
+    all that read them; operands are what structured steps read. views: those of products that are
+    read where they lie in another value.
     """
 
     results: set[Key]
     indices: set[Key]
     operands: set[Key]
+    views: Views
 
 
 @dataclass(slots=True)
@@ -113,9 +115,10 @@ class _Fuser:
         self.inlining = Inlining(graph, self.partition, self.is_grouped)
 
     def run(self) -> Partition:
+        unread = unread_values(self.graph, self.needs.views)
         for node in self.graph.nodes:
             lower = node.op.lower
-            if isinstance(lower, Leaf | Reinterpret):
+            if isinstance(lower, Leaf | Reinterpret) or id(node) in unread:
                 continue
             if isinstance(lower, Elementwise | IndexMap):
                 if Tensor(node).key in self.not_inlined or not self.inlining.admits(node):
@@ -321,7 +324,10 @@ class _Fuser:
         if isinstance(node.op.lower, Pieces):
             readings = [self.piece_readings(tensor) for tensor in node.inputs]
         else:
-            readings = [[Reading(t, t.shape, ())] for t in inputs_in_memory(node)]
+            readings = [
+                [Reading(tensor, tensor.shape, ())]
+                for tensor in operands_in_memory(node, self.needs.views)
+            ]
         barrier = Barrier(len(self.steps), node, readings)
         self.steps.append(barrier)
         for position in range(len(node.types)):

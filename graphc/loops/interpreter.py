@@ -323,17 +323,33 @@ def _run_contraction(
     step: Contraction, sizes: Mapping[str, int], memory: Mapping[str, Array]
 ) -> None:
     m, n, k = (evaluate(size, sizes) for size in (step.m, step.n, step.k))
+    rows = [evaluate(size, sizes) for size in step.distances]
+    starts = [evaluate(size, sizes) for size in step.starts]
     for index in np.ndindex(*(evaluate(size, sizes) for size in step.batch)):
-        out, a, b = (_offset(strides, index, sizes) for strides in step.strides)
-        left = memory[step.a].read_range(a, m * k)
-        right = memory[step.b].read_range(b, k * n)
-        left = left.reshape(k, m).T if step.transpose_a else left.reshape(m, k)
-        right = right.reshape(n, k).T if step.transpose_b else right.reshape(k, n)
+        out, a, b = (
+            start + _offset(strides, index, sizes)
+            for start, strides in zip(starts, step.strides, strict=True)
+        )
+        left = _matrix(memory[step.a], a, (k, m) if step.transpose_a else (m, k), rows[1])
+        right = _matrix(memory[step.b], b, (n, k) if step.transpose_b else (k, n), rows[2])
+        left = left.T if step.transpose_a else left
+        right = right.T if step.transpose_b else right
         if is_floating(step.dtype):
             left, right = left.astype(float64), right.astype(float64)
         with np.errstate(all="ignore"):
             product = (left @ right).astype(step.dtype)
-        memory[step.out].write_range(out, product)
+        for number, values in enumerate(product if n else ()):
+            memory[step.out].write_range(out + number * rows[0], values)
+
+
+def _matrix(array: Array, start: int, shape: tuple[int, int], row: int) -> np.ndarray:
+    """A matrix whose rows are `row` elements apart."""
+    rows, columns = shape
+    if 0 in shape:
+        return np.empty(shape, array.flat.dtype)
+    if row == columns:
+        return array.read_range(start, rows * columns).reshape(shape)
+    return np.stack([array.read_range(start + row * number, columns) for number in range(rows)])
 
 
 def _offset(strides: Sequence[Size], index: Sequence[int], sizes: Mapping[str, int]) -> int:

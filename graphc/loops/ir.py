@@ -152,9 +152,12 @@ class KernelCall:
 class Contraction:
     """out[b, i, j] = sum_k a'[b, i, k] * b'[b, k, j], a' = a or its transpose.
 
-    All three are dense row-major matrices at `offset(b)` of their buffers: a is [m, k], or [k, m]
-    if transpose_a; b is [k, n], or [n, k] if transpose_b; out is [m, n]. `batch` are the batch
-    sizes; `strides` give for out, a and b the distance in elements per batch axis (0 broadcasts).
+    All three are matrices at `offset(b)` of their buffers, the entries of a row side by side: a is
+    [m, k], or [k, m] if transpose_a; b is [k, n], or [n, k] if transpose_b; out is [m, n]. `batch`
+    are the batch sizes; `strides` give for out, a and b the distance in elements per batch axis (0
+    broadcasts). rows: the distances from row to row, at least the length of a row; None: rows
+    follow each other. offsets: where the first matrices begin; None: at the beginning. No element
+    of out is written twice.
     """
 
     out: str
@@ -170,6 +173,33 @@ class Contraction:
     strides: tuple[tuple[Size, ...], tuple[Size, ...], tuple[Size, ...]] = ((), (), ())
     sources: Sources = ()
     comment: str = ""
+    rows: tuple[Size, Size, Size] | None = None
+    offsets: tuple[Size, Size, Size] | None = None
+
+    @property
+    def shapes(self) -> tuple[tuple[Size, Size], tuple[Size, Size], tuple[Size, Size]]:
+        """Of the matrices out, a and b, as they lie in memory."""
+        of_a = (self.k, self.m) if self.transpose_a else (self.m, self.k)
+        of_b = (self.n, self.k) if self.transpose_b else (self.k, self.n)
+        return (self.m, self.n), of_a, of_b
+
+    @property
+    def distances(self) -> tuple[Size, Size, Size]:
+        """From row to row of out, a and b."""
+        if self.rows is not None:
+            return self.rows
+        out, a, b = self.shapes
+        return out[1], a[1], b[1]
+
+    @property
+    def fills_rows(self) -> bool:
+        """Whether the rows of the results follow each other without a gap."""
+        return self.distances[0] == self.n and self.starts[0] == 0
+
+    @property
+    def starts(self) -> tuple[Size, Size, Size]:
+        """Where out, a and b begin in their buffers."""
+        return (0, 0, 0) if self.offsets is None else self.offsets
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,7 @@ from graphc.loops.structured import (
     scatter_kernel,
 )
 from graphc.loops.values import Key, context_of, inputs_in_memory, root_of
+from graphc.loops.views import Views, operands_in_memory, strided_operands
 from graphc.loops.window_product import window_product_kernel
 from graphc.shapes import Dim, Shape, Size, size_product, symbols_of
 
@@ -114,6 +115,7 @@ class _Lowering:
         self.buffer_of: dict[Key, str] = {}
         self.checks: dict[int, list[IndexCheck]] = {}
         self.steps: list[Step] = []
+        self.views: Views = {}
         self.given_results: Sequence[str] = ()  # buffers that are there already
 
     def run(self) -> Program:
@@ -137,16 +139,24 @@ class _Lowering:
     def lower_graph(self, output_role: Role) -> list[str]:
         """Steps for all results; the names of their buffers. Inputs are named already."""
         checked = self.indices_to_check()
-        needs = Needs(
-            results={root_of(t).key for t in self.graph.results},
-            indices={root_of(node.inputs[check.input]).key for node, check in checked},
-            operands={
-                tensor.key
-                for node in self.graph.nodes
-                if isinstance(node.op.lower, BARRIERS) and not isinstance(node.op.lower, Pieces)
-                for tensor in inputs_in_memory(node)
-            },
-        )
+        results = {root_of(t).key for t in self.graph.results}
+        indices = {root_of(node.inputs[check.input]).key for node, check in checked}
+        structured = [
+            node
+            for node in self.graph.nodes
+            if isinstance(node.op.lower, BARRIERS) and not isinstance(node.op.lower, Pieces)
+        ]
+        whole = {
+            tensor.key
+            for node in structured
+            if not isinstance(node.op.lower, ContractionForm)
+            for tensor in inputs_in_memory(node)
+        }
+        self.views = strided_operands(self.graph, results | indices | whole)
+        operands = {
+            tensor.key for node in structured for tensor in operands_in_memory(node, self.views)
+        }
+        needs = Needs(results, indices, operands, self.views)
         self.name_constants(needs.indices | needs.operands)
         self.name_results(output_role)
         given = set(self.printed.of.values())
@@ -275,7 +285,7 @@ class _Lowering:
         comment = self.equations.of([made], {})
         lower = node.op.lower
         if isinstance(lower, ContractionForm):
-            self.steps.append(contraction_step(node, self.buffer_of))
+            self.steps.append(contraction_step(node, self.views, self.buffer_of))
         elif isinstance(lower, LapackForm):
             self.steps.append(self.lower_routine(node, lower.routine, comment))
         elif isinstance(lower, Pieces):

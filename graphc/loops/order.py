@@ -105,7 +105,8 @@ def symbols_in(step: Step) -> set[str]:
         case KernelCall():
             sizes += step.sizes
         case Contraction():
-            sizes += (step.m, step.n, step.k, *step.batch)
+            sizes += (step.m, step.n, step.k, *step.batch, *step.distances, *step.starts)
+            sizes += (size for strides in step.strides for size in strides)
         case IndexCheck():
             sizes += (step.count, step.minimum, step.size)
         case HostCall():

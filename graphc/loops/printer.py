@@ -266,6 +266,10 @@ def _contraction(step: Contraction) -> str:
     if step.batch:
         strides = ["(" + ", ".join(map(str, item)) + ")" for item in step.strides]
         text += f"  strides {' '.join(strides)}"
+    if step.rows is not None:
+        text += f"  rows {' '.join(map(str, step.rows))}"
+    if step.offsets is not None:
+        text += f"  from {' '.join(map(str, step.offsets))}"
     return text
 
 

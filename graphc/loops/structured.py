@@ -32,63 +32,65 @@ from graphc.loops.values import (
     number_everywhere,
     root_of,
 )
+from graphc.loops.views import (
+    Matrices,
+    Views,
+    dense_matrices,
+    dense_operand,
+    joined_rows,
+    merges,
+)
 from graphc.scalar.expr import Expr, Index, Load, add, constant, maximum, minimum, mul
 from graphc.shapes import Shape, Size, size_product, symbols_of
 
 # --- contraction -----------------------------------------------------------------------------
 
 
-def contraction_step(node: Node, buffers: Mapping[Key, str]) -> Contraction:
-    """The matmul as one batched matrix product over dense row-major operands."""
+def contraction_step(node: Node, operands: Views, buffers: Mapping[Key, str]) -> Contraction:
+    """The matmul as one batched matrix product. operands: those that are read through views."""
     left, right = node.inputs
     output = Tensor(node)
-    transpose_a, transpose_b = node.attrs["transpose_a"], node.attrs["transpose_b"]
-    a_matrix, b_matrix = _matrix(left.shape, row=True), _matrix(right.shape, row=False)
-    m, k = a_matrix[::-1] if transpose_a else a_matrix
-    n = b_matrix[0] if transpose_b else b_matrix[1]
+    a = operands.get((id(node), 0)) or dense_operand(left, True, node.attrs["transpose_a"])
+    b = operands.get((id(node), 1)) or dense_operand(right, False, node.attrs["transpose_b"])
+    m, k = (a.columns, a.rows) if a.transposed else (a.rows, a.columns)
+    n = b.rows if b.transposed else b.columns
     batch = output.shape[: output.ndim - (left.ndim > 1) - (right.ndim > 1)]
-    a_batch, b_batch = left.shape[:-2], right.shape[:-2]
-    # Matrices that follow each other without a gap are one tall matrix.
-    if batch and not b_batch and not transpose_a and a_batch == batch:
-        m, batch, a_batch = size_product(batch) * m, (), ()
-    strides = (
-        _strides(batch, batch, m * n),
-        _strides(a_batch, batch, m * k),
-        _strides(b_batch, batch, k * n),
-    )
+    out = dense_matrices(output, batch, m, n)
+    if batch and merges(node):
+        tall = joined_rows(out), joined_rows(a)
+        if tall[0] is not None and tall[1] is not None:
+            (out, a), batch = (tall[0], tall[1]), ()
+            m = a.rows
+    three = (out, a, b)
+    rows = (out.row, a.row, b.row)
+    offsets = (out.offset, a.offset, b.offset)
+    names = [buffers[one.base.key] for one in three]
     return Contraction(
-        buffers[output.key],
-        buffers[root_of(left).key],
-        buffers[root_of(right).key],
+        names[0],
+        names[1],
+        names[2],
         output.dtype,
         m,
         n,
         k,
-        transpose_a,
-        transpose_b,
+        a.transposed,
+        b.transposed,
         batch,
-        strides,
+        (_strides(out, batch), _strides(a, batch), _strides(b, batch)),
         node.sources,
-        f"{buffers[output.key]} = {buffers[root_of(left).key]}{'.T' if transpose_a else ''} @ "
-        f"{buffers[root_of(right).key]}{'.T' if transpose_b else ''}",
+        f"{names[0]} = {names[1]}{'.T' if a.transposed else ''} @ "
+        f"{names[2]}{'.T' if b.transposed else ''}",
+        None if all(one.row == one.columns for one in three) else rows,
+        None if offsets == (0, 0, 0) else offsets,
     )
 
 
-def _matrix(shape: Shape, row: bool) -> tuple[Size, Size]:
-    if len(shape) == 1:
-        return (1, shape[0]) if row else (shape[0], 1)
-    return shape[-2], shape[-1]
-
-
-def _strides(own: Shape, batch: Shape, matrix: Size) -> tuple[Size, ...]:
+def _strides(operand: Matrices, batch: Shape) -> tuple[Size, ...]:
     """Distance in elements per batch axis; 0 where the operand is repeated."""
-    strides: list[Size] = []
-    step = matrix
-    padded = (1,) * (len(batch) - len(own)) + own
-    for size in reversed(padded):
-        strides.append(0 if size == 1 else step)
-        step = step * size
-    return tuple(reversed(strides))
+    missing = len(batch) - len(operand.batch)
+    sizes = (1,) * missing + operand.batch
+    strides = (0,) * missing + operand.strides
+    return tuple([0 if size == 1 else stride for size, stride in zip(sizes, strides, strict=True)])
 
 
 # --- host calls ------------------------------------------------------------------------------

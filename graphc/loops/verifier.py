@@ -4,9 +4,8 @@ What depends on values (indices within their axes, memory written before it is r
 interpreter to check.
 """
 
+import itertools
 from collections.abc import Sequence
-
-import numpy as np
 
 from graphc.dtypes import float32, float64, int64, is_bool, is_integer, is_numeric
 from graphc.errors import VerificationError
@@ -15,6 +14,7 @@ from graphc.lapack import ROUTINES, Operand
 from graphc.loops.blame import require
 from graphc.loops.ir import (
     Branch,
+    Buffer,
     Contraction,
     HostCall,
     IndexCheck,
@@ -29,6 +29,7 @@ from graphc.loops.ir import (
 )
 from graphc.loops.kernel_verifier import verify_kernel
 from graphc.loops.printer import format_step
+from graphc.ranges import at_least
 from graphc.shapes import Size, size_product, substitute, symbols_of
 
 __all__ = ["verify_kernel", "verify_program"]
@@ -284,14 +285,43 @@ def _check_contraction(program: Program, step: Contraction) -> tuple[set[str], s
         if name in program.buffers:
             dtype = program.buffers[name].dtype
             require(dtype == step.dtype, f"{name} is {dtype}, the contraction {step.dtype}")
-    sizes = (step.m, step.n, step.k, *step.batch, *np.ravel(np.array(step.strides, object)))
+    sizes = (step.m, step.n, step.k, *step.batch, *step.distances, *step.starts)
     _check_sizes(program, sizes, "the contraction")
+    _check_sizes(program, tuple(itertools.chain(*step.strides)), "the contraction")
     require(
         all(len(item) == len(step.batch) for item in step.strides),
         f"{len(step.batch)} batch axes, strides for {[len(item) for item in step.strides]}",
     )
+    for number, name in enumerate((step.out, step.a, step.b)):
+        if name in program.buffers:
+            _check_matrices(step, number, program.buffers[name])
     require(step.out not in (step.a, step.b), f"{step.out} is both read and written")
     return {step.a, step.b}, {step.out}
+
+
+def _check_matrices(step: Contraction, number: int, buffer: Buffer) -> None:
+    """Whether the matrices lie inside their buffer; symbolic ones: the interpreter."""
+    (rows, columns), row = step.shapes[number], step.distances[number]
+    sizes = (step.m, step.n, step.k, *step.batch)
+    extents = {f"axis_{number}": size for number, size in enumerate(sizes)}
+    require(
+        rows == 1 or at_least(row - columns, 0, extents),
+        f"rows of {columns} elements of {buffer.name} are {row} apart",
+    )
+    held = size_product(buffer.shape)
+    axes = [(rows, row), (columns, 1), *zip(step.batch, step.strides[number], strict=True)]
+    last = step.starts[number]
+    for size, stride in axes:
+        if not isinstance(size, int) or not isinstance(stride, int):
+            return
+        if size == 0:
+            return
+        last = last + (size - 1) * stride
+    if isinstance(last, int) and isinstance(held, int):
+        require(
+            0 <= last < held,
+            f"the contraction reaches element {last} of {buffer.name}, which has {held}",
+        )
 
 
 def _check_host_call(program: Program, step: HostCall) -> tuple[set[str], set[str]]:
