@@ -8,6 +8,7 @@ import math
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
 import numpy as np
 
@@ -30,6 +31,7 @@ from graphc.memory.lives import ALIGNMENT
 from graphc.memory.plan import MemoryPlan
 from graphc.memory.results import ResultMemory
 from graphc.records import dataclass
+from graphc.shape_table import ShapeTable
 from graphc.shapes import evaluate, symbols_of
 
 KEPT_SIZES = 16  # layouts of recent sizes kept per workspace
@@ -139,11 +141,13 @@ class ProgramRunner:
         self.executable = executable
         self.scratch = scratch_of(executable)
         buffers = list(program.buffers.values())
-        self.temporaries = [b for b in buffers if b.role == "temporary"]
+        self.has_area = isinstance(executable, ScratchExecutable)
+        # Heap buffers grow with the steps of a loop: they have no shape before.
+        self.sized = [b for b in buffers if b.role != "heap"]
+        self.shapes = ShapeTable([b.shape for b in self.sized])
         # How to fill the list of arrays: (role, position among its role).
         counts: dict[str, int] = {}
         self.layout: list[tuple[str, int, np.dtype[np.generic]]] = []
-        self.result_shapes = []
         constants = []
         for buffer in buffers:
             if buffer.role in ("temporary", "view", "heap"):
@@ -153,8 +157,6 @@ class ProgramRunner:
             self.layout.append((buffer.role, position, buffer.dtype))
             if buffer.role == "constant":
                 constants.append(np.ascontiguousarray(program.constants[buffer.name]))
-            if buffer.role == "output":
-                self.result_shapes.append(buffer.shape)
         self.constants = constants
         outputs = {b.name: n for n, b in enumerate(b for b in buffers if b.role == "output")}
         self.output_order = [outputs[name] for name in program.outputs]
@@ -288,41 +290,48 @@ class ProgramRunner:
     ) -> tuple[BoundProgram, list[tuple[int, ...]]]:
         """Lay the temporaries out for these sizes; remembered for the next call."""
         bindings = dict(zip(self.program.sizes, sizes, strict=True))
-        self.check_addressable(bindings)
+        shapes = self.shapes.at(bindings)
+        self.check_addressable(shapes, bindings)
         places, bytes_ = self.plan.layout(bindings)
         room = max((evaluate(size, bindings) for size in self.scratch), default=0)
         peak = bytes_ + room + ALIGNMENT - 1
         if workspace.arena.nbytes < peak:
-            workspace.arena = np.empty(peak, np.uint8)
+            # Other sizes may follow: then the next ones find room, and their layouts stay.
+            more = workspace.arena.nbytes * 3 // 2
+            workspace.arena = np.empty(max(peak, more), np.uint8)
             workspace.bound.clear()
-        base = -workspace.arena.ctypes.data % ALIGNMENT
-        temporaries = []
-        for buffer in self.temporaries:
-            offset = base + places[buffer.name]
-            shape = tuple(evaluate(size, bindings) for size in buffer.shape)
-            temporaries.append(np.ndarray(shape, buffer.dtype, workspace.arena, offset))
-        shapes = [tuple(evaluate(size, bindings) for size in s) for s in self.result_shapes]
-        if isinstance(self.executable, ScratchExecutable):
-            area = workspace.arena[base + bytes_ : base + bytes_ + room]
-            bound = (self.executable.bind(sizes, temporaries, area), shapes)
+        address: int = workspace.arena.__array_interface__["data"][0]
+        # The scratch area comes first: the same memory at all sizes, warm in the caches.
+        base = -address % ALIGNMENT
+        area = workspace.arena[base : base + room]
+        base += room
+        temporaries, outputs = [], []
+        for buffer, shape in zip(self.sized, shapes, strict=True):
+            if buffer.role == "temporary":
+                offset = base + places[buffer.name]
+                temporaries.append(np.ndarray(shape, buffer.dtype, workspace.arena, offset))
+            elif buffer.role == "output":
+                outputs.append(shape)
+        if self.has_area:
+            scratched = cast(ScratchExecutable, self.executable)
+            bound = (scratched.bind(sizes, temporaries, area), outputs)
         else:
-            bound = (self.executable.bind(sizes, temporaries), shapes)
+            bound = (self.executable.bind(sizes, temporaries), outputs)
         workspace.bound[sizes] = bound
         if len(workspace.bound) > KEPT_SIZES:
             workspace.bound.popitem(last=False)
         return bound
 
-    def check_addressable(self, bindings: Mapping[str, int]) -> None:
+    def check_addressable(
+        self, shapes: Sequence[tuple[int, ...]], bindings: Mapping[str, int]
+    ) -> None:
         """FeedError where an array would have more bytes than there are addresses."""
-        for buffer in self.program.buffers.values():
-            if buffer.role == "heap":  # grows with the steps of a loop
-                continue
-            shape = [evaluate(size, bindings) for size in buffer.shape]
+        for buffer, shape in zip(self.sized, shapes, strict=True):
             if math.prod(shape) * buffer.dtype.itemsize >= 1 << 63:
                 buffer = self.full().buffers[buffer.name]
                 raise FeedError(
-                    f"{buffer.name}: {buffer.dtype.name}{shape} has more elements than memory has "
-                    "addresses",
+                    f"{buffer.name}: {buffer.dtype.name}{list(shape)} has more elements than "
+                    "memory has addresses",
                     code="E107",
                     details=[", ".join(f"{name} = {value}" for name, value in bindings.items())],
                     source=buffer.sources[0] if buffer.sources else None,

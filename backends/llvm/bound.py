@@ -13,10 +13,28 @@ from graphc.backends.llvm.repeat import repeat_routine
 from graphc.loops.ir import Fault, Program
 
 
+class Places:
+    """Where a program's table has its pointers.
+
+    temporaries, given: the positions of temporaries and of what a call gives, in the order of the
+    buffers. counted: how many sizes loops bind.
+    """
+
+    __slots__ = ("count", "counted", "given", "temporaries")
+
+    def __init__(self, program: Program) -> None:
+        roles = [buffer.role for buffer in program.buffers.values()]
+        inner = ("temporary", "view", "heap")
+        self.count = len(roles)
+        self.temporaries = [place for place, role in enumerate(roles) if role == "temporary"]
+        self.given = [place for place, role in enumerate(roles) if role not in inner]
+        self.counted = len(program.counts)
+
+
 class Callee(Protocol):
     """What a bound program needs of its executable."""
 
-    program: Program
+    places: Places
     heap: HeapTable
     threads: int
     host_calls: HostCalls
@@ -52,24 +70,18 @@ class Bound:
         temporaries: list[np.ndarray],
         scratch: np.ndarray,
     ) -> None:
-        buffers = list(executable.program.buffers.values())
-        table = (ctypes.c_int64 * (len(buffers) + 2 + executable.heap.words))()
-        given = iter(temporaries)
-        positions: list[int] = []
-        for position, buffer in enumerate(buffers):
-            if buffer.role == "temporary":
-                table[position] = _pointer(next(given))
-            elif buffer.role not in ("view", "heap"):
-                positions.append(position)
-        table[len(buffers)] = -(-_pointer(scratch) // 64) * 64
-        table[len(buffers) + 1] = executable.threads
-        if executable.heap.words:
-            table[executable.heap.account + 1] = memory_limit()
-        counted = len(executable.program.counts)
-        values = (ctypes.c_int64 * max(1, len(sizes) + counted))(*sizes)
+        places, heap = executable.places, executable.heap
+        table = (ctypes.c_int64 * (places.count + 2 + heap.words))()
+        for position, array in zip(places.temporaries, temporaries, strict=True):
+            table[position] = data_pointer(array)
+        table[places.count] = -(-data_pointer(scratch) // 64) * 64
+        table[places.count + 1] = executable.threads
+        if heap.words:
+            table[heap.account + 1] = memory_limit()
+        values = (ctypes.c_int64 * max(1, len(sizes) + places.counted))(*sizes)
         fault = ctypes.c_int64()
         self._table = table
-        self._positions = positions
+        self._positions = places.given
         self._fault = fault
         self.arguments = tuple(ctypes.addressof(item) for item in (table, values, fault))
         self._entry = entry

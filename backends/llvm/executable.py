@@ -14,7 +14,7 @@ from graphc.backends.blas_threads import (
     may_use_threads,
     routine_may_use_threads,
 )
-from graphc.backends.llvm.bound import Bound
+from graphc.backends.llvm.bound import Bound, Places
 from graphc.backends.llvm.direct_call import DirectCall, is_possible
 from graphc.backends.llvm.emitted import Emitted
 from graphc.backends.llvm.heap import HeapTable
@@ -25,7 +25,7 @@ from graphc.backends.llvm.stored import Facts
 from graphc.backends.llvm.target import host
 from graphc.loops.ir import Program
 from graphc.records import dataclass
-from graphc.shapes import evaluate
+from graphc.shapes import Size, evaluate, symbols_of
 
 if TYPE_CHECKING:  # imported when it is used, which is rare
     from graphc.backends.llvm.c_entry import CEntry
@@ -100,6 +100,8 @@ class LlvmExecutable:
         self.seconds = code.seconds
         self.host_calls = code.host_calls
         self.heap = HeapTable(program)
+        self.places = Places(program)
+        self._calls_libraries = bool(self.facts.products or self.facts.routines)
         areas = zip(self.facts.areas, self.facts.thread_areas, strict=True)
         self.scratch = [once + each * threads for once, each in areas]
         self._emitted = Once(code.emitted)
@@ -172,13 +174,25 @@ class LlvmExecutable:
         return Bound(self, entry, list(values.values()), list(temporaries), scratch)
 
     def _wants_threads(self, sizes: Mapping[str, int]) -> bool:
-        """Whether some product or some factorisation is so large that it would use threads."""
+        """Whether BLAS or LAPACK is called for what is so large that it would use threads."""
+        if not self._calls_libraries:
+            return False
         # Steps of loops that count them: many, for all that is known here.
-        known = {**dict.fromkeys(self.program.counts, MANY), **sizes}
+        counts = self.program.counts
+        known = {**dict.fromkeys(counts, MANY), **sizes}
         return any(
-            may_use_threads(*(evaluate(size, known) for size in sizes_))
-            for sizes_ in self.facts.products
+            may_use_threads(*(evaluate(size, known) for size in product))
+            for product in self.facts.products
+            if _may_be_vector(product, sizes)
         ) or any(
             routine_may_use_threads(name, {axis: evaluate(size, known) for axis, size in axes})
             for name, axes in self.facts.routines
         )
+
+
+def _may_be_vector(product: Sequence[Size], sizes: Mapping[str, int]) -> bool:
+    """Whether BLAS computes it: its matrices are ours. Steps of a loop may turn out to be one."""
+    for size in product[:2]:
+        if not symbols_of(size) <= sizes.keys() or evaluate(size, sizes) == 1:
+            return True
+    return False
