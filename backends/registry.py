@@ -3,8 +3,8 @@
 import importlib
 from collections.abc import Callable
 
-# The default backend's elementary functions are loaded with graphc, LLVM with the first function.
-import graphc.backends.llvm.vector_math  # noqa: F401
+# The default backend is loaded with graphc, so that the first function need not wait for it.
+import graphc.backends.llvm.backend  # noqa: F401
 from graphc.backends.base import Backend
 from graphc.errors import BackendError, MissingExtraError
 

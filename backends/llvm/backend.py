@@ -12,6 +12,7 @@ from graphc.backends.llvm.cache import (
     program_key,
     recalled_program,
 )
+from graphc.backends.llvm.compiling import compiled_program, emitted_program
 from graphc.backends.llvm.executable import LlvmExecutable, NativeCode
 from graphc.backends.llvm.host import HostCalls
 from graphc.backends.llvm.imports import addresses, known_symbols
@@ -36,10 +37,7 @@ class LlvmBackend:
     def compile(
         self, program: Program, *, threads: int | None = None, cache: bool = True
     ) -> "LlvmExecutable":
-        found: LlvmExecutable = _compiling().compiled_program(
-            program, host(), _most(threads), cache
-        )
-        return found
+        return compiled_program(program, host(), _most(threads), cache)
 
     def c_form(self, form: CForm, request: CRequest, call: int, keep: Any) -> "CEntry":
         """A C function of another form around one of pointers and sizes; see `c_entry`."""
@@ -80,15 +78,7 @@ class LlvmBackend:
 
     def profiled(self, program: Program, *, threads: int | None = None) -> "LlvmExecutable":
         """The program with a clock after every step; see `LlvmExecutable.laps`."""
-        found: LlvmExecutable = _compiling().compiled_program(
-            program, host(), _most(threads), profiled=True
-        )
-        return found
-
-
-def _compiling() -> Any:
-    """The module that compiles: what comes from the cache does without all that it imports."""
-    return importlib.import_module("graphc.backends.llvm.compiling")
+        return compiled_program(program, host(), _most(threads), profiled=True)
 
 
 def _most(threads: int | None) -> int:
@@ -121,7 +111,7 @@ class RecalledProgram(NamedTuple):
             self.library,
             "found",
             HostCalls(program),
-            lambda: _compiling().emitted_program(full()),
+            lambda: emitted_program(full()),
             full,
         )
         return LlvmExecutable(program, code, _most(threads))
