@@ -5,6 +5,7 @@ position. In a vector loop every lane keeps a state of its own; lanes are combin
 one fixed order, so that results do not change from call to call.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -28,9 +29,14 @@ class Combination(NamedTuple):
         return self.combine in ("argmax", "argmin")
 
     @property
+    def is_sum(self) -> bool:
+        """A sum of floating numbers."""
+        return self.combine == "add" and is_floating(self.dtype)
+
+    @property
     def is_inexact_sum(self) -> bool:
         """Long sums of it lose digits unless they are made of shorter ones."""
-        return self.combine == "add" and is_floating(self.dtype) and self.dtype.itemsize <= 4
+        return self.is_sum and self.dtype.itemsize <= 4
 
     def identity(self, code: Code, lanes: int) -> State:
         """The state of an accumulator that met no element."""
@@ -60,6 +66,17 @@ class Combination(NamedTuple):
         if position is None:
             return self.merge(code, state, [value])
         return self._merge_positions(code, state, [value, position], ordered=True)
+
+    def fused_step(self, code: Code, state: State, factors: Sequence[Val]) -> State:
+        """The sum so far and the product of two factors, rounded once."""
+        x, y = factors
+        return [
+            code.pure(
+                ("fma", x.text, y.text, state[0].text, x.type, x.lanes),
+                (x, y, state[0]),
+                lambda: code.builder.fma(x, y, state[0]),
+            )
+        ]
 
     def _merge_positions(self, code: Code, first: State, second: State, ordered: bool) -> State:
         """The better value; of equals the lower position, which is `first`'s if ordered."""

@@ -125,6 +125,7 @@ def emit_range(kernel: Kernel, target: Target) -> KernelText | None:
 class _KernelEmitter(LoopEmitter):
     def __init__(self, kernel: Kernel, target: Target, streaming: Streaming | None) -> None:
         super().__init__(target)
+        self.fused = kernel.fused
         self.streaming = streaming
         self.allocas: list[str] = []
         self.stack_bytes = 0

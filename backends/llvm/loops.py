@@ -14,7 +14,7 @@ from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import Val
 from graphc.dtypes import DType
 from graphc.loops.ir import Accumulate, For, Statement, Store
-from graphc.scalar.expr import Expr, Index
+from graphc.scalar.expr import Call, Expr, Index
 from graphc.shapes import Dim, Size
 
 BLOCK = 256  # iterations of a loop whose float32 sum is kept apart from the total
@@ -38,6 +38,7 @@ class LoopEmitter:
         self._counting: dict[str, tuple[str, Val]] = {}  # accumulator: axis, first element
         self.wanted: dict[int, list[Ahead]] = {}  # see prefetch.py
         self.divided: For | None = None  # the loop that runs from BEGIN to END only
+        self.fused = False  # see Kernel
 
     def statements(self, items: Sequence[Statement]) -> None:
         """Emit what a loop has in it; see `emitter`. Loops without bodies need none."""
@@ -57,9 +58,14 @@ class LoopEmitter:
     def accumulate(self, name: str, value: Expr, position: Expr | None) -> None:
         old = self.states[name]
         lanes = old[0].lanes
+        combination = self.combinations[name]
+        if self.fused and combination.is_sum and isinstance(value, Call) and value.op == "mul":
+            factors = [self.code.splat(self.expressions.value(arg), lanes) for arg in value.args]
+            total = combination.fused_step(self.code, old, factors)
+            self.states[name] = combination.masked(self.code, self.memory.lane_mask(), total, old)
+            return
         element = self.code.splat(self.expressions.value(value), lanes)
         place = None if position is None else self.code.splat(self._place(name, position), lanes)
-        combination = self.combinations[name]
         new = combination.step(self.code, old, element, place)
         self.states[name] = combination.masked(self.code, self.memory.lane_mask(), new, old)
 

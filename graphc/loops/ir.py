@@ -124,7 +124,10 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """sizes: names of the int64 run-time values that shapes, extents and indices use."""
+    """sizes: names of the int64 run-time values that shapes, extents and indices use.
+
+    fused: a product that an accumulator adds need not be rounded by itself.
+    """
 
     name: str
     parameters: tuple[Parameter, ...]
@@ -132,6 +135,7 @@ class Kernel:
     body: tuple[Statement, ...]
     sources: Sources = ()
     comment: str = ""  # the equation, for people: `p = sigmoid(x @ w + b)`
+    fused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,6 +195,7 @@ def kernel_key(kernel: Kernel) -> str:
     """
     dialect = _Canonical(kernel)
     head = f"{len(kernel.sizes)} sizes  {format_parameters(kernel, dialect)}"
+    head += "  fused" if kernel.fused else ""
     return "\n".join([head, *_rows(kernel.body, dialect)])
 
 

@@ -67,6 +67,7 @@ def window_product_kernel(
         tuple(body),
         node.sources,
         node.op.name,
+        fused=True,
     )
     keys = (output.key, *(root_of(tensor).key for tensor in node.inputs))
     return kernel, tuple(buffers[key] for key in keys)

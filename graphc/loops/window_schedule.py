@@ -1,6 +1,6 @@
 """Which axes of a window product become blocks, tiles and loops.
 
-What bounds these kernels is arithmetic as long as a vector of sums takes two operations at a time
+What bounds these kernels is arithmetic as long as two vectors of sums take a product each at a time
 and every load serves several of them. So up to 12 vectors of sums are kept at once, which with the
 operands fill the 16 registers of AVX2. The numbers were measured with benchmarks/convolution.py.
 """
@@ -21,7 +21,9 @@ SMALL = 1 << 16  # products in all
 AXES = 3  # innermost ones that may be blocked
 FURTHER = 1.1  # what a block along another axis than the innermost one must gain
 MASKED = 1.3  # what a vector under a mask costs, in whole ones
-WRITTEN_OUT = 256  # products in the body of the innermost loop
+WRITTEN_OUT = 48  # products in the body of the innermost loop
+AT_ONCE = (3, 4)  # results whose products are not: LLVM would load more ahead than registers hold
+LATENCY = 4.4  # cycles until a sum can be added to again
 STEPS = 8  # steps of one axis that are written out
 UNKNOWN = 64  # what sizes are taken for that are known at run time only
 NEAR = 512  # points of an outer tile: rows of 16 floats for each of them fit the first cache
@@ -155,7 +157,7 @@ def _cost(
     operands: Sequence[frozenset[str]],
     lanes: str,
 ) -> float:
-    """Cycles for a step of all sums: two operations and two loads at once, four for each sum."""
+    """Cycles for a step of all sums: two operations and two loads at once."""
     total = 0.0
     tiles = [_tiles_of(sizes[axis], block) for axis, block in blocks.items()]
     for tile in product(*tiles):
@@ -177,7 +179,7 @@ def _cost(
             read = [count for count, own in zip(single, operands, strict=True) if lanes in own]
             if max(read) > 3 or vectors * (results + sum(read)) >= REGISTERS:
                 return math.inf
-            cycles = max(results * vectors / 2, 4, 0.55 * loads) + 0.02 * loads
+            cycles = max(results * vectors / 2, LATENCY, 0.55 * loads) + 0.02 * loads
             total += often * pieces * cycles
     return total / _all(sizes, blocks)
 
@@ -215,7 +217,7 @@ def _pieces(size: Size, blocks: Mapping[str, int]) -> list[tuple[int, float]]:
 def _unrolled(sizes: Mapping[str, Size], summed: Sequence[str], results: int) -> dict[str, int]:
     """From the innermost axis on, as long as whole axes are written out."""
     found: dict[str, int] = {}
-    room = max(1, WRITTEN_OUT // results)
+    room = 1 if results in AT_ONCE else max(1, WRITTEN_OUT // results)
     for axis in reversed(summed):
         size = sizes[axis]
         if isinstance(size, int) and size <= min(room, STEPS):

@@ -401,3 +401,10 @@ def test_gradients_of_nothing(dtype: str) -> None:
         np.ones(x.shape, dtype), np.ones(w.shape, dtype)
     )
     assert [array.shape for array in found] == [x.shape, w.shape]
+
+
+def test_sums_take_products_unrounded() -> None:
+    x, w = gc.placeholder("x", (1, 8, 9, 16)), gc.placeholder("w", (16, 8, 3, 3))
+    assert "@llvm.fm" in gc.function([x, w], gc.nn.conv2d(x, w), backend="llvm").llvm()
+    # What the user multiplies and adds is rounded step by step.
+    assert "@llvm.fm" not in gc.function([x], gc.sum(x * x), backend="llvm").llvm()
