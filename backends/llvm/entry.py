@@ -129,7 +129,7 @@ class _ProgramEmitter(LoopSteps, CheckSteps):
                         self._kernel(step)
                     done = False
                 case Contraction():
-                    done = self._with_epilogue(step, epilogue_at(steps, number))
+                    done = self._with_epilogue(step, epilogue_at(steps, number, self.collapsed))
                     if not done:
                         self._contraction(step)
                 case IndexCheck():

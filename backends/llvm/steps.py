@@ -23,6 +23,7 @@ from graphc.backends.llvm.sizes import Sizes
 from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import FunctionText, Val
 from graphc.dtypes import DType
+from graphc.loops.epilogues import Collapsed
 from graphc.loops.ir import (
     Contraction,
     Kernel,
@@ -53,6 +54,7 @@ class StepEmitter(ABC):
         self.blas = blas
         self.functions = Functions(target)
         self.places = ProductPlaces(program)
+        self.collapsed = Collapsed()
         # One product for large and for small matrices compiles faster than one for each.
         self.divides = any(
             isinstance(step, Contraction) and is_large(step) for step in program.all_steps

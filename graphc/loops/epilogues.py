@@ -4,13 +4,16 @@
     h = tanh(t + b)      step p + 1, a KernelCall whose outermost loop runs along the rows of t
 
 A backend may run such a pair as one: some rows of the product, the kernel on these rows, the next
-rows. The meaning is that of the two steps one after the other. What both touch is alive during
-both, and nothing that the kernel writes lies over an operand of the product (memory.plan).
+rows. A kernel that has a loop for each axis of a batch counts as one with a loop over all rows
+(`collapse`). The meaning is that of the two steps one after the other. What both touch is alive
+during both, and nothing that the kernel writes lies over an operand of the product (memory.plan).
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from graphc.dims import divide
+from graphc.loops.collapse import in_one_loop
 from graphc.loops.facts import FactsOf
 from graphc.loops.ir import (
     Accumulate,
@@ -33,7 +36,7 @@ from graphc.shapes import Dim, Size, size_product, substitute
 
 @dataclass(frozen=True, slots=True)
 class Epilogue:
-    """call: the kernel. units: iterations of its outermost loop for each row of the product.
+    """call: the kernel, in one loop. units: iterations of that loop for each row of the product.
 
     The rows of a batch are those of all its matrices, one after the other.
     """
@@ -42,8 +45,26 @@ class Epilogue:
     units: Size
 
 
-def epilogue_at(steps: Sequence[Step], position: int) -> Epilogue | None:
-    """The kernel behind the step at `position`, if that is a product whose rows it follows."""
+class Collapsed:
+    """Kernels in one loop, each made once."""
+
+    def __init__(self) -> None:
+        self.made: dict[tuple[int, int], tuple[Kernel, Kernel | None]] = {}
+
+    def kernel(self, kernel: Kernel, depth: int) -> Kernel | None:
+        key = (id(kernel), depth)
+        if key not in self.made:
+            self.made[key] = kernel, in_one_loop(kernel, depth)
+        return self.made[key][1]
+
+
+def epilogue_at(
+    steps: Sequence[Step], position: int, collapsed: Collapsed | None = None
+) -> Epilogue | None:
+    """The kernel behind the step at `position`, if that is a product whose rows it follows.
+
+    collapsed: kernels that are known already.
+    """
     if position + 1 >= len(steps):
         return None
     product, call = steps[position], steps[position + 1]
@@ -52,6 +73,7 @@ def epilogue_at(steps: Sequence[Step], position: int) -> Epilogue | None:
     if not product.fills_rows:
         return None
     count = size_product(product.batch) * product.m
+    call = _in_rows(call, count, collapsed or Collapsed())
     pairs = list(zip(call.kernel.parameters, call.arguments, strict=True))
     seen = [parameter for parameter, name in pairs if name == product.out]
     loop = row_loop(call.kernel.body)
@@ -74,6 +96,24 @@ def epilogue_at(steps: Sequence[Step], position: int) -> Epilogue | None:
     if rest != 0 or units == 0 or (rows.is_flat and units != 1):
         return None
     return Epilogue(call, units)
+
+
+def _in_rows(call: KernelCall, count: Size, collapsed: Collapsed) -> KernelCall:
+    """The call with as many of the outermost loops in one as run `count` times together."""
+    bound = dict(zip(call.kernel.sizes, call.sizes, strict=True))
+    extent: Size = 1
+    depth = 0
+    body: Sequence[Statement] = call.kernel.body
+    while body and isinstance(last := body[-1], For) and last.kind == "parallel":
+        extent = extent * with_sizes(last.extent, bound)
+        depth += 1
+        if extent == count:
+            break
+        body = last.body
+    if depth < 2 or extent != count:
+        return call
+    kernel = collapsed.kernel(call.kernel, depth)
+    return call if kernel is None else replace(call, kernel=kernel)
 
 
 class RowsOf:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from graphc.loops.epilogues import epilogue_at
+from graphc.loops.epilogues import Collapsed, epilogue_at
 from graphc.loops.ir import (
     Branch,
     Buffer,
@@ -46,6 +46,7 @@ def temporaries_lives(program: Program) -> dict[str, Life]:
     epilogue has run.
     """
     lives: dict[str, Life] = {}
+    collapsed = Collapsed()
 
     def use(name: str, position: int, loops: Sequence[Life]) -> None:
         if program.buffers[name].role != "temporary":
@@ -60,7 +61,7 @@ def temporaries_lives(program: Program) -> dict[str, Life]:
     def visit(steps: Sequence[Step], start: int, loops: tuple[Life, ...]) -> int:
         position = start
         for number, step in enumerate(steps):
-            if isinstance(step, Contraction) and epilogue_at(steps, number) is not None:
+            if isinstance(step, Contraction) and epilogue_at(steps, number, collapsed) is not None:
                 for name in (step.a, step.b):
                     use(name, position + 1, loops)
             if isinstance(step, Loop | While):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import graphc as gc
+from graphc.shapes import evaluate
 
 Array = np.ndarray[Any, Any]
 Expression = Callable[[gc.Tensor, gc.Tensor, gc.Tensor], list[gc.Tensor]]
@@ -112,6 +113,39 @@ def test_rows_of_a_batch(name: str, dtype: str) -> None:
         arrays = [(0.3 * rng.normal(size=shape)).astype(dtype) for shape in shapes]
         one, several, exact = (f(*arrays) for f in fs)
         for first, second, third in zip(one, several, exact, strict=True):
+            np.testing.assert_array_equal(first, second)
+            np.testing.assert_allclose(first, third, rtol=2e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("kind", ["for all heads", "for all", "of columns", "causal"])
+def test_mask_that_is_broadcast(kind: str) -> None:
+    """Scores under a mask: the softmax follows the product, for any sizes, forward and back."""
+    b, n = gc.dim("b"), gc.dim("n")
+    shapes = {"for all heads": (b, 1, n, n), "for all": (n, n), "of columns": (b, 1, 1, n)}
+    q, k = gc.placeholder("q", (b, 3, n, 8)), gc.placeholder("k", (b, 3, n, 8))
+    inputs = [q, k]
+    if kind == "causal":
+        mask = gc.arange(n)[:, None] >= gc.arange(n)
+    else:
+        mask = gc.placeholder("mask", shapes[kind], "bool")
+        inputs.append(mask)
+    weights = gc.softmax(gc.where(mask, q @ k.mT, -1e9), axis=-1)
+    results = [weights, *gc.grad(gc.sum(weights * weights), [q, k])]
+    one, several, exact = (
+        gc.function(inputs, results, backend=backend, threads=threads)
+        for backend, threads in (("llvm", 1), ("llvm", 3), ("reference", None))
+    )
+    assert one.llvm().count(".rows, ptr %") >= 2
+    rng = np.random.default_rng(0)
+    for sizes in ((2, 31), (0, 3), (2, 0), (1, 1), (1, 130)):
+        bound = {"b": sizes[0], "n": sizes[1]}
+        arrays = []
+        for tensor in inputs:
+            shape = [evaluate(size, bound) for size in tensor.shape]
+            made = rng.normal(size=shape)
+            arrays.append(made > -1 if tensor.dtype == gc.bool else made.astype("float32"))
+        found = zip(one(*arrays), several(*arrays), exact(*arrays), strict=True)
+        for first, second, third in found:
             np.testing.assert_array_equal(first, second)
             np.testing.assert_allclose(first, third, rtol=2e-5, atol=2e-5)
 
