@@ -61,6 +61,11 @@ def adam(p: Tensor, g: Tensor, m: Tensor, v: Tensor) -> list[Tensor]:
     return [p - 1e-3 * m / (gc.sqrt(v) + 1e-8), m, v]
 
 
+def regression(x: Tensor, y: Tensor, w: Tensor) -> list[Tensor]:
+    loss = gc.sum(gc.log1p(gc.exp(-y * (x @ w))))
+    return [loss, gc.grad(loss, w)]
+
+
 LONG = vectors(1 << 24, 10_000_019, 3_000_001, 100_003)
 ROWS = matrices((4096, 1024), (4099, 1021), (20011, 129), (333, 9001))
 
@@ -75,6 +80,9 @@ CASES: dict[str, Case] = {
     "layer_norm": Case([("n", "m"), ("m",), ("m",), ("n", "m")], layer_norm, ROWS),
     "column_sums": Case(
         [("n", "m")] * 2, lambda x, y: [gc.sum(x * y, axis=0), gc.sum(x, axis=0)], ROWS
+    ),
+    "regression": Case(
+        [("n", 9), ("n",), (9,)], regression, vectors(3_000_017, 100_003, 10_007, 1009)
     ),
     "nearest": Case(
         [("n", "k"), ("m", "k")],

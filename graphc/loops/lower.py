@@ -76,6 +76,15 @@ STRUCTURED_KERNELS = {
 }
 
 
+def _are_known(indices: Tensor, minimum: Size, size: Size) -> bool:
+    """Whether the indices are a constant whose elements are in range."""
+    node = indices.node
+    if node.op is not CONSTANT or not (isinstance(minimum, int) and isinstance(size, int)):
+        return False
+    value: np.ndarray = node.attrs["value"]
+    return value.size == 0 or (minimum <= value.min() and bool(value.max() < size))
+
+
 def _copy_type(call: Inference) -> TensorType:
     return call.types[0]
 
@@ -261,6 +270,8 @@ class _Lowering:
             if (buffer, minimum, check.size) in seen:
                 continue
             seen.add((buffer, minimum, check.size))
+            if _are_known(root, minimum, check.size):
+                continue
             step = IndexCheck(
                 buffer,
                 size_product(root.shape),

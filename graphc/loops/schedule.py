@@ -53,6 +53,8 @@ from graphc.shapes import (
 
 CHUNK = 32  # rows that are reduced to one, each chunk by one thread
 MOST = 4 * CHUNK  # the same where there are so many rows that this leaves CHUNK chunks
+LONGEST = 8 * CHUNK  # the same where rows are short,
+WORTH = 4096  # so that a chunk has about so many elements
 FEW, LITTLE = 128, 1 << 13  # rows and elements up to which there is one chunk
 
 
@@ -173,6 +175,9 @@ def rows_of_chunk(rows: Size, others: Sequence[Size]) -> Size:
     count = size_product([rows, *others])
     if isinstance(rows, int) and isinstance(count, int) and rows <= FEW and count <= LITTLE:
         return max(rows, 1)
+    length = size_product(others)
+    if isinstance(length, int) and 0 < length < WORTH // CHUNK:
+        return min(LONGEST, WORTH // length // CHUNK * CHUNK)
     if isinstance(rows, int):
         return max(CHUNK, min(MOST, -(-rows // CHUNK)))
     return CHUNK

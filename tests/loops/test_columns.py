@@ -54,20 +54,20 @@ def test_both_gradients_of_a_layer_norm_are_one_kernel() -> None:
 def test_sums_of_columns_and_rows() -> None:
     x = gc.placeholder("x", ("n", 10))
     assert body_of([x], [gc.sum(gc.exp(x), axis=0), gc.sum(x, axis=1)]) == [
-        "  acc_out_rows: f32[(n + 31)//32, 10] scratch",
-        "  for k in (n + 31)//32 parallel:",
+        "  acc_out_rows: f32[(n + 255)//256, 10] scratch",
+        "  for k in (n + 255)//256 parallel:",
         "    for j in 10 vector:",
         "      acc_out_rows[k, j] = 0.0",
-        "    for i in -max(32*k - n, -32) serial:",
+        "    for i in -max(256*k - n, -256) serial:",
         "      acc_out_2: f32 = 0.0 (add)",
         "      for j in 10 vector:",
-        "        v0 = x[i + 32*k, j]",
+        "        v0 = x[i + 256*k, j]",
         "        acc_out_rows[k, j] = acc_out_rows[k, j] + exp(v0)",
         "        acc_out_2 += v0",
-        "      out_2[i + 32*k] = acc_out_2",
+        "      out_2[i + 256*k] = acc_out_2",
         "  for j in 10 vector:",
         "    acc_out: f64 = 0.0 (add)",
-        "    for k in (n + 31)//32 serial:",
+        "    for k in (n + 255)//256 serial:",
         "      acc_out += f64(acc_out_rows[k, j])",
         "    out[j] = f32(acc_out)",
     ]

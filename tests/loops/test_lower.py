@@ -1,6 +1,7 @@
 """Whole programs: buffers, results, checks, names, loops."""
 
 import numpy as np
+import pytest
 
 import graphc as gc
 from graphc.loops.ir import IndexCheck, Program
@@ -121,6 +122,13 @@ def test_indices_are_checked_once_and_first() -> None:
     program = program_of([x, i], y)
     checks = [step for step in program.steps if isinstance(step, IndexCheck)]
     assert len(checks) == 1 and program.steps[0] is checks[0]
+
+
+@pytest.mark.parametrize(("size", "checks"), [(3, 0), ("n", 1)])
+def test_constant_indices_are_checked_once_for_all(size: int | str, checks: int) -> None:
+    x = gc.placeholder("x", (size,))
+    program = program_of([x], x[gc.constant([2, 0, -1])])
+    assert sum(isinstance(step, IndexCheck) for step in program.steps) == checks
 
 
 def test_loops_share_kernels_and_names_with_what_is_around() -> None:

@@ -1,0 +1,267 @@
+"""Short rows of known length side by side: a lane for each row, not for each element.
+
+    sums[9] scratch                        sums[9] scratch
+    for i in n serial:                     for j in 9: total_j = 0.0
+      dot = 0.0                            for i in n vector:
+      for j in 9 vector:                     dot = 0.0 + w[0]*x[i, 0] + ... + w[8]*x[i, 8]
+        dot += w[j]*x[i, j]         ->       error = (y[i] - dot)/scale
+      error = (y[i] - dot)/scale             total_0 += error*x[i, 0]
+      for j in 9 vector:                     ...
+        sums[j] = sums[j] + error*x[i, j]    total_8 += error*x[i, 8]
+                                           for j in 9: sums[j] = sums[j] + total_j
+
+In the first form a row fills a vector or two and part of another; what is computed once a row is
+scalar code, and sums over the rows go through memory. In the second all of it is done for several
+rows at once, and the sums stay in registers. Rows are read element by element then, so that it
+pays for few light elements only.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from graphc.backends.llvm.accumulate import identity_value
+from graphc.backends.llvm.lanes import survey
+from graphc.dtypes import float32, float64
+from graphc.ir.source import Sources
+from graphc.loops.ir import (
+    Accumulate,
+    Accumulator,
+    For,
+    Let,
+    Scratch,
+    Statement,
+    Store,
+)
+from graphc.loops.tidy import values_of, with_sizes
+from graphc.scalar.expr import Call, Const, Expr, Index, Load, Local, transform, walk
+from graphc.shapes import Dim, symbols_of
+
+LONGEST = 12  # elements of a row
+FEWEST = 32  # rows, where their number is known
+MOST = 96  # cost of all elements of a row
+SUMS = 12  # over the rows, each in a register
+COMBINES = ("add", "mul", "maximum", "minimum")
+DTYPES = (float32, float64)
+
+Cell = tuple[str, tuple[Expr, ...]]  # an element of an array
+
+
+def side_by_side(body: Sequence[Statement]) -> tuple[Statement, ...]:
+    """The statements, with such loops over rows turned into vector loops."""
+    result: list[Statement] = []
+    for item in body:
+        if isinstance(item, For) and item.kind != "vector":
+            rows = _matched(item)
+            if rows is not None:
+                result += rows.turned()
+                continue
+            item = For(item.axis, item.extent, item.kind, side_by_side(item.body))
+        result.append(item)
+    return tuple(result)
+
+
+class _Sum(NamedTuple):
+    """buffer[...] = buffer[...] (combine) value, at a place that is the same in every row."""
+
+    buffer: str
+    combine: str
+    value: Expr
+    store: Store
+
+    def name(self, place: int) -> str:
+        return f"{self.buffer}_{place}"
+
+
+class _Rows(NamedTuple):
+    """A loop over rows taken apart. sums: with the loop over elements in which each is fed."""
+
+    loop: For
+    sums: tuple[tuple[_Sum, For], ...]
+
+    @property
+    def number_of_sums(self) -> int:
+        return sum(_length(elements) for _, elements in self.sums)
+
+    def turned(self) -> list[Statement]:
+        rows = _Unrolled({id(one.store): one for one, _ in self.sums})
+        for item in self.loop.body:
+            rows.add(item)
+        before: list[Statement] = []
+        after: list[Statement] = []
+        for one, elements in self.sums:
+            dtype, sources = one.value.dtype, one.store.sources
+            for place in range(_length(elements)):
+                own = Accumulator(one.name(place), one.combine, dtype, None, sources)
+                [store] = with_sizes([one.store], {elements.axis: place})
+                assert isinstance(store, Store)
+                old = Load(store.buffer, store.index, dtype)
+                total = Call(one.combine, (old, Local(own.name, dtype)), dtype)
+                before.append(own)
+                after.append(Store(store.buffer, store.index, total, False, sources))
+        lanes = For(self.loop.axis, self.loop.extent, "vector", tuple(rows.statements))
+        return [*before, lanes, *after]
+
+
+class _Unrolled:
+    """The statements of a row without loops, elements of arrays as locals.
+
+    An accumulator is a new local with each element that it takes.
+    """
+
+    def __init__(self, sums: dict[int, _Sum]) -> None:
+        self.sums = sums  # by the identity of their stores
+        self.statements: list[Statement] = []
+        self.now: dict[str | Cell, Expr] = {}  # what a local or an element stands for by now
+        self.accumulators: dict[str, Accumulator] = {}
+        self.arrays: set[str] = set()
+        self.counts: dict[str, int] = {}
+
+    def add(self, item: Statement) -> None:
+        if not isinstance(item, For):
+            self.one(item)
+            return
+        for place in range(_length(item)):
+            moved = with_sizes(item.body, {item.axis: place})
+            for before, inner in zip(item.body, moved, strict=True):
+                if (total := self.sums.get(id(before))) is None:
+                    self.one(inner)
+                    continue
+                assert isinstance(inner, Store) and isinstance(inner.value, Call)
+                value = self.renamed(inner.value.args[1])
+                self.statements.append(Accumulate(total.name(place), value, None, inner.sources))
+
+    def one(self, item: Statement) -> None:
+        match item:
+            case Scratch(name=name):
+                self.arrays.add(name)
+            case Accumulator(name=name, combine=combine, dtype=dtype):
+                self.accumulators[name] = item
+                self.now[name] = Const(identity_value(combine, dtype), dtype)
+            case Let(name, value, sources):
+                self.let(name, name, self.renamed(value), sources)
+            case Accumulate(name, value, _, sources):
+                own = self.accumulators[name]
+                total = Call(own.combine, (self.now[name], self.renamed(value)), own.dtype)
+                self.let(name, name, total, sources)
+            case Store(buffer, index, value, _, sources) if buffer in self.arrays:
+                self.let(buffer, (buffer, index), self.renamed(value), sources)
+            case Store(buffer, index, value, _, sources):
+                place = tuple(map(self.renamed, index))
+                self.statements.append(Store(buffer, place, self.renamed(value), False, sources))
+
+    def let(self, name: str, key: "str | Cell", value: Expr, sources: Sources) -> None:
+        count = self.counts[name] = self.counts.get(name, -1) + 1
+        fresh = f"{name}.{count}" if count else name
+        self.statements.append(Let(fresh, value, sources))
+        self.now[key] = Local(fresh, value.dtype)
+
+    def renamed(self, value: Expr) -> Expr:
+        def leaf(part: Expr) -> Expr | None:
+            if isinstance(part, Local):
+                return self.now.get(part.name)
+            if isinstance(part, Load) and part.buffer in self.arrays:
+                return self.now[part.buffer, part.index]
+            return None
+
+        return transform(value, leaf)
+
+
+def _length(elements: For) -> int:
+    assert isinstance(elements.extent, int)
+    return elements.extent
+
+
+def _matched(loop: For) -> _Rows | None:
+    """The loop taken apart, if rows may run side by side, and that is better."""
+    if isinstance(loop.extent, int) and loop.extent < FEWEST:
+        return None
+    if not any(isinstance(item, For) for item in loop.body):
+        return None
+    cost = 0
+    for item in loop.body:
+        inner, count = (item.body, item.extent) if isinstance(item, For) else ((item,), 1)
+        if not isinstance(count, int) or not 0 < count <= LONGEST:
+            return None
+        if not all(map(_is_simple, inner)):
+            return None
+        if isinstance(item, For):
+            cost += count * (survey(inner).cost + 1)
+    if cost > MOST:
+        return None
+    elements = [item for item in loop.body if isinstance(item, For)]
+    rows = _Rows(loop, tuple((one, each) for each in elements for one in _sums(loop, each)))
+    return rows if rows.number_of_sums <= SUMS and _are_apart(rows) else None
+
+
+def _is_simple(item: Statement) -> bool:
+    match item:
+        case Let() | Scratch():
+            return True
+        case Accumulator(combine=combine, dtype=dtype, position_name=position):
+            return combine in COMBINES and dtype in DTYPES and position is None
+        case Accumulate(value=value):
+            return value.dtype in DTYPES
+        case Store(accumulate=accumulate):
+            return not accumulate
+    return False
+
+
+def _sums(rows: For, elements: For) -> list[_Sum]:
+    """The stores of a loop over elements that are sums over the rows."""
+    found = []
+    element = Index(Dim.symbol(elements.axis))
+    for item in elements.body:
+        if not isinstance(item, Store) or element not in item.index:
+            continue
+        if not _is_fixed(item.index, rows.axis):
+            continue
+        match item.value:
+            case Call(op, (Load(buffer, index), value), dtype) if op in COMBINES:
+                if (buffer, index) == (item.buffer, item.index) and dtype in DTYPES:
+                    found.append(_Sum(buffer, op, value, item))
+    return found
+
+
+def _are_apart(rows: _Rows) -> bool:
+    """Whether rows share nothing but what they read and what they sum up."""
+    totals = {id(one.store) for one, _ in rows.sums}
+    summed = {one.buffer for one, _ in rows.sums}
+    scratch = {item.name for item in rows.loop.body if isinstance(item, Scratch)}
+    written: set[str] = set()
+    read: list[str] = []
+    for item in rows.loop.body:
+        axis = item.axis if isinstance(item, For) else ""
+        inner = item.body if isinstance(item, For) else (item,)
+        loads = [p for v in values_of(inner) for p in walk(v) if isinstance(p, Load)]
+        stores = [one for one in inner if isinstance(one, Store) and id(one) not in totals]
+        accesses: list[Load | Store] = [*loads, *stores]
+        for access in accesses:
+            if access.buffer in scratch and not _is_constant(access.index, axis):
+                return False
+        read += [load.buffer for load in loads]
+        outside = [store for store in stores if store.buffer not in scratch]
+        written.update(store.buffer for store in outside)
+        if not all(_is_own(store, rows.loop.axis) for store in outside):
+            return False
+    once = all(read.count(buffer) == 1 for buffer in summed)  # by the sum itself
+    return once and len(summed) == len(totals) and written.isdisjoint([*read, *summed])
+
+
+def _is_constant(index: tuple[Expr, ...], axis: str) -> bool:
+    """Whether the place is the same in every row, where `axis` counts elements."""
+    return all(isinstance(part, Index) and symbols_of(part.size) <= {axis} for part in index)
+
+
+def _is_fixed(index: tuple[Expr, ...], rows: str) -> bool:
+    """Whether the place of an element does not depend on the row."""
+    return all(isinstance(part, Index) and rows not in symbols_of(part.size) for part in index)
+
+
+def _is_own(store: Store, axis: str) -> bool:
+    """Whether every row writes to a place of its own."""
+    return any(
+        isinstance(part, Index)
+        and isinstance(part.size, Dim)
+        and part.size.coefficient(axis) not in (0, None)
+        for part in store.index
+    )
