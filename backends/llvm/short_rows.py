@@ -139,6 +139,8 @@ class _Unrolled:
                 self.now[name] = Const(identity_value(combine, dtype), dtype)
             case Let(name, value, sources):
                 self.let(name, name, self.renamed(value), sources)
+            case Accumulate(name, value, _, sources) if name not in self.accumulators:
+                self.statements.append(Accumulate(name, self.renamed(value), None, sources))
             case Accumulate(name, value, _, sources):
                 own = self.accumulators[name]
                 total = Call(own.combine, (self.now[name], self.renamed(value)), own.dtype)
@@ -199,8 +201,8 @@ def _is_simple(item: Statement) -> bool:
             return True
         case Accumulator(combine=combine, dtype=dtype, position_name=position):
             return combine in COMBINES and dtype in DTYPES and position is None
-        case Accumulate(value=value):
-            return value.dtype in DTYPES
+        case Accumulate(value=value, position=position):
+            return value.dtype in DTYPES and position is None
         case Store(accumulate=accumulate):
             return not accumulate
     return False

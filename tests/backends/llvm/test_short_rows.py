@@ -90,6 +90,10 @@ def regression(x: Tensor, w: Tensor) -> list[Tensor]:
     return [loss, gc.grad(loss, w)]
 
 
+def whole(x: Tensor, w: Tensor) -> list[Tensor]:
+    return [gc.sum(gc.max(x * w, axis=1) ** 2), gc.max(gc.sum(x, axis=1), initial=-9)]
+
+
 def norms(x: Tensor, w: Tensor) -> list[Tensor]:
     scaled = x / gc.sqrt(gc.sum(x * x, axis=1, keepdims=True) + 1)
     return [scaled, gc.max(scaled * w, axis=1), gc.sum(scaled, axis=0)]
@@ -101,7 +105,7 @@ def softmax(x: Tensor, w: Tensor) -> list[Tensor]:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("width", [1, 3, 9, 12])
-@pytest.mark.parametrize("build", [regression, norms, softmax])
+@pytest.mark.parametrize("build", [regression, whole, norms, softmax])
 def test_values(build: Callable[[Tensor, Tensor], list[Tensor]], width: int, dtype: str) -> None:
     x, w = gc.placeholder("x", ("n", width), dtype), gc.placeholder("w", (width,), dtype)
     outputs = build(x, w)
