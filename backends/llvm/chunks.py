@@ -17,8 +17,9 @@ so is the order in which the partial results are combined: numbers do not depend
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from graphc.backends.llvm.one_thread import CHUNK
 from graphc.backends.llvm.parallel import work_of
-from graphc.backends.llvm.pool import CHUNK, LITTLE
+from graphc.backends.llvm.pool import LITTLE
 from graphc.dtypes import DType, float64, int64, is_floating
 from graphc.loops.epilogues import feeds_outside
 from graphc.loops.ir import (

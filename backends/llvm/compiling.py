@@ -16,7 +16,7 @@ from graphc.backends.llvm.jit import Library
 from graphc.backends.llvm.jitted import jitted_steps
 from graphc.backends.llvm.lapack import imported_names
 from graphc.backends.llvm.modules import names_in
-from graphc.backends.llvm.pool import PARALLEL
+from graphc.backends.llvm.one_thread import PARALLEL
 from graphc.backends.llvm.profiling import LAPS
 from graphc.backends.llvm.routines import Loaded, load
 from graphc.backends.llvm.stored import Facts
@@ -69,7 +69,7 @@ def compiled_program(
         known = {**elsewhere, **loaded.addresses, **own}
         used = names_in(emitted.functions) & {*known, PARALLEL}
         exported = ["entry", LAPS] if profiled else ["entry"]
-        library = Library(found.objects, exported, addresses(used, known))
+        library = Library(found.objects, exported, addresses(used, known, threads))
     # What lies elsewhere in every process, or was made in this one, is not kept.
     made_here = bool(own or profiled or program.counts)
     code = NativeCode(

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from graphc.backends.llvm.blas import find_blas
 from graphc.backends.llvm.heap import python_symbols
 from graphc.backends.llvm.jit import library_symbols
-from graphc.backends.llvm.pool import PARALLEL, parallel_address
+from graphc.backends.llvm.one_thread import PARALLEL, one_thread_address
+from graphc.backends.llvm.pool import parallel_address
 from graphc.backends.llvm.vector_math import LIBM_SYMBOLS
 from graphc.lapack import routine_address
 
@@ -27,10 +28,14 @@ def known_symbols(lapack: Mapping[str, str]) -> dict[str, int]:
     return known
 
 
-def addresses(names: Iterable[str], known: Mapping[str, int]) -> dict[str, int]:
-    """Those of the names that are imported; threads are made ready if they are among them."""
+def addresses(
+    names: Iterable[str], known: Mapping[str, int], threads: int | None = None
+) -> dict[str, int]:
+    """Those of the names that are imported; threads are made ready if they are among them.
+
+    threads: how many the code will have, at most, if that is known."""
     wanted = set(names)
     found = {name: at for name, at in known.items() if name in wanted}
     if PARALLEL in wanted:
-        found[PARALLEL] = parallel_address()
+        found[PARALLEL] = one_thread_address() if threads == 1 else parallel_address()
     return found

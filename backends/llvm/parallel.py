@@ -10,7 +10,7 @@ decides a number depends on how many threads there are.
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from graphc.backends.llvm.pool import PARALLEL, SHARED
+from graphc.backends.llvm.one_thread import PARALLEL, SHARED
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.text import FunctionText, TextBuilder, Val
 from graphc.dtypes import is_floating

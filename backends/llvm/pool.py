@@ -33,13 +33,10 @@ from typing import Any
 
 from graphc.backends.llvm.cache import cached_objects
 from graphc.backends.llvm.jit import PLAIN, Library, Module, library_symbols
+from graphc.backends.llvm.one_thread import ALONE, CUT, DECLARED, PARALLEL
 from graphc.backends.llvm.target import host
 
-PARALLEL = "graphc_parallel"
 LITTLE = 1 << 21  # work that is not worth waking a second thread: 33 microseconds
-SHARED = 1 << 19  # work that is not worth a second thread, awake or not: 8 microseconds
-CHUNK = 1 << 19  # work of one chunk, if there are not too many
-MOST_CHUNKS = 256
 MOST_WORKERS = 255
 SPINS = 2000  # some tens of microseconds
 IDLE, GO, RUN, SLEEP, STOP = range(5)
@@ -86,9 +83,7 @@ declare i32 @pthread_cond_signal(ptr)
 declare i32 @pthread_sigmask(i32, ptr, ptr)
 declare i32 @sigfillset(ptr)
 declare i32 @sched_yield()
-declare i64 @llvm.smin.i64(i64, i64)
-declare i64 @llvm.smax.i64(i64, i64)
-
+{DECLARED}
 @busy = internal global i64 0, align 128
 @started = internal global i64 0, align 128
 @next = internal global i64 0, align 128
@@ -213,30 +208,7 @@ wake:
 done:
   ret void
 }}
-
-define void @{PARALLEL}(ptr %task, ptr %frame, i64 %units, i64 %work, i64 %grain, i64 %threads) {{
-entry:
-  %much = icmp sgt i64 %work, {SHARED}
-  %rouses = icmp sgt i64 %work, {LITTLE}
-  %some = icmp sgt i64 %units, 0
-  %cut = and i1 %much, %some
-  br i1 %cut, label %measure, label %whole
-whole:
-  call void %task(ptr %frame, i64 0, i64 %units, i64 0)
-  ret void
-measure:
-  %parts.wished = udiv i64 %work, {CHUNK}
-  %parts.two = call i64 @llvm.smax.i64(i64 %parts.wished, i64 2)
-  %parts.most = call i64 @llvm.smin.i64(i64 %parts.two, i64 {MOST_CHUNKS})
-  %even = udiv i64 %units, %parts.most
-  %grains = udiv i64 %even, %grain
-  %grains.up = add i64 %grains, 1
-  %single = icmp eq i64 %grain, 1
-  %divides.even = mul i64 %even, %parts.most
-  %exact = icmp eq i64 %divides.even, %units
-  %as.even = and i1 %single, %exact
-  %rounded = mul i64 %grains.up, %grain
-  %length = select i1 %as.even, i64 %even, i64 %rounded
+{CUT}  %rouses = icmp sgt i64 %work, {LITTLE}
   %units.more = add i64 %units, %length
   %units.last = sub i64 %units.more, 1
   %chunks = udiv i64 %units.last, %length
@@ -319,22 +291,7 @@ joined:
 finish:
   store atomic i64 0, ptr @busy release, align 8
   ret void
-
-alone:
-  br label %alone.head
-alone.head:
-  %begin = phi i64 [ 0, %alone ], [ %behind, %alone.body ]
-  %alone.more = icmp slt i64 %begin, %units
-  br i1 %alone.more, label %alone.body, label %alone.done
-alone.body:
-  %behind = add i64 %begin, %length
-  %end = call i64 @llvm.smin.i64(i64 %behind, i64 %units)
-  call void %task(ptr %frame, i64 %begin, i64 %end, i64 0)
-  br label %alone.head
-alone.done:
-  ret void
-}}
-
+{ALONE}
 ; How many workers there are.
 define i64 @graphc_pool_size() {{
   %count = load i64, ptr @started

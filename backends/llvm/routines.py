@@ -15,7 +15,7 @@ from graphc.backends.llvm.cache import cached_objects, kept_objects
 from graphc.backends.llvm.imports import addresses
 from graphc.backends.llvm.jit import Library
 from graphc.backends.llvm.modules import heads, modules_of, names_in
-from graphc.backends.llvm.pool import PARALLEL
+from graphc.backends.llvm.one_thread import PARALLEL
 from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import FunctionText
 from graphc.records import dataclass

@@ -17,7 +17,8 @@ import graphc as gc
 from graphc.backends.llvm.gemm import area_bytes, functions_of
 from graphc.backends.llvm.gemm_layout import Layout
 from graphc.backends.llvm.jit import Library, Module, module_assembly, module_object
-from graphc.backends.llvm.pool import PARALLEL, parallel_address
+from graphc.backends.llvm.one_thread import PARALLEL
+from graphc.backends.llvm.pool import parallel_address
 from graphc.backends.llvm.target import Target, host
 from graphc.backends.llvm.text import module_text
 from graphc.dtypes import DType, float32, float64

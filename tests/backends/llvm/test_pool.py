@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from graphc.backends.llvm.jit import Library, Module, module_object
-from graphc.backends.llvm.pool import LITTLE, PARALLEL, SHARED, parallel_address, pool_size
+from graphc.backends.llvm.one_thread import PARALLEL, SHARED, one_thread_address
+from graphc.backends.llvm.pool import LITTLE, parallel_address, pool_size
 from graphc.backends.llvm.target import host
 
 ROOT = Path(__file__).parent.parent.parent.parent
@@ -164,3 +165,22 @@ def test_the_end_of_a_process(pause: float) -> None:
 
 def test_the_name_that_code_calls() -> None:
     assert PARALLEL == "graphc_parallel" and parallel_address() == parallel_address()
+
+
+_TASK = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
+
+
+@pytest.mark.parametrize("units", [-1, 0, 1, 2, 17, 255, 256, 257, 1000, 100_003])
+def test_one_thread_has_the_chunks_of_the_pool(units: int) -> None:
+    def chunks(address: int, work: int, grain: int) -> list[tuple[int, int, int]]:
+        found: list[tuple[int, int, int]] = []
+        task = _TASK(lambda frame, begin, end, thread: found.append((begin, end, thread)))
+        at = ctypes.cast(task, ctypes.c_void_p)
+        _RUN(address)(at, None, units, work, grain, 1)
+        return found
+
+    for work in (0, SHARED, SHARED + 1, LITTLE + 1, 5 * LITTLE, 1 << 62):
+        for grain in (1, 7, 256):
+            alone = chunks(one_thread_address(), work, grain)
+            assert alone == chunks(parallel_address(), work, grain)
+            assert all(thread == 0 for *_, thread in alone)
