@@ -188,6 +188,14 @@ def convolutions() -> Iterator[tuple[str, Case]]:
     )
 
 
+def static_rests(*inputs: Any) -> list[Any]:
+    """Rests of a known number of lanes: forward, backward, and pairs of numbers."""
+    found = []
+    for x, y, z, w in zip(*(inputs[k::4] for k in range(4)), strict=True):
+        found += [x[::-1] * gc.flip(y) + 1, z + w, gc.conj(z) * gc.flip(w)]
+    return found
+
+
 def all_cases() -> dict[str, Case]:
     x = [("x", ("m", "n"), "float32")]
     cases: dict[str, Case] = {}
@@ -216,6 +224,15 @@ def all_cases() -> dict[str, Case]:
                 *gc.grad(gc.sum(layer_norm(x, g) * gc.sin(x)), [x, g]),
             ],
             [s for s in wide if s["n"]],
+        ),
+        "static rests": Case(
+            [
+                (f"{name}{count}", (count,), dtype)
+                for count in (3, 5, 12, 17)
+                for name, dtype in zip("xyzw", ["float32"] * 2 + ["complex64"] * 2, strict=True)
+            ],
+            static_rests,
+            [{}],
         ),
         "reductions": Case(x, reductions, [s for s in wide if s["m"] and s["n"]]),
         "elementwise": Case(

@@ -202,7 +202,14 @@ class Memory(Addresses):
         return self._shuffled(mask, mask, [k // 2 for k in range(2 * mask.lanes)])
 
     def _shuffled(self, a: Val, b: Val, places: Sequence[int]) -> Val:
-        """A vector of the chosen places of a, then b."""
+        """A vector of the chosen places of a, then b.
+
+        Of constants (masks of a known number of lanes) a constant again: where LLVM 22 shuffles
+        them itself for AVX2, the second of two masked loads reads its last lanes without the mask.
+        """
+        if a.text.startswith("<") and b.text.startswith("<"):
+            items = [*a.text[1:-1].split(", "), *b.text[1:-1].split(", ")]
+            return Val(f"<{', '.join(items[place] for place in places)}>", a.type, len(places))
         order = ", ".join(f"i32 {place}" for place in places)
         return self.code.pure(
             ("shuffle", a.text, b.text, a.type, order),
