@@ -9,6 +9,7 @@ LAPACK routine, with the code of its failure, or a host call. Nothing after that
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
 from graphc.backends.llvm.blas import Blas
@@ -17,6 +18,8 @@ from graphc.backends.llvm.emitted import Emitted
 from graphc.backends.llvm.emitter import FRAME
 from graphc.backends.llvm.heap import freeing_entry
 from graphc.backends.llvm.loop_steps import LoopSteps
+from graphc.backends.llvm.one_thread import PARALLEL
+from graphc.backends.llvm.parallel import marking_entry
 from graphc.backends.llvm.profiling import lap, lap_function
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.sizes import Sizes
@@ -59,7 +62,7 @@ class _ProgramEmitter(LoopSteps, CheckSteps):
         steps = self.program.steps
         parts: list[FunctionText] = []
         has_heap = bool(self.program.counts)
-        name = "internal i64 @run" if has_heap else "i64 @entry"
+        name = "internal i64 @run" if has_heap else "internal i64 @steps"
         if len(steps) <= PART:
             entry = self._function(name, steps)
         else:
@@ -67,10 +70,16 @@ class _ProgramEmitter(LoopSteps, CheckSteps):
                 header = f"internal i64 @part{len(parts)}"
                 parts.append(self._function(header, steps[start : start + PART]))
             entry = self._entry_of_parts(name, len(parts))
-        functions = [*self.functions.functions, *self.routines.values(), *parts, entry]
+        functions = [*self.functions.functions, *self.routines.values(), *parts]
+        attributes = self.target.function_attributes
+        shared = any(PARALLEL in one.text for one in (*functions, *self.products.values(), entry))
         if has_heap:
-            attributes = self.target.function_attributes
-            functions.append(freeing_entry(self.heap, PARAMETERS, attributes))
+            functions += [entry, freeing_entry(self.heap, PARAMETERS, attributes)]
+        elif shared and len(self.program.all_steps) > 1:
+            functions += [entry, marking_entry(PARAMETERS, len(self.slots) + 1, attributes)]
+        else:
+            text = entry.text.replace("define internal i64 @steps(", "define i64 @entry(", 1)
+            functions.append(replace(entry, text=text))
         if self.profiled:
             clock = lap_function(len(self.program.all_steps), self.target.function_attributes)
             functions.insert(0, clock)

@@ -20,7 +20,8 @@ declare i64 @llvm.smin.i64(i64, i64)
 declare i64 @llvm.smax.i64(i64, i64)
 """
 
-# The beginning of `graphc_parallel`: little work is one call, the length of chunks of other work.
+# The beginning of `graphc_parallel`: little work is one call, the length of chunks of other work;
+# without a task, `mark`.
 CUT = f"""
 define void @{PARALLEL}(ptr %task, ptr %frame, i64 %units, i64 %work, i64 %grain, i64 %threads) {{
 entry:
@@ -29,6 +30,9 @@ entry:
   %cut = and i1 %much, %some
   br i1 %cut, label %measure, label %whole
 whole:
+  %marks = icmp eq ptr %task, null
+  br i1 %marks, label %mark, label %call
+call:
   call void %task(ptr %frame, i64 0, i64 %units, i64 0)
   ret void
 measure:
@@ -67,7 +71,7 @@ alone.done:
 
 @cache
 def _library() -> Library:
-    text = f"{DECLARED}{CUT}  br label %alone\n{ALONE}"
+    text = f"{DECLARED}{CUT}  br label %alone\nmark:\n  ret void\n{ALONE}"
     return Library(cached_objects([Module(text, PLAIN)], host()).objects, [PARALLEL], {})
 
 

@@ -139,6 +139,27 @@ def divide(
     )
 
 
+def marking_entry(parameters: str, threads: int, attributes: str) -> FunctionText:
+    """@entry: @steps, between marks that keep workers awake. threads: the place of their number in
+    the table."""
+    builder = TextBuilder()
+    builder.declare(PARALLEL, f"void @{PARALLEL}(ptr, ptr, i64, i64, i64, i64)")
+    at = builder.value(f"getelementptr i64, ptr %table, i64 {threads}")
+    several = builder.icmp("sgt", builder.load(at, "i64"), Val("1", "i64"))
+    alone, shared = builder.fresh_label("alone"), builder.fresh_label("shared")
+    builder.branch_if(several, shared, alone)
+    builder.block(alone)
+    status = builder.emit(f"call i64 @steps{parameters}", "i64")
+    builder.line(f"ret i64 {status.text}")
+    builder.block(shared)
+    mark = f"call void @{PARALLEL}(ptr null, ptr null, i64 {{}}, i64 0, i64 0, i64 0)"
+    builder.line(mark.format(1))
+    status = builder.emit(f"call i64 @steps{parameters}", "i64")
+    builder.line(mark.format(-1))
+    builder.line(f"ret i64 {status.text}")
+    return builder.function(f"define i64 @entry{parameters} {attributes}", plain=True)
+
+
 def dividing_functions(
     name: str, parameters: Sequence[Val], measure: Callable[[Code], Range], attributes: str
 ) -> FunctionText:

@@ -10,9 +10,12 @@ of `grain` and follows from units, work and grain alone. Workers are started whe
 wanted. Work that is less than it takes to wake a worker is shared with those that are awake. Who
 finds the pool in use by another thread does all chunks alone, in order.
 
+Without a task, `units` is added to the number of calls in which regions are to follow each other.
+
 A worker has a state, which is how the caller talks to it:
 
-    IDLE   it looks at its state a while (SPINS times), then it goes to sleep
+    IDLE   it looks at its state a while (SPINS times, within calls CALL_SPINS, yielding its core
+           to whoever wants it), then it goes to sleep: to be woken takes longer than many a step
     GO     there is work; the worker takes it by setting RUN. The caller takes it back, by setting
            IDLE, when no chunk is left: a worker that is slow to wake up is never waited for
     RUN    it takes one chunk after the other, and sets IDLE when none is left
@@ -39,6 +42,7 @@ from graphc.backends.llvm.target import host
 LITTLE = 1 << 21  # work that is not worth waking a second thread: 33 microseconds
 MOST_WORKERS = 255
 SPINS = 2000  # some tens of microseconds
+CALL_SPINS = 5_000  # a few milliseconds, of which most are spent on yielding
 IDLE, GO, RUN, SLEEP, STOP = range(5)
 _WORKER_BYTES = 256  # its state, its lock and its signal, each on cache lines of its own
 _LOCK, _SIGNAL, _THREAD = 128, 192, 64
@@ -85,6 +89,7 @@ declare i32 @sigfillset(ptr)
 declare i32 @sched_yield()
 {DECLARED}
 @busy = internal global i64 0, align 128
+@calls = internal global i64 0, align 128
 @started = internal global i64 0, align 128
 @next = internal global i64 0, align 128
 @task = internal global ptr null, align 128
@@ -120,7 +125,7 @@ entry:
 awake:
   br label %look
 look:
-  %spins = phi i64 [ 0, %awake ], [ %spins.next, %spin ]
+  %spins = phi i64 [ 0, %awake ], [ %spins.next, %spin ], [ %spins.next, %stay ]
   %state = load atomic i64, ptr %self acquire, align 8
   switch i64 %state, label %spin [ i64 {GO}, label %claim
     i64 {STOP}, label %end ]
@@ -128,7 +133,16 @@ spin:
   {pause}
   %spins.next = add i64 %spins, 1
   %enough = icmp ugt i64 %spins.next, {SPINS}
-  br i1 %enough, label %doze, label %look
+  br i1 %enough, label %late, label %look
+late:
+  %calls = load atomic i64, ptr @calls monotonic, align 8
+  %called = icmp sgt i64 %calls, 0
+  %soon = icmp ult i64 %spins.next, {CALL_SPINS}
+  %stays = and i1 %called, %soon
+  br i1 %stays, label %stay, label %doze
+stay:
+  %yielded = call i32 @sched_yield()
+  br label %look
 doze:
   %locked = call i32 @pthread_mutex_lock(ptr %lock)
   %slept = cmpxchg ptr %self, i64 {IDLE}, i64 {SLEEP} seq_cst seq_cst
@@ -291,6 +305,9 @@ joined:
 finish:
   store atomic i64 0, ptr @busy release, align 8
   ret void
+mark:
+  %calls.before = atomicrmw add ptr @calls, i64 %units monotonic
+  ret void
 {ALONE}
 ; How many workers there are.
 define i64 @graphc_pool_size() {{
@@ -301,6 +318,7 @@ define i64 @graphc_pool_size() {{
 ; In a forked child, where no other thread is left.
 define void @graphc_pool_forget() {{
   store i64 0, ptr @started
+  store atomic i64 0, ptr @calls seq_cst, align 8
   store atomic i64 0, ptr @busy seq_cst, align 8
   ret void
 }}

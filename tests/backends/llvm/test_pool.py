@@ -6,12 +6,14 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+import graphc as gc
 from graphc.backends.llvm.jit import Library, Module, module_object
 from graphc.backends.llvm.one_thread import PARALLEL, SHARED, one_thread_address
 from graphc.backends.llvm.pool import LITTLE, parallel_address, pool_size
@@ -184,3 +186,29 @@ def test_one_thread_has_the_chunks_of_the_pool(units: int) -> None:
             alone = chunks(one_thread_address(), work, grain)
             assert alone == chunks(parallel_address(), work, grain)
             assert all(thread == 0 for *_, thread in alone)
+
+
+def test_calls_keep_workers_awake() -> None:
+    """Within marks every unit is done once as well, also after a worker went to sleep."""
+    run: Callable[..., None] = _RUN(parallel_address())
+    for pause in (0.0, 1e-4, 3e-3):
+        run(None, None, 1, 0, 0, 0)
+        for _ in range(20):
+            assert marks(9, 3)[:10] == [1] * 9 + [0]
+            time.sleep(pause)
+        run(None, None, -1, 0, 0, 0)
+        assert marks(9, 3)[:10] == [1] * 9 + [0]
+
+
+def test_programs_of_several_shared_steps_mark_their_calls() -> None:
+    x, w = gc.placeholder("x", ("n", 64)), gc.placeholder("w", (64, 64))
+    one, two = gc.function([x, w], x @ w), gc.function([x, w], (x @ w) @ (w + 1.0))
+    assert str(one.llvm()).count("@steps(") == 0
+    several = str(two.llvm())
+    entry = several[several.index("define i64 @entry") :]
+    calls = [line for line in entry.splitlines() if PARALLEL in line and "null" in line]
+    assert [("i64 1" in line, "i64 -1" in line) for line in calls[:2]] == [
+        (True, False),
+        (False, True),
+    ]
+    assert entry.count("@steps(") == 2
