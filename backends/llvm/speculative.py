@@ -8,8 +8,10 @@ cells with tanh, gradients through them) arrive at the very state of the serial 
 Nothing is taken on trust. In order of the pieces, the bits of the state that one ends with are
 compared with those that the next began with. Where they differ, the piece is run again from the
 right state, until it meets the states that were kept of the first run: from there on its results
-are right, for a step depends on nothing but its state and its inputs. The instructions of a step
-are the same in both loops, so that all results are those of the serial loop, whatever the map does.
+are right, for a step depends on nothing but its state and its inputs. Pieces are the lanes of
+vectors, and every operation gives the same bits in a vector as alone: all results are those of the
+serial loop, whatever the map does. (But for signs of NaN, which depend on the order in which the
+operands of an instruction stand.)
 
     @KERNEL(ptr buffers..., i64 sizes...)                       what the entry calls
     @KERNEL.serial(ptr frame, ptr state, i64 begin, i64 end)    one step after the other
@@ -20,30 +22,27 @@ frame: the buffers and sizes. state: a word for each carry. keeps: 0 in a warm-u
 not stored.
 """
 
-import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
+from graphc.backends.llvm.chain import FRAMED, ChainEmitter
+from graphc.backends.llvm.parallel import BEGIN, END
 from graphc.backends.llvm.pieces import LEAST, ROUTINE
 from graphc.backends.llvm.scalar_ops import from_memory, memory_type, to_memory
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.sizes import Sizes
 from graphc.backends.llvm.target import Target
-from graphc.backends.llvm.text import FunctionText, TextBuilder, Val
+from graphc.backends.llvm.text import INT_OF, FunctionText, Val
 from graphc.dtypes import DType
-from graphc.loops.ir import Buffer, Carry, Kernel, KernelCall, Let, Loop, Store
+from graphc.loops.ir import Buffer, Carry, KernelCall, Let, Loop, Program, Store
 from graphc.loops.tidy import values_of
 from graphc.scalar.expr import Call, Expr, Index, Load, Local, walk
 from graphc.scalar.foreign import Foreign
 from graphc.shapes import Size, size_product
 
 MOST_CARRIES = 4
-MOST_LANES = 8
-LINES = 240  # of all lanes together
-
-_DEFINED = re.compile(r"^  (%[\w.]+) = ", re.MULTILINE)
-_LABEL = re.compile(r"^([\w.]+):", re.MULTILINE)
-_NAME = re.compile(r"%[\w.]+")
+LANES = 8
+LINES = 500  # of a step; longer ones do not wait much
+ZERO = Val("0", "i64")
 
 
 def may_speculate(
@@ -60,13 +59,36 @@ def may_speculate(
     stored = {buffer for view, buffer in step.slices if view in written}
     if stored & {buffer for view, buffer in step.slices if view not in written}:
         return False
-    if not all(isinstance(row_bytes(buffers[v]), int) for v, _ in step.slices if v in written):
-        return False
     if any(buffers[name].role not in ("view", "temporary") for name in written):
         return False
     if len(calls) == 1 and any(_adds_up(calls[0], carry) for carry in step.carries):
         return False
-    return all(_reads_rows_only(call.kernel) for call in calls)
+    own = written | {view for view, _ in step.slices}
+    return all(_is_plain(call, own, buffers) for call in calls)
+
+
+def _is_plain(call: KernelCall, own: frozenset[str], buffers: Mapping[str, Buffer]) -> bool:
+    """Whether no place in memory depends on a number that is computed, places in what a step has
+    of its own are numbers, and nothing foreign runs."""
+    names = {p.name: a for p, a in zip(call.kernel.parameters, call.arguments, strict=True)}
+
+    def has_place(buffer: str, index: Sequence[Expr]) -> bool:
+        sizes: list[object] = [item.size for item in index if isinstance(item, Index)]
+        if len(sizes) < len(index):
+            return False
+        sizes += buffers[names[buffer]].shape
+        return names[buffer] not in own or all(isinstance(size, int) for size in sizes)
+
+    stores = [item for item in call.kernel.body if isinstance(item, Store)]
+    if not all(has_place(item.buffer, item.index) for item in stores):
+        return False
+    return all(
+        has_place(part.buffer, part.index)
+        if isinstance(part, Load)
+        else not (isinstance(part, Call) and isinstance(part.op, Foreign))
+        for value in values_of(call.kernel.body)
+        for part in walk(value)
+    )
 
 
 def _adds_up(call: KernelCall, carry: Carry) -> bool:
@@ -109,142 +131,148 @@ def _adds_up(call: KernelCall, carry: Carry) -> bool:
     return False
 
 
-def row_bytes(buffer: Buffer) -> Size:
-    return size_product(buffer.shape) * buffer.dtype.itemsize
+class LanesEmitter(ChainEmitter):
+    """@KERNEL.lanes: states and all that is computed are vectors, a lane for each piece."""
+
+    def __init__(
+        self, program: Program, step: Loop, target: Target, values: Mapping[str, Size]
+    ) -> None:
+        super().__init__(program, step, target, values)
+        self.stores: list[tuple[Val, list[Val]]] = []  # a value, and where its lanes go
+        self.distance = Val("%stride", "i64")
+        self.keeps = Val("%keeps", "i1")
+
+    def emit(self, calls: Sequence[KernelCall], written: frozenset[str]) -> FunctionText | None:
+        """None if a step is too long."""
+        code, builder = self.code, self.code.builder
+        dtypes = [self.buffer(carry.initial).dtype for carry in self.step.carries]
+        builder.line("%keeps = icmp ne i64 %keep, 0")
+        if self.step.reverse:
+            self.distance = code.operation("sub", code.constant(0, "i64"), self.distance)
+        initial = self._load_states(dtypes)
+        ends = self.steps(calls, written, (BEGIN, END), initial, None)
+        if len(builder.lines) > LINES:
+            return None
+        self._store_states(ends, dtypes)
+        builder.line("ret void")
+        return self.function("KERNEL.lanes", f"{FRAMED}, i64 %stride, i64 %keep")
+
+    def handed_on(self) -> list[Val]:
+        """The states after a step, whose rows are stored if they are to be kept."""
+        states = [self.code.splat(value, LANES) for value in super().handed_on()]
+        if self.stores:
+            self.code.branch(self.keeps, [], self._store_rows)
+        return states
+
+    def _store_rows(self) -> list[Val]:
+        for value, places in self.stores:
+            for lane, at in enumerate(places):
+                self.code.builder.store(self.code.builder.lane(value, lane), at.text)
+        self.stores = []
+        return []
+
+    # Elements of rows
+
+    def read(self, load: Load) -> Load:
+        name, registers = load.buffer, self.memory.registers
+        element = self._element(name, load.index)
+        if element in registers:
+            return Load(element, (), load.dtype)
+        if name not in self.rows:
+            return load
+        type, builder = memory_type(load.dtype), self.code.builder
+        places = self._places(name, load.index)
+
+        def gathered() -> Val:
+            vector = Val("poison", type, LANES)
+            for lane, at in enumerate(places):
+                one = builder.load(at.text, type)
+                vector = builder.emit(
+                    f"insertelement {vector.ir_type} {vector.text}, {type} {one.text}, i64 {lane}",
+                    type,
+                    LANES,
+                )
+            return from_memory(builder, vector, load.dtype)
+
+        registers[element] = self.code.pure(("row", element), places, gathered)
+        return Load(element, (), load.dtype)
+
+    def write(self, name: str, index: Sequence[Expr], value: Val) -> None:
+        value = self.code.splat(value, LANES)
+        if name in self.rows and name not in self.held:
+            stored = to_memory(self.code.builder, value, self.buffer(name).dtype)
+            self.stores.append((stored, self._places(name, index)))
+        self.memory.registers[self._element(name, index)] = self.as_stored(name, value)
+
+    def _element(self, name: str, index: Sequence[Expr]) -> str:
+        """The name of a register; that of the buffer itself where it is all of it."""
+        buffer = self.buffer(name)
+        if size_product(buffer.shape) == 1:
+            return name
+        return f"{name}.{'.'.join(str(_number(item)) for item in index)}"
+
+    def _places(self, name: str, index: Sequence[Expr]) -> list[Val]:
+        """Where the lanes find an element of their rows."""
+        code, buffer = self.code, self.buffer(name)
+        place = 0
+        for item, size in zip(index, buffer.shape, strict=True):
+            number = _number(item)
+            assert isinstance(number, int) and isinstance(size, int)
+            place = place * size + number
+        start = code.gep("i8", self.rows[name], code.constant(place * buffer.dtype.itemsize, "i64"))
+        width = self.sizes.first(self.bytes_of(name))
+        apart = code.operation("mul", self.distance, width)
+        places: list[Val] = []
+        for lane in range(LANES):
+            if lane and lane % 4 == 0:
+                start = code.gep("i8", start, self._times(apart, 4))
+            places.append(code.gep("i8", start, self._times(apart, lane % 4)))
+        return places
+
+    def _times(self, value: Val, factor: int) -> Val:
+        code = self.code
+        return code.operation("mul", value, code.constant(factor, "i64")) if factor else ZERO
+
+    # States
+
+    def _load_states(self, dtypes: Sequence[DType]) -> list[Val]:
+        builder, carries = self.code.builder, len(dtypes)
+        words = builder.load("%state", "i64", LANES * carries)
+        found = []
+        for number, dtype in enumerate(dtypes):
+            picked = ", ".join(f"i32 {lane * carries + number}" for lane in range(LANES))
+            own = words
+            if carries > 1:
+                own = builder.emit(
+                    f"shufflevector {words.ir_type} {words.text}, {words.ir_type} poison, "
+                    f"<{LANES} x i32> <{picked}>",
+                    "i64",
+                    LANES,
+                )
+            if dtype.itemsize < 8:
+                own = builder.trunc(own, f"i{8 * dtype.itemsize}")
+            type = memory_type(dtype)
+            own = own if own.type == type else builder.bitcast(own, type)
+            found.append(from_memory(builder, own, dtype))
+        return found
+
+    def _store_states(self, values: Sequence[Val], dtypes: Sequence[DType]) -> None:
+        builder, carries = self.code.builder, len(dtypes)
+        for number, (value, dtype) in enumerate(zip(values, dtypes, strict=True)):
+            stored = to_memory(builder, value, dtype)
+            if stored.type in INT_OF:
+                stored = builder.bitcast(stored, INT_OF[stored.type])
+            words = builder.zext(stored, "i64") if dtype.itemsize < 8 else stored
+            if carries == 1:
+                builder.store(words, "%state")
+                return
+            for lane in range(LANES):
+                at = builder.value(f"getelementptr i64, ptr %state, i64 {lane * carries + number}")
+                builder.store(builder.lane(words, lane), at)
 
 
-def _reads_rows_only(kernel: Kernel) -> bool:
-    """Whether no place in memory depends on a number that is computed, and nothing foreign runs."""
-    stores = [item for item in kernel.body if isinstance(item, Store)]
-    if not all(isinstance(part, Index) for item in stores for part in item.index):
-        return False
-    return all(_is_free(part) for value in values_of(kernel.body) for part in walk(value))
-
-
-def _is_free(part: Expr) -> bool:
-    if isinstance(part, Load):
-        return all(isinstance(item, Index) for item in part.index)
-    return not (isinstance(part, Call) and isinstance(part.op, Foreign))
-
-
-class Chain(NamedTuple):
-    """A loop from %begin to %end, as text.
-
-    lines: all before the loop, which stands in block `label`. first, body: the label and the
-    lines of a step. number, states, results: what a step is given, and the states that it makes.
-    rows: the pointer to the row of each view that is written, and its bytes.
-    """
-
-    lines: list[str]
-    label: str
-    first: str
-    body: list[str]
-    number: Val
-    states: list[Val]
-    results: list[Val]
-    rows: list[tuple[Val, Size]]
-
-
-def chain(
-    lines: Sequence[str], given: Sequence[Val], results: list[Val], rows: list[tuple[Val, Size]]
-) -> Chain:
-    """The parts of the loop that `Code.loop` has just written. given: the index and the states."""
-    number, *states = given
-    start = next(place for place, line in enumerate(lines) if line.startswith("loop."))
-    label = re.findall(r"%([\w.]+) \]", lines[start + 1])[0]
-    # A step stands between phis, comparison, branch and label, and the next index and branch.
-    first = start + 4 + len(states)
-    own = f"  {number.text} = "
-    body = [line for line in lines[first + 1 : -3] if not line.startswith(own)]
-    before = list(lines[: start - 1])
-    return Chain(before, label, lines[first][:-1], body, number, states, results, rows)
-
-
-def lanes_of(body: Sequence[str]) -> int:
-    """How many pieces run side by side; 0: none."""
-    lanes = min(LINES // max(len(body), 1), MOST_LANES)
-    return lanes if lanes > 1 else 0
-
-
-def write_lanes(builder: TextBuilder, chain: Chain, lanes: int, dtypes: Sequence[DType]) -> None:
-    """The lines of @KERNEL.lanes. builder: the one that wrote the chain."""
-    builder.lines = ["  %keeps = icmp ne i64 %keep, 0"]
-    for number, (_, size) in enumerate(chain.rows):
-        builder.line(f"%elsewhere.{number} = alloca [{size} x i8], align 64")
-    builder.lines += chain.lines
-    initial = []
-    for lane in range(lanes):
-        builder.line(f"%offset.{lane} = mul i64 %stride, {lane}")
-        initial.append(load_states(builder, lane * len(dtypes), dtypes))
-    builder.branch("lanes")
-    builder.block("lanes")
-    builder.line(f"%index = phi i64 [ %begin, %{chain.label} ], [ %index.next, %last ]")
-    template, names = _template(chain)
-
-    def of_lane(value: Val, lane: int) -> str:
-        return f"{value.text}.c{lane}" if value.text in names else value.text
-
-    for lane in range(lanes):
-        for state, start, result in zip(chain.states, initial[lane], chain.results, strict=True):
-            builder.line(
-                f"{of_lane(state, lane)} = phi {state.ir_type} [ {start.text}, %{chain.label} ], "
-                f"[ {of_lane(result, lane)}, %last ]"
-            )
-    builder.line("%more = icmp slt i64 %index, %end")
-    builder.line("br i1 %more, label %step, label %done")
-    builder.block("step")
-    joined = "\n".join(chain.body)
-    has_blocks = f"%{chain.first}" in joined
-    for lane in range(lanes):
-        if has_blocks:
-            builder.branch(f"{chain.first}.c{lane}")
-            builder.block(f"{chain.first}.c{lane}")
-        builder.line(f"{of_lane(chain.number, lane)} = add i64 %index, %offset.{lane}")
-        builder.lines.append(template.replace("\0", f".c{lane}"))
-    builder.branch("last")
-    builder.block("last")
-    builder.line("%index.next = add nuw nsw i64 %index, 1")
-    builder.branch("lanes")
-    builder.block("done")
-    for lane in range(lanes):
-        ends = [Val(of_lane(state, lane), state.type) for state in chain.states]
-        store_states(builder, lane * len(dtypes), ends, dtypes)
-    builder.line("ret void")
-
-
-def _template(chain: Chain) -> tuple[str, set[str]]:
-    """The text of a step with a mark behind every name of its own, and these names."""
-    text = "\n".join(chain.body)
-    for number, (row, _) in enumerate(chain.rows):
-        made, kept = f"  {row.text} = ", f"  {row.text}.kept = "
-        head, _, tail = text.partition(made)
-        line, _, rest = tail.partition("\n")
-        chosen = f"{made}select i1 %keeps, ptr {row.text}.kept, ptr %elsewhere.{number}"
-        text = f"{head}{kept}{line}\n{chosen}\n{rest}"
-    names = {*_DEFINED.findall(text), *(f"%{label}" for label in _LABEL.findall(text))}
-    names |= {f"%{chain.first}", *(value.text for value in (chain.number, *chain.states))}
-
-    def marked(found: re.Match[str]) -> str:
-        return f"{found[0]}\0" if found[0] in names else found[0]
-
-    return _LABEL.sub("\\1\0:", _NAME.sub(marked, text)), names
-
-
-def load_states(builder: TextBuilder, first: int, dtypes: Sequence[DType]) -> list[Val]:
-    """The states in the words from `first` on."""
-    found = []
-    for place, dtype in enumerate(dtypes):
-        at = builder.value(f"getelementptr i64, ptr %state, i64 {first + place}")
-        found.append(from_memory(builder, builder.load(at, memory_type(dtype)), dtype))
-    return found
-
-
-def store_states(
-    builder: TextBuilder, first: int, values: Sequence[Val], dtypes: Sequence[DType]
-) -> None:
-    for place, (value, dtype) in enumerate(zip(values, dtypes, strict=True)):
-        at = builder.value(f"getelementptr i64, ptr %state, i64 {first + place}")
-        builder.store(to_memory(builder, value, dtype), at)
+def _number(item: Expr) -> Size | None:
+    return item.size if isinstance(item, Index) else None
 
 
 # What calls them
@@ -254,7 +282,6 @@ def calling_function(
     step: Loop,
     framed: Sequence[str],
     sizes: Sequence[str],
-    lanes: int,
     buffers: Mapping[str, Buffer],
     target: Target,
 ) -> tuple[FunctionText, tuple[str, ...]]:
@@ -287,7 +314,7 @@ def calling_function(
     length = known.first(step.length)
     builder.line(
         f"call void @{ROUTINE}(ptr @KERNEL.serial, ptr @KERNEL.lanes, ptr %frame, ptr %state, "
-        f"i64 {length.text}, i64 {lanes}, i64 {carries})"
+        f"i64 {length.text}, i64 {LANES}, i64 {carries})"
     )
     for at, carry in zip(places, step.carries, strict=True):
         type = memory_type(buffers[carry.final].dtype)

@@ -73,7 +73,7 @@ def cosh(b: TextBuilder, x: Val) -> Val:
 
 def tanh(b: TextBuilder, x: Val) -> Val:
     """1 - 2/(e^2|x| + 1) with the sign of x."""
-    if b.waits and x.lanes == 1:
+    if b.waits and x.lanes in tabulated.LANES:
         return tabulated.tanh(b, x)
     one = b.const(1.0, x)
     a = b.fabs(x)

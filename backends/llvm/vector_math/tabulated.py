@@ -5,7 +5,8 @@ bits of the argument number a row of the table, coefficients of a polynomial in 
 argument; loading them takes about as long as it takes to form that rest and its powers. On a
 processor with additions of 3, products of 4 and loads of 7 cycles the chain is 24 (float32) or 28
 (float64) cycles long; `hyperbolic.tanh`, with an exponential and a division, takes 65 and 110. A
-vector would have to gather its rows lane by lane, so that vectors do not use this.
+vector gathers its rows lane by lane, which only pays where it waits for its results, too: loops in
+pieces side by side.
 """
 
 import functools
@@ -38,12 +39,14 @@ NEAR = {
 }
 IS_ONE = {"float": 9.5, "double": 20.0}  # from here on; inside of the table
 DEGREE = {"float": 3, "double": 7}
+LANES = (1, 8)  # that the functions serve
+GROUP = 4  # places of a row that are loaded together
 DIGITS = 34  # of the numbers from which the coefficients of doubles are rounded
 
 
 def tanh(b: TextBuilder, x: Val) -> Val:
-    """tanh of a scalar."""
-    assert x.lanes == 1
+    """tanh of a scalar or of some lanes."""
+    assert x.lanes in LANES
     f, count = FORMATS[x.type], DEGREE[x.type] + 1
     row_bytes = count * f.width // 8
     table = f"tanh.{x.type}"
@@ -53,12 +56,12 @@ def tanh(b: TextBuilder, x: Val) -> Val:
     shift = f.mantissa - SUBDIVISION - (row_bytes.bit_length() - 1)
     # Of the exponent only the last bits: rows of other octaves are read, and not used.
     place = b.and_(b.lshr(bits, b.const(shift, bits)), b.const((ROWS - 1) * row_bytes, bits))
-    offset = place if place.type == "i64" else b.zext(place, "i64")
-    row = b.value(f"getelementptr i8, ptr @{table}, i64 {offset.text}")
-    coefficients = []
-    for number in range(count):
-        at = b.value(f"getelementptr {x.type}, ptr {row}, i64 {number}")
-        coefficients.append(b.load(at, x.type))
+    offsets = place if place.type == "i64" else b.zext(place, "i64")
+    rows = [
+        b.value(f"getelementptr i8, ptr @{table}, i64 {b.lane(offsets, lane).text}")
+        for lane in range(x.lanes)
+    ]
+    coefficients = _columns(b, rows, x.type, count)
 
     # Bits and choices as vectors: of scalars LLVM makes integer registers and branches.
     wide = _widened(b, x)
@@ -67,7 +70,7 @@ def tanh(b: TextBuilder, x: Val) -> Val:
     magnitude = b.fabs(wide)
     kept = b.const(-1 << (f.mantissa - SUBDIVISION), wide_bits)
     start = as_float(b, b.and_(as_int(b, magnitude), kept))
-    rest = b.fsub(b.lane(magnitude, 0), b.lane(start, 0))
+    rest = b.fsub(_narrowed(b, magnitude, x), _narrowed(b, start, x))
     inside = as_int(b, _widened(b, estrin(b, rest, coefficients)))
 
     square = b.fmul(x, x)
@@ -78,14 +81,71 @@ def tanh(b: TextBuilder, x: Val) -> Val:
     is_one = b.fcmp("uge", magnitude, b.const(IS_ONE[x.type], wide))
     beside = b.or_(as_int(b, b.select(is_near, near, one)), sign)  # of -0 too
     result = b.select(b.or_(is_near, is_one), beside, b.or_(inside, sign))
-    return b.lane(as_float(b, result), 0)
+    return _narrowed(b, as_float(b, result), x)
 
 
 def _widened(b: TextBuilder, x: Val) -> Val:
-    """x as the first lane of a register; the others hold anything."""
+    """A scalar as the first lane of a register; the others hold anything."""
+    if x.lanes > 1:
+        return x
     lanes = 128 // FORMATS[x.type].width
     text = f"insertelement <{lanes} x {x.type}> poison, {x.type} {x.text}, i64 0"
     return b.emit(text, x.type, lanes)
+
+
+def _narrowed(b: TextBuilder, a: Val, like: Val) -> Val:
+    return b.lane(a, 0) if like.lanes == 1 else a
+
+
+def _columns(b: TextBuilder, rows: list[str], type: str, count: int) -> list[Val]:
+    """The numbers of the rows at some addresses, by place in the row: a lane for each row."""
+    columns: list[Val] = []
+    if len(rows) == 1:
+        for number in range(count):
+            at = b.value(f"getelementptr {type}, ptr {rows[0]}, i64 {number}")
+            columns.append(b.load(at, type))
+        return columns
+    for first in range(0, count, GROUP):
+        starts = [b.value(f"getelementptr {type}, ptr {row}, i64 {first}") for row in rows]
+        groups = [b.load(start, type, GROUP) for start in starts]
+        # Rows k, k + GROUP, ... behind each other; then each GROUP x GROUP is transposed.
+        while len(groups) > GROUP:
+            half = len(groups) // 2
+            whole = list(range(2 * groups[0].lanes))
+            groups = [
+                _shuffled(b, x, y, whole) for x, y in zip(groups[:half], groups[half:], strict=True)
+            ]
+        columns += _transposed(b, groups)
+    return columns
+
+
+def _transposed(b: TextBuilder, rows: list[Val]) -> list[Val]:
+    """The columns of each 4 x 4 of four rows, by shuffles inside of 128 bits first."""
+    other = rows[0].lanes
+    # Two neighbours in 128 bits: floats 0 and 1, then 2 and 3; doubles 0 and 2, then 1 and 3.
+    next_, upper = (1, 2) if rows[0].type == "float" else (2, 1)
+    columns = [rows[0]] * GROUP
+    for column in (0, upper):
+        mixed = [
+            place + column
+            for at in range(0, other, GROUP)
+            for place in (at, other + at, at + next_, other + at + next_)
+        ]
+        x, y = (_shuffled(b, rows[k], rows[k + 1], mixed) for k in (0, 2))
+        for high in (0, 2):
+            joined = [
+                place + high
+                for at in range(0, other, GROUP)
+                for place in (at, at + 1, other + at, other + at + 1)
+            ]
+            columns[column + next_ * (high // 2)] = _shuffled(b, x, y, joined)
+    return columns
+
+
+def _shuffled(b: TextBuilder, x: Val, y: Val, places: list[int]) -> Val:
+    order = ", ".join(f"i32 {place}" for place in places)
+    text = f"shufflevector {x.ir_type} {x.text}, {y.ir_type} {y.text}, <{len(places)} x i32>"
+    return b.emit(f"{text} <{order}>", x.type, len(places))
 
 
 # The table

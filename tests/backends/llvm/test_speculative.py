@@ -37,8 +37,14 @@ def flat(results: Any) -> list[Array]:
 
 
 def same_bits(found: Any, wanted: Any) -> bool:
+    """Of what is not a number the sign is anything."""
     pairs = zip(flat(found), flat(wanted), strict=True)
-    return all(a.dtype == b.dtype and a.tobytes() == b.tobytes() for a, b in pairs)
+    return all(a.dtype == b.dtype and plain(a) == plain(b) for a, b in pairs)
+
+
+def plain(a: Array) -> tuple[bytes, bytes]:
+    is_number = np.asarray(a == a)
+    return np.where(is_number, a, a.dtype.type(0)).tobytes(), is_number.tobytes()
 
 
 def leaky(s: Tensor, e: Tensor) -> Tensor:
@@ -144,6 +150,76 @@ def test_other_states(cell: Cell, dtype: str, state: str, monkeypatch: pytest.Mo
     for length in (100, 3000, 30_000):
         values = (np.random.default_rng(1).normal(size=length) * 3).astype(dtype)
         assert same_bits(f(values), g(values))
+
+
+OPERATIONS: list[Cell] = [
+    lambda s, e: gc.maximum(e * s, e) + gc.minimum(-e, s),
+    lambda s, e: gc.nn.relu(-e) * s + gc.clip(e, -0.0, 1.0),
+    lambda s, e: gc.remainder(e, s) + gc.floor_divide(s, e),
+    lambda s, e: gc.sign(e) * gc.sqrt(abs(s)) + gc.round(e / 3),
+    lambda s, e: gc.atan2(e, s) + gc.copysign(gc.trunc(e), s),
+    lambda s, e: gc.log1p(abs(s)) * gc.cos(e) + gc.erf(s),
+    lambda s, e: abs(s) ** 0.3 + gc.tanh(e) - gc.expm1(-abs(s)),
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("number", range(len(OPERATIONS)))
+def test_operations_in_lanes(number: int, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Zeros of both signs, infinities, NaN, huge and tiny numbers; a state that is no finite
+    number is forgotten."""
+    info = np.finfo(dtype)
+    numbers = [0.0, 1.0, 0.5, 3.7, 100.0, 1e10, np.inf, np.nan]
+    numbers += [float(info.max), float(info.tiny), float(info.smallest_subnormal)]
+    special = np.array([sign * one for one in numbers for sign in (1, -1)], dtype)
+    rng = np.random.default_rng(number)
+    values = np.where(rng.random(9000) < 0.1, rng.choice(special, 9000), rng.normal(size=9000))
+    zeros = rng.choice(np.array([0.0, -0.0, 1.0, -1.0]), 9000)
+    x = gc.placeholder("x", ("t",), dtype)
+
+    def step(s: Tensor, e: Tensor) -> tuple[Tensor, Tensor]:
+        s = OPERATIONS[number](s, e)
+        return gc.where(abs(s) < 1e30, s, e), s
+
+    outputs = gc.scan(step, gc.constant(np.ones((), dtype)), x)
+    f, g = gc.function([x], outputs, cache=False), serial(monkeypatch, [x], outputs)
+    assert ROUTINE in f.llvm()
+    for given in (values, zeros):
+        assert same_bits(f(given.astype(dtype)), g(given.astype(dtype)))
+
+
+def test_steps_of_several_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A number between two kernels of a step, and a table that all steps share."""
+    x = gc.placeholder("x", ("t", 2))
+    table = gc.placeholder("table", (3,))
+
+    def step(s: Tensor, row: Tensor) -> Any:
+        mixed = gc.stack([row[0] * s, table[1] - row[1]])
+        following = 0.4 * gc.tanh(mixed[0]) + mixed[1] * table[2]
+        return following, (mixed, following)
+
+    outputs = gc.scan(step, gc.constant(np.float32(0)), x)
+    f = gc.function([x, table], outputs, cache=False)
+    g = serial(monkeypatch, [x, table], outputs)
+    for length in (0, 1, 9001):
+        values = np.random.default_rng(6).normal(size=(length, 2)).astype("float32")
+        rows = np.array([1, 0.3, 0.2], "float32")
+        assert same_bits(f(values, rows), g(values, rows))
+
+
+def test_loops_in_loops(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = gc.placeholder("x", ("n", "t"))
+    zero = gc.constant(np.float32(0))
+
+    def row(total: Tensor, values: Tensor) -> Any:
+        last, states = gc.scan(lambda s, e: (decayed(s, e),) * 2, total, values)
+        return 0.5 * last, states
+
+    outputs = gc.scan(row, zero, x)
+    f, g = gc.function([x], outputs, cache=False), serial(monkeypatch, [x], outputs)
+    values = np.random.default_rng(7).normal(size=(3, 6000)).astype("float32")
+    assert same_bits(f(values), g(values))
+    assert same_bits(f(values[:, :5]), g(values[:, :5].copy()))
 
 
 def test_several_states_rows_and_directions(monkeypatch: pytest.MonkeyPatch) -> None:
