@@ -1,19 +1,25 @@
 """Our matrix product beside OpenBLAS, call by call in turns: GFLOP/s, and the ratio of times.
 
 python benchmarks/gemm.py [f32|f64] [nn|nt|tn|tt] [MxNxK ...]
+python benchmarks/gemm.py strided     operands that are views, beside numpy and torch
+python benchmarks/gemm.py threads     one and two threads; only an idle machine tells anything
 
-Both on one thread, on the same operands, the least time of many calls. Below 1 ours is faster.
+All on one thread but for the last, on the same operands, the least time of many calls. Below 1
+ours is faster.
 """
 
 import ctypes
+import importlib
 import math
 import re
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
+import graphc as gc
 from graphc.backends.blas_threads import BlasThreads
 from graphc.backends.llvm.blas import find_blas
 from graphc.backends.llvm.gemm import area_bytes, functions_of
@@ -22,6 +28,9 @@ from graphc.backends.llvm.jit import Library, Module, module_object
 from graphc.backends.llvm.target import host
 from graphc.backends.llvm.text import module_text
 from graphc.dtypes import float32, float64
+from graphc.function import Function
+from graphc.loops.ir import Contraction
+from graphc.shapes import evaluate, size_product
 
 SHAPES = [  # m, n, k
     (128, 512, 784),
@@ -112,12 +121,142 @@ def measure(layout: Layout, shapes: list[tuple[int, int, int]]) -> None:
     del library
 
 
+# --- operands that are views -------------------------------------------------------------------
+
+
+def heads(x: Any, count: int, order: Callable[..., Any]) -> Any:
+    """(b, s, count*d) -> (b, count, s, d)"""
+    return order(x.reshape((*x.shape[:-1], count, x.shape[-1] // count)), (0, 2, 1, 3))
+
+
+Product = Callable[[Any, Any, Callable[..., Any]], Any]
+
+# Name, shapes, and the product by methods that graphc, numpy and torch have; `order` moves axes.
+STRIDED: list[tuple[str, tuple[int, ...], tuple[int, ...], Product]] = [
+    ("first columns", (1024, 1024), (512, 512), lambda x, w, order: x[:, :512] @ w),
+    ("last columns", (1024, 1031), (512, 512), lambda x, w, order: x[:, 519:] @ w),
+    ("a block of the weights", (512, 256), (1024, 768), lambda x, w, order: x @ w[256:512, :256]),
+    ("rows of odd steps", (2048, 256), (256, 256), lambda x, w, order: x[1::2] @ w),
+    ("thirds of qkv", (1024, 768), (1024, 768), lambda x, y, order: x[:, :256] @ y[:, 512:].T),
+    (
+        "heads, scores",
+        (8, 128, 256),
+        (8, 128, 256),
+        lambda q, k, order: heads(q, 8, order) @ order(heads(k, 8, order), (0, 1, 3, 2)),
+    ),
+    (
+        "heads, long rows",
+        (2, 512, 512),
+        (2, 512, 512),
+        lambda q, k, order: heads(q, 8, order) @ order(heads(k, 8, order), (0, 1, 3, 2)),
+    ),
+    (
+        "transposed batch axis",
+        (64, 32, 128),
+        (32, 128, 128),
+        lambda x, w, order: order(x, (1, 0, 2)) @ w,
+    ),
+    ("the last of each sequence", (64, 128, 256), (256, 256), lambda x, w, order: x[:, -1] @ w),
+]
+
+
+def views_of(function: Function) -> tuple[int, int]:
+    """Operands that are read through views, and the bytes that copies of them would have."""
+    count = size = 0
+    program = function.stages.program
+    assert program is not None
+    for step in program.all_steps:
+        if isinstance(step, Contraction) and (step.rows or step.offsets):
+            for number in (1, 2):
+                columns = step.shapes[number][1]
+                if step.distances[number] != columns or step.starts[number] != 0:
+                    count += 1
+                    whole = size_product((*step.batch, *step.shapes[number]))
+                    size += step.dtype.itemsize * evaluate(whole, {})
+    return count, size
+
+
+def least_times(calls: list[Call], limit: float = LIMIT) -> list[float]:
+    """Of many calls in turns."""
+    best = [math.inf] * len(calls)
+    end = time.perf_counter() + limit
+    while time.perf_counter() < end:
+        for number, call in enumerate(calls):
+            start = time.perf_counter()
+            call()
+            best[number] = min(best[number], time.perf_counter() - start)
+    return best
+
+
+def strided() -> None:
+    """Each product as a function, its result in memory that is there already where that goes."""
+    torch: Any = None
+    try:
+        torch = importlib.import_module("torch")
+        torch.set_num_threads(1)
+    except ImportError:
+        print("torch is not installed: without it")
+    rng = np.random.default_rng(0)
+    titles = ("ours us", "numpy us", "torch us", "ratio", "views", "KB uncopied")
+    print(f"{'operands':26}" + "".join(f"{title:>12}" for title in titles))
+    for name, left, right, product in STRIDED:
+        arrays = [rng.normal(size=shape).astype("float32") for shape in (left, right)]
+        x, w = gc.placeholder("x", left), gc.placeholder("w", right)
+        f = gc.function([x, w], product(x, w, gc.permute_dims), threads=1)
+        out = f(*arrays)
+        wanted = product(*arrays, np.transpose)
+        np.testing.assert_allclose(out, wanted, rtol=1e-3, atol=1e-3)
+        calls: list[Call] = [
+            lambda f=f, arrays=arrays, out=out: f(*arrays, out=out),
+            lambda arrays=arrays, product=product: product(*arrays, np.transpose),
+        ]
+        if torch is not None:
+            pair = [torch.from_numpy(array) for array in arrays]
+            calls.append(lambda pair=pair, product=product: product(*pair, torch.permute))
+        times = least_times(calls)
+        cells = [1e6 * seconds for seconds in times] + [math.nan] * (3 - len(times))
+        count, size = views_of(f)
+        row = "".join(f"{cell:12.0f}" for cell in cells)
+        print(f"{name:26}{row}{times[0] / min(times[1:]):12.2f}{count:12}{size / 1024:12.0f}")
+
+
+# --- threads -------------------------------------------------------------------------------------
+
+
+def scaling(shapes: list[tuple[int, int, int]]) -> None:
+    """Products of dense matrices on one thread and on two."""
+    rng = np.random.default_rng(0)
+    print(f"{'':4}{'m':>6}{'n':>6}{'k':>6}{'1 thread us':>14}{'2 threads us':>14}{'times':>8}")
+    for letters in ("nn", "nt", "tn"):
+        for m, n, k in shapes:
+            shape_a = (k, m) if letters[0] == "t" else (m, k)
+            shape_b = (n, k) if letters[1] == "t" else (k, n)
+            a, b = gc.placeholder("a", shape_a), gc.placeholder("b", shape_b)
+            product = (a.T if letters[0] == "t" else a) @ (b.T if letters[1] == "t" else b)
+            arrays = [rng.normal(size=shape).astype("float32") for shape in (shape_a, shape_b)]
+            functions = [gc.function([a, b], product, threads=count) for count in (1, 2)]
+            outs = [f(*arrays) for f in functions]
+            assert outs[0].tobytes() == outs[1].tobytes()
+            calls: list[Call] = [
+                lambda f=f, arrays=arrays, out=out: f(*arrays, out=out)
+                for f, out in zip(functions, outs, strict=True)
+            ]
+            one, two = least_times(calls)
+            print(f"{letters:4}{m:6}{n:6}{k:6}{1e6 * one:14.0f}{1e6 * two:14.0f}{one / two:8.2f}")
+
+
 def main() -> None:
     words = sys.argv[1:]
     dtypes = [d for d, name in ((float32, "f32"), (float64, "f64")) if name in words]
     turns = [word for word in words if re.fullmatch("[nt]{2}", word)] or ["nn", "nt", "tn", "tt"]
     shapes = [tuple(map(int, word.split("x"))) for word in words if "x" in word]
+    if "threads" in words:
+        scaling([(s[0], s[1], s[2]) for s in shapes] or SHAPES[:6])
+        return
     with BlasThreads(1):
+        if "strided" in words:
+            strided()
+            return
         for dtype in dtypes or [float32, float64]:
             for letters in turns:
                 layout = Layout(dtype, letters[0] == "t", letters[1] == "t")

@@ -42,6 +42,7 @@ from graphc.backends.llvm.gemm_rows import (
     rows_function,
 )
 from graphc.backends.llvm.gemm_tile import Tile, tile_for, tile_function
+from graphc.backends.llvm.one_thread import SHARED
 from graphc.backends.llvm.parallel import AREA, BEGIN, END, RANGE, STRIDE, Range, divide, loads
 from graphc.backends.llvm.pool import LITTLE
 from graphc.backends.llvm.scopes import Code
@@ -52,7 +53,7 @@ DIRECT_TILES = 3  # up to which b is read where it is
 WIDE = 256  # columns from which rows of a are copied that lie far apart in memory
 FAR = 2048  # bytes
 NARROW_PANELS = 2  # up to which columns of a are read where they are
-SHARE = 2  # chunks for each thread
+SHARE = 2  # chunks for each thread; one, where there is little to do
 LEAST_TILES, LEAST_PANELS = 4, 4  # of a chunk
 KEPT = 1 << 20  # bytes of the result in a chunk that an epilogue follows
 EPILOGUE, FRAME, SPLITS = Val("%epilogue", "ptr"), Val("%held", "ptr"), Val("%splits", "i1")
@@ -192,10 +193,11 @@ def _grid(x: Arithmetic, layout: Layout, tile: Tile) -> tuple[Val, Val, Val, Val
     down = x.ceil_div(m, x.choose(followed, kept, height))
     across = x.choose(whole, one, x.ceil_div(n, width))
     if layout.divides:
-        large = x.compare("sgt", _work(x, tile), x.const(LITTLE))
-        threads = x.choose(large, THREADS, one)
+        work = _work(x, tile)
+        threads = x.choose(x.compare("sgt", work, x.const(SHARED)), THREADS, one)
         several = x.compare("sgt", threads, one)
-        wanted = x.choose(several, x.mul(threads, SHARE), one)
+        each = x.choose(x.compare("sgt", work, x.const(LITTLE)), x.const(SHARE), one)
+        wanted = x.choose(several, x.mul(threads, each), one)
         room_across = x.choose(whole, one, x.ceil_div(n, LEAST_PANELS * tile.columns))
         across = most(across, least(x.ceil_div(wanted, down), room_across))
         room_down = x.ceil_div(m, LEAST_TILES * tile.rows)
