@@ -80,6 +80,7 @@ with uncollected():  # modules are many objects, and none is garbage
     from graphc.ops.probability import *
     from graphc.ops.products import *
     from graphc.ops.pseudoinverse import *
+    from graphc.ops.ramps import *
     from graphc.ops.reduce import *
     from graphc.ops.running_extrema import *
     from graphc.ops.scatter import *

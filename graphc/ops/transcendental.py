@@ -15,6 +15,7 @@ from graphc.ir.opdef import Application
 from graphc.ir.registry import Builder, public
 from graphc.ir.tensor import Tensor
 from graphc.ops import complex_formulas as formulas
+from graphc.ops import complex_trigonometry as trigonometry
 from graphc.ops.definition import (
     FLOAT,
     FLOATING,
@@ -177,7 +178,7 @@ sin = _define(
     np.sin,
     s.sin,
     lambda b, a: b.cos(a.inputs[0]),
-    parts=formulas.sin,
+    parts=trigonometry.sin,
 )
 cos = _define(
     "cos",
@@ -185,7 +186,7 @@ cos = _define(
     np.cos,
     s.cos,
     lambda b, a: b.negative(b.sin(a.inputs[0])),
-    parts=formulas.cos,
+    parts=trigonometry.cos,
 )
 tan = _define(
     "tan",
@@ -194,7 +195,7 @@ tan = _define(
     s.tan,
     lambda b, a: b.add(b.square(a.output), 1),
     domain=(-1.2, 1.2),
-    parts=formulas.tan,
+    parts=trigonometry.tan,
 )
 asin = _define(
     "asin",
@@ -203,7 +204,7 @@ asin = _define(
     s.asin,
     lambda b, a: b.rsqrt(_one_minus_square(b, a.inputs[0])),
     domain=(-0.8, 0.8),
-    parts=formulas.asin,
+    parts=trigonometry.asin,
 )
 acos = _define(
     "acos",
@@ -212,7 +213,7 @@ acos = _define(
     s.acos,
     lambda b, a: b.negative(b.rsqrt(_one_minus_square(b, a.inputs[0]))),
     domain=(-0.8, 0.8),
-    parts=formulas.acos,
+    parts=trigonometry.acos,
 )
 atan = _define(
     "atan",
@@ -220,7 +221,7 @@ atan = _define(
     np.arctan,
     s.atan,
     lambda b, a: Over(b.add(b.square(a.inputs[0]), 1)),
-    parts=formulas.atan,
+    parts=trigonometry.atan,
 )
 atan2 = _define(
     "atan2",
@@ -240,7 +241,7 @@ sinh = _define(
     np.sinh,
     s.sinh,
     lambda b, a: b.cosh(a.inputs[0]),
-    parts=formulas.sinh,
+    parts=trigonometry.sinh,
 )
 cosh = _define(
     "cosh",
@@ -248,7 +249,7 @@ cosh = _define(
     np.cosh,
     s.cosh,
     lambda b, a: b.sinh(a.inputs[0]),
-    parts=formulas.cosh,
+    parts=trigonometry.cosh,
 )
 
 
@@ -266,7 +267,7 @@ tanh = _define(
     _tanh_reference,
     s.tanh,
     lambda b, a: b.subtract(1, b.square(a.output)),
-    parts=formulas.tanh,
+    parts=trigonometry.tanh,
 )
 
 
@@ -281,7 +282,7 @@ asinh = _define(
     np.arcsinh,
     s.asinh,
     _asinh_partial,
-    parts=formulas.asinh,
+    parts=trigonometry.asinh,
 )
 acosh = _define(
     "acosh",
@@ -290,7 +291,7 @@ acosh = _define(
     s.acosh,
     lambda b, a: b.multiply(b.rsqrt(b.subtract(a.inputs[0], 1)), b.rsqrt(b.add(a.inputs[0], 1))),
     domain=(1.3, 4.0),
-    parts=formulas.acosh,
+    parts=trigonometry.acosh,
 )
 atanh = _define(
     "atanh",
@@ -299,7 +300,7 @@ atanh = _define(
     s.atanh,
     lambda b, a: Over(_one_minus_square(b, a.inputs[0])),
     domain=(-0.8, 0.8),
-    parts=formulas.atanh,
+    parts=trigonometry.atanh,
 )
 
 # Stable composites. e = exp(-|x|) is at most 1, so nothing overflows.
