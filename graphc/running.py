@@ -118,11 +118,34 @@ class State:
 
 
 class Workspace:
-    """An arena and the programs bound to it. Used by one call at a time."""
+    """An arena and the programs bound to it. Used by one call at a time.
+
+    The scratch memory of single steps is apart, so that it stays, and stays warm in the caches,
+    where calls of other sizes need a larger arena.
+    """
 
     def __init__(self) -> None:
         self.arena = np.empty(0, np.uint8)
+        self.scratch = np.empty(0, np.uint8)
         self.bound: OrderedDict[Sizes, tuple[BoundProgram, list[tuple[int, ...]]]] = OrderedDict()
+
+    def reserve(self, bytes_: int, scratch: int) -> int:
+        """Have room for so many bytes of each; where the arena begins."""
+        wanted = (bytes_, scratch)
+        found = [
+            memory if memory.nbytes >= size + ALIGNMENT - 1 else _larger(memory, size)
+            for memory, size in zip((self.arena, self.scratch), wanted, strict=True)
+        ]
+        if found[0] is not self.arena or found[1] is not self.scratch:
+            self.bound.clear()
+            self.arena, self.scratch = found
+        address: int = self.arena.__array_interface__["data"][0]
+        return -address % ALIGNMENT
+
+
+def _larger(memory: np.ndarray, size: int) -> np.ndarray:
+    """Memory for `size` bytes, and some more where sizes keep growing."""
+    return np.empty(max(size, memory.nbytes * 3 // 2) + ALIGNMENT - 1, np.uint8)
 
 
 class ProgramRunner:
@@ -294,17 +317,7 @@ class ProgramRunner:
         self.check_addressable(shapes, bindings)
         places, bytes_ = self.plan.layout(bindings)
         room = max((evaluate(size, bindings) for size in self.scratch), default=0)
-        peak = bytes_ + room + ALIGNMENT - 1
-        if workspace.arena.nbytes < peak:
-            # Other sizes may follow: then the next ones find room, and their layouts stay.
-            more = workspace.arena.nbytes * 3 // 2
-            workspace.arena = np.empty(max(peak, more), np.uint8)
-            workspace.bound.clear()
-        address: int = workspace.arena.__array_interface__["data"][0]
-        # The scratch area comes first: the same memory at all sizes, warm in the caches.
-        base = -address % ALIGNMENT
-        area = workspace.arena[base : base + room]
-        base += room
+        base = workspace.reserve(bytes_, room)
         temporaries, outputs = [], []
         for buffer, shape in zip(self.sized, shapes, strict=True):
             if buffer.role == "temporary":
@@ -314,7 +327,7 @@ class ProgramRunner:
                 outputs.append(shape)
         if self.has_area:
             scratched = cast(ScratchExecutable, self.executable)
-            bound = (scratched.bind(sizes, temporaries, area), outputs)
+            bound = (scratched.bind(sizes, temporaries, workspace.scratch), outputs)
         else:
             bound = (self.executable.bind(sizes, temporaries), outputs)
         workspace.bound[sizes] = bound
