@@ -267,6 +267,13 @@ class ScratchExecutable(Protocol):
         ...
 
 
+@runtime_checkable
+class RewritingExecutable(Protocol):
+    """An executable that may get the array of a variable as memory for its new value."""
+
+    rewrites: bool  # whether that holds for all new values of this program
+
+
 def scratch_of(executable: Executable | None) -> list[Size]:
     """Bytes beside the temporaries, for each step that needs some."""
     return executable.scratch if isinstance(executable, ScratchExecutable) else []

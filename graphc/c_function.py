@@ -144,6 +144,8 @@ def _request(function: "Function") -> CRequest:
     graph, border = function.stages.user_graph, function._border
     if border is None:
         return CRequest(len(graph.inputs), sizes, tuple(range(len(graph.outputs))))
+    for storage in function._variables:  # the code reads them without a lock
+        storage.pin()
     runner = border.runner
     return CRequest(
         len(graph.inputs),

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from graphc.backends.base import RewritingExecutable
 from graphc.backends.registry import DEFAULT
 from graphc.c_function import CCallable
 from graphc.call_arguments import MISSING, CallArguments
@@ -36,7 +37,7 @@ from graphc.ir.graph import Graph
 from graphc.ir.leaf import Variable
 from graphc.ir.opdef import Constraint
 from graphc.ir.source import current_sources, source_scope
-from graphc.ir.storage import Storage, announced, replace_arrays, share_lock
+from graphc.ir.storage import Storage, announced, replace_arrays, rewriting, share_lock
 from graphc.ir.tensor import Tensor
 from graphc.late_updates import LateGraph, LateUpdates
 from graphc.memory.limit import MemoryLimit, checked_limit
@@ -58,6 +59,7 @@ from graphc.threads import thread_count
 __all__ = ["Function", "function"]
 
 _array_of = attrgetter("array")
+REWRITTEN = 4 << 20  # bytes of variables from which new values take the memory of the old ones
 
 
 class Function(FunctionText, CCallable):
@@ -65,7 +67,9 @@ class Function(FunctionText, CCallable):
 
     Calls are thread-safe; each is atomic: it reads the variables as they were when it began, and
     their new values appear together when it ends. If it fails, nothing has changed. Calls that
-    update no variable run at the same time, also while other calls update theirs.
+    update no variable run at the same time, also while other calls update theirs; they wait where
+    new values of 4 MiB or more are written over the old ones. An interrupt during such a call comes
+    after it.
 
     Arrays of another dtype are converted where that loses nothing. A call returns what `outputs`
     was: one array, a list, a tuple, a dict, or None. With `out=` (arrays in that structure, None
@@ -146,10 +150,15 @@ class Function(FunctionText, CCallable):
         share_lock([*self._variables, *self._updated])
         self._results = ResultChecker(self.name, graph.outputs, structure, self.stages.size_names)
         self._c_functions = {}
+        self._rewrites = False
         self._border: Border | None = None
         self._route: DirectRoute | None = None
         program = program_of(self._run)
         if program is not None:
+            executable = program.executable
+            large = sum(storage.array.nbytes for storage in self._updated) >= REWRITTEN
+            can = isinstance(executable, RewritingExecutable) and executable.rewrites
+            self._rewrites = large and can
             self._border = Border(program, graph, self._variables, self._updated, structure)
             self._route = DirectRoute(self._border, self.__call__)
         self.__doc__ = self._arguments.describe(self.backend)
@@ -174,10 +183,14 @@ class Function(FunctionText, CCallable):
         """A call whose arguments are checked."""
         run = self._run
         if not given:
-            return self._apply(lambda old, spare: run(sizes, arrays, old, spare))
+            return self._apply(
+                lambda old, spare: run(sizes, arrays, old, spare), rewrites=self._rewrites
+            )
         if isinstance(run, ProgramRunner | ComplexRunner):
             into = run
-            return self._apply(lambda old, spare: into(sizes, arrays, old, spare, given))
+            return self._apply(
+                lambda old, spare: into(sizes, arrays, old, spare, given), rewrites=self._rewrites
+            )
         outputs = self._apply(lambda old, spare: run(sizes, arrays, old, spare))
         return [_copied(array, memory) for array, memory in zip(outputs, given, strict=True)]
 
@@ -313,9 +326,15 @@ class Function(FunctionText, CCallable):
         write_function(path, saved, values)
 
     def _apply(
-        self, run: Callable[[Arrays, Arrays], tuple[list[np.ndarray], list[np.ndarray]]]
+        self,
+        run: Callable[[Arrays, Arrays], tuple[list[np.ndarray], list[np.ndarray]]],
+        rewrites: bool = False,
     ) -> list[np.ndarray]:
-        """Run on the variables, and set those that are updated as the last thing."""
+        """Run on the variables, and set those that are updated as the last thing.
+
+        rewrites: whether new values may be written over the old ones. Then they are there as soon
+        as `run` returns, all of them.
+        """
         if not self._updated:
             outputs, _ = run(self._snapshot(), ())
             return outputs
@@ -325,6 +344,10 @@ class Function(FunctionText, CCallable):
             with lock:
                 if first.lock() is not lock:
                     continue
+                if rewrites:
+                    with rewriting(self._updated) as arrays:
+                        if arrays is not None:
+                            return run(list(map(_array_of, self._variables)), arrays)[0]
                 with announced():
                     variables = list(map(_array_of, self._variables))
                     spare = [storage.take_spare() for storage in self._updated]

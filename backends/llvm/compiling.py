@@ -31,6 +31,7 @@ from graphc.loops.ir import (
     Program,
 )
 from graphc.loops.tidy import values_of
+from graphc.memory.rewriting import rewriting_steps
 from graphc.scalar.foreign import foreign_operations
 
 # Steps whose time follows from the sizes, and that run no Python.
@@ -103,6 +104,7 @@ def _facts(
         lapack,
         all(isinstance(step, PLAIN_STEPS) for step in steps),
         loaded.groups,
+        bool(rewriting_steps(program)),
     )
 
 

@@ -10,7 +10,8 @@ written, and overlap neither an argument nor each other; else `slow` has the wor
 
 The whole call holds the interpreter's lock: nothing else runs meanwhile, so that reading the
 variables, running, and putting the updated arrays in place are one step. Who installs a frame sees
-to it that the call is short. `busy` counts the calls elsewhere that are about to replace variables.
+to it that the call is short. `busy` counts the calls elsewhere that are about to replace variables;
+those that write over their values count for more, and reading waits for them as well.
 """
 
 import ctypes

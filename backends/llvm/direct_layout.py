@@ -14,6 +14,7 @@ frame      table, sizes and fault for the entry, the bytes of every input and of
 
 READY, ARRAY, LIST = range(3)
 NOT_SO, SEQUENCE = range(2)
+REWRITING = 1 << 32  # what calls elsewhere count for that write over values of variables
 HEADER = 13
 ARRAY_TYPE, NEW_FROM_DESCR = 2, 94  # in numpy's table of C functions
 

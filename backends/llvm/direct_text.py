@@ -7,6 +7,7 @@ from graphc.backends.llvm.direct_layout import (
     HEADER,
     ITEMS,
     LIST,
+    REWRITING,
     SIZE,
     WRITABLE,
 )
@@ -89,7 +90,11 @@ framed:
   %calls.elsewhere = load i64, ptr %busy
   %writes = icmp ne i64 %updates, 0
   %contended = icmp ne i64 %calls.elsewhere, 0
-  %must.wait = and i1 %writes, %contended
+  %must.write.alone = and i1 %writes, %contended
+  %reads = icmp ne i64 %variables, 0
+  %written.over = icmp uge i64 %calls.elsewhere, {REWRITING}
+  %must.read.later = and i1 %reads, %written.over
+  %must.wait = or i1 %must.write.alone, %must.read.later
   %several = icmp eq i64 %answer.kind, {LIST}
   br i1 %must.wait, label %slow, label %answer.start
 

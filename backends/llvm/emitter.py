@@ -91,9 +91,13 @@ def renamed(functions: Sequence[FunctionText], name: str) -> list[FunctionText]:
     return [replace(one, text=one.text.replace("@KERNEL", f"@{name}")) for one in functions]
 
 
-def emit_kernel(kernel: Kernel, target: Target, *, whole: bool = False) -> KernelText:
-    """whole: a function of the kernel that leaves it to others to divide work."""
-    return _KernelEmitter(kernel, target, Streaming(kernel, target)).emit(kernel, whole)
+def emit_kernel(
+    kernel: Kernel, target: Target, *, whole: bool = False, streams: bool = True
+) -> KernelText:
+    """whole: a function of the kernel that leaves it to others to divide work. streams: whether
+    it may store past the cache."""
+    streaming = Streaming(kernel, target) if streams else None
+    return _KernelEmitter(kernel, target, streaming).emit(kernel, whole)
 
 
 class _Part(NamedTuple):

@@ -97,6 +97,7 @@ class LlvmExecutable:
         self.origin = code.origin
         self.key = code.key
         self.can_be_kept = code.can_be_kept
+        self.rewrites = code.facts.rewrites
         self.seconds = code.seconds
         self.host_calls = code.host_calls
         self.heap = HeapTable(program)

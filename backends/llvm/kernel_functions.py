@@ -27,6 +27,7 @@ class Functions:
     """Kernels that were emitted: equal texts get one function."""
 
     target: Target
+    rewriting: frozenset[int] = frozenset()  # kernels that may write over what they read
     texts: dict[tuple[int, bool], KernelText] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)  # by text
     functions: list[FunctionText] = field(default_factory=list)
@@ -38,7 +39,8 @@ class Functions:
         """whole: not to be divided."""
         text = self.texts.get((id(kernel), whole))
         if text is None:
-            text = emit_kernel(kernel, self.target, whole=whole)
+            streams = id(kernel) not in self.rewriting
+            text = emit_kernel(kernel, self.target, whole=whole, streams=streams)
             self.texts[id(kernel), whole] = text
             self.keep.append(kernel)
         return self.named(text.functions), text

@@ -33,6 +33,7 @@ from graphc.loops.ir import (
     written_buffers,
 )
 from graphc.memory.products import ProductPlaces
+from graphc.memory.rewriting import rewriting_steps
 from graphc.shapes import Size, size_product, substitute, symbols_of
 
 
@@ -52,7 +53,8 @@ class StepEmitter(ABC):
         self.jitted = jitted
         self.target = target
         self.blas = blas
-        self.functions = Functions(target)
+        rewriting = frozenset(id(step.kernel) for step in rewriting_steps(program))
+        self.functions = Functions(target, rewriting)
         self.places = ProductPlaces(program)
         self.collapsed = Collapsed()
         # One product for large and for small matrices compiles faster than one for each.

@@ -15,6 +15,7 @@ class Facts(NamedTuple):
     k) of those that BLAS computes. routines: of LAPACK, with their sizes. imports: symbols of
     the object; lapack: the libraries of those that are routines. is_plain: whether steps run no
     Python, and time follows from the sizes. routine_groups: of shared routines, to be loaded first.
+    rewrites: whether new values of variables may be written over the old ones.
     """
 
     areas: tuple[Size, ...]
@@ -25,6 +26,7 @@ class Facts(NamedTuple):
     lapack: Mapping[str, str]
     is_plain: bool
     routine_groups: tuple[Group, ...] = ()
+    rewrites: bool = False
 
 
 def stored_text(facts: Facts, description: Any) -> bytes:
@@ -39,6 +41,7 @@ def stored_text(facts: Facts, description: Any) -> bytes:
         "imports": list(facts.imports),
         "lapack": dict(facts.lapack),
         "is_plain": facts.is_plain,
+        "rewrites": facts.rewrites,
         "groups": [[one.key, one.exports, one.imports] for one in facts.routine_groups],
     }
     return json.dumps({"facts": words, "program": description}).encode()
@@ -60,5 +63,6 @@ def read_stored(text: bytes) -> tuple[Facts, Any]:
         dict(words["lapack"]),
         bool(words["is_plain"]),
         tuple(Group(key, tuple(given), tuple(taken)) for key, given, taken in words["groups"]),
+        bool(words["rewrites"]),
     )
     return facts, found["program"]

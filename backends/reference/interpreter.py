@@ -78,7 +78,7 @@ def run_node(
     evaluate_body: how the bodies of loops and branches are computed.
     """
     if node.op is VARIABLE:
-        array = node.attrs["storage"].array.copy()
+        array = node.attrs["storage"].read().copy()
         if array.dtype != node.types[0].dtype:  # the parts of a complex variable
             array = real_view(array)
         values[(id(node), 0)] = array

@@ -159,7 +159,7 @@ class PassesGuard:
         # The optimised graph may list its variables in another order.
         stored = [id(variable.storage) for variable in self.stages.graph.variables]
         arrays = dict(zip(stored, variables, strict=True))
-        own = [arrays.get(id(v.storage), v.storage.array) for v in graph.variables]
+        own = [arrays.get(id(v.storage), v.storage.read()) for v in graph.variables]
         bound = dict(zip(self.stages.size_names, sizes, strict=True))
         evaluation = Evaluation(graph, (*inputs, *own), bound)
         culprit = find_culprit(evaluation, self.snapshots, self.stages.user_graph)

@@ -83,7 +83,7 @@ class Variable(Tensor):
     @property
     def value(self) -> np.ndarray:
         """A copy of the current value; assign to set it (same shape; dtype without loss)."""
-        return self.storage.array.copy()
+        return self.storage.read().copy()
 
     @value.setter
     def value(self, new: Any) -> None:

@@ -4,6 +4,7 @@ import ctypes
 import os
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -66,16 +67,42 @@ class Storage:
 
     A whole new array is swapped in at the end of a call, and only under the lock. Who has read
     `array` may go on using it without the lock: its memory is reused only when nobody holds it.
-    default_update: see `Variable.default_update`.
+    The exception: see `rewriting`.
+    default_update: see `Variable.default_update`. rewritten: whether a call may be writing over
+    the present value. pinned: whether there is code that reads the value at any time, unseen.
     """
 
-    __slots__ = ("__weakref__", "array", "default_update", "group", "spare")
+    __slots__ = (
+        "__weakref__",
+        "array",
+        "default_update",
+        "group",
+        "pinned",
+        "rewritten",
+        "spare",
+    )
 
     def __init__(self, array: np.ndarray) -> None:
         self.array = array
         self.spare: np.ndarray | None = None
         self.default_update: Callable[[Any], Any] | None = None
         self.group = LockGroup()
+        self.rewritten = False
+        self.pinned = False
+
+    def read(self) -> np.ndarray:
+        """The present array. It waits only where a call writes over that."""
+        array = self.array  # first hold it, then look: see `rewriting`
+        if not self.rewritten:
+            return array
+        del array
+        with holding(self):
+            return self.array
+
+    def pin(self) -> None:
+        """From now on the array may be read at any time: it is never written over."""
+        with holding(self):
+            self.pinned = True
 
     def lock(self) -> Lock:
         """The lock of this variable now; see `holding`."""
@@ -127,11 +154,76 @@ def replace_arrays(storages: Sequence[Storage], arrays: Sequence[np.ndarray]) ->
         storage.spare = array
 
 
+# --- new values in the memory of the old ones ----------------------------------------------------
+
+_ONCE = 1 << 32  # what a call that does so counts for among those that replace variables
+_rewriters: set[int] = set()  # threads
+_forking = False
+
+
+@contextmanager
+def rewriting(storages: Sequence[Storage]) -> Iterator[list[np.ndarray] | None]:
+    """Under the lock: the arrays, to be written over; None if somebody else may be reading one.
+
+    What writes over them cannot fail once it has begun, and calls no Python. Readers hold an array
+    and then look at `rewritten`; here it is set first, and then who holds the array is looked at.
+    So one of the two sees the other, as long as one thread at a time runs Python.
+    """
+    thread = threading.get_ident()
+    refused = _forking or thread in _rewriters or not _one_at_a_time()
+    if refused or any(storage.pinned for storage in storages):
+        yield None
+        return
+    try:
+        _rewriters.add(thread)
+        for storage in storages:
+            storage.rewritten = True
+        with _counted(_ONCE):
+            arrays = [storage.array for storage in storages]
+            free = all(map(_is_alone, repeat(arrays), range(len(arrays))))
+            yield arrays if free else None
+    finally:
+        for storage in storages:
+            storage.rewritten = False
+        _rewriters.discard(thread)
+
+
+def _one_at_a_time() -> bool:
+    enabled = getattr(sys, "_is_gil_enabled", None)
+    return sys.implementation.name == "cpython" and (enabled is None or enabled())
+
+
+def _is_alone(arrays: Sequence[np.ndarray], place: int) -> bool:
+    """Whether nobody holds an array but its storage and the list."""
+    return sys.getrefcount(arrays[place]) <= _ALONE + 1
+
+
+def _before_fork() -> None:
+    """A child must not find half of a new value: calls in other threads end first."""
+    global _forking
+    _forking = True
+    own = threading.get_ident()
+    while any(thread != own for thread in tuple(_rewriters)):
+        time.sleep(1e-5)
+
+
+def _after_fork() -> None:
+    global _forking
+    _forking = False
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
+    )
+
+
 # --- for calls that do not pass through Python ------------------------------------------------
 # They hold the interpreter's lock from beginning to end, and take no other. See backends.llvm.
 
 _count_lock = ProcessLock()
-_replacing = ctypes.c_int64()  # calls that are about to replace variables
+# Calls that are about to replace variables, and _ONCE for each that writes over their values.
+_replacing = ctypes.c_int64()
 REPLACING = ctypes.addressof(_replacing)
 os.register_at_fork(after_in_child=lambda: setattr(_replacing, "value", 0))
 
@@ -139,11 +231,17 @@ os.register_at_fork(after_in_child=lambda: setattr(_replacing, "value", 0))
 @contextmanager
 def announced() -> Iterator[None]:
     """While a call reads variables that it will replace, other writers must take the lock."""
-    _count(1)
+    with _counted(1):
+        yield
+
+
+@contextmanager
+def _counted(calls: int) -> Iterator[None]:
+    _count(calls)
     try:
         yield
     finally:
-        _count(-1)
+        _count(-calls)
 
 
 def _count(change: int) -> None:

@@ -209,8 +209,8 @@ def test_scratch_memory_is_shared_by_all_sizes() -> None:
         np.testing.assert_array_equal(f(np.ones((n, 300), "float32"), weights), np.full((n, 70), 2))
     (workspace,) = f._run.idle  # type: ignore[attr-defined]
     assert len(workspace.bound) <= 7
-    held = {id(run._keep[1].base) for run, _ in workspace.bound.values()}
-    assert held == {id(workspace.arena)}
+    held = {id(run._keep[1]) for run, _ in workspace.bound.values()}
+    assert held == {id(workspace.scratch)}
 
 
 def test_the_plan_is_shown() -> None:
