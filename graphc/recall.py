@@ -50,15 +50,17 @@ def description(known: Sequence[Storage], outline: Outline) -> dict[str, Any]:
     if sum(array.nbytes for array in program.constants.values()) > LARGEST:
         raise NotPlainError("its constants are large")
     text = _Texts()
+    buffers = program.buffers.values()
+    types: dict[Any, int] = {}  # many buffers, few kinds of them
+    for b in buffers:
+        types.setdefault((b.dtype.name, b.shape, b.role), len(types))
     storages = {id(storage): k for k, storage in enumerate(known)}
     return {
         "name": program.name,
         "sizes": list(program.sizes),
         "size_names": list(outline.size_names),
-        "buffers": [
-            [b.name, b.dtype.name, [text(size) for size in b.shape], b.role]
-            for b in program.buffers.values()
-        ],
+        "types": [[dtype, [text(size) for size in shape], role] for dtype, shape, role in types],
+        "buffers": [[b.name, types[b.dtype.name, b.shape, b.role]] for b in buffers],
         "outputs": list(program.outputs),
         "updates": [list(pair) for pair in program.updates],
         "constants": {
@@ -83,10 +85,11 @@ def description(known: Sequence[Storage], outline: Outline) -> dict[str, Any]:
 def outline_of(known: Sequence[Storage], words: Mapping[str, Any]) -> Outline:
     """What `description` wrote, for a graph that is equal to that one."""
     read = _Sizes()
-    buffers = {
-        name: Buffer(name, as_dtype(dtype), tuple(read(size) for size in shape), role)
-        for name, dtype, shape, role in words["buffers"]
-    }
+    types = [
+        (as_dtype(dtype), tuple([read(size) for size in shape]), role)
+        for dtype, shape, role in words["types"]
+    ]
+    buffers = {name: Buffer(name, *types[place]) for name, place in words["buffers"]}
     constants = {
         name: np.frombuffer(binascii.a2b_base64(data), as_dtype(dtype)).reshape(shape)
         for name, (dtype, shape, data) in words["constants"].items()

@@ -113,6 +113,10 @@ class MultiHeadAttention(RandomLayer, KernelLayer):
         parts = parts if bias is None else parts + bias
         return gc.permute_dims(parts, (0, 2, 1, 3))
 
+    @property
+    def differs_in_training(self) -> bool:
+        return self.dropout != 0
+
     def call(
         self,
         query: Any,

@@ -36,12 +36,18 @@ class InputSpec:
 
 @dataclass(eq=False)
 class LayerCall:
-    """One call of a layer: what it was given and what it gave."""
+    """One call of a layer: what it was given and what it gave.
+
+    has_touched: whether the result may be another one in another context. state: what the layer
+    was like; None if its results cannot be used again. See `layers.reuse`.
+    """
 
     layer: Any
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     outputs: Any = None
+    has_touched: bool = True
+    state: list[Any] | None = None
 
     @property
     def inputs(self) -> list[gc.Tensor]:

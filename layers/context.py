@@ -25,28 +25,57 @@ class CallContext:
     """
 
     def __init__(self, training: bool = False) -> None:
-        self.training = bool(training)
-        self.losses: list[gc.Tensor] = []
+        self._training = bool(training)
+        self._losses: list[gc.Tensor] = []
         self._pending: dict[tuple[int, int], tuple[gc.Variable, gc.Tensor]] = {}
         self._made: dict[Any, Any] = {}
         self._draws: dict[int, int] = {}
+        self._touches = [0]
         self._tokens: list[Token[CallContext | None]] = []
+
+    @property
+    def training(self) -> bool:
+        self.touch()
+        return self._training
+
+    @property
+    def losses(self) -> list[gc.Tensor]:
+        self.touch()
+        return self._losses
+
+    @losses.setter
+    def losses(self, new: list[gc.Tensor]) -> None:
+        self.touch()
+        self._losses = new
+
+    def touch(self) -> None:
+        """A layer asks for something of this context, or leaves something in it: what it gives is
+        the result of a call in this context, and of no other."""
+        self._touches[0] += 1
+
+    @property
+    def touches(self) -> int:
+        return self._touches[0]
 
     @property
     def updates(self) -> list[tuple[gc.Variable, gc.Tensor]]:
         """(variable, new value): what the layers that were called want to remember."""
+        self.touch()
         return list(self._pending.values())
 
     def latest(self, variable: gc.Variable) -> gc.Tensor:
         """What the variable will be after the updates so far."""
+        self.touch()
         return self._pending.get(variable.key, (variable, variable))[1]
 
     def update(self, variable: gc.Variable, value: gc.Tensor) -> None:
         """The variable becomes `value` when the function has run."""
+        self.touch()
         self._pending[variable.key] = (variable, value)
 
     def next_draw(self, owner: Any) -> int:
         """0, 1, 2, ...: which of its draws `owner` makes in this context."""
+        self.touch()
         number = self._draws.get(id(owner), 0)
         self._draws[id(owner)] = number + 1
         return number
@@ -59,11 +88,12 @@ class CallContext:
 
     def switched(self, training: bool) -> "CallContext":
         """This context with another `training`; updates, losses and draws are shared."""
-        if training == self.training:
+        if training == self._training:
             return self
         other = CallContext(training)
-        other.losses, other._pending = self.losses, self._pending
+        other._losses, other._pending = self._losses, self._pending
         other._made, other._draws = self._made, self._draws
+        other._touches = self._touches
         return other
 
     def __enter__(self) -> "CallContext":

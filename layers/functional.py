@@ -12,6 +12,8 @@ import graphc as gc
 from graphc.layers.configured import written
 from graphc.layers.input import InputLayer
 from graphc.layers.layer import Layer, LayerCall, LayerOutput
+from graphc.layers.masks import mask_of
+from graphc.layers.reuse import is_unchanged
 from graphc.layers.structures import leaves, mapped, tensors_in
 from graphc.records import dataclass
 
@@ -135,7 +137,10 @@ class LayerGraph:
     # --- calling it anew ------------------------------------------------------------------------
 
     def replay(self, inputs: Sequence[gc.Tensor]) -> Any:
-        """The outputs for other inputs: every layer is called again, in the open context."""
+        """The outputs for other inputs: every layer is called again, in the open context.
+
+        But for those whose inputs are the same, and whose results would be: see `layers.reuse`.
+        """
         values: dict[Key, gc.Tensor] = {
             old.key: new for old, new in zip(tensors_in(self.inputs), inputs, strict=True)
         }
@@ -144,15 +149,26 @@ class LayerGraph:
             return values.get(leaf.key, leaf) if isinstance(leaf, gc.Tensor) else leaf
 
         for step in self.steps:
+            needed = step.inputs
+            if all(_is_same(tensor, values.get(tensor.key, tensor)) for tensor in needed):
+                if not isinstance(step, LayerCall):
+                    values[step.result.key] = step.result
+                    continue
+                if step.state is not None and is_unchanged(step.state, step.layer):
+                    continue
             if isinstance(step, LayerCall):
                 kwargs = {name: mapped(new, value) for name, value in step.kwargs.items()}
                 made = step.layer(*mapped(new, step.args), **kwargs)
                 pairs = zip(leaves(step.outputs), leaves(made), strict=True)
                 values.update((old.key, tensor) for old, tensor in pairs)
-            elif step.inputs:
-                givens = [(tensor, values[tensor.key]) for tensor in _once(step.inputs)]
+            else:
+                givens = [(tensor, values.get(tensor.key, tensor)) for tensor in _once(needed)]
                 values[step.result.key] = gc.substitute(step.result, givens)
         return mapped(new, self.outputs)
+
+
+def _is_same(old: gc.Tensor, new: gc.Tensor) -> bool:
+    return new is old or (new.key == old.key and mask_of(new) is mask_of(old))
 
 
 def _once(tensors: Sequence[gc.Tensor]) -> list[gc.Tensor]:

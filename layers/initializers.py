@@ -75,10 +75,15 @@ class Initializer(Configured):
         """
         sizes = _checked_shape(type(self).__name__, shape)
         seed = getattr(self, "seed", None)
-        if seed is not None or rng is None:
-            rng = np.random.default_rng(seed)
-        axes = (in_axis, out_axis)
-        return np.asarray(self.draw(sizes, rng, axes)).astype(gc.as_dtype(dtype))
+        source: Any = rng  # None for those that do not draw
+        if seed is not None or (rng is None and self.is_random):
+            source = np.random.default_rng(seed)
+        return np.asarray(self.draw(sizes, source, (in_axis, out_axis))).astype(gc.as_dtype(dtype))
+
+    @property
+    def is_random(self) -> bool:
+        """Whether `draw` may use the generator: making one takes longer than most weights do."""
+        return type(self) is not Zeros and type(self) is not Ones
 
     def draw(
         self, shape: tuple[int, ...], rng: np.random.Generator, axes: tuple[int, int]

@@ -39,7 +39,7 @@ def late_updates(
     is set later is for other steps.
     """
     try:
-        key = (settings_of(optimizer), [_decided(one.constraint) for one in parameters])
+        key = (settings_of(optimizer), [decided(one.constraint) for one in parameters])
     except UndecidedError:
         return None
     held = copy.copy(optimizer)
@@ -60,25 +60,25 @@ def settings_of(optimizer: Any) -> Any:
     if not isinstance(optimizer, Optimizer) or not _is_ours(optimizer) or optimizer.use_ema:
         raise UndecidedError  # the first moving means are the weights of that moment
     found = {name: value for name, value in vars(optimizer).items() if name not in _HELD}
-    return (type(optimizer).__qualname__, optimizer._rate is None, _decided(found))
+    return (type(optimizer).__qualname__, optimizer._rate is None, decided(found))
 
 
 def _is_ours(value: Any) -> bool:
     return type(value).__module__.startswith("graphc.layers.")
 
 
-def _decided(value: Any) -> Any:
+def decided(value: Any) -> Any:
     """A setting as plain values that are equal only for settings that do the same."""
     kind = type(value)
     if kind in _PLAIN:
         return value
     if kind is list or kind is tuple:
-        return kind(map(_decided, value))
+        return kind(map(decided, value))
     if isinstance(value, Mapping) and kind is dict:
-        return {name: _decided(item) for name, item in value.items()}
+        return {name: decided(item) for name, item in value.items()}
     if isinstance(value, Configured) and dataclasses.is_dataclass(value) and _is_ours(value):
         names = [field.name for field in dataclasses.fields(value)]
         if set(getattr(value, "__dict__", {})) <= set(names):
-            fields = {name: _decided(getattr(value, name)) for name in names}
+            fields = {name: decided(getattr(value, name)) for name in names}
             return (f"{kind.__module__}.{kind.__qualname__}", fields)
     raise UndecidedError

@@ -15,6 +15,7 @@ from graphc.layers.context import CallContext, current_context
 from graphc.layers.masks import mask_of, masks_of
 from graphc.layers.naming import automatic_name, snake_case
 from graphc.layers.parameters import Parameter, ParameterOwner, found_in
+from graphc.layers.reuse import state_of
 from graphc.layers.structures import as_tensors, key_of, leaves, mapped, tensors_in
 
 __all__ = ["InputSpec", "Layer", "LayerCall", "LayerOutput", "Parameter"]
@@ -118,7 +119,7 @@ class Layer(ParameterOwner):
         args, kwargs = self._positional(as_tensors(args), as_tensors(kwargs))
         outer = current_context()
         recorded = dict(kwargs) if training is None else {**kwargs, "training": bool(training)}
-        wanted = (outer is not None and outer.training) if training is None else bool(training)
+        wanted = (outer is not None and outer._training) if training is None else bool(training)
         context = CallContext(wanted) if outer is None else outer.switched(wanted)
         call = LayerCall(self, args, recorded)
         masks = self._masks(args, kwargs)
@@ -127,13 +128,20 @@ class Layer(ParameterOwner):
             self.ensure_built(*given[0])
             key = (id(self), wanted, key_of(args), key_of(kwargs), key_of(masks_of([args, kwargs])))
             # The arguments are kept, so that nothing else gets their identities.
-            _, made = context.remembered(
+            (kept, _), made = context.remembered(
                 key, lambda: ((call, given), self._made(call, *given, context))
             )
+            if kept.has_touched:
+                context.touch()
+            elif outer is None:
+                kept.state = state_of(self)
         return made
 
     def _made(self, call: LayerCall, args: Any, kwargs: Any, context: CallContext) -> Any:
-        extra = {"training": context.training} if self._wants_training else {}
+        before = context.touches
+        extra = {"training": context._training} if self._wants_training else {}
+        if extra and self.differs_in_training:
+            context.touch()
         result = self.call(*args, **kwargs, **extra)
         seen = {tensor.key for tensor in [*call.inputs, *tensors_in([args, kwargs])]}
         masks = iter(self._output_masks(call.args, kwargs.get("mask"), result))
@@ -147,7 +155,13 @@ class Layer(ParameterOwner):
         call.outputs = mapped(output, result)
         if self.activity_regularizer is not None:
             context.losses += map(self.activity_regularizer, tensors_in(call.outputs))
+        call.has_touched = context.touches != before
         return call.outputs
+
+    @property
+    def differs_in_training(self) -> bool:
+        """Whether a `call` that is told `training` gives another result in training."""
+        return True
 
     def _positional(self, args: Any, kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Tensors that were given by the names of the next arguments of `call`, in their order."""

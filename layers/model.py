@@ -49,7 +49,7 @@ class Model(Trainer):
             self.built = False
             return
         self.built = True
-        inner = {variable.key for layer in graph.layers for variable in layer.weights}
+        inner = {p.variable.key for layer in graph.layers for _, p in layer.parameters()}
         for expression in graph.expressions:
             for variable in expression.variables:
                 if variable.key not in inner:

@@ -72,6 +72,10 @@ class Dropout(RandomLayer):
         pairs = zip(self.noise_shape, inputs.shape, strict=True)
         return tuple(size if wanted is None else wanted for wanted, size in pairs)
 
+    @property
+    def differs_in_training(self) -> bool:
+        return self.rate != 0
+
     def call(self, inputs: Any, training: bool = False) -> Any:
         if not training or self.rate == 0:
             return inputs

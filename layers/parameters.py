@@ -9,13 +9,14 @@ import graphc as gc
 from graphc.layers import constraints, initializers, regularizers
 from graphc.layers.context import current_context
 from graphc.layers.naming import identifier
-from graphc.layers.seeds import SeedGenerator, new_generator
+from graphc.layers.seeds import SeedGenerator, new_seed
 from graphc.layers.values import assign
 from graphc.records import dataclass
 
 __all__ = ["Parameter"]
 
-_UNTRACKED = {"_given", "_replaced"}
+_UNTRACKED = {"_given", "_replaced", "_params"}
+_NO_LAYERS = frozenset({bool, int, float, str, type(None), gc.Variable})
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,9 +79,9 @@ class ParameterOwner:
                     details=[f"got     {variable.type}", f"allowed {tuple(shape)}"],
                 )
         else:
-            value = initializers.get(initializer)(
-                tuple(shape), dtype or self.dtype, new_generator(), **options
-            )
+            make, seed = initializers.get(initializer), new_seed()
+            rng = np.random.default_rng(seed) if make.is_random else None
+            value = make(tuple(shape), dtype or self.dtype, rng, **options)
             variable = gc.variable(value, identifier(f"{self.name}_{name}"))
         found = set(tags)
         found |= {"trainable"} if trainable else set()
@@ -127,7 +128,7 @@ class ParameterOwner:
     def sublayers(self) -> Iterator[tuple[str, Any]]:
         """The layers among the attributes, also in lists, tuples and dicts, with their places."""
         for name, value in vars(self).items():
-            if name in _UNTRACKED:
+            if type(value) in _NO_LAYERS or name in _UNTRACKED:
                 continue
             if isinstance(value, ParameterOwner):
                 yield name, value
@@ -200,7 +201,13 @@ class ParameterOwner:
     @property
     def weights(self) -> list[gc.Variable]:
         """All weights, those that are trained first."""
-        return self.trainable_weights + self.non_trainable_weights
+        trained: dict[tuple[int, int], gc.Variable] = {}
+        others: dict[tuple[int, int], gc.Variable] = {}
+        for _, layer in self.all_layers():
+            for parameter in layer._params:
+                chosen = trained if parameter.trainable and layer._trainable else others
+                chosen.setdefault(parameter.variable.key, parameter.variable)
+        return [*trained.values(), *(v for key, v in others.items() if key not in trained)]
 
     @property
     def losses(self) -> list[gc.Tensor]:

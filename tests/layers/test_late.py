@@ -10,7 +10,7 @@ import pytest
 
 import graphc as gc
 from graphc import layers
-from graphc.backends.llvm import cache
+from graphc.backends.llvm import cache, routines
 from graphc.late_updates import LateGraph
 from graphc.layers import constraints, optimizers, schedules
 
@@ -20,10 +20,17 @@ Y = RNG.integers(0, 3, 12)
 LOSS = "sparse_categorical_crossentropy"
 
 
+_alive: list[Any] = []
+
+
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("GRAPHC_CACHE", str(tmp_path / "folder"))
     monkeypatch.setattr(cache, "_told", set())
+    # Programs that share routines of a process without a cache are not kept.
+    tables: dict[Any, Any] = {}
+    monkeypatch.setattr(routines, "_tables", tables)
+    _alive.append(tables)
     return tmp_path / "folder"
 
 
