@@ -7,7 +7,6 @@ place of updates, and makes them where the function has to be compiled, and wher
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +16,7 @@ from graphc.ir.leaf import Variable
 from graphc.ir.node import Node
 from graphc.ir.storage import Storage
 from graphc.ir.tensor import Tensor
+from graphc.records import dataclass
 
 __all__ = ["LateUpdates"]
 

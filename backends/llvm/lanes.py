@@ -8,9 +8,9 @@ no masks         where the processor has no masked instructions the rest is done
 from typing import NamedTuple
 
 from graphc.backends.llvm.target import Target
-from graphc.dtypes import is_bool, is_floating
+from graphc.dtypes import DType, is_bool, is_floating
 from graphc.loops.ir import Accumulate, Accumulator, For, If, Let, Statement, Store
-from graphc.scalar.expr import COST, Call, Expr, Index, Load, walk
+from graphc.scalar.expr import COST, Call, Expr, Index, Load
 from graphc.shapes import Size
 
 HEAVY = 40  # cost of a body from which one native vector keeps the processor busy
@@ -45,21 +45,24 @@ class Body(NamedTuple):
 def survey(statements: tuple[Statement, ...]) -> Body:
     stored: set[str] = set()
     accumulated: dict[str, None] = {}
-    floats: set[int] = set()
-    others: set[int] = set()
+    dtypes: set[DType] = set()
     access: set[int] = set()
     cost = sums = 0
 
     def expression(expr: Expr) -> None:
         nonlocal cost
-        for item in walk(expr):
+        pending = [expr]
+        while pending:
+            item = pending.pop()
+            if isinstance(item, Index):
+                continue
+            dtypes.add(item.dtype)
             if isinstance(item, Call):
                 cost += COST.get(item.op, 1)
+                pending += item.args
             elif isinstance(item, Load):
                 access.add(item.dtype.itemsize)
-            if not isinstance(item, Index) and not is_bool(item.dtype):
-                size = max(item.dtype.itemsize, 4) if is_floating(item.dtype) else 0
-                floats.add(size) if size else others.add(item.dtype.itemsize)
+                pending += item.index
 
     def visit(items: tuple[Statement, ...]) -> None:
         nonlocal sums
@@ -87,6 +90,8 @@ def survey(statements: tuple[Statement, ...]) -> Body:
                     sums += 1
 
     visit(statements)
+    floats = {max(one.itemsize, 4) for one in dtypes if is_floating(one)}
+    others = {one.itemsize for one in dtypes if not is_floating(one) and not is_bool(one)}
     element_bytes = max(floats or others or {1})
     return Body(
         frozenset(stored),

@@ -17,6 +17,7 @@ result begins with zeros and is added to. Which axis does what is decided in `wi
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 
+from graphc.dims import combine
 from graphc.dtypes import float32, is_half
 from graphc.ir.node import Node
 from graphc.ir.product_notation import ProductNotation
@@ -94,6 +95,7 @@ class _Product:
         self.plan: Schedule = schedule(self.notation, self.sizes, outer)
         self.sums = 0  # accumulators so far
         self.reads = 0  # elements with a name so far
+        self.totals: dict[tuple[tuple[Size, int], ...], Size] = {}
 
     # --- loops -------------------------------------------------------------------------------
 
@@ -255,7 +257,7 @@ class _Product:
     def index(self, number: int, point: Point) -> tuple[Size, ...]:
         """Where operand `number` is read at a point."""
         indices = (self.notation.left, self.notation.right)[number]
-        return tuple(self.total(terms, point) for terms in indices)
+        return tuple([self.total(terms, point) for terms in indices])
 
     def element(self, number: int, index: tuple[Size, ...]) -> Expr:
         """The element of an operand, in the dtype that sums have."""
@@ -263,10 +265,16 @@ class _Product:
         return cast(Load(OPERANDS[number], tuple(map(Index, index)), dtype), self.wide)
 
     def total(self, terms: Sequence[tuple[str, int]], point: Point) -> Size:
-        total: Size = 0
-        for axis, steps in terms:
-            if axis in self.sizes:
-                total = total + (point[axis] if axis in point else self.here(axis)) * steps
+        found = tuple(
+            [
+                (point[axis] if axis in point else self.here(axis), steps)
+                for axis, steps in terms
+                if axis in self.sizes
+            ]
+        )
+        total = self.totals.get(found)  # many points are the same along the axes of one index
+        if total is None:
+            total = self.totals[found] = combine(found)
         return total
 
     def place(self, point: Point) -> tuple[Expr, ...]:

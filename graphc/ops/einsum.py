@@ -7,12 +7,12 @@ lowers to pairwise products, in the order that the opt_einsum library finds (D. 
 JOSS 3, 2018).
 """
 
+import importlib
 import string
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-import opt_einsum
 
 from graphc.dtypes import double, is_inexact
 from graphc.ir.batch import Batch
@@ -262,6 +262,7 @@ def _order(notation: Notation, tensors: Sequence[Tensor]) -> list[tuple[int, ...
         if isinstance(size, int):
             sizes[index] = max(size, 1)
     shapes = [tuple(sizes[index] for index in indices) for indices in notation.operands]
+    opt_einsum = importlib.import_module("opt_einsum")  # 30 modules, for products of three and more
     path, _ = opt_einsum.contract_path(str(notation), *shapes, shapes=True, optimize="auto")
     return [tuple(step) for step in path]
 
