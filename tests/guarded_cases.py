@@ -80,6 +80,17 @@ def running(x: Any) -> list[Any]:
     return [last, rows, gc.grad(gc.sum(rows), x)]
 
 
+def pieces(x: Any, y: Any) -> list[Any]:
+    """Loops of numbers in pieces side by side, both ways; rows of two, a state that is not
+    forgotten."""
+    last, pairs = gc.scan(
+        lambda s, row: (gc.tanh(s * row[0] - row[1]), gc.stack([s, row[0] * s])), 0.0, x
+    )
+    _, states = gc.scan(lambda s, e: (0.5 * s + gc.tanh(e),) * 2, gc.zeros((), "float64"), y)
+    _, lost = gc.scan(lambda s, e: (gc.abs(s - e), s), gc.zeros((), "float64"), y, reverse=True)
+    return [last, pairs, states, lost, gc.grad(gc.sum(states * states), y)]
+
+
 def orders(x: Any) -> list[Any]:
     return [
         gc.sort(x, axis=-1),
@@ -278,6 +289,11 @@ def all_cases() -> dict[str, Case]:
             along("m", "p"),
         ),
         "running": Case([("x", ("m",), "float32")], running, along("m")),
+        "pieces": Case(
+            [("x", ("m", 2), "float32"), ("y", ("m",), "float64")],
+            pieces,
+            [{"m": size} for size in (1, 2307)],
+        ),
         "picked": Case(
             [("x", ("m", "n"), "float32"), ("i", ("k",), "int64")],
             picked,
