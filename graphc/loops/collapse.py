@@ -33,6 +33,8 @@ def in_one_loop(kernel: Kernel, depth: int) -> Kernel | None:
         lets += body[:-1]
         loops.append(last)
         body = last.body
+    if any(loop.extent == 0 for loop in loops):
+        return None  # there is no place to split
     whole = Dim.symbol(loops[0].axis)
     places: dict[str, Size] = {}
     inside: Size = 1  # iterations for one of the present loop
