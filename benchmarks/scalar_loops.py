@@ -38,6 +38,7 @@ LASTING = {
     "LCG of int64": "s * 1664525 + x",
 }
 START = 0.3
+ROUNDS = 10
 
 
 def installed(name: str) -> Any:
@@ -92,12 +93,13 @@ CANDIDATES = {"graphc": in_graphc, "numba": in_numba, "jax": in_jax}
 
 
 def fastest(runs: dict[str, Callable[[], Any]], seconds: float) -> dict[str, float]:
-    """The least time of a call of each, in turns for so long."""
+    """The least time of a call of each, in turns for so long, and at least ROUNDS times."""
     best = dict.fromkeys(runs, math.inf)
     for run in runs.values():
         run()
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end:
+    end, rounds = time.perf_counter() + seconds, 0
+    while time.perf_counter() < end or rounds < ROUNDS:
+        rounds += 1
         for name, run in runs.items():
             start = time.perf_counter()
             run()
