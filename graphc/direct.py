@@ -110,15 +110,21 @@ class DirectRoute:
         self.slow = slow
         self._direct: DirectCall | None = None
         self._seen = 0
+        self._last: tuple[int, ...] | None = None  # sizes of the last call that came here
         self._workspace: Workspace | None = None  # its own: nobody else runs in it
         self._lock = ProcessLock()
 
     def consider(
         self, sizes: tuple[int, ...], arrays: Sequence[np.ndarray]
     ) -> Callable[..., Any] | None:
-        """After a call of these sizes and arguments: what to call from now on, if that changes."""
+        """After a call of these sizes and arguments: what to call from now on, if that changes.
+
+        Sizes become the direct ones when they come twice in a row: the odd batch at the end of an
+        epoch does not push out those before, and sizes in turns are not installed for nothing.
+        """
         self._seen += 1
-        if self._seen < ENOUGH or self.runner.seconds > LONGEST:
+        again, self._last = sizes == self._last, sizes
+        if not again or self._seen < ENOUGH or self.runner.seconds > LONGEST:
             return None
         with self._lock.current():
             return self._install(sizes, arrays)

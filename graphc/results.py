@@ -95,7 +95,6 @@ class ResultChecker:
             if array is None:
                 continue
             shape = tuple(evaluate(size, bindings) for size in output.shape)
-            wanted = f"{output.dtype.name}{format_shape(shape)}"
             problem = None
             if array.dtype != output.dtype or array.shape != shape:
                 problem = f"is {array.dtype.name}{format_shape(array.shape)}"
@@ -104,6 +103,7 @@ class ResultChecker:
             elif not array.flags.writeable:
                 problem = "is read-only"
             if problem is not None:
+                wanted = f"{output.dtype.name}{format_shape(shape)}"
                 raise self.error(
                     f"out for {self.label(position)} {problem}",
                     position,
@@ -114,26 +114,30 @@ class ResultChecker:
 
     def _check_overlaps(self, given: Given, feeds: Mapping[str, np.ndarray]) -> None:
         """Neighbours in memory are enough: they come sorted."""
-        spans = [_span(array, f"input {name!r}", -1) for name, array in feeds.items()]
+        # Inputs have negative numbers.
+        spans = [_span(array, ~number) for number, array in enumerate(feeds.values())]
         spans += [
-            _span(array, f"out for {self.label(position)}", position)
-            for position, array in enumerate(given)
-            if array is not None
+            _span(array, position) for position, array in enumerate(given) if array is not None
         ]
         spans = sorted(span for span in spans if span[0] < span[1])
-        reach, owners = 0, {True: (0, "", -1), False: (0, "", -1)}
-        for start, end, name, position in spans:
-            is_out = position >= 0
-            for other_out, (other_end, other, other_position) in owners.items():
+
+        def name(number: int) -> str:
+            if number < 0:
+                return f"input {list(feeds)[~number]!r}"
+            return f"out for {self.label(number)}"
+
+        owners = {True: (0, 0), False: (0, -1)}
+        for start, end, number in spans:
+            is_out = number >= 0
+            for other_out, (other_end, other) in owners.items():
                 if (is_out or other_out) and start < other_end:
                     raise self.error(
-                        f"{name} overlaps {other}",
-                        position if is_out else other_position,
+                        f"{name(number)} overlaps {name(other)}",
+                        number if is_out else other,
                         fix="pass memory that nothing else in the call uses",
                     )
-            reach = max(reach, end)
             if end > owners[is_out][0]:
-                owners[is_out] = (end, name, position)
+                owners[is_out] = (end, number)
 
     def label(self, position: int) -> str:
         output = self.outputs[position]
@@ -151,7 +155,7 @@ class ResultChecker:
         )
 
 
-def _span(array: np.ndarray, name: str, position: int) -> tuple[int, int, str, int]:
+def _span(array: np.ndarray, number: int) -> tuple[int, int, int]:
     """The addresses of a dense array; none if it is empty."""
     start = int(array.__array_interface__["data"][0])
-    return start, start + array.nbytes, name, position
+    return start, start + array.nbytes, number
