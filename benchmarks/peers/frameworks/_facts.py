@@ -37,7 +37,8 @@ def innermost_loops(assembly):
 def instructions(assembly):
     """Slots and divisions of one element that the loops pass over once each."""
     slots = divisions = 0.0
-    for lines in innermost_loops(assembly):
+    modules = assembly.split("\t.file")  # each has labels of its own
+    for lines in (loop for module in modules for loop in innermost_loops(module)):
         body = "\n".join(" ".join(line) for line in lines)
         steps = [int(line[1][1:-1]) for line in lines if line[0] == "addq" and line[1][0] == "$"]
         width = max((n for name, n in LANES.items() if name in body), default=1)
@@ -54,11 +55,12 @@ def facts(function, elements=0):
     """For the results: `elements` is given where every loop passes over all of them."""
     plan = function.memory_plan().splitlines()
     arena = next(line.split("for")[0].split()[1:] for line in plan if line.startswith("  arena"))
+    in_place = getattr(function, "_rewrites", False)
     kinds = [
         words
         for mark, words in (
             ("output, fresh at every call", "new outputs"),
-            ("swapped in at the end", "variables, two arrays in turns"),
+            ("swapped in", "variables in place" if in_place else "variables, two arrays in turns"),
         )
         if any(mark in line for line in plan)
     ]
