@@ -155,7 +155,11 @@ def matrices(dtype: str) -> Iterator[tuple[str, Case]]:
         f"products of heads {dtype}",
         Case(
             [("q", ("p", "m", 27), dtype), ("k", ("p", "n", 27), dtype)],
-            lambda q, k: heads(q) @ heads(k).mT @ heads(k),
+            lambda q, k: [
+                heads(q) @ heads(k).mT @ heads(k),
+                gc.permute_dims(heads(q) @ heads(k).mT, (0, 2, 1, 3)),
+                gc.concat([q[:, :, :9] @ k[:, :, 3:12].mT, q @ k.mT], axis=2),
+            ],
             along("p", "m", "n", values=EDGES[:12]),
         ),
     )

@@ -34,6 +34,7 @@ from graphc.ir.lowering import (
 from graphc.ir.node import Node
 from graphc.ir.tensor import Tensor
 from graphc.loops.accumulators import POSITIONAL
+from graphc.loops.destinations import Destinations
 from graphc.loops.groups import Barrier, Group, Member, Partition, Placement, Role
 from graphc.loops.inlining import Inlining
 from graphc.loops.values import (
@@ -77,13 +78,15 @@ class Needs:
 
     results lie in memory; so do indices, which are checked between the step that computes them and
     all that read them; operands are what structured steps read. views: those of products that are
-    read where they lie in another value.
+    read where they lie in another value. destinations: of products that write elsewhere than into
+    memory of their own.
     """
 
     results: set[Key]
     indices: set[Key]
     operands: set[Key]
     views: Views
+    destinations: Destinations
 
 
 @dataclass(slots=True)
@@ -116,6 +119,7 @@ class _Fuser:
 
     def run(self) -> Partition:
         unread = unread_values(self.graph, self.needs.views)
+        unread.update(*(one.through for one in self.needs.destinations.values()))
         for node in self.graph.nodes:
             lower = node.op.lower
             if isinstance(lower, Leaf | Reinterpret) or id(node) in unread:
@@ -332,6 +336,9 @@ class _Fuser:
         self.steps.append(barrier)
         for position in range(len(node.types)):
             self.partition.place[Tensor(node, position).key] = barrier.number
+        destination = self.needs.destinations.get(id(node))
+        if destination is not None and destination.moved is not None:
+            self.partition.place[destination.moved.key] = barrier.number
 
     def piece_readings(self, tensor: Tensor) -> list[Reading]:
         alone = Group(len(self.steps), core(tensor.shape), self.partition.names)
@@ -364,6 +371,9 @@ class _Fuser:
         self.partition.stored |= written
         self.partition.stored |= readers.keys() | (in_memory & place.keys())
         for step in self.partition.steps:
+            if isinstance(step, Barrier) and id(step.node) in self.needs.destinations:
+                self.partition.stored.discard(Tensor(step.node).key)
+        for step in self.partition.steps:
             if isinstance(step, Barrier) and isinstance(step.node.op.lower, Pieces):
                 self.put_in_place(step, readers)
 
@@ -371,6 +381,7 @@ class _Fuser:
         """Let inputs of a concatenation that nothing else reads be computed into their place."""
         output, axis = Tensor(barrier.node), barrier.node.attrs["axis"]
         in_memory = self.needs.results | self.needs.indices
+        there = {one.piece for one in self.needs.destinations.values()}
         offset: Size = 0
         for number, tensor in enumerate(barrier.node.inputs):
             root = root_of(tensor)
@@ -384,7 +395,7 @@ class _Fuser:
                 and root.key not in in_memory
             ):
                 self.partition.placements[root.key] = Placement(output, tensor.shape, axis, offset)
-            else:
+            elif (id(barrier.node), number) not in there:
                 barrier.pieces.append(number)
             offset = offset + tensor.shape[axis]
 

@@ -198,7 +198,14 @@ class Contraction:
     @property
     def fills_rows(self) -> bool:
         """Whether the rows of the results follow each other without a gap."""
-        return self.distances[0] == self.n and self.starts[0] == 0
+        if self.distances[0] != self.n or self.starts[0] != 0:
+            return False
+        apart = self.m * self.n
+        for size, stride in zip(reversed(self.batch), reversed(self.strides[0]), strict=True):
+            if size != 1 and stride != apart:
+                return False
+            apart = apart * size
+        return True
 
     @property
     def starts(self) -> tuple[Size, Size, Size]:

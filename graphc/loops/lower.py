@@ -32,6 +32,7 @@ from graphc.ir.printer import Names as PrintedNames
 from graphc.ir.source import source_scope
 from graphc.ir.tensor import Tensor
 from graphc.lapack import Operand
+from graphc.loops.destinations import Destinations, destinations
 from graphc.loops.draft import Draft, Names, Naming
 from graphc.loops.equations import Equations
 from graphc.loops.fuse import BARRIERS, Needs, partition_graph
@@ -40,6 +41,7 @@ from graphc.loops.ir import (
     Branch,
     Buffer,
     Carry,
+    Contraction,
     IndexCheck,
     Kernel,
     KernelCall,
@@ -125,6 +127,7 @@ class _Lowering:
         self.checks: dict[int, list[IndexCheck]] = {}
         self.steps: list[Step] = []
         self.views: Views = {}
+        self.destinations: Destinations = {}
         self.given_results: Sequence[str] = ()  # buffers that are there already
 
     def run(self) -> Program:
@@ -165,7 +168,9 @@ class _Lowering:
         operands = {
             tensor.key for node in structured for tensor in operands_in_memory(node, self.views)
         }
-        needs = Needs(results, indices, operands, self.views)
+        in_memory = results | indices | operands
+        self.destinations = destinations(self.graph, in_memory)
+        needs = Needs(results, indices, operands, self.views, self.destinations)
         self.name_constants(needs.indices | needs.operands)
         self.name_results(output_role)
         given = set(self.printed.of.values())
@@ -242,6 +247,9 @@ class _Lowering:
                 if isinstance(step, Barrier)
                 else [member.tensor for member in step.members]
             )
+            if isinstance(step, Barrier) and id(step.node) in self.destinations:
+                moved = self.destinations[id(step.node)].moved
+                tensors += [] if moved is None else [moved]
             for tensor in tensors:
                 key = tensor.key
                 if (
@@ -291,13 +299,14 @@ class _Lowering:
             self.lower_group(step, partition)
             return
         node = step.node
+        if isinstance(node.op.lower, ContractionForm):
+            self.steps.append(self.contraction(node))
+            return
         outputs = [Tensor(node, number) for number in range(len(node.types))]
         made = next((tensor for tensor in outputs if tensor.key in self.buffer_of), outputs[0])
         comment = self.equations.of([made], {})
         lower = node.op.lower
-        if isinstance(lower, ContractionForm):
-            self.steps.append(contraction_step(node, self.views, self.buffer_of))
-        elif isinstance(lower, LapackForm):
+        if isinstance(lower, LapackForm):
             self.steps.append(self.lower_routine(node, lower.routine, comment))
         elif isinstance(lower, Pieces):
             for draft in piece_drafts(step, partition, self.naming):
@@ -315,6 +324,11 @@ class _Lowering:
             kernel, arguments = make(node, partition.names, self.buffer_of)
             kernel = replace(kernel, name=f"{kernel.name}_{len(self.kernels)}", comment=comment)
             self.add_call(kernel, arguments, {})
+
+    def contraction(self, node: Node) -> Contraction:
+        destination = self.destinations.get(id(node))
+        place = None if destination is None else destination.matrices
+        return contraction_step(node, self.views, place, self.buffer_of)
 
     def lower_group(self, group: Group, partition: Partition) -> None:
         """A kernel call; the kernel is built unless an equal group has one."""

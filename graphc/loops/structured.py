@@ -46,8 +46,11 @@ from graphc.shapes import Shape, Size, size_product, symbols_of
 # --- contraction -----------------------------------------------------------------------------
 
 
-def contraction_step(node: Node, operands: Views, buffers: Mapping[Key, str]) -> Contraction:
-    """The matmul as one batched matrix product. operands: those that are read through views."""
+def contraction_step(
+    node: Node, operands: Views, destination: Matrices | None, buffers: Mapping[Key, str]
+) -> Contraction:
+    """The matmul as one batched matrix product. operands: those that are read through views.
+    destination: where it writes, if not matrix after matrix."""
     left, right = node.inputs
     output = Tensor(node)
     a = operands.get((id(node), 0)) or dense_operand(left, True, node.attrs["transpose_a"])
@@ -55,8 +58,11 @@ def contraction_step(node: Node, operands: Views, buffers: Mapping[Key, str]) ->
     m, k = (a.columns, a.rows) if a.transposed else (a.rows, a.columns)
     n = b.rows if b.transposed else b.columns
     batch = output.shape[: output.ndim - (left.ndim > 1) - (right.ndim > 1)]
-    out = dense_matrices(output, batch, m, n)
-    if batch and merges(node):
+    out = destination or dense_matrices(output, batch, m, n)
+    if out.transposed:  # (a @ b).T = b.T @ a.T
+        a, b = b.turned, a.turned
+        m, n = n, m
+    elif batch and merges(node):
         tall = joined_rows(out), joined_rows(a)
         if tall[0] is not None and tall[1] is not None:
             (out, a), batch = (tall[0], tall[1]), ()

@@ -11,6 +11,7 @@ row to row; entries of a row lie side by side. Whatever else a product is given 
 import itertools
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from graphc.ir.graph import Graph
 from graphc.ir.leaf import scalar_value
@@ -61,15 +62,9 @@ class Matrices:
     strides: tuple[Size, ...]
 
     @property
-    def is_dense(self) -> bool:
-        """Whether the matrices follow each other without a gap."""
-        sizes = (*self.batch, self.rows, self.columns)
-        return self.offset == 0 and all(
-            size == 1 or stride == dense
-            for size, stride, dense in zip(
-                sizes, (*self.strides, self.row, 1), dense_strides(sizes), strict=True
-            )
-        )
+    def turned(self) -> "Matrices":
+        """The same, to enter the other way."""
+        return replace(self, transposed=not self.transposed)
 
 
 Views = Mapping[tuple[int, int], Matrices]  # by the identity of the product and the input
@@ -87,17 +82,13 @@ def dense_strides(shape: Sequence[Size]) -> tuple[Size, ...]:
 
 def view_of(tensor: Tensor) -> View | None:
     """Where a value lies in the memory of what it is a view of; None where no distance tells."""
-    names = [f"view_{axis}" for axis in range(tensor.ndim)]
-    extents = {name: size for name, size in zip(names, tensor.shape, strict=True) if size != 1}
-    index: IndexTuple = tuple(
-        Index(Dim.symbol(name)) if name in extents else FIRST for name in names
-    )
+    extents, index = symbols_of_axes(tensor)
     base = tensor
     while True:
         node = base.node
         if is_view(base):
             inner = node.inputs[0]
-            index = _reshaped(index, base.shape, inner.shape, extents)
+            index = reshaped(index, base.shape, inner.shape, extents)
         elif isinstance(node.op.lower, IndexMap) and "view" in node.op.traits:
             read = node.op.lower.expr(context_of(node), index)
             if not isinstance(read, Read):
@@ -108,9 +99,25 @@ def view_of(tensor: Tensor) -> View | None:
         if not all(isinstance(item, Index) for item in index):
             return None
         base = inner
-    place = simplify(_address(index, base.shape), extents)
+    places = affine(address(index, base.shape), tensor.ndim, extents)
+    return None if places is None else View(base, *places)
+
+
+def symbols_of_axes(tensor: Tensor) -> tuple[dict[str, Size], IndexTuple]:
+    """The sizes of axes that are not of size 1, by the name of a symbol, and an entry at those."""
+    names = [f"view_{axis}" for axis in range(tensor.ndim)]
+    extents = {name: size for name, size in zip(names, tensor.shape, strict=True) if size != 1}
+    return extents, tuple([Index(Dim.symbol(name)) if name in extents else FIRST for name in names])
+
+
+def affine(
+    place: Size, axes: int, extents: Mapping[str, Size]
+) -> tuple[Size, tuple[Size, ...]] | None:
+    """(offset, distance for each axis), if that is what a place says of the symbols of the axes;
+    None also where a distance may be below 0."""
+    names = [f"view_{axis}" for axis in range(axes)]
+    rest = place = simplify(place, extents)
     strides: list[Size] = []
-    rest = place
     for name in names:
         factor: Size | None = 0
         if name in extents and isinstance(place, Dim):
@@ -123,10 +130,10 @@ def view_of(tensor: Tensor) -> View | None:
         rest = rest - factor * Dim.symbol(name)
     if not symbols_of(rest).isdisjoint(names):
         return None
-    return View(base, rest, tuple(strides))
+    return rest, tuple(strides)
 
 
-def _address(index: IndexTuple, shape: Shape) -> Size:
+def address(index: IndexTuple, shape: Shape) -> Size:
     """Of an entry in row-major order."""
     total: Size = 0
     for item, stride in zip(index, dense_strides(shape), strict=True):
@@ -135,11 +142,11 @@ def _address(index: IndexTuple, shape: Shape) -> Size:
     return total
 
 
-def _reshaped(
+def reshaped(
     index: IndexTuple, shape: Shape, inner: Shape, extents: Mapping[str, Size]
 ) -> IndexTuple:
     """The same entry under the shape before a reshape."""
-    rest = simplify(_address(index, shape), extents)
+    rest = simplify(address(index, shape), extents)
     found: list[Index] = []
     for size, stride in zip(inner, dense_strides(inner), strict=True):
         if size == 1:
