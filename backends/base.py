@@ -256,6 +256,7 @@ class ScratchExecutable(Protocol):
     """An executable whose steps need memory beside the temporaries, one after the other."""
 
     scratch: list[Size]  # bytes for each such step, multiples of a cache line
+    local: frozenset[str]  # temporaries whose memory is part of that
 
     def bind(
         self,
@@ -277,6 +278,11 @@ class RewritingExecutable(Protocol):
 def scratch_of(executable: Executable | None) -> list[Size]:
     """Bytes beside the temporaries, for each step that needs some."""
     return executable.scratch if isinstance(executable, ScratchExecutable) else []
+
+
+def local_buffers(executable: Executable | None) -> frozenset[str]:
+    """Temporaries for which the caller need not have memory: the arrays it gives are not used."""
+    return executable.local if isinstance(executable, ScratchExecutable) else frozenset()
 
 
 class Clocked(Executable, Protocol):

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from graphc.backends.base import local_buffers
 from graphc.backends.registry import REFERENCE
 from graphc.checks.compare import Difference, find_difference
 from graphc.checks.validation import Culprit, Evaluation, find_culprit, snapshots_of
@@ -141,7 +142,8 @@ def _in_backend(evaluation: Evaluation, backend: str, optimized: bool) -> Bisect
         return _in_lowering(stages, evaluation, difference)
     native = _Memory(stages, evaluation)
     native.execute()
-    found = _first_step(stages.program, meant.arrays, native.arrays)
+    local = local_buffers(stages.executable)
+    found = _first_step(stages.program, meant.arrays, native.arrays, local)
     if found is not None:
         step, buffer, difference = found
         return Bisection(
@@ -213,14 +215,14 @@ class _Memory:
 
 
 def _first_step(
-    program: Program, meant: Memory, native: Memory
+    program: Program, meant: Memory, native: Memory, local: frozenset[str]
 ) -> tuple[Step, str, Difference] | None:
     """The first step that leaves other values; buffers count when they are whole."""
     last = {name: number for number, step in enumerate(program.steps) for name in uses(step)[1]}
     places = ProductPlaces(program)
     for number, step in enumerate(program.steps):
         for name in uses(step)[1]:
-            if last[name] != number or name not in meant:
+            if last[name] != number or name not in meant or name in local:
                 continue
             following = program.steps[number + 1 : number + 2]
             if isinstance(step, Contraction) and any(

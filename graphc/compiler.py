@@ -11,6 +11,7 @@ from typing import Any
 from graphc.backends.base import (
     Executable,
     KeepingBackend,
+    local_buffers,
     scratch_of,
 )
 from graphc.backends.registry import REFERENCE, get_backend
@@ -160,7 +161,7 @@ def compile_graph(
         stages.variables = [variable.storage for variable in stages.graph.variables]
         return stages, GraphRunner(stages.graph, stages.size_names)
     _lowered(stages, optimized, check)
-    assert stages.program is not None and stages.plan is not None
+    assert stages.program is not None
     if limit is not None:
         with stages.timed("memory"):
             stages._program, stages._plan = within_limit(
@@ -171,6 +172,9 @@ def compile_graph(
             verify_program(stages._program)
     with stages.timed("backend"):
         stages.executable = chosen.compile(stages.program, threads=threads, cache=cache)
+    if limit is None:
+        _planned(stages)
+    assert stages.plan is not None
     parts: Mapping[str, float] = getattr(stages.executable, "seconds", {})
     stages.seconds.update({f"backend: {part}": seconds for part, seconds in parts.items()})
     stages.variables = [variable.storage for variable in stages.graph.variables]
@@ -189,7 +193,7 @@ def _constraints(graph: Graph) -> list[Constraint]:
 
 
 def _lowered(stages: Stages, optimized: bool, check: bool = False) -> None:
-    """Passes, lowering and the plan."""
+    """Passes and lowering."""
     with stages.timed("passes"):
         graph = real_numbers(stages.user_graph)
         stages.complex_parts = graph is not stages.user_graph
@@ -201,8 +205,19 @@ def _lowered(stages: Stages, optimized: bool, check: bool = False) -> None:
         stages._program = lower(stages._graph, stages.size_names)
     if check:
         verify_program(stages._program)
+
+
+def _planned(stages: Stages) -> None:
+    """The plan, for what the executable leaves to it."""
+    assert stages._program is not None
     with stages.timed("plan"):
-        stages._plan = plan_memory(stages._program)
+        stages._plan = plan_memory(stages._program, local_buffers(stages.executable))
+
+
+def _look_up(stages: Stages, optimized: bool) -> None:
+    """The stages of a function from the cache."""
+    _lowered(stages, optimized)
+    _planned(stages)
 
 
 def _around(stages: Stages, runner: ProgramRunner) -> Runner:
@@ -237,7 +252,7 @@ def _recalled(
     stages.complex_parts = outline.complex_parts
     stages.figures = outline.figures
     stages.executable = executable
-    stages._late = partial(_lowered, optimized=optimized)
+    stages._late = partial(_look_up, optimized=optimized)
     return ProgramRunner(outline.program, outline.plan, executable, stages.whole_program)
 
 

@@ -321,8 +321,12 @@ class ProgramRunner:
         temporaries, outputs = [], []
         for buffer, shape in zip(self.sized, shapes, strict=True):
             if buffer.role == "temporary":
-                offset = base + places[buffer.name]
-                temporaries.append(np.ndarray(shape, buffer.dtype, workspace.arena, offset))
+                place = places.get(buffer.name)
+                temporaries.append(
+                    np.empty(0, buffer.dtype)  # it has scratch memory
+                    if place is None
+                    else np.ndarray(shape, buffer.dtype, workspace.arena, base + place)
+                )
             elif buffer.role == "output":
                 outputs.append(shape)
         if self.has_area:

@@ -53,9 +53,9 @@ def batch_function(
     element = f"i{8 * itemsize}"
 
     def product(index: Val, _: list[Val]) -> list[Val]:
-        places = _places(code, index, counts)
+        places = places_of(code, index, counts)
         moved = [
-            _moved(code, element, pointer, places, strides[one])
+            moved_by(code, element, pointer, places, strides[one])
             for one, pointer in zip(POINTERS, pointers, strict=True)
         ]
         own = [Val("%area", "ptr"), STRIDE, inner] if divides else []
@@ -74,7 +74,7 @@ def batch_function(
     return code.builder.function(f"{signature} {target.function_attributes}")
 
 
-def _places(code: Code, index: Val, counts: Sequence[Val]) -> list[Val]:
+def places_of(code: Code, index: Val, counts: Sequence[Val]) -> list[Val]:
     """The position along each axis."""
     places: list[Val] = []
     for count in reversed(counts[1:]):
@@ -84,7 +84,7 @@ def _places(code: Code, index: Val, counts: Sequence[Val]) -> list[Val]:
     return [index, *places]
 
 
-def _moved(
+def moved_by(
     code: Code, element: str, pointer: Val, places: Sequence[Val], strides: Sequence[Val]
 ) -> Val:
     for place, stride in zip(places, strides, strict=True):

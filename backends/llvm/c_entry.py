@@ -186,7 +186,7 @@ class _CallText:
                 case "output":
                     self._store(position, f"%output{self.request.outputs.index(number)}")
                 case "temporary":
-                    self._store(position, self._at(base, self.request.offsets[buffer.name]))
+                    self._store(position, self._at(base, self.request.offsets.get(buffer.name, 0)))
                 case "constant":
                     self._store(position, self._context(self._constant(buffer.name)))
         self._store(len(buffers), self._at(base, self.scratch))

@@ -105,6 +105,7 @@ def _facts(
         all(isinstance(step, PLAIN_STEPS) for step in steps),
         loaded.groups,
         bool(rewriting_steps(program)),
+        emitted.local,
     )
 
 

@@ -11,13 +11,14 @@ from graphc.shapes import Size
 class Emitted(NamedTuple):
     """The functions of a program, and the routines among them that are no program's own, by name.
     kernels: text by kernel name. areas: for each call that needs scratch memory, how many bytes
-    once, and how many for each thread.
+    once, and how many for each thread. local: temporaries without memory of their own.
     """
 
     functions: tuple[FunctionText, ...]
     shared: dict[str, FunctionText]
     kernels: dict[str, str]
     areas: tuple[tuple[Size, Size], ...]
+    local: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:

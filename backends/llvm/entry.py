@@ -13,6 +13,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from graphc.backends.llvm.blas import Blas
+from graphc.backends.llvm.chain_steps import ChainSteps
 from graphc.backends.llvm.check_steps import CheckSteps
 from graphc.backends.llvm.emitted import Emitted
 from graphc.backends.llvm.emitter import FRAME
@@ -55,7 +56,7 @@ def emit_program(
     return _ProgramEmitter(program, target, blas, jitted, profiled).emit()
 
 
-class _ProgramEmitter(LoopSteps, CheckSteps):
+class _ProgramEmitter(LoopSteps, CheckSteps, ChainSteps):
     """All of a program."""
 
     def emit(self) -> Emitted:
@@ -83,7 +84,8 @@ class _ProgramEmitter(LoopSteps, CheckSteps):
         if self.profiled:
             clock = lap_function(len(self.program.all_steps), self.target.function_attributes)
             functions.insert(0, clock)
-        return Emitted(tuple(functions), self.products, self.kernels, tuple(self.areas))
+        areas = tuple(self.areas)
+        return Emitted(tuple(functions), self.products, self.kernels, areas, tuple(self.local))
 
     def _function(self, name: str, steps: Sequence[Step]) -> FunctionText:
         """A function that runs some of the steps."""
@@ -128,9 +130,16 @@ class _ProgramEmitter(LoopSteps, CheckSteps):
 
     def _steps(self, steps: Sequence[Step]) -> None:
         done = False  # with the step before it
+        chains, behind = self._chains(steps), 0
         for number, step in enumerate(steps):
             position = self.position
             self.position += 1
+            if number in chains and self._chain(chains[number]):
+                behind = number + chains[number].count
+            if number < behind:
+                if self.profiled:
+                    self.code.builder.line(lap(position))
+                continue
             self._allocate(step)
             match step:
                 case KernelCall():

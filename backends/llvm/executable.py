@@ -94,6 +94,7 @@ class LlvmExecutable:
         self.program = program
         self.threads = threads
         self.facts = code.facts
+        self.local = frozenset(code.facts.local)
         self.origin = code.origin
         self.key = code.key
         self.can_be_kept = code.can_be_kept

@@ -123,7 +123,7 @@ class ProductSteps(StepEmitter):
             return
         held = self._held(words, BATCH_WORDS + 4 * len(step.batch))
         followed = [epilogue, held, splits]
-        work = _work_of_one(step) * step.k
+        work = work_of_one(step) * step.k
         self._divided_batch(step, layout.name, matrices, sizes, work, room, followed)
 
     def _area_of(self, layout: Layout, step: Contraction) -> list[Val]:
@@ -175,7 +175,7 @@ class ProductSteps(StepEmitter):
                 return
             name, _ = self.functions.kernel(product, whole=True)
         strides = list(step.strides)
-        one = _work_of_one(step)
+        one = work_of_one(step)
         all_work = size_product(step.batch) * one * step.k
         if all(size == 1 for size in step.batch) or (
             isinstance(all_work, int) and all_work <= LITTLE
@@ -274,7 +274,7 @@ class ProductSteps(StepEmitter):
         code.loop(code.constant(0, "i64"), self.sizes.first(step.batch[axis]), 1, [], body)
 
 
-def _work_of_one(step: Contraction) -> Size:
+def work_of_one(step: Contraction) -> Size:
     """Of a sum of products of length one for each element."""
     return (2 * step.dtype.itemsize // 4 if is_floating(step.dtype) else 4) * step.m * step.n
 

@@ -16,6 +16,7 @@ class Facts(NamedTuple):
     the object; lapack: the libraries of those that are routines. is_plain: whether steps run no
     Python, and time follows from the sizes. routine_groups: of shared routines, to be loaded first.
     rewrites: whether new values of variables may be written over the old ones.
+    local: temporaries that need no memory from the caller.
     """
 
     areas: tuple[Size, ...]
@@ -27,6 +28,7 @@ class Facts(NamedTuple):
     is_plain: bool
     routine_groups: tuple[Group, ...] = ()
     rewrites: bool = False
+    local: tuple[str, ...] = ()
 
 
 def stored_text(facts: Facts, description: Any) -> bytes:
@@ -43,6 +45,7 @@ def stored_text(facts: Facts, description: Any) -> bytes:
         "is_plain": facts.is_plain,
         "rewrites": facts.rewrites,
         "groups": [[one.key, one.exports, one.imports] for one in facts.routine_groups],
+        "local": list(facts.local),
     }
     return json.dumps({"facts": words, "program": description}).encode()
 
@@ -64,5 +67,6 @@ def read_stored(text: bytes) -> tuple[Facts, Any]:
         bool(words["is_plain"]),
         tuple(Group(key, tuple(given), tuple(taken)) for key, given, taken in words["groups"]),
         bool(words["rewrites"]),
+        tuple(words["local"]),
     )
     return facts, found["program"]

@@ -1,7 +1,9 @@
 """How long temporaries live, and how many bytes they have."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 
+from graphc.loops.chains import chains_in
 from graphc.loops.epilogues import Collapsed, epilogue_at
 from graphc.loops.ir import (
     Branch,
@@ -38,18 +40,20 @@ def padded_bytes(buffer: Buffer) -> Size:
     return ceil_div(size, ALIGNMENT) * ALIGNMENT
 
 
-def temporaries_lives(program: Program) -> dict[str, Life]:
+def temporaries_lives(program: Program, local: Collection[str] = ()) -> dict[str, Life]:
     """First write and last use of each temporary, by position among all steps.
 
     What was written before a loop and is used in it lives until the loop ends; so does what the
     loop itself holds: carries and stacked outputs. The operands of a product live until its
-    epilogue has run.
+    epilogue has run. What a chain of products touches is alive during all of it. local: what is
+    left out.
     """
     lives: dict[str, Life] = {}
     collapsed = Collapsed()
+    uses = uses_of(program)
 
     def use(name: str, position: int, loops: Sequence[Life]) -> None:
-        if program.buffers[name].role != "temporary":
+        if program.buffers[name].role != "temporary" or name in local:
             return
         first = lives[name].first if name in lives else position
         last = max(position, lives[name].last) if name in lives else position
@@ -60,7 +64,13 @@ def temporaries_lives(program: Program) -> dict[str, Life]:
 
     def visit(steps: Sequence[Step], start: int, loops: tuple[Life, ...]) -> int:
         position = start
+        chains = chains_in(steps, program.buffers, uses, collapsed)
         for number, step in enumerate(steps):
+            if number in chains:
+                end = number + chains[number].count
+                for name in dict.fromkeys(n for one in steps[number:end] for n in buffers_of(one)):
+                    use(name, position, loops)
+                    use(name, position + end - number - 1, loops)
             if isinstance(step, Contraction) and epilogue_at(steps, number, collapsed) is not None:
                 for name in (step.a, step.b):
                     use(name, position + 1, loops)
@@ -82,6 +92,11 @@ def temporaries_lives(program: Program) -> dict[str, Life]:
 
     visit(program.steps, 0, ())
     return lives
+
+
+def uses_of(program: Program) -> Counter[str]:
+    """How often each buffer stands in a step."""
+    return Counter(name for step in program.all_steps for name in buffers_of(step))
 
 
 def buffers_of(step: Step) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ expressions in the symbolic sizes, so one plan serves every value of them. Two w
 tried, slots and packing, and the smaller arena is taken.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -93,9 +93,12 @@ class MemoryPlan:
         return min(life.first + (name in self.in_place), life.last + 1)
 
 
-def plan_memory(program: Program) -> MemoryPlan:
-    """The plan of a program; linear in the steps times the number of sizes of free slots."""
-    lives = temporaries_lives(program)
+def plan_memory(program: Program, local: Collection[str] = ()) -> MemoryPlan:
+    """The plan of a program; linear in the steps times the number of sizes of free slots.
+
+    local: temporaries for which the backend needs no memory beside its scratch area.
+    """
+    lives = temporaries_lives(program, local)
     sizes = {name: padded_bytes(program.buffers[name]) for name in lives}
     born: dict[int, list[str]] = {}
     for name, life in lives.items():

@@ -6,9 +6,9 @@ t = x.T @ d          W_new = W - rate * t: t is nowhere else read, so that it is
 
 from collections import Counter
 
-from graphc.loops.ir import Contraction, KernelCall, Program
+from graphc.loops.ir import Contraction, KernelCall, Program, Step
 from graphc.memory.in_place import Donors
-from graphc.memory.lives import buffers_of
+from graphc.memory.lives import buffers_of, uses_of
 
 FRESH_ROLES = ("output", "update")  # not in the arena; what lies there is planned
 
@@ -20,12 +20,22 @@ class ProductPlaces:
         self.program = program
         self.donors = Donors(program, {}, {})
         self.uses: Counter[str] | None = None
+        self.firsts: dict[str, Step] | None = None
+
+    def is_first(self, name: str, step: KernelCall) -> bool:
+        """Whether the step is the first that has the buffer, which then holds nothing before."""
+        if self.firsts is None:
+            self.firsts = {}
+            for one in self.program.all_steps:
+                for buffer in buffers_of(one):
+                    self.firsts.setdefault(buffer, one)
+        first = self.firsts.get(name)
+        return isinstance(first, KernelCall) and first.arguments == step.arguments
 
     def place(self, product: Contraction, epilogue: KernelCall) -> str:
         """The buffer in whose memory the product is to be computed."""
         if self.uses is None:
-            steps = self.program.all_steps
-            self.uses = Counter(name for step in steps for name in buffers_of(step))
+            self.uses = uses_of(self.program)
         buffers = self.program.buffers
         own = buffers[product.out]
         if own.role != "temporary" or self.uses[product.out] != 2:

@@ -141,8 +141,8 @@ def test_a_wrong_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_wrong_memory_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     plan = plan_memory
 
-    def overlapping(program: Any) -> MemoryPlan:
-        right = plan(program)
+    def overlapping(program: Any, local: Any) -> MemoryPlan:
+        right = plan(program, local)
         whole = sum(area.bytes for area in right.areas)
         return replace(right, areas=(Area(whole, 1, dict.fromkeys(right.offsets, 0)),))
 
