@@ -1,11 +1,15 @@
 """Convolutions and their gradients beside numpy (windows and one matrix product) and PyTorch.
 
 python benchmarks/convolution.py [nchw|nhwc] [N] ...      N: only the layers with these numbers
+python benchmarks/convolution.py chains [N] ...           what stands behind convolutions, with them
 
 One thread, float32, the same operands, calls in turns, the least processor time of many. For each
 layer: the forward pass, the gradient by the input and the gradient by the filter, in milliseconds,
 with GFLOP/s of ours, and the seconds that compiling ours took. PyTorch is measured where it is
 installed. Above that the speed of numpy's matrix product, which is the ceiling.
+
+Chains are bias and relu, a scale and shift for each channel with a residual and relu, and bias,
+relu and max pooling: alone, and with the gradients by the filter and the bias.
 """
 
 import math
@@ -14,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -185,8 +190,58 @@ def measure(layer: Layer, layout: str) -> list[float]:
     return ratios
 
 
+def chain_of(kind: str, x: Any, w: Any, b: Any, pad: int, lib: Any) -> Any:
+    """lib: graphc's functions or PyTorch's, which have the same names here."""
+    out = lib.conv2d(x, w, padding=pad)
+    if kind == "bias relu":
+        return lib.relu(out + b[:, None, None])
+    if kind == "affine residual relu":
+        return lib.relu(out * b[:, None, None] + b[:, None, None] + x[:, :1])
+    pool = lib.max_pool2d if hasattr(lib, "max_pool2d") else lib.max_pool
+    return pool(lib.relu(out + b[:, None, None]), 2)
+
+
+def chain(layer: Layer, kind: str) -> None:
+    rng = np.random.default_rng(0)
+    shapes = [(layer.n, layer.inner, layer.size, layer.size)]
+    shapes += [(layer.outer, layer.inner, layer.kernel, layer.kernel), (layer.outer,)]
+    arrays = [rng.normal(size=shape).astype("float32") for shape in shapes]
+    inputs = [gc.placeholder(name, a.shape) for name, a in zip("xwb", arrays, strict=True)]
+    out = chain_of(kind, *inputs, layer.pad, gc.nn)
+    gradients = gc.grad(gc.sum(out), inputs[1:])
+    own = [gc.function(inputs, r, threads=1, cache=False) for r in (out, gradients)]
+    calls: list[list[Call]] = [[lambda f=f: f(*arrays)] for f in own]  # type: ignore[misc]
+    if torch is not None:
+        torch.set_num_threads(1)
+        given = [torch.from_numpy(a) for a in arrays]
+        leaves = [given[0], *(t.clone().requires_grad_() for t in given[1:])]
+        functions = torch.nn.functional
+        calls[0].append(lambda: chain_of(kind, *given, layer.pad, functions))
+        calls[1].append(
+            lambda: torch.autograd.grad(
+                chain_of(kind, *leaves, layer.pad, functions).sum(), leaves[1:]
+            )
+        )
+    for name, both in zip(("forward", "gradients"), calls, strict=True):
+        times = least(both)
+        shown = "".join(f"{1e3 * t:10.2f}" for t in times)
+        ratio = f"{times[0] / times[1]:8.2f}" if len(times) > 1 else ""
+        print(f"{layer!s:34}{kind:22}{name:10}{shown}{ratio}", flush=True)
+
+
 def main() -> None:
     words = sys.argv[1:]
+    if "chains" in words:
+        numbers = [int(word) for word in words if word.isdigit()] or [0, 2, 7, 8, 9, 11]
+        print("milliseconds: graphc, PyTorch, and the ratio")
+        for number in numbers:
+            layer = LAYERS[number]
+            kinds = ["bias relu", "bias relu pool"]
+            if layer.stride == 1 and layer.count == layer.size:
+                kinds.append("affine residual relu")
+            for kind in kinds:
+                chain(layer, kind)
+        return
     chosen = [int(word) for word in words if word.isdigit()] or range(len(LAYERS))
     layouts = [word for word in words if word in ("nchw", "nhwc")] or ["nchw"]
     print(f"matrix product of numpy: {ceiling():.0f} GFLOP/s")

@@ -150,9 +150,11 @@ def sum_to_shape(value: Tensor, target: Shape, reduce: str = "sum") -> Tensor:
         return value
     if value.ndim >= len(target):
         added, stretched = broadcast_axes(value.shape, target)
+        # One reduction over all axes: it joins others over the same axes in one pass.
         if stretched:
-            value = getattr(b, reduce)(value, axis=stretched, keepdims=True)
-        if added:
+            value = getattr(b, reduce)(value, axis=(*added, *stretched), keepdims=True)
+            value = b.squeeze(value, added) if added else value
+        elif added:
             value = getattr(b, reduce)(value, axis=added)
     return b.broadcast_to(value, target) if broadcasts(value.shape, target) else value
 

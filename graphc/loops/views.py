@@ -146,6 +146,8 @@ def reshaped(
     index: IndexTuple, shape: Shape, inner: Shape, extents: Mapping[str, Size]
 ) -> IndexTuple:
     """The same entry under the shape before a reshape."""
+    if 0 in inner:  # there is nothing to read
+        return (FIRST,) * len(inner)
     rest = simplify(address(index, shape), extents)
     found: list[Index] = []
     for size, stride in zip(inner, dense_strides(inner), strict=True):

@@ -37,7 +37,8 @@ def filter_gradient(b: Builder, x: Tensor, g: Tensor, setting: Setting) -> Tenso
     """w[o, c, p] = sum over n, y of x[n, c, stride*y + dilation*p] * g[n, o, y]
 
     All but the last spatial axis are summed outside, in tiles: what a tile needs of g stays in the
-    cache, where 16 channels out lie side by side.
+    cache, where 16 channels out lie side by side. Threads share the blocks of channels out, or the
+    taps along one axis.
     """
     windows, last, groups = setting.windows, setting.channels_last, setting.groups
     count = windows.count(setting.spatial(x))
@@ -58,7 +59,7 @@ def filter_gradient(b: Builder, x: Tensor, g: Tensor, setting: Setting) -> Tenso
         g, outer = _packed(b, g, blocks, last), LANES
     else:
         g = g if last else with_channels_last(b, g)
-    sizes: dict[str, Size] = {"t": blocks} if blocks > 1 else {}
+    sizes: dict[str, Size] = {"t": blocks} if blocks > 1 else _most_taps(setting)
     sizes |= {"n": x.shape[0], **places}
     width = sizes.pop(setting.places[-1])
     sizes |= dict(zip(setting.taps, windows.kernel, strict=True))
@@ -76,6 +77,19 @@ def filter_gradient(b: Builder, x: Tensor, g: Tensor, setting: Setting) -> Tenso
     w = b.permute_dims(found, axes)
     w = b.reshape(w, (*windows.kernel, inner, outputs))
     return filter_in_layout(b, w, setting)
+
+
+def _most_taps(setting: Setting) -> dict[str, Size]:
+    """The axis with the most taps, and how many: the last axis only if no other has several."""
+    taps = list(zip(setting.taps, setting.windows.kernel, strict=True))
+    several = [(tap, size) for tap, size in taps if size != 1]
+    if not several:
+        return {}
+    return dict([max(several[:-1] or several, key=lambda item: _known(item[1]))])
+
+
+def _known(size: Size) -> int:
+    return size if isinstance(size, int) else 0
 
 
 def _packed(b: Builder, g: Tensor, blocks: int, last: bool) -> Tensor:

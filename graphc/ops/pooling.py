@@ -1,6 +1,7 @@
 """Pooling: the largest or the mean entry of each window of the spatial axes."""
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 from itertools import product
 from typing import Any
 
@@ -36,6 +37,8 @@ __all__ = [
     "global_max_pool",
     "max_pool",
 ]
+
+FEW = 16  # entries of a window that are compared one after the other
 
 Sizes = Size | Sequence[Size]
 Numbers = int | Sequence[int]
@@ -163,22 +166,60 @@ def _taps(attrs: Attributes, x: np.ndarray) -> np.ndarray:
     return np.stack(found)
 
 
+def _few_taps(b: Builder, x: Tensor, attrs: Attributes) -> list[Tensor] | None:
+    """What lies under each tap of all windows, first tap first, if windows are known and small."""
+    axes, windows = attrs["axes"], _windows(attrs)
+    area = size_product(windows.kernel)
+    if not isinstance(area, int) or not 0 < area <= FEW:
+        return None
+    count = windows.count(_at(x.shape, axes))
+    x = _padded(b, x, windows, axes, _lowest(x.dtype))
+    strides = _put((1,) * x.ndim, axes, windows.stride)
+    shape = _put(x.shape, axes, count)
+    found = []
+    for tap in product(*(range(size) for size in windows.kernel if isinstance(size, int))):
+        start = tuple(k * gap for k, gap in zip(tap, windows.dilation, strict=True))
+        starts = _put((0,) * x.ndim, axes, start)
+        found.append(b.strided_slice(x, starts, shape, strides))
+    return found
+
+
 def _lower_max(b: Builder, x: Tensor, **attrs: Any) -> Tensor:
+    taps = _few_taps(b, x, attrs)
+    if taps is not None:
+        return reduce(b.maximum, taps)
     seen = _seen(b, x, attrs, _lowest(x.dtype))
     return b.max(seen, axis=tuple(range(len(attrs["axes"]))), initial=_lowest(x.dtype))
 
 
 def _lower_position(b: Builder, x: Tensor, **attrs: Any) -> Tensor:
+    """Of few taps one after the other, with the maximum so far: in one pass with the maximum."""
+    taps = _few_taps(b, x, attrs)
+    if taps is not None:
+        largest, position = taps[0], b.zeros(taps[0].shape, dtype=int64)
+        for number, tap in enumerate(taps[1:], 1):
+            # Of numbers a larger one wins, and the first NaN over all that came before.
+            wins = b.logical_not(b.less_equal(tap, largest))
+            if is_floating(x.dtype):
+                wins = b.logical_and(wins, b.equal(largest, largest))
+            position = b.where(wins, number, position)
+            largest = b.maximum(largest, tap)
+        return position
     seen, count = _seen(b, x, attrs, _lowest(x.dtype)), len(attrs["axes"])
-    taps = size_product(attrs["kernel"])
-    return b.argmax(b.reshape(seen, (taps, *seen.shape[count:])), axis=0)
+    area = size_product(attrs["kernel"])
+    return b.argmax(b.reshape(seen, (area, *seen.shape[count:])), axis=0)
 
 
 def _winners(b: Builder, a: Application) -> Tensor:
     """Whether a tap holds the first of the largest entries: [window..., out...]"""
     kernel, place = a.attrs["kernel"], POSITION(a.inputs[0], **a.attrs)
-    taps = b.reshape(b.arange(size_product(kernel)), (*kernel, *(1,) * place.ndim))
-    return b.equal(taps, place)
+    number: Tensor | None = None
+    for axis, size in enumerate(kernel):
+        behind = range(1, len(kernel) - axis + place.ndim)
+        along = b.expand_dims(b.arange(size), tuple(behind))
+        number = along if number is None else b.add(b.multiply(number, size), along)
+    assert number is not None
+    return b.equal(number, place)
 
 
 def _vjp_max(b: Builder, a: Application, gradients: Gradients) -> Gradients:

@@ -66,6 +66,14 @@ def test_broadcasting_of_symbolic_sizes(run: Run) -> None:
     np.testing.assert_array_equal(slope_y, [[3, 3, 3]])
 
 
+def test_axes_are_summed_in_one_reduction() -> None:
+    """Of a scale for each channel: the sum joins others over the same axes in one kernel."""
+    x, scale = gc.placeholder("x", ("n", 3, 4, 5)), gc.placeholder("scale", (3,))
+    out = gc.sum(gc.tanh(x * scale[:, None, None]))
+    text = gc.function([x, scale], gc.grad(out, scale)).graph_text()
+    assert "axes=(0, 2, 3)" in text and text.count("sum(") == 1
+
+
 def test_an_input_used_twice_by_one_op(run: Run) -> None:
     x = gc.placeholder("x")
     assert run(gc.grad(x * x, x), {x: 3}) == 6

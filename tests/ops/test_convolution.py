@@ -408,3 +408,16 @@ def test_sums_take_products_unrounded() -> None:
     assert "@llvm.fm" in gc.function([x, w], gc.nn.conv2d(x, w), backend="llvm").llvm()
     # What the user multiplies and adds is rounded step by step.
     assert "@llvm.fm" not in gc.function([x], gc.sum(x * x), backend="llvm").llvm()
+
+
+def test_threads_share_the_gradient_by_the_filter() -> None:
+    x, g = RNG.normal(size=(4, 6, 24, 25)), RNG.normal(size=(4, 20, 22, 21))
+    inputs = [gc.placeholder("x", x.shape, "float64"), gc.placeholder("g", g.shape, "float64")]
+    w = gc.placeholder("w", (20, 6, 3, 5), "float64")
+    gradient = gc.grad(gc.sum(gc.nn.conv2d(inputs[0], w) * inputs[1]), w)
+    f = gc.function(inputs, gradient, threads=2)
+    assert "for q in 5 parallel" in f.loops() or "for p in 3 parallel" in f.loops()
+    alone = gc.function(inputs, gradient, threads=1)(x, g)
+    np.testing.assert_array_equal(f(x, g), alone)
+    meaning = gc.function(inputs, gradient, backend="reference")(x, g)
+    np.testing.assert_allclose(alone, meaning, rtol=1e-11, atol=1e-11)

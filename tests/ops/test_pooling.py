@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import graphc as gc
+from graphc.ops import pooling
 
 IMAGE = np.array([[1, 2, 2, 4], [2, 5, 1, 8], [3, 0, 4, 4], [6, 1, 7, 6]], "float64")[None, None]
 RNG = np.random.default_rng(0)
@@ -124,6 +125,36 @@ def test_the_gradient_goes_to_the_first_of_the_largest() -> None:
     x = gc.placeholder("x", (1, 1, 5), "float64")
     by_x = gc.function([x], gc.grad(gc.sum(gc.nn.max_pool(x, 2, stride=1)), x))
     np.testing.assert_array_equal(by_x(np.array([[[1.0, 1, 2, 2, 0]]])), [[[1, 0, 2, 1, 0]]])
+
+
+@pytest.mark.parametrize("backend", ["llvm", "interpreter"])
+@pytest.mark.parametrize("shape", [(2, 3, 9, 8), (1, 2, 5, 1), ("a", "b", "c", "d")])
+def test_small_windows_as_large_ones(
+    shape: Any, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Entry by entry or as reductions: equal maxima and equal winners, whatever the entries are."""
+    x = gc.placeholder("x", shape, "float64")
+    sizes = (2, 3, 9, 8) if isinstance(shape[0], str) else shape
+    values = RNG.choice([-np.inf, np.nan, -1.0, 0.0, -0.0, 2.0, 3.0, np.inf], size=sizes)
+    found = []
+    for few in (pooling.FEW, 0):
+        monkeypatch.setattr(pooling, "FEW", few)
+        pooled = gc.nn.max_pool(gc.nn.relu(x), (3, 2), stride=2, padding="same")
+        cost = gc.sum(gc.where(pooled > -5, pooled * pooled, 0.0))
+        outputs = [pooled, gc.grad(cost, x)]
+        found.append(gc.function([x], outputs, backend=backend)(values))
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_activation_before_it_is_in_the_same_pass() -> None:
+    x, b = gc.placeholder("x", ("n", 4, 12, 12)), gc.placeholder("b", (4, 1, 1))
+    pooled = gc.nn.max_pool(gc.nn.relu(x + b), 2)
+    assert len(gc.function([x, b], pooled).kernels().splitlines()) == 1
+    # Forward with the winners, backward with the mask of the activation.
+    g = gc.placeholder("g", pooled.shape)
+    f = gc.function([x, b, g], [pooled, gc.grad(gc.sum(pooled * g), x)])
+    assert len(f.kernels().splitlines()) == 2
 
 
 def test_the_gradient_is_read_through_a_reshape() -> None:
