@@ -10,7 +10,7 @@ row to row; entries of a row lie side by side. Whatever else a product is given 
 
 import itertools
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import replace
 
 from graphc.ir.graph import Graph
@@ -80,6 +80,37 @@ def dense_strides(shape: Sequence[Size]) -> tuple[Size, ...]:
     return tuple(reversed(strides))
 
 
+class KnownViews:
+    """Views by shapes and ops on the way to what they are views of: those of the equal layers of a
+    deep network are worked out once."""
+
+    def __init__(self) -> None:
+        self.found: dict[Hashable, View | None] = {}
+
+    def view(self, tensor: Tensor) -> View | None:
+        """As `view_of`."""
+        path: list[Hashable] = [tensor.shape]
+        base = tensor
+        while is_view(base) or _is_index_map(base.node):
+            node = base.node
+            if len(node.inputs) != 1:
+                return view_of(tensor)
+            base = node.inputs[0]
+            path += [node.op, tuple(node.attrs.items()), base.shape]
+        key = tuple(path)
+        try:
+            if key not in self.found:
+                self.found[key] = view_of(tensor)
+        except TypeError:  # an attribute has no hash
+            return view_of(tensor)
+        known = self.found[key]
+        return None if known is None else View(base, known.offset, known.strides)
+
+
+def _is_index_map(node: Node) -> bool:
+    return isinstance(node.op.lower, IndexMap) and "view" in node.op.traits
+
+
 def view_of(tensor: Tensor) -> View | None:
     """Where a value lies in the memory of what it is a view of; None where no distance tells."""
     extents, index = symbols_of_axes(tensor)
@@ -89,7 +120,8 @@ def view_of(tensor: Tensor) -> View | None:
         if is_view(base):
             inner = node.inputs[0]
             index = reshaped(index, base.shape, inner.shape, extents)
-        elif isinstance(node.op.lower, IndexMap) and "view" in node.op.traits:
+        elif _is_index_map(node):
+            assert isinstance(node.op.lower, IndexMap)
             read = node.op.lower.expr(context_of(node), index)
             if not isinstance(read, Read):
                 return None
@@ -210,10 +242,11 @@ def strided_operands(graph: Graph, in_memory: Collection[Key]) -> Views:
     """The operands that products read through views. in_memory: values that lie there anyway."""
     found: dict[tuple[int, int], Matrices] = {}
     copied = set(in_memory)
+    known = KnownViews()
     for node in graph.nodes:
         if isinstance(node.op.lower, Contraction):
             for number, tensor in enumerate(node.inputs):
-                operand = _candidate(node, number)
+                operand = _candidate(node, number, known)
                 if operand is not None:
                     found[id(node), number] = operand
                 else:
@@ -233,13 +266,13 @@ def strided_operands(graph: Graph, in_memory: Collection[Key]) -> Views:
     }
 
 
-def _candidate(node: Node, number: int) -> Matrices | None:
+def _candidate(node: Node, number: int, known: KnownViews) -> Matrices | None:
     """An operand as a view of another value, if it is one and the product may take it."""
     tensor = node.inputs[number]
     root = root_of(tensor)
-    if not isinstance(root.node.op.lower, IndexMap) or "view" not in root.node.op.traits:
+    if not _is_index_map(root.node):
         return None
-    view = view_of(tensor)
+    view = known.view(tensor)
     if view is None or scalar_value(view.base) is not None:
         return None
     flag = node.attrs["transpose_b" if number else "transpose_a"]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import graphc as gc
+from graphc.loops import views
 from graphc.loops.ir import Buffer, Contraction, Program
 from graphc.loops.verifier import verify_program
 from graphc.loops.views import view_of
@@ -241,3 +242,22 @@ def test_native_products(shapes: list[tuple[Any, ...]], build: Build, dtype: str
                 one.astype("float64"), wanted, rtol=tolerance, atol=tolerance * scale
             )
         assert all(one.tobytes() == found[0].tobytes() for one in found[:3])
+
+
+def test_equal_ways_are_worked_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = gc.placeholder("x", ("b", "s", 24)), gc.placeholder("y", ("b", "s", 24))
+    tensors = [heads(one[..., begin : begin + 8]) for begin in (0, 8) for one in (x, y)]
+    expected = [view_of(tensor) for tensor in tensors]
+    known, worked_out = views.KnownViews(), []
+
+    def counted(tensor: Any) -> views.View | None:
+        worked_out.append(tensor)
+        return view_of(tensor)
+
+    monkeypatch.setattr(views, "view_of", counted)
+    for tensor, view in zip(tensors, expected, strict=True):
+        found = known.view(tensor)
+        assert found is not None and view is not None
+        assert found.base.key == view.base.key
+        assert (found.offset, found.strides) == (view.offset, view.strides)
+    assert len(worked_out) == 2
