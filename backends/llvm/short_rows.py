@@ -69,7 +69,7 @@ class _Sum(NamedTuple):
     store: Store
 
     def name(self, place: int) -> str:
-        return f"{self.buffer}_{place}"
+        return f"{self.buffer}.{place}"
 
 
 class _Rows(NamedTuple):
@@ -229,24 +229,27 @@ def _are_apart(rows: _Rows) -> bool:
     totals = {id(one.store) for one, _ in rows.sums}
     summed = {one.buffer for one, _ in rows.sums}
     scratch = {item.name for item in rows.loop.body if isinstance(item, Scratch)}
-    written: set[str] = set()
+    written: list[str] = []
     read: list[str] = []
     for item in rows.loop.body:
-        axis = item.axis if isinstance(item, For) else ""
+        elements = item if isinstance(item, For) else None
         inner = item.body if isinstance(item, For) else (item,)
         loads = [p for v in values_of(inner) for p in walk(v) if isinstance(p, Load)]
         stores = [one for one in inner if isinstance(one, Store) and id(one) not in totals]
         accesses: list[Load | Store] = [*loads, *stores]
+        axis = "" if elements is None else elements.axis
         for access in accesses:
             if access.buffer in scratch and not _is_constant(access.index, axis):
                 return False
         read += [load.buffer for load in loads]
         outside = [store for store in stores if store.buffer not in scratch]
-        written.update(store.buffer for store in outside)
-        if not all(_is_own(store, rows.loop.axis) for store in outside):
+        written += [store.buffer for store in outside]
+        if not all(_is_own(store, rows.loop.axis, elements) for store in outside):
             return False
+    if rows.loop.kind == "serial" and len(set(written)) < len(written):
+        return False  # the places of two stores may meet in different rows, in another order
     once = all(read.count(buffer) == 1 for buffer in summed)  # by the sum itself
-    return once and len(summed) == len(totals) and written.isdisjoint([*read, *summed])
+    return once and len(summed) == len(totals) and not {*written} & {*read, *summed}
 
 
 def _is_constant(index: tuple[Expr, ...], axis: str) -> bool:
@@ -259,11 +262,15 @@ def _is_fixed(index: tuple[Expr, ...], rows: str) -> bool:
     return all(isinstance(part, Index) and rows not in symbols_of(part.size) for part in index)
 
 
-def _is_own(store: Store, axis: str) -> bool:
-    """Whether every row writes to a place of its own."""
-    return any(
-        isinstance(part, Index)
-        and isinstance(part.size, Dim)
-        and part.size.coefficient(axis) not in (0, None)
-        for part in store.index
-    )
+def _is_own(store: Store, rows: str, elements: For | None) -> bool:
+    """Whether every row writes to places of its own."""
+    length, axis = (1, "") if elements is None else (_length(elements), elements.axis)
+    for part in store.index:
+        if not isinstance(part, Index) or not isinstance(part.size, Dim):
+            continue
+        step, inside = part.size.coefficient(rows), part.size.coefficient(axis)
+        if not isinstance(step, int) or not isinstance(inside, int):
+            continue
+        if abs(step) > abs(inside) * (length - 1):
+            return True
+    return False

@@ -63,6 +63,23 @@ def kernel_calls(program: Program) -> list[KernelCall]:
     return [step for step in program.all_steps if isinstance(step, KernelCall)]
 
 
+SIZES: tuple[dict[str, int], ...] = (
+    {"n": 5, "b": 2, "s": 3, "t": 6},
+    {"n": 1, "b": 1, "s": 1, "t": 1},
+    {},
+)
+
+
+def check_at_sizes(
+    inputs: Sequence[Tensor], output: Tensor, shapes: Sequence[Sequence[int | str]]
+) -> None:
+    """`check_values` on random numbers, at some sizes, at size 1 and without elements."""
+    rng = np.random.default_rng(7)
+    for values in SIZES:
+        sizes = [[values.get(n, 0) if isinstance(n, str) else n for n in s] for s in shapes]
+        check_values(inputs, [output], [rng.normal(size=s).astype("float32") for s in sizes])
+
+
 def check_values(
     inputs: Sequence[Tensor], outputs: Sequence[Tensor], arrays: Sequence[np.ndarray]
 ) -> None:

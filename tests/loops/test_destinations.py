@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import graphc as gc
-from tests.loops.programs import check_values, program_of, step_lines
+from tests.loops.programs import check_at_sizes, check_values, program_of, step_lines
 
 RNG = np.random.default_rng(11)
 
@@ -85,9 +85,7 @@ def test_products_write_where_they_are_wanted(
     inputs = [gc.placeholder(name, shape) for name, shape in zip(names, shapes, strict=False)]
     output = build(*inputs)
     assert step_lines(program_of(inputs, output)) == rows
-    for values in ({"n": 5, "b": 2, "s": 3, "t": 6}, {"n": 1, "b": 1, "s": 1, "t": 1}, {}):
-        sizes = [[values.get(n, 0) if isinstance(n, str) else n for n in s] for s in shapes]
-        check_values(inputs, [output], [RNG.normal(size=size).astype("float32") for size in sizes])
+    check_at_sizes(inputs, output, shapes)
 
 
 def test_what_others_read_stays_where_it_is() -> None:

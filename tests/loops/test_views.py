@@ -11,7 +11,7 @@ from graphc.loops import views
 from graphc.loops.ir import Buffer, Contraction, Program
 from graphc.loops.verifier import verify_program
 from graphc.loops.views import view_of
-from tests.loops.programs import check_values, kernel_calls, program_of, step_lines
+from tests.loops.programs import check_at_sizes, check_values, kernel_calls, program_of, step_lines
 
 RNG = np.random.default_rng(7)
 
@@ -123,9 +123,7 @@ def test_operands_are_read_where_they_lie(
     inputs = [gc.placeholder(name, shape) for name, shape in zip(names, shapes, strict=True)]
     output = build(*inputs)
     assert step_lines(program_of(inputs, output)) == rows
-    for values in ({"n": 5, "b": 2, "s": 3, "t": 6}, {"n": 1, "b": 1, "s": 1, "t": 1}, {}):
-        sizes = [[values.get(n, 0) if isinstance(n, str) else n for n in s] for s in shapes]
-        check_values(inputs, [output], [RNG.normal(size=size).astype("float32") for size in sizes])
+    check_at_sizes(inputs, output, shapes)
 
 
 def test_what_lies_in_memory_anyway_is_read_there() -> None:

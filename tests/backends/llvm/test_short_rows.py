@@ -48,15 +48,15 @@ def is_turned(loop: For) -> bool:
 def test_form() -> None:
     turned = side_by_side([rows(*DOT, SUM)])
     assert [one.name for one in turned[:3] if isinstance(one, Accumulator)] == [
-        "sums_0",
-        "sums_1",
-        "sums_2",
+        "sums.0",
+        "sums.1",
+        "sums.2",
     ]
     lanes = turned[3]
     assert isinstance(lanes, For) and (lanes.kind, lanes.extent) == ("vector", n)
     assert [type(one) for one in lanes.body] == [Let] * 3 + [Accumulate] * 3
     assert turned[4:] == tuple(
-        store("sums", s.add(load("sums", place), Local(f"sums_{place}", float32)), place)
+        store("sums", s.add(load("sums", place), Local(f"sums.{place}", float32)), place)
         for place in range(3)
     )
 
@@ -78,6 +78,11 @@ def test_rows_stay_apart() -> None:
     fed = store("out", s.add(Local("dot", float32), load("out", i - 1)), i)
     assert not is_turned(rows(*DOT, fed)), "a row reads what another one wrote"
     assert not is_turned(rows(*DOT, SUM, store("out", load("sums", 0), i))), "a sum on its way"
+    for step, apart in ((3, True), (2, False), (-3, True), (1, False)):
+        element = For("j", 3, "vector", (store("out", load("x", i, j), i * step + j),))
+        assert is_turned(rows(element)) == apart, "later rows write over what earlier ones wrote"
+    twice = (store("out", Local("dot", float32), i), store("out", load("y", i), i + 1))
+    assert not is_turned(rows(*DOT, *twice)), "so do two stores"
     kept = For("j", 3, "vector", (store("kept", load("x", i, j), j),))
     array = Scratch("kept", float32, (3,))
     read = store("out", load("kept", 2), i)
