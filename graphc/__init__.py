@@ -104,3 +104,12 @@ with uncollected():  # modules are many objects, and none is garbage
 bool = dtypes.bool_  # not imported by a star: the modules of graphc need Python's own
 __version__ = "0.1.0"
 del uncollected
+
+_MODULES = {"debug", "dtypes", "fft", "layers", "linalg", "nn", "random"}
+
+
+def __dir__() -> list[str]:
+    """What users type: completion leaves out the modules that graphc is made of."""
+    inner = type(dtypes)
+    shown = (name for name, value in globals().items() if not isinstance(value, inner))
+    return sorted({name for name in shown if not name.startswith("_")} | _MODULES | {"__version__"})

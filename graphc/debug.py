@@ -13,6 +13,11 @@ from graphc.ops.callbacks import call_back
 
 __all__ = ["callback", "print"]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 _print = print
 
 

@@ -37,6 +37,11 @@ __all__ = [
     "uint8",
 ]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 DType: TypeAlias = np.dtype[Any]
 Scalar: TypeAlias = bool | int | float | complex
 

@@ -37,6 +37,11 @@ __all__ = [
     "rfftn",
 ]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 SCALES = {"backward": "one", "ortho": "root", "forward": "count"}
 OTHER = {"one": "count", "root": "root", "count": "one"}
 

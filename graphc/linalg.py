@@ -72,6 +72,11 @@ __all__ = [
     "SlogdetResult",
 ]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 Order = float | Literal["fro", "nuc"] | None
 
 

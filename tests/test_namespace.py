@@ -16,6 +16,17 @@ def test_constants() -> None:
     assert gc.bool == np.bool_
 
 
+def test_completion_shows_what_users_type() -> None:
+    names = dir(gc)
+    assert {"placeholder", "function", "nn", "layers", "random", "float32", "__version__"} <= set(
+        names
+    )
+    assert not {"dims", "ir", "lapack", "loops", "recall"} & set(names)
+    assert all(hasattr(gc, name) for name in names if name != "layers")
+    for module in (gc.debug, gc.dtypes, gc.fft, gc.linalg, gc.nn):
+        assert dir(module) == sorted(module.__all__)
+
+
 def test_finfo_and_iinfo() -> None:
     limits = gc.finfo(gc.float32)
     assert (limits.bits, limits.eps, limits.dtype) == (32, 2**-23, gc.float32)
