@@ -1,6 +1,7 @@
 """Data as a model takes it: batches from arrays, or from whatever yields batches."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,13 @@ def as_array(value: Any, what: str) -> np.ndarray:
             "give an array with the examples along its first axis",
         )
     return array
+
+
+def is_array(x: Any) -> bool:
+    """Arrays and lists of numbers or arrays; anything else that is iterable yields batches."""
+    if hasattr(x, "__array__") or isinstance(x, np.ndarray):
+        return True
+    return isinstance(x, list | tuple) and not (x and isinstance(x[0], tuple))
 
 
 def check_lengths(named: Sequence[tuple[str, np.ndarray]]) -> int:
@@ -142,25 +150,25 @@ class ArrayData:
 
 
 class StreamData:
-    """Batches from an iterable or a generator: (x, y) or (x, y, sample_weight)."""
+    """Batches from an iterable or a generator: (x, y) or (x, y, sample_weight).
 
-    def __init__(
-        self, source: Iterable[Any], inputs: Sequence[str], outputs: Sequence[str]
-    ) -> None:
-        self.source, self.names = source, (list(inputs), list(outputs))
-        self.iterator: Iterator[Any] | None = iter(source) if iter(source) is source else None
-        self.peeked: Batch | None = None
-        self.size: int | None = None
+    inputs, outputs: the names that a batch has arrays for, set when the model knows them.
+    """
 
-    def first(self) -> Batch:
-        if self.iterator is None:
-            return self._batch(next(iter(self.source)))
-        if self.peeked is None:
-            try:
-                self.peeked = self._batch(next(self.iterator))
-            except StopIteration:
-                raise data_error("the generator yields nothing", "yield (x, y)") from None
-        return self.peeked
+    def __init__(self, source: Iterable[Any]) -> None:
+        self.source = self.items = source
+        self.inputs: Sequence[str] = ()
+        self.outputs: Sequence[str] = ()
+
+    def first_item(self) -> Any:
+        """What the source yields first; it is among the batches all the same."""
+        items = iter(self.source)
+        first = next(items, None)
+        if first is None:
+            raise data_error("the generator yields nothing", "yield (x, y)")
+        if items is self.source:  # a generator yields it once
+            self.items = chain([first], items)
+        return first
 
     def steps(self) -> int | None:
         try:
@@ -169,18 +177,15 @@ class StreamData:
             return None
 
     def batches(self, order: np.ndarray | None, steps_per_call: int = 1) -> Iterator[Batch]:
-        if self.peeked is not None:
-            batch, self.peeked = self.peeked, None
-            yield batch
-        for item in self.iterator if self.iterator is not None else self.source:
-            yield self._batch(item)
+        """All that the source yields, in its order and one by one: the arguments mean nothing."""
+        return map(self._batch, self.items)
 
     def _batch(self, item: Any) -> Batch:
-        inputs, outputs = self.names
         parts = item if isinstance(item, tuple) else (item,)
         if not 1 <= len(parts) <= 3:
             raise data_error(f"a batch is {item!r:.40}", "yield (x, y) or (x, y, sample_weight)")
-        x = [as_array(a, "x") for a in listed(parts[0], inputs or ["x"], "inputs")]
-        y = [as_array(a, "y") for a in listed(parts[1], outputs, "targets")] if parts[1:] else []
+        x = [as_array(a, "x") for a in listed(parts[0], self.inputs, "inputs")]
+        targets = listed(parts[1], self.outputs, "targets") if parts[1:] else []
+        y = [as_array(a, "y") for a in targets]
         weight = as_array(parts[2], "sample_weight") if len(parts) == 3 else None
         return Batch(x, y, weight, len(x[0]))

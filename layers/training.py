@@ -1,4 +1,4 @@
-"""Trainer: compile, fit, evaluate and predict, for every model."""
+"""Trainer: fit, evaluate and predict, for every model."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -7,188 +7,18 @@ import numpy as np
 
 import graphc as gc
 from graphc.layers import callbacks as hooks
-from graphc.layers import losses, optimizers
-from graphc.layers import metrics as metric_names
+from graphc.layers.compiled import Compiled, Data
 from graphc.layers.configured import parameter_error, written
-from graphc.layers.feeding import (
-    ArrayData,
-    Arrays,
-    Batch,
-    StreamData,
-    as_array,
-    check_lengths,
-    data_error,
-    listed,
-    weighted,
-)
-from graphc.layers.layer import Layer
+from graphc.layers.feeding import ArrayData, Arrays, Batch, check_lengths, data_error, is_array
 from graphc.layers.progress import Display
-from graphc.layers.seeds import new_seed
-from graphc.layers.steps import Settings, Steps, check_labels, names_in, new_inputs, not_compiled
-from graphc.layers.structures import leaves, mapped, tensors_in
-
-Data = ArrayData | StreamData
+from graphc.layers.steps import FINITE, Settings, Steps
+from graphc.layers.structures import leaves, mapped
 
 
-class Trainer(Layer):
+class Trainer(Compiled):
     """Training and use of a model on arrays."""
 
     stop_training: bool = False
-
-    # --- compile ---
-
-    def compile(
-        self,
-        optimizer: Any = "rmsprop",
-        loss: Any = None,
-        loss_weights: Any = None,
-        metrics: Any = None,
-        weighted_metrics: Any = None,
-        steps_per_execution: int = 1,
-        **options: Any,
-    ) -> None:
-        """Say how to train. Functions are compiled when they are first called.
-
-        optimizer, loss, metrics: names or objects; for several outputs losses, loss_weights and
-        metrics are lists or dicts by the names of the outputs. weighted_metrics: metrics that take
-        sample weights into account. steps_per_execution: as steps_per_call of `fit`. options: of
-        gc.function, such as backend and threads. Compiling again keeps the weights and forgets the
-        state of the optimizer.
-        """
-        unknown = set(options) - {"backend", "threads", "check", "optimize", "cache"}
-        if unknown:
-            raise parameter_error(
-                f"compile: there is no option {min(unknown)!r}",
-                "options of gc.function are backend, threads, check, optimize, cache",
-            )
-        found = optimizers.get(optimizer)
-        for name in names_in(loss):
-            losses.get(name)
-        for name in names_in([metrics, weighted_metrics]):
-            metric_names.get(name)
-        self._settings = Settings(found, loss, loss_weights, metrics, weighted_metrics, options)
-        self._steps: Steps | None = None
-        self._steps_per_call = steps_per_execution
-        self._shuffling = [new_seed(), 0]
-
-    @property
-    def optimizer(self) -> Any:
-        """The optimizer that compile was given."""
-        return self._compiled_settings().optimizer
-
-    @property
-    def compiled(self) -> bool:
-        return getattr(self, "_settings", None) is not None
-
-    def _compiled_settings(self) -> Settings:
-        if not self.compiled:
-            raise not_compiled(self, "was not compiled")  # type: ignore[arg-type]
-        return self._settings
-
-    def _ready(self, batch: Batch, x: Any, settings: Settings | None = None) -> Steps:
-        """The functions, for a model that is built by its first data if need be."""
-        if settings is None:
-            settings = self._compiled_settings()
-            if self._steps is not None and self._steps.structure is not None:
-                return self._steps
-        declared: Any = getattr(self, "input", None)
-        if declared is None:
-            names = x if isinstance(x, dict) else None
-            structure: Any = new_inputs(
-                batch,
-                {name: a for name, a in zip(names, batch.x, strict=True)}
-                if names is not None
-                else (batch.x if len(batch.x) > 1 else batch.x[0]),
-            )
-        else:
-            structure = mapped(_as_placeholder, declared)
-        steps = Steps(self, settings, structure)  # type: ignore[arg-type]
-        return steps
-
-    # --- data ---
-
-    def _input_names(self, x: Any) -> list[str]:
-        declared: Any = getattr(self, "input", None)
-        if isinstance(declared, dict):
-            return [str(name) for name in declared]
-        if declared is not None:
-            calls = [getattr(t, "call", None) for t in tensors_in(declared)]
-            return [
-                str(t.name) if call is None else call.layer.name
-                for t, call in zip(tensors_in(declared), calls, strict=True)
-            ]
-        if isinstance(x, dict):
-            return [str(name) for name in x]
-        many = isinstance(x, tuple) or (isinstance(x, list) and getattr(x[0], "ndim", 0) > 0)
-        return [f"x{n}" for n in range(len(x))] if many else ["x"]
-
-    def _batch_size(self, given: int | None, usual: int, examples: int) -> int:
-        """What was given, or the batch size that an Input of the model has, or the usual one."""
-        declared = tensors_in(getattr(self, "input", None))
-        known = [t.shape[0] for t in declared if t.ndim and isinstance(t.shape[0], int)]
-        if not known:
-            return usual if given is None else given
-        found = known[0] if given is None else given
-        if found != known[0] or examples % found:
-            raise data_error(
-                f"{examples} examples do not fall into batches of {known[0]}, as the Input demands",
-                "give as many examples as fill whole batches, and no other batch_size",
-            )
-        return found
-
-    def _arrays(self, x: Any) -> Arrays:
-        names = self._input_names(x)
-        parts = listed(tuple(x) if isinstance(x, list) and len(names) > 1 else x, names, "inputs")
-        return [as_array(a, f"input {name!r}") for a, name in zip(parts, names, strict=True)]
-
-    def _data(
-        self,
-        x: Any,
-        y: Any,
-        weight: Any,
-        class_weight: Any,
-        batch_size: int | None,
-        usual: int = 32,
-    ) -> tuple[Data, Steps]:
-        """What to iterate over, and the functions."""
-        if y is None and not _is_array(x) and not isinstance(x, dict) and isinstance(x, Iterable):
-            stream = StreamData(x, self._input_names(np.zeros(1)), [])
-            first_item = next(iter(x)) if iter(x) is not x else None
-            if first_item is None:
-                stream.iterator = iter(x)
-                raw = next(stream.iterator, None)
-                if raw is None:
-                    raise data_error("the generator yields nothing", "yield (x, y)")
-                stream.iterator = _chained(raw, stream.iterator)
-                first_item = raw
-            inputs = first_item[0] if isinstance(first_item, tuple) else first_item
-            stream.names = (self._input_names(inputs), ["y"])
-            given = [as_array(a, "x") for a in listed(inputs, stream.names[0], "inputs")]
-            steps = self._ready(Batch(given, [], None, len(given[0])), inputs)
-            stream.names = (stream.names[0], steps.names)
-            self._steps = steps
-            return stream, steps
-        arrays = self._arrays(x)
-        check_lengths([("x", a) for a in arrays])
-        steps = self._ready(Batch([a[:1] for a in arrays], [], None, 1), x)
-        self._steps = steps
-        for array, tensor in zip(arrays, steps.inputs, strict=True):
-            first = tensor.shape[0] if tensor.ndim else None  # a batch, not all examples
-            shape = (first, *array.shape[1:]) if isinstance(first, int) else array.shape
-            steps.model.check_example(str(tensor.name), shape, tensor)
-        targets: Arrays = []
-        if y is not None:
-            names = steps.names
-            parts = listed(tuple(y) if isinstance(y, list) and len(names) > 1 else y, names, "y")
-            targets = [as_array(a, f"target {n!r}") for a, n in zip(parts, names, strict=True)]
-        elif any(loss is not None for loss in steps.losses):
-            raise data_error("there are no targets", "write model.fit(X, y)")
-        found = None if weight is None else as_array(weight, "sample_weight")
-        batch_size = self._batch_size(batch_size, usual, len(arrays[0]))
-        data = ArrayData(arrays, targets, weighted(targets, found, class_weight), batch_size)
-        whole = Batch(arrays, targets, None, data.size)
-        check_labels(steps, whole)
-        return data, steps
 
     # --- fit ---
 
@@ -296,12 +126,7 @@ class Trainer(Layer):
             if batch is None:
                 break
             listeners.on_train_batch_begin(done)
-            try:
-                values = steps.run("train", batch, guarded)
-            except gc.AssertionFailed as error:
-                if "the loss is a finite number" not in str(error):
-                    raise
-                raise self._not_finite(epoch, done) from error
+            values = self._run(steps, "train", batch, guarded, epoch, done)
             done += batch.steps
             count += batch.size
             for name, value in values.items():
@@ -315,6 +140,23 @@ class Trainer(Layer):
         if not done:
             raise data_error("there is no data to train on", "give one example at least")
         return means | steps.results(), done
+
+    def _run(
+        self,
+        steps: Steps,
+        kind: str,
+        batch: Batch,
+        guarded: bool = True,
+        epoch: int = 0,
+        step: int = 0,
+    ) -> dict[str, Any]:
+        """One call of a function; NumericsError (E248) where the loss is no finite number."""
+        try:
+            return steps.run(kind, batch, guarded)
+        except gc.AssertionFailed as error:
+            if FINITE not in str(error):
+                raise
+            raise self._not_finite(epoch, step) from error
 
     def _not_finite(self, epoch: int, step: int) -> gc.NumericsError:
         return gc.NumericsError(
@@ -398,10 +240,7 @@ class Trainer(Layer):
             display.begin(0, None)
             display.title = "test"
             display.end(0, values)
-        if return_dict:
-            return values
-        found = list(values.values())
-        return found[0] if len(found) == 1 else found
+        return values if return_dict else _listed(values)
 
     def predict(
         self,
@@ -423,7 +262,7 @@ class Trainer(Layer):
         return found
 
     def _predicted(self, x: Any, batch_size: int | None, steps: int | None) -> Any:
-        if not _is_array(x) and not isinstance(x, dict) and isinstance(x, Iterable):
+        if not is_array(x) and not isinstance(x, dict) and isinstance(x, Iterable):
             items = [item[0] if isinstance(item, tuple) else item for item in x]
             parts = [self._predicted(item, batch_size, None) for item in items[:steps]]
             return _joined(parts)
@@ -482,24 +321,14 @@ class Trainer(Layer):
         assert isinstance(data, ArrayData)
         steps.reset()
         batch = Batch(data.x, data.y, data.weight, data.size)
-        try:
-            values = steps.run(kind, batch)
-        except gc.AssertionFailed as error:
-            if "the loss is a finite number" not in str(error):
-                raise
-            raise self._not_finite(0, 0) from error
-        values |= steps.results()
-        if return_dict:
-            return values
-        found = list(values.values())
-        return found[0] if len(found) == 1 else found
+        values = self._run(steps, kind, batch) | steps.results()
+        return values if return_dict else _listed(values)
 
 
-def _is_array(x: Any) -> bool:
-    """Arrays and lists of numbers or arrays; anything else that is iterable yields batches."""
-    if hasattr(x, "__array__") or isinstance(x, np.ndarray):
-        return True
-    return isinstance(x, list | tuple) and not (x and isinstance(x[0], tuple))
+def _listed(values: dict[str, Any]) -> Any:
+    """The values without their names; one alone is no list."""
+    found = list(values.values())
+    return found[0] if len(found) == 1 else found
 
 
 def _whole(value: Any) -> Any:
@@ -507,18 +336,6 @@ def _whole(value: Any) -> Any:
     if isinstance(value, list) and not (value and hasattr(value[0], "shape")):
         return np.asarray(value)
     return value
-
-
-def _as_placeholder(tensor: gc.Tensor) -> gc.Tensor:
-    """An input that can be fed: the tensor itself, or a placeholder in the place of a result."""
-    if tensor.op.name == "placeholder":
-        return tensor
-    return gc.placeholder(None, tensor.shape, tensor.dtype)
-
-
-def _chained(first: Any, rest: Any) -> Any:
-    yield first
-    yield from rest
 
 
 def _joined(parts: list[Any]) -> Any:
