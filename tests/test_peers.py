@@ -44,21 +44,26 @@ def test_sizes_huge_pages_and_the_page_of_results(tmp_path: Path) -> None:
     page = run(PEERS / "record.py", first, later)
     row = next(line for line in page.splitlines() if "rows 1009, columns 37" in line)
     assert row.count("us") == 2 and "numpy" in row and "**" in row
-    assert "| tiny_call |" in page and "new outputs" in page
+    row = next(line for line in page.splitlines() if "| tiny_call |" in line)
+    assert "| 0.20 |" in row and "new outputs" in row
 
 
 def test_every_size_has_inputs_and_work_and_other_sizes_are_other_ones() -> None:
     told = run(
         "-c",
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "import workloads as W, sizes\n"
-        "for name, every in sizes.SIZES.items():\n"
-        "    assert len(every) == (1 if 'ceiling' in name else 4), name\n"
-        "    assert all(s not in every[:k] for k, s in enumerate(every)), name\n"
-        "    for row in [name, *sizes.others(name)]:\n"
-        "        w = W.WORKLOADS[W.choose(row)]\n"
-        "        assert w.flops > 0 and w.bytes > 0 and sizes.shown(row), row\n"
-        "        if w.bytes < 1e6: assert all(a.dtype.kind in 'fi' for a in w.make().values())\n"
+        "import answers\n"
+        "from workload import WORKLOADS, choose, others, work\n"
+        "for name, w in WORKLOADS.items():\n"
+        "    assert len(w.sizes) == (1 if w.kind == 'ceiling' else 4), name\n"
+        "    assert all(s not in w.sizes[:k] for k, s in enumerate(w.sizes)), name\n"
+        "    assert (w.goal is None) == (w.kind == 'ceiling'), name\n"
+        "    for row in [name, *others(name)]:\n"
+        "        told = work(row)\n"
+        "        assert told['flops'] > 0 and told['bytes'] > 0 and told['size'], row\n"
+        "        if told['bytes'] < 1e6:\n"
+        "            made = answers.make(choose(row))\n"
+        "            assert all(a.dtype.kind in 'fi' for a in made.values())\n"
         "print('right')",
         PEERS,
     )

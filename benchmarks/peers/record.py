@@ -16,31 +16,12 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from run import CEILINGS, FIRST, HAND, place, si
-from sizes import HUGE, LARGE, parts
+from report import HAND, order, si
+from workload import HUGE, WORKLOADS, parts, place
+from workloads import CEILINGS, MEAN_GOAL
 
 BEGIN, END = "<!-- results: written by benchmarks/peers/record.py -->", "<!-- end of results -->"
 NOISY = 0.15  # of a core
-STREAMS = (  # bound by memory or by elementwise arithmetic
-    "elementwise_chain",
-    "black_scholes",
-    "softmax_rows",
-    "layernorm_grad",
-    "sum_squares",
-    "adam_update",
-)
-PRODUCTS = (  # mostly matrix products and convolutions
-    "logreg_step",
-    "mlp_small_step",
-    "mlp_step",
-    "deep_big_simple_step",
-    "lenet_step",
-    "resnet_block_step",
-    "lstm_step",
-    "transformer_block_step",
-    "hvp",
-    "varying_batch",
-)
 
 
 class Results:
@@ -61,10 +42,14 @@ class Results:
         found = self.cells.get((workload, framework), {})
         return found if found.get("status") in ("OK", "FLAKY") else None
 
-    def best(self, workload, key="median_s", peers=None):
-        known = [(f, self.cell(workload, f)) for f in peers or self.peers]
-        known = [(f, r) for f, r in known if r and r.get(key) is not None]
-        return min(known, key=lambda pair: pair[1][key], default=(None, None))
+    def best(self, workload):
+        known = [(f, r) for f in self.peers if (r := self.cell(workload, f))]
+        return min(known, key=lambda pair: pair[1]["median_s"], default=(None, None))
+
+    def ratio(self, workload, peer):
+        """Our time over a peer's."""
+        mine, its = self.cell(workload, self.subject), self.cell(workload, peer)
+        return mine["median_s"] / its["median_s"] if mine and its else None
 
     def ceiling(self, workload):
         """The fastest G/s that any framework reached; None if it was not measured."""
@@ -83,7 +68,7 @@ class Results:
         work, mine = self.data["work"][workload], self.cell(workload, self.subject)
         told = (mine or {}).get("facts", {})
         memory = arithmetic = product = None
-        if workload in STREAMS:
+        if WORKLOADS[workload].kind == "stream":
             memory = self.share(workload, work["bytes"], "ceiling_triad")
         if "slots" in told:
             units = (
@@ -91,13 +76,9 @@ class Results:
                 self.share(workload, told["divisions"], "ceiling_divide"),
             )
             arithmetic = max((x for x in units if x), default=None)
-        if workload in PRODUCTS:
+        if WORKLOADS[workload].kind == "product":
             product = self.share(workload, work["flops"], "ceiling_sgemm")
         return memory, arithmetic, product
-
-
-def order(framework):
-    return (FIRST.index(framework) if framework in FIRST else len(FIRST), framework)
 
 
 def joined(files):
@@ -135,7 +116,7 @@ def spread(record):
 def compared(results, workload):
     """Our cell, the best peer's, the ratio as text and as a number."""
     mine, (name, best) = results.cell(workload, results.subject), results.best(workload)
-    ratio = mine["median_s"] / best["median_s"] if mine and best else None
+    ratio = results.ratio(workload, name)
     return (
         spread(mine) if mine else "-",
         f"{spread(best)} {name}" if best else "-",
@@ -144,12 +125,29 @@ def compared(results, workload):
     )
 
 
-def mean_row(ratios, before, after):
+def verdict(goal, ratio):
+    """`0.80, met`"""
+    if ratio is None:
+        return f"{goal:.2f}"
+    return f"{goal:.2f}, {'met' if round(ratio, 2) <= goal else 'missed'}"
+
+
+def goal(results, workload, ratio):
+    """What the ratio should be at most; some goals are about one peer, which has its own ratio."""
+    peer, least = WORKLOADS[workload].goal_of, WORKLOADS[workload].goal
+    if not peer:
+        return verdict(least, ratio)
+    ratio = results.ratio(workload, peer)
+    return f"{verdict(least, ratio)} ({f'{ratio:.2f} ' if ratio else ''}of {peer})"
+
+
+def mean_row(ratios, before, after, least=None):
     known = [r for r in ratios if r]
     if not known:
         return []
-    mean = f"**{statistics.geometric_mean(known):.2f}**"
-    return [[f"geometric mean of {len(known)}", *[""] * before, mean, *[""] * after]]
+    mean = statistics.geometric_mean(known)
+    row = [f"geometric mean of {len(known)}", *[""] * before, f"**{mean:.2f}**"]
+    return [[*row, *([] if least is None else [verdict(least, mean)]), *[""] * after]]
 
 
 def times(results):
@@ -162,10 +160,10 @@ def times(results):
         if told.get("arena", "0").split()[0] != "0":
             memory += f"; arena {told['arena']}"
         shares = (f"{x:.2f}" if x else "" for x in results.shares(workload))
-        rows.append([workload, *shown, *shares, memory])
-    head = ["workload", results.subject, "best peer", "ratio"]
+        rows.append([workload, *shown, goal(results, workload, ratio), *shares, memory])
+    head = ["workload", results.subject, "best peer", "ratio", "goal"]
     head += ["of memory", "of arithmetic", "of sgemm", "memory of a call"]
-    return table(head, [*rows, *mean_row(ratios, 2, 4)])
+    return table(head, [*rows, *mean_row(ratios, 2, 4, MEAN_GOAL)])
 
 
 def other_sizes(results):
@@ -181,7 +179,7 @@ def other_sizes(results):
 
 def huge_pages(results):
     rows = []
-    for workload in LARGE:
+    for workload in (name for name, w in WORKLOADS.items() if w.large):
         if results.cell(workload + HUGE, results.subject):
             usual, huge = compared(results, workload), compared(results, workload + HUGE)
             rows.append([workload, *usual[:3], *huge[:3]])
@@ -192,12 +190,8 @@ def huge_pages(results):
 def ratios(results):
     rows = []
     for workload in results.workloads:
-        mine = results.cell(workload, results.subject)
-        row = [workload]
-        for peer in results.peers:
-            its = results.cell(workload, peer)
-            row.append(f"{mine['median_s'] / its['median_s']:.2f}" if mine and its else "-")
-        rows.append(row)
+        known = (results.ratio(workload, peer) for peer in results.peers)
+        rows.append([workload, *(f"{ratio:.2f}" if ratio else "-" for ratio in known)])
     return table(["workload", *results.peers], rows)
 
 
@@ -222,7 +216,8 @@ def section(results):
         lines[-1] = lines[-1].replace("/s.\n", f"/s, division {divide:.2f} G/s.\n")
     lines += [
         "Time of a call: median (fastest call-slowest tenth); `*`: other programs used more than "
-        "0.15 of a core meanwhile. ratio: to the best peer, lower is better. of memory, of "
+        "0.15 of a core meanwhile. ratio: to the best peer, lower is better. goal: what the ratio "
+        "is meant to be at most, to the best peer or to the one named. of memory, of "
         "arithmetic, of sgemm: the time that the least bytes take at the triad's rate, that the "
         "floating-point instructions of our loops take at the rate of fused multiply-adds in the "
         "sgemm ceiling (or their divisions and square roots at the rate of division), and that "
