@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
 
@@ -189,11 +189,15 @@ class KeepingBackend(Protocol):
 class Recalled(Protocol):
     """A program found on disk, with what was kept.
 
-    executable: program has buffers and no steps; full gives the whole of it, for people.
+    executable: program has buffers and no steps; full gives the whole of it, for people. made: for
+    the caller, who may put there what it makes of the description; equal functions share it.
     """
 
     @property
     def description(self) -> Any: ...
+
+    @property
+    def made(self) -> dict[str, Any]: ...
 
     def executable(
         self, program: Program, full: Callable[[], Program], threads: int | None
@@ -275,14 +279,41 @@ class RewritingExecutable(Protocol):
     rewrites: bool  # whether that holds for all new values of this program
 
 
+_answers: dict[tuple[type, Any], bool] = {}
+
+
+def _is(thing: object, protocol: Any) -> bool:
+    """isinstance, which takes long for protocols, once for each type."""
+    key = type(thing), protocol
+    answer = _answers.get(key)
+    if answer is None:
+        answer = _answers[key] = isinstance(thing, protocol)
+    return answer
+
+
+def keeps(backend: Backend | None) -> TypeGuard[KeepingBackend]:
+    """Whether the backend can keep what it compiled."""
+    return _is(backend, KeepingBackend)
+
+
+def has_scratch(executable: Executable | None) -> TypeGuard[ScratchExecutable]:
+    """Whether steps of the executable may need memory of their own."""
+    return _is(executable, ScratchExecutable)
+
+
+def may_rewrite(executable: Executable | None) -> TypeGuard[RewritingExecutable]:
+    """Whether the executable says which memory new values of variables may have."""
+    return _is(executable, RewritingExecutable)
+
+
 def scratch_of(executable: Executable | None) -> list[Size]:
     """Bytes beside the temporaries, for each step that needs some."""
-    return executable.scratch if isinstance(executable, ScratchExecutable) else []
+    return executable.scratch if has_scratch(executable) else []
 
 
 def local_buffers(executable: Executable | None) -> frozenset[str]:
     """Temporaries for which the caller need not have memory: the arrays it gives are not used."""
-    return executable.local if isinstance(executable, ScratchExecutable) else frozenset()
+    return executable.local if has_scratch(executable) else frozenset()
 
 
 class Clocked(Executable, Protocol):

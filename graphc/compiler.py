@@ -3,7 +3,8 @@ stages; every stage is kept, so that it can be printed, verified and interpreted
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from graphc.backends.base import (
     Executable,
     KeepingBackend,
+    keeps,
     local_buffers,
     scratch_of,
 )
@@ -134,7 +136,7 @@ def compile_graph(
     if limit is not None and chosen is None:
         raise BackendError("reference has no memory plan", code="E501", fix='use backend="llvm"')
     keeping = cache and not check and limit is None
-    if keeping and isinstance(chosen, KeepingBackend) and chosen.keeps:
+    if keeping and keeps(chosen) and chosen.keeps:
         with stages.timed("recall"):
             name = graph.fingerprint() if isinstance(graph, LateGraph) else fingerprint(graph)
             stages.found = "compiled: the graph has an op or a function of its own"
@@ -179,7 +181,7 @@ def compile_graph(
     stages.seconds.update({f"backend: {part}": seconds for part, seconds in parts.items()})
     stages.variables = [variable.storage for variable in stages.graph.variables]
     if name is not None:
-        assert isinstance(chosen, KeepingBackend)
+        assert keeps(chosen)
         with stages.timed("keep"):
             _keep(stages, chosen, name, options, early)
     runner = ProgramRunner(stages.program, stages.plan, stages.executable, stages.whole_program)
@@ -241,19 +243,33 @@ def _recalled(
     try:
         words = found.description
         known = graph.recalled(words["late"]) if isinstance(graph, LateGraph) else _known(graph)
-        outline = outline_of(known, words)
-        executable = found.executable(outline.program, stages.whole_program, threads)
+        outline = found.made.get("outline") or found.made.setdefault("outline", outline_of(words))
+        variables = [known[place] for place in outline.variables]
+        executable = found.executable(outline.program, _for_texts(stages), threads)
     except (GraphcError, KeyError, TypeError, ValueError, IndexError, AttributeError):
         stages.found = "compiled: the entry was broken"
         return None
     stages.found = "found"
-    stages.constraints = outline.constraints
-    stages.variables = outline.variables
+    stages.constraints = list(outline.constraints)
+    stages.variables = variables
     stages.complex_parts = outline.complex_parts
-    stages.figures = outline.figures
+    stages.figures = dict(outline.figures)
     stages.executable = executable
     stages._late = partial(_look_up, optimized=optimized)
     return ProgramRunner(outline.program, outline.plan, executable, stages.whole_program)
+
+
+def _for_texts(stages: Stages) -> Callable[[], Program]:
+    """The whole program for the executable, which the stages own: it does not own them."""
+    owner = weakref.ref(stages)
+
+    def whole() -> Program:
+        found = owner()
+        if found is None:
+            raise ReferenceError("the compiled function of this code is gone")
+        return found.whole_program()
+
+    return whole
 
 
 def _known(graph: Graph) -> list[Storage]:
@@ -274,17 +290,19 @@ def _keep(
         "steps": len(program.all_steps),
         "kernels": len(program.kernels),
     }
-    outline = Outline(
-        program,
-        plan,
-        stages.constraints,
-        stages.size_names,
-        stages.variables,
-        stages.complex_parts,
-        stages.figures,
-    )
     try:
-        words = _described(stages.user_graph, outline, early)
+        known, late = _names_of(stages, early)
+        numbers = {id(storage): number for number, storage in enumerate(known)}
+        outline = Outline(
+            program,
+            plan,
+            stages.constraints,
+            stages.size_names,
+            [numbers[id(storage)] for storage in stages.variables],
+            stages.complex_parts,
+            stages.figures,
+        )
+        words = {**description(outline), **late}
         failure = backend.keep(name, options, executable, words)
     except NotPlainError as error:
         failure = str(error)
@@ -292,16 +310,17 @@ def _keep(
         stages.found += f", not kept: {failure.removeprefix(', not kept: ')}"
 
 
-def _described(graph: Graph, outline: Outline, early: LateGraph | None) -> dict[str, Any]:
+def _names_of(stages: Stages, early: LateGraph | None) -> tuple[Sequence[Storage], dict[str, Any]]:
+    """The variables that have a number in the description; and what it says of late updates."""
     if early is None:
-        return description(_known(graph), outline)
+        return _known(stages.user_graph), {}
     late = early.described()
     if late is None:
         raise NotPlainError("its updates are known when they are made")
     known = early.variables_of(late)
-    if not {id(storage) for storage in outline.variables} <= {id(storage) for storage in known}:
+    if not {id(storage) for storage in stages.variables} <= {id(storage) for storage in known}:
         raise NotPlainError("its updates read variables that are known when they are made")
-    return {**description(known, outline), "late": late}
+    return known, {"late": late}
 
 
 def size_names(graph: Graph) -> tuple[str, ...]:

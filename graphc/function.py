@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.backends.base import RewritingExecutable
+from graphc.backends.base import may_rewrite
 from graphc.backends.registry import DEFAULT
 from graphc.c_function import CCallable
 from graphc.call_arguments import MISSING, CallArguments
@@ -157,7 +157,7 @@ class Function(FunctionText, CCallable):
         if program is not None:
             executable = program.executable
             large = sum(storage.array.nbytes for storage in self._updated) >= REWRITTEN
-            can = isinstance(executable, RewritingExecutable) and executable.rewrites
+            can = may_rewrite(executable) and executable.rewrites
             self._rewrites = large and can
             self._border = Border(program, graph, self._variables, self._updated, structure)
             self._route = DirectRoute(self._border, self.__call__)

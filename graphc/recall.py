@@ -14,7 +14,6 @@ from graphc import errors
 from graphc.dtypes import as_dtype
 from graphc.errors import GraphcError
 from graphc.ir.opdef import Constraint
-from graphc.ir.storage import Storage
 from graphc.loops.ir import Buffer, Program
 from graphc.memory.packing import Area
 from graphc.memory.plan import MemoryPlan
@@ -28,14 +27,15 @@ LARGEST = 16 << 20  # bytes of constants
 class Outline:
     """A program without steps, and the slots of its plan.
 
-    variables: the memory of each of its variables. figures: see `Function.stats`.
+    variables: the number of each of its variables among those of the graph. figures: see
+    `Function.stats`. Functions share it: what it holds stays as it is.
     """
 
     program: Program
     plan: MemoryPlan
     constraints: list[Constraint]
     size_names: tuple[str, ...]
-    variables: list[Storage]
+    variables: list[int]
     complex_parts: bool
     figures: dict[str, Any]
 
@@ -44,8 +44,8 @@ class NotPlainError(Exception):
     """The program has something that plain values cannot say, or too much of it."""
 
 
-def description(known: Sequence[Storage], outline: Outline) -> dict[str, Any]:
-    """The outline of a program, as values of JSON. known: the memory of its graph's variables."""
+def description(outline: Outline) -> dict[str, Any]:
+    """The outline of a program, as values of JSON."""
     program, plan = outline.program, outline.plan
     if sum(array.nbytes for array in program.constants.values()) > LARGEST:
         raise NotPlainError("its constants are large")
@@ -54,7 +54,6 @@ def description(known: Sequence[Storage], outline: Outline) -> dict[str, Any]:
     types: dict[Any, int] = {}  # many buffers, few kinds of them
     for b in buffers:
         types.setdefault((b.dtype.name, b.shape, b.role), len(types))
-    storages = {id(storage): k for k, storage in enumerate(known)}
     return {
         "name": program.name,
         "sizes": list(program.sizes),
@@ -76,14 +75,14 @@ def description(known: Sequence[Storage], outline: Outline) -> dict[str, Any]:
             [text(one.left), text(one.right), one.text, one.error.__name__]
             for one in outline.constraints
         ],
-        "variables": [storages[id(storage)] for storage in outline.variables],
+        "variables": list(outline.variables),
         "complex_parts": outline.complex_parts,
         "figures": outline.figures,
     }
 
 
-def outline_of(known: Sequence[Storage], words: Mapping[str, Any]) -> Outline:
-    """What `description` wrote, for a graph that is equal to that one."""
+def outline_of(words: Mapping[str, Any]) -> Outline:
+    """What `description` wrote."""
     read = _Sizes()
     types = [
         (as_dtype(dtype), tuple([read(size) for size in shape]), role)
@@ -114,7 +113,7 @@ def outline_of(known: Sequence[Storage], words: Mapping[str, Any]) -> Outline:
         plan,
         constraints,
         tuple(words["size_names"]),
-        [known[place] for place in words["variables"]],
+        list(words["variables"]),
         bool(words["complex_parts"]),
         dict(words["figures"]),
     )

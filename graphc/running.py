@@ -17,6 +17,7 @@ from graphc.backends.base import (
     Executable,
     RepeatableProgram,
     ScratchExecutable,
+    has_scratch,
     scratch_of,
 )
 from graphc.backends.reference.interpreter import evaluate_tensors, too_many_steps
@@ -164,7 +165,7 @@ class ProgramRunner:
         self.executable = executable
         self.scratch = scratch_of(executable)
         buffers = list(program.buffers.values())
-        self.has_area = isinstance(executable, ScratchExecutable)
+        self.has_area = has_scratch(executable)
         # Heap buffers grow with the steps of a loop: they have no shape before.
         self.sized = [b for b in buffers if b.role != "heap"]
         self.shapes = ShapeTable([b.shape for b in self.sized])

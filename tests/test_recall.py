@@ -1,9 +1,11 @@
 """Functions found in the cache: no passes, the same results, the lines of the present program."""
 
+import gc as collector
 import os
 import subprocess
 import sys
 import textwrap
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 
 import graphc as gc
 from graphc.backends.llvm import cache
+from graphc.backends.llvm.recent import Recent, state_of
 from graphc.fingerprint import fingerprint
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -262,3 +265,59 @@ def test_a_writer_killed_in_the_middle(folder: Path) -> None:
     assert len(list(folder.glob("*.new"))) == 2
     first, again = training(), training()
     assert found(first[0]).startswith("compiled") and found(again[0]) == "found"
+
+
+def test_equal_functions_share_code_while_its_files_stay(folder: Path) -> None:
+    def library(f: gc.Function) -> Any:
+        executable: Any = f.stages.executable
+        return executable._library
+
+    training()
+    second, w2 = training()
+    third, w3 = training()
+    assert library(second) is library(third) and found(third) == "found"
+    x, y = np.ones((4, 3), "float32"), np.ones(4, "float32")
+    second(x, y)
+    assert np.all(w3.value == 0) and np.any(w2.value != 0)
+    third(x, y)
+    np.testing.assert_array_equal(w2.value, w3.value)
+    for path in folder.iterdir():
+        path.touch()
+    assert library(training()[0]) is not library(third)
+    for path in folder.iterdir():
+        path.unlink()
+    assert found(training()[0]).startswith("compiled: ")
+
+
+def test_a_dropped_function_is_freed_at_once() -> None:
+    training()
+    collector.disable()
+    try:
+        f, _ = training()
+        watched = weakref.ref(f.stages.executable)
+        assert found(f) == "found" and watched() is not None
+        del f
+        assert watched() is None
+    finally:
+        collector.enable()
+
+
+def test_what_was_used_longest_ago_is_forgotten(tmp_path: Path) -> None:
+    recent: Recent[int] = Recent(most=3, largest=100)
+    paths = [tmp_path / str(number) for number in range(5)]
+    for number, path in enumerate(paths):
+        path.write_bytes(bytes(20))
+        state = state_of((path,))
+        assert state is not None
+        recent.find("0", tmp_path)
+        recent.add(str(number), (path,), state, number)
+    assert [recent.find(str(n), tmp_path) for n in range(5)] == [0, None, None, 3, 4]
+    assert recent.find("4", tmp_path / "elsewhere") is None
+    paths[4].unlink()
+    assert recent.find("4", tmp_path) is None
+    large = tmp_path / "large"
+    large.write_bytes(bytes(101))
+    state = state_of((large,))
+    assert state is not None
+    recent.add("large", (large,), state, 7)
+    assert recent.find("large", tmp_path) is None and state_of((paths[4],)) is None

@@ -11,6 +11,7 @@ from graphc.backends.llvm.cache import (
     keep_program,
     program_key,
     recalled_program,
+    trusted_folder,
 )
 from graphc.backends.llvm.compiling import compiled_program, emitted_program
 from graphc.backends.llvm.executable import LlvmExecutable, NativeCode
@@ -18,6 +19,7 @@ from graphc.backends.llvm.host import HostCalls
 from graphc.backends.llvm.imports import addresses, known_symbols
 from graphc.backends.llvm.jit import Library
 from graphc.backends.llvm.pool import MOST_WORKERS
+from graphc.backends.llvm.recent import Recent
 from graphc.backends.llvm.routines import recall
 from graphc.backends.llvm.stored import Facts, read_stored, stored_text
 from graphc.backends.llvm.target import host
@@ -51,20 +53,30 @@ class LlvmBackend:
 
     def recall(self, fingerprint: bytes, options: str) -> "RecalledProgram | str":
         """See `backends.base.KeepingBackend`."""
-        found = recalled_program(_program_key(fingerprint, options))
+        folder = trusted_folder()
+        if isinstance(folder, str):
+            return folder
+        key = _program_key(fingerprint, options)
+        again = _recent.find(key, folder)
+        if again is not None:
+            return again
+        found = recalled_program(key, folder)
         if isinstance(found, str):
             return found
-        text, objects = found
         try:
-            facts, description = read_stored(text)
+            facts, description = read_stored(found.description)
         except (ValueError, KeyError, TypeError, ShapeError):
             return "the entry was broken"
         symbols = known_symbols(facts.lapack)
-        routines = recall(facts.routine_groups, symbols, host())
+        routines = recall(facts.routine_groups, symbols, host(), folder)
         if isinstance(routines, str):
             return routines
         imports = addresses(facts.imports, {**symbols, **routines})
-        return RecalledProgram(facts, description, Library(objects, ["entry"], imports))
+        library = Library(found.objects, ["entry"], imports)
+        recalled = RecalledProgram(facts, description, library, {})
+        if found.state:
+            _recent.add(key, found.paths, found.state, recalled)
+        return recalled
 
     def keep(
         self, fingerprint: bytes, options: str, executable: Executable, description: Any
@@ -97,11 +109,15 @@ def make_backend() -> LlvmBackend:
 
 
 class RecalledProgram(NamedTuple):
-    """A program from the cache: its facts, what the compiler had kept, and its code."""
+    """A program from the cache: its facts, what the compiler had kept, and its code.
+
+    Functions that are equal share it.
+    """
 
     facts: Facts
     description: Any
     library: Library
+    made: dict[str, Any]
 
     def executable(
         self, program: Program, full: Callable[[], Program], threads: int | None
@@ -115,3 +131,6 @@ class RecalledProgram(NamedTuple):
             full,
         )
         return LlvmExecutable(program, code, _most(threads))
+
+
+_recent: Recent[RecalledProgram] = Recent()

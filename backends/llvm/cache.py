@@ -19,7 +19,7 @@ import tempfile
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +29,7 @@ import numpy as np
 
 from graphc import errors
 from graphc.backends.llvm.jit import Module, module_object
+from graphc.backends.llvm.recent import State, state_of
 from graphc.backends.llvm.target import Target
 
 FORMAT = b"graphc object 2\n"
@@ -87,12 +88,8 @@ def _parted(image: bytes) -> tuple[bytes, ...]:
     return tuple(objects)
 
 
-def recalled_program(name: str) -> tuple[bytes, tuple[bytes, ...]] | str:
-    """The description of a program and its objects, kept under this name; or why there is none.
-
-    A description is kept apart from its objects, which several may share; without them it is worth
-    nothing.
-    """
+def trusted_folder() -> Path | str:
+    """Where entries are read, or why none are."""
     folder = cache_folder()
     if folder is None:
         return "no folder for a cache"
@@ -100,22 +97,44 @@ def recalled_program(name: str) -> tuple[bytes, tuple[bytes, ...]] | str:
     if doubt is not None:
         _warn_of_folder(doubt)
         return doubt
-    content, reason = _read(folder / (name + PROGRAM_SUFFIX), PROGRAM_FORMAT)
+    return folder
+
+
+class KeptProgram(NamedTuple):
+    """A description and its objects, as they were kept. paths, state: of their files."""
+
+    description: bytes
+    objects: tuple[bytes, ...]
+    paths: tuple[Path, ...]
+    state: State
+
+
+def recalled_program(name: str, folder: Path) -> KeptProgram | str:
+    """What was kept under this name in a folder that is trusted; or why there is nothing.
+
+    A description is kept apart from its objects, which several may share; without them it is worth
+    nothing.
+    """
+    path = folder / (name + PROGRAM_SUFFIX)
+    before = state_of((path,))
+    content, reason = _read(path, PROGRAM_FORMAT)
     if content is None:
         return reason
     head, _, description = content.partition(b"\n")
     key = head.decode("ascii", "replace")
     if len(key) != 64 or not key.isalnum():
         return "the entry was broken"
-    objects = kept_objects(key)
-    return objects if isinstance(objects, str) else (description, objects)
+    others = (folder / (key + SUFFIX),)
+    state = state_of(others)
+    objects = kept_objects(key, folder)
+    if isinstance(objects, str):
+        return objects
+    known = () if before is None or state is None else before + state
+    return KeptProgram(description, objects, (path, *others), known)
 
 
-def kept_objects(key: str) -> tuple[bytes, ...] | str:
+def kept_objects(key: str, folder: Path) -> tuple[bytes, ...] | str:
     """The objects of an entry, or why there are none. The folder is one that is trusted."""
-    folder = cache_folder()
-    if folder is None:
-        return "no folder for a cache"
     image, reason = _read(folder / (key + SUFFIX), FORMAT, remove=False)
     return f"its object: {reason}" if image is None else _parted(image)
 
@@ -157,10 +176,15 @@ def _sources() -> str:
 
 def cache_folder() -> Path | None:
     """Where entries are kept; None where the user wants none or has no home."""
-    chosen = os.environ.get("GRAPHC_CACHE", "")
+    known = os.environ.get
+    home = known("HOME", ""), known("USERPROFILE", "")  # what expanduser goes by
+    return _folder_of(known("GRAPHC_CACHE", ""), known("XDG_CACHE_HOME", ""), home)
+
+
+@lru_cache(8)
+def _folder_of(chosen: str, base: str, _: tuple[str, str]) -> Path | None:
     if chosen:
         return None if chosen.lower() in ("off", "0", "no", "false") else Path(chosen)
-    base = os.environ.get("XDG_CACHE_HOME", "")
     if base and os.path.isabs(base):
         return Path(base) / "graphc"
     home = os.path.expanduser("~")

@@ -106,13 +106,13 @@ class LlvmExecutable:
         self._calls_libraries = bool(self.facts.products or self.facts.routines)
         areas = zip(self.facts.areas, self.facts.thread_areas, strict=True)
         self.scratch = [once + each * threads for once, each in areas]
-        self._emitted = Once(code.emitted)
+        emitted = self._emitted = Once(code.emitted)  # the texts do not own the executable
         self._full = code.full
         self.texts: Mapping[str, str] = Texts(
             {
-                "llvm": lambda: self._emitted().text,
+                "llvm": lambda: emitted().text,
                 "asm": lambda: "\n".join(
-                    module_assembly(module, host()) for module in self._emitted().modules
+                    module_assembly(module, host()) for module in emitted().modules
                 ),
             }
         )

@@ -9,6 +9,7 @@ import os
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import field
+from pathlib import Path
 from typing import NamedTuple
 
 from graphc.backends.llvm.cache import cached_objects, kept_objects
@@ -83,15 +84,15 @@ def load(
 
 
 def recall(
-    groups: Sequence[Group], symbols: Mapping[str, int], target: Target
+    groups: Sequence[Group], symbols: Mapping[str, int], target: Target, folder: Path
 ) -> Mapping[str, int] | str:
-    """The routines of a program that was kept, or why they are not there."""
+    """The routines of a program that was kept in that folder, or why they are not there."""
     with _lock:
         table = _tables.setdefault(target, _Table())
         for group in groups:
             if all(name in table.groups for name in group.exports):
                 continue
-            objects = kept_objects(group.key)
+            objects = kept_objects(group.key, folder)
             if isinstance(objects, str):
                 return objects
             table.link(group, objects, symbols)
