@@ -22,7 +22,8 @@ from graphc.passes.kept_products import keep
 from graphc.passes.last import last
 from graphc.passes.linear_algebra import LINEAR_ALGEBRA
 from graphc.passes.live import live
-from graphc.passes.loops import merge, move
+from graphc.passes.loops import merge
+from graphc.passes.motion import move
 from graphc.passes.nested import fill, has_bodies, map_bodies
 from graphc.passes.stabilize import STABILIZE
 from graphc.passes.unroll import unroll
