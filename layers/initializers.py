@@ -5,7 +5,7 @@ An initializer is called with a shape, and returns a numpy array. Names follow K
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -56,7 +56,12 @@ def fans(shape: Sequence[int], in_axis: int = -2, out_axis: int = -1) -> tuple[f
 
 
 class Initializer(Configured):
-    """Base of all initializers: `initializer(shape, dtype, rng)` is a numpy array."""
+    """Base of all initializers: `initializer(shape, dtype, rng)` is a numpy array.
+
+    is_random: whether `draw` may use the generator, which takes longer to make than most weights.
+    """
+
+    is_random: ClassVar[bool] = True
 
     def __call__(
         self,
@@ -79,11 +84,6 @@ class Initializer(Configured):
         if seed is not None or (rng is None and self.is_random):
             source = np.random.default_rng(seed)
         return np.asarray(self.draw(sizes, source, (in_axis, out_axis))).astype(gc.as_dtype(dtype))
-
-    @property
-    def is_random(self) -> bool:
-        """Whether `draw` may use the generator: making one takes longer than most weights do."""
-        return type(self) is not Zeros and type(self) is not Ones
 
     def draw(
         self, shape: tuple[int, ...], rng: np.random.Generator, axes: tuple[int, int]
@@ -112,6 +112,8 @@ def _checked(name: str, argument: str, value: Any, allowed: bool, fix: str) -> N
 class Zeros(Initializer):
     """All 0."""
 
+    is_random = False
+
     def draw(self, shape: Any, rng: Any, axes: Any) -> np.ndarray:
         return np.zeros(shape)
 
@@ -120,6 +122,8 @@ class Zeros(Initializer):
 class Ones(Initializer):
     """All 1."""
 
+    is_random = False
+
     def draw(self, shape: Any, rng: Any, axes: Any) -> np.ndarray:
         return np.ones(shape)
 
@@ -127,6 +131,8 @@ class Ones(Initializer):
 @dataclass(frozen=True)
 class Constant(Initializer):
     """All `value`: a number, or an array or nested list that broadcasts to the shape."""
+
+    is_random = False
 
     value: Any = 0.0
 
@@ -323,6 +329,8 @@ class Orthogonal(Initializer):
 @dataclass(frozen=True)
 class Identity(Initializer):
     """gain times the identity matrix; zeros beside it if the weight is not square."""
+
+    is_random = False
 
     gain: float = 1.0
 

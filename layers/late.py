@@ -19,7 +19,7 @@ from graphc.layers.parameters import Parameter
 Pairs = dict[gc.Variable, Any]
 
 _HELD = ("_rate", "iterations", "_state", "_average")  # variables of an optimizer, no settings
-_PLAIN = frozenset({int, float, str, bool, type(None)})
+PLAIN = frozenset({int, float, str, bool, type(None)})
 
 
 class UndecidedError(Exception):
@@ -70,7 +70,7 @@ def _is_ours(value: Any) -> bool:
 def decided(value: Any) -> Any:
     """A setting as plain values that are equal only for settings that do the same."""
     kind = type(value)
-    if kind in _PLAIN:
+    if kind in PLAIN:
         return value
     if kind is list or kind is tuple:
         return kind(map(decided, value))

@@ -14,12 +14,11 @@ import numpy as np
 import graphc as gc
 from graphc.layers.calls import InputSpec
 from graphc.layers.configured import Configured
-from graphc.layers.late import UndecidedError, decided
+from graphc.layers.late import PLAIN, UndecidedError, decided
 from graphc.layers.parameters import Parameter, ParameterOwner
 from graphc.layers.seeds import SeedGenerator
 from graphc.shapes import Dim
 
-_NUMBERS = frozenset({bool, int, float, str, type(None)})
 _KNOWN = (gc.Variable, InputSpec, Parameter, SeedGenerator, np.dtype, Dim)
 _UNUSED = frozenset({"_given"})  # what the constructor was given
 
@@ -32,7 +31,7 @@ def state_of(layer: Any) -> list[Any] | None:
     while waiting:
         value = waiting.pop()
         kind = type(value)
-        if kind in _NUMBERS or isinstance(value, _KNOWN):
+        if kind in PLAIN or isinstance(value, _KNOWN):
             found.append(value)
         elif isinstance(value, ParameterOwner):
             found.append(value)
@@ -64,7 +63,7 @@ def is_unchanged(old: list[Any], layer: Any) -> bool:
         new is not None
         and len(new) == len(old)
         and all(
-            a is b or (type(a) is type(b) and type(a) in _NUMBERS and a == b)
+            a is b or (type(a) is type(b) and type(a) in PLAIN and a == b)
             for a, b in zip(old, new, strict=True)
         )
     )

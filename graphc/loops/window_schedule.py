@@ -61,9 +61,6 @@ def schedule(notation: ProductNotation, sizes: Mapping[str, Size], outer_axes: s
     summed = [axis for axis in sizes if axis not in notation.result and outer.get(axis, 2) > 1]
     small = _is_small(sizes)
     blocks = _blocks(notation, sizes, lanes, inside, small)
-    results = 1
-    for size in blocks.values():
-        results *= size
     return Schedule(
         lanes,
         blocks,
@@ -71,7 +68,7 @@ def schedule(notation: ProductNotation, sizes: Mapping[str, Size], outer_axes: s
         outer,
         tuple(inside),
         tuple(summed),
-        {} if small else _unrolled(sizes, summed, results),
+        {} if small else _unrolled(sizes, summed, math.prod(blocks.values())),
     )
 
 
@@ -91,7 +88,7 @@ def _tiles(sizes: Mapping[str, Size], outer: str, notation: ProductNotation) -> 
     points = 1
     for axis, size in sizes.items():
         if axis not in notation.result and axis not in outer:
-            points *= max(size, 1) if isinstance(size, int) else UNKNOWN
+            points *= max(_known(size), 1)
     for axis in reversed([axis for axis in sizes if axis in outer]):
         size = sizes[axis]
         room = max(1, NEAR // points)
@@ -161,16 +158,12 @@ def _cost(
     total = 0.0
     tiles = [_tiles_of(sizes[axis], block) for axis, block in blocks.items()]
     for tile in product(*tiles):
-        results = 1
-        for count, _ in tile:
-            results *= count
+        results = math.prod(count for count, _ in tile)
         single = [1, 1]
         for number, own in enumerate(operands):
             for axis, (count, _) in zip(blocks, tile, strict=True):
                 single[number] *= count if axis in own else 1
-        often = 1.0
-        for _, times in tile:
-            often *= times
+        often = math.prod(times for _, times in tile)
         for vectors, pieces in _pieces(sizes[lanes], blocks):
             loads = sum(
                 count * (vectors if lanes in own else 1)
@@ -184,13 +177,13 @@ def _cost(
     return total / _all(sizes, blocks)
 
 
-def _all(sizes: Mapping[str, Size], blocks: Mapping[str, int]) -> float:
-    """How many places the blocks cover: axes that are none count once."""
-    total = 1.0
-    for axis in blocks:
-        size = sizes[axis]
-        total *= size if isinstance(size, int) else UNKNOWN
-    return total
+def _all(sizes: Mapping[str, Size], blocks: Mapping[str, int]) -> int:
+    """How many places there are along the axes of the blocks."""
+    return math.prod(_known(sizes[axis]) for axis in blocks)
+
+
+def _known(size: Size) -> int:
+    return size if isinstance(size, int) else UNKNOWN
 
 
 def _tiles_of(size: Size, block: int) -> list[tuple[int, int]]:
@@ -202,10 +195,7 @@ def _tiles_of(size: Size, block: int) -> list[tuple[int, int]]:
 
 def _pieces(size: Size, blocks: Mapping[str, int]) -> list[tuple[int, float]]:
     """(vectors at once, how often) along the lanes, of 8 numbers; what is masked costs more."""
-    sums = 1
-    for count in blocks.values():
-        sums *= count
-    whole = size if isinstance(size, int) else UNKNOWN
+    sums, whole = math.prod(blocks.values()), _known(size)
     at_once = 1 if 2 * sums > SUMS else 2
     found = [(at_once, float(whole // (8 * at_once)))]
     rest = whole % (8 * at_once)
