@@ -9,133 +9,30 @@ from __future__ import annotations
 
 import keyword
 import unicodedata
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import gcd
 from numbers import Integral
 from typing import Never, TypeAlias, cast
 
+from graphc.bounds import interval, least_value
 from graphc.errors import DimError
-
-Interval: TypeAlias = tuple[int | None, int | None]
-
-ELIMINATION_DEPTH = 3  # how many floor divisions and maxima a bound may take apart
-ELIMINATION_WIDTH = 3  # how many of them are tried at each step
-
-
-class Atom:
-    """What a polynomial treats as a variable. ``key`` identifies it and gives its order."""
-
-    __slots__ = ("interval", "key")
-
-    key: str
-    interval: Interval  # of the value, for all symbols >= 0; None is unbounded
-
-    def __eq__(self, other: object) -> bool:
-        return self is other or (isinstance(other, Atom) and self.key == other.key)
-
-    def __hash__(self) -> int:
-        return hash(self.key)
-
-    def __repr__(self) -> str:
-        return self.key[1:]
-
-
-class Symbol(Atom):
-    """A named integer >= 0."""
-
-    __slots__ = ("name",)
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.key = f"0{name}"
-        self.interval = (0, None)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return (Symbol, (self.name,))
-
-
-class FloorDiv(Atom):
-    """``numerator // divisor``; an integer divisor is positive."""
-
-    __slots__ = ("divisor", "numerator")
-
-    def __init__(self, numerator: Size, divisor: Size) -> None:
-        self.numerator = numerator
-        self.divisor = divisor
-        self.key = f"1{_division_text(numerator, divisor)}"
-        self.interval = _division_interval(numerator, divisor)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return (FloorDiv, (self.numerator, self.divisor))
-
-
-class Max(Atom):
-    """The largest of ``sizes``: Dims in the order of their text, then at most one int."""
-
-    __slots__ = ("sizes",)
-
-    def __init__(self, sizes: tuple[Size, ...]) -> None:
-        self.sizes = sizes
-        self.key = f"2max({', '.join(map(str, sizes))})"
-        self.interval = _max_interval(sizes)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return (Max, (self.sizes,))
-
-
-class Monomial:
-    """A product of powers of atoms. ``order`` is the graded lexicographic order, largest first."""
-
-    __slots__ = ("_hash", "factors", "order")
-
-    def __init__(self, factors: tuple[tuple[Atom, int], ...]) -> None:
-        self.factors = factors  # sorted by the key of the atom
-        degree = sum(power for _, power in factors)
-        self.order = (-degree, tuple((atom.key, -power) for atom, power in factors))
-        self._hash = hash(self.order)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return (Monomial, (self.factors,))
-
-    def __eq__(self, other: object) -> bool:
-        return self is other or (isinstance(other, Monomial) and self.order == other.order)
-
-    def __hash__(self) -> int:
-        return self._hash
-
-    def __mul__(self, other: Monomial) -> Monomial:
-        if not other.factors:
-            return self
-        if not self.factors:
-            return other
-        powers = dict(self.factors)
-        for atom, power in other.factors:
-            powers[atom] = powers.get(atom, 0) + power
-        return _monomial(powers)
-
-    def divided_by(self, other: Monomial) -> Monomial | None:
-        """The quotient, or None where ``other`` does not divide this monomial."""
-        powers = dict(self.factors)
-        for atom, power in other.factors:
-            left = powers.get(atom, 0) - power
-            if left < 0:
-                return None
-            powers[atom] = left
-        return _monomial({atom: power for atom, power in powers.items() if power})
-
-    def only_atom(self) -> Atom | None:
-        """The atom, where the monomial is one atom to the first power."""
-        if len(self.factors) == 1 and self.factors[0][1] == 1:
-            return self.factors[0][0]
-        return None
-
-
-def _monomial(powers: dict[Atom, int]) -> Monomial:
-    return Monomial(tuple(sorted(powers.items(), key=lambda item: item[0].key)))
-
-
-UNIT = Monomial(())
+from graphc.polynomials import (
+    Atom,
+    FloorDiv,
+    Max,
+    Monomial,
+    Symbol,
+    Terms,
+    added,
+    atom_symbols,
+    combined,
+    in_order,
+    is_constant,
+    multiplied,
+    parts,
+    sum_text,
+    terms_of,
+)
 
 
 class Dim:
@@ -143,14 +40,14 @@ class Dim:
 
     __slots__ = ("_hash", "_symbols", "_text", "terms")
 
-    terms: tuple[tuple[Monomial, int], ...]
+    terms: Terms
     _hash: int | None
     _symbols: frozenset[str] | None
     _text: str | None
 
     __array_ufunc__ = None  # numpy integers leave arithmetic with a Dim to the Dim
 
-    def __init__(self, terms: tuple[tuple[Monomial, int], ...]) -> None:
+    def __init__(self, terms: Terms) -> None:
         """Internal: ``terms`` must be canonical. Use :meth:`symbol` and arithmetic."""
         object.__setattr__(self, "terms", terms)
         object.__setattr__(self, "_hash", None)
@@ -185,7 +82,7 @@ class Dim:
 
     def __str__(self) -> str:
         if self._text is None:
-            object.__setattr__(self, "_text", _sum_text(self.terms))
+            object.__setattr__(self, "_text", sum_text(self.terms))
         return cast(str, self._text)
 
     __repr__ = __str__
@@ -194,17 +91,21 @@ class Dim:
 
     def __add__(self, other: Size) -> Size:
         operand = _operand(other)
-        return NotImplemented if operand is None else _add(self, operand, 1)
+        return NotImplemented if operand is None else _size(added(self.terms, terms_of(operand), 1))
 
     __radd__ = __add__
 
     def __sub__(self, other: Size) -> Size:
         operand = _operand(other)
-        return NotImplemented if operand is None else _add(self, operand, -1)
+        return (
+            NotImplemented if operand is None else _size(added(self.terms, terms_of(operand), -1))
+        )
 
     def __rsub__(self, other: Size) -> Size:
         operand = _operand(other)
-        return NotImplemented if operand is None else _add(-self, operand, 1)
+        return (
+            NotImplemented if operand is None else _size(added((-self).terms, terms_of(operand), 1))
+        )
 
     def __mul__(self, other: Size) -> Size:
         operand = _operand(other)
@@ -388,15 +289,16 @@ def _operand(value: object) -> Size | None:
     return int(value) if isinstance(value, Integral) else None
 
 
+def _size(terms: Terms) -> Size:
+    """The size of a polynomial; an int where it is constant."""
+    if not is_constant(terms):
+        return Dim(terms)
+    return terms[0][1] if terms else 0
+
+
 def polynomial(factors: dict[Monomial, int]) -> Size:
     """The sum of factor times monomial, in canonical form."""
-    terms = [item for item in factors.items() if item[1]]
-    if not terms:
-        return 0
-    if len(terms) == 1 and not terms[0][0].factors:
-        return terms[0][1]
-    terms.sort(key=lambda item: item[0].order)
-    return Dim(tuple(terms))
+    return _size(in_order(factors))
 
 
 def content(size: Size) -> tuple[int, Size]:
@@ -412,48 +314,15 @@ def content(size: Size) -> tuple[int, Size]:
     return factor, Dim(tuple((monomial, own // factor) for monomial, own in size.terms))
 
 
-def _terms(size: Size) -> tuple[tuple[Monomial, int], ...]:
-    return size.terms if isinstance(size, Dim) else ((UNIT, size),)
-
-
-def _add(a: Dim, b: Size, factor: int) -> Size:
-    """``a + factor*b``. A few terms go into their places without a look at the others."""
-    added = _terms(b)
-    if len(added) > 2:
-        return combine(((a, 1), (b, factor)))
-    terms = list(a.terms)
-    for monomial, own in added:
-        place = bisect_left(terms, monomial.order, key=_order)
-        present = place < len(terms) and terms[place][0] == monomial
-        total = factor * own + (terms[place][1] if present else 0)
-        terms[place : place + present] = [(monomial, total)] if total else []
-    if not terms:
-        return 0
-    return terms[0][1] if not terms[0][0].factors else Dim(tuple(terms))
-
-
-def _order(term: tuple[Monomial, int]) -> tuple[int, tuple[tuple[str, int], ...]]:
-    return term[0].order
-
-
 def combine(summands: Iterable[tuple[Size, int]]) -> Size:
     """The sum of ``factor * size`` over all ``(size, factor)``, in linear time."""
-    total: dict[Monomial, int] = {}
-    for size, factor in summands:
-        for monomial, own in _terms(size):
-            total[monomial] = total.get(monomial, 0) + factor * own
-    return polynomial(total)
+    return _size(combined((terms_of(size), factor) for size, factor in summands))
 
 
 def _multiply(a: Dim, b: Size) -> Size:
     if isinstance(b, int):
         return Dim(tuple((monomial, own * b) for monomial, own in a.terms)) if b else 0
-    total: dict[Monomial, int] = {}
-    for left, left_factor in a.terms:
-        for right, right_factor in b.terms:
-            product = left * right
-            total[product] = total.get(product, 0) + left_factor * right_factor
-    return polynomial(total)
+    return _size(multiplied(a.terms, b.terms))
 
 
 # Division
@@ -508,7 +377,7 @@ def _divide_remainder(a: Dim, divisor: int) -> Size:
         (atom, scale) = inner[0]
         others = combine(((a, scale), (of_atom(atom), -scale)))
         return floor_div(atom.numerator + others, scale * divisor)
-    low, high = _interval(a)
+    low, high = interval(a.terms)
     if low is not None and high is not None and low // divisor == high // divisor:
         return low // divisor
     return of_atom(FloorDiv(a, divisor))
@@ -526,14 +395,14 @@ def _divide_by_dim(a: Size, b: Dim) -> Size:
 def divide(a: Size, b: Size) -> tuple[Size, Size]:
     """``(q, r)`` with ``a == q*b + r`` as polynomials, or ``(0, a)`` where that gains nothing."""
     if isinstance(b, int):
-        quotient = polynomial({m: f // b for m, f in _terms(a)})
+        quotient = polynomial({m: f // b for m, f in terms_of(a)})
         return quotient, a - quotient * b
     leading, leading_factor = b.terms[0]
     taken: Size = 0
     left: dict[Monomial, int] = {}
     rest = a
     while isinstance(rest, Dim) or rest:
-        monomial, factor = _terms(rest)[0]
+        monomial, factor = terms_of(rest)[0]
         ratio = None if factor % leading_factor else monomial.divided_by(leading)
         if ratio is None:
             left[monomial] = factor
@@ -543,7 +412,7 @@ def divide(a: Size, b: Size) -> tuple[Size, Size]:
             taken = taken + step
             rest = rest - step * b
     remainder = polynomial(left)
-    if len(b.terms) > 1 and len(left) >= len(_terms(a)):
+    if len(b.terms) > 1 and len(left) >= len(terms_of(a)):
         return 0, a
     return taken, remainder
 
@@ -577,7 +446,7 @@ def dim_max(*sizes: Size) -> Size:
 def _max_arguments(sizes: Iterable[Size]) -> Iterator[Size]:
     for size in sizes:
         only = size.terms[0][0].only_atom() if isinstance(size, Dim) else None
-        if isinstance(only, Max) and _terms(size) == ((Monomial(((only, 1),)), 1),):
+        if isinstance(only, Max) and terms_of(size) == ((Monomial(((only, 1),)), 1),):
             yield from only.sizes
         else:
             yield size
@@ -588,21 +457,7 @@ def dim_min(*sizes: Size) -> Size:
     return -dim_max(*(-size for size in sizes))
 
 
-# Parts, values and bounds of atoms
-
-
-def parts(atom: Atom) -> tuple[Size, ...]:
-    """The sizes inside an atom."""
-    if isinstance(atom, FloorDiv):
-        return (atom.numerator, atom.divisor)
-    return atom.sizes if isinstance(atom, Max) else ()
-
-
-def atom_symbols(atom: Atom) -> frozenset[str]:
-    """The names of the symbols in an atom."""
-    if isinstance(atom, Symbol):
-        return frozenset((atom.name,))
-    return frozenset().union(*(part.symbols() for part in parts(atom) if isinstance(part, Dim)))
+# Values of atoms, and bounds
 
 
 def _evaluate_atom(atom: Atom, bindings: Mapping[str, int], whole: Dim) -> int:
@@ -631,61 +486,6 @@ def rebuild_atom(atom: Atom, sizes: list[Size]) -> Size:
     return dim_max(*sizes) if isinstance(atom, Max) else floor_div(sizes[0], sizes[1])
 
 
-def _interval(size: Size) -> Interval:
-    """Bounds of the value, term by term."""
-    if isinstance(size, int):
-        return size, size
-    low: int | None = 0
-    high: int | None = 0
-    for monomial, factor in size.terms:
-        bounds: Interval = (factor, factor)
-        for atom, power in monomial.factors:
-            for _ in range(min(power, 2)) if atom.interval == (0, None) else range(power):
-                bounds = _interval_product(bounds, atom.interval)
-        low = None if low is None or bounds[0] is None else low + bounds[0]
-        high = None if high is None or bounds[1] is None else high + bounds[1]
-    return low, high
-
-
-def _interval_product(a: Interval, b: Interval) -> Interval:
-    if b == (0, None):  # by far the most frequent: a symbol
-        negative, positive = a[0] is None or a[0] < 0, a[1] is None or a[1] > 0
-        return (None if negative else 0), (None if positive else 0)
-    (a_low, a_high), (b_low, b_high) = a, b
-    if a_low is not None and a_high is not None and b_low is not None and b_high is not None:
-        corners = (a_low * b_low, a_low * b_high, a_high * b_low, a_high * b_high)
-        return min(corners), max(corners)
-    if a_low is not None and b_low is not None and a_low >= 0 and b_low >= 0:
-        return a_low * b_low, None
-    if a_high is not None and b_low is not None and a_high <= 0 and b_low >= 0:
-        return None, a_high * b_low
-    return None, None
-
-
-def _division_interval(numerator: Size, divisor: Size) -> Interval:
-    low, high = lower_bound(numerator), _negated(lower_bound(-numerator))
-    least = lower_bound(divisor)
-    if least is None or least < 1:
-        return None, None
-    if isinstance(divisor, int):
-        return (None if low is None else low // least), (None if high is None else high // least)
-    return (
-        None if low is None else min(low // least, 0),
-        None if high is None else (high // least if high >= 0 else -1),
-    )
-
-
-def _max_interval(sizes: tuple[Size, ...]) -> Interval:
-    lows = [low for low in map(lower_bound, sizes) if low is not None]
-    highs = [_negated(lower_bound(-size)) for size in sizes]
-    known = [high for high in highs if high is not None]
-    return (max(lows) if lows else None), (max(known) if len(known) == len(highs) else None)
-
-
-def _negated(value: int | None) -> int | None:
-    return None if value is None else -value
-
-
 def lower_bound(size: Size, minima: Mapping[str, int] | None = None) -> int | None:
     """A number that ``size`` never falls below, or None where none was found.
 
@@ -699,43 +499,9 @@ def lower_bound(size: Size, minima: Mapping[str, int] | None = None) -> int | No
             size = size.substitute(above)
         except DimError:  # a division by zero has no value to bound
             return None
-    return _lower(size, ELIMINATION_DEPTH)
-
-
-def _lower(size: Size, depth: int) -> int | None:
-    best = _interval(size)[0]
-    if isinstance(size, int) or depth == 0:
-        return best
-    tried = 0
-    for monomial, factor in size.terms:
-        atom = monomial.only_atom()
-        if tried == ELIMINATION_WIDTH or atom is None or isinstance(atom, Symbol):
-            continue
-        tried += 1
-        value = _lower_without(size, atom, factor, depth - 1)
-        if value is not None and (best is None or value > best):
-            best = value
-    return best
-
-
-def _lower_without(size: Dim, atom: Atom, factor: int, depth: int) -> int | None:
-    """A lower bound of ``size = rest + factor*atom`` that keeps what atom and rest share.
-
-    a//d lies between (a - d + 1)/d and a/d, for an integer d; a maximum is one of its arguments.
-    """
-    rest = combine(((size, 1), (of_atom(atom), -factor)))
-    if isinstance(atom, Max):
-        bounds = [_lower(combine(((rest, 1), (a, factor))), depth) for a in atom.sizes]
-        known = [bound for bound in bounds if bound is not None]
-        if factor > 0:
-            return max(known, default=None)
-        return min(known) if len(known) == len(bounds) else None
-    if isinstance(atom, FloorDiv) and isinstance(divisor := atom.divisor, int):
-        slack = divisor - 1 if factor > 0 else 0
-        scaled = combine(((rest, divisor), (atom.numerator, factor), (slack, -factor)))
-        bound = _lower(scaled, depth)
-        return None if bound is None else -(-bound // divisor)
-    return None
+        if isinstance(size, int):
+            return size
+    return least_value(size.terms)
 
 
 def _proves(larger: Size, smaller: Size, gap: int = 0) -> bool:
@@ -744,49 +510,3 @@ def _proves(larger: Size, smaller: Size, gap: int = 0) -> bool:
         return larger >= smaller + gap
     bound = lower_bound(larger - smaller)
     return bound is not None and bound >= gap
-
-
-# Text
-
-
-def _sum_text(terms: tuple[tuple[Monomial, int], ...]) -> str:
-    """Valid Python. A positive term comes first, where there is one."""
-    signed = [_term_text(monomial, factor) for monomial, factor in terms]
-    first = next((i for i, (sign, _) in enumerate(signed) if sign == "+"), 0)
-    sign, text = signed.pop(first)
-    if sign == "-":  # -n//2 would read as (-n)//2
-        divides = terms[0][1] == -1 and isinstance(terms[0][0].only_atom(), FloorDiv)
-        text = f"-({text})" if divides else f"-{text}"
-    return text + "".join(f" {sign} {term}" for sign, term in signed)
-
-
-def _term_text(monomial: Monomial, factor: int) -> tuple[str, str]:
-    pieces: list[str] = []
-    alone = len(monomial.factors) == 1 and monomial.factors[0][1] == 1 and abs(factor) == 1
-    for atom, power in monomial.factors:
-        if factor < 0 and power == 1 and isinstance(atom, Max) and _reads_as_min(atom):
-            factor = -factor
-            pieces.append(f"min({', '.join(str(-size) for size in atom.sizes)})")
-        elif isinstance(atom, FloorDiv) and not alone:
-            pieces.extend([f"({atom!r})"] * power)
-        else:
-            pieces.extend([repr(atom)] * power)
-    if abs(factor) != 1 or not pieces:
-        pieces.insert(0, str(abs(factor)))
-    return ("-" if factor < 0 else "+"), "*".join(pieces)
-
-
-def _reads_as_min(atom: Max) -> bool:
-    """Whether ``-max(-a, -b)`` is what the atom comes from: it prints as ``min(a, b)``."""
-    return all(isinstance(size, int) or size.terms[0][1] < 0 for size in atom.sizes)
-
-
-def _division_text(numerator: Size, divisor: Size) -> str:
-    left, right = str(numerator), str(divisor)
-    if isinstance(numerator, Dim) and len(numerator.terms) > 1:
-        left = f"({left})"
-    if isinstance(divisor, Dim):
-        only = divisor.terms[0][0].only_atom() if len(divisor.terms) == 1 else None
-        if only is None or isinstance(only, FloorDiv) or divisor.terms[0][1] != 1:
-            right = f"({right})"
-    return f"{left}//{right}"

@@ -9,22 +9,17 @@ from collections.abc import Mapping
 from math import gcd
 
 from graphc.dims import (
-    Atom,
     Dim,
-    FloorDiv,
-    Max,
     Size,
-    Symbol,
-    atom_symbols,
     dim_max,
     divide,
     floor_div,
     lower_bound,
     of_atom,
-    parts,
     polynomial,
     rebuild_atom,
 )
+from graphc.polynomials import Atom, FloorDiv, Max, Symbol, atom_symbols, parts
 
 SIGN_DEPTH = 4  # how deep coefficients of coefficients are examined for their sign
 

@@ -9,8 +9,8 @@ loop is computed outside it.
 from graphc.backends.llvm.scalar_ops import emit_operation
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.text import Val
-from graphc.dims import Atom, FloorDiv, Max, Monomial, Symbol
 from graphc.dtypes import int64
+from graphc.polynomials import Atom, FloorDiv, Max, Monomial, Symbol
 from graphc.shapes import Dim, Size, lower_bound, substitute
 
 

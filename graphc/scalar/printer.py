@@ -11,8 +11,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from graphc.dims import Dim, FloorDiv, Size
+from graphc.dims import Dim, Size
 from graphc.dtypes import DType, bfloat16, is_bool, is_floating, short_name
+from graphc.polynomials import FloorDiv
 from graphc.scalar.expr import Call, Const, Expr, Index, Load, Local, Read
 
 # How tightly text binds; an operand that binds less tightly than its place gets parentheses.
