@@ -27,7 +27,7 @@ from graphc.errors import FeedError, GraphcError, IndexOutOfRange, LinearAlgebra
 from graphc.ir.graph import Graph
 from graphc.ir.placement import fresh
 from graphc.lapack import explain_failure
-from graphc.loops.ir import Fault, IndexCheck, Lapack, Program, While
+from graphc.loops.ir import INNER_ROLES, Fault, IndexCheck, Lapack, Program, While
 from graphc.memory.lives import ALIGNMENT
 from graphc.memory.plan import MemoryPlan
 from graphc.memory.results import ResultMemory
@@ -174,7 +174,7 @@ class ProgramRunner:
         self.layout: list[tuple[str, int, np.dtype[np.generic]]] = []
         constants = []
         for buffer in buffers:
-            if buffer.role in ("temporary", "view", "heap"):
+            if buffer.role in INNER_ROLES:
                 continue
             position = counts.setdefault(buffer.role, 0)
             counts[buffer.role] += 1

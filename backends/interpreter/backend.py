@@ -6,7 +6,7 @@ import numpy as np
 
 from graphc.backends.base import BoundProgram, CallLayout
 from graphc.loops.interpreter import run_program
-from graphc.loops.ir import Program
+from graphc.loops.ir import INNER_ROLES, Program
 from graphc.loops.printer import format_kernel, format_program
 
 
@@ -32,7 +32,7 @@ class InterpreterExecutable:
         program = self.program
         bound = dict(zip(program.sizes, sizes, strict=True))
         roles = {name: buffer.role for name, buffer in program.buffers.items()}
-        given = [name for name, role in roles.items() if role not in ("temporary", "view", "heap")]
+        given = [name for name, role in roles.items() if role not in INNER_ROLES]
         mine = [name for name, role in roles.items() if role == "temporary"]
         own = dict(zip(mine, temporaries, strict=True))
 

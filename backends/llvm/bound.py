@@ -10,7 +10,7 @@ import numpy as np
 from graphc.backends.llvm.heap import HeapTable, memory_limit, raise_stopped
 from graphc.backends.llvm.host import HostCalls
 from graphc.backends.llvm.repeat import repeat_routine
-from graphc.loops.ir import Fault, Program
+from graphc.loops.ir import INNER_ROLES, Fault, Program
 
 
 class Places:
@@ -24,10 +24,9 @@ class Places:
 
     def __init__(self, program: Program) -> None:
         roles = [buffer.role for buffer in program.buffers.values()]
-        inner = ("temporary", "view", "heap")
         self.count = len(roles)
         self.temporaries = [place for place, role in enumerate(roles) if role == "temporary"]
-        self.given = [place for place, role in enumerate(roles) if role not in inner]
+        self.given = [place for place, role in enumerate(roles) if role not in INNER_ROLES]
         self.counted = len(program.counts)
 
 

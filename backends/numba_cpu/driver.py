@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from graphc.backends.numba_cpu.names import Identifiers
 from graphc.backends.numba_cpu.python_source import shape_text
 from graphc.loops.ir import (
+    INNER_ROLES,
     Branch,
     Carry,
     Contraction,
@@ -71,8 +72,7 @@ class _Driver:
     def text(self) -> str:
         buffers = self.program.buffers.values()
         temporaries = [self.buffers[item.name] for item in buffers if item.role == "temporary"]
-        own = ("temporary", "view", "heap")
-        arrays = [self.buffers[item.name] for item in buffers if item.role not in own]
+        arrays = [self.buffers[item.name] for item in buffers if item.role not in INNER_ROLES]
         for step in self.program.steps:
             self.step(step)
         rows = ["def bind(sizes, temporaries, kernels):"]

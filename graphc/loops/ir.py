@@ -44,6 +44,7 @@ from graphc.shapes import Shape, Size
 
 LoopKind = Literal["parallel", "serial", "vector"]
 Role = Literal["input", "variable", "constant", "output", "update", "temporary", "view", "heap"]
+INNER_ROLES = ("temporary", "view", "heap")  # of buffers that a call does not hand over
 
 
 @dataclass(frozen=True, slots=True)

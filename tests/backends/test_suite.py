@@ -18,6 +18,7 @@ from graphc.shapes import Dim, Size
 from tests.backends.grouped import check_all
 from tests.variants import NAMES, Variant, build, examples_of
 
+BACKENDS = ("interpreter", "llvm")  # and numba_cpu on fewer examples: it compiles for long
 TOLERANCE = dict.fromkeys(("float32", "complex64"), 2e-6) | dict.fromkeys(
     ("float64", "complex128"), 1e-13
 )
@@ -75,7 +76,7 @@ def gradients_of(
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("backend", ["interpreter", "llvm"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_values(backend: str, name: str) -> None:
     check_all(in_dtypes(name, ("float64", "float32", "int64", "bool")), backend, TOLERANCE)
 
@@ -99,7 +100,7 @@ def test_more_values_with_numba(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if OPS[n].vjp is not None])
-@pytest.mark.parametrize("backend", ["interpreter", "llvm"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_gradients(backend: str, name: str) -> None:
     rng = np.random.default_rng(1)
     found = []
