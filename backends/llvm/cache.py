@@ -28,7 +28,7 @@ import llvmlite.binding as llvm
 import numpy as np
 
 from graphc import errors
-from graphc.backends.llvm.jit import Module, module_object
+from graphc.backends.llvm.jit import Module, module_objects
 from graphc.backends.llvm.recent import State, state_of
 from graphc.backends.llvm.target import Target
 
@@ -51,26 +51,22 @@ class CachedObjects(NamedTuple):
 def cached_objects(modules: Sequence[Module], target: Target, use: bool = True) -> CachedObjects:
     """The object files of modules, from the cache if they are there, else compiled and kept."""
     if not use:
-        return CachedObjects(_compiled(modules, target), "compiled: cache=False")
+        return CachedObjects(module_objects(modules, target), "compiled: cache=False")
     folder = cache_folder()
     if folder is None:
-        return CachedObjects(_compiled(modules, target), "compiled: no folder for a cache")
+        return CachedObjects(module_objects(modules, target), "compiled: no folder for a cache")
     doubt = distrust(folder)
     if doubt is not None:
         _warn_of_folder(doubt)
-        return CachedObjects(_compiled(modules, target), f"compiled: {doubt}")
+        return CachedObjects(module_objects(modules, target), f"compiled: {doubt}")
     key = entry_key(modules, target)
     path = folder / (key + SUFFIX)
     image, reason = _read(path, FORMAT)
     if image is not None:
         return CachedObjects(_parted(image), "found", key)
-    objects = _compiled(modules, target)
+    objects = module_objects(modules, target)
     failure = _write(path, FORMAT, _joined(objects))
     return CachedObjects(objects, f"compiled: {reason}{failure}", key)
-
-
-def _compiled(modules: Sequence[Module], target: Target) -> tuple[bytes, ...]:
-    return tuple(module_object(module, target) for module in modules)
 
 
 def _joined(objects: Sequence[bytes]) -> bytes:

@@ -12,7 +12,7 @@ from graphc.backends.llvm.entry import emit_program
 from graphc.backends.llvm.executable import LlvmExecutable, NativeCode
 from graphc.backends.llvm.host import SYMBOL, HostCalls, address_of
 from graphc.backends.llvm.imports import addresses, known_symbols
-from graphc.backends.llvm.jit import Library
+from graphc.backends.llvm.jit import Library, side_by_side
 from graphc.backends.llvm.jitted import jitted_steps
 from graphc.backends.llvm.lapack import imported_names
 from graphc.backends.llvm.modules import names_in
@@ -62,10 +62,12 @@ def compiled_program(
             own[SYMBOL] = address_of(callback)
         lapack = imported_names(program)
         elsewhere = known_symbols(lapack)
-    with clock.timed("routines"):
-        loaded = load(emitted.shared, elsewhere, target, cache)
     with clock.timed("code"):
-        found = cached_objects(modules, target, cache)
+        found, loaded = side_by_side(
+            lambda: cached_objects(modules, target, cache),
+            lambda: load(emitted.shared, elsewhere, target, cache),
+            bool(emitted.shared),
+        )
     with clock.timed("link"):
         known = {**elsewhere, **loaded.addresses, **own}
         used = names_in(emitted.functions) & {*known, PARALLEL}

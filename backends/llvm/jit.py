@@ -4,8 +4,11 @@
 
 No optimisation passes run: the text is in its final form. Code that runs once in a while is made by
 LLVM's quick code generator (level PLAIN), in a fifth of the time. It knows no masks of AVX-512:
-scalar code only. LLVM is not asked to do two things at
-once: one lock guards every call into it.
+scalar code only.
+
+Objects are made in lanes: each has code generators of its own, every module a context of its own,
+so that LLVM works on several modules at once. llvmlite would let only one thread into LLVM at a
+time; the one call that takes long goes around its lock. One lock guards the linker.
 """
 
 import ctypes
@@ -13,30 +16,25 @@ import importlib
 import os
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from itertools import count
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import llvmlite.binding as llvm
+from llvmlite.binding import ffi
 
 from graphc.backends.llvm.target import Target, host
+from graphc.threads import usable_cores
 
 PLAIN, FAST = 0, 2  # levels of code generation
+MOST_LANES = 8
+ALONE = 1 << 14  # characters of text that are compiled sooner than a thread starts to help
+First = TypeVar("First")
+Second = TypeVar("Second")
 _lock = threading.RLock()
 _names = count(1)
-# A fork waits for other threads' compilations: the child finds LLVM whole and the lock free.
-os.register_at_fork(
-    before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
-)
-
-
-def _parse(text: str, target: Target) -> llvm.ModuleRef:
-    module = llvm.parse_assembly(text)
-    module.triple = target.triple
-    module.data_layout = target.data_layout
-    module.verify()
-    return module
 
 
 class Module(NamedTuple):
@@ -46,25 +44,156 @@ class Module(NamedTuple):
     level: int = FAST
 
 
+class _Lane:
+    """Code generators, for one thread at a time."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self._machines: dict[tuple[Target, int], llvm.TargetMachine] = {}
+
+    def machine(self, target: Target, level: int) -> llvm.TargetMachine:
+        key = (target, level)
+        if key not in self._machines:
+            self._machines[key] = target.machine(level)
+        return self._machines[key]
+
+
+_lanes = tuple(_Lane() for _ in range(MOST_LANES))
+
+
+def _hold() -> None:
+    """A fork waits for other threads' compilations: the child finds LLVM whole, the locks free."""
+    _lock.acquire()
+    for lane in _lanes:
+        lane.lock.acquire()
+
+
+def _let_go() -> None:
+    for lane in _lanes:
+        lane.lock.release()
+    _lock.release()
+
+
+os.register_at_fork(before=_hold, after_in_parent=_let_go, after_in_child=_let_go)
+
+
+@contextmanager
+def _lane() -> Iterator[_Lane]:
+    """The first lane that is free; where none is, one to wait for."""
+    found = next((one for one in _lanes if one.lock.acquire(blocking=False)), None)
+    if found is None:
+        found = _lanes[threading.get_ident() % MOST_LANES]
+        found.lock.acquire()
+    try:
+        yield found
+    finally:
+        found.lock.release()
+
+
+def _parse(text: str, target: Target) -> llvm.ModuleRef:
+    module = llvm.parse_assembly(text, llvm.create_context())
+    module.triple = target.triple
+    module.data_layout = target.data_layout
+    module.verify()
+    return module
+
+
 def module_object(module: Module, target: Target) -> bytes:
     """The object file of a module."""
-    with _lock:
-        machine = _machine(target, module.level)
-        result: bytes = machine.emit_object(_parse(module.text, target))
+    with _lane() as lane:
+        return _object(module, target, lane.machine(target, module.level))
+
+
+def _object(module: Module, target: Target, machine: llvm.TargetMachine) -> bytes:
+    parsed, error = _parse(module.text, target), ctypes.c_char_p()
+    memory = _without_lock().LLVMPY_TargetMachineEmitToMemory(
+        machine, parsed, 1, ctypes.byref(error)
+    )
+    if not memory:
+        result: bytes = machine.emit_object(parsed)  # raises what is wrong
         return result
+    try:
+        start, size = ffi.lib.LLVMPY_GetBufferStart(memory), ffi.lib.LLVMPY_GetBufferSize(memory)
+        return ctypes.string_at(start, size)
+    finally:
+        ffi.lib.LLVMPY_DisposeMemoryBuffer(memory)
+
+
+@cache
+def _without_lock() -> ctypes.CDLL:
+    """llvmlite's library by a handle of our own."""
+    library, name = ctypes.CDLL(ffi.lib._name), "LLVMPY_TargetMachineEmitToMemory"
+    known = getattr(ffi.lib, name)
+    emit = getattr(library, name)
+    emit.argtypes, emit.restype = known.argtypes, known.restype
+    return library
+
+
+def module_objects(modules: Sequence[Module], target: Target) -> tuple[bytes, ...]:
+    """The object files of modules, the longest first, on as many cores as there are."""
+    lanes = min(len(modules), usable_cores(), MOST_LANES)
+    if sum(len(module.text) for module in modules) < ALONE:
+        lanes = 1
+    longest = sorted(range(len(modules)), key=lambda number: -len(modules[number].text))
+    numbers = iter(longest)  # a list's iterator gives each number to one thread
+    made: dict[int, bytes] = {}
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            for number in numbers:
+                if errors:
+                    return
+                made[number] = module_object(modules[number], target)
+        except BaseException as error:
+            errors.append(error)
+
+    helpers = [threading.Thread(target=work, name="graphc compiler") for _ in range(lanes - 1)]
+    for helper in helpers:
+        helper.start()
+    work()
+    try:
+        for helper in helpers:
+            helper.join()
+    except BaseException as error:  # an interrupt: what has begun ends by itself
+        errors.append(error)
+    if errors:
+        raise errors[0]
+    return tuple(made[number] for number in range(len(modules)))
+
+
+def side_by_side(
+    first: Callable[[], First], second: Callable[[], Second], long: bool = True
+) -> tuple[First, Second]:
+    """Two compilations, at once if the second is long and there is a core for it."""
+    if not long or usable_cores() == 1:
+        return first(), second()
+    made: list[Second] = []
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            made.append(second())
+        except BaseException as error:
+            errors.append(error)
+
+    helper = threading.Thread(target=work, name="graphc compiler")
+    helper.start()
+    try:
+        result = first()
+    finally:
+        helper.join()
+    if errors:
+        raise errors[0]
+    return result, made[0]
 
 
 def module_assembly(module: Module, target: Target) -> str:
     """The assembly of a module, for people."""
-    with _lock:
-        machine = _machine(target, module.level)
+    with _lane() as lane:
+        machine = lane.machine(target, module.level)
         result: str = machine.emit_assembly(_parse(module.text, target))
         return result
-
-
-@cache
-def _machine(target: Target, level: int) -> llvm.TargetMachine:
-    return target.machine(level)
 
 
 @cache

@@ -7,10 +7,12 @@ first kind, never the other way round.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
 
 from graphc.backends.llvm.jit import FAST, PLAIN, Module
 from graphc.backends.llvm.text import FunctionText, module_text
 
+PART = 40_000  # characters: a tenth of a second's work for LLVM
 _HEAD = re.compile(r"^define (?:internal )?([^@\n]*@([\w.]+)\([^\n]*\)[^\n)]*) \{$", re.MULTILINE)
 _INTERNAL = re.compile(r"^define internal [^@\n]*@([\w.]+)\(", re.MULTILINE)
 _NAME = re.compile(r"@([\w.$]+)")
@@ -37,23 +39,35 @@ def modules_of(
     exported: Iterable[str] = (),
 ) -> list[Module]:
     """outside: declarations of functions that lie elsewhere, by name; exported: names that others
-    may ask for, beside those that are not internal."""
+    may ask for, beside those that are not internal. Much text is several modules, for several
+    cores; which they are follows from the text alone."""
     fast = [one for one in functions if not one.plain]
     plain = [one for one in functions if one.plain]
-    used = names_in(plain)
-    visible = {*exported, *(heads(fast).keys() & used)}
-    modules = []
-    if fast:
-        needed = _declared(outside, names_in(fast)) if outside else []
-        modules.append(Module(_text(fast, visible, needed), FAST))
-    if plain:
-        needed = _declared({**outside, **heads(fast)}, used)
-        modules.append(Module(_text(plain, visible, needed), PLAIN))
-    return modules
+    parts = [(part, FAST) for part in _parts(fast)] + ([(plain, PLAIN)] if plain else [])
+    defined = [heads(part) for part, _ in parts]
+    known = {**outside, **{name: head for own in defined for name, head in own.items()}}
+    needed = [
+        {name: known[name] for name in names_in(part) & (known.keys() - own.keys())}
+        for (part, _), own in zip(parts, defined, strict=True)
+    ]
+    visible = {*exported, *(name for names in needed for name in names)}
+    return [
+        Module(_text(part, visible, [head for _, head in sorted(others.items())]), level)
+        for (part, level), others in zip(parts, needed, strict=True)
+    ]
 
 
-def _declared(heads: Mapping[str, str], used: set[str]) -> list[str]:
-    return [heads[name] for name in sorted(heads.keys() & used)]
+def _parts(functions: Sequence[FunctionText]) -> list[Sequence[FunctionText]]:
+    """Functions in their order, in parts of about equal length, none much longer than PART."""
+    ends = list(accumulate(len(one.text) for one in functions))
+    if not ends:
+        return []
+    count = -(-ends[-1] // PART)
+    parts: list[list[FunctionText]] = [[] for _ in range(count)]
+    for one, end in zip(functions, ends, strict=True):
+        middle = end - len(one.text) // 2
+        parts[min(middle * count // ends[-1], count - 1)].append(one)
+    return [part for part in parts if part]
 
 
 def _text(functions: Sequence[FunctionText], visible: set[str], declared: Sequence[str]) -> str:

@@ -117,6 +117,7 @@ def test_shared_routines_pass_code_generation(name: str) -> None:
             layout = Layout(dtype, transpose_a, transpose_b, None, True)
             make = half_functions if dtype == float16 else functions_of
             modules = modules_of(list(make(layout, target).values()), {}, [layout.name])
-            assert [module.level for module in modules] == [FAST, PLAIN]
+            assert {module.level for module in modules[:-1]} == {FAST}
+            assert modules[-1].level == PLAIN
             for module in modules:
                 module_assembly(module, target)
