@@ -81,7 +81,8 @@ class DirectCall(Protocol):
 
     `call` answers like the function. Calls that must go the long way are handed to `slow`:
     arguments by name (but for out), of other shapes than the installed ones, that are no dense
-    arrays; a check that fails; updates while other calls replace variables. It reads variables and
+    arrays; a check that fails; updates while other calls replace variables; any while a long one
+    runs. It reads variables and
     replaces updated ones in one step.
     """
 
@@ -93,11 +94,16 @@ class DirectCall(Protocol):
         shapes: Sequence[Sequence[int]],
         keep: Any,
         fixed: Sequence[np.ndarray] = (),
+        *,
+        is_long: bool = False,
+        alone: bool = False,
     ) -> bool:
         """Take calls of these shapes (inputs, then outputs) from now on; False if `run` cannot.
 
-        What `run` was last called with stays in place but for what the layout names. fixed: other
-        arrays to put there, as for a call. keep: what `run` needs to live.
+        Those of the last few shapes stay as well, unless these are to be alone. What `run` was
+        last called with stays in place but for what the layout names. fixed: other arrays to put
+        there, as for a call. keep: what `run` needs to live. is_long: calls give the interpreter's
+        lock back while they run; not for functions with updates.
         """
         ...
 

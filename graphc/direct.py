@@ -1,27 +1,30 @@
-"""The direct way into a compiled function, for short calls that repeat.
+"""The direct way into a compiled function, for calls that repeat.
 
 A call goes through Python: arguments are checked, sizes bound, memory taken, and the interpreter's
 lock is given back while native code runs. A function whose calls last a few microseconds spends
-most of its time on that. After some calls of the same shapes, such calls go to the backend's
-direct call, which checks that nothing has changed and runs; whatever is unusual comes back here.
-`BoundCall` is the same for arrays that are known beforehand: nothing is left to check.
+most of its time on that. After some calls of the same shapes, such calls go to the backend's direct
+call, which checks that nothing has changed and runs; whatever is unusual comes back here, and so do
+long calls that update variables, which take the lock of those. `BoundCall` is the same for arrays
+that are known beforehand: nothing is left to check.
 """
 
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from graphc.backends.base import CallLayout, DirectCall, Place
+from graphc.backends.base import BoundProgram, CallLayout, DirectCall, Place
 from graphc.conversion import real_view
 from graphc.dtypes import is_complex
 from graphc.ir.graph import Graph
 from graphc.ir.storage import REPLACING, ProcessLock, Storage, references
-from graphc.running import Arrays, ComplexRunner, Given, ProgramRunner, Runner, Workspace
+from graphc.running import Arrays, ComplexRunner, Given, ProgramRunner, Runner, Sizes, Workspace
 from graphc.structure import LEAF, NONE, Structure
 
-LONGEST = 50e-6  # seconds; longer calls let other threads run meanwhile
+LONGEST = 50e-6  # seconds; longer calls let other threads of Python run meanwhile
 ENOUGH = 3  # calls of any shape before the first direct one
+LATELY = 4  # sizes whose calls are counted, and that are direct at the same time
 RETRY = 100  # calls after one whose sizes the direct way does not take
 
 
@@ -83,6 +86,16 @@ class Border:
             keys if named else (),
         )
 
+    def fixed(
+        self, workspace: Workspace, sizes: Sizes, inputs: Sequence[np.ndarray], out: Given
+    ) -> tuple[BoundProgram, list[tuple[int, ...]], list[np.ndarray]]:
+        """See `ProgramRunner.fixed`; with the present arrays of the variables."""
+        values = [storage.array for storage in self.variables]
+        spare = [storage.array for storage in self.updated]
+        reals = [real_view(array) for array in inputs]
+        memory = [None if array is None else real_view(array) for array in out]
+        return self.runner.fixed(workspace, sizes, reals, values, spare, memory)
+
     def result_shapes(self, shapes: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
         """The shapes of the outputs, from those of the program's."""
         return [
@@ -110,7 +123,8 @@ class DirectRoute:
         self.slow = slow
         self._direct: DirectCall | None = None
         self._seen = 0
-        self._last: tuple[int, ...] | None = None  # sizes of the last call that came here
+        self._recent: OrderedDict[Sizes, int] = OrderedDict()  # calls that came here, by sizes
+        self._installed: deque[Sizes] = deque(maxlen=LATELY)
         self._workspace: Workspace | None = None  # its own: nobody else runs in it
         self._lock = ProcessLock()
 
@@ -119,35 +133,49 @@ class DirectRoute:
     ) -> Callable[..., Any] | None:
         """After a call of these sizes and arguments: what to call from now on, if that changes.
 
-        Sizes become the direct ones when they come twice in a row: the odd batch at the end of an
-        epoch does not push out those before, and sizes in turns are not installed for nothing.
+        Sizes become direct when they come twice while few others do: what comes once, such as the
+        odd batch at the end of an epoch, is not installed for nothing, nor are many sizes in turns.
         """
         self._seen += 1
-        again, self._last = sizes == self._last, sizes
-        if not again or self._seen < ENOUGH or self.runner.seconds > LONGEST:
+        recent = self._recent
+        times = recent.pop(sizes, 0) + 1
+        recent[sizes] = times
+        if len(recent) > LATELY:
+            recent.popitem(last=False)
+        if times < 2 or self._seen < ENOUGH or sizes in self._installed:
+            return None
+        is_long = self.runner.seconds > LONGEST
+        if is_long and self.border.updated:
             return None
         with self._lock.current():
-            return self._install(sizes, arrays)
+            return self._install(sizes, arrays, is_long)
 
     def _install(
-        self, sizes: tuple[int, ...], arrays: Sequence[np.ndarray]
+        self, sizes: Sizes, arrays: Sequence[np.ndarray], is_long: bool
     ) -> Callable[..., Any] | None:
         executable, border = self.runner.executable, self.border
         direct = self._direct or executable.direct_call(border.layout(self.slow))
         if direct is None:
             self._seen = -(1 << 62)  # there is no direct way: do not ask again
             return None
-        workspace = self.runner.take_bound(sizes)
+        workspace = self._workspace or self.runner.take_bound(sizes)
         if workspace is None:
             return None
-        run, shapes = workspace.bound[sizes]
-        ordered = border.result_shapes([shapes[place] for place in self.runner.output_order])
-        if not direct.install(run, [*(array.shape for array in arrays), *ordered], workspace):
-            self.runner.idle.append(workspace)
+        arena = workspace.arena
+        run, shapes, fixed = border.fixed(
+            workspace, sizes, arrays, [None] * len(border.graph.outputs)
+        )
+        ordered = border.result_shapes(shapes)
+        known = [*(array.shape for array in arrays), *ordered]
+        alone = workspace.arena is not arena  # the frames before keep the smaller one alive
+        if not direct.install(run, known, workspace, fixed, is_long=is_long, alone=alone):
+            if self._workspace is None:
+                self.runner.idle.append(workspace)
             self._seen = -RETRY
             return None
-        if self._workspace is not None:
-            self.runner.idle.append(self._workspace)
+        if alone:
+            self._installed.clear()
+        self._installed.append(sizes)
         self._workspace = workspace
         self._direct = direct
         return direct.call
@@ -190,14 +218,20 @@ class BoundCall:
         def watch() -> Any:
             result = slow()
             self._seen += 1
-            if self._seen >= ENOUGH and border.runner.seconds <= LONGEST:
-                self._install(border, sizes, out, slow)
+            is_long = border.runner.seconds > LONGEST
+            if self._seen >= ENOUGH and not (is_long and border.updated):
+                self._install(border, sizes, out, slow, is_long)
             return result
 
         self.__call__ = watch
 
     def _install(
-        self, border: Border, sizes: tuple[int, ...], out: Given, slow: Callable[[], Any]
+        self,
+        border: Border,
+        sizes: Sizes,
+        out: Given,
+        slow: Callable[[], Any],
+        is_long: bool,
     ) -> None:
         self._seen = -(1 << 62)  # once is enough
         complete = bool(out) and all(array is not None for array in out)
@@ -222,13 +256,11 @@ class BoundCall:
         direct = runner.executable.direct_call(layout)
         if direct is None:
             return
-        variables = [storage.array for storage in border.variables]
-        spare = [storage.array for storage in border.updated]
-        inputs = [real_view(array) for array in self.inputs]
-        memory = [None if array is None else real_view(array) for array in out]
-        workspace, run, shapes, arrays = runner.fixed(sizes, inputs, variables, spare, memory)
+        workspace = Workspace()
+        run, shapes, arrays = border.fixed(workspace, sizes, self.inputs, out)
         wanted = [] if complete else border.result_shapes(shapes)
-        if direct.install(run, wanted, (workspace, inputs, memory), arrays):
+        keep = (workspace, self.inputs, self.out)
+        if direct.install(run, wanted, keep, arrays, is_long=is_long):
             self._direct = direct
             self.__call__ = direct.call
 

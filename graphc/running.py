@@ -281,11 +281,16 @@ class ProgramRunner:
             self.idle.append(workspace)
 
     def fixed(
-        self, sizes: Sizes, inputs: Arrays, variables: Arrays, spare: Arrays, out: Given
-    ) -> tuple[Workspace, BoundProgram, list[tuple[int, ...]], list[np.ndarray]]:
-        """A workspace for calls on the same arrays: its program, the shapes of the outputs, and
-        the arrays in the order of the program's buffers."""
-        workspace = Workspace()
+        self,
+        workspace: Workspace,
+        sizes: Sizes,
+        inputs: Arrays,
+        variables: Arrays,
+        spare: Arrays,
+        out: Given,
+    ) -> tuple[BoundProgram, list[tuple[int, ...]], list[np.ndarray]]:
+        """For calls on the same arrays in a workspace: a program that nobody else runs, the shapes
+        of the outputs, and the arrays in the order of the program's buffers."""
         run, shapes = self.bind(workspace, sizes)
         given = {"input": inputs, "variable": variables, "update": spare}
         given |= {"constant": self.constants}
@@ -296,7 +301,7 @@ class ProgramRunner:
                 continue
             memory = out[self.result_of[position]]
             arrays.append(np.empty(0, dtype) if memory is None else memory)
-        return workspace, run, [shapes[position] for position in self.output_order], arrays
+        return run, [shapes[position] for position in self.output_order], arrays
 
     def take_bound(self, sizes: Sizes) -> Workspace | None:
         """An idle workspace in which these sizes have run, no longer for others to use."""

@@ -222,3 +222,168 @@ def test_a_forked_child_calls() -> None:
         os._exit(0 if w.value[0] == 1 else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert w.value[0] == 0
+
+
+def is_direct(f: gc.Function, *args: Any) -> bool:
+    """Whether a call leaves the long way alone, which notes how long a call took."""
+    runner: Any = f._run
+    runner.seconds = -1.0
+    f(*args)
+    return bool(runner.seconds < 0)
+
+
+def test_sizes_in_turns_are_direct() -> None:
+    x, w = gc.placeholder("x", ("n",)), gc.variable(np.float32(0), "w")
+    f = gc.function([x], [gc.cumulative_sum(x * gc.constant(np.float32(2))), w], {w: w + 1})
+    arrays = [np.arange(size, dtype="float32") for size in (5, 0, 300)]
+    count = 0
+    for turn in range(20):
+        for array in arrays:
+            sums, calls = f(array)
+            assert calls == count
+            np.testing.assert_allclose(sums, np.cumsum(array * 2), rtol=1e-6)
+            count += 1
+            if turn > 15:
+                assert is_direct(f, array)
+                count += 1
+    assert not is_direct(f, arrays[0][::-1]) and is_direct(f, arrays[0])
+
+
+def test_many_sizes_in_turns_push_nothing_out() -> None:
+    f = doubled()
+    for _ in range(5):
+        for size in range(20, 26):
+            assert not is_direct(f, np.arange(size, dtype="float32"))
+            assert is_direct(f, X)
+
+
+def long_one() -> tuple[gc.Function, gc.Variable, np.ndarray]:
+    """Calls take far longer than the interpreter's lock may be held."""
+    x, w = gc.placeholder("x", ("n",)), gc.variable(np.zeros((), "float32"), "w")
+    f = gc.function([x], [gc.sum(gc.sin(x)) * 0 + w, x + w])
+    data = np.arange(1 << 18, dtype="float32")
+    for _ in range(5):
+        f(data)
+    assert type(f.__call__) is type(len) and is_direct(f, data)
+    return f, w, data
+
+
+def test_long_calls_in_threads() -> None:
+    """Values of the variable change meanwhile; each call sees one of them."""
+    f, w, data = long_one()
+    step = gc.function([], updates={w: w + 1})
+    wrong: list[Any] = []
+
+    def work(offset: float) -> None:
+        own = data + np.float32(offset)
+        for _ in range(20):
+            value, moved = f(own)
+            if not np.array_equal(moved, own + value):
+                wrong.append((value, moved))
+
+    threads = [threading.Thread(target=work, args=(float(k),)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        step()
+        w.value = w.value + np.float32(1)
+    for thread in threads:
+        thread.join()
+    assert not wrong and is_direct(f, data)
+
+
+def test_variables_are_not_written_over_while_a_long_call_reads_them() -> None:
+    """They are large enough for new values in the memory of the old ones."""
+    x, w = gc.placeholder("x", ()), gc.variable(np.zeros(1 << 21, "float32"), "w")
+    f = gc.function([x], [gc.min(w) + x, gc.max(gc.sqrt(w * w)) + x])
+    step = gc.function([], updates={w: w + 1})
+    one = np.float32(0).reshape(())
+    for _ in range(5):
+        f(one)
+    done = threading.Event()
+    wrong: list[Any] = []
+
+    def work() -> None:
+        while not done.is_set():
+            least, most = f(one)
+            if least != most:
+                wrong.append((least, most))
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for _ in range(50):
+        step()
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_other_sizes_become_direct_while_a_long_call_runs() -> None:
+    f, _, data = long_one()
+    done = threading.Event()
+
+    def work() -> None:
+        while not done.is_set():
+            assert np.array_equal(f(data)[1], data)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    for size in [100 * (k % 7 + 1) for k in range(70)] + [1 << 19, 1 << 20, 50, 60] * 5:
+        other = np.arange(size, dtype="float32")
+        for _ in range(3):
+            np.testing.assert_array_equal(f(other)[1], other)
+    done.set()
+    thread.join()
+
+
+def test_long_calls_with_updates_take_the_lock_of_the_variables() -> None:
+    x, w = gc.placeholder("x", ("n",)), gc.variable(np.zeros((), "float32"), "w")
+    f = gc.function([x], gc.sum(gc.sin(x)), updates={w: w + 1})
+    data = np.arange(1 << 18, dtype="float32")
+    for turn in range(8):
+        f(data)
+        assert w.value == turn + 1
+    assert type(f.__call__) is not type(len)
+
+
+def test_a_function_dropped_during_a_long_call() -> None:
+    f, _, data = long_one()
+    call, results = [f.__call__], []
+    thread = threading.Thread(target=lambda: results.append(call.pop()(data)))
+    del f
+    thread.start()
+    thread.join()
+    np.testing.assert_array_equal(results[0][1], data)
+
+
+def test_a_child_forked_during_long_calls() -> None:
+    f, _, data = long_one()
+    done = threading.Event()
+
+    def work() -> None:
+        while not done.is_set():
+            f(data)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    for _ in range(5):
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if np.array_equal(f(data)[1], data) else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    done.set()
+    thread.join()
+
+
+def test_bound_calls_that_are_long() -> None:
+    x, w = gc.placeholder("x", ("n",)), gc.variable(np.zeros((), "float32"), "w")
+    f = gc.function([x], [gc.sum(gc.sin(x)) * 0 + w, x + w])
+    data = np.arange(1 << 18, dtype="float32")
+    memory = [np.empty((), "float32"), np.empty_like(data)]
+    for call in (f.bind(data), f.bind(data, out=memory)):
+        for turn in range(8):
+            w.value = np.float32(turn)
+            np.testing.assert_array_equal(call()[1], data + np.float32(turn))
+        assert type(call.__call__) is type(len)

@@ -1,17 +1,19 @@
 """Calls without Python: one native routine that checks arguments, runs a program and answers.
 
 It serves all functions. It gets a record (an int64 array, see `direct_layout`) and the arguments of
-the call. Arguments that are dense arrays of the expected dtypes and of the shapes of the last call
-are taken as they are. Everything else, and every failed check, goes to the callable `slow`, which
+the call. Arguments that are dense arrays of the expected dtypes and of shapes that have a frame are
+taken as they are. Everything else, and every failed check, goes to the callable `slow`, which
 knows all cases and words all errors.
 
 With `out=` results go into the arrays given there, which must be as dense as arguments, may be
 written, and overlap neither an argument nor each other; else `slow` has the word.
 
-The whole call holds the interpreter's lock: nothing else runs meanwhile, so that reading the
-variables, running, and putting the updated arrays in place are one step. Who installs a frame sees
-to it that the call is short. `busy` counts the calls elsewhere that are about to replace variables;
-those that write over their values count for more, and reading waits for them as well.
+A short call holds the interpreter's lock: nothing else runs meanwhile, so that reading the
+variables, running, and putting the updated arrays in place are one step. `busy` counts the calls
+elsewhere that are about to replace variables; those that write over their values count for more,
+and reading waits for them as well. A long call gives the lock back while it runs. It updates
+nothing, holds the arrays of the variables that it reads, and has the frames for itself: calls that
+come meanwhile go to `slow`.
 """
 
 import ctypes
@@ -36,17 +38,20 @@ from graphc.backends.llvm.direct_layout import (
     ITEMS,
     LIST,
     NEW_FROM_DESCR,
+    NEXT,
     NOT_SO,
     RANK,
     READY,
     SEQUENCE,
     SHAPE,
     SIZE,
+    TAKEN,
 )
 from graphc.backends.llvm.direct_text import TEXT
 from graphc.backends.llvm.jit import Library, Module
 from graphc.backends.llvm.target import host
 
+FRAMES = 4  # shapes that calls may have, for each function
 _METH_FASTCALL_KEYWORDS = 0x80 | 0x02
 
 
@@ -62,7 +67,7 @@ class Record(np.ndarray):
 class DirectCall:
     """See the protocol in `backends.base`."""
 
-    __slots__ = ("_kept", "_layout", "_record", "call")
+    __slots__ = ("_frames", "_kept", "_layout", "_record", "call")
 
     def __init__(self, library: Library, layout: CallLayout) -> None:
         parts = (layout.inputs, layout.variables, layout.updates, layout.outputs)
@@ -71,7 +76,7 @@ class DirectCall:
         style = id(layout.keys) if layout.keys else SEQUENCE if layout.is_flat else NOT_SO
         words = [0, library.address("entry"), layout.replacing, *map(len, parts), answer]
         words += [id(layout.slow), pack, id(layout.ready), id(OUT) if layout.takes_out else 0]
-        words.append(style)
+        words += [style, 0]
         assert len(words) == HEADER
         for row in (row for part in parts for row in part):
             words += (id(row.dtype), row.rank, row.position) if isinstance(row, Place) else row
@@ -82,14 +87,22 @@ class DirectCall:
         make = ctypes.pythonapi["PyCFunction_NewEx"]
         make.restype, make.argtypes = ctypes.py_object, [ctypes.c_void_p, *[ctypes.py_object] * 2]
         self.call: Callable[..., Any] = make(ctypes.addressof(definition), self._record, "graphc")
+        self._frames: list[tuple[np.ndarray, Any, Any]] = []  # the newest last
         self._kept = (library, layout, _routine(), definition)
         self._record.keep = self._kept
 
     def install(
-        self, run: Any, shapes: Sequence[Sequence[int]], keep: Any, fixed: Sequence[np.ndarray] = ()
+        self,
+        run: Any,
+        shapes: Sequence[Sequence[int]],
+        keep: Any,
+        fixed: Sequence[np.ndarray] = (),
+        *,
+        is_long: bool = False,
+        alone: bool = False,
     ) -> bool:
         """One store makes the frame valid: no call sees half of it."""
-        if not run.is_direct:
+        if not run.is_direct or (is_long and self._layout.updates):
             return False
         if fixed:
             run.point(fixed)
@@ -98,10 +111,17 @@ class DirectCall:
             math.prod(shape) * place.dtype.itemsize
             for shape, place in zip(shapes, places, strict=True)
         ]
-        frame = np.array([*run.arguments, *counts, *(n for s in shapes for n in s)], np.int64)
-        before = self._record.keep
+        held = [0] * len(self._layout.variables)
+        words = [*run.arguments, self._record[0], is_long, *held, *counts]
+        frame = np.array([*words, *(n for s in shapes for n in s)], np.int64)
+        before = self._record.keep, self._frames
         self._record[0] = frame.ctypes.data
-        self._record.keep = (*self._kept, frame, run, keep)
+        kept = [] if alone else self._frames[1 - FRAMES :]
+        if self._record[TAKEN]:  # by a call that may be in any of them
+            kept = self._frames
+        self._frames = [*kept, (frame, run, keep)]
+        self._frames[0][0][NEXT] = 0
+        self._record.keep = (*self._kept, self._frames)
         del before  # not earlier: a call may not find its frame gone
         return True
 
@@ -129,6 +149,8 @@ def _routine() -> Library:
         "PyDict_GetItem",
         "PyObject_CallOneArg",
         "PyObject_Vectorcall",
+        "PyEval_SaveThread",
+        "PyEval_RestoreThread",
     )
     imports = {name: _address(name) for name in functions} | {"_Py_NoneStruct": id(None)}
     table = _numpy_functions()

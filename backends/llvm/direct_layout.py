@@ -3,19 +3,23 @@
 record     frame, entry, busy, the number of inputs, variables, updates and outputs, what to
            answer (READY, ARRAY, LIST), slow, pack (a callable on that list, or 0), ready (the
            answer that READY means), the string "out" (or 0: an input has that name), how
-           memory for the outputs may come (NOT_SO, SEQUENCE, or the keys of a dict), then
+           memory for the outputs may come (NOT_SO, SEQUENCE, or the keys of a dict), taken
+           (whether a call runs without the interpreter's lock), then
            inputs     descriptor, rank, position in the table
            variables  address of a reference to an array, position in the table
            updates    address of a reference to an array and to its spare, position
            outputs    descriptor, rank, position in the table
-frame      table, sizes and fault for the entry, the bytes of every input and of every output,
-           then the shapes of inputs and of outputs
+frame      table, sizes and fault for the entry, the next frame (or 0), whether calls are long,
+           room for a reference to the array of every variable, the bytes of every input and of
+           every output, then the shapes of inputs and of outputs
 """
 
 READY, ARRAY, LIST = range(3)
 NOT_SO, SEQUENCE = range(2)
 REWRITING = 1 << 32  # what calls elsewhere count for that write over values of variables
-HEADER = 13
+HEADER = 14
+TAKEN = 13  # the place of that word
+NEXT, LONG, FRAME_HEADER = 3, 4, 5
 ARRAY_TYPE, NEW_FROM_DESCR = 2, 94  # in numpy's table of C functions
 
 # Where a numpy array keeps its fields, in bytes; the object's header comes first.

@@ -4,11 +4,15 @@ from graphc.backends.llvm.direct_checks import CHECKS
 from graphc.backends.llvm.direct_layout import (
     ARRAY,
     DENSE,
+    FRAME_HEADER,
     HEADER,
     ITEMS,
     LIST,
+    LONG,
+    NEXT,
     REWRITING,
     SIZE,
+    TAKEN,
     WRITABLE,
 )
 
@@ -29,12 +33,13 @@ declare ptr @PyList_GetItem(ptr, i64)
 declare ptr @PyTuple_GetItem(ptr, i64)
 declare i64 @PyDict_Size(ptr)
 declare ptr @PyDict_GetItem(ptr, ptr)
+declare ptr @PyEval_SaveThread()
+declare void @PyEval_RestoreThread(ptr)
 
 {CHECKS}
 define ptr @direct_call(ptr %self, ptr %arguments, i64 %given, ptr %names) {{
 entry:
   %record = call ptr @data_of(ptr %self)
-  %frame = load ptr, ptr %record
   %at.entry = getelementptr i64, ptr %record, i64 1
   %run = load ptr, ptr %at.entry
   %at.busy = getelementptr i64, ptr %record, i64 2
@@ -50,13 +55,11 @@ entry:
   %at.answer = getelementptr i64, ptr %record, i64 7
   %answer.kind = load i64, ptr %at.answer
   %first.input = getelementptr i64, ptr %record, i64 {HEADER}
-  %no.frame = icmp eq ptr %frame, null
   %other.count = icmp ne i64 %given, %inputs
   %named = icmp ne ptr %names, null
-  %unfit = or i1 %no.frame, %other.count
-  br i1 %unfit, label %slow, label %usual
+  br i1 %other.count, label %slow, label %usual
 usual:
-  br i1 %named, label %by.name, label %framed
+  br i1 %named, label %by.name, label %answer.start
 
 ; the only name: out
 by.name:
@@ -75,18 +78,24 @@ with.out:
   %given.out = load ptr, ptr %at.out
   %out.is.none = icmp eq ptr %given.out, @_Py_NoneStruct
   %kept.out = select i1 %out.is.none, ptr null, ptr %given.out
-  br label %framed
+  br label %answer.start
 
-framed:
+; before a frame is looked at: a collection of garbage may run Python, even this function
+answer.start:
   %out = phi ptr [ null, %usual ], [ %kept.out, %with.out ]
-  %table = load ptr, ptr %frame
-  %at.sizes = getelementptr i64, ptr %frame, i64 1
-  %sizes = load ptr, ptr %at.sizes
-  %at.fault = getelementptr i64, ptr %frame, i64 2
-  %fault = load ptr, ptr %at.fault
-  %input.bytes = getelementptr i64, ptr %frame, i64 3
-  %output.bytes = getelementptr i64, ptr %input.bytes, i64 %inputs
-  %first.shape = getelementptr i64, ptr %output.bytes, i64 %outputs
+  %several = icmp eq i64 %answer.kind, {LIST}
+  br i1 %several, label %answer.list, label %begin
+answer.list:
+  %new.list = call ptr @PyList_New(i64 %outputs)
+  %no.list = icmp eq ptr %new.list, null
+  br i1 %no.list, label %failed, label %begin
+
+; nothing else runs from here on, unless the call is long and the frame is taken meanwhile
+begin:
+  %list = phi ptr [ null, %answer.start ], [ %new.list, %answer.list ]
+  %at.taken = getelementptr i64, ptr %record, i64 {TAKEN}
+  %taken = load i64, ptr %at.taken
+  %is.taken = icmp ne i64 %taken, 0
   %calls.elsewhere = load i64, ptr %busy
   %writes = icmp ne i64 %updates, 0
   %contended = icmp ne i64 %calls.elsewhere, 0
@@ -95,25 +104,36 @@ framed:
   %written.over = icmp uge i64 %calls.elsewhere, {REWRITING}
   %must.read.later = and i1 %reads, %written.over
   %must.wait = or i1 %must.write.alone, %must.read.later
-  %several = icmp eq i64 %answer.kind, {LIST}
-  br i1 %must.wait, label %slow, label %answer.start
+  %must.go = or i1 %must.wait, %is.taken
+  br i1 %must.go, label %drop, label %frame.choose
 
-; before arguments are in the table: a collection of garbage may run Python, even this function
-answer.start:
-  br i1 %several, label %answer.list, label %input.start
-answer.list:
-  %new.list = call ptr @PyList_New(i64 %outputs)
-  %no.list = icmp eq ptr %new.list, null
-  br i1 %no.list, label %failed, label %input.start
-input.start:
-  %list = phi ptr [ null, %answer.start ], [ %new.list, %answer.list ]
+; a frame for each of several shapes
+frame.choose:
+  %at.frame = phi ptr [ %record, %begin ], [ %at.next.frame, %other.shape ]
+  %frame = load ptr, ptr %at.frame
+  %no.frame = icmp eq ptr %frame, null
+  br i1 %no.frame, label %drop, label %framed
+other.shape:
+  %at.next.frame = getelementptr i64, ptr %frame, i64 {NEXT}
+  br label %frame.choose
+
+framed:
+  %table = load ptr, ptr %frame
+  %at.sizes = getelementptr i64, ptr %frame, i64 1
+  %sizes = load ptr, ptr %at.sizes
+  %at.fault = getelementptr i64, ptr %frame, i64 2
+  %fault = load ptr, ptr %at.fault
+  %held = getelementptr i64, ptr %frame, i64 {FRAME_HEADER}
+  %input.bytes = getelementptr i64, ptr %held, i64 %variables
+  %output.bytes = getelementptr i64, ptr %input.bytes, i64 %inputs
+  %first.shape = getelementptr i64, ptr %output.bytes, i64 %outputs
   br label %input.head
 
 ; every argument: an array of the expected dtype, rank and shape, dense and aligned
 input.head:
-  %i = phi i64 [ 0, %input.start ], [ %i.next, %input.taken ]
-  %input = phi ptr [ %first.input, %input.start ], [ %input.next, %input.taken ]
-  %shape = phi ptr [ %first.shape, %input.start ], [ %shape.next, %input.taken ]
+  %i = phi i64 [ 0, %framed ], [ %i.next, %input.taken ]
+  %input = phi ptr [ %first.input, %framed ], [ %input.next, %input.taken ]
+  %shape = phi ptr [ %first.shape, %framed ], [ %shape.next, %input.taken ]
   %input.more = icmp slt i64 %i, %inputs
   br i1 %input.more, label %input.check, label %variable.head
 input.check:
@@ -125,7 +145,7 @@ input.check:
   br i1 %is.array, label %input.array, label %drop
 input.array:
   %input.fits = call i1 @is_expected(ptr %argument, ptr %input, ptr %shape, i32 {DENSE})
-  br i1 %input.fits, label %input.taken, label %drop
+  br i1 %input.fits, label %input.taken, label %other.shape
 input.taken:
   %at.input.rank = getelementptr i64, ptr %input, i64 1
   %input.rank = load i64, ptr %at.input.rank
@@ -282,14 +302,59 @@ output.made:
   br label %output.head
 
 execute:
-  %status = call i64 %run(ptr %table, ptr %sizes, ptr %fault)
+  %at.long = getelementptr i64, ptr %frame, i64 {LONG}
+  %long = load i64, ptr %at.long
+  %is.long = icmp ne i64 %long, 0
+  br i1 %is.long, label %take, label %run.short
+run.short:
+  %short.status = call i64 %run(ptr %table, ptr %sizes, ptr %fault)
+  br label %ran
+
+; without the interpreter's lock: the arrays of variables are held, and nobody takes the frame
+take:
+  store i64 1, ptr %at.taken
+  br label %hold.head
+hold.head:
+  %h = phi i64 [ 0, %take ], [ %h.next, %hold ]
+  %h.variable = phi ptr [ %input, %take ], [ %h.variable.next, %hold ]
+  %h.more = icmp slt i64 %h, %variables
+  br i1 %h.more, label %hold, label %run.long
+hold:
+  %h.reference = load ptr, ptr %h.variable
+  %h.array = load ptr, ptr %h.reference
+  call void @Py_IncRef(ptr %h.array)
+  %h.place = getelementptr ptr, ptr %held, i64 %h
+  store ptr %h.array, ptr %h.place
+  %h.variable.next = getelementptr i64, ptr %h.variable, i64 2
+  %h.next = add i64 %h, 1
+  br label %hold.head
+run.long:
+  %state = call ptr @PyEval_SaveThread()
+  %long.status = call i64 %run(ptr %table, ptr %sizes, ptr %fault)
+  call void @PyEval_RestoreThread(ptr %state)
+  br label %release.head
+release.head:
+  %r = phi i64 [ 0, %run.long ], [ %r.next, %release ]
+  %r.more = icmp slt i64 %r, %variables
+  br i1 %r.more, label %release, label %released
+release:
+  %r.place = getelementptr ptr, ptr %held, i64 %r
+  %r.array = load ptr, ptr %r.place
+  call void @Py_DecRef(ptr %r.array)
+  %r.next = add i64 %r, 1
+  br label %release.head
+released:
+  store i64 0, ptr %at.taken
+  br label %ran
+ran:
+  %status = phi i64 [ %short.status, %run.short ], [ %long.status, %released ]
   %passed = icmp eq i64 %status, 0
   br i1 %passed, label %swap.head, label %check.failed
 
 ; new values in, old values become the spare arrays
 swap.head:
-  %s = phi i64 [ 0, %execute ], [ %s.next, %swap ]
-  %swapped = phi ptr [ %variable, %execute ], [ %swapped.next, %swap ]
+  %s = phi i64 [ 0, %ran ], [ %s.next, %swap ]
+  %swapped = phi ptr [ %variable, %ran ], [ %swapped.next, %swap ]
   %swap.more = icmp slt i64 %s, %updates
   br i1 %swap.more, label %swap, label %done
 swap:
