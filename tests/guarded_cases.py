@@ -181,6 +181,8 @@ def convolutions() -> Iterator[tuple[str, Case]]:
         ("1x1", (17, 3, 1, 1), {}),
         ("5x5 wide", (16, 3, 5, 5), {"padding": 2}),
         ("dilated", (4, 3, 3, 3), {"dilation": 2, "padding": 2}),
+        ("strided, 17 channels", (17, 3, 3, 3), {"stride": 2}),
+        ("strided, 32 channels", (32, 3, 3, 3), {"stride": 2, "padding": 1}),
     ):
         yield (
             f"convolution {name}",

@@ -6,7 +6,7 @@ from graphc.backends.llvm.accumulate import Combination
 from graphc.backends.llvm.expressions import Expressions
 from graphc.backends.llvm.lanes import Body, Piece, pieces, survey
 from graphc.backends.llvm.parallel import BEGIN, END
-from graphc.backends.llvm.prefetch import Ahead, ask, next_rows
+from graphc.backends.llvm.prefetch import Ahead, ask, next_rows, read_last
 from graphc.backends.llvm.scopes import Code, is_constant
 from graphc.backends.llvm.sizes import Sizes
 from graphc.backends.llvm.streaming import Streaming
@@ -235,6 +235,8 @@ class LoopEmitter:
         cut = pieces(Dim.symbol(loop.axis) if divided else loop.extent, facts, self.target)
         if not cut:
             return
+        if self.fused:
+            self.wanted[id(loop)] = read_last(loop, self.memory)
         self.memory.extents[loop.axis] = loop.extent
         self.sizes.vector_axis, self.sizes.lane_bytes = loop.axis, facts.element_bytes
         for name in names:

@@ -10,6 +10,9 @@ while nothing is fetched: processors read ahead by themselves only once a row ha
 that computes most asks for the lines of the next row. Asking for an address that is not there does
 nothing. Long rows are left to the processor: they would be gone from the cache when their turn
 comes.
+
+In the same way lanes that sum up products ask at their beginning for what they read when the sums
+are complete.
 """
 
 from collections.abc import Sequence
@@ -55,6 +58,23 @@ def next_rows(row: For, memory: Memory) -> dict[int, list[Ahead]]:
     for ahead, (_, number) in heaviest.items():
         found.setdefault(id(passes[number]), []).append(ahead)
     return found
+
+
+def read_last(lanes: For, memory: Memory) -> list[Ahead]:
+    """What is read side by side when the loops inside are done."""
+    inner = [number for number, item in enumerate(lanes.body) if isinstance(item, For)]
+    if not inner:
+        return []
+    found: dict[Ahead, None] = {}
+    for value in values_of([item for item in lanes.body[inner[-1] :] if not isinstance(item, For)]):
+        for load in (part for part in walk(value) if isinstance(part, Load)):
+            array = memory.arrays.get(load.buffer)
+            if array is None or array.is_scratch or array.lanes > 1:
+                continue
+            position = index_polynomial(array, load.index)
+            if isinstance(position, Dim) and position.coefficient(lanes.axis) == 1:
+                found[Ahead(load.buffer, load.index, 0)] = None
+    return list(found)
 
 
 def _loads(loop: For) -> Sequence[Load]:

@@ -29,7 +29,7 @@ from graphc.ir.node import Node, TensorType
 from graphc.ir.opdef import Inference, OpDef
 from graphc.ir.printer import AUTOMATIC, usable_name
 from graphc.ir.printer import Names as PrintedNames
-from graphc.ir.source import source_scope
+from graphc.ir.source import merge_sources, source_scope
 from graphc.ir.tensor import Tensor
 from graphc.lapack import Operand
 from graphc.loops.destinations import Destinations, destinations
@@ -68,7 +68,8 @@ from graphc.loops.structured import (
 )
 from graphc.loops.values import Key, context_of, inputs_in_memory, root_of
 from graphc.loops.views import Views, operands_in_memory, strided_operands
-from graphc.loops.window_product import window_product_kernel
+from graphc.loops.window_epilogues import Epilogue, with_epilogues
+from graphc.loops.window_product import kernel_of, window_product_kernel
 from graphc.shapes import Dim, Shape, Size, size_product, symbols_of
 
 STRUCTURED_KERNELS = {
@@ -129,6 +130,7 @@ class _Lowering:
         self.views: Views = {}
         self.destinations: Destinations = {}
         self.given_results: Sequence[str] = ()  # buffers that are there already
+        self.products: dict[str, Node] = {}  # window products, by the buffers of their results
 
     def run(self) -> Program:
         self.name_inputs()
@@ -188,6 +190,7 @@ class _Lowering:
             self.lower_step(step, partition)
             self.steps += self.checks.get(step.number, [])
         self.steps = order_steps(self.steps, self.buffers)
+        self.steps = with_epilogues(self.steps, self.buffers, self.products, self.product_call)
         return [self.buffer_of[root_of(t).key] for t in self.graph.results]
 
     # --- buffers -----------------------------------------------------------------------------
@@ -324,6 +327,25 @@ class _Lowering:
             kernel, arguments = make(node, partition.names, self.buffer_of)
             kernel = replace(kernel, name=f"{kernel.name}_{len(self.kernels)}", comment=comment)
             self.add_call(kernel, arguments, {})
+            if isinstance(lower, WindowProduct):
+                self.products[arguments[0]] = node
+
+    def product_call(
+        self, node: Node, epilogue: Epilogue, product: KernelCall, reader: KernelCall
+    ) -> KernelCall:
+        """The two calls as one."""
+        kernel = kernel_of(node, epilogue)
+        kernel = replace(
+            kernel,
+            name=f"{kernel.name}_{len(self.kernels)}",
+            comment=f"{product.comment}, {reader.comment}",
+            sources=merge_sources(product.sources, reader.sources),
+        )
+        arguments = (*epilogue.arguments, *product.arguments[1:])
+        self.add_call(kernel, arguments, {})
+        call = self.steps.pop()
+        assert isinstance(call, KernelCall)
+        return call
 
     def contraction(self, node: Node) -> Contraction:
         destination = self.destinations.get(id(node))

@@ -12,10 +12,21 @@
 
 Axes that run `outer` are summed outside of all that, in tiles whose operands stay in the cache: the
 result begins with zeros and is added to. Which axis does what is decided in `window_schedule`.
+
+What is computed of the result alone, element by element, may take the place of the stores: an
+`Epilogue`. If it runs along another axis than the lanes, sums go to a tile in the first cache:
+
+    for t, n, y parallel:
+      tile: f32[1, 28, 16] scratch
+      for x/6 parallel:
+        for o vector: ... tile[0, 6*x + 0..5, o] = t0..t5
+      for o parallel:
+        for x vector: out[n, 16*t + o, y, x] = relu(tile[0, x, o] + b[16*t + o])
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
+from typing import Protocol
 
 from graphc.dims import combine
 from graphc.dtypes import float32, is_half
@@ -30,6 +41,7 @@ from graphc.loops.ir import (
     Let,
     LoopKind,
     Parameter,
+    Scratch,
     Statement,
     Store,
 )
@@ -43,6 +55,24 @@ OPERANDS = ("left", "right")
 Point = Mapping[str, Size]  # where each loop axis stands
 Places = Mapping[str, Sequence[Size]]  # where several points side by side stand
 Inside = Callable[[Sequence[Size]], list[Statement]]
+Finish = Callable[[int, Point, Expr], list[Statement]]  # a sum of a block: its number, where, what
+
+SIDE_BY_SIDE = 4  # lanes of a tile that are read at once: neighbours in its memory
+
+
+class Epilogue(Protocol):
+    """What is done with the result. parameters: of arrays that it reads and writes.
+
+    symbols: the sizes it uses. in_tile: whether it runs along the last axis of rows, not the lanes.
+    """
+
+    parameters: tuple[Parameter, ...]
+    symbols: frozenset[str]
+    in_tile: bool
+
+    def at(self, index: tuple[Size, ...], value: Expr) -> list[Statement]:
+        """For the element of the result at `index`."""
+        ...
 
 
 def window_product_kernel(
@@ -50,39 +80,53 @@ def window_product_kernel(
 ) -> tuple[Kernel, tuple[str, ...]]:
     """The kernel of a node with the lowering WindowProduct, and its arguments."""
     output = Tensor(node)
+    kernel = kernel_of(node, Parameter("out", output.dtype, output.shape, True))
+    keys = (output.key, *(root_of(tensor).key for tensor in node.inputs))
+    return kernel, tuple(buffers[key] for key in keys)
+
+
+def kernel_of(node: Node, result: "Parameter | Epilogue") -> Kernel:
+    """The kernel of a window product that stores its result, or does something else with it."""
+    epilogue = None if isinstance(result, Parameter) else result
     parameters = (
-        Parameter("out", output.dtype, output.shape, True),
+        *((result,) if isinstance(result, Parameter) else result.parameters),
         *(
             Parameter(name, tensor.dtype, tensor.shape)
             for name, tensor in zip(OPERANDS, node.inputs, strict=True)
         ),
     )
-    symbols: set[str] = set()
+    symbols = set(() if epilogue is None else epilogue.symbols)
     for size in (*node.attrs["sizes"], *(size for item in parameters for size in item.shape)):
         symbols |= symbols_of(size)
-    body = _Product(node, symbols).statements()
-    kernel = Kernel(
+    return Kernel(
         "window_product",
         parameters,
         tuple(sorted(symbols)),
-        tuple(body),
+        tuple(_Product(node, symbols, epilogue).statements()),
         node.sources,
         node.op.name,
         fused=True,
     )
-    keys = (output.key, *(root_of(tensor).key for tensor in node.inputs))
-    return kernel, tuple(buffers[key] for key in keys)
+
+
+def plan_of(node: Node) -> tuple[Schedule, dict[str, Size]]:
+    """How a window product is computed, and the sizes of its axes that are not 1."""
+    attrs = node.attrs
+    pairs = zip(attrs["axes"], attrs["sizes"], strict=True)
+    sizes: dict[str, Size] = {axis: size for axis, size in pairs if size != 1}
+    # Halves are summed in float32, which an array of halves cannot hold.
+    outer = "" if is_half(node.types[0].dtype) else attrs["outer"]
+    return schedule(ProductNotation.read(attrs["subscripts"]), sizes, outer), sizes
 
 
 class _Product:
     """Writes the statements. symbols: sizes of the kernel, which loops cannot be named after."""
 
-    def __init__(self, node: Node, symbols: set[str]) -> None:
-        attrs = node.attrs
+    def __init__(self, node: Node, symbols: set[str], epilogue: Epilogue | None) -> None:
         self.node = node
-        self.notation = ProductNotation.read(attrs["subscripts"])
-        pairs = zip(attrs["axes"], attrs["sizes"], strict=True)
-        self.sizes: dict[str, Size] = {axis: size for axis, size in pairs if size != 1}
+        self.epilogue = epilogue
+        self.notation = ProductNotation.read(node.attrs["subscripts"])
+        self.plan, self.sizes = plan_of(node)
         self.names = {axis: axis for axis in self.sizes}
         for axis in self.sizes:
             while self.names[axis] in symbols:
@@ -90,9 +134,7 @@ class _Product:
         self.symbols = symbols
         self.dtype = node.types[0].dtype
         self.wide = float32 if is_half(self.dtype) else self.dtype
-        # Halves are summed in float32, which an array of halves cannot hold.
-        outer = "" if is_half(self.dtype) else attrs["outer"]
-        self.plan: Schedule = schedule(self.notation, self.sizes, outer)
+        self.tiles = 0  # arrays of sums so far
         self.sums = 0  # accumulators so far
         self.reads = 0  # elements with a name so far
         self.totals: dict[tuple[tuple[Size, int], ...], Size] = {}
@@ -160,8 +202,10 @@ class _Product:
     ) -> list[Statement]:
         """The loops over rows, in steps of a block, and inside the lanes."""
         if not axes:
-            return self.vector(places, tiles)
+            return self.vector(places, tiles, self.finished)
         axis = axes[0]
+        if len(axes) == 1 and self.epilogue is not None and self.epilogue.in_tile:
+            return self.in_tile(self.epilogue, axis, places)
 
         def inside(found: Sequence[Size]) -> list[Statement]:
             return self.rows(axes[1:], {**places, axis: found}, tiles, kind)
@@ -188,7 +232,50 @@ class _Product:
 
     # --- what happens at a block of points ---------------------------------------------------
 
-    def vector(self, places: Places, tiles: Mapping[str, tuple[Size, Size]]) -> list[Statement]:
+    def in_tile(self, epilogue: Epilogue, axis: str, places: Places) -> list[Statement]:
+        """The sums of whole rows along an axis, then what is done with them along that axis."""
+        lanes, tile = self.plan.lanes, f"tile{self.tiles}"
+        assert lanes is not None
+        self.tiles += 1
+        rows = [dict(zip(places, place, strict=True)) for place in product(*places.values())]
+        sizes, here = (self.sizes[axis], self.sizes[lanes]), (self.here(axis), self.here(lanes))
+
+        def stored(number: int, point: Point, value: Expr) -> list[Statement]:
+            index = Index(number // len(spots)), Index(point[axis]), Index(here[1])
+            return [Store(tile, index, value, False, self.node.sources)]
+
+        spots: Sequence[Size] = ()
+
+        def inside(found: Sequence[Size]) -> list[Statement]:
+            nonlocal spots
+            spots = found
+            return self.vector({**places, axis: found}, {}, stored)
+
+        step = self.plan.blocks.get(axis, 1)
+        body: list[Statement] = [Scratch(tile, self.dtype, (len(rows), *sizes))]
+        body += self.in_steps(axis, 0, sizes[0], step, "parallel", inside)
+
+        def done(found: Sequence[Size]) -> list[Statement]:
+            inner: list[Statement] = []
+            for number, row in enumerate(rows):
+                for lane in found:
+                    index = Index(number), Index(here[0]), Index(lane)
+                    point = {**row, axis: here[0], lanes: lane}
+                    inner += epilogue.at(self.where(point), Load(tile, index, self.dtype))
+            return [self.loop(axis, sizes[0], "vector", inner)]
+
+        return body + self.in_steps(lanes, 0, sizes[1], SIDE_BY_SIDE, "parallel", done)
+
+    def finished(self, number: int, point: Point, value: Expr) -> list[Statement]:
+        """What becomes of a sum."""
+        if self.epilogue is not None:
+            return self.epilogue.at(self.where(point), value)
+        added = bool(self.plan.outer)
+        return [Store("out", self.place(point), value, added, self.node.sources)]
+
+    def vector(
+        self, places: Places, tiles: Mapping[str, tuple[Size, Size]], finished: Finish
+    ) -> list[Statement]:
         """The sums of a block of points, in lanes."""
         sources, lanes = self.node.sources, self.plan.lanes
         points = [dict(zip(places, place, strict=True)) for place in product(*places.values())]
@@ -198,9 +285,8 @@ class _Product:
             Accumulator(name, "add", self.wide, None, sources) for name in names
         ]
         body += self.terms(self.plan.summed, {}, points, names, tiles)
-        for name, point in zip(names, points, strict=True):
-            value = cast(Local(name, self.wide), self.dtype)
-            body.append(Store("out", self.place(point), value, bool(self.plan.outer), sources))
+        for number, (name, point) in enumerate(zip(names, points, strict=True)):
+            body += finished(number, point, cast(Local(name, self.wide), self.dtype))
         return body if lanes is None else [self.loop(lanes, self.sizes[lanes], "vector", body)]
 
     def terms(
@@ -279,7 +365,10 @@ class _Product:
 
     def place(self, point: Point) -> tuple[Expr, ...]:
         """Where a result is stored; lanes stand at their own axis."""
+        return tuple(map(Index, self.where(point)))
+
+    def where(self, point: Point) -> tuple[Size, ...]:
         return tuple(
-            Index(0 if axis not in self.sizes else point.get(axis, self.here(axis)))
+            0 if axis not in self.sizes else point.get(axis, self.here(axis))
             for axis in self.notation.result
         )
