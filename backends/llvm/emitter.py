@@ -208,6 +208,8 @@ class _KernelEmitter(LoopEmitter):
         self.code.builder.line("ret void")
         if self.memory.safe_bytes:
             self.allocas.append(f"  {SAFE.text} = alloca [{self.memory.safe_bytes} x i8], align 64")
+        for slot, size in enumerate(self.code.kept_bytes):
+            self.allocas.append(f"  %kept.{slot} = alloca [{size} x i8], align 64")
         self.code.builder.lines[:0] = self.allocas
 
     def divided_text(self, name: str, body: Sequence[Statement], loop: For) -> KernelText:

@@ -18,6 +18,7 @@ from graphc.scalar.expr import Call, Expr, Index
 from graphc.shapes import Dim, Size
 
 BLOCK = 256  # iterations of a loop whose float32 sum is kept apart from the total
+FEW = 8  # iterations that are not worth stages
 COUNTED_BLOCK = 1 << 30  # elements that an i32 counts
 
 
@@ -39,6 +40,7 @@ class LoopEmitter:
         self.wanted: dict[int, list[Ahead]] = {}  # see prefetch.py
         self.divided: For | None = None  # the loop that runs from BEGIN to END only
         self.fused = False  # see Kernel
+        self.in_stages = False  # whether the innermost loop may be cut, see stages.py
 
     def statements(self, items: Sequence[Statement]) -> None:
         """Emit what a loop has in it; see `emitter`. Loops without bodies need none."""
@@ -109,8 +111,16 @@ class LoopEmitter:
             body(index)
             return self.flat(names)
 
+        cuts = self.in_stages and step == self.sizes.lanes
         values = self.code.loop(
-            start, end, step, self.flat(names), inside, stored=facts.stored, runs=runs
+            start,
+            end,
+            step,
+            self.flat(names),
+            inside,
+            stored=facts.stored,
+            runs=runs,
+            vector_bytes=self.target.vector_bytes if cuts else 0,
         )
         self.restore(names, values)
 
@@ -314,7 +324,9 @@ class LoopEmitter:
         if trips == 1:
             body(done)
             return end
+        self.in_stages = not piece.masked and piece.lanes > 1 and (trips is None or trips > FEW)
         self._blocked_loop(loop, done, end, piece.lanes, facts, names, body, trips)
+        self.in_stages = False
         return end
 
     def _end(self, piece: Piece, start: Val, extent: Val) -> tuple[Val, int | None]:

@@ -12,9 +12,18 @@ that is being written inside it: appending to them hoists.
 """
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 
-from graphc.backends.llvm.text import TextBuilder, Val
+from graphc.backends.llvm.stages import (
+    PLACE,
+    STRIP,
+    Stages,
+    cut,
+    defined,
+    renamed,
+    with_constants,
+)
+from graphc.backends.llvm.text import BITS, TextBuilder, Val
 from graphc.records import dataclass
 
 Key = tuple[Hashable, ...]
@@ -35,6 +44,20 @@ class Scope:
     found: dict[Key, Val] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class _Loop:
+    """The labels, the index and the lines of a loop from start to end."""
+
+    header: str
+    inside: str
+    latch: str
+    done: str
+    index: Val
+    start: Val
+    end: Val
+    lines: list[str]
+
+
 def is_constant(a: Val) -> bool:
     return not a.text.startswith("%")
 
@@ -46,6 +69,7 @@ class Code:
         self.builder = TextBuilder(has_fma=has_fma)
         self.scopes = [Scope(self.builder.lines, "entry", is_loop=False)]
         self.levels: dict[str, int] = {}
+        self.kept_bytes: list[int] = []  # of the arrays between stages of loops, see stages.py
         self._filling = 0
 
     @property
@@ -188,11 +212,14 @@ class Code:
         *,
         stored: frozenset[str] = frozenset(),
         runs: Callable[[], Val] | None = None,
+        vector_bytes: int = 0,
     ) -> list[Val]:
         """for index = start, start + step, ... < end: carried = body(index, carried).
 
         Returns the carried values after the loop. stored: the buffers its body writes. runs: emits
-        the i1 that tells whether the body runs at all; None where it surely does.
+        the i1 that tells whether the body runs at all; None where it surely does. vector_bytes: of
+        a register, for a loop whose iterations are apart and may be cut into stages: from start to
+        end there are whole steps then.
         """
         builder = self.builder
         header, done = builder.fresh_label("loop"), builder.fresh_label("done")
@@ -206,27 +233,95 @@ class Code:
         self._fill(self.depth)
         following = builder.value(f"add nuw nsw i64 {index.text}, {step}")
         lines, latch = self._pop()
+        whole = _Loop(header, inside, latch, done, index, start, end, lines)
+        if vector_bytes:
+            names = [value.text for value in (*values, *results)]
+            stages = cut(lines[:-1], names, vector_bytes)
+            if stages is not None:
+                return self._in_stages(stages, whole, step, carried, values, results)
+        self._around(whole, following, values, carried, results)
+        return values
 
+    def _around(
+        self,
+        loop: "_Loop",
+        following: str,
+        values: Sequence[Val],
+        carried: Sequence[Val],
+        results: Sequence[Val],
+    ) -> None:
+        """The text of a loop around the lines of its body."""
+        builder, index = self.builder, loop.index
         before = builder.block_label
-        builder.branch(header)
-        builder.block(header)
-        builder.line(
-            f"{index.text} = phi i64 [ {start.text}, %{before} ], [ {following}, %{latch} ]"
-        )
+        builder.branch(loop.header)
+        builder.block(loop.header)
+        start, latch = loop.start.text, loop.latch
+        builder.line(f"{index.text} = phi i64 [ {start}, %{before} ], [ {following}, %{latch} ]")
         for value, initial, result in zip(values, carried, results, strict=True):
             builder.line(
                 f"{value.text} = phi {value.ir_type} "
                 f"[ {initial.text}, %{before} ], [ {result.text}, %{latch} ]"
             )
-        more = builder.value(f"icmp slt i64 {index.text}, {end.text}")
-        builder.line(f"br i1 {more}, label %{inside}, label %{done}")
-        builder.lines.append(f"{inside}:")
-        builder.lines.extend(lines)
-        builder.branch(header)
-        builder.block(done)
+        more = builder.value(f"icmp slt i64 {index.text}, {loop.end.text}")
+        builder.line(f"br i1 {more}, label %{loop.inside}, label %{loop.done}")
+        builder.lines.append(f"{loop.inside}:")
+        builder.lines.extend(loop.lines)
+        builder.branch(loop.header)
+        builder.block(loop.done)
         for value in (index, *values):
             self.levels[value.text] = self.depth
-        return values
+
+    def _in_stages(
+        self,
+        stages: Stages,
+        loop: "_Loop",
+        step: int,
+        carried: Sequence[Val],
+        values: Sequence[Val],
+        results: Sequence[Val],
+    ) -> list[Val]:
+        """A loop over strips around one loop for each stage; the last has the carried values."""
+        builder = self.builder
+        self.keep(stages)
+        header, inside, done = map(builder.fresh_label, ("strips", "strip", "done"))
+        first = Val(builder.fresh("i"), "i64")
+        totals = [Val(builder.fresh("a"), value.type, value.lanes) for value in carried]
+        label, lines = builder.block_label, builder.lines
+        builder.block_label, builder.lines = inside, []
+        behind = Val(builder.value(f"add nuw nsw i64 {first.text}, {STRIP * step}"), "i64")
+        limit = builder.smin(behind, loop.end)
+        length, zero = builder.sub(limit, first), builder.constant(0, "i64")
+        for number, body in enumerate((*stages.first, stages.last)):
+            place, index, following = (builder.fresh(hint) for hint in ("place", "i", "t"))
+            names = {loop.index.text: index, PLACE: place}
+            is_last = number == len(stages.first)
+            if not is_last:
+                names |= {name: f"{name}.{number}" for name in defined(body)}
+            text = [
+                f"  {index} = add nuw nsw i64 {first.text}, {place}",
+                *with_constants([renamed(line, names) for line in body], builder),
+                f"  {following} = add nuw nsw i64 {place}, {step}",
+            ]
+            at = Val(place, "i64")
+            if is_last:
+                part = replace(loop, index=at, start=zero, end=length, lines=text)
+                self._around(part, following, values, totals, results)
+            else:
+                start, middle, end = map(builder.fresh_label, ("stage", "body", "done"))
+                part = _Loop(start, middle, middle, end, at, zero, length, text)
+                self._around(part, following, [], [], [])
+        strip, latch = builder.lines, builder.block_label
+        builder.block_label, builder.lines = label, lines
+        strips = _Loop(header, inside, latch, done, first, loop.start, loop.end, strip)
+        self._around(strips, limit.text, totals, carried, values)
+        return totals
+
+    def keep(self, stages: Stages) -> None:
+        """Have room for what stages hand on: loops use the same memory one after the other."""
+        for slot, (_, lanes, element) in enumerate(stages.kept):
+            size = STRIP * lanes * BITS[element] // 8
+            self.kept_bytes += [0] * (slot + 1 - len(self.kept_bytes))
+            self.kept_bytes[slot] = max(self.kept_bytes[slot], size)
 
     def repeat(self, test: Callable[[], Val], body: Callable[[Val], None]) -> Val:
         """for index = 0, 1, ... while test(): body(index); how many times the body ran."""

@@ -1,49 +1,58 @@
 """erf.
 
-Method: a minimax polynomial in x^2 for |x| < 1; beyond, 1 - e^q with q a minimax polynomial for
-log(erfc|x|), weighted by what an error in it does to the result (after N. Juffa's erff, which
-has this form). One polynomial serves up to where erf is 1.
+Method, float32: erf x = 1 - 2^q, x > 0, with q = log2(erfc x), a minimax polynomial weighted by
+what an error in it does to the result. With n = round(q) that is (1 - 2^n) - 2^n*(2^(q-n) - 1),
+where nothing cancels: for small x it is 1 - 2^q itself, as good as q and the polynomial of 2^q - 1.
+
+Method, float64: a minimax polynomial in x^2 for |x| < 1; beyond, 1 - e^q with q a polynomial for
+log(erfc|x|) (after N. Juffa's erff, which has this form). One of them serves up to where erf is 1.
 """
 
 from graphc.backends.llvm.text import TextBuilder, Val
-from graphc.backends.llvm.vector_math.arithmetic import horner
-from graphc.backends.llvm.vector_math.exponential import exp_in_range
+from graphc.backends.llvm.vector_math.arithmetic import (
+    FLOAT32,
+    as_int,
+    flip_sign,
+    horner,
+    sign_bits,
+)
+from graphc.backends.llvm.vector_math.exponential import exp_in_range, power_of_two
 
+# log2(erfc(x))/x + 2 in x, 0 <= x <= 4
+LOG2_ERFC_FLOAT = (
+    0.37209296226501465,
+    -0.9184474349021912,
+    -0.14827924966812134,
+    0.027641525492072105,
+    0.00021171907428652048,
+    -0.0023835976608097553,
+    0.0009005067986436188,
+    -0.00016604838310740888,
+    1.2927960597153287e-05,
+)
+# (2^r - 1)/r - 1 in r, |r| <= 1/2
+EXP2M1_FLOAT = (
+    -0.3068528175354004,
+    0.24022649228572845,
+    0.05550367385149002,
+    0.009618311189115047,
+    0.0013387383660301566,
+    0.0001538208598503843,
+)
 # erf(x)/x - 1 in x^2, |x| <= 1
-NEAR = {
-    "float": (
-        0.12837916612625122,
-        -0.3761262595653534,
-        0.1128358319401741,
-        -0.026853691786527634,
-        0.005188073962926865,
-        -0.0008007878204807639,
-        7.846108928788453e-05,
-    ),
-    "double": (
-        0.12837916709551256,
-        -0.3761263890318346,
-        0.11283791670942668,
-        -0.02686617064293325,
-        0.005223977604950571,
-        -0.0008548325882432185,
-        0.00012055292365914772,
-        -1.4924691766515769e-05,
-        1.6446904245577503e-06,
-        -1.6204732034885776e-07,
-        1.3704701676325267e-08,
-        -7.768623992348282e-10,
-    ),
-}
-# log(erfc(x))/x in x, 0.9 <= x <= 4
-FAR_FLOAT = (
-    -1.1286370754241943,
-    -0.6351980566978455,
-    -0.10615896433591843,
-    0.023694442585110664,
-    -0.003610254731029272,
-    0.0003148281539324671,
-    -1.042912026605336e-05,
+NEAR_DOUBLE = (
+    0.12837916709551256,
+    -0.3761263890318346,
+    0.11283791670942668,
+    -0.02686617064293325,
+    0.005223977604950571,
+    -0.0008548325882432185,
+    0.00012055292365914772,
+    -1.4924691766515769e-05,
+    1.6446904245577503e-06,
+    -1.6204732034885776e-07,
+    1.3704701676325267e-08,
+    -7.768623992348282e-10,
 )
 # log(erfc(x)) in x - 2, 0.99 <= x <= 6
 FAR_DOUBLE = (
@@ -70,12 +79,25 @@ IS_ONE = {"float": 4.0, "double": 6.0}
 
 
 def erf(b: TextBuilder, x: Val) -> Val:
-    a = b.fabs(x)
-    near = b.fma(x, horner(b, b.fmul(x, x), NEAR[x.type]), x)
-    held = b.minimum(a, b.const(IS_ONE[x.type], x))  # NaN stays
-    if x.type == "float":
-        exponent = b.fmul(held, horner(b, held, FAR_FLOAT))
-    else:
-        exponent = horner(b, b.fsub(held, b.const(2.0, x)), FAR_DOUBLE)
+    held = b.minimum(b.fabs(x), b.const(IS_ONE[x.type], x))  # NaN stays
+    y = _erf_float(b, held) if x.type == "float" else _erf_double(b, held)
+    return flip_sign(b, y, sign_bits(b, x))
+
+
+def _erf_float(b: TextBuilder, x: Val) -> Val:
+    """erf of 0 <= x <= 4."""
+    one, shifter = b.const(1.0, x), b.const(FLOAT32.shifter + FLOAT32.bias, x)
+    q = b.fma(x, horner(b, x, LOG2_ERFC_FLOAT), b.fmul(x, b.const(-2.0, x)))
+    shifted = b.fadd(q, shifter)
+    r = b.fsub(q, b.fsub(shifted, shifter))
+    power = power_of_two(b, as_int(b, shifted))
+    less = b.fma(r, horner(b, r, EXP2M1_FLOAT), r)  # 2^r - 1
+    return b.fma(b.fneg(power), less, b.fsub(one, power))
+
+
+def _erf_double(b: TextBuilder, x: Val) -> Val:
+    """erf of 0 <= x <= 6."""
+    near = b.fma(x, horner(b, b.fmul(x, x), NEAR_DOUBLE), x)
+    exponent = horner(b, b.fsub(x, b.const(2.0, x)), FAR_DOUBLE)
     far = b.fsub(b.const(1.0, x), exp_in_range(b, exponent))
-    return b.copysign(b.select(b.fcmp("olt", a, b.const(1.0, x)), near, far), x)
+    return b.select(b.fcmp("olt", x, b.const(1.0, x)), near, far)

@@ -2,7 +2,7 @@
 
 from graphc.backends.llvm.text import TextBuilder, Val
 from graphc.backends.llvm.vector_math import tabulated
-from graphc.backends.llvm.vector_math.arithmetic import horner
+from graphc.backends.llvm.vector_math.arithmetic import flip_sign, horner, sign_bits
 from graphc.backends.llvm.vector_math.exponential import exp, exp_in_range
 from graphc.backends.llvm.vector_math.logarithm import log1p_in_range
 
@@ -56,13 +56,18 @@ def _odd(b: TextBuilder, x: Val, coefficients: tuple[float, ...]) -> Val:
     return b.fma(b.fmul(x, z), horner(b, z, coefficients), x)
 
 
+def _signed(b: TextBuilder, y: Val, x: Val) -> Val:
+    """y >= 0 with the sign of x."""
+    return flip_sign(b, y, sign_bits(b, x))
+
+
 def sinh(b: TextBuilder, x: Val) -> Val:
     """(e^|x| - e^-|x|)/2 with the sign of x. e^|x|/2 is formed directly: it overflows last."""
     a = b.fabs(x)
     half = exp(b, a, halvings=1)
     far = b.fsub(half, b.fdiv(b.const(0.25, x), half))
     near = b.fcmp("olt", a, b.const(1.0, x))
-    return b.copysign(b.select(near, _odd(b, x, SINH[x.type]), far), x)
+    return _signed(b, b.select(near, _odd(b, a, SINH[x.type]), far), x)
 
 
 def cosh(b: TextBuilder, x: Val) -> Val:
@@ -81,7 +86,7 @@ def tanh(b: TextBuilder, x: Val) -> Val:
     power = exp_in_range(b, b.fadd(held, held))
     far = b.fsub(one, b.fdiv(b.const(2.0, x), b.fadd(power, one)))
     near = b.fcmp("olt", a, b.const(0.625, x))
-    return b.copysign(b.select(near, _odd(b, x, TANH[x.type]), far), x)
+    return _signed(b, b.select(near, _odd(b, a, TANH[x.type]), far), x)
 
 
 def _log1p_or_log_of_double(b: TextBuilder, a: Val, argument: Val) -> Val:
@@ -98,7 +103,7 @@ def asinh(b: TextBuilder, x: Val) -> Val:
     square = b.fmul(a, a)
     root = b.sqrt(b.fadd(square, one))
     argument = b.fadd(a, b.fdiv(square, b.fadd(root, one)))
-    return b.copysign(_log1p_or_log_of_double(b, a, argument), x)
+    return _signed(b, _log1p_or_log_of_double(b, a, argument), x)
 
 
 def acosh(b: TextBuilder, x: Val) -> Val:
@@ -116,4 +121,4 @@ def atanh(b: TextBuilder, x: Val) -> Val:
     argument = b.fdiv(b.fadd(a, a), b.fsub(one, a))
     y = b.fmul(b.const(0.5, x), log1p_in_range(b, argument))
     beyond = b.select(b.fcmp("oeq", a, one), b.const(float("inf"), x), b.const(float("nan"), x))
-    return b.copysign(b.select(b.fcmp("olt", a, one), y, beyond), x)
+    return _signed(b, b.select(b.fcmp("olt", a, one), y, beyond), x)

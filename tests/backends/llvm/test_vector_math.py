@@ -298,7 +298,7 @@ def test_libm_symbols_are_the_ones_declared() -> None:
     assert {name for name in names if not name.startswith("llvm.")} == set(LIBM_SYMBOLS)
 
 
-@pytest.mark.parametrize(("name", "limit"), [("exp", 22), ("log", 34), ("tanh", 31), ("pow", 62)])
+@pytest.mark.parametrize(("name", "limit"), [("exp", 22), ("log", 34), ("tanh", 35), ("pow", 62)])
 def test_code_stays_lean(name: str, limit: int) -> None:
     overhead = 8 if name in TWO_ARGUMENTS else 6  # values of the sample loop itself
     assert sample_function(name, "float", 8).text.count("\n  %") - overhead <= limit
