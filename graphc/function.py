@@ -41,6 +41,7 @@ from graphc.ir.storage import Storage, announced, replace_arrays, rewriting, sha
 from graphc.ir.tensor import Tensor
 from graphc.late_updates import LateGraph, LateUpdates
 from graphc.memory.limit import MemoryLimit, checked_limit
+from graphc.memory.rewriting import REWRITTEN
 from graphc.repeat import check_stackable, checked_count, rows, run_steps
 from graphc.results import ResultChecker
 from graphc.running import Arrays, ComplexRunner, Given, ProgramRunner, State
@@ -59,7 +60,6 @@ from graphc.threads import thread_count
 __all__ = ["Function", "function"]
 
 _array_of = attrgetter("array")
-REWRITTEN = 4 << 20  # bytes of variables from which new values take the memory of the old ones
 
 
 class Function(FunctionText, CCallable):

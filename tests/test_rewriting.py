@@ -79,6 +79,43 @@ def test_adam_against_the_reference() -> None:
         np.testing.assert_allclose(ours, wanted, rtol=1e-5, atol=1e-6)
 
 
+def test_epilogues_of_products() -> None:
+    """w - rate * (x.T @ d), also with momentum: the product lies elsewhere until it is done."""
+
+    def build(backend: str, threads: int = 1) -> tuple[gc.Function, list[gc.Variable]]:
+        rng = np.random.default_rng(0)
+        shapes = ((300, 1024), (1024, 1024), (1024, 300))
+        weights = [
+            gc.variable((rng.normal(size=s) / 32).astype("float32"), f"w{n}")
+            for n, s in enumerate(shapes)
+        ]
+        speeds = [gc.variable(np.zeros(s, "float32"), f"v{n}") for n, s in enumerate(shapes)]
+        x = gc.placeholder("x", ("b", 300))
+        h: gc.Tensor = x
+        for w in weights:
+            h = gc.tanh(h @ w)
+        cost = gc.mean((h - x) ** 2)
+        updates = []
+        for w, v, slope in zip(weights, speeds, gc.grad(cost, weights), strict=True):
+            speed = 0.9 * v + slope
+            updates += [(v, speed), (w, w - 10 * speed)]
+        f = gc.function([x], cost, updates=updates, backend=backend, threads=threads)
+        return f, [*weights, *speeds]
+
+    feeds = [np.random.default_rng(n).normal(size=(n, 300)).astype("float32") for n in (37, 1, 70)]
+    found: list[list[np.ndarray]] = []
+    for backend, threads in (("llvm", 1), ("llvm", 2), ("reference", 1)):
+        f, variables = build(backend, threads)
+        addresses = [place(v) for v in variables]
+        for feed in feeds:
+            f(feed)
+        assert (addresses == [place(v) for v in variables]) == (backend == "llvm")
+        found.append([v.value for v in variables])
+    for one, two, wanted in zip(*found, strict=True):
+        assert one.tobytes() == two.tobytes()
+        np.testing.assert_allclose(one, wanted, rtol=2e-4, atol=1e-5)
+
+
 def test_complex_variables() -> None:
     v, x = gc.variable(np.zeros(N, "complex64"), "v"), gc.placeholder("x", (N,), "complex64")
     f, at = gc.function([x], updates={v: v + x * 1j}), place(v)

@@ -53,9 +53,9 @@ class StepEmitter(ABC):
         self.jitted = jitted
         self.target = target
         self.blas = blas
-        rewriting = frozenset(id(step.kernel) for step in rewriting_steps(program))
-        self.functions = Functions(target, rewriting)
-        self.places = ProductPlaces(program)
+        rewriting = rewriting_steps(program)
+        self.functions = Functions(target, frozenset(id(step.kernel) for step in rewriting))
+        self.places = ProductPlaces(program, rewriting)
         self.collapsed = Collapsed()
         self.uses: Mapping[str, int] | None = None  # how often each buffer stands in a step
         self.local: dict[str, Size] = {}  # temporaries that only chains know

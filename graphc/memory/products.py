@@ -5,8 +5,9 @@ t = x.T @ d          W_new = W - rate * t: t is nowhere else read, so that it is
 """
 
 from collections import Counter
+from collections.abc import Collection
 
-from graphc.loops.ir import Contraction, KernelCall, Program, Step
+from graphc.loops.ir import Contraction, KernelCall, Program, Step, written_buffers
 from graphc.memory.in_place import Donors
 from graphc.memory.lives import buffers_of, uses_of
 
@@ -14,10 +15,14 @@ FRESH_ROLES = ("output", "update")  # not in the arena; what lies there is plann
 
 
 class ProductPlaces:
-    """Answers for the products of one program."""
+    """Answers for the products of one program.
 
-    def __init__(self, program: Program) -> None:
+    rewriting: steps that may write over what they read: what they write is memory of others.
+    """
+
+    def __init__(self, program: Program, rewriting: Collection[KernelCall] = ()) -> None:
         self.program = program
+        self.kept = {name for step in rewriting for name in written_buffers(step)}
         self.donors = Donors(program, {}, {})
         self.uses: Counter[str] | None = None
         self.firsts: dict[str, Step] | None = None
@@ -45,6 +50,7 @@ class ProductPlaces:
             result = buffers[name]
             if (
                 result.role in FRESH_ROLES
+                and name not in self.kept
                 and result.dtype == own.dtype
                 and self.donors.may_overwrite(epilogue, product.out, name)
             ):

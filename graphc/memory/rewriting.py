@@ -4,18 +4,29 @@ A call has new arrays for the new values, so that an error leaves the old ones. 
 fail once the first new value is written, and each old value is read for the last time by the kernel
 that writes the new one, element by element, the same memory serves for both: half of it, and more
 of what is left stays in the caches.
+
+    t = x.T @ d          W_new = W - rate * t
+
+The kernel may be the epilogue of a product, which then has memory of its own.
 """
 
-from graphc.loops.ir import Contraction, KernelCall, Program
+from collections.abc import Collection, Sequence
+
+from graphc.loops.chains import chains_in
+from graphc.loops.epilogues import Collapsed
+from graphc.loops.ir import Contraction, KernelCall, Program, Step, written_buffers
 from graphc.memory.in_place import Donors
-from graphc.memory.lives import buffers_of
+from graphc.memory.lives import buffers_of, uses_of
+from graphc.shapes import size_product
+
+REWRITTEN = 4 << 20  # bytes of variables from which new values take the memory of the old ones
 
 
 def rewriting_steps(program: Program) -> tuple[KernelCall, ...]:
     """The steps that write new values, if all of them may lie where the old ones do; else none.
 
-    Not found: new values that do not depend on the old one, such as a swap of two variables, and
-    those that an epilogue of a matrix product computes, whose memory the product uses before.
+    Not found: new values that do not depend on the old one, such as a swap of two variables.
+    Programs whose variables are too small for it: those with an epilogue among these steps.
     """
     steps = program.steps
     written: dict[str, list[int]] = {}
@@ -35,12 +46,43 @@ def rewriting_steps(program: Program) -> tuple[KernelCall, ...]:
             return ()
         step = steps[places[0]]
         assert isinstance(step, KernelCall)
-        before = steps[places[0] - 1] if places[0] else None
-        if isinstance(before, Contraction) and before.out in step.arguments:
-            return ()
         if not donors.may_overwrite(step, old, new):
             return ()
         found[places[0]] = step
     if not found or not all(isinstance(s, KernelCall | Contraction) for s in steps[min(found) :]):
         return ()
+    following = [position for position in found if _follows(steps, position)]
+    if following and not (is_large(program) and _may_follow(program, following)):
+        return ()
     return tuple(found.values())
+
+
+def _follows(steps: Sequence[Step], position: int) -> bool:
+    """Whether the step reads what a product right before it computes."""
+    step, before = steps[position], steps[position - 1] if position else None
+    return isinstance(before, Contraction) and before.out in buffers_of(step)
+
+
+def is_large(program: Program) -> bool:
+    """Whether old values may be written over, as far as the bytes of the variables tell."""
+    sizes = [
+        size_product(program.buffers[old].shape) * program.buffers[old].dtype.itemsize
+        for old, _ in program.updates
+    ]
+    return sum(size for size in sizes if isinstance(size, int)) >= REWRITTEN
+
+
+def _may_follow(program: Program, following: Collection[int]) -> bool:
+    """Whether steps that are epilogues may write over old values while their product runs.
+
+    It must not read these; in a chain of products, any step may run before and after any other.
+    """
+    steps = program.steps
+    for position in following:
+        before, after = steps[position - 1], written_buffers(steps[position])
+        over = {old for old, new in program.updates if new in after}
+        if isinstance(before, Contraction) and over & {before.a, before.b}:
+            return False
+    chains = chains_in(steps, program.buffers, uses_of(program), Collapsed())
+    inside = {p for start, chain in chains.items() for p in range(start, start + chain.count)}
+    return inside.isdisjoint(following)

@@ -44,7 +44,14 @@ CASES: list[tuple[bool | None, Any]] = [  # whether it may be; None where either
     (False, lambda v, w, x: {v: v.T + x}),
     (True, lambda v, w, x: {v: v + gc.sum(v)}),
     (True, lambda v, w, x: {v: v + gc.sum(v * v, axis=1, keepdims=True), w: w * x}),
-    (False, lambda v, w, x: {v: v - x.T @ x}),
+    (True, lambda v, w, x: {v: v - x.T @ x}),
+    (True, lambda v, w, x: {v: v - x.T @ w, w: w - x.T @ x * 0.1}),
+    (False, lambda v, w, x: {v: v - v.T @ x}),
+    (False, lambda v, w, x: {v: v - x @ v}),
+    (None, lambda v, w, x: {v: v - x @ w, w: w - v @ x}),
+    (None, lambda v, w, x: {v: v - x @ w.T, w: w - gc.tanh(x) @ x}),
+    (True, lambda v, w, x: {v: 0.9 * v + x.T @ x, w: w - (0.9 * v + x.T @ x)}),
+    (True, lambda v, w, x: {v: v - gc.nn.softmax(x.T @ x, axis=-1)}),
     (False, lambda v, w, x: {v: v[::-1] + v}),
     (False, lambda v, w, x: {v: x}),
     (None, lambda v, w, x: {v: gc.cumulative_sum(v, axis=0)}),
@@ -59,7 +66,8 @@ CASES: list[tuple[bool | None, Any]] = [  # whether it may be; None where either
 def test_numbers_are_the_same(
     monkeypatch: pytest.MonkeyPatch, backend: str, may: bool | None, updates: Any
 ) -> None:
-    monkeypatch.setattr(sys.modules["graphc.function"], "REWRITTEN", 0)
+    for module in ("graphc.function", "graphc.memory.rewriting"):
+        monkeypatch.setattr(sys.modules[module], "REWRITTEN", 0)
     (v, w), x = variables("v", "w"), gc.placeholder("x", (8, 8))
     v.value, w.value = (np.linspace(a, a + 1, 64, dtype="float32").reshape(8, 8) for a in (1, 7))
     pairs = updates(v, w, x)
