@@ -16,7 +16,6 @@ from graphc.backends.llvm.jit import Library, side_by_side
 from graphc.backends.llvm.jitted import jitted_steps
 from graphc.backends.llvm.lapack import imported_names
 from graphc.backends.llvm.modules import names_in
-from graphc.backends.llvm.one_thread import PARALLEL
 from graphc.backends.llvm.profiling import LAPS
 from graphc.backends.llvm.routines import Loaded, load
 from graphc.backends.llvm.stored import Facts
@@ -62,21 +61,27 @@ def compiled_program(
             own[SYMBOL] = address_of(callback)
         lapack = imported_names(program)
         elsewhere = known_symbols(lapack)
+    used = names_in(emitted.functions)
+
+    def ready() -> tuple[Loaded, dict[str, int]]:
+        """What the program finds elsewhere, which may have to be compiled too."""
+        loaded = load(emitted.shared, elsewhere, target, cache)
+        known = {**elsewhere, **loaded.addresses, **own}
+        return loaded, addresses(used, known, threads)
+
     with clock.timed("code"):
-        found, loaded = side_by_side(
+        found, (loaded, imports) = side_by_side(
             lambda: cached_objects(modules, target, cache),
-            lambda: load(emitted.shared, elsewhere, target, cache),
+            ready,
             bool(emitted.shared),
         )
     with clock.timed("link"):
-        known = {**elsewhere, **loaded.addresses, **own}
-        used = names_in(emitted.functions) & {*known, PARALLEL}
         exported = ["entry", LAPS] if profiled else ["entry"]
-        library = Library(found.objects, exported, addresses(used, known, threads))
+        library = Library(found.objects, exported, imports)
     # What lies elsewhere in every process, or was made in this one, is not kept.
     made_here = bool(own or profiled or program.counts)
     code = NativeCode(
-        _facts(program, emitted, loaded, used, lapack),
+        _facts(program, emitted, loaded, set(imports), lapack),
         library,
         found.origin,
         host_calls,

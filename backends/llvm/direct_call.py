@@ -48,7 +48,7 @@ from graphc.backends.llvm.direct_layout import (
     TAKEN,
 )
 from graphc.backends.llvm.direct_text import TEXT
-from graphc.backends.llvm.jit import Library, Module
+from graphc.backends.llvm.jit import Library, Module, once
 from graphc.backends.llvm.target import host
 
 FRAMES = 4  # shapes that calls may have, for each function
@@ -135,7 +135,7 @@ class _MethodDefinition(ctypes.Structure):
     )
 
 
-@cache
+@once
 def _routine() -> Library:
     """The routine in machine code, one for the process."""
     functions = (

@@ -18,7 +18,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, wraps
 from itertools import count
 from typing import NamedTuple, TypeVar
 
@@ -199,6 +199,21 @@ def module_assembly(module: Module, target: Target) -> str:
 @cache
 def _linker() -> llvm.LLJIT:
     return llvm.create_lljit_compiler(host().machine(), use_jit_link=True)
+
+
+def once(make: Callable[[], First]) -> Callable[[], First]:
+    """What a process has one of, whichever thread asks first."""
+    made: list[First] = []
+
+    @wraps(make)
+    def found() -> First:
+        if not made:
+            with _lock:
+                if not made:
+                    made.append(make())
+        return made[0]
+
+    return found
 
 
 class Library:

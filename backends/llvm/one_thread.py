@@ -7,7 +7,7 @@ function that never has a second thread needs no pool: it takes LLVM ten times a
 from functools import cache
 
 from graphc.backends.llvm.cache import cached_objects
-from graphc.backends.llvm.jit import PLAIN, Library, Module
+from graphc.backends.llvm.jit import PLAIN, Library, Module, once
 from graphc.backends.llvm.target import host
 
 PARALLEL = "graphc_parallel"  # see `pool`
@@ -69,7 +69,7 @@ alone.done:
 """
 
 
-@cache
+@once
 def _library() -> Library:
     text = f"{DECLARED}{CUT}  br label %alone\nmark:\n  ret void\n{ALONE}"
     return Library(cached_objects([Module(text, PLAIN)], host()).objects, [PARALLEL], {})

@@ -35,7 +35,7 @@ from functools import cache
 from typing import Any
 
 from graphc.backends.llvm.cache import cached_objects
-from graphc.backends.llvm.jit import PLAIN, Library, Module, library_symbols
+from graphc.backends.llvm.jit import PLAIN, Library, Module, library_symbols, once
 from graphc.backends.llvm.one_thread import ALONE, CUT, DECLARED, PARALLEL
 from graphc.backends.llvm.target import host
 
@@ -353,7 +353,7 @@ used:
 """
 
 
-@cache
+@once
 def _library() -> Library:
     names = (PARALLEL, "graphc_pool_size", "graphc_pool_forget", "graphc_pool_stop")
     found = cached_objects([Module(pool_text(), PLAIN)], host())

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import cache
 
 from graphc.backends.llvm.cache import cached_objects
-from graphc.backends.llvm.jit import PLAIN, Library, Module
+from graphc.backends.llvm.jit import PLAIN, Library, Module, once
 from graphc.backends.llvm.target import host
 
 _TEXT = """
@@ -91,6 +91,6 @@ def repeat_routine() -> Callable[..., int]:
     return _REPEAT(_library().address("repeat"))
 
 
-@cache
+@once
 def _library() -> Library:
     return Library(cached_objects([Module(_TEXT, PLAIN)], host()).objects, ["repeat"], {})

@@ -14,6 +14,7 @@ from graphc.backends.llvm.jit import (
     Module,
     module_object,
     module_objects,
+    once,
     side_by_side,
 )
 from graphc.backends.llvm.modules import PART, modules_of
@@ -104,3 +105,26 @@ def test_a_child_forked_while_others_compile_can_compile() -> None:
         stop.set()
         for thread in threads:
             thread.join()
+
+
+def test_what_a_process_has_one_of_is_made_once() -> None:
+    made: list[int] = []
+    gate = threading.Barrier(4)
+
+    @once
+    def single() -> object:
+        made.append(1)
+        return object()
+
+    found: list[object] = []
+
+    def ask() -> None:
+        gate.wait()
+        found.append(single())
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 1 and len({id(one) for one in found}) == 1
