@@ -33,13 +33,31 @@ def as_array(value: Any) -> np.ndarray:
     try:
         array = np.asarray(value)
     except (TypeError, ValueError) as error:
-        raise type(error)(str(error)) from None
+        raise type(error)(_uneven(value) or str(error)) from None
     if kind_of(array.dtype) not in "biufc":
         kind = (
             f", but of {array.dtype.name}" if isinstance(value, np.ndarray | list | tuple) else ""
         )
         raise TypeError(f"{shown(value)} is no array of numbers{kind}")
     return array
+
+
+def _uneven(value: Any) -> str:
+    """How nested lists fail to be an array: the first two rows of different lengths."""
+    rows, level = [value], 0
+    while rows and all(isinstance(row, list | tuple) for row in rows):
+        first = len(rows[0])
+        for number, row in enumerate(rows):
+            if len(row) != first:
+                return (
+                    f"lists of unequal length along axis {level}: {first} in the first, "
+                    f"{len(row)} in number {number}"
+                )
+        rows, level = [entry for row in rows for entry in row], level + 1
+    kinds = [isinstance(row, list | tuple) for row in rows]
+    if any(kinds):
+        return f"numbers and lists side by side along axis {level - 1}"
+    return ""
 
 
 def shown(value: Any) -> str:

@@ -107,7 +107,9 @@ def as_dtype(value: object) -> DType:
 
 def _unknown(value: object) -> DTypeError:
     allowed = ", ".join(dtype.name for dtype in all_dtypes)
-    return DTypeError(f"not a dtype: {value!r}; allowed are {allowed}")
+    return DTypeError(
+        f"not a dtype: {value!r}; allowed are {allowed}", fix="write its name, or gc.float32"
+    )
 
 
 def is_bool(dtype: DType) -> bool:

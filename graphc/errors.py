@@ -4,8 +4,8 @@ Every error has a code. `E1xx` shapes and dtypes of ops, `E2xx` feeds, inputs, n
 `E3xx` differentiation, `E4xx` values, `E5xx` backends and internal checks, `E6xx` environment.
 """
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -50,10 +50,13 @@ class GraphcError(Exception):
     """Base of all errors that graphc raises on purpose.
 
     message: one line, what is wrong. code: `E101`... details: lines that show what was got and
-    what is allowed. source: where the user wrote it. fix: how to repair it.
+    what is allowed. source: where the user wrote it; without one, the line that graphc was called
+    from. fix: how to repair it.
     """
 
     code = "E500"
+    # The line that the user is at. Set by ir.source; shapes and dtypes know nothing of lines.
+    locate: ClassVar[Callable[[], Location | None]] = staticmethod(lambda: None)
 
     def __init_subclass__(cls) -> None:
         cls.__module__ = "graphc"  # tracebacks show the name under which users import it
@@ -72,13 +75,15 @@ class GraphcError(Exception):
         self.code = code or type(self).code
         self.details = tuple(details)
         self.source = source
+        self.called_from = type(self).locate() if source is None else source
         self.fix = fix
 
     def __str__(self) -> str:
         lines = [f"[{self.code}] {self.message}"]
         lines += [f"    {line}" for line in self.details]
-        if self.source is not None:
-            lines.append(f"  written   {self.source.describe()}")
+        source = self.source or self.called_from
+        if source is not None:
+            lines.append(f"  written   {source.describe()}")
         if self.fix:
             lines.append(f"  fix       {self.fix}")
         return "\n".join(lines)

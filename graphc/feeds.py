@@ -227,6 +227,14 @@ class FeedBinder:
                 source=source,
                 fix="feed a larger array",
             )
+        if isinstance(constraint.left, Dim) and constraint.left == dim_max(constraint.right, left):
+            return FeedError(  # max(n, 5) = n
+                f"{constraint.text}: {sides[1]}, allowed is {left} or more",
+                code="E107",
+                details=details,
+                source=source,
+                fix="feed a larger array",
+            )
         return FeedError(
             f"{constraint.text}: sizes differ: {', '.join(sides)}",
             code="E208" if issubclass(constraint.error, FunctionError) else "E107",

@@ -98,12 +98,15 @@ def _not_an_input(graph: Graph, tensor: Tensor) -> FunctionError:
     same = [t for t in graph.inputs if t.name == tensor.name]
     details = path_text(graph, tensor)
     details += [f"another placeholder of this name is an input, written {t.source}" for t in same]
+    fix = f"list {tensor.name} in the inputs, or replace it with givens"
+    if re.fullmatch(r"(carry|x)\d+", str(tensor.name)):  # the names that loops give
+        fix += "; if the step of a loop was given it, let the step return what is needed outside"
     return FunctionError(
         f"the results need placeholder {tensor.name!r}, which is not among the inputs",
         code="E201",
         details=details,
         source=tensor.sources[0] if tensor.sources else None,
-        fix=f"list {tensor.name} in the inputs, or replace it with givens",
+        fix=fix,
     )
 
 

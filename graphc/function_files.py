@@ -106,7 +106,11 @@ def read_function(
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise FileFormatError(
             f"{os.fspath(path)} holds no function",
-            details=[f"{type(error).__name__}: {error}"],
+            details=[
+                f"{type(error).__name__}: {error}"
+                if KEY in metadata
+                else f"it holds {len(arrays)} arrays: {', '.join(sorted(arrays)):.60}"
+            ],
             fix="f.save(path) writes such files; gc.load reads files of variables",
         ) from None
     return saved, values

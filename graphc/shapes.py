@@ -64,7 +64,8 @@ def as_size(value: object) -> Size:
         return int(value)
     raise ShapeError(
         f"a size is an integer or a symbolic dimension, got {value!r} of type "
-        f"{type(value).__name__}"
+        f"{type(value).__name__}",
+        fix="sizes are ints, or symbolic, such as x.shape[0]",
     )
 
 
@@ -119,7 +120,8 @@ def normalize_axis(axis: int, ndim: int) -> int:
     if ndim == 0:
         raise AxisError(f"axis {position} does not exist: the tensor is a scalar (ndim 0)")
     raise AxisError(
-        f"axis {position} is out of range for ndim {ndim}: allowed are {-ndim} to {ndim - 1}"
+        f"axis {position} is out of range for ndim {ndim}: allowed are {-ndim} to {ndim - 1}",
+        fix=f"axes count from 0; the last one is {ndim - 1}, or -1",
     )
 
 
@@ -131,7 +133,9 @@ def normalize_axes(axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ..
         return (normalize_axis(axis, ndim),)
     axes = tuple(normalize_axis(one, ndim) for one in axis)
     if len(set(axes)) != len(axes):
-        raise ShapeError(f"axes {tuple(axis)} name an axis twice (ndim {ndim})")
+        raise ShapeError(
+            f"axes {tuple(axis)} name an axis twice (ndim {ndim})", fix="name each axis once"
+        )
     return axes
 
 

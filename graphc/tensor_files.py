@@ -4,6 +4,7 @@ Format: https://huggingface.co/docs/safetensors (a JSON header with names, dtype
 offsets, then the bytes).
 """
 
+import errno
 import json
 import os
 import tempfile
@@ -50,6 +51,11 @@ def write_tensors(
     contents = {name: _plain(array) for name, array in arrays.items()}
     notes = {**(metadata or {}), **({COMPLEX: json.dumps(pairs)} if pairs else {})}
     target = Path(path)
+    # Said of the path that was given: below, a file of another name is made first.
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
+    if not target.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "There is no such folder", str(target.parent))
     handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -85,7 +91,7 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], d
         raise FileFormatError(
             f"{os.fspath(path)} is no whole file of tensors",
             details=[str(error) or type(error).__name__, f"{len(content)} bytes"],
-            fix="write it again: gc.save(path, variables) makes such files",
+            fix="write it again: gc.save(path, variables) and f.save(path) make such files",
         ) from None
     return arrays, metadata
 

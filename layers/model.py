@@ -119,8 +119,9 @@ class Model(Trainer):
         raise gc.FunctionError(
             f"model {self.name!r} has no layer {name!r}",
             code="E231",
-            details=[", ".join(label for label, _ in self.sublayers())],
+            details=["it has " + ", ".join(label for label, _ in self.sublayers())],
             source=written(),
+            fix="give one of these names; model.summary() lists them",
         )
 
     # --- the call ---

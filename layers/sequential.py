@@ -56,7 +56,9 @@ class Sequential(Model):
                 f"Sequential: {layer!r:.60} is no layer that can stand here",
                 code="E246",
                 source=written(),
-                fix="give layers, not the results of calling them; an Input stands first",
+                fix=f"make a layer of the class: {layer.__name__}(...)"
+                if isinstance(layer, type) and issubclass(layer, Layer)
+                else "give layers, not the results of calling them; an Input stands first",
             )
         if layer.example_shape is not None and not self._sequence and self._entry is None:
             self._entry = Input(layer.example_shape, dtype=layer._wanted_dtype)

@@ -61,6 +61,8 @@ class Trainer(Compiled):
             )
         data, steps = self._data(x, y, sample_weight, class_weight, batch_size)
         per_call = self._steps_per_call if steps_per_call is None else steps_per_call
+        if isinstance(epochs, bool) or not isinstance(epochs, int | np.integer) or epochs < 0:
+            raise parameter_error(f"epochs={epochs!r}", "use a whole number >= 0")
         if isinstance(per_call, bool) or not isinstance(per_call, int) or per_call < 1:
             raise parameter_error(f"steps_per_call={per_call!r}", "use a whole number >= 1")
         listeners = hooks.CallbackList(callbacks, add_history=True)

@@ -1,8 +1,9 @@
 """`python -m tests.guarded_runs SIDE TASK...`: the tasks with guard pages around all memory.
 
 Prints a line before and after each task, so that the parent knows where a process has died. Tasks:
-"op NAME" (some variants), "all NAME" (all variants, many in a function), "one NAME" (the same, one
-in a function: it finds the variant), "gradients NAME", "case NAME", "stray PLACE" (an access that
+"op NAME" (some variants), "widths NAME" (all sizes in one dtype of each width, others for each
+side), "all NAME" (all variants, many in a function), "one NAME" and "one-width NAME" (the same, one
+in a function: they find the variant), "gradients NAME", "case NAME", "stray PLACE" (an access that
 must be found).
 """
 
@@ -21,19 +22,23 @@ from tests.backends.test_suite import GRADIENTS, gradients_of, variant_of
 from tests.backends.test_variants import TOLERANCE
 from tests.guard_pages import Side, guard
 from tests.guarded_cases import Case, all_cases
-from tests.variants import Variant, examples_of, sampled, seed_of, variants_of
+from tests.variants import Variant, examples_of, sampled, seed_of, thinned, variants_of
 
 CALLS = 4  # of one function on the same sizes: the last ones go the direct way
 CLOSE = {"float16": 2e-2, "bfloat16": 2e-1, "float32": 2e-4, "float64": 1e-10}
 
 
-def run(task: str) -> None:
+def run(task: str, side: Side) -> None:
     kind, _, name = task.partition(" ")
     rng = np.random.default_rng(seed_of(task))
     if kind == "op":
         check_all(sampled(name, 3, rng), "llvm", TOLERANCE)
     elif kind == "all":
         check_all(variants_of(name), "llvm", TOLERANCE)
+    elif kind == "widths":
+        check_all(thinned(name, side), "llvm", TOLERANCE)
+    elif kind == "one-width":
+        check_all(told(thinned(name, side)), "llvm", TOLERANCE, size=1)
     elif kind == "one":
         check_all(told(variants_of(name)), "llvm", TOLERANCE, size=1)
     elif kind == "gradients":
@@ -110,7 +115,7 @@ def main(side: Side, tasks: Sequence[str]) -> None:
     for task in tasks:
         print(f"> {task}", flush=True)
         try:
-            run(task)
+            run(task, side)
         except Exception:
             print(f"! {task}\n{traceback.format_exc()}", flush=True)
         else:

@@ -280,7 +280,10 @@ def test_numbers_out_of_range() -> None:
     [
         (None, "None is no array of numbers"),
         ("abc", "'abc' is no array of numbers"),
-        ([[1.0], [2.0, 3.0]], "inhomogeneous"),
+        (
+            [[1.0], [2.0, 3.0]],
+            "lists of unequal length along axis 1: 1 in the first, 2 in number 1",
+        ),
         ({1j}, "of type set"),
         ({"x": 1}, "of type dict"),
         (np.array(["a"]), "an array of str"),
@@ -596,14 +599,16 @@ def test_numbers_and_arrays_of_tensors() -> None:
         np.sum(x)  # numpy sum
     with refused(gc.SymbolicValueError, "E211", "list index", fix="x[tensor]"):
         [1, 2][x]  # list index
-    with pytest.raises(TypeError, match="does not support ufuncs"):
-        np.exp(x)
+    with refused(gc.SymbolicValueError, "E211", "numpy exp", fix="gc.exp(x) for np.exp(x)"):
+        np.exp(x)  # numpy exp
 
 
 def test_sizes_as_numbers() -> None:
     x = gc.placeholder("x", ("n", 3))
     for use in (lambda: range(x.shape[0]), lambda: np.zeros(x.shape), lambda: x.shape[0] > 5):
-        with pytest.raises(gc.DimError, match=r"\[E108\].* only known at run time\n  fix  "):
+        with pytest.raises(
+            gc.DimError, match=r"\[E108\].* only known at run time\n  written .*\n  fix  "
+        ):
             use()
     assert gc.run(gc.zeros(x.shape), {x: floats(4, 3)}, backend="reference").shape == (4, 3)
 

@@ -228,6 +228,29 @@ def variants_of(name: str) -> Iterator[Variant]:
                 yield variant
 
 
+def thinned(name: str, turn: str) -> Iterator[Variant]:
+    """All sizes and ranks of every example, and of one dtype of each width.
+
+    Of all (example, dtypes), in an order drawn by `turn`, those are taken that bring a new example
+    or a new combination of widths (1, 2, 4, 8, 16 bytes for each input); what inference refuses
+    leaves its place to the next. Turns take different ones.
+    """
+    sources = sources_of(name)
+    order = np.random.default_rng(seed_of(name, turn)).permutation(len(sources))
+    reached: set[object] = set()
+    seen: set[str] = set()
+    for label, example, arrays in (sources[int(position)] for position in order):
+        brought = {label.split()[1], tuple(array.dtype.itemsize for array in arrays)}
+        if brought <= reached:
+            continue
+        symbolic = symbolic_variant(label, example, arrays, np.random.default_rng(seed_of(label)))
+        for variant in (symbolic, *static_variants(label, example, arrays)):
+            if variant is not None and variant.text not in seen:
+                reached |= brought
+                seen.add(variant.text)
+                yield variant
+
+
 def sampled(name: str, count: int, rng: np.random.Generator) -> list[Variant]:
     """Some variants of an op, of different examples and dtypes as far as there are."""
     found: list[Variant] = []

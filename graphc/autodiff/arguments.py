@@ -146,7 +146,9 @@ def check_cost(cost: Tensor) -> Tensor:
     """GradientError unless the cost is a real floating scalar."""
     if not isinstance(cost, Tensor):
         raise GradientError(
-            f"the cost must be a tensor, got {type(cost).__name__}", source=current_source()
+            f"the cost must be a tensor, got {type(cost).__name__}",
+            source=current_source(),
+            fix="give one scalar tensor; add up several costs, or use gc.vjp",
         )
     if cost.shape != ():
         raise GradientError(

@@ -6,6 +6,7 @@ import sys
 import threading
 from types import CodeType, FrameType
 
+from graphc.errors import GraphcError
 from graphc.records import dataclass
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -114,6 +115,9 @@ def current_source() -> Source | None:
     """The user's line, for an error that is raised now."""
     sources = current_sources()
     return sources[0] if sources else None
+
+
+GraphcError.locate = staticmethod(current_source)
 
 
 def merge_sources(*groups: Sources, limit: int = 8) -> Sources:

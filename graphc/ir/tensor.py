@@ -34,8 +34,8 @@ class Tensor(Operators):
     """
 
     __slots__ = ("__weakref__", "_name", "index", "node")
-    # numpy arrays on the left of an operator leave the operator to us.
-    __array_ufunc__ = None
+    # numpy arrays on the left of an operator leave the operator to us. `__array_ufunc__ = None`
+    # says the same, but then np.exp(x) never comes to __array__, which tells what to use.
     __array_priority__ = 1000
 
     def __init__(self, node: Node, index: int = 0, name: str | None = None) -> None:
@@ -175,7 +175,7 @@ class Tensor(Operators):
         self._refuse(
             "numpy was asked to convert a symbolic tensor to an array",
             "E211",
-            "use the graphc function of the same name, or compile first: gc.run(x, feed)",
+            "use functions of graphc: gc.exp(x) for np.exp(x); or compile first: gc.run(x, feed)",
         )
 
     def __array_function__(

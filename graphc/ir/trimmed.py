@@ -24,7 +24,7 @@ class Trimmed(Operators):
     """
 
     __slots__ = ("axis", "count", "name", "padded")
-    __array_ufunc__ = None
+    __array_priority__ = 1000
 
     def __init__(self, name: str, padded: "Tensor", count: "Tensor", axis: int = 0) -> None:
         self.name = name

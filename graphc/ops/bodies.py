@@ -3,6 +3,7 @@
 A body is a graph of its own. What it uses from outside becomes an input of it.
 """
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -26,6 +27,50 @@ Tree = Any  # None, a tensor, or a tuple, list or dict of trees
 Key = tuple[int, int]
 
 # --- trees -------------------------------------------------------------------------------------
+
+
+def call(loop: str, what: str, function: Callable[..., Tree], *arguments: Tree) -> Tree:
+    """`function(*arguments)`; FunctionError E121 if it does not take that many."""
+    try:
+        return function(*arguments)
+    except TypeError:
+        if _takes(function, arguments):
+            raise
+    count = len(arguments)
+    raise FunctionError(
+        f"{loop}: {what} does not take {count} argument{'s' if count != 1 else ''}",
+        code="E121",
+        details=[f"got {getattr(function, '__name__', 'a function')}{_signature_of(function)}"],
+        source=current_source(),
+        fix=f"{loop} calls it with {count} argument{'s' if count != 1 else ''}: "
+        f"{ARGUMENTS.get((loop, what), 'the operands')}",
+    )
+
+
+ARGUMENTS = {
+    ("scan", "the step"): "the carry and one element of each sequence",
+    ("map", "the function"): "one element of each sequence",
+    ("fori_loop", "the step"): "the position and the carry",
+    ("while_loop", "the body"): "the carry",
+    ("while_loop", "the condition"): "the carry",
+}
+
+
+def _signature_of(function: Callable[..., Tree]) -> str:
+    try:
+        return str(inspect.signature(function))
+    except (TypeError, ValueError):
+        return ""  # of a function in C
+
+
+def _takes(function: Callable[..., Tree], arguments: Sequence[Tree]) -> bool:
+    try:
+        inspect.signature(function).bind(*arguments)
+    except ValueError:
+        return True
+    except TypeError:
+        return not callable(function)
+    return True
 
 
 def leaves_of(tree: Tree) -> list[Any]:

@@ -26,6 +26,7 @@ from graphc.ir.traversal import topological_order
 from graphc.ops.bodies import (
     Tree,
     built_since,
+    call,
     common_dtype,
     inner_input,
     interpreted,
@@ -268,9 +269,9 @@ def _branches(
         rebuilt(tree, [as_tensor(leaf) for _, leaf in named_leaves(tree, "")]) for tree in operands
     ]
     built: list[tuple[int, Tree]] = []
-    for function in functions:
+    for function, name in zip(functions, names, strict=True):
         start = next_serial()
-        built.append((start, function(*given)))
+        built.append((start, call(kind, name, function, *given)))
     trees = [tree for _, tree in built]
     results = _unified(kind, trees, names)
     orders = [topological_order(group) for group in results]

@@ -22,6 +22,7 @@ from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.ops.bodies import (
     Tree,
+    call,
     capture,
     interpreted,
     leaves_of,
@@ -144,7 +145,7 @@ def scan(
     ]
 
     def traced(carry: Tree) -> tuple[Tree, Tree]:
-        return _checked_pair(step(carry, rebuilt(xs, elements)))
+        return _checked_pair(call("scan", "the step", step, carry, rebuilt(xs, elements)))
 
     settled = settle_carry("scan", init, traced)
     carry, states = settled.initial, settled.states
@@ -210,7 +211,7 @@ def fori_loop(
     positions = BUILDER.arange(start, stop, dtype=int64)
 
     def one(carry: Tree, position: Tensor) -> tuple[Tree, None]:
-        return step(position, carry), None
+        return call("fori_loop", "the step", step, position, carry), None
 
     final, _ = scan(one, init, positions)
     return final
@@ -230,7 +231,7 @@ def _counting_loop(
 
     def following(carry: tuple[Tensor, Tree]) -> tuple[Tensor, Tree]:
         position, inner = carry
-        return position + 1, step(position, inner)
+        return position + 1, call("fori_loop", "the step", step, position, inner)
 
     last: Any = BUILDER.while_loop(
         lambda carry: carry[0] < stop, following, (lower.astype(int64), init)
@@ -241,5 +242,5 @@ def _counting_loop(
 @public
 def map(function: Callable[..., Tree], xs: Tree) -> Tree:
     """`function` of each element along the first axis of `xs`, stacked; one at a time."""
-    _, stacked = scan(lambda carry, x: (None, function(x)), None, xs)
+    _, stacked = scan(lambda carry, x: (None, call("map", "the function", function, x)), None, xs)
     return stacked

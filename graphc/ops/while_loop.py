@@ -20,7 +20,15 @@ from graphc.ir.opdef import Example, Inference, OpDef
 from graphc.ir.registry import BUILDER, public, register
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
-from graphc.ops.bodies import Tree, capture, interpreted, loop_types, rebuilt, settle_carry
+from graphc.ops.bodies import (
+    Tree,
+    call,
+    capture,
+    interpreted,
+    loop_types,
+    rebuilt,
+    settle_carry,
+)
 from graphc.ops.body_batches import batch_while
 from graphc.ops.loop_derivatives import loop_jvp, loop_vjp
 from graphc.shapes import Dim
@@ -119,7 +127,9 @@ def while_loop(
             source=current_source(),
             fix="pass a number of steps >= 0, or None",
         )
-    settled = settle_carry("while_loop", init, lambda carry: (body(carry), None))
+    settled = settle_carry(
+        "while_loop", init, lambda carry: (call("while_loop", "the body", body, carry), None)
+    )
     states = settled.states
     if not states:
         raise FunctionError(
@@ -128,7 +138,7 @@ def while_loop(
             source=current_source(),
             fix="pass what the condition depends on as init",
         )
-    test = _checked_condition(condition(rebuilt(init, states)))
+    test = _checked_condition(call("while_loop", "the condition", condition, rebuilt(init, states)))
     results, captured = capture([*settled.following, test], states)
     inputs = (*states, *(inner for inner, _ in captured))
     name = getattr(body, "__name__", "body").strip("<>")

@@ -43,6 +43,8 @@ def _reference(attrs: Attributes, left: np.ndarray, right: np.ndarray) -> Any:
     notation = ProductNotation.read(attrs["subscripts"])
     sizes = dict(zip(attrs["axes"], attrs["sizes"], strict=True))
     dtype = left.dtype
+    if 0 in sizes.values():  # numpy's einsum (2.4) reads an element of what has none
+        return np.zeros([sizes[axis] for axis in notation.result], dtype)
     views, groups = [], []
     for array, indices in ((left, notation.left), (right, notation.right)):
         wide = array.astype(float64) if is_floating(dtype) else array

@@ -110,6 +110,7 @@ def _word_of(name: str, what: str, value: Any) -> Tensor:
             code="E214",
             details=[f"got {got}, allowed: an int, or an integer tensor without axes"],
             source=current_source(),
+            fix="give a whole number, such as 0; of one array element, its int(...)",
         )
     return tensor.astype(uint64)
 

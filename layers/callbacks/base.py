@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from graphc.layers.configured import parameter_error
+
 __all__ = ["Callback", "CallbackList", "History", "LambdaCallback"]
 
 HOOKS = tuple(
@@ -63,6 +65,12 @@ class CallbackList(Callback):
         **params: Any,
     ) -> None:
         given = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
+        for one in given:
+            if isinstance(one, type) or not hasattr(one, "on_epoch_end"):
+                raise parameter_error(
+                    f"callbacks: {one!r:.60} is no callback",
+                    "give objects such as EarlyStopping(), or a subclass of Callback of your own",
+                )
         self.callbacks = given
         if add_history and not any(isinstance(one, History) for one in given):
             self.callbacks.append(History())

@@ -69,6 +69,8 @@ def check_failure(variant: Variant, expected: Sequence[Results], backend: str) -
 
 def assert_close(found: np.ndarray, expected: np.ndarray, tolerance: float) -> None:
     assert found.dtype == expected.dtype and found.shape == expected.shape
+    if found.tobytes() == expected.tobytes():
+        return  # most are: the comparison below costs more than the call
     if not is_inexact(expected.dtype):
         np.testing.assert_array_equal(found, expected)
         return
@@ -123,6 +125,8 @@ class Group:
         laid = [in_some_layout(array, self.rng) for array in arrays]
         found: list[np.ndarray] = self.function(*laid)
         for array, given in zip(arrays, laid, strict=True):
+            if given.tobytes() == array.tobytes():
+                continue
             np.testing.assert_array_equal(given, array, "a feed was written to")
         return found
 

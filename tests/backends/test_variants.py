@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.backends.grouped import check_all
-from tests.variants import NAMES, sampled, seed_of, variants_of
+from tests.variants import NAMES, sampled, seed_of, thinned, variants_of
 
 TOLERANCE = {
     "float16": 4e-3,
@@ -38,6 +38,14 @@ def test_some(backend: str, first: int) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_all(backend: str, name: str) -> None:
     check_all(variants_of(name), backend, TOLERANCE)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("name", NAMES)
+def test_every_size_and_width_interpreted(name: str) -> None:
+    """What stands for the product above on the loop interpreter, where it takes days."""
+    check_all(thinned(name, "interpreter"), "interpreter", TOLERANCE)
 
 
 @pytest.mark.slow

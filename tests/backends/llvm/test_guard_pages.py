@@ -87,6 +87,15 @@ def test_all_cases(side: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("first", range(0, len(NAMES), TOGETHER))
+def test_every_size_and_width_of_ops(first: int, side: str) -> None:
+    """What stands for the whole product below, which takes a day: see `tests.variants.thinned`."""
+    check(side, [f"widths {name}" for name in NAMES[first : first + TOGETHER]])
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("first", range(0, len(NAMES), TOGETHER))

@@ -1,0 +1,118 @@
+"""What new users write: each slip is told with the user's own line and a way out."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import graphc as gc
+from graphc import layers
+from graphc.layers import callbacks
+
+FILE = Path(__file__).name
+
+
+def floats(*shape: int) -> np.ndarray:
+    return np.ones(shape, "float32")
+
+
+def vector() -> gc.Tensor:
+    return gc.placeholder("x", ("n",))
+
+
+def leaked() -> None:
+    kept: list[Any] = []
+
+    def step(total: Any, row: Any) -> tuple[Any, None]:
+        kept.append(total)
+        return total + row, None
+
+    x = vector()
+    gc.scan(step, 0.0, x)
+    gc.function([x], kept[0] + gc.sum(x))
+
+
+def fitted(**options: Any) -> None:
+    model = layers.Sequential([layers.Input((2,)), layers.Dense(1)])
+    model.compile(optimizer="sgd", loss="mse")
+    model.fit(floats(4, 2), floats(4, 1), verbose=0, **options)
+
+
+def too_small(size: int) -> None:
+    x = gc.placeholder("x", (1, 1, "h", 9))
+    gc.function([x], gc.nn.conv2d(x, floats(1, 1, 5, 5)))(floats(1, 1, size, 9))
+
+
+Slip = Callable[[], Any]
+GC: Any = gc  # what these calls are given, types do not allow
+SLIPS: list[tuple[Slip, str, str, str]] = [
+    (lambda: np.exp(vector()), "E211", "asked to convert a symbolic tensor", "gc.exp"),
+    (lambda: range(vector().shape[0]), "E108", "n is not an integer", "symbolic expressions"),
+    (lambda: gc.placeholder("x", (2,), "float33"), "E110", "not a dtype: 'float33'", "float32"),
+    (lambda: gc.sum(vector(), axis=1), "E101", "axis 1 is out of range", "the last one is 0"),
+    (lambda: gc.permute_dims(floats(2, 2), (0, 0)), "E101", "name an axis twice", "once"),
+    (lambda: vector().reshape("a"), "E101", "a size is an integer", "x.shape[0]"),
+    (lambda: gc.constant([[1, 2], [3]]), "E110", "along axis 1: 2 in the first, 1", "lists"),
+    (lambda: gc.constant([[1], 2]), "E110", "numbers and lists side by side along axis 0", ""),
+    (lambda: GC.grad([gc.sum(vector())], vector()), "E301", "got list", "add up"),
+    (lambda: gc.random.key(1.5), "E214", "got 1.5", "whole number"),
+    (lambda: GC.scan(lambda c: c, 0.0, vector()), "E121", "got <lambda>(c)", "the carry and one"),
+    (lambda: GC.map(lambda a, b: a, vector()), "E121", "does not take 1 argument", "one element"),
+    (lambda: GC.fori_loop(0, 3, lambda c: c, 0.0), "E121", "the step", "the position and"),
+    (lambda: GC.while_loop(lambda: True, lambda c: c, 0.0), "E121", "the condition", "the carry"),
+    (lambda: GC.while_loop(lambda c: c > 0, lambda: 0, 0.0), "E121", "the body", "the carry"),
+    (lambda: GC.cond(vector()[0] > 0, lambda: 0, lambda: 0, 1), "E121", "otherwise", "operands"),
+    (leaked, "E201", "placeholder 'carry0'", "let the step return"),
+    (lambda: too_small(3), "E107", "h = 3, allowed is 5 or more", "larger array"),
+    (lambda: gc.function([], gc.max(vector())), "E201", "placeholder 'x'", "list x in the inputs"),
+    (lambda: layers.Sequential([layers.Dense]), "E246", "no layer that can stand", "Dense(...)"),
+    (lambda: fitted(callbacks=[1]), "E404", "1 is no callback", "EarlyStopping()"),
+    (lambda: fitted(callbacks=[callbacks.EarlyStopping]), "E404", "no callback", "objects"),
+    (lambda: fitted(epochs=-1), "E404", "epochs=-1", ">= 0"),
+]
+
+
+@pytest.mark.parametrize(("slip", "code", "said", "fix"), SLIPS)
+def test_a_slip(slip: Slip, code: str, said: str, fix: str) -> None:
+    with pytest.raises(gc.GraphcError) as caught:
+        slip()
+    message = str(caught.value)
+    assert message.startswith(f"[{code}] ") and said in message
+    assert re.search(rf"\n  written   {FILE}:\d+   ", message), message
+    assert fix in message[message.index("\n  fix  ") :]
+
+
+def test_a_step_that_fails_inside_says_so_itself() -> None:
+    def step(carry: Any, row: Any) -> Any:
+        return len(3), carry + row  # type: ignore[arg-type]
+
+    with pytest.raises(TypeError, match="has no len"):
+        gc.scan(step, 0.0, vector())
+
+
+def test_arrays_on_the_left_leave_operators_to_tensors() -> None:
+    x = gc.placeholder("x", (2,))
+    array = np.array([1, 2], "float32")
+    found = gc.run([array + x, array[0] * x, array < x, np.eye(2, dtype="float32") @ x], {x: array})
+    for one, wanted in zip(found, ([2, 4], [1, 2], [False, False], [1, 2]), strict=True):
+        np.testing.assert_array_equal(one, wanted)
+    array += x
+    assert isinstance(array, gc.Tensor)
+
+
+def test_paths_that_cannot_be_written_are_named_as_given(tmp_path: Path) -> None:
+    v = gc.variable(floats(2), "v")
+    with pytest.raises(IsADirectoryError, match=str(tmp_path)):
+        gc.save(tmp_path, {"v": v})
+    with pytest.raises(FileNotFoundError, match=r"no such folder: .*none'"):
+        gc.save(tmp_path / "none" / "v.safetensors", {"v": v})
+    path = tmp_path / "v.safetensors"
+    gc.save(path, {"v": v})
+    with pytest.raises(gc.FileFormatError, match="it holds 1 arrays: v"):
+        gc.load_function(path)
+    path.write_bytes(b"print(1)")
+    with pytest.raises(gc.FileFormatError, match=rf"written   {FILE}"):
+        gc.load_function(path)
