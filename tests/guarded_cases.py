@@ -115,6 +115,20 @@ def picked(x: Any, i: Any) -> list[Any]:
     return [rows, gc.grad(gc.sum(rows * rows), x), x.at[i[:1] * 0].add(rows[:1])]
 
 
+def neighbours(x: Any, y: Any, z: Any) -> list[Any]:
+    """Columns of short rows, side by side and apart."""
+    pairs = x[:, 0] - x[:, 1] * x[:, 3] + x[:, 4] * x[:, 8]
+    fours = y[:, 0] - y[:, 1] * y[:, 2] + y[:, 3] * y[:, 5] - y[:, 6]
+    return [pairs, fours, z[:, 2] * z[:, 0] - z[:, 1]]
+
+
+def regression(t: Any, x: Any, y: Any, i: Any) -> list[Any]:
+    """Rows, levels of groups and their gradients: short sums, gathers and scatters."""
+    error = y - t[:5][i] - t[5:10][i] * y - x @ t[10:]
+    loss = gc.sum(error**2)
+    return [loss, gc.grad(loss, t)]
+
+
 def grown(x: Any) -> Any:
     return gc.while_loop(lambda v: gc.sum(v) < 50, lambda v: v * 1.5 + 0.1, gc.abs(x))
 
@@ -304,6 +318,19 @@ def all_cases() -> dict[str, Case]:
             [("x", ("m", "n"), "float32"), ("i", ("k",), "int64")],
             picked,
             [s for s in along("m", "n", "k") if s["m"] and s["k"]],
+        ),
+        "neighbours": Case(
+            [("x", ("m", 9), "float64"), ("y", ("m", 7), "float32"), ("z", ("m", "n"), "float32")],
+            neighbours,
+            [s | {"n": s["n"] + 3} for s in along("m", "n")],
+        ),
+        "regression": Case(
+            [
+                *(("t", (19,), "float64"), ("x", ("m", 9), "float64")),
+                *(("y", ("m",), "float64"), ("i", ("m",), "int64")),
+            ],
+            regression,
+            along("m"),
         ),
         "counted loop": Case([("x", ("m",), "float32")], grown, [s for s in along("m") if s["m"]]),
         "tape": Case([("x", ("m",), "float32")], tape, [s for s in along("m") if s["m"]]),

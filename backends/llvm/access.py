@@ -31,6 +31,7 @@ from graphc.backends.llvm.masked import (
     masked_scatter,
     masked_store,
 )
+from graphc.backends.llvm.neighbours import Element, Group, load_together, shuffled
 from graphc.backends.llvm.scalar_ops import emit_operation, from_memory, to_memory
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.sizes import Sizes
@@ -51,6 +52,7 @@ class Memory(Addresses):
         self.hardware_gather = False
         self.past_cache: dict[str, Val] = {}  # see streaming.py
         self.safe_bytes = 0
+        self.neighbours: dict[Element, Group] = {}  # see neighbours.py
         self.registers: dict[str, Val] = {}  # arrays of one element that are not read from memory
         self._versions: dict[str, int] = {}
         self._counter = count(1)
@@ -78,7 +80,7 @@ class Memory(Addresses):
         if place.slope == 2 and not conditions and (half := self.half(array, index)) is not None:
             return self._load_half(array, half, version, floor)
         if place.slope not in (1, -1):
-            return self._gather(array, place, conditions, version, floor)
+            return self._gather(array, index, place, conditions, version, floor)
         mask = self._mask(None if array.lanes > 1 else self.tail, conditions)
         pointer = place.pointer
         if place.slope == 1:
@@ -107,19 +109,35 @@ class Memory(Addresses):
         return self.code.pure(key, operands, make, floor)
 
     def _gather(
-        self, array: Array, place: Place, conditions: list[Val], version: int, floor: int
+        self,
+        array: Array,
+        index: Sequence[Expr],
+        place: Place,
+        conditions: list[Val],
+        version: int,
+        floor: int,
     ) -> Val:
         """From an address per lane; only moved out of loops that surely run."""
         code, builder = self.code, self.code.builder
         floor = max(floor, self._doubtful_level())
         mask: Val | None = self._mask(self.tail, conditions)
         if mask is None and place.slope is not None and not self.hardware_gather:
+            group = self._group(array, index)
+            if group is not None:
+                start = self.pointer(array, group.start, [])
+                rows = self.lane_pointers(array, start, place.slope)
+                which = group.length, group.which
+                return load_together(code, array.type, rows, *which, version, floor)
             return self._strided_load(array, place.pointer, place.slope, version, floor)
         offsets = self._offsets(place)
         if mask is self.tail and mask is not None and not self.hardware_gather:
             # Lanes beyond the end read what lane 0 reads: no branch for each lane.
             first = code.splat(part(code, offsets, 0, 1), offsets.lanes)
             offsets, mask = choose(code, mask, offsets, first), None
+        if mask is None and not self.hardware_gather:
+            own = [part(code, offsets, lane, 1) for lane in range(offsets.lanes)]
+            by_lane = [code.gep(array.type, place.pointer, offset) for offset in own]
+            return self._by_lane(array, by_lane, version, floor)
         pointers = code.gep(array.type, place.pointer, offsets)
 
         def make() -> Val:
@@ -129,6 +147,13 @@ class Memory(Addresses):
         operands = (pointers,) if mask is None else (pointers, mask)
         key = ("gather", array.type, pointers.text, mask and mask.text, version)
         return code.pure(key, operands, make, floor)
+
+    def _group(self, array: Array, index: Sequence[Expr]) -> Group | None:
+        """The neighbours with which an element is loaded, if there are any."""
+        if not self.neighbours or self.sizes.lanes * BITS[array.type] < 128:
+            return None
+        place = index_polynomial(array, index)
+        return None if place is None else self.neighbours.get((array.name, place))
 
     def _offsets(self, place: Place) -> Val:
         if place.offsets is not None:
@@ -140,8 +165,11 @@ class Memory(Addresses):
         self, array: Array, pointer: Val, slope: Size, version: int, floor: int
     ) -> Val:
         """Lane by lane: scalar addresses cost less than a vector of them."""
-        code, builder, lanes = self.code, self.code.builder, self.sizes.lanes
-        pointers = self.lane_pointers(array, pointer, slope)
+        return self._by_lane(array, self.lane_pointers(array, pointer, slope), version, floor)
+
+    def _by_lane(self, array: Array, pointers: Sequence[Val], version: int, floor: int) -> Val:
+        """Lane k from pointer k."""
+        code, builder, lanes = self.code, self.code.builder, len(pointers)
 
         def make() -> Val:
             loaded = Val("poison", array.type, lanes)
@@ -155,7 +183,7 @@ class Memory(Addresses):
                 )
             return from_memory(builder, loaded, array.dtype)
 
-        key = ("strided", array.type, pointer.text, pointers[-1].text, lanes, version)
+        key = ("by lane", array.type, *[pointer.text for pointer in pointers], version)
         return code.pure(key, pointers, make, floor)
 
     # Pairs: the real and imaginary parts of complex numbers
@@ -179,7 +207,7 @@ class Memory(Addresses):
         pointer = self._redirected(self.pointer(array, start, []), [], array, 2 * lanes)
         mask = None if self.tail is None else self._doubled(self.tail)
         pairs = self._emit_load(array, pointer, 2 * lanes, mask, version, floor)
-        return self._shuffled(pairs, pairs, range(side, 2 * lanes, 2))
+        return shuffled(self.code, pairs, pairs, range(side, 2 * lanes, 2))
 
     def store_pair(self, name: str, start: Size, values: tuple[Val, Val]) -> None:
         """Write the halves of each lane's pair."""
@@ -188,7 +216,7 @@ class Memory(Addresses):
             to_memory(builder, self.code.splat(value, lanes), array.dtype) for value in values
         )
         order = [place for lane in range(lanes) for place in (lane, lanes + lane)]
-        pairs = self._shuffled(first, second, order)
+        pairs = shuffled(self.code, first, second, order)
         pointer = self.pointer(array, start, [])
         mask = self._mask(self.tail, self.conditions)
         if mask is None:
@@ -199,28 +227,7 @@ class Memory(Addresses):
 
     def _doubled(self, mask: Val) -> Val:
         """The mask of pairs: each lane twice."""
-        return self._shuffled(mask, mask, [k // 2 for k in range(2 * mask.lanes)])
-
-    def _shuffled(self, a: Val, b: Val, places: Sequence[int]) -> Val:
-        """A vector of the chosen places of a, then b.
-
-        Of constants (masks of a known number of lanes) a constant again: where LLVM 22 shuffles
-        them itself for AVX2, the second of two masked loads reads its last lanes without the mask.
-        """
-        if a.text.startswith("<") and b.text.startswith("<"):
-            items = [*a.text[1:-1].split(", "), *b.text[1:-1].split(", ")]
-            return Val(f"<{', '.join(items[place] for place in places)}>", a.type, len(places))
-        order = ", ".join(f"i32 {place}" for place in places)
-        return self.code.pure(
-            ("shuffle", a.text, b.text, a.type, order),
-            (a, b),
-            lambda: self.code.builder.emit(
-                f"shufflevector {a.ir_type} {a.text}, {b.ir_type} {b.text}, "
-                f"<{len(places)} x i32> <{order}>",
-                a.type,
-                len(places),
-            ),
-        )
+        return shuffled(self.code, mask, mask, [k // 2 for k in range(2 * mask.lanes)])
 
     # Stores
 
@@ -330,4 +337,4 @@ class Memory(Addresses):
         return self.code.pure(("any", mask.text), (mask,), lambda: self.code.builder.any(mask))
 
     def _reverse(self, a: Val) -> Val:
-        return self._shuffled(a, a, range(a.lanes - 1, -1, -1))
+        return shuffled(self.code, a, a, range(a.lanes - 1, -1, -1))

@@ -13,7 +13,7 @@ from graphc.backends.llvm.sizes import Sizes
 from graphc.backends.llvm.text import Val
 from graphc.dtypes import DType
 from graphc.records import dataclass
-from graphc.scalar.expr import Expr, Index
+from graphc.scalar.expr import Call, Expr, Index
 from graphc.shapes import Dim, Shape, Size, size_product
 
 
@@ -76,7 +76,12 @@ class Addresses:
         inclined: Size = 0  # what `uniform` grows by from lane to lane
         uniform: list[Val] = []
         varying: list[Val] = []
-        for item, stride in zip(index, array.strides, strict=True):
+        terms = [
+            (term, stride)
+            for item, stride in zip(index, array.strides, strict=True)
+            for term in _terms(item)
+        ]
+        for item, stride in terms:
             if isinstance(item, Index):
                 polynomial = polynomial + item.size * stride
             elif (affine := self.evaluator.affine(item)) is not None:
@@ -178,6 +183,13 @@ class Addresses:
             return False
         (name,) = names
         return index == Dim.symbol(name) and self.extents.get(name) == size
+
+
+def _terms(item: Expr) -> list[Expr]:
+    """An index as a sum: what lanes agree on is then added to the address of all of them."""
+    if isinstance(item, Call) and item.op == "add":
+        return [term for arg in item.args for term in _terms(arg)]
+    return [item]
 
 
 def index_polynomial(array: Array, index: Sequence[Expr]) -> Size | None:

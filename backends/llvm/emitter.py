@@ -309,6 +309,7 @@ class _KernelEmitter(LoopEmitter):
                     self.memory.store(buffer, index, self.expressions.value(value), accumulate)
                 case Accumulator(name=name, combine=combine, dtype=dtype):
                     self.declare(name, combine, dtype, item.position_name)
+                    (self.fused_sums.add if item.fused else self.fused_sums.discard)(name)
                 case Accumulate(name=name, value=value, position=position):
                     self.accumulate(name, value, position)
                 case If(condition=condition, body=body):

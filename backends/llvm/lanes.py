@@ -108,6 +108,8 @@ def pieces(extent: Size, body: Body, target: Target) -> list[Piece]:
     native = target.native_lanes(body.element_bytes)
     factor = 1 if body.cost > HEAVY else 2 if body.cost > LIGHT or not body.accumulated else 4
     masks = body.access_bytes <= target.masked_sizes
+    while factor > 1 and factor * len(body.accumulated) > SUMS:
+        factor //= 2
     blocked = body.sums > 1
     if blocked:
         factor = max(1, min(factor, REGISTERS // body.sums))

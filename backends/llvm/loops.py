@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from graphc.backends.llvm.accumulate import Combination
 from graphc.backends.llvm.expressions import Expressions
 from graphc.backends.llvm.lanes import Body, Piece, pieces, survey
+from graphc.backends.llvm.neighbours import groups
 from graphc.backends.llvm.parallel import BEGIN, END
 from graphc.backends.llvm.prefetch import Ahead, ask, next_rows, read_last
 from graphc.backends.llvm.scopes import Code, is_constant
@@ -41,6 +42,7 @@ class LoopEmitter:
         self.divided: For | None = None  # the loop that runs from BEGIN to END only
         self.fused = False  # see Kernel
         self.in_stages = False  # whether the innermost loop may be cut, see stages.py
+        self.fused_sums: set[str] = set()  # accumulators whose products are not rounded
 
     def statements(self, items: Sequence[Statement]) -> None:
         """Emit what a loop has in it; see `emitter`. Loops without bodies need none."""
@@ -61,7 +63,8 @@ class LoopEmitter:
         old = self.states[name]
         lanes = old[0].lanes
         combination = self.combinations[name]
-        if self.fused and combination.is_sum and isinstance(value, Call) and value.op == "mul":
+        fused = combination.is_sum and (self.fused or name in self.fused_sums)
+        if fused and isinstance(value, Call) and value.op == "mul":
             factors = [self.code.splat(self.expressions.value(arg), lanes) for arg in value.args]
             total = combination.fused_step(self.code, old, factors)
             self.states[name] = combination.masked(self.code, self.memory.lane_mask(), total, old)
@@ -248,6 +251,7 @@ class LoopEmitter:
         if self.fused:
             self.wanted[id(loop)] = read_last(loop, self.memory)
         self.memory.extents[loop.axis] = loop.extent
+        self.memory.neighbours = groups(loop.body, loop.axis, self.memory.arrays)
         self.sizes.vector_axis, self.sizes.lane_bytes = loop.axis, facts.element_bytes
         for name in names:
             self.states[name] = self.combinations[name].identity(self.code, cut[0].lanes)

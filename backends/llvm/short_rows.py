@@ -40,6 +40,7 @@ LONGEST = 12  # elements of a row
 FEWEST = 32  # rows, where their number is known
 MOST = 96  # cost of all elements of a row
 SUMS = 12  # over the rows, each in a register
+CHAINS = 2  # partial sums of a row: an addition waits for the one before it
 COMBINES = ("add", "mul", "maximum", "minimum")
 DTYPES = (float32, float64)
 
@@ -91,7 +92,7 @@ class _Rows(NamedTuple):
         for one, elements in self.sums:
             dtype, sources = one.value.dtype, one.store.sources
             for place in range(_length(elements)):
-                own = Accumulator(one.name(place), one.combine, dtype, None, sources)
+                own = Accumulator(one.name(place), one.combine, dtype, None, sources, True)
                 [store] = with_sizes([one.store], {elements.axis: place})
                 assert isinstance(store, Store)
                 old = Load(store.buffer, store.index, dtype)
@@ -114,6 +115,7 @@ class _Unrolled:
         self.now: dict[str | Cell, Expr] = {}  # what a local or an element stands for by now
         self.accumulators: dict[str, Accumulator] = {}
         self.arrays: set[str] = set()
+        self.chains: dict[str, list[Expr]] = {}  # the parts of what an accumulator holds
         self.counts: dict[str, int] = {}
 
     def add(self, item: Statement) -> None:
@@ -137,19 +139,39 @@ class _Unrolled:
             case Accumulator(name=name, combine=combine, dtype=dtype):
                 self.accumulators[name] = item
                 self.now[name] = Const(identity_value(combine, dtype), dtype)
+                self.chains[name] = []
             case Let(name, value, sources):
                 self.let(name, name, self.renamed(value), sources)
             case Accumulate(name, value, _, sources) if name not in self.accumulators:
                 self.statements.append(Accumulate(name, self.renamed(value), None, sources))
             case Accumulate(name, value, _, sources):
                 own = self.accumulators[name]
-                total = Call(own.combine, (self.now[name], self.renamed(value)), own.dtype)
-                self.let(name, name, total, sources)
+                self.feed(own, self.renamed(value), sources)
             case Store(buffer, index, value, _, sources) if buffer in self.arrays:
                 self.let(buffer, (buffer, index), self.renamed(value), sources)
             case Store(buffer, index, value, _, sources):
                 place = tuple(map(self.renamed, index))
                 self.statements.append(Store(buffer, place, self.renamed(value), False, sources))
+
+    def feed(self, own: Accumulator, value: Expr, sources: Sources) -> None:
+        """One more element, to the parts of the total in turn."""
+        chains = self.chains[own.name]
+        if len(chains) < CHAINS:
+            before: Expr = Const(identity_value(own.combine, own.dtype), own.dtype)
+        else:
+            before = chains.pop(0)
+        if own.combine == "add" and isinstance(value, Call) and value.op == "mul":
+            total = Call("fma", (*value.args, before), own.dtype)
+        else:
+            total = Call(own.combine, (before, value), own.dtype)
+        count = self.counts[own.name] = self.counts.get(own.name, -1) + 1
+        name = f"{own.name}.{count}"
+        self.statements.append(Let(name, total, sources))
+        chains.append(Local(name, own.dtype))
+        now: Expr = chains[0]
+        for other in chains[1:]:
+            now = Call(own.combine, (now, other), own.dtype)
+        self.now[own.name] = now
 
     def let(self, name: str, key: "str | Cell", value: Expr, sources: Sources) -> None:
         count = self.counts[name] = self.counts.get(name, -1) + 1

@@ -69,6 +69,7 @@ class Accumulator:
     For argmax and argmin `name` holds the best value and `position_name` (int64) its position;
     the first of equals wins, and the first NaN wins over all. An accumulator that met no element
     holds the identity: 0, 1, the lowest or highest value (-inf, inf), true, false, position 0.
+    fused: a product that is added need not be rounded by itself.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Accumulator:
     dtype: DType
     position_name: str | None = None
     sources: Sources = ()
+    fused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,7 @@ from graphc.loops.order import order_steps
 from graphc.loops.printer import kernel_key
 from graphc.loops.repeated import Outline, Repeated
 from graphc.loops.rows import row_kernel
+from graphc.loops.scatters import join_scatters
 from graphc.loops.schedule import schedule
 from graphc.loops.structured import (
     contraction_step,
@@ -189,7 +190,7 @@ class _Lowering:
         for step in partition.steps:
             self.lower_step(step, partition)
             self.steps += self.checks.get(step.number, [])
-        self.steps = order_steps(self.steps, self.buffers)
+        self.steps = order_steps(join_scatters(self.steps), self.buffers)
         self.steps = with_epilogues(self.steps, self.buffers, self.products, self.product_call)
         return [self.buffer_of[root_of(t).key] for t in self.graph.results]
 

@@ -113,6 +113,7 @@ def _accumulator(statement: Accumulator, dialect: Dialect) -> str:
     combine, dtype = statement.combine, statement.dtype
     start = constant_text(identity(combine, dtype), dtype)
     name, type_name = dialect.local(statement.name), short_name(dtype)
+    combine += ", fused" if statement.fused else ""
     if statement.position_name is None:
         return f"{name}: {type_name} = {start} ({combine})"
     position = dialect.local(statement.position_name)

@@ -20,7 +20,10 @@ from tests.variants import NAMES
 ROOT = Path(__file__).resolve().parents[3]
 SIDES = ("end", "start")
 TOGETHER = 12  # ops in one test
-QUICK_CASES = ("product float32", "softmax", "convolution 3x3", "tape", "static rests", "pieces")
+QUICK_CASES = (
+    *("product float32", "softmax", "convolution 3x3", "tape", "static rests", "pieces"),
+    *("neighbours", "regression"),
+)
 GRADIENTS = [name for name in NAMES if OPS[name].vjp is not None]
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs the mmap of Linux")
