@@ -26,7 +26,7 @@ from graphc.ir.windows import (
     window_sizes,
 )
 from graphc.ops.definition import REAL, floating, one_input
-from graphc.ops.windows import OVERLAPPING_SUM, SLIDING_WINDOWS
+from graphc.ops.windows import OVERLAPPING_SUM, SLIDING_WINDOWS, along, under
 from graphc.shapes import Shape, Size, evaluate, format_shape, size_product
 
 __all__ = [
@@ -132,19 +132,11 @@ def _seen(b: Builder, x: Tensor, attrs: Attributes, value: float) -> Tensor:
 def _infer_max(call: Inference) -> TensorType:
     (x,), axes = call.types, call.attrs["axes"]
     count = _windows(call.attrs).check(call, _at(x.shape, axes))
-    return TensorType(x.dtype, _put(x.shape, axes, count))
+    return TensorType(x.dtype, along(x.shape, axes, count))
 
 
 def _infer_position(call: Inference) -> TensorType:
     return TensorType(int64, _infer_max(call).shape)
-
-
-def _put(shape: Shape, axes: Sequence[int], sizes: Shape) -> Shape:
-    """The shape with other sizes along the axes."""
-    found = list(shape)
-    for axis, size in zip(axes, sizes, strict=True):
-        found[axis] = size
-    return tuple(found)
 
 
 def _taps(attrs: Attributes, x: np.ndarray) -> np.ndarray:
@@ -155,15 +147,8 @@ def _taps(attrs: Attributes, x: np.ndarray) -> np.ndarray:
     for axis, (before, after) in zip(axes, windows.pairs(_at(x.shape, axes)), strict=True):
         widths[axis] = (evaluate(before, {}), evaluate(after, {}))
     x = np.pad(x, widths, constant_values=_lowest(x.dtype))
-    found = []
-    for tap in product(*(range(evaluate(size, {})) for size in windows.kernel)):
-        under = [slice(None)] * x.ndim
-        for axis, k, n, step, gap in zip(
-            axes, tap, count, windows.stride, windows.dilation, strict=True
-        ):
-            under[axis] = slice(k * gap, k * gap + max(0, (n - 1) * step + 1), step)
-        found.append(x[tuple(under)])
-    return np.stack(found)
+    taps = product(*(range(evaluate(size, {})) for size in windows.kernel))
+    return np.stack([x[under(attrs, tap, count, x.ndim)] for tap in taps])
 
 
 def _few_taps(b: Builder, x: Tensor, attrs: Attributes) -> list[Tensor] | None:
@@ -174,12 +159,12 @@ def _few_taps(b: Builder, x: Tensor, attrs: Attributes) -> list[Tensor] | None:
         return None
     count = windows.count(_at(x.shape, axes))
     x = _padded(b, x, windows, axes, _lowest(x.dtype))
-    strides = _put((1,) * x.ndim, axes, windows.stride)
-    shape = _put(x.shape, axes, count)
+    strides = along((1,) * x.ndim, axes, windows.stride)
+    shape = along(x.shape, axes, count)
     found = []
     for tap in product(*(range(size) for size in windows.kernel if isinstance(size, int))):
         start = tuple(k * gap for k, gap in zip(tap, windows.dilation, strict=True))
-        starts = _put((0,) * x.ndim, axes, start)
+        starts = along((0,) * x.ndim, axes, start)
         found.append(b.strided_slice(x, starts, shape, strides))
     return found
 

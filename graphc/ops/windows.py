@@ -30,7 +30,7 @@ def _windows(attrs: Attributes, kernel: Shape) -> Windows:
     return Windows(kernel, attrs["stride"], attrs["dilation"], ((0, 0),) * len(kernel))
 
 
-def _along(shape: Shape, axes: Sequence[int], sizes: Sequence[Size]) -> Shape:
+def along(shape: Shape, axes: Sequence[int], sizes: Sequence[Size]) -> Shape:
     """The shape with other sizes along the axes."""
     found = list(shape)
     for axis, size in zip(axes, sizes, strict=True):
@@ -46,20 +46,20 @@ def _infer_windows(call: Inference) -> TensorType:
     check_dtype(call.op, x.dtype, ANY_REAL)
     windows, sizes = _windows(call.attrs, kernel), tuple(x.shape[axis] for axis in axes)
     count = windows.count(sizes) if call.attrs["may_be_none"] else windows.check(call, sizes)
-    return TensorType(x.dtype, (*kernel, *_along(x.shape, axes, count)))
+    return TensorType(x.dtype, (*kernel, *along(x.shape, axes, count)))
 
 
 def _reference_windows(attrs: Attributes, x: np.ndarray) -> Any:
     axes, kernel = attrs["axes"], attrs["kernel"]
     sizes = tuple(x.shape[axis] for axis in axes)
     count = [evaluate(size, {}) for size in _windows(attrs, kernel).count(sizes)]
-    out = np.empty((*kernel, *_along(x.shape, axes, count)), x.dtype)
+    out = np.empty((*kernel, *along(x.shape, axes, count)), x.dtype)
     for tap in product(*map(range, kernel)):
-        out[tap] = x[_under(attrs, tap, count, x.ndim)]
+        out[tap] = x[under(attrs, tap, count, x.ndim)]
     return out
 
 
-def _under(
+def under(
     attrs: Attributes, tap: Sequence[int], count: Sequence[int], ndim: int
 ) -> tuple[slice, ...]:
     """What lies under a tap in all windows."""
@@ -181,7 +181,7 @@ def _infer_sum(call: Inference) -> TensorType:
     kernel, shape = windows.shape[: len(axes)], windows.shape[len(axes) :]
     for axis, count in zip(axes, _windows(call.attrs, kernel).count(sizes), strict=True):
         call.require_equal(shape[axis], count, f"windows along axis {axis} of size {sizes}")
-    return TensorType(windows.dtype, _along(shape, axes, sizes))
+    return TensorType(windows.dtype, along(shape, axes, sizes))
 
 
 def _reference_sum(attrs: Attributes, windows: np.ndarray) -> Any:
@@ -190,9 +190,9 @@ def _reference_sum(attrs: Attributes, windows: np.ndarray) -> Any:
     kernel, shape = windows.shape[: len(axes)], windows.shape[len(axes) :]
     count = [shape[axis] for axis in axes]
     wide = float64 if is_floating(windows.dtype) else windows.dtype
-    out = np.zeros(_along(shape, axes, attrs["sizes"]), wide)
+    out = np.zeros(along(shape, axes, attrs["sizes"]), wide)
     for tap in product(*map(range, kernel)):
-        out[_under(attrs, tap, count, out.ndim)] += windows[tap]
+        out[under(attrs, tap, count, out.ndim)] += windows[tap]
     return out.astype(windows.dtype)
 
 
@@ -257,7 +257,7 @@ def _sum_examples(rng: Generator) -> list[Example]:
         }
         sizes = tuple(shape[axis] for axis in axes)
         count = [evaluate(size, {}) for size in _windows(attrs, kernel).count(sizes)]
-        values = rng.normal(size=(*kernel, *_along(shape, axes, count)))
+        values = rng.normal(size=(*kernel, *along(shape, axes, count)))
         return Example(lambda x: OVERLAPPING_SUM(x, sizes=sizes, **attrs), (values,))
 
     return [example(case) for case in CASES]
@@ -320,7 +320,7 @@ def overlapping_sum(
 def _infer_terms(call: Inference) -> TensorType:
     (x,), attrs = call.types, call.attrs
     shape = x.shape[len(attrs["axes"]) :]
-    return TensorType(x.dtype, (*attrs["turns"], *_along(shape, attrs["axes"], attrs["sizes"])))
+    return TensorType(x.dtype, (*attrs["turns"], *along(shape, attrs["axes"], attrs["sizes"])))
 
 
 def _reference_places(attrs: Attributes, number: int, turn: Any, place: Any) -> tuple[Any, Any]:
@@ -333,7 +333,7 @@ def _reference_places(attrs: Attributes, number: int, turn: Any, place: Any) -> 
 
 def _reference_terms(attrs: Attributes, x: np.ndarray) -> Any:
     axes, count = attrs["axes"], len(attrs["axes"])
-    shape = (*attrs["turns"], *_along(x.shape[count:], axes, attrs["sizes"]))
+    shape = (*attrs["turns"], *along(x.shape[count:], axes, attrs["sizes"]))
     index = list(np.indices(shape, sparse=True))
     picked = list(index)
     for number, axis in enumerate(axes):
