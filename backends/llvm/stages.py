@@ -131,6 +131,8 @@ def _parsed(text: Sequence[str], carried: frozenset[str]) -> list[Line] | None:
 
 def _kept_type(op: str, operands: str) -> tuple[int, str] | None:
     """Lanes and element of a result that may be kept in memory."""
+    if op == "extractelement":
+        return None  # a scalar
     if op in CONVERSIONS:
         operands = operands.rpartition(" to ")[2]
     elif op == "select":

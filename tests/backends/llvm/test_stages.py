@@ -57,7 +57,12 @@ def shifted(x: Tensor, y: Tensor) -> list[Tensor]:
     return [gc.flip(gc.tanh(gc.erf(x)), axis=0) * gc.tanh(gc.erf(y))]
 
 
-FORMULAS: list[Formula] = [prices, gates, sums, chosen, rare, other_dtypes, shifted]
+def picked(x: Tensor, y: Tensor) -> list[Tensor]:
+    place = gc.argsort(y)  # lane by lane: scalars are not kept
+    return [gc.tanh(gc.erf(x[place])) * gc.tanh(gc.erf(gc.tanh(y[place]) - x))]
+
+
+FORMULAS: list[Formula] = [prices, gates, sums, chosen, rare, other_dtypes, shifted, picked]
 
 
 def compiled(formula: Formula, dtype: str) -> gc.Function:
