@@ -4,7 +4,6 @@ import keyword
 import os
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,6 @@ from graphc.errors import FeedTypeError, FunctionError, GraphcError
 from graphc.feeds import FeedBinder
 from graphc.function_checks import (
     caller_name,
-    check_placeholders,
     check_sizes,
     checked_name,
     input_sequence,
@@ -37,29 +35,22 @@ from graphc.ir.graph import Graph
 from graphc.ir.leaf import Variable
 from graphc.ir.opdef import Constraint
 from graphc.ir.source import current_sources, source_scope
-from graphc.ir.storage import Storage, announced, replace_arrays, rewriting, share_lock
+from graphc.ir.storage import Run, Storage, replaced_by, share_lock, snapshot
 from graphc.ir.tensor import Tensor
 from graphc.late_updates import LateGraph, LateUpdates
 from graphc.memory.limit import MemoryLimit, checked_limit
 from graphc.memory.rewriting import REWRITTEN
 from graphc.repeat import check_stackable, checked_count, rows, run_steps
+from graphc.request import Request
 from graphc.results import ResultChecker
 from graphc.running import Arrays, ComplexRunner, Given, ProgramRunner, State
 from graphc.saving import values_of
-from graphc.signature import (
-    check_inputs,
-    named_updates,
-    output_names,
-    output_tensors,
-    with_default_updates,
-)
+from graphc.signature import check_inputs, output_tensors
 from graphc.structure import Structure
-from graphc.substitution import givens_of, substitute_tensors
+from graphc.substitution import givens_of
 from graphc.threads import thread_count
 
 __all__ = ["Function", "function"]
-
-_array_of = attrgetter("array")
 
 
 class Function(FunctionText, CCallable):
@@ -245,17 +236,6 @@ class Function(FunctionText, CCallable):
         arrays = self._binder.arrays(args)
         return self._binder.sizes(arrays), arrays
 
-    def _snapshot(self) -> list[np.ndarray]:
-        """The present values of the variables, none of them from another moment."""
-        if not self._variables:
-            return []
-        first = self._variables[0]  # any of them: they share a lock
-        while True:
-            lock = first.lock()
-            with lock:
-                if first.lock() is lock:  # else it was replaced while we waited
-                    return list(map(_array_of, self._variables))
-
     def profile(self, /, *args: Any, seconds: float = 0.5, **kwargs: Any) -> Text:
         """How long each step of a call with these arguments takes; a row of `kernels()` each.
 
@@ -265,7 +245,9 @@ class Function(FunctionText, CCallable):
         call does, and BackendError (E501) for backends without a clock (all but llvm).
         """
         sizes, arrays = self.bound(*args, **kwargs)
-        laps, calls = measure(self.stages, self.backend, sizes, arrays, self._snapshot(), seconds)
+        laps, calls = measure(
+            self.stages, self.backend, sizes, arrays, snapshot(self._variables), seconds
+        )
         assert self.stages.program is not None
         named = dict(zip(self.stages.size_names, sizes, strict=True))
         return Text(format_profile(self.stages.program, named, laps, calls))
@@ -295,7 +277,7 @@ class Function(FunctionText, CCallable):
             state, graph = State(old, spare, carried), self.stages.user_graph
             return run_steps(self._run, graph, sizes, count, arrays, moving, state)
 
-        return self._pack(self._apply(run) if count else run(self._snapshot(), ())[0])
+        return self._pack(self._apply(run) if count else run(snapshot(self._variables), ())[0])
 
     @property
     def variables(self) -> dict[str, Variable]:
@@ -325,35 +307,11 @@ class Function(FunctionText, CCallable):
         values = dict(zip(variables, values_of(list(variables.values())), strict=True))
         write_function(path, saved, values)
 
-    def _apply(
-        self,
-        run: Callable[[Arrays, Arrays], tuple[list[np.ndarray], list[np.ndarray]]],
-        rewrites: bool = False,
-    ) -> list[np.ndarray]:
-        """Run on the variables, and set those that are updated as the last thing.
-
-        rewrites: whether new values may be written over the old ones. Then they are there as soon
-        as `run` returns, all of them.
-        """
+    def _apply(self, run: Run, rewrites: bool = False) -> list[np.ndarray]:
+        """Run on the variables, and set those that are updated as the last thing."""
         if not self._updated:
-            outputs, _ = run(self._snapshot(), ())
-            return outputs
-        first = self._updated[0]
-        while True:
-            lock = first.lock()
-            with lock:
-                if first.lock() is not lock:
-                    continue
-                if rewrites:
-                    with rewriting(self._updated) as arrays:
-                        if arrays is not None:
-                            return run(list(map(_array_of, self._variables)), arrays)[0]
-                with announced():
-                    variables = list(map(_array_of, self._variables))
-                    spare = [storage.take_spare() for storage in self._updated]
-                    outputs, values = run(variables, spare)
-                    replace_arrays(self._updated, values)
-                return outputs
+            return run(snapshot(self._variables), ())[0]
+        return replaced_by(run, self._variables, self._updated, rewrites)
 
     def __repr__(self) -> str:
         return f"<graphc function {self._arguments.signature()} on {self.backend}>"
@@ -438,38 +396,20 @@ def function(
         replaced = givens_of(givens, inputs, sources)
         called = caller_name(sources) if name is None else checked_name(name)
 
-        def snapshot(updates: Any, more: Sequence[Tensor] = (), unused: str = "ignore") -> Graph:
-            """The graph of these updates; more: outputs that are not for the caller."""
-            pairs = named_updates(updates, sources)
-            results = [*tensors, *more, *(value for _, value in pairs)]
-            if replaced.tensors:
-                results = substitute_tensors(results, replaced)
-            count = len(results) - len(pairs)
-            new = zip(pairs, results[count:], strict=True)
-            graph = Graph(
-                inputs,
-                tuple(results[:count]),
-                tuple((variable, value) for (variable, _), value in new),
-                called,
-                (*output_names(structure), *([None] * len(more))),
-            )
-            if default_updates:
-                graph = with_default_updates(graph, sources)
-            check_placeholders(graph, sources, unused)
-            return graph
+        asked = Request(inputs, tensors, structure, replaced, called, sources, default_updates)
 
         def expanded() -> Graph:
             with source_scope(sources), uncollected():
                 made = updates.make() if isinstance(updates, LateUpdates) else updates
-                return snapshot(made, unused=on_unused_input)
+                return asked.graph(made, unused=on_unused_input)
 
         with uncollected():
             if isinstance(updates, LateUpdates):
-                graph: Graph = LateGraph(snapshot(updates.early, updates.of), updates, expanded)
+                graph: Graph = LateGraph(asked.graph(updates.early, updates.of), updates, expanded)
                 if on_unused_input != "ignore" or replaced.tensors:
                     graph = expanded()
             else:
-                graph = snapshot(updates, unused=on_unused_input)
+                graph = asked.graph(updates, unused=on_unused_input)
             return Function(
                 graph,
                 structure,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from itertools import repeat
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -216,6 +217,53 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
     )
+
+
+# --- calls ----------------------------------------------------------------------------------------
+
+# run(values of variables, arrays that new values may take): outputs, and new values.
+Run = Callable[
+    [Sequence[np.ndarray], Sequence[np.ndarray]], tuple[list[np.ndarray], list[np.ndarray]]
+]
+_array_of = attrgetter("array")
+
+
+def snapshot(storages: Sequence[Storage]) -> list[np.ndarray]:
+    """The present values of variables that share a lock, none of them from another moment."""
+    if not storages:
+        return []
+    first = storages[0]
+    while True:
+        lock = first.lock()
+        with lock:
+            if first.lock() is lock:  # else it was replaced while we waited
+                return list(map(_array_of, storages))
+
+
+def replaced_by(
+    run: Run, variables: Sequence[Storage], updated: Sequence[Storage], rewrites: bool
+) -> list[np.ndarray]:
+    """The outputs of `run`, whose new values become those of `updated` as the last thing.
+
+    rewrites: whether new values may be written over the old ones. Then they are there as soon as
+    `run` returns, all of them.
+    """
+    first = updated[0]
+    while True:
+        lock = first.lock()
+        with lock:
+            if first.lock() is not lock:
+                continue
+            if rewrites:
+                with rewriting(updated) as arrays:
+                    if arrays is not None:
+                        return run(list(map(_array_of, variables)), arrays)[0]
+            with announced():
+                old = list(map(_array_of, variables))
+                spare = [storage.take_spare() for storage in updated]
+                outputs, values = run(old, spare)
+                replace_arrays(updated, values)
+            return outputs
 
 
 # --- for calls that do not pass through Python ------------------------------------------------
