@@ -1,9 +1,10 @@
 """Objects kept on disk, so that a program is compiled once for all processes.
 
 An entry is named by the hash of everything that decides its bytes: the text, the processor, the
-versions. It holds a hash of its content. Entries are written to a file of their own and renamed:
-a reader sees a whole entry or none, and writers need no lock. Objects are code, so the folder is
-used only if it belongs to the user and nobody else may write to it; nothing in it is unpickled.
+versions. It holds a hash of its name and content. Entries are written to a file of their own and
+renamed: a reader sees a whole entry or none, and writers need no lock. Objects are code, so the
+folder is used only if it belongs to the user and nobody else may write to it; nothing in it is
+unpickled.
 
 The folder is $GRAPHC_CACHE, or graphc under $XDG_CACHE_HOME or ~/.cache; GRAPHC_CACHE=off means
 none. It is made when the first entry is written. The oldest entries go when it outgrows LARGEST.
@@ -32,8 +33,8 @@ from graphc.backends.llvm.jit import Module, module_objects
 from graphc.backends.llvm.recent import State, state_of
 from graphc.backends.llvm.target import Target
 
-FORMAT = b"graphc object 2\n"
-PROGRAM_FORMAT = b"graphc program 2\n"
+FORMAT = b"graphc object 3\n"
+PROGRAM_FORMAT = b"graphc program 3\n"
 SUFFIX = ".gco"
 PROGRAM_SUFFIX = ".gcp"
 LARGEST = 256 << 20  # bytes of all entries
@@ -237,13 +238,20 @@ def _read(path: Path, format: bytes, remove: bool = True) -> tuple[bytes | None,
         return None, f"{path}: {error.strerror}"
     head = len(format) + hashlib.sha256().digest_size
     image = content[head:]
-    if content[:head] == format + hashlib.sha256(image).digest():
+    if content[:head] == format + _digest(path, image):
         return image, ""
     if remove:
         with suppress(OSError):
             path.unlink()
     _warn(f"{path} was damaged: the function is compiled anew, and the entry replaced")
     return None, "the entry was broken"
+
+
+def _digest(path: Path, image: bytes) -> bytes:
+    """Of the name too: a whole entry under the name of another is other code."""
+    digest = hashlib.sha256(path.name.encode() + b"\n")
+    digest.update(image)
+    return digest.digest()
 
 
 def _write(path: Path, format: bytes, image: bytes) -> str:
@@ -257,7 +265,7 @@ def _write(path: Path, format: bytes, image: bytes) -> str:
             return f", not kept: {doubt}"
         handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".new")
         with os.fdopen(handle, "wb") as file:
-            file.write(format + hashlib.sha256(image).digest() + image)
+            file.write(format + _digest(path, image) + image)
         os.replace(temporary, path)
         temporary = None
         _written += 1

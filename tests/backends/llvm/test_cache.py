@@ -82,6 +82,21 @@ def test_a_broken_entry_is_replaced(folder: Path, damage: Callable[[bytes], byte
     assert origin() == "found"
 
 
+def test_an_entry_under_the_name_of_another_is_not_used(folder: Path) -> None:
+    """Whole and with a right hash, but other code: by a copy or a rename of the user's."""
+    x = gc.placeholder("x", ("n",))
+    for function in (gc.sin, gc.cos):
+        gc.function([x], function(x) + 1)
+    for suffix in (cache.SUFFIX, cache.PROGRAM_SUFFIX):
+        paths = [path for path in entries(folder) if path.suffix == suffix]
+        contents = [path.read_bytes() for path in paths]
+        for path, content in zip(paths, [*contents[1:], contents[0]], strict=True):
+            path.write_bytes(content)
+        with pytest.warns(UserWarning, match="was damaged"):
+            for function, wanted in ((gc.sin, 1.0), (gc.cos, 2.0)):
+                assert gc.function([x], function(x) + 1)([0]) == wanted
+
+
 @posix
 def test_a_folder_that_others_may_write_is_not_used(folder: Path) -> None:
     folder.mkdir(parents=True)
