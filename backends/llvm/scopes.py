@@ -20,6 +20,7 @@ from graphc.backends.llvm.stages import (
     Stages,
     cut,
     defined,
+    has_many_constants,
     renamed,
     with_constants,
 )
@@ -239,6 +240,8 @@ class Code:
             stages = cut(lines[:-1], names, vector_bytes)
             if stages is not None:
                 return self._in_stages(stages, whole, step, carried, values, results)
+            if has_many_constants(lines):
+                whole = replace(whole, lines=with_constants(lines, builder))
         self._around(whole, following, values, carried, results)
         return values
 

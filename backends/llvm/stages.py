@@ -28,6 +28,7 @@ WINDOW = 90  # vector instructions that are looked at, where two threads share a
 STAGE = 2.0  # cycles that a further loop costs each iteration
 KEEPING = 1.0  # cycles to keep a value and to take it again
 GRAIN = 4  # cycles between places that are considered for cuts
+REGISTERS = 16  # more constants than these stand outside of a loop
 WORTH = 0.72  # of the time of the uncut body: more takes longer to compile than it gains
 SHORT = 40  # cycles of a chain that is left alone
 
@@ -146,6 +147,11 @@ def _kept_type(op: str, operands: str) -> tuple[int, str] | None:
 def defined(lines: Sequence[str]) -> list[str]:
     """The names that lines of `Stages` define."""
     return [name for line in lines for name in re.findall(r"^  (%[\w.]+) = ", line, re.MULTILINE)]
+
+
+def has_many_constants(lines: Sequence[str]) -> bool:
+    """Whether a body has more constants than registers hold."""
+    return len({splat[0] for line in lines for splat in SPLAT.finditer(line)}) > REGISTERS
 
 
 def with_constants(lines: Sequence[str], builder: TextBuilder) -> list[str]:

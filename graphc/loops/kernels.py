@@ -31,7 +31,7 @@ from graphc.shapes import Shape, Size, is_static, size_product
 
 KEEP_COST = 16  # work from which a value of an earlier phase is kept rather than recomputed
 KEEP_WORK = 10  # the same for it and all that it is made of
-SCRATCH_LIMIT = 1 << 14  # elements of one row in scratch
+SCRATCH_LIMIT = 1 << 18  # elements of one row in scratch
 
 
 def sources_of(group: Group) -> Sources:

@@ -141,3 +141,11 @@ def test_short_chains_and_unknown_calls_stay() -> None:
     assert stages.cut(BODY, [], 32) is None
     unknown = "  %c = call <8 x float> @somewhere(<8 x float> %b)"
     assert stages.cut([*BODY[:5], unknown, *BODY[6:]], [], 32) is None
+
+
+def test_many_constants_stand_outside() -> None:
+    """Few stay where they are: the code generator has registers for them."""
+    x = gc.placeholder("x", ("n",))
+    many = gc.function([x], gc.log(x), backend="llvm", cache=False)
+    few = gc.function([x], 2 * x + 3, backend="llvm", cache=False)
+    assert "@constant." in many.llvm() and "@constant." not in few.llvm()
