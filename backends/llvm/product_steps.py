@@ -88,6 +88,8 @@ class ProductSteps(StepEmitter):
             return False
         self._allocate(call)
         place = self.places.place(step, call)
+        if place != step.out:
+            self.local[step.out] = 0
         buffers = {one: self._buffer(one) for one in call.arguments}
         buffers[step.out] = self._buffer(place)
         matrices = [buffers[step.out], self._matrix(step, 1), self._matrix(step, 2)]

@@ -58,7 +58,7 @@ class StepEmitter(ABC):
         self.places = ProductPlaces(program, rewriting)
         self.collapsed = Collapsed()
         self.uses: Mapping[str, int] | None = None  # how often each buffer stands in a step
-        self.local: dict[str, Size] = {}  # temporaries that only chains know
+        self.local: dict[str, Size] = {}  # temporaries without memory of their own
         # One product for large and for small matrices compiles faster than one for each.
         self.divides = any(
             isinstance(step, Contraction) and is_large(step) for step in program.all_steps

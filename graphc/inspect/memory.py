@@ -36,14 +36,16 @@ def format_plan(
     plan: MemoryPlan,
     scratch: Sequence[Size] = (),
     values: Mapping[str, int] | None = None,
+    rewrites: bool = False,
 ) -> str:
     """What a call needs, and one row a temporary: place, size, life in steps, whose memory it took.
 
     scratch: bytes for each step that needs some. values: of the sizes; without them bytes are
-    expressions. ParameterError (E404): values for other sizes than those of the program.
+    expressions. rewrites: whether new values of variables are written over the old ones.
+    ParameterError (E404): values for other sizes than those of the program.
     """
     known = checked_values(program, values or {})
-    needs = Needs(program, plan, scratch, known)
+    needs = Needs(program, plan, scratch, known, rewrites)
     at = ", ".join(f"{name}={value}" for name, value in known.items())
     rows = [
         ("peak", needs.peak, "of a call"),
@@ -53,6 +55,8 @@ def format_plan(
         ("results", needs.results, ""),
         ("naive", needs.naive, "without reuse"),
     ]
+    if rewrites:
+        rows.append(("updates", needs.in_place, "in place, over the old values"))
     temporaries, areas = len(plan.lives), len(plan.areas)
     lines = [
         f"memory plan of {program.name}{f' at {at}' if at else ''}: "
@@ -62,12 +66,14 @@ def format_plan(
     texts = [(name, format_bytes(size), note) for name, size, note in rows]
     lines += [f"  {name:<8}{text}{f'  {note}' if note else ''}" for name, text, note in texts]
     lines += _temporaries(program, plan, known)
+    old_of = {new: old for old, new in program.updates} if rewrites else {}
     for buffer in program.buffers.values():
         if buffer.role not in ("output", "update", "heap"):
             continue
+        old = old_of.get(buffer.name)
         kind = {
             "output": "output, fresh at every call",
-            "update": "swapped in at the end",
+            "update": "swapped in at the end" if old is None else f"in place of {old}",
             "heap": "on the heap, grows with the steps of a loop",
         }[buffer.role]
         lines.append(f"  {buffer.name}: {buffer.dtype.name}{format_shape(buffer.shape)}  {kind}")
@@ -94,7 +100,8 @@ class Needs:
     """Bytes that a call needs, as numbers where all sizes are known, else as expressions.
 
     arena: for temporaries. bound: the most of these that is alive at one step. results: outputs
-    and new values of variables. scratch: the most that one step needs besides.
+    and new values of variables, but for those that are written in place. scratch: the most that one
+    step needs besides.
     """
 
     def __init__(
@@ -103,14 +110,19 @@ class Needs:
         plan: MemoryPlan,
         scratch: Iterable[Size],
         values: Mapping[str, int],
+        rewrites: bool,
     ) -> None:
         def known(size: Size) -> Size:
             return substitute(size, values) if values else size
 
-        results = [b for b in program.buffers.values() if b.role in ("output", "update")]
+        def together(*roles: str) -> Size:
+            buffers = [b for b in program.buffers.values() if b.role in roles]
+            return known(size_sum([size_product(b.shape) * b.dtype.itemsize for b in buffers]))
+
         self.arena = known(plan.peak)
         self.naive = known(plan.naive)
-        self.results = known(size_sum([size_product(b.shape) * b.dtype.itemsize for b in results]))
+        self.in_place = together("update") if rewrites else 0
+        self.results = together("output") if rewrites else together("output", "update")
         self.scratch = largest([known(size) for size in scratch])
         symbols = {symbol for size in plan.sizes.values() for symbol in symbols_of(size)}
         symbols -= values.keys()

@@ -27,6 +27,7 @@ class FunctionText:
 
     stages: "Stages"
     backend: str
+    _rewrites: bool
 
     def dprint(self, stage: str = "after", file: TextIO | None = None) -> None:
         """Print the graph in equations. stage: "after" the passes, or "before" them."""
@@ -60,7 +61,8 @@ class FunctionText:
 
         peak: of a call, beside its inputs and the present values of the variables. arena: the
         memory of the temporaries. bound: the most of them that is alive at one step, below which no
-        arena can be. scratch: what single steps need besides. Bytes are expressions in the symbolic
+        arena can be. scratch: what single steps need besides. updates: new values of variables
+        that are written over the old ones and take nothing. Bytes are expressions in the symbolic
         sizes, or numbers for the values that are given: `f.memory_plan(n=64)`. ParameterError
         (E404): values of other sizes, or not of all.
         """
@@ -68,7 +70,7 @@ class FunctionText:
         program, plan = self.stages.program, self.stages.plan
         assert program is not None and plan is not None
         scratch = scratch_of(self.stages.executable)
-        return Text(format_plan(program, plan, scratch, sizes))
+        return Text(format_plan(program, plan, scratch, sizes, self._rewrites))
 
     def source(self, position: int = 0) -> Text:
         """The generated code of one kernel, by its number in `kernels()`."""
