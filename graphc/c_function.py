@@ -39,8 +39,8 @@ class CFunction:
 
     signature: in C, without names. sizes: the names of the sizes that the general signature takes.
     needs_python: whether a call takes the interpreter's lock for its whole time, as is so for
-    functions with updates, host calls, while loops, and products and factorisations of BLAS and
-    LAPACK.
+    functions with updates, host calls, while loops, and factorisations of LAPACK. Where sizes are
+    symbolic, calls in which BLAS would multiply a large matrix by a vector take it as well.
     """
 
     def __init__(
@@ -51,11 +51,12 @@ class CFunction:
         sizes: Sequence[str],
         keep: Any,
         python: "_PythonCall | None",
+        needs_python: bool,
     ) -> None:
         self.signature = signature
         self.address = address
         self.sizes = tuple(sizes)
-        self.needs_python = python is not None
+        self.needs_python = needs_python
         self._python = python
         self.ctypes = prototype(address)
         self.ctypes.keep = keep  # it may be all that is left of this
@@ -123,20 +124,26 @@ def _make(function: "Function", signature: str | None) -> CFunction:
     request = _request(function)
     executable = function.stages.executable
     entry: CAddress | None = None
+    python: _PythonCall | None = None
+
+    def through_python() -> _PythonCall:
+        nonlocal python
+        python = _PythonCall(function, prototype)
+        return python
+
     pure = function._border is not None and not function._updated
     if pure and isinstance(executable, ForeignCallable):
-        entry = executable.c_call(request)
-    python = _PythonCall(function, prototype) if entry is None else None
-    call = entry if python is None else python
-    assert call is not None
-    held = (call, function._variables)
+        entry = executable.c_call(request, lambda: through_python().address)
+    always = entry is None
+    call = entry or through_python()
+    held = (call, python, function._variables)
     if signature is None:
-        return CFunction(text, prototype, call.address, sizes, held, python)
+        return CFunction(text, prototype, call.address, sizes, held, python, always)
     form, prototype = forms[signature]
     backend = get_backend(DEFAULT)
     assert isinstance(backend, FormingBackend)
     wrapper = backend.c_form(form, request, call.address, held)
-    return CFunction(signature, prototype, wrapper.address, (), wrapper, python)
+    return CFunction(signature, prototype, wrapper.address, (), wrapper, python, always)
 
 
 def _request(function: "Function") -> CRequest:

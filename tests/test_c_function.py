@@ -162,6 +162,23 @@ def test_products_and_factorisations() -> None:
     np.testing.assert_allclose(factor, np.eye(5) * 2)
 
 
+@pytest.mark.parametrize("n", [0, 1, 2, 7, 100])
+def test_products_of_symbolic_sizes_need_no_python(n: int) -> None:
+    x, w = gc.placeholder("x", ("n", 40)), gc.placeholder("w", (40, 300))
+    f = gc.function([x, w], gc.tanh(x @ w))
+    made = f.c_function()
+    assert not made.needs_python
+    rng = np.random.default_rng(n)
+    rows, weights = rng.normal(size=(n, 40)).astype("float32"), rng.normal(size=(40, 300))
+    weights = weights.astype("float32")
+    out = np.full((n, 300), np.nan, "float32")
+    types = made.ctypes.argtypes
+    data = [ctypes.cast(array.ctypes.data, types[0]) for array in (rows, weights, out)]
+    assert made.ctypes(data[0], data[1], n, data[2]) == 0  # n = 1: a large one for BLAS
+    np.testing.assert_array_equal(out, f(rows, weights))
+    assert made.error is None
+
+
 def test_many_threads_without_the_lock() -> None:
     f = model()
     rng = np.random.default_rng(1)

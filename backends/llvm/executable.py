@@ -149,16 +149,21 @@ class LlvmExecutable:
             return None
         return DirectCall(self._library, layout)
 
-    def c_call(self, request: CRequest) -> "CEntry | None":
+    def c_call(self, request: CRequest, python: Callable[[], int]) -> "CEntry | None":
         """A C function that needs no Python, if the program allows one; see `c_entry`."""
         program, facts = self.program, self.facts
         if not facts.is_plain or program.counts or not is_possible():
             return None
-        if (facts.products or facts.routines) and (program.sizes or self._wants_threads({})):
+        if facts.routines and (program.sizes or self._wants_threads({})):
             return None
+        if facts.products and not program.sizes and self._wants_threads({}):
+            return None
+        products = facts.products if program.sizes else ()
         code = (self.address, self._library)
         make = importlib.import_module("graphc.backends.llvm.c_entry").native_call
-        made: CEntry = make(request, program, self.scratch, self.threads, host(), code)
+        made: CEntry = make(
+            request, program, self.scratch, self.threads, host(), code, products, python
+        )
         return made
 
     def bind(
