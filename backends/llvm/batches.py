@@ -18,7 +18,12 @@ from graphc.backends.llvm.text import FunctionText, Val
 
 LARGE = 16 * LITTLE  # work of one product from which it is divided itself
 POINTERS = ("out", "a", "b")
-FOLLOWERS = (Val("%epilogue", "ptr"), Val("%held", "ptr"), Val("%splits", "i1"))
+FOLLOWERS = (
+    Val("%epilogue", "ptr"),
+    Val("%held", "ptr"),
+    Val("%splits", "i1"),
+    Val("%finish", "ptr"),
+)
 
 
 def batch_name(name: str, axes: int, follows: bool = False) -> str:

@@ -332,7 +332,7 @@ class _Call(NamedTuple):
                 at = x.code.builder.value(f"getelementptr i64, ptr {frame.text}, i64 {number}")
                 x.code.builder.line(f"store {value.type} {value.text}, ptr {at}, align 8")
         own = (Val("%area", "ptr"), STRIDE, inner)
-        given = (*moved, rows, *others, *own, epilogue, frame, splits, base)
+        given = (*moved, rows, *others, *own, epilogue, frame, splits, NONE, base)
         x.call(f"{self.piece.layout.name}.followed", given)
 
 

@@ -2,7 +2,8 @@
 
     void @product(ptr out, ptr a, ptr b, i64 m, i64 n, i64 k, i64 out.row, i64 a.row, i64 b.row,
                   ptr area, i64 stride, i64 threads)
-    void @product.followed(the same, ptr epilogue, ptr frame, i1 splits, i64 base)
+    void @product.followed(the same, ptr epilogue, ptr frame, i1 splits, ptr finish,
+                           i64 base)
 
 out = a' @ b', a' = a or its transpose. Elements of a row lie side by side; out.row, a.row and
 b.row are the distances in elements from row to row. Four loops around the tile:
@@ -15,7 +16,8 @@ b.row are the distances in elements from row to row. Four loops around the tile:
           tiles, one below the other                  (@tile)
 
 What is done is handed to the epilogue, if there is one (`epilogues`), whose own area lies behind
-that of the thread. base: the number of the first row among those that the epilogue knows.
+that of the thread. base: the number of the first row among those that the epilogue knows. finish:
+null, or a tile that does what the epilogue does itself (gemm_finish.py).
 
 A chunk writes its own part of `out` and nothing else. How the result is cut into chunks depends on
 the number of threads; how an element is summed does not: k is cut in the same steps everywhere.
@@ -57,8 +59,8 @@ SHARE = 2  # chunks for each thread; one, where there is little to do
 LEAST_TILES, LEAST_PANELS = 4, 4  # of a chunk
 KEPT = 1 << 20  # bytes of the result in a chunk that an epilogue follows
 EPILOGUE, FRAME, SPLITS = Val("%epilogue", "ptr"), Val("%held", "ptr"), Val("%splits", "i1")
-BASE = Val("%base", "i64")
-FOLLOWERS = (EPILOGUE, FRAME, SPLITS, BASE)
+FINISH, BASE = Val("%finish", "ptr"), Val("%base", "i64")
+FOLLOWERS = (EPILOGUE, FRAME, SPLITS, FINISH, BASE)
 THREADS = Val("%threads", "i64")
 MATRICES = tuple(Val(f"%{name}", "ptr") for name in ("out", "a", "b"))
 SIZES = SHAPE[:3]
@@ -138,7 +140,8 @@ def _product_function(layout: Layout, tile: Tile, target: Target) -> FunctionTex
 
     def all_chunks() -> list[Val]:
         grid = _grid(x, layout, tile)
-        given = (*MATRICES, *SIZES, *strides, *grid, direct, copy, SPLITS, EPILOGUE, FRAME, BASE)
+        followed = (SPLITS, EPILOGUE, FRAME, FINISH, BASE)
+        given = (*MATRICES, *SIZES, *strides, *grid, direct, copy, *followed)
         if layout.divides:
             x.call(names.rows, (*given, AREA, STRIDE, THREADS))
         else:
@@ -184,7 +187,8 @@ def _grid(x: Arithmetic, layout: Layout, tile: Tile) -> tuple[Val, Val, Val, Val
     def least(a: Val, b: Val) -> Val:
         return x.extremum("smin", a, b)
 
-    followed = x.compare("ne", EPILOGUE, NONE)
+    alone = x.compare("eq", FINISH, NONE)
+    followed = x.code.builder.and_(x.compare("ne", EPILOGUE, NONE), alone)
     whole = x.code.builder.and_(followed, x.compare("eq", SPLITS, Val("false", "i1")))
     height, width = x.const(most_rows(tile)), x.const(most_columns(tile))
     kept_width = x.mul(most(x.choose(whole, n, least(n, width)), one), tile.bytes)
@@ -214,7 +218,7 @@ def _grid(x: Arithmetic, layout: Layout, tile: Tile) -> tuple[Val, Val, Val, Val
 def _plain_function(layout: Layout, target: Target) -> FunctionText:
     """The product without an epilogue."""
     x = Arithmetic(Code(has_fma=target.has_fma))
-    given = (*PRODUCT_PARAMETERS, NONE, NONE, Val("true", "i1"), x.const(0))
+    given = (*PRODUCT_PARAMETERS, NONE, NONE, Val("true", "i1"), NONE, x.const(0))
     x.call(f"{layout.name}.followed", given)
     x.code.builder.line("ret void")
     return x.function(layout.name, PRODUCT_PARAMETERS, target)

@@ -52,7 +52,7 @@ ROWS_PARAMETERS = (
     *SHAPE,
     *GRID,
     *_values("i1", "direct", "copy", "splits"),
-    *_values("ptr", "epilogue", "held"),
+    *_values("ptr", "epilogue", "held", "finish"),
     *_values("i64", "base"),
 )
 ROOM = Val("%area", "ptr")
@@ -101,6 +101,7 @@ class _Step(NamedTuple):
     """
 
     c: Val
+    first: Val
     rows: Val
     low_rows: Val
     a: Val
@@ -123,8 +124,8 @@ class _RowsEmitter:
         self.out, self.a, self.b = ROWS_PARAMETERS[:3]
         self.m, self.n, self.k, self.out_row, self.a_row, self.b_row = SHAPE
         self.tall, self.wide, self.row_chunks, _ = GRID
-        self.direct, self.copy, self.splits, self.epilogue, self.frame = ROWS_PARAMETERS[-6:-1]
-        self.base = ROWS_PARAMETERS[-1]
+        self.direct, self.copy, self.splits, self.epilogue, self.frame = ROWS_PARAMETERS[-7:-2]
+        self.finish, self.base = ROWS_PARAMETERS[-2:]
         x, size = self.x, tile.bytes
         self.steps = x.extremum("smax", x.ceil_div(self.k, STEP // size), x.const(1))
         self.step = x.extremum("smax", x.ceil_div(self.k, self.steps), x.const(1))
@@ -185,7 +186,9 @@ class _RowsEmitter:
             length = x.extremum("smin", self.step, x.sub(self.k, start))
             rows_of_a = self.rows_of_a(first, rows, start, length)
 
-            step = _Step(c, rows, low_rows, *rows_of_a, left, width, panels, turn, start, length)
+            step = _Step(
+                c, first, rows, low_rows, *rows_of_a, left, width, panels, turn, start, length
+            )
 
             def panel(number: Val, _: list[Val]) -> list[Val]:
                 self.panel(step, number)
@@ -195,7 +198,8 @@ class _RowsEmitter:
             return []
 
         x.code.loop(x.const(0), self.steps, 1, [], one_step)
-        self.follow(self.splits, first, rows, left, width)
+        together = x.code.operation("and", self.splits, x.compare("eq", self.finish, NONE))
+        self.follow(together, first, rows, left, width)
 
     def rows_of_a(
         self, first: Val, rows: Val, start: Val, length: Val
@@ -267,6 +271,8 @@ class _RowsEmitter:
         units = self.units(next_length)
         share = x.ceil_div(units, x.ceil_div(rows, tile.rows))
         c_panel = x.at(step.c, x.mul(column, size))
+        is_last = x.compare("eq", x.add(step.turn, x.const(1)), self.steps)
+        finishes = x.code.operation("and", is_last, x.compare("ne", self.finish, NONE))
 
         def tiles(routine: str, most: int) -> Callable[[Val, list[Val]], list[Val]]:
             def one_tile(row: Val, carried: list[Val]) -> list[Val]:
@@ -277,9 +283,9 @@ class _RowsEmitter:
                 left_rows = x.at(step.a, x.mul(row, step.down))
                 place_of = x.at(c_panel, x.mul(row, self.out_row))
                 strides = (self.out_row, step.a_row, step.a_step, b_step)
-                x.call(
-                    routine,
-                    (place_of, left_rows, place, length, *strides, height, columns, is_first),
+                given = (place_of, left_rows, place, length, *strides, height, columns, is_first)
+                self.tile_call(
+                    routine, given, finishes, x.add(step.first, row), x.add(left, column)
                 )
                 return [end]
 
@@ -300,6 +306,32 @@ class _RowsEmitter:
 
         code.branch(narrow, [], high_tiles)
         code.branch(x.compare("sgt", self.n, x.const(tile.lanes)), [], low_tiles)
+
+    def tile_call(
+        self, routine: str, given: Sequence[Val], finishes: Val, row: Val, left: Val
+    ) -> None:
+        """A tile, whose first element is at (row, left) of the result. finishes: it is followed by
+        the epilogue; whole tiles do both at once."""
+        x = self.x
+        height, columns = given[-3:-1]
+        if routine != self.names.tile:
+            x.call(routine, given)
+            self.follow(finishes, row, height, left, columns)
+            return
+        plain = x.code.builder.not_(finishes)
+
+        def finish() -> list[Val]:
+            words = (*given, self.epilogue, self.frame, x.add(self.base, row), left)
+            passed = ", ".join(f"{one.type} {one.text}" for one in words)
+            x.code.builder.line(f"call void {self.finish.text}({passed})")
+            return []
+
+        def tile() -> list[Val]:
+            x.call(routine, given)
+            return []
+
+        x.code.branch(finishes, [], finish)
+        x.code.branch(plain, [], tile)
 
     def corner_of_b(self, column: Val, start: Val) -> Val:
         x, size = self.x, self.tile.bytes

@@ -50,14 +50,16 @@ def tile_for(target: Target, type: str) -> Tile:
 
 
 def tile_function(name: str, tile: Tile, target: Target) -> FunctionText:
-    return _TileEmitter(name, tile, target).emit()
+    return TileEmitter(name, tile, target, TextBuilder(has_fma=target.has_fma)).emit()
 
 
-class _TileEmitter:
-    def __init__(self, name: str, tile: Tile, target: Target) -> None:
-        self.name, self.tile, self.target = name, tile, target
-        self.builder = TextBuilder(has_fma=target.has_fma)
-        self.places = [(r, v) for r in range(tile.rows) for v in range(tile.vectors)]
+class TileEmitter:
+    """extra: further parameters. result_is_other: the attribute of c, that nothing else is it."""
+
+    def __init__(self, name: str, tile: Tile, target: Target, builder: TextBuilder) -> None:
+        self.name, self.tile, self.target, self.builder = name, tile, target, builder
+        self.extra: tuple[Val, ...] = ()
+        self.result_is_other = "noalias "
 
     def emit(self) -> FunctionText:
         tile, builder = self.tile, self.builder
@@ -67,33 +69,40 @@ class _TileEmitter:
         columns_full = builder.value(f"icmp eq i64 %columns, {tile.columns}")
         full = builder.value(f"and i1 {rows_full}, {columns_full}")
         builder.line(f"br i1 {full}, label %whole, label %part")
-        builder.block("whole")
-        builder.line("br i1 %first, label %write, label %update")
-        self._whole("write", sums, add=False)
-        self._whole("update", sums, add=True)
+        self._whole(sums)
         self._part(sums)
+        builder.block("parted")
+        self._parted()
         builder.block("done")
         builder.line("ret void")
         parameters = (
-            "ptr noalias %c, ptr noalias readonly %a, ptr noalias readonly %b, i64 %k, i64 %c.row, "
-            "i64 %a.row, i64 %a.step, i64 %b.step, i64 %rows, i64 %columns, i1 %first"
+            f"ptr {self.result_is_other}%c, ptr noalias readonly %a, ptr noalias readonly %b, "
+            "i64 %k, i64 %c.row, i64 %a.row, i64 %a.step, i64 %b.step, i64 %rows, i64 %columns, "
+            "i1 %first"
         )
+        parameters += "".join(f", {one.type} {one.text}" for one in self.extra)
         attributes = self.target.function_attributes
         return builder.function(f"define internal void @{self.name}({parameters}) {attributes}")
 
     def _at(self, pointer: str, offset: str) -> str:
         return self.builder.value(f"getelementptr i8, ptr {pointer}, i64 {offset}")
 
-    def _fetch_result(self, last: str) -> None:
+    def _fetch_result(self) -> None:
         """Have the lines of c in the first cache when the sums are done."""
+        self._fetch_rows("%c", "%c.row", writes=True)
+
+    def _fetch_rows(self, start: str, row: str, *, writes: bool) -> None:
+        """The lines of a tile at `start`, rows `row` bytes apart. What lies below the last row is
+        asked for too: that does nothing."""
         builder, width = self.builder, self.tile.columns * self.tile.bytes
         builder.declare("llvm.prefetch", "void @llvm.prefetch.p0(ptr, i32, i32, i32)")
+        ends = [min(line + LINE, width) - 1 for line in range(0, width, LINE)]
         for r in range(self.tile.rows):
-            row = builder.smin(Val(str(r), "i64"), Val(last, "i64"))
-            start = self._at("%c", builder.value(f"mul i64 {row.text}, %c.row"))
-            for line in range(0, width, LINE):
-                at = self._at(start, str(min(line + LINE, width) - 1))
-                builder.line(f"call void @llvm.prefetch.p0(ptr {at}, i32 1, i32 3, i32 1)")
+            start = self._at(start, row) if r else start
+            for end in ends:
+                at = self._at(start, str(end))
+                call = f"call void @llvm.prefetch.p0(ptr {at}, i32 {int(writes)}, i32 3, i32 1)"
+                builder.line(call)
 
     def _products(self) -> list[Val]:
         """The sums over k, in registers. Rows beyond the last repeat it."""
@@ -103,7 +112,7 @@ class _TileEmitter:
         for r in range(1, tile.rows):
             row = builder.smin(Val(str(r), "i64"), Val(last, "i64"))
             row_pointers.append(self._at("%a", builder.value(f"mul i64 {row.text}, %a.row")))
-        self._fetch_result(last)
+        self._fetch_result()
         builder.line("%some = icmp sgt i64 %k, 0")
         builder.line("br i1 %some, label %sum, label %summed")
         builder.block("sum")
@@ -143,21 +152,39 @@ class _TileEmitter:
             builder.line(line)
         return sums
 
-    def _whole(self, label: str, sums: list[Val], *, add: bool) -> None:
-        tile, builder = self.tile, self.builder
-        builder.block(label)
-        width = tile.lanes * tile.bytes
-        row = "%c"
-        for r in range(tile.rows):
-            if r:
-                row = self._at(row, "%c.row")
-            for v in range(tile.vectors):
-                value = sums[r * tile.vectors + v]
-                place = self._at(row, str(v * width)) if v else row
-                if add:
-                    value = builder.fadd(builder.load(place, tile.type, tile.lanes), value)
-                builder.store(value, place)
+    def _whole(self, sums: list[Val]) -> None:
+        """What is done with the sums of a whole tile."""
+        builder = self.builder
+        builder.block("whole")
+        builder.line("br i1 %first, label %write, label %update")
+        builder.block("write")
+        self._store(sums)
         builder.branch("done")
+        builder.block("update")
+        self._store([builder.fadd(a, b) for a, b in zip(self._loaded(), sums, strict=True)])
+        builder.branch("done")
+
+    def _places_of_result(self) -> list[str]:
+        """The address of each vector."""
+        tile, row = self.tile, "%c"
+        found: list[str] = []
+        for r in range(tile.rows):
+            row = self._at(row, "%c.row") if r else row
+            starts = [v * tile.lanes * tile.bytes for v in range(tile.vectors)]
+            found += [self._at(row, str(start)) if start else row for start in starts]
+        return found
+
+    def _loaded(self) -> list[Val]:
+        tile = self.tile
+        return [self.builder.load(at, tile.type, tile.lanes) for at in self._places_of_result()]
+
+    def _store(self, values: list[Val]) -> None:
+        for value, place in zip(values, self._places_of_result(), strict=True):
+            self.builder.store(value, place)
+
+    def _parted(self) -> None:
+        """What follows the part of a tile at an edge."""
+        self.builder.branch("done")
 
     def _part(self, sums: list[Val]) -> None:
         """Through memory, row by row, no further than the last row and column."""
@@ -184,7 +211,7 @@ class _TileEmitter:
             f"%room.next = getelementptr i8, ptr %room.at, i64 {tile.columns * tile.bytes}"
         )
         builder.line("%r.more = icmp slt i64 %r.next, %rows")
-        builder.line("br i1 %r.more, label %row, label %done")
+        builder.line("br i1 %r.more, label %row, label %parted")
 
     def _masked_row(self) -> None:
         tile, builder = self.tile, self.builder

@@ -10,7 +10,9 @@ from graphc.backends.llvm.emitter import (
     emit_range,
     renamed,
 )
-from graphc.backends.llvm.epilogues import INNER, epilogue_function, kernel_of_part
+from graphc.backends.llvm.epilogues import INNER, WHOLE, epilogue_function, kernel_of_part
+from graphc.backends.llvm.gemm_finish import Finish, finishing_tile, is_light
+from graphc.backends.llvm.gemm_tile import Tile
 from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import FunctionText
 from graphc.loops.epilogues import Epilogue
@@ -34,6 +36,7 @@ class Functions:
     keep: list[Kernel] = field(default_factory=list)
     parts: dict[Hashable, "Part | None"] = field(default_factory=dict)
     part_names: dict[tuple[str, str], str] = field(default_factory=dict)  # by text and kind
+    tiles: set[str] = field(default_factory=set)
 
     def kernel(self, kernel: Kernel, whole: bool = False) -> tuple[str, KernelText]:
         """whole: not to be divided."""
@@ -75,16 +78,33 @@ class Functions:
                     whole = epilogue_function(name, kind, types, has_area, self.target)
                     self.functions.append(whole)
                 area = substitute(text.area, dict(zip(call.kernel.sizes, call.sizes, strict=True)))
-                self.parts[key] = Part(self.part_names[known], kind, area)
+                self.parts[key] = Part(self.part_names[known], kind, area, kernel)
         return self.parts[key]
+
+    def tile(self, part: "Part", tile: Tile, result: int, placed: int) -> str | None:
+        """The name of a tile that applies an epilogue, if there is one. result, placed: the
+        positions of the parameters that are the product, and that is written in its place."""
+        if part.kind == WHOLE or part.area != 0:
+            return None
+        names = [parameter.name for parameter in part.kernel.parameters]
+        finish = Finish(part.kernel, part.kind, names[result], names[placed])
+        if not is_light(finish, tile):
+            return None
+        name = f"{part.name}.tile_{result}_{placed}"
+        if name not in self.tiles:
+            self.tiles.add(name)
+            self.functions.append(finishing_tile(name, tile, finish, self.target))
+        return name
 
 
 class Part(NamedTuple):
-    """An epilogue: its name, its kind, and how many bytes of scratch memory it needs."""
+    """An epilogue: its name, its kind, how many bytes of scratch memory it needs, and the kernel
+    of a part."""
 
     name: str
     kind: str
     area: Size
+    kernel: Kernel
 
 
 def heading(kernel: Kernel) -> str:

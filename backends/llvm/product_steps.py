@@ -29,6 +29,7 @@ from graphc.backends.llvm.gemm_kept import (
 )
 from graphc.backends.llvm.gemm_layout import Layout
 from graphc.backends.llvm.gemm_rows import NONE
+from graphc.backends.llvm.gemm_tile import tile_for
 from graphc.backends.llvm.kernel_functions import Part, heading
 from graphc.backends.llvm.parallel import Range, divide
 from graphc.backends.llvm.pool import LITTLE
@@ -99,7 +100,8 @@ class ProductSteps(StepEmitter):
         if id(step) in self.kept:
             self._kept_product(step, place, [epilogue, self._held(words, 0)])
         else:
-            self._followed_product(step, matrices, epilogue, words, part)
+            finish = self._finish(step, follower, place, part)
+            self._followed_product(step, matrices, epilogue, words, part, finish)
         start = f"@{part.name}.range("
         text = next(one.text for one in self.functions.functions if start in one.text)
         self.kernels.setdefault(call.kernel.name, heading(call.kernel) + text)
@@ -112,21 +114,32 @@ class ProductSteps(StepEmitter):
         epilogue: Val,
         words: Sequence[Val],
         part: "Part",
+        finish: Val,
     ) -> None:
-        """words: what the epilogue finds in its frame."""
+        """words: what the epilogue finds in its frame. finish: a tile that does it too, or null."""
         layout = self._layout_of(step)
         room = ceil_div(area_bytes(layout, self.target) + part.area, 64) * 64
         sizes = [*map(self.sizes.first, (*_dims(step), *step.distances))]
         splits = Val("false" if part.kind == WHOLE else "true", "i1")
         if all(size == 1 for size in step.batch):
-            followed = [epilogue, self._held(words, 0), splits, self.code.constant(0, "i64")]
+            zero = self.code.constant(0, "i64")
+            followed = [epilogue, self._held(words, 0), splits, finish, zero]
             area = [self._area(0, room), self.sizes.first(room), THREADS]
             self._call(f"{layout.name}.followed", [*matrices, *sizes, *area, *followed])
             return
         held = self._held(words, BATCH_WORDS + 4 * len(step.batch))
-        followed = [epilogue, held, splits]
+        followed = [epilogue, held, splits, finish]
         work = work_of_one(step) * step.k
         self._divided_batch(step, layout.name, matrices, sizes, work, room, followed)
+
+    def _finish(self, step: Contraction, follower: Epilogue, place: str, part: Part) -> Val:
+        """The tile that applies the epilogue itself, or null."""
+        if place == step.out:
+            return NONE
+        tile = tile_for(self.target, self._layout_of(step).type)
+        arguments = follower.call.arguments
+        name = self.functions.tile(part, tile, arguments.index(step.out), arguments.index(place))
+        return NONE if name is None else Val(f"@{name}", "ptr")
 
     def _area_of(self, layout: Layout, step: Contraction) -> list[Val]:
         """What a call of our routine gets behind the sizes."""

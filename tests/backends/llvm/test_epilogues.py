@@ -76,6 +76,44 @@ def test_update_in_the_memory_of_the_product(threads: int) -> None:
 
 KNOWN: dict[str, float] = {}
 
+
+FINISHED: dict[str, Callable[..., gc.Tensor]] = {
+    "update": lambda t, w, b, s: w - s * t,
+    "bias": lambda t, w, b, s: gc.nn.relu(t + b),
+    "gradient of an activation": lambda t, w, b, s: t * (1.0 - w * w),
+    "rows scaled": lambda t, w, b, s: t * gc.expand_dims(w[:, 0], 1),
+}
+
+
+@pytest.mark.parametrize("name", FINISHED)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_in_registers(name: str, dtype: str) -> None:
+    """Whole tiles and edges, one step over k and several, any threads: the same bits as by rows."""
+    x, y = gc.placeholder("x", ("n", "k"), dtype), gc.placeholder("y", ("k", "m"), dtype)
+    w, b = gc.placeholder("w", ("n", "m"), dtype), gc.placeholder("b", ("m",), dtype)
+    s = gc.placeholder("s", (), dtype)
+    given = [x, y, w, b, s]
+    results = FINISHED[name](x @ y, w, b, s)
+    f, g = (
+        gc.function(given, results, backend="llvm", threads=threads, on_unused_input="ignore")
+        for threads in (1, 3)
+    )
+    plain = gc.function([x, y], x @ y, backend="llvm", threads=1)
+    t = gc.placeholder("t", ("n", "m"), dtype)
+    after = gc.function(
+        [t, *given[2:]], FINISHED[name](t, w, b, s), backend="llvm", on_unused_input="ignore"
+    )
+    assert re.search(r"define internal void @e\d+\.tile_\d_\d\(", f.llvm())
+    rng = np.random.default_rng(0)
+    for n, k, m in ((1, 3, 1), (5, 0, 6), (6, 7, 16), (13, 300, 33), (25, 1, 48), (260, 600, 70)):
+        shapes = ((n, k), (k, m), (n, m), (m,), ())
+        arrays = [np.asarray(rng.normal(size=shape)).astype(dtype) for shape in shapes]
+        found = f(*arrays)
+        wanted = after(plain(*arrays[:2]), *arrays[2:])
+        np.testing.assert_array_equal(found, wanted, err_msg=str((n, k, m)))
+        assert g(*arrays).tobytes() == found.tobytes()
+
+
 BATCHED: dict[str, Expression] = {
     "softmax": lambda q, k, b: [gc.nn.softmax(q @ k.mT * 0.3, axis=-1)],
     "bias and activation": lambda q, k, b: [gc.tanh(q @ k.mT + b)],
