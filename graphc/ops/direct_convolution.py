@@ -17,6 +17,8 @@ from graphc.shapes import Shape, Size, size_product
 
 LANES = 16  # output channels that lie side by side in a packed filter
 REORDERED = 40.0  # multiplications that a new order of axes costs for each element of the result
+FILLED_UP = 1.17  # channels out that are computed, for each that is wanted
+PLACES = 512  # windows of an image from which that is done
 SHARED = 200  # multiplications of an input element from which its rows are copied side by side
 
 
@@ -66,8 +68,9 @@ def _over_channels(
     outputs, outer, inner = channels
     taps = dict(zip(setting.taps, setting.windows.kernel, strict=True))
     result = f"n{setting.places}{setting.group}o"
-    blocks = channel_blocks(outputs, setting)
+    blocks = filled_blocks(outputs, setting, tuple(places.values()))
     if blocks > 1:
+        w = _filled_up(b, w, blocks, setting)
         used, result = ["t", *setting.taps, "c", "o"], f"n{setting.places}to"
         w = _packed(b, w, blocks, setting)
         sizes, outer = {"t": blocks, **sizes}, LANES
@@ -78,8 +81,24 @@ def _over_channels(
             w = b.reshape(w, (*w.shape[:-1], setting.groups, outer))
     sizes = {**sizes, **places, "o": outer, **taps, "c": inner}
     out = product_of(x, read, w, used, result, sizes)
-    out = b.reshape(out, (out.shape[0], *places.values(), outputs))
+    if blocks > 1 and outputs != blocks * LANES:
+        out = b.reshape(out, (out.shape[0], *places.values(), blocks * LANES))
+        out = b.strided_slice(out, (0,) * out.ndim, (*out.shape[:-1], outputs))
+    else:
+        out = b.reshape(out, (out.shape[0], *places.values(), outputs))
     return out if setting.channels_last else with_channels_first(b, out)
+
+
+def _filled_up(b: Builder, w: Tensor, blocks: int, setting: Setting) -> Tensor:
+    """The filter with channels out of zeros up to whole blocks."""
+    axis = w.ndim - 1 if setting.channels_last else 0
+    outputs = w.shape[axis]
+    assert isinstance(outputs, int)
+    if outputs == blocks * LANES:
+        return w
+    around = [(0, 0)] * w.ndim
+    around[axis] = 0, blocks * LANES - outputs
+    return b.pad(w, around)
 
 
 def _packed(b: Builder, w: Tensor, blocks: int, setting: Setting) -> Tensor:
@@ -134,7 +153,9 @@ def _prefers_channels(setting: Setting, count: Shape, inner: Size, outer: Size) 
     if not isinstance(width, int) or not isinstance(work, int) or not work:
         return False
     by_rows = 6 * _filled(width) / outer * -(-outer // 6)
-    by_channels = 6 * _filled(outer) / width * -(-width // 6)
+    blocks = filled_blocks(outer, setting, count)
+    filled = 6 * blocks / outer if blocks > 1 else _filled(outer)
+    by_channels = 6 * filled / width * -(-width // 6)
     return by_channels * (1 + REORDERED / work) < by_rows
 
 
@@ -148,6 +169,20 @@ def _filled(size: int) -> float:
 def channel_blocks(outputs: Size, setting: Setting) -> int:
     whole = isinstance(outputs, int) and outputs % LANES == 0 and setting.groups == 1
     return outputs // LANES if whole and isinstance(outputs, int) else 0
+
+
+def filled_blocks(outputs: Size, setting: Setting, count: Shape) -> int:
+    """The same where the last block may be filled up with channels that are not wanted.
+
+    Of filter and result these channels are copied around, which few places do not repay.
+    """
+    whole = channel_blocks(outputs, setting)
+    places = size_product(count)
+    if whole or not isinstance(outputs, int) or setting.groups != 1:
+        return whole
+    blocks = -(-outputs // LANES)
+    enough = isinstance(places, int) and places >= PLACES
+    return blocks if enough and blocks * LANES <= FILLED_UP * outputs else 0
 
 
 # --- kernels of size 1 -----------------------------------------------------------------------

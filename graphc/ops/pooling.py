@@ -26,6 +26,7 @@ from graphc.ir.windows import (
     window_sizes,
 )
 from graphc.ops.definition import REAL, floating, one_input
+from graphc.ops.pooling_gradient import from_neighbours, overlap_a_little
 from graphc.ops.windows import OVERLAPPING_SUM, SLIDING_WINDOWS, along, under
 from graphc.shapes import Shape, Size, evaluate, format_shape, size_product
 
@@ -211,8 +212,11 @@ def _vjp_max(b: Builder, a: Application, gradients: Gradients) -> Gradients:
     """To the first of the largest entries of each window; an entry may be that of several."""
     x, axes, windows = a.inputs[0], a.attrs["axes"], _windows(a.attrs)
     sizes = _at(x.shape, axes)
+    gradient = gradients[0]
+    if gradient is not None and overlap_a_little(windows, FEW):
+        return [from_neighbours(b, x, POSITION(x, **a.attrs), gradient, axes, windows)]
     found = OVERLAPPING_SUM(
-        b.where(_winners(b, a), gradients[0], 0),
+        b.where(_winners(b, a), gradient, 0),
         axes=axes,
         sizes=windows.padded(sizes),
         stride=windows.stride,

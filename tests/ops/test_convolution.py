@@ -421,3 +421,24 @@ def test_threads_share_the_gradient_by_the_filter() -> None:
     np.testing.assert_array_equal(f(x, g), alone)
     meaning = gc.function(inputs, gradient, backend="reference")(x, g)
     np.testing.assert_allclose(alone, meaning, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+@pytest.mark.parametrize("outputs", [29, 31, 43, 47, 60])
+def test_channels_that_fill_up_a_block(outputs: int, layout: str) -> None:
+    """With a bias behind it, and the gradients."""
+    x, w = RNG.normal(size=(2, 3, 25, 24)), RNG.normal(size=(outputs, 3, 3, 3))
+    b = RNG.normal(size=outputs)
+    wanted = loop(x, w, padding=1) + b[:, None, None]
+    if layout == "NHWC":
+        x, w = np.moveaxis(x, 1, -1), np.transpose(w, (2, 3, 1, 0))
+        wanted = np.moveaxis(wanted, 1, -1)
+    inputs = [gc.placeholder(n, a.shape, "float64") for n, a in zip("xwb", (x, w, b), strict=True)]
+    bias = inputs[2] if layout == "NHWC" else inputs[2][:, None, None]
+    out = gc.nn.conv2d(*inputs[:2], padding=1, layout=layout) + bias
+    outputs_ = [out, *gc.grad(gc.sum(out * out), inputs)]
+    found = gc.function(inputs, outputs_)(x, w, b)
+    np.testing.assert_allclose(found[0], wanted, atol=1e-12)
+    meaning = gc.function(inputs, outputs_, backend="reference")(x, w, b)
+    for one, other in zip(found, meaning, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9)

@@ -246,3 +246,58 @@ def test_a_window_that_does_not_fit_at_the_call() -> None:
     assert pool(np.ones((1, 1, 4), "float32")).shape == (1, 1, 1)
     with pytest.raises(gc.GraphcError, match="no window fits"):
         pool(np.ones((1, 1, 3), "float32"))
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize(
+    ("window", "options"),
+    [
+        (3, {"stride": 2, "padding": 1}),
+        (3, {"stride": 2}),
+        (3, {"stride": 1, "padding": "same"}),
+        ((2, 5), {"stride": (3, 2), "padding": ((0, 1), (2, 1))}),
+        (3, {"stride": 2, "dilation": 2, "padding": 2}),
+        (2, {"stride": 3, "dilation": 3}),
+    ],
+)
+def test_gradient_of_windows_that_overlap(window: Any, options: Any, known: bool) -> None:
+    """Against the derivative's definition, with equal entries and NaN; any size serves."""
+    for size in ((2, 3, 9, 11), (1, 1, 7, 8), (1, 2, 17, 16), (0, 2, 9, 9), (1, 2, 33, 5)):
+        x = RNG.integers(-2, 3, size=size).astype("float32")
+        if x.size > 20:
+            x.flat[17] = np.nan
+        given = gc.placeholder("x", size if known else (None,) * 4)
+        y = gc.nn.max_pool(given, window, **options)
+        slope = gc.grad(gc.sum(y * gc.reshape(gc.arange(y.size) + 1.0, y.shape)), given)
+        f = gc.function([given], slope)
+        wanted = np.zeros_like(x)
+        place = gc.function([given], y)(x)
+        kernel = (window, window) if isinstance(window, int) else window
+        pads = [(p, p) if isinstance(p, int) else p for p in pads_of(options, size, kernel)]
+        stride, gap = options.get("stride", window), options.get("dilation", 1)
+        stride = (stride, stride) if isinstance(stride, int) else stride
+        flat = (np.arange(place.size) + 1.0).reshape(place.shape)
+        for spot in np.ndindex(place.shape):
+            best = None
+            for tap in np.ndindex(*kernel):
+                at = [
+                    s * st + t * gap - p[0]
+                    for s, st, t, p in zip(spot[2:], stride, tap, pads, strict=True)
+                ]
+                if not all(0 <= i < n for i, n in zip(at, size[2:], strict=True)):
+                    continue
+                value = x[(*spot[:2], *at)]
+                if best is None or value > x[best] or (np.isnan(value) and not np.isnan(x[best])):
+                    best = (*spot[:2], *at)
+            assert best is not None
+            wanted[best] += flat[spot]
+        np.testing.assert_array_equal(f(x), wanted)
+
+
+def pads_of(options: Any, size: Any, kernel: Any) -> Any:
+    """Widths around the two spatial axes."""
+    padding = options.get("padding", 0)
+    if padding == "same":
+        total = [k - 1 for k in kernel]
+        return [(t // 2, t - t // 2) for t in total]
+    return (padding, padding) if isinstance(padding, int) else padding
