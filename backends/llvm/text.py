@@ -98,7 +98,13 @@ class TextBuilder(Lines):
         return self._intrinsic("sqrt", a)
 
     def copysign(self, magnitude: Val, sign: Val) -> Val:
-        return self._intrinsic("copysign", magnitude, sign)
+        """A double by its bits: of the intrinsic LLVM would round to half at once, in a function
+        that is not there."""
+        if magnitude.type != "double":
+            return self._intrinsic("copysign", magnitude, sign)
+        bits = self.bitcast(sign, "i64")
+        bits = self.and_(bits, self.const(-(1 << 63), bits))
+        return self.bitcast(self.or_(self.bitcast(self.fabs(magnitude), "i64"), bits), "double")
 
     def floor(self, a: Val) -> Val:
         return self._intrinsic("floor", a)

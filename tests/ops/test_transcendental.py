@@ -108,3 +108,17 @@ def test_gradients_at_extremes() -> None:
 def test_integers_become_float32() -> None:
     x = gc.placeholder("x", (3,), "int64")
     assert all(getattr(gc, name)(x).dtype == np.float32 for name in ORACLES)
+
+
+@pytest.mark.parametrize("name", ["copysign", "atan2", "cbrt", "asin", "remainder", "tanh", "erf"])
+def test_results_whose_sign_is_copied_become_halves(name: str) -> None:
+    """float64 to float16: LLVM would do both in one step, with a function that is not there."""
+    x, y = (gc.placeholder(one, ("n",), "float64") for one in "xy")
+    inputs = [x, y] if name in ("copysign", "atan2", "remainder") else [x]
+    function = {"erf": gc.nn.erf}.get(name) or getattr(gc, name)
+    whole, half = function(*inputs), function(*inputs).astype("float16")
+    data = [np.linspace(-0.9, 0.9, 37), np.linspace(2.0, -2.0, 37)][: len(inputs)]
+    for n in (1, 37):
+        arrays = [array[:n] for array in data]
+        expected = gc.function(inputs, whole)(*arrays).astype("float16")
+        np.testing.assert_array_equal(gc.function(inputs, half)(*arrays), expected)
