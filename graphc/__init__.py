@@ -112,4 +112,8 @@ def __dir__() -> list[str]:
     """What users type: completion leaves out the modules that graphc is made of."""
     inner = type(dtypes)
     shown = (name for name, value in globals().items() if not isinstance(value, inner))
-    return sorted({name for name in shown if not name.startswith("_")} | _MODULES | {"__version__"})
+    return sorted(
+        {name for name in shown if not name.startswith("_")}
+        | _MODULES & globals().keys()
+        | {"__version__"}
+    )

@@ -18,11 +18,9 @@ def test_constants() -> None:
 
 def test_completion_shows_what_users_type() -> None:
     names = dir(gc)
-    assert {"placeholder", "function", "nn", "layers", "random", "float32", "__version__"} <= set(
-        names
-    )
+    assert {"placeholder", "function", "nn", "random", "float32", "__version__"} <= set(names)
     assert not {"dims", "ir", "lapack", "loops", "recall"} & set(names)
-    assert all(hasattr(gc, name) for name in names if name != "layers")
+    assert all(hasattr(gc, name) for name in names)
     for module in (gc.debug, gc.dtypes, gc.fft, gc.linalg, gc.nn):
         assert dir(module) == sorted(module.__all__)
 

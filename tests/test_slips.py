@@ -116,3 +116,9 @@ def test_paths_that_cannot_be_written_are_named_as_given(tmp_path: Path) -> None
     path.write_bytes(b"print(1)")
     with pytest.raises(gc.FileFormatError, match=rf"written   {FILE}"):
         gc.load_function(path)
+
+
+def test_a_number_of_classes_is_a_size() -> None:
+    x: Any = gc.placeholder("x", ("n",), "int32")
+    with pytest.raises(gc.ShapeError, match=r"a size is an integer[\s\S]*test_slips.py"):
+        gc.one_hot(x, x)

@@ -43,7 +43,6 @@ DIVIDES = {"fdiv": 5.5, "sqrt": 5.5}  # cycles, one at a time
 MOVES = frozenset(("load", "bitcast", "insertelement", "shufflevector", "getelementptr"))
 ADDRESSES = frozenset(("add", "sub", "mul", "xor", "and", "or", "shl", "getelementptr", "load"))
 SPLATS = frozenset(("insertelement", "shufflevector", "load"))
-CONVERSIONS = frozenset(("bitcast", "sext", "zext", "trunc", "fpext", "fptrunc", "sitofp"))
 
 NAME = re.compile(r"%[\w.]+")
 DEFINITION = re.compile(r"  (%[\w.]+) = (\w+) (.*)")
@@ -51,9 +50,10 @@ INTRINSIC = re.compile(r"@llvm\.(\w+)")
 CONSTANT_TAKER = re.compile(
     r"  %[\w.]+ = (?:(?:fadd|fsub|fmul|add|and|or) <(\d+) x|call <(\d+) x \w+> @llvm\.fma)"
 )
-SPLAT = re.compile(r"splat \((\w+) (-?\w+)\)")
+SPLAT = re.compile(r"splat \((float|double|i\d\d+) (-?\w+)\)")  # not of truth values
 PLACE = "%kept.place"  # of the iteration in its strip, in elements
 VECTOR = re.compile(r"(?:nsz )?<(\d+) x (\w+)>")
+MASK = re.compile(r"<(\d+) x i32> (?:<[^<>]*>|zeroinitializer)$")
 
 
 class Line(NamedTuple):
@@ -134,14 +134,18 @@ def _kept_type(op: str, operands: str) -> tuple[int, str] | None:
     """Lanes and element of a result that may be kept in memory."""
     if op == "extractelement":
         return None  # a scalar
-    if op in CONVERSIONS:
-        operands = operands.rpartition(" to ")[2]
-    elif op == "select":
+    if op == "select":
         operands = operands.partition(", ")[2]
-    found = VECTOR.match(operands)
+    found = VECTOR.match(operands.rpartition(" to ")[2])  # of a conversion, what it makes
     if found is None or op in ("fcmp", "icmp") or BITS.get(found[2], 0) < 32:
         return None
-    return int(found[1]), found[2]
+    lanes = found
+    if op == "shufflevector":
+        mask = MASK.search(operands)
+        if mask is None:
+            return None
+        lanes = mask
+    return int(lanes[1]), found[2]
 
 
 def defined(lines: Sequence[str]) -> list[str]:

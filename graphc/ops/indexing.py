@@ -24,7 +24,7 @@ from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.scalar import expr as s
 from graphc.scalar.expr import Expr, Index
-from graphc.shapes import Size, broadcast_shapes, format_shape, size_product
+from graphc.shapes import Size, as_size, broadcast_shapes, format_shape, size_product
 
 __all__ = ["one_hot", "scatter_add", "take", "take_along_axis"]
 
@@ -424,6 +424,6 @@ def one_hot(indices: Any, num_classes: Size, dtype: Any = default_float, axis: i
     indices: integers in [-num_classes, num_classes), of any shape. IndexOutOfRange as for `take`.
     """
     ndim = indices.ndim if isinstance(indices, Tensor) else np.ndim(indices)
-    axis = checked_axis("one_hot", axis, ndim + 1)
+    axis, num_classes = checked_axis("one_hot", axis, ndim + 1), as_size(num_classes)
     tensor = checked_indices("one_hot", indices, axis, num_classes)
     return ONE_HOT(tensor, num_classes=num_classes, dtype=as_dtype(dtype), axis=axis)

@@ -149,3 +149,16 @@ def test_many_constants_stand_outside() -> None:
     many = gc.function([x], gc.log(x), backend="llvm", cache=False)
     few = gc.function([x], 2 * x + 3, backend="llvm", cache=False)
     assert "@constant." in many.llvm() and "@constant." not in few.llvm()
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint8", "uint32", "int64", "float16"])
+def test_values_of_every_type_may_be_kept(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Conversions and shuffles make other types than they take; truth values stay in registers."""
+    monkeypatch.setattr(stages, "WORTH", 10.0)
+    monkeypatch.setattr(stages, "SHORT", 1)
+    x = gc.placeholder("x", ("n",), dtype)
+    data = (np.arange(200) % 2).astype(dtype)
+    for value in (gc.softplus(x), gc.tanh(x) * gc.exp(x), gc.zeta(x + 3.0, x + 2.0)):
+        found = gc.function([x], value, cache=False)(data)
+        expected = gc.function([x], value, backend="reference")(data)
+        np.testing.assert_allclose(found, expected, rtol=2e-3 if dtype == "float16" else 1e-5)
