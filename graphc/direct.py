@@ -8,6 +8,7 @@ long calls that update variables, which take the lock of those. `BoundCall` is t
 that are known beforehand: nothing is left to check.
 """
 
+import math
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,6 +19,7 @@ from graphc.backends.base import BoundProgram, CallLayout, DirectCall, Place
 from graphc.conversion import real_view
 from graphc.dtypes import is_complex
 from graphc.ir.graph import Graph
+from graphc.ir.placement import LARGE
 from graphc.ir.storage import REPLACING, ProcessLock, Storage, references
 from graphc.running import Arrays, ComplexRunner, Given, ProgramRunner, Runner, Sizes, Workspace
 from graphc.structure import LEAF, NONE, Structure
@@ -96,6 +98,14 @@ class Border:
         memory = [None if array is None else real_view(array) for array in out]
         return self.runner.fixed(workspace, sizes, reals, values, spare, memory)
 
+    def has_large(self, shapes: Sequence[tuple[int, ...]]) -> bool:
+        """Whether results of these shapes, or some of them, take the memory of earlier ones, which
+        calls through Python know of: new pages cost more than Python does."""
+        return any(
+            math.prod(shape) * tensor.dtype.itemsize >= LARGE
+            for shape, tensor in zip(shapes, self.graph.outputs, strict=False)
+        )
+
     def result_shapes(self, shapes: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
         """The shapes of the outputs, from those of the program's."""
         return [
@@ -168,7 +178,8 @@ class DirectRoute:
         ordered = border.result_shapes(shapes)
         known = [*(array.shape for array in arrays), *ordered]
         alone = workspace.arena is not arena  # the frames before keep the smaller one alive
-        if not direct.install(run, known, workspace, fixed, is_long=is_long, alone=alone):
+        unfit = is_long and border.has_large(ordered)
+        if unfit or not direct.install(run, known, workspace, fixed, is_long=is_long, alone=alone):
             if self._workspace is None:
                 self.runner.idle.append(workspace)
             self._seen = -RETRY
@@ -259,6 +270,8 @@ class BoundCall:
         workspace = Workspace()
         run, shapes, arrays = border.fixed(workspace, sizes, self.inputs, out)
         wanted = [] if complete else border.result_shapes(shapes)
+        if is_long and border.has_large(wanted):
+            return
         keep = (workspace, self.inputs, self.out)
         if direct.install(run, wanted, keep, arrays, is_long=is_long):
             self._direct = direct
