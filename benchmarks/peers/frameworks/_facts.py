@@ -55,12 +55,12 @@ def facts(function, elements=0):
     """For the results: `elements` is given where every loop passes over all of them."""
     plan = function.memory_plan().splitlines()
     arena = next(line.split("for")[0].split()[1:] for line in plan if line.startswith("  arena"))
-    in_place = getattr(function, "_rewrites", False)
     kinds = [
         words
         for mark, words in (
             ("output, fresh at every call", "new outputs"),
-            ("swapped in", "variables in place" if in_place else "variables, two arrays in turns"),
+            ("in place, over the old values", "variables in place"),
+            ("swapped in", "variables, two arrays in turns"),
         )
         if any(mark in line for line in plan)
     ]
