@@ -82,8 +82,7 @@ class DirectCall(Protocol):
     `call` answers like the function. Calls that must go the long way are handed to `slow`:
     arguments by name (but for out), of other shapes than the installed ones, that are no dense
     arrays; a check that fails; updates while other calls replace variables; any while a long one
-    runs. It reads variables and
-    replaces updated ones in one step.
+    runs. It reads variables and replaces updated ones in one step.
     """
 
     call: Callable[..., Any]

@@ -3,9 +3,10 @@
 A call goes through Python: arguments are checked, sizes bound, memory taken, and the interpreter's
 lock is given back while native code runs. A function whose calls last a few microseconds spends
 most of its time on that. After some calls of the same shapes, such calls go to the backend's direct
-call, which checks that nothing has changed and runs; whatever is unusual comes back here, and so do
-long calls that update variables, which take the lock of those. `BoundCall` is the same for arrays
-that are known beforehand: nothing is left to check.
+call, which checks that nothing has changed and runs; whatever is unusual comes back here. So do long
+calls that update variables, which take the lock of those, and long calls with large results, which
+take the memory of earlier ones. `BoundCall` is the same for arrays that are known beforehand:
+nothing is left to check.
 """
 
 import math
@@ -99,8 +100,8 @@ class Border:
         return self.runner.fixed(workspace, sizes, reals, values, spare, memory)
 
     def has_large(self, shapes: Sequence[tuple[int, ...]]) -> bool:
-        """Whether results of these shapes, or some of them, take the memory of earlier ones, which
-        calls through Python know of: new pages cost more than Python does."""
+        """Whether some of these results take the memory of earlier ones, which calls through Python
+        know of: new pages cost more than Python does. shapes: of all results, or none."""
         return any(
             math.prod(shape) * tensor.dtype.itemsize >= LARGE
             for shape, tensor in zip(shapes, self.graph.outputs, strict=False)

@@ -123,7 +123,7 @@ class _FinishingTile(TileEmitter):
         super().__init__(name, tile, target, self.loops.code.builder)
         self.finish = finish
         self.extra = (EPILOGUE, FRAME, ROW, LEFT)
-        self.result_is_other = "" if finish.placed is not None else "noalias "
+        self.result_is_other = ""  # the epilogue writes it as an array of its own
         self._words()
 
     def _words(self) -> None:

@@ -3,18 +3,15 @@
 The graph must be expanded: no op with a Composite lowering is left.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from graphc.ir.graph import Graph, counted_size
-from graphc.ir.leaf import CONSTANT, scalar_value
+from graphc.ir.graph import Graph
+from graphc.ir.leaf import CONSTANT
 from graphc.ir.lowering import (
     Branches,
-    Elementwise,
     HostCall,
-    Leaf,
     Pieces,
     Scan,
     Scatter,
@@ -25,15 +22,14 @@ from graphc.ir.lowering import (
 from graphc.ir.lowering import Contraction as ContractionForm
 from graphc.ir.lowering import IndexCheck as OpIndexCheck
 from graphc.ir.lowering import Lapack as LapackForm
-from graphc.ir.node import Node, TensorType
-from graphc.ir.opdef import Inference, OpDef
-from graphc.ir.printer import AUTOMATIC, usable_name
-from graphc.ir.printer import Names as PrintedNames
-from graphc.ir.source import merge_sources, source_scope
+from graphc.ir.node import Node
+from graphc.ir.printer import AUTOMATIC
+from graphc.ir.source import merge_sources
 from graphc.ir.tensor import Tensor
 from graphc.lapack import Operand
-from graphc.loops.destinations import Destinations, destinations
-from graphc.loops.draft import Draft, Names, Naming
+from graphc.loops.buffers import GraphBuffers
+from graphc.loops.destinations import destinations
+from graphc.loops.draft import Draft, Naming
 from graphc.loops.equations import Equations
 from graphc.loops.fuse import BARRIERS, Needs, partition_graph
 from graphc.loops.groups import Barrier, Group, Partition, choose_axis_names
@@ -67,11 +63,11 @@ from graphc.loops.structured import (
     scatter_add_kernel,
     scatter_kernel,
 )
-from graphc.loops.values import Key, context_of, inputs_in_memory, root_of
+from graphc.loops.values import context_of, inputs_in_memory, root_of
 from graphc.loops.views import Views, operands_in_memory, strided_operands
 from graphc.loops.window_epilogues import Epilogue, with_epilogues
 from graphc.loops.window_product import kernel_of, window_product_kernel
-from graphc.shapes import Dim, Shape, Size, size_product, symbols_of
+from graphc.shapes import Dim, Shape, Size, size_product
 
 STRUCTURED_KERNELS = {
     Scatter: scatter_kernel,
@@ -89,48 +85,24 @@ def _are_known(indices: Tensor, minimum: Size, size: Size) -> bool:
     return value.size == 0 or (minimum <= value.min() and bool(value.max() < size))
 
 
-def _copy_type(call: Inference) -> TensorType:
-    return call.types[0]
-
-
-# Not in the registry: users cannot write it. A result that is a leaf, a view, or a result
-# already needs memory of its own.
-COPY = OpDef(
-    "copy",
-    infer=_copy_type,
-    reference=lambda attrs, array: array.copy(),
-    lower=Elementwise(lambda context, element: element),
-)
-
-
 def lower(graph: Graph, sizes: tuple[str, ...]) -> Program:
     """The program of a graph. sizes: names of the symbolic sizes that calls bind, in order."""
     return _Lowering(graph, sizes).run()
 
 
-class _Lowering:
+class _Lowering(GraphBuffers):
     """Lowers one graph; the body of a loop by another one that shares names and kernels."""
 
     def __init__(
         self, graph: Graph, size_names: tuple[str, ...], outer: "_Lowering | None" = None
     ) -> None:
-        self.printed = PrintedNames(graph)
-        self.graph, self.result_roles = give_results_memory(graph)
-        self.size_names = size_names
-        self.names: Names = Names() if outer is None else outer.names
-        self.names.taken.update(size_names)
-        self.names.taken.update(filter(None, map(counted_size, graph.nodes)))
+        super().__init__(graph, size_names, outer)
         self.axes: set[str] = set() if outer is None else outer.axes
-        self.buffers: dict[str, Buffer] = {} if outer is None else outer.buffers
-        self.constants: dict[str, np.ndarray] = {} if outer is None else outer.constants
         self.kernels: dict[str, Kernel] = {} if outer is None else outer.kernels
         self.repeated: Repeated = Repeated() if outer is None else outer.repeated
-        self.buffer_of: dict[Key, str] = {}
         self.checks: dict[int, list[IndexCheck]] = {}
         self.steps: list[Step] = []
         self.views: Views = {}
-        self.destinations: Destinations = {}
-        self.given_results: Sequence[str] = ()  # buffers that are there already
         self.products: dict[str, Node] = {}  # window products, by the buffers of their results
 
     def run(self) -> Program:
@@ -193,75 +165,6 @@ class _Lowering:
         self.steps = order_steps(join_scatters(self.steps), self.buffers)
         self.steps = with_epilogues(self.steps, self.buffers, self.products, self.product_call)
         return [self.buffer_of[root_of(t).key] for t in self.graph.results]
-
-    # --- buffers -----------------------------------------------------------------------------
-
-    def add_buffer(
-        self, tensor: Tensor, wanted: str, role: Role, shape: Shape | None = None
-    ) -> str:
-        name = self.names.fresh(wanted)
-        whole = tensor.shape if shape is None else shape
-        if role == "temporary":
-            role = self.temporary_role(whole)
-        self.buffers[name] = Buffer(name, tensor.dtype, whole, role, tensor.sources)
-        self.buffer_of[tensor.key] = name
-        return name
-
-    def temporary_role(self, shape: Shape) -> Role:
-        """Sizes that loops count are not known when the arena is laid out."""
-        known = set(self.size_names)
-        return "temporary" if all(symbols_of(size) <= known for size in shape) else "heap"
-
-    def name_inputs(self) -> None:
-        for tensor in self.graph.inputs:
-            self.add_buffer(tensor, self.printed.of[tensor.key], "input")
-        for variable in self.graph.variables:
-            self.add_buffer(variable, self.printed.of[variable.key], "variable")
-
-    def name_constants(self, in_memory: set[Key]) -> None:
-        for node in self.graph.nodes:
-            tensor = Tensor(node)
-            if node.op is CONSTANT and (tensor.key in in_memory or scalar_value(tensor) is None):
-                wanted = self.printed.of.get(tensor.key, "constant")
-                name = self.add_buffer(tensor, wanted, "constant")
-                self.constants[name] = node.attrs["value"]
-
-    def name_results(self, output_role: Role) -> None:
-        for position, (tensor, role) in enumerate(
-            zip(self.graph.results, self.result_roles, strict=True)
-        ):
-            root = root_of(tensor)
-            if self.given_results:
-                self.buffer_of[root.key] = self.buffer_of[tensor.key] = self.given_results[position]
-                continue
-            if role == "update":
-                variable = self.graph.updates[position - len(self.graph.outputs)][0]
-                wanted = f"new_{self.printed.of[variable.key]}"
-            else:
-                given = self.graph.output_names[position] or tensor.name or root.name
-                wanted = usable_name(given) if given else "out"
-                role = output_role
-            name = self.add_buffer(root, wanted, role, tensor.shape)
-            self.buffer_of[tensor.key] = name
-
-    def name_temporaries(self, partition: Partition) -> None:
-        for step in partition.steps:
-            tensors = (
-                [Tensor(step.node, n) for n in range(len(step.node.types))]
-                if isinstance(step, Barrier)
-                else [member.tensor for member in step.members]
-            )
-            if isinstance(step, Barrier) and id(step.node) in self.destinations:
-                moved = self.destinations[id(step.node)].moved
-                tensors += [] if moved is None else [moved]
-            for tensor in tensors:
-                key = tensor.key
-                if (
-                    key in partition.stored
-                    and key not in self.buffer_of
-                    and key not in partition.placements
-                ):
-                    self.add_buffer(tensor, self.printed.of[key], "temporary")
 
     # --- index checks ------------------------------------------------------------------------
 
@@ -342,11 +245,7 @@ class _Lowering:
             comment=f"{product.comment}, {reader.comment}",
             sources=merge_sources(product.sources, reader.sources),
         )
-        arguments = (*epilogue.arguments, *product.arguments[1:])
-        self.add_call(kernel, arguments, {})
-        call = self.steps.pop()
-        assert isinstance(call, KernelCall)
-        return call
+        return self.shared_call(kernel, (*epilogue.arguments, *product.arguments[1:]), {})
 
     def contraction(self, node: Node) -> Contraction:
         destination = self.destinations.get(id(node))
@@ -477,25 +376,15 @@ class _Lowering:
     def add_call(
         self, kernel: Kernel, arguments: tuple[str, ...], sizes: dict[str, Size]
     ) -> Kernel:
-        """Append a call; a kernel equal to an earlier one is not emitted again."""
+        """Append a call; the kernel that is called."""
+        call = self.shared_call(kernel, arguments, sizes)
+        self.steps.append(call)
+        return call.kernel
+
+    def shared_call(
+        self, kernel: Kernel, arguments: tuple[str, ...], sizes: dict[str, Size]
+    ) -> KernelCall:
+        """A call of the kernel, or of an earlier one that is equal: that is not emitted again."""
         shared = self.kernels.setdefault(kernel_key(kernel), kernel)
         values = tuple(sizes[name] if name in sizes else Dim.symbol(name) for name in kernel.sizes)
-        self.steps.append(KernelCall(shared, arguments, values, kernel.sources, kernel.comment))
-        return shared
-
-
-def give_results_memory(graph: Graph) -> tuple[Graph, tuple[Role, ...]]:
-    """Every result gets memory of its own: a copy where its root is a leaf or taken already."""
-    taken: set[Key] = set()
-    results: list[Tensor] = []
-    for tensor in graph.results:
-        root = root_of(tensor)
-        if isinstance(root.node.op.lower, Leaf) or root.key in taken:
-            with source_scope(tensor.sources):
-                tensor = root = COPY(tensor)
-        taken.add(root.key)
-        results.append(tensor)
-    output: Role = "output"
-    update: Role = "update"
-    roles = (output,) * len(graph.outputs) + (update,) * len(graph.updates)
-    return graph.with_results(results), roles
+        return KernelCall(shared, arguments, values, kernel.sources, kernel.comment)
