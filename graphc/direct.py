@@ -3,9 +3,9 @@
 A call goes through Python: arguments are checked, sizes bound, memory taken, and the interpreter's
 lock is given back while native code runs. A function whose calls last a few microseconds spends
 most of its time on that. After some calls of the same shapes, such calls go to the backend's direct
-call, which checks that nothing has changed and runs; whatever is unusual comes back here. So do long
-calls that update variables, which take the lock of those, and long calls with large results, which
-take the memory of earlier ones. `BoundCall` is the same for arrays that are known beforehand:
+call, which checks that nothing has changed and runs; whatever is unusual comes back here. So do
+long calls that update variables, which take the lock of those, and long calls with large results,
+which take the memory of earlier ones. `BoundCall` is the same for arrays that are known beforehand:
 nothing is left to check.
 """
 
