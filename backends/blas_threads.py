@@ -6,11 +6,11 @@ by default) and give numpy its own number back.
 """
 
 import ctypes
-import glob
 import importlib.util
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from types import TracebackType
 
@@ -45,24 +45,24 @@ def routine_may_use_threads(routine: str, sizes: Mapping[str, int]) -> bool:
 @cache
 def openblas_paths() -> tuple[str, ...]:
     """The OpenBLAS libraries that came with numpy."""
-    folder = os.path.dirname(os.path.abspath(np.__file__))
-    places = (
-        os.path.join(os.path.dirname(folder), "numpy.libs", "*openblas64*"),
-        os.path.join(folder, ".dylibs", "*openblas64*"),
-    )
-    return tuple(sorted(path for place in places for path in glob.glob(place)))
+    return _beside(np.__file__, "numpy.libs", "openblas64")
 
 
 @cache
 def scipy_paths() -> tuple[str, ...]:
     """The OpenBLAS libraries that came with scipy, where LAPACK's routines are."""
     found = importlib.util.find_spec("scipy")
-    folder = os.path.dirname(found.origin) if found and found.origin else ""
-    places = (
-        os.path.join(os.path.dirname(folder), "scipy.libs", "*openblas*"),
-        os.path.join(folder, ".dylibs", "*openblas*"),
-    )
-    return tuple(sorted(path for place in places for path in glob.glob(place)))
+    return _beside(found.origin, "scipy.libs", "openblas") if found and found.origin else ()
+
+
+def _beside(module: str, libraries: str, word: str) -> tuple[str, ...]:
+    """The libraries of a package with that word in their names, where wheels have them."""
+    package = os.path.dirname(os.path.abspath(module))
+    found: list[str] = []
+    for folder in (os.path.join(os.path.dirname(package), libraries), f"{package}/.dylibs"):
+        with suppress(OSError):
+            found += (os.path.join(folder, name) for name in os.listdir(folder) if word in name)
+    return tuple(sorted(found))
 
 
 class _Limit:

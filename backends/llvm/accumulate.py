@@ -46,9 +46,12 @@ class Combination(NamedTuple):
 
     def merge(self, code: Code, first: State, second: State) -> State:
         """Two states as one; `first` comes first where positions decide."""
-        if self.has_position:
-            return self._merge_positions(code, first, second, ordered=False)
         x, y = first[0], second[0]
+        if self.has_position:
+            nothing = self.identity(code, x.lanes)
+            if all(a.text == b.text for a, b in zip(first, nothing, strict=True)):
+                return second
+            return self._merge_positions(code, first, second, ordered=False)
         if not (self.combine == "add" and is_floating(self.dtype)):  # 0.0 + -0.0 is not -0.0
             neutral = self.identity(code, x.lanes)[0].text
             if x.text == neutral or y.text == neutral:

@@ -153,22 +153,20 @@ def program_key(fingerprint: bytes, target: Target, *parts: str) -> str:
 @cache
 def _sources() -> str:
     """The version of the compiler: the paths, sizes and dates of its files."""
-    digest = hashlib.sha256()
     backends, compiler = Path(__file__).resolve().parents[1], Path(errors.__file__).resolve().parent
     layers = (compiler / "layers").resolve()  # of a checkout it is a link, which is not followed
     roots = [backends, compiler, *([layers] if layers.parent != compiler else [])]
     waiting = [str(root) for root in roots]
+    files: list[str] = []
     while waiting:
         with os.scandir(waiting.pop()) as found:
-            for entry in sorted(found, key=lambda entry: entry.name):
-                if entry.is_dir(follow_symlinks=False):
-                    if entry.name != "__pycache__":
-                        waiting.append(entry.path)
-                elif entry.name.endswith(".py"):
+            for entry in found:
+                if entry.name.endswith(".py"):
                     state = entry.stat()
-                    line = f"{entry.path} {state.st_size} {state.st_mtime_ns}\n"
-                    digest.update(line.encode(errors="surrogateescape"))
-    return digest.hexdigest()
+                    files.append(f"{entry.path} {state.st_size} {state.st_mtime_ns}\n")
+                elif entry.is_dir(follow_symlinks=False) and entry.name != "__pycache__":
+                    waiting.append(entry.path)
+    return hashlib.sha256("".join(sorted(files)).encode(errors="surrogateescape")).hexdigest()
 
 
 def cache_folder() -> Path | None:

@@ -16,6 +16,7 @@ from graphc.backends.llvm.jit import Library, side_by_side
 from graphc.backends.llvm.jitted import jitted_steps
 from graphc.backends.llvm.lapack import imported_names
 from graphc.backends.llvm.modules import names_in
+from graphc.backends.llvm.one_thread import PARALLEL
 from graphc.backends.llvm.profiling import LAPS
 from graphc.backends.llvm.routines import Loaded, load
 from graphc.backends.llvm.stored import Facts
@@ -73,7 +74,7 @@ def compiled_program(
         found, (loaded, imports) = side_by_side(
             lambda: cached_objects(modules, target, cache),
             ready,
-            bool(emitted.shared),
+            bool(emitted.shared) or PARALLEL in used,
         )
     with clock.timed("link"):
         exported = ["entry", LAPS] if profiled else ["entry"]

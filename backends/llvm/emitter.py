@@ -396,6 +396,6 @@ def _used(loop: For) -> tuple[set[str], set[str]]:
 
 
 def _identifier(prefix: str, name: str, position: int) -> str:
-    if re.fullmatch(r"[A-Za-z0-9_]+", name):
+    if name.isascii() and name.replace("_", "0").isalnum():
         return f"{prefix}.{name}"
     return f"{prefix}{position}"

@@ -30,7 +30,7 @@ from graphc.threads import usable_cores
 
 PLAIN, FAST = 0, 2  # levels of code generation
 MOST_LANES = 8
-ALONE = 1 << 14  # characters of text that are compiled sooner than a thread starts to help
+ALONE = 1 << 12  # characters of text that are compiled sooner than a thread starts to help
 First = TypeVar("First")
 Second = TypeVar("Second")
 _lock = threading.RLock()
@@ -254,11 +254,13 @@ class Library:
 @cache
 def library_symbols(names: tuple[str, ...]) -> Mapping[str, int]:
     """Addresses of functions of C and its math library."""
-    found = {name: _address(ctypes.CDLL(None), name) for name in names}
+    process = ctypes.CDLL(None)
+    found = {name: _address(process, name) for name in names}
     missing = [name for name, at in found.items() if at is None]
     # Python is linked with the math library nearly everywhere; asking for it runs a program.
     if missing and (path := importlib.import_module("ctypes.util").find_library("m")):
-        found |= {name: _address(ctypes.CDLL(path), name) for name in missing}
+        library = ctypes.CDLL(path)
+        found |= {name: _address(library, name) for name in missing}
     return {name: at for name, at in found.items() if at is not None}
 
 

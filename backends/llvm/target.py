@@ -1,6 +1,8 @@
 """What the code generator must know of the processor it generates for."""
 
+from contextlib import suppress
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -106,9 +108,10 @@ def host() -> Target:
 
 def _cache_bytes() -> int:
     """The size of the largest cache; of a very large one, which others share, the usual part."""
-    sizes = [CACHE_BYTES]
-    for file in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size"):
-        number, unit = file.read_text().strip()[:-1], file.read_text().strip()[-1:]
-        if number.isdigit() and unit in UNITS:
-            sizes.append(int(number) * UNITS[unit])
-    return min(max(sizes[1:], default=CACHE_BYTES), 2 * CACHE_BYTES)
+    words = []
+    with suppress(OSError):
+        for number in count():
+            file = Path(f"/sys/devices/system/cpu/cpu0/cache/index{number}/size")
+            words.append(file.read_text().strip())
+    sizes = [int(w[:-1]) * UNITS[w[-1]] for w in words if w[:-1].isdigit() and w[-1] in UNITS]
+    return min(max(sizes, default=CACHE_BYTES), 2 * CACHE_BYTES)
