@@ -85,13 +85,13 @@ class Dialect:
         self.buffers: dict[str, str] = {}
         self.locals: dict[str, str] = {}
         self._symbols: dict[str, str] = {}
-        self._renamed: tuple[tuple[str, str], ...] = ()
+        self._pieces: dict[Size, Piece] = {}  # of sizes under the present names
 
     def rename_symbol(self, old: str, new: str) -> None:
         """`new` stands for the axis or size `old` from here on."""
         if self._symbols.get(old) != new:
             self._symbols[old] = new
-            self._renamed = tuple(sorted(self._symbols.items()))
+            self._pieces.clear()
 
     def buffer(self, name: str) -> str:
         return self.buffers.get(name, name)
@@ -103,7 +103,12 @@ class Dialect:
         return self._symbols.get(name, name)
 
     def size(self, size: Size) -> Piece:
-        return size_piece(size, self._renamed)
+        found = self._pieces.get(size)
+        if found is None:
+            names = sorted(size.symbols()) if isinstance(size, Dim) else ()
+            renamed = tuple([(name, self._symbols[name]) for name in names if name in self._symbols])
+            found = self._pieces[size] = size_piece(size, renamed)
+        return found
 
     def text(self, expr: Expr, least: int = CONDITIONAL) -> str:
         """The expression, ready to stand where at least the precedence `least` is needed."""
