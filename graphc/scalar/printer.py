@@ -106,7 +106,9 @@ class Dialect:
         found = self._pieces.get(size)
         if found is None:
             names = sorted(size.symbols()) if isinstance(size, Dim) else ()
-            renamed = tuple([(name, self._symbols[name]) for name in names if name in self._symbols])
+            renamed = tuple(
+                [(name, self._symbols[name]) for name in names if name in self._symbols]
+            )
             found = self._pieces[size] = size_piece(size, renamed)
         return found
 
