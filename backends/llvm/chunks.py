@@ -14,10 +14,12 @@ The length follows from the work of one iteration. It is the same for every numb
 so is the order in which the partial results are combined: numbers do not depend on threads.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from graphc.backends.llvm.one_thread import CHUNK
+from graphc.backends.llvm.online import pairs
 from graphc.backends.llvm.parallel import work_of
 from graphc.backends.llvm.pool import LITTLE
 from graphc.dtypes import DType, float64, int64, is_floating
@@ -60,6 +62,10 @@ class _Cell(NamedTuple):
             found.append((self.positions, int64, self.accumulator.position_name))
         return found
 
+    def value(self, turn: str) -> Expr:
+        """The partial value of a chunk."""
+        return Load(self.values, (Index(Dim.symbol(turn)),), self.accumulator.dtype)
+
 
 class _Chunks:
     def __init__(self, body: Sequence[Statement]) -> None:
@@ -79,6 +85,8 @@ class _Chunks:
             and _is_long(item)
         }
         self.moved = {name for fed in self.loops.values() for name in fed}
+        self.pairs = pairs(body, self.loops, self.accumulators)
+        self.done: dict[int, list[Statement]] = {}  # loops of pairs: what combines their results
 
     def fresh(self, name: str) -> str:
         while name in self.names:
@@ -91,47 +99,70 @@ class _Chunks:
         for item in body:
             if isinstance(item, Accumulator) and item.name in self.moved:
                 continue  # declared where it is combined
-            if id(item) in self.loops:
+            if id(item) in self.done:
+                result += self.done[id(item)]
+            elif id(item) in self.loops:
                 assert isinstance(item, For)
-                result += self.divided(item, self.loops[id(item)])
+                result += self.divided(item)
             else:
                 result.append(item)
         return result
 
-    def divided(self, loop: For, fed: Sequence[str]) -> list[Statement]:
+    def divided(self, loop: For) -> list[Statement]:
+        """A loop in chunks, and what combines their results; of a pair, both loops in chunks."""
+        pair = self.pairs.get(id(loop))
         turn = self.fresh(f"{loop.axis}_chunk")
-        length = _length(loop)
+        length = _length([loop] if pair is None else [loop, pair.second])
         chunks = ceil_div(loop.extent, length)
-        number = Dim.symbol(turn)
-        first = number * length
-        shift = {loop.axis: Dim.symbol(loop.axis) + first}
-        extent = -dim_max(-length, first - loop.extent)  # the smaller one
-        part = For(loop.axis, extent, loop.kind, tuple(with_sizes(loop.body, shift)))
-        cells = [
+        first = Dim.symbol(turn) * length
+        cells = self.cells(loop)
+        once = _part(loop, cells, turn, first, length)
+        totals = [item for cell in cells for item in _combined(cell, turn, chunks)]
+        if pair is not None:
+            later = self.cells(pair.second)
+            once += [pair.subtracted, *_part(pair.second, later, turn, first, length)]
+            (most,) = (cell for cell in cells if cell.accumulator == pair.most)
+            weight = partial(pair.weighted, most=most.value(turn))
+            self.done[id(pair.second)] = [
+                item for cell in later for item in _combined(cell, turn, chunks, weight)
+            ]
+            cells += later
+        before = [Scratch(array, dtype, (chunks,)) for c in cells for array, dtype, _ in c.arrays]
+        return [*before, For(turn, chunks, "parallel", tuple(once)), *totals]
+
+    def cells(self, loop: For) -> list[_Cell]:
+        return [
             _Cell(
                 self.accumulators[name],
                 self.fresh(f"{name}_partial"),
                 self.fresh(f"{name}_places"),
             )
-            for name in fed
+            for name in self.loops[id(loop)]
         ]
-        place = (Index(number),)
-        arrays = [array for cell in cells for array in cell.arrays]
-        once: tuple[Statement, ...] = (
-            *(cell.accumulator for cell in cells),
-            part,
-            *(Store(array, place, Local(name, dtype)) for array, dtype, name in arrays),
-        )
-        before = [Scratch(array, dtype, (chunks,)) for array, dtype, _ in arrays]
-        combined = [_combined(cell, place, turn, chunks) for cell in cells]
-        totals = [item for one in combined for item in one]
-        return [*before, For(turn, chunks, "parallel", once), *totals]
 
 
-def _combined(cell: _Cell, place: tuple[Expr, ...], turn: str, chunks: Size) -> list[Statement]:
+def _part(
+    loop: For, cells: Sequence[_Cell], turn: str, first: Size, length: Size
+) -> list[Statement]:
+    """What a chunk does of a loop: iterations from `first`, and its results kept."""
+    shift = {loop.axis: Dim.symbol(loop.axis) + first}
+    extent = -dim_max(-length, first - loop.extent)  # the smaller one
+    part = For(loop.axis, extent, loop.kind, tuple(with_sizes(loop.body, shift)))
+    place = (Index(Dim.symbol(turn)),)
+    arrays = [array for cell in cells for array in cell.arrays]
+    return [
+        *(cell.accumulator for cell in cells),
+        part,
+        *(Store(array, place, Local(name, dtype)) for array, dtype, name in arrays),
+    ]
+
+
+def _combined(
+    cell: _Cell, turn: str, chunks: Size, weight: Callable[[Expr], Expr] | None = None
+) -> list[Statement]:
     """Partial results as one, in their order; short sums of long ones in float64."""
-    own = cell.accumulator
-    value: Expr = Load(cell.values, place, own.dtype)
+    own, place = cell.accumulator, (Index(Dim.symbol(turn)),)
+    value = cell.value(turn) if weight is None else weight(cell.value(turn))
     if own.combine == "add" and is_floating(own.dtype) and own.dtype.itemsize < 8:
         name = f"{own.name}_wide"
         wide = Accumulator(name, "add", float64, sources=own.sources)
@@ -164,9 +195,11 @@ def _is_long(loop: For) -> bool:
     return not isinstance(work, int) or work > 2 * LITTLE
 
 
-def _length(loop: For) -> Size:
-    """Iterations in one chunk."""
-    once = work_of(loop.body, vector=loop.kind == "vector")
+def _length(loops: Sequence[For]) -> Size:
+    """Iterations in one chunk of loops that run one after the other."""
+    loop = loops[0]
+    body = [item for one in loops for item in one.body]
+    once = work_of(body, vector=loop.kind == "vector")
     if not isinstance(once, int):
         return dim_max(1, floor_div(CHUNK, dim_max(1, once)))
     wanted = 1 << (max(CHUNK // max(once, 1), 1).bit_length() - 1)
