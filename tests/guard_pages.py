@@ -7,11 +7,13 @@ from the heap comes from the same allocator. An array ends exactly where its las
 pattern and looked at when the array goes. Fresh memory holds the pattern as well: it is nan as a
 float, so that a read of what was never written shows in the results.
 
+The side can change at any time: what is compiled once is called with both (`fence`, `renew`).
 This is for processes of their own: `python -m tests.guarded_runs`.
 """
 
 import ctypes
 import mmap
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -20,6 +22,12 @@ import numpy as np
 from graphc.backends.llvm import jit
 from graphc.backends.llvm.executable import LlvmExecutable
 from graphc.backends.llvm.target import host
+from graphc.direct import DirectRoute
+from graphc.function import Function, _long_way
+from graphc.ir import placement
+from graphc.memory import results
+from graphc.memory.lives import ALIGNMENT
+from graphc.shapes import evaluate
 
 Side = Literal["start", "end"]
 PAGE = mmap.PAGESIZE
@@ -35,6 +43,8 @@ declare ptr @memset(ptr, i32, i64)
 declare ptr @memcpy(ptr, ptr, i64)
 declare void @abort()
 
+@at_end = internal global i8 1
+
 ; where the sizes of the memory at %pointer are kept
 define internal ptr @sizes_of(ptr %pointer) {{
   %number = ptrtoint ptr %pointer to i64
@@ -44,7 +54,7 @@ define internal ptr @sizes_of(ptr %pointer) {{
   ret ptr %sizes
 }}
 
-define internal ptr @take(ptr %at_end, i64 %asked, i32 %content) {{
+define internal ptr @take(i64 %asked, i32 %content) {{
 entry:
   %none.asked = icmp eq i64 %asked, 0
   %size = select i1 %none.asked, i64 1, i64 %asked
@@ -68,25 +78,31 @@ yes:
   %r1 = call i32 @mprotect(ptr %last, i64 {PAGE}, i32 0)
   %r2 = call ptr @memset(ptr %data, i32 {PATTERN}, i64 %room)
   %rest = sub i64 %room, %size
-  %end = icmp ne ptr %at_end, null
+  %side = load i8, ptr @at_end
+  %end = icmp ne i8 %side, 0
   %offset = select i1 %end, i64 %rest, i64 0
   %pointer = getelementptr i8, ptr %data, i64 %offset
   %r3 = call ptr @memset(ptr %pointer, i32 %content, i64 %size)
   ret ptr %pointer
 }}
 
-define ptr @guarded_malloc(ptr %at_end, i64 %size) {{
-  %pointer = call ptr @take(ptr %at_end, i64 %size, i32 {PATTERN})
+define void @turn(i8 %side) {{
+  store i8 %side, ptr @at_end
+  ret void
+}}
+
+define ptr @guarded_malloc(ptr %ignored, i64 %size) {{
+  %pointer = call ptr @take(i64 %size, i32 {PATTERN})
   ret ptr %pointer
 }}
 
-define ptr @guarded_calloc(ptr %at_end, i64 %count, i64 %width) {{
+define ptr @guarded_calloc(ptr %ignored, i64 %count, i64 %width) {{
   %size = mul i64 %count, %width
-  %pointer = call ptr @take(ptr %at_end, i64 %size, i32 0)
+  %pointer = call ptr @take(i64 %size, i32 0)
   ret ptr %pointer
 }}
 
-define void @guarded_free(ptr %at_end, ptr %pointer, i64 %ignored) {{
+define void @guarded_free(ptr %context, ptr %pointer, i64 %ignored) {{
 entry:
   %nothing = icmp eq ptr %pointer, null
   br i1 %nothing, label %done, label %look
@@ -96,9 +112,9 @@ look:
   %at.room = getelementptr i64, ptr %sizes, i64 1
   %room = load i64, ptr %at.room
   %data = getelementptr i8, ptr %sizes, i64 {2 * PAGE}
-  %end = icmp ne ptr %at_end, null
+  %start = icmp eq ptr %pointer, %data
   %rest = sub i64 %room, %size
-  %first = select i1 %end, i64 0, i64 %size
+  %first = select i1 %start, i64 %size, i64 0
   br label %head
 head:
   %i = phi i64 [ 0, %look ], [ %next, %same ]
@@ -124,9 +140,9 @@ done:
   ret void
 }}
 
-define ptr @guarded_realloc(ptr %at_end, ptr %old, i64 %size) {{
+define ptr @guarded_realloc(ptr %ignored, ptr %old, i64 %size) {{
 entry:
-  %new = call ptr @take(ptr %at_end, i64 %size, i32 {PATTERN})
+  %new = call ptr @take(i64 %size, i32 {PATTERN})
   %nothing = icmp eq ptr %old, null
   %failed = icmp eq ptr %new, null
   %done.already = or i1 %nothing, %failed
@@ -137,7 +153,7 @@ move:
   %less = icmp slt i64 %had, %size
   %count = select i1 %less, i64 %had, i64 %size
   %r = call ptr @memcpy(ptr %new, ptr %old, i64 %count)
-  call void @guarded_free(ptr %at_end, ptr %old, i64 0)
+  call void @guarded_free(ptr null, ptr %old, i64 0)
   br label %done
 done:
   ret ptr %new
@@ -145,11 +161,11 @@ done:
 
 ; the same on the heap of native code, which hands over no context
 define ptr @heap_realloc(ptr %old, i64 %size) {{
-  %new = call ptr @guarded_realloc(ptr AT_END, ptr %old, i64 %size)
+  %new = call ptr @guarded_realloc(ptr null, ptr %old, i64 %size)
   ret ptr %new
 }}
 define void @heap_free(ptr %pointer) {{
-  call void @guarded_free(ptr AT_END, ptr %pointer, i64 0)
+  call void @guarded_free(ptr null, ptr %pointer, i64 0)
   ret void
 }}
 """
@@ -169,24 +185,45 @@ class _Handler(ctypes.Structure):
     )
 
 
-def guard(side: Side) -> None:
-    """From now on, in this thread, for the rest of the process."""
-    text = _TEXT.replace("AT_END", "inttoptr (i64 1 to ptr)" if side == "end" else "null")
-    exports = [*(f"guarded_{name}" for name in _NAMES), "heap_realloc", "heap_free"]
-    image = jit.module_object(jit.Module(text), host())
+def guard() -> None:
+    """From now on, in this thread, for the rest of the process; `fence` says on which side."""
+    exports = [*(f"guarded_{name}" for name in _NAMES), "heap_realloc", "heap_free", "turn"]
+    image = jit.module_object(jit.Module(_TEXT), host())
     library = jit.Library([image], exports, jit.library_symbols(_LIBC))
-    _fence_arrays(library, side)
+    _kept.append(library)
+    _fence_arrays(library)
     _fence_temporaries()
+    for module in (placement, results):  # large arrays too begin or end at a fence
+        vars(module)["LARGE"] = 1 << 62
     _fence_heap({"realloc": library.address("heap_realloc"), "free": library.address("heap_free")})
+
+
+def fence(side: Side | None) -> None:
+    """Where the next fences of arrays are; None: nowhere. What is there stays as it is."""
+    library, set_handler, capsule = _kept[0], _kept[1], _kept[2]
+    set_handler(None if side is None else capsule)
+    ctypes.CFUNCTYPE(None, ctypes.c_int8)(library.address("turn"))(side != "start")
+
+
+def renew(function: Function) -> None:
+    """Let a function forget the memory that it keeps: its next calls take it from this side."""
+    border = function._border
+    if border is None:
+        return
+    runner = border.runner
+    runner.idle.clear()
+    runner.constants = [array.copy() for array in runner.constants]
+    function.__call__ = _long_way(weakref.ref(function))
+    function._route = DirectRoute(border, function.__call__)
 
 
 _kept: list[Any] = []
 
 
-def _fence_arrays(library: jit.Library, side: Side) -> None:
+def _fence_arrays(library: jit.Library) -> None:
     """All that numpy takes from now on."""
     functions = [library.address(f"guarded_{name}") for name in _NAMES]
-    handler = _Handler(b"guard pages", 1, 1 if side == "end" else None, *functions)
+    handler = _Handler(b"guard pages", 1, None, *functions)
     name = ctypes.c_char_p(b"mem_handler")
     make = ctypes.pythonapi["PyCapsule_New"]
     make.restype = ctypes.py_object
@@ -198,21 +235,27 @@ def _fence_arrays(library: jit.Library, side: Side) -> None:
     table = (ctypes.c_void_p * (_SET_HANDLER + 1)).from_address(get(api, None))
     address = table[_SET_HANDLER]
     assert address is not None
-    set_handler = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.py_object)(address)
-    _kept.extend((library, handler, name, capsule, set_handler(capsule)))
-    fresh = np.empty(3, np.int8)
-    address = fresh.ctypes.data
-    assert fresh.tolist() == [-1] * 3 and (address + 3 * (side == "end")) % PAGE == 0
+    make_handler = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.py_object)(address)
+    usual = make_handler(capsule)
+    _kept.extend((lambda new: make_handler(usual if new is None else new), capsule, handler, name))
+    for side, size in (("start", 0), ("end", 3)):
+        fence(side)  # type: ignore[arg-type]
+        fresh = np.empty(3, np.int8)
+        assert fresh.tolist() == [-1] * 3 and (fresh.ctypes.data + size) % PAGE == 0
+    fence(None)
 
 
 def _fence_temporaries() -> None:
-    """Each in memory of its own, and so is the scratch memory, which the backend takes itself."""
+    """Each in memory of its own, and so is the scratch memory."""
     bind: Callable[..., Any] = LlvmExecutable.bind
 
     def apart(
         self: Any, sizes: Sequence[int], temporaries: Sequence[np.ndarray], scratch: Any = None
     ) -> Any:
-        return bind(self, sizes, [np.empty_like(array) for array in temporaries])
+        values = dict(zip(self.program.sizes, map(int, sizes), strict=True))
+        area = max((evaluate(size, values) for size in self.scratch), default=0)
+        own = np.empty(-(-area // ALIGNMENT) * ALIGNMENT, np.uint8)
+        return bind(self, sizes, [np.empty_like(array) for array in temporaries], own)
 
     LlvmExecutable.bind = apart  # type: ignore[method-assign]
 

@@ -1,10 +1,10 @@
-"""`python -m tests.guarded_runs SIDE TASK...`: the tasks with guard pages around all memory.
+"""`python -m tests.guarded_runs TASK...`: the tasks with guard pages around all memory.
 
-Prints a line before and after each task, so that the parent knows where a process has died. Tasks:
-"op NAME" (some variants), "widths NAME" (all sizes in one dtype of each width, others for each
-side), "all NAME" (all variants, many in a function), "one NAME" and "one-width NAME" (the same, one
-in a function: they find the variant), "gradients NAME", "case NAME", "stray PLACE" (an access that
-must be found).
+What a task compiles is called on both sides of the fences. Prints a line before and after each
+task, so that the parent knows where a process has died. Tasks: "op NAME" (some variants), "widths
+NAME" (all sizes in one dtype of each width), "all NAME" (all variants, many in a function), "one
+NAME" and "one-width NAME" (the same, one in a function: they find the variant), "gradients NAME",
+"case NAME", "stray SIDE PLACE" (an access that must be found).
 """
 
 import contextlib
@@ -12,23 +12,26 @@ import ctypes
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, get_args
 
 import numpy as np
 
 import graphc as gc
-from tests.backends.grouped import GROUP, assert_close, check_all
+from tests.backends import grouped
+from tests.backends.grouped import assert_close
 from tests.backends.test_suite import GRADIENTS, gradients_of, variant_of
 from tests.backends.test_variants import TOLERANCE
-from tests.guard_pages import Side, guard
+from tests.guard_pages import Side, fence, guard, renew
 from tests.guarded_cases import Case, all_cases
 from tests.variants import Variant, examples_of, sampled, seed_of, thinned, variants_of
 
+SIDES: tuple[Side, ...] = get_args(Side)[::-1]
 CALLS = 4  # of one function on the same sizes: the last ones go the direct way
 CLOSE = {"float16": 2e-2, "bfloat16": 2e-1, "float32": 2e-4, "float64": 1e-10}
 
 
-def run(task: str, side: Side) -> None:
+def run(task: str) -> None:
     kind, _, name = task.partition(" ")
     rng = np.random.default_rng(seed_of(task))
     if kind == "op":
@@ -36,21 +39,38 @@ def run(task: str, side: Side) -> None:
     elif kind == "all":
         check_all(variants_of(name), "llvm", TOLERANCE)
     elif kind == "widths":
-        check_all(thinned(name, side), "llvm", TOLERANCE)
+        check_all(thinned(name, "guarded"), "llvm", TOLERANCE)
     elif kind == "one-width":
-        check_all(told(thinned(name, side)), "llvm", TOLERANCE, size=1)
+        check_all(told(thinned(name, "guarded")), "llvm", TOLERANCE, size=1)
     elif kind == "one":
         check_all(told(variants_of(name)), "llvm", TOLERANCE, size=1)
     elif kind == "gradients":
         check_all(gradients(name, rng), "llvm", GRADIENTS)
     elif kind == "stray":
-        stray(name)
+        stray(*name.split())  # type: ignore[arg-type]
     else:
         check_case(all_cases()[name])
 
 
-def stray(place: str) -> None:
+def sides(*functions: gc.Function) -> Iterator[Side]:
+    """Each side in turn, and the functions without memory of the last one."""
+    try:
+        for side in SIDES:
+            fence(side)
+            for function in functions:
+                renew(function)
+            print(f"  {side}", flush=True)
+            yield side
+    finally:
+        fence(None)
+
+
+check_all = partial(grouped.check_all, rounds=sides)
+
+
+def stray(side: Side, place: str) -> None:
     """Write to an array, one byte behind its end or one byte before its start."""
+    fence(side)
     array = np.empty(5, np.int8)
     offset = {"inside": 4, "behind": 5, "before": -1}[place]
     ctypes.c_int8.from_address(array.ctypes.data + offset).value = 1
@@ -79,21 +99,35 @@ def check_case(case: Case) -> None:
     f = gc.function(inputs, outputs, check="ir")
     plain = gc.function(inputs, outputs, backend="reference", optimize=False)
     two = gc.function(inputs, outputs, threads=2)
-    for number, sizes in enumerate(case.sizes):
-        print(f"  {sizes}", flush=True)
-        rng = np.random.default_rng(number)
-        feeds = [values(rng, shape, dtype, sizes) for _, shape, dtype in case.inputs]
-        wanted = plain(*feeds)
+    expected: dict[int, tuple[list[np.ndarray], list[np.ndarray]]] = {}
+    for side in sides(f, two):
+        for number, sizes in enumerate(case.sizes):
+            print(f"  {side} {sizes}", flush=True)
+            if number not in expected:
+                rng = np.random.default_rng(number)
+                feeds = [values(rng, shape, dtype, sizes) for _, shape, dtype in case.inputs]
+                expected[number] = (feeds, plain(*feeds))
+            feeds, wanted = expected[number]
+            check_calls(f, two, [array.copy() for array in feeds], wanted, case.has_memory)
+
+
+def check_calls(
+    f: gc.Function,
+    two: gc.Function,
+    feeds: list[np.ndarray],
+    wanted: list[np.ndarray],
+    has_memory: bool,
+) -> None:
+    for _ in range(CALLS):
+        same(f(*feeds), wanted)
+    same(two(*feeds), wanted)
+    if has_memory:
+        memory = [np.empty_like(array) for array in wanted]
         for _ in range(CALLS):
-            same(f(*feeds), wanted)
-        same(two(*feeds), wanted)
-        if case.has_memory:
-            memory = [np.empty_like(array) for array in wanted]
-            for _ in range(CALLS):
-                same(f(*feeds, out=memory), wanted)
-            bound = f.bind(*feeds, out=memory)
-            for _ in range(CALLS):
-                same(bound(), wanted)
+            same(f(*feeds, out=memory), wanted)
+        bound = f.bind(*feeds, out=memory)
+        for _ in range(CALLS):
+            same(bound(), wanted)
 
 
 def values(
@@ -110,12 +144,12 @@ def same(found: Sequence[np.ndarray], wanted: Sequence[np.ndarray]) -> None:
         assert_close(np.asarray(one), np.asarray(other), CLOSE.get(other.dtype.name, 2e-4))
 
 
-def main(side: Side, tasks: Sequence[str]) -> None:
-    guard(side)
+def main(tasks: Sequence[str]) -> None:
+    guard()
     for task in tasks:
         print(f"> {task}", flush=True)
         try:
-            run(task, side)
+            run(task)
         except Exception:
             print(f"! {task}\n{traceback.format_exc()}", flush=True)
         else:
@@ -123,6 +157,5 @@ def main(side: Side, tasks: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    assert sys.argv[1] in get_args(Side) and GROUP > 1
     with contextlib.suppress(KeyboardInterrupt):
-        main(sys.argv[1], sys.argv[2:])  # type: ignore[arg-type]
+        main(sys.argv[1:])

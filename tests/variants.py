@@ -6,6 +6,7 @@ Nothing here says what an op takes: a variant is built, and what inference refus
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,8 @@ MOST_ELEMENTS = 6000
 TRUSTING = {"window_product", "window_terms", "leading_elements", "flat_positions"}
 # Halving a number until it is small takes no end in numbers that round up.
 EXACT_STEPS = {"while_loop"}
+# A second of compilation for each shape; what surrounds the body is that of every other such op.
+LONG_BODIES = {"betainc", "gammainc", "gammainc_slope", "gammaincc", "polygamma", "zeta"}
 
 Shape = tuple[int, ...]
 
@@ -233,7 +236,8 @@ def thinned(name: str, turn: str) -> Iterator[Variant]:
 
     Of all (example, dtypes), in an order drawn by `turn`, those are taken that bring a new example
     or a new combination of widths (1, 2, 4, 8, 16 bytes for each input); what inference refuses
-    leaves its place to the next. Turns take different ones.
+    leaves its place to the next. Turns take different ones. Ops with long bodies have all shapes in
+    one combination of widths for each example, and symbolic sizes in the others.
     """
     sources = sources_of(name)
     order = np.random.default_rng(seed_of(name, turn)).permutation(len(sources))
@@ -243,9 +247,13 @@ def thinned(name: str, turn: str) -> Iterator[Variant]:
         brought = {label.split()[1], tuple(array.dtype.itemsize for array in arrays)}
         if brought <= reached:
             continue
+        variants: Iterator[Variant] = static_variants(label, example, arrays)
         symbolic = symbolic_variant(label, example, arrays, np.random.default_rng(seed_of(label)))
-        for variant in (symbolic, *static_variants(label, example, arrays)):
-            if variant is not None and variant.text not in seen:
+        if symbolic is not None:
+            known = name in LONG_BODIES and label.split()[1] in reached
+            variants = chain([symbolic], () if known else variants)
+        for variant in variants:
+            if variant.text not in seen:
                 reached |= brought
                 seen.add(variant.text)
                 yield variant
