@@ -24,6 +24,7 @@ from tests.backends.test_suite import GRADIENTS, gradients_of, variant_of
 from tests.backends.test_variants import TOLERANCE
 from tests.guard_pages import Side, fence, guard, renew
 from tests.guarded_cases import Case, all_cases
+from tests.guarded_kernels import more_cases
 from tests.variants import Variant, examples_of, sampled, seed_of, thinned, variants_of
 
 SIDES: tuple[Side, ...] = get_args(Side)[::-1]
@@ -49,7 +50,11 @@ def run(task: str) -> None:
     elif kind == "stray":
         stray(*name.split())  # type: ignore[arg-type]
     else:
-        check_case(all_cases()[name])
+        check_case(cases()[name])
+
+
+def cases() -> dict[str, Case]:
+    return all_cases() | dict(more_cases())
 
 
 def sides(*functions: gc.Function) -> Iterator[Side]:
@@ -109,6 +114,8 @@ def check_case(case: Case) -> None:
                 expected[number] = (feeds, plain(*feeds))
             feeds, wanted = expected[number]
             check_calls(f, two, [array.copy() for array in feeds], wanted, case.has_memory)
+        if len(case.sizes) > 1:
+            check_turns(f, [expected[number] for number in range(len(case.sizes))])
 
 
 def check_calls(
@@ -128,6 +135,15 @@ def check_calls(
         bound = f.bind(*feeds, out=memory)
         for _ in range(CALLS):
             same(bound(), wanted)
+
+
+def check_turns(f: gc.Function, known: Sequence[tuple[list[np.ndarray], list[np.ndarray]]]) -> None:
+    """Sizes in turns, the first ones and the last ones: several are direct at the same time."""
+    for few in (known[:4], known[-3:]):
+        held = [([array.copy() for array in feeds], wanted) for feeds, wanted in few]
+        for _ in range(CALLS):
+            for feeds, wanted in held:
+                same(f(*feeds), wanted)
 
 
 def values(

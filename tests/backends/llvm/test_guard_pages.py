@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from graphc.ir.registry import OPS
-from tests.guarded_cases import all_cases
+from tests.guarded_runs import cases
 from tests.variants import NAMES
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -86,7 +86,7 @@ def test_some_ops() -> None:
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("first", range(4))
 def test_all_cases(first: int) -> None:
-    check([f"case {name}" for name in [*all_cases()][first::4]])
+    check([f"case {name}" for name in [*cases()][first::4]])
 
 
 @pytest.mark.slow
