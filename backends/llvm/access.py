@@ -216,7 +216,8 @@ class Memory(Addresses):
             to_memory(builder, self.code.splat(value, lanes), array.dtype) for value in values
         )
         order = [place for lane in range(lanes) for place in (lane, lanes + lane)]
-        pairs = shuffled(self.code, first, second, order)
+        # What `to_memory` made is known here alone.
+        pairs = shuffled(self.code, first, second, order, self.code.depth)
         pointer = self.pointer(array, start, [])
         mask = self._mask(self.tail, self.conditions)
         if mask is None:

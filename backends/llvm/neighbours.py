@@ -160,8 +160,8 @@ def _picked(code: Code, a: Val, b: Val, places: Sequence[int]) -> Val:
     return shuffled(code, a, b, order)
 
 
-def shuffled(code: Code, a: Val, b: Val, places: Sequence[int]) -> Val:
-    """A vector of the chosen places of a, then b.
+def shuffled(code: Code, a: Val, b: Val, places: Sequence[int], floor: int = 0) -> Val:
+    """A vector of the chosen places of a, then b. floor: see `Code.pure`.
 
     Of constants (masks of a known number of lanes) a constant again: where LLVM 22 shuffles
     them itself for AVX2, the second of two masked loads reads its last lanes without the mask.
@@ -179,4 +179,5 @@ def shuffled(code: Code, a: Val, b: Val, places: Sequence[int]) -> Val:
             a.type,
             len(places),
         ),
+        floor,
     )

@@ -41,6 +41,18 @@ def test_halves_of_other_strides() -> None:
         np.testing.assert_array_equal(found[2], np.stack([a, a + 1], axis=-1))
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_pairs_of_halves(dtype: str) -> None:
+    """They are rounded where they are stored, and interleaved behind that."""
+    x, y = gc.placeholder("x", ("n", 2), dtype), gc.placeholder("y", (2, "m"), dtype)
+    f = gc.function([x, y], [gc.stack([x[:, 1] * 2, x[:, 0]], axis=-1), y.T + 1])
+    for size in (0, 1, 7, 8, 9, 33):
+        a = np.arange(2 * size).reshape(size, 2).astype(gc.as_dtype(dtype))
+        swapped, turned = f(a, a.T.copy())
+        np.testing.assert_array_equal(swapped, a[:, ::-1] * np.array([2, 1], a.dtype))
+        np.testing.assert_array_equal(turned, a + np.array(1, a.dtype))
+
+
 def test_no_lane_is_loaded_or_stored_alone() -> None:
     x, y = (gc.placeholder(name, (64,), "complex64") for name in "xy")
     f = gc.function([x, y], x * y)
