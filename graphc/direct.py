@@ -211,7 +211,7 @@ class BoundCall:
         sizes: tuple[int, ...],
         inputs: Arrays,
         out: Given,
-        slow: Callable[[], Any],
+        slow: Callable[..., Any],
     ) -> None:
         self.border = border
         self.inputs = tuple(inputs)
@@ -223,12 +223,12 @@ class BoundCall:
             self._prepare(border, sizes, out, slow)
 
     def _prepare(
-        self, border: Border, sizes: tuple[int, ...], out: Given, slow: Callable[[], Any]
+        self, border: Border, sizes: tuple[int, ...], out: Given, slow: Callable[..., Any]
     ) -> None:
         """Calls are watched: those that turn out short go the direct way from then on."""
 
-        def watch() -> Any:
-            result = slow()
+        def watch(*surplus: Any, **named: Any) -> Any:
+            result = slow(*surplus, **named)
             self._seen += 1
             is_long = border.runner.seconds > LONGEST
             if self._seen >= ENOUGH and not (is_long and border.updated):
@@ -242,7 +242,7 @@ class BoundCall:
         border: Border,
         sizes: Sizes,
         out: Given,
-        slow: Callable[[], Any],
+        slow: Callable[..., Any],
         is_long: bool,
     ) -> None:
         self._seen = -(1 << 62)  # once is enough

@@ -34,7 +34,7 @@ from graphc.inspect.text import FunctionText, Text
 from graphc.ir.graph import Graph
 from graphc.ir.leaf import Variable
 from graphc.ir.opdef import Constraint
-from graphc.ir.source import current_sources, source_scope
+from graphc.ir.source import current_source, current_sources, source_scope
 from graphc.ir.storage import Run, Storage, replaced_by, share_lock, snapshot
 from graphc.ir.tensor import Tensor
 from graphc.late_updates import LateGraph, LateUpdates
@@ -205,6 +205,7 @@ class Function(FunctionText, CCallable):
         if kwargs or len(args) != len(self.inputs):
             args, out = self._arguments.complete(args, kwargs)
         arrays = self._binder.arrays(args)
+        sizes = self._binder.sizes(arrays)
         for tensor, value, array in zip(self.inputs, args, arrays, strict=True):
             if isinstance(value, np.ndarray) and array is not value:
                 raise self._binder.error(
@@ -218,13 +219,22 @@ class Function(FunctionText, CCallable):
                     ],
                     fix="bind np.ascontiguousarray(array, dtype), and write new values into that",
                 )
-        sizes = self._binder.sizes(arrays)
         given = (
             [None] * len(self._results.outputs) if out is None else self._memory(out, sizes, arrays)
         )
         held = tuple(arrays)
 
-        def call() -> Any:
+        def call(*surplus: Any, **named: Any) -> Any:
+            if surplus or named:
+                count = len(surplus) + len(named)
+                raise FeedTypeError(
+                    f"{self.name}: a bound call takes no arguments, got {count}",
+                    code="E202",
+                    details=["it reads what the arrays hold that were given to bind"],
+                    source=current_source(),
+                    fix="write new values into those arrays, as in X[:] = batch, or call "
+                    f"{self.name} itself",
+                )
             return self._pack(self._run_once(sizes, held, given))
 
         return BoundCall(self._border, sizes, held, given, call)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.conversion import as_array, is_weak_value
+from graphc.conversion import as_array, is_weak_value, shown
 from graphc.errors import FeedError, FunctionError
 from graphc.feeds import FeedBinder
 from graphc.ir.graph import Graph
@@ -18,7 +18,7 @@ from graphc.structure import Structure
 def checked_count(count: Any, name: str) -> int:
     if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 0:
         raise FeedError(
-            f"{name}.repeat: {count!r} is no number of steps",
+            f"{name}.repeat: {shown(count)} is no number of steps",
             code="E202",
             fix="the first argument is how many steps to run, an int >= 0",
         )

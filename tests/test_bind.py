@@ -98,13 +98,21 @@ def test_what_would_be_copied_is_refused() -> None:
             f.bind(array)
     with pytest.raises(gc.FeedError, match="overlaps"):
         f.bind(X, out=X)
-    with pytest.raises(TypeError):
-        f.bind(X)(X)
-    bound = f.bind([1.0, 2.0])
-    for _ in range(6):
-        np.testing.assert_array_equal(bound(), [2, 4])
-    with pytest.raises(TypeError):
-        bound(X)
+    y = gc.placeholder("y", ("n", 3))
+    with pytest.raises(gc.FeedError, match="axis 1 has size 2"):
+        gc.function([y], y + 1).bind(np.ones((4, 4), "float32")[:, :2])
+
+
+def test_a_bound_call_takes_no_arguments() -> None:
+    x = gc.placeholder("x", ("n",))
+    bound = gc.function([x], x * 2, name="f").bind([1.0, 2.0])
+    for _ in range(2):
+        with pytest.raises(TypeError, match=r"f: a bound call takes no arguments, got 1.*\n.*bind"):
+            bound(X)
+        with pytest.raises(gc.FeedError, match="write new values into those arrays"):
+            bound(x=X)
+        for _ in range(6):
+            np.testing.assert_array_equal(bound(), [2, 4])
 
 
 def test_it_keeps_what_it_needs_and_no_more() -> None:

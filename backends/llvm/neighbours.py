@@ -36,7 +36,7 @@ def groups(
 ) -> dict[Element, Group]:
     """The elements that a vector loop over `axis` may load together with others."""
     runs: dict[Element, set[int]] = {}
-    for load in _loads(body):
+    for load in loads_of_every_lane(body):
         array = arrays.get(load.buffer)
         if array is None or array.lanes > 1 or array.type not in TOGETHER:
             continue
@@ -57,7 +57,7 @@ def groups(
     return found
 
 
-def _loads(body: Sequence[Statement]) -> Iterator[Load]:
+def loads_of_every_lane(body: Sequence[Statement]) -> Iterator[Load]:
     """The loads that happen in every lane."""
     pending: list[Expr] = []
     for item in body:

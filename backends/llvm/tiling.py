@@ -1,53 +1,147 @@
 """Loops that run across the rows of an array, cut so that its cache lines are used whole.
 
-    for i in n parallel:                for t in ceil(m / 64) parallel:
-      for j in m vector:         ->       for i in n parallel:
-        out[i, j] = x[j, i]                 for j in min(64, m - 64*t) vector:
-                                              out[i, j + 64*t] = x[j + 64*t, i]
+    for i in n parallel:                for t in ceil(m / 64) * ceil(n / 512) parallel:
+      for j in m vector:         ->       for i in 512//8 serial:
+        out[i, j] = x[j, i]                 for j in 64 vector:
+                                              out[8*i, j] = x[j, 8*i]
+                                              ...
+                                              out[8*i + 7, j] = x[j, 8*i + 7]
 
-Lanes read x with a stride: every element from another line. In the second form the 64 lines that
-a tile needs stay in the cache while i runs along them.
+Lanes read x with a stride: every element from another line. In the second form (where the places of
+a tile t are left out, and what remains of n and m) the 64 lines that a tile needs stay in the cache
+while i runs along them, and what a lane reads for several rows lies side by side, so that it is
+loaded together and transposed in registers (see neighbours.py).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from graphc.backends.llvm.lanes import survey
+from graphc.backends.llvm.neighbours import loads_of_every_lane
 from graphc.loops.ir import For, Kernel, Let, Parameter, Statement, Store
-from graphc.scalar.expr import Expr, Index, Load, transform, walk
-from graphc.shapes import Dim, Size, ceil_div, dim_min, size_product, substitute
+from graphc.loops.tidy import map_values, with_sizes
+from graphc.scalar.expr import Expr, Index, Load, Local, transform, walk
+from graphc.shapes import Dim, Size, ceil_div, dim_max, dim_min, floor_div, size_product
 
 TILE = 64
 SMALL = 2 * TILE  # static extents up to this are not cut
+LENGTH = 512  # rows of a tile
+ROWS = 8  # rows that a lane reads together
+LANES = 16  # lanes that read so
+MOST = 64  # cost of an element of all of them
+NARROW = (4, 8)  # bytes of elements that are loaded together
 
 Access = tuple[str, tuple[Expr, ...]]
 
 
 def tiled(kernel: Kernel) -> tuple[Statement, ...]:
     """The body of the kernel, with such loops cut."""
-    if not any(len(parameter.shape) > 1 for parameter in kernel.parameters):
-        return kernel.body
     shapes = {parameter.name: parameter for parameter in kernel.parameters}
     return tuple(_tiled_nest(item, shapes) for item in kernel.body)
 
 
 def _tiled_nest(item: Statement, parameters: dict[str, Parameter]) -> Statement:
     nest = _perfect_nest(item)
-    if nest is None or not _is_large(nest[-1].extent):
+    if nest is None:
         return item
-    lanes, rows = nest[-1], nest[-2]
-    accesses = list(_accesses(lanes.body))
-    if not any(_runs_across(a, parameters, rows.axis, lanes.axis) for a in accesses):
+    *outer, lanes = nest
+    together = 1
+    rows = _rows_across(_narrow_loads(lanes.body), outer, lanes, parameters)
+    if rows is not None:
+        together = _rows_together(rows, lanes)
+    else:
+        rows = _rows_across(_accesses(lanes.body), outer, lanes, parameters)
+    if rows is None or (together == 1 and not _is_large(lanes.extent)):
         return item
-    tile = f"{lanes.axis}_tile"
-    first = Dim.symbol(tile) * TILE
-    cut: Statement = For(
-        lanes.axis,
-        dim_min(TILE, lanes.extent - first),
-        "vector",
-        tuple(_moved(inner, lanes.axis, Dim.symbol(lanes.axis) + first) for inner in lanes.body),
-    )
-    for loop in reversed(nest[:-1]):
-        cut = For(loop.axis, loop.extent, loop.kind, (cut,))
-    return For(tile, ceil_div(lanes.extent, TILE), "parallel", (cut,))
+    return _cut([loop for loop in outer if loop is not rows], rows, lanes, together)
+
+
+def _cut(outer: Sequence[For], rows: For, lanes: For, together: int) -> Statement:
+    """The nest as one loop over tiles, which are some rows of some lanes each."""
+    width = TILE if _is_large(lanes.extent) else lanes.extent
+    length = LENGTH if _is_large(rows.extent, LENGTH) else rows.extent
+    extents = [loop.extent for loop in outer]
+    extents += [ceil_div(lanes.extent, width), ceil_div(rows.extent, length)]
+    axis = Dim.symbol(f"{lanes.axis}_tile")
+    count, places = size_product(extents), list[Size]()
+    inside: Size = 1
+    for number, extent in reversed(list(enumerate(extents))):
+        place = floor_div(axis, inside)
+        if number:
+            place = place - extent * floor_div(axis, extent * inside)
+        places.insert(0, place)
+        inside = inside * extent
+    *start, lane, row = places
+    first_lane, first_row = lane * width, row * length
+    moved: dict[str, Size] = {loop.axis: place for loop, place in zip(outer, start, strict=True)}
+    moved[lanes.axis] = Dim.symbol(lanes.axis) + first_lane
+    if width != lanes.extent:
+        width = dim_min(width, lanes.extent - first_lane)
+    if length != rows.extent:
+        length = dim_min(length, rows.extent - first_row)
+    strip = For(lanes.axis, width, "vector", tuple(with_sizes(lanes.body, moved)))
+    body = _in_groups(rows, first_row, length, strip, together)
+    return For(f"{lanes.axis}_tile", count, "parallel", body)
+
+
+def _rows_together(rows: For, lanes: For) -> int:
+    """How many rows are computed in one loop over the lanes."""
+    together, cost = ROWS, survey(lanes.body).cost
+    while together > 1 and (
+        together * cost > MOST or (isinstance(rows.extent, int) and together > rows.extent)
+    ):
+        together //= 2
+    return together
+
+
+def _in_groups(
+    rows: For, first: Size, length: Size, strip: For, together: int
+) -> tuple[Statement, ...]:
+    """Loops over rows first to first + length around a vector loop: so many rows and LANES lanes
+    together, and row by row what is left over of both."""
+    row, lane = Dim.symbol(rows.axis), Dim.symbol(strip.axis)
+    if together == 1:
+        single = with_sizes(strip.body, {rows.axis: first + row})
+        inner = For(strip.axis, strip.extent, "vector", tuple(single))
+        return (For(rows.axis, length, "parallel", (inner,)),)
+    groups, blocks = floor_div(length, together), floor_div(strip.extent, LANES)
+    place = Dim.symbol(f"{strip.axis}_block") * LANES + lane
+    several = [
+        item
+        for k in range(together)
+        for item in _renamed(
+            with_sizes(strip.body, {rows.axis: first + row * together + k, strip.axis: place}),
+            f"_{k}",
+        )
+    ]
+    vector = For(strip.axis, LANES, "vector", tuple(several))
+    block = For(f"{strip.axis}_block", blocks, "parallel", (vector,))
+    result = [For(rows.axis, groups, "parallel", (block,))]
+    left = strip.extent - blocks * LANES
+    if length - groups * together != 0 or left != 0:
+        behind = groups * together * dim_max(0, 1 - left)
+        is_in_group = dim_min(1, dim_max(0, groups * together - behind - row))
+        done = is_in_group * blocks * LANES
+        moved = {rows.axis: first + behind + row, strip.axis: lane + done}
+        single = with_sizes(strip.body, moved)
+        rest = For(strip.axis, strip.extent - done, "vector", tuple(single))
+        result.append(For(rows.axis, length - behind, "parallel", (rest,)))
+    return tuple(result)
+
+
+def _renamed(body: Sequence[Statement], suffix: str) -> list[Statement]:
+    """The statements, with other names for the values that they hold."""
+    own = {item.name for item in body if isinstance(item, Let)}
+
+    def leaf(expr: Expr) -> Expr | None:
+        if isinstance(expr, Local) and expr.name in own:
+            return Local(expr.name + suffix, expr.dtype)
+        return None
+
+    changed = [map_values(item, lambda value: transform(value, leaf)) for item in body]
+    return [
+        Let(item.name + suffix, item.value, item.sources) if isinstance(item, Let) else item
+        for item in changed
+    ]
 
 
 def _perfect_nest(item: Statement) -> list[For] | None:
@@ -64,8 +158,25 @@ def _perfect_nest(item: Statement) -> list[For] | None:
     return None
 
 
-def _is_large(extent: Size) -> bool:
-    return not isinstance(extent, int) or extent > SMALL
+def _is_large(extent: Size, most: int = SMALL) -> bool:
+    return not isinstance(extent, int) or extent > most
+
+
+def _narrow_loads(body: Sequence[Statement]) -> Iterator[Access]:
+    for load in loads_of_every_lane(body):
+        if load.dtype.itemsize in NARROW:
+            yield load.buffer, load.index
+
+
+def _rows_across(
+    accesses: Iterable[Access], outer: Sequence[For], lanes: For, parameters: dict[str, Parameter]
+) -> For | None:
+    """The loop along which some access has its neighbours, while lanes are far apart."""
+    found = list(accesses)
+    for loop in reversed(outer):
+        if any(_runs_across(access, parameters, loop.axis, lanes.axis) for access in found):
+            return loop
+    return None
 
 
 def _accesses(body: Sequence[Statement]) -> Iterator[Access]:
@@ -97,21 +208,3 @@ def _runs_across(access: Access, parameters: dict[str, Parameter], rows: str, la
     if not isinstance(position, Dim):
         return False
     return position.coefficient(rows) == 1 and position.coefficient(lanes) not in (0, 1, -1, None)
-
-
-def _moved(item: Statement, axis: str, place: Size) -> Statement:
-    """The statement with an axis replaced."""
-
-    def leaf(expr: Expr) -> Expr | None:
-        if isinstance(expr, Index):
-            return Index(substitute(expr.size, {axis: place}))
-        return None
-
-    match item:
-        case Let(name, value, sources):
-            return Let(name, transform(value, leaf), sources)
-        case Store(buffer, index, value, accumulate, sources):
-            moved = tuple(transform(part, leaf) for part in index)
-            return Store(buffer, moved, transform(value, leaf), accumulate, sources)
-        case _:
-            raise AssertionError("only bodies of Let and Store are moved")

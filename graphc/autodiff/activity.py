@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from graphc.dtypes import is_inexact
 from graphc.errors import DisconnectedError
+from graphc.ir.graph import bodies_of
 from graphc.ir.leaf import PLACEHOLDER, VARIABLE
 from graphc.ir.node import Node
 from graphc.ir.source import current_source
@@ -69,16 +70,7 @@ def disconnected_error(
     there is none at all. refused: nodes whose rule gave no gradient for an active input.
     """
     order = topological_order(outputs)
-    active = active_values(order, [wrt.key])
-    stopped = {id(node) for node in refused}
-    blocking = [
-        node
-        for node in order
-        if is_active(node, active)
-        and (
-            id(node) in stopped or not any((id(node), i) in active for i in range(len(node.types)))
-        )
-    ]
+    blocking = _blocking(order, [wrt.key], {id(node) for node in refused})
     names = " and ".join(describe(output) for output in outputs[:3])
     if blocking:
         return DisconnectedError(
@@ -91,6 +83,27 @@ def disconnected_error(
             'or pass disconnected="zero"',
         )
     return no_path(outputs, wrt, names, order)
+
+
+def _blocking(order: Sequence[Node], wrt: Sequence[Key], stopped: set[int]) -> list[Node]:
+    """The nodes at which derivatives by `wrt` end; of a loop or a branch those inside it."""
+    found: list[Node] = []
+    pending = [(order, wrt, stopped)]
+    while pending:
+        order, wrt, stopped = pending.pop()
+        active = active_values(order, wrt)
+        for node in order:
+            passes = any((id(node), i) in active for i in range(len(node.types)))
+            if not is_active(node, active) or (passes and id(node) not in stopped):
+                continue
+            bodies = bodies_of(node)
+            pending += [
+                (topological_order(body.outputs), [one.key for one in body.inputs], set())
+                for body in bodies
+            ]
+            if not bodies:
+                found.append(node)
+    return found or [node for node in order if bodies_of(node)]
 
 
 def no_path(

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from graphc.conversion import shown
 from graphc.dtypes import DType, int64, is_bool, is_inexact, is_integer
 from graphc.errors import DTypeError, FunctionError
 from graphc.ir.graph import Graph
@@ -230,17 +231,26 @@ def switch(index: Any, branches: Sequence[Callable[..., Tree]], *operands: Tree)
 def checkpoint(function: Callable[..., Tree]) -> Callable[..., Tree]:
     """`function`, whose intermediate values are computed again for the gradient, not kept.
 
-    function: of tensors or structures of them, called once by every call of the result. Its values
-    and derivatives do not change; reverse mode keeps its arguments and runs it once more. Errors
-    are those of `function`.
+    function: of tensors or structures of them, called once by every call of the result; arguments
+    by name are handed on as they are, such as training=True. Its values and derivatives do not
+    change; reverse mode keeps its operands and runs it once more. Errors are those of `function`.
+    Raises FunctionError (E121) for what is no function.
 
     >>> y = gc.checkpoint(lambda h: gc.tanh(h @ W1) @ W2)(h)
     """
+    if not callable(function):
+        raise FunctionError(
+            f"checkpoint: {shown(function)} is no function",
+            code="E121",
+            source=current_source(),
+            fix="pass the function that makes the values, then its operands: gc.checkpoint(f)(x)",
+        )
 
     @functools.wraps(function)
-    def wrapped(*operands: Tree) -> Tree:
+    def wrapped(*operands: Tree, **settings: Any) -> Tree:
+        body = functools.partial(function, **settings) if settings else function
         # A single branch: a body of its own, in the gradient too, so that nothing is shared.
-        return _branches("checkpoint", as_tensor(0, int64), [function], operands, ["it"])
+        return _branches("checkpoint", as_tensor(0, int64), [body], operands, ["it"])
 
     return wrapped
 

@@ -108,3 +108,13 @@ def test_jvp_of_a_disconnected_output() -> None:
     assert "[E303]" in message(lambda: gc.jvp(y * y, x, 1.0), gc.DisconnectedError)
     blocked = (x > 0).astype("float32")
     assert "[E302]" in message(lambda: gc.jvp(blocked, [y, x], [1.0, 1.0]), gc.DisconnectedError)
+
+
+def test_blocking_ops_inside_loops_and_branches_are_named() -> None:
+    x = gc.placeholder("x", (4,))
+    inside = gc.checkpoint(lambda a: gc.floor(gc.stop_gradient(a)))(x)
+    chosen = gc.cond(gc.sum(x) > 0, lambda a: gc.where(a > 0, 1.0, 0.0), gc.stop_gradient, x)
+    for cost, name in ((gc.sum(inside), "stop_gradient"), (gc.sum(chosen), "greater")):
+        with pytest.raises(gc.DisconnectedError, match=f"blocked by {name}") as caught:
+            gc.grad(cost, x)
+        assert "blocked by cond" not in str(caught.value)

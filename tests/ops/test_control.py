@@ -242,6 +242,25 @@ def test_a_checkpoint_is_computed_again() -> None:
     assert peaks[1] < 0.7 * peaks[0]
 
 
+def test_checkpoint_hands_on_settings_and_refuses_what_is_no_function() -> None:
+    x = gc.placeholder("x", ("t", 8))
+
+    @gc.checkpoint
+    def block(a: Tensor, scale: float, shift: Any = None) -> Any:
+        return gc.tanh(a * scale) + shift
+
+    y = block(x, scale=2.0, shift=x)
+    f = gc.function([x], [y, gc.grad(gc.sum(y), x)])
+    values = np.linspace(-1, 1, 24, dtype="float32").reshape(3, 8)
+    value, slope = f(values)
+    np.testing.assert_allclose(value, np.tanh(2 * values) + values, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(slope, 3 - 2 * np.tanh(2 * values) ** 2, rtol=1e-5)
+    with pytest.raises(
+        gc.FunctionError, match=r"E121.*Tensor is no function\n[^$]*checkpoint\(f\)"
+    ):
+        gc.checkpoint(x * 2)  # type: ignore[arg-type]
+
+
 # --- bounds and types --------------------------------------------------------------------------
 
 
