@@ -9,6 +9,8 @@ read as whole vectors, so b must have room for a whole tile's; rows of `a` beyon
 read. `first`: c is overwritten, else added to.
 """
 
+from collections.abc import Sequence
+
 from graphc.backends.llvm.masked import masked_load, masked_store
 from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import BITS, FunctionText, TextBuilder, Val
@@ -21,13 +23,18 @@ LINE = 64  # bytes of a line of a cache
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """rows x (vectors * lanes) elements of an LLVM type; `masks`: masked stores are one each."""
+    """rows x (vectors * lanes) elements of an LLVM type.
+
+    masks, masked_stores: whether masked loads and stores are one instruction each. Stores of AVX2
+    are many on processors of AMD.
+    """
 
     type: str
     rows: int
     vectors: int
     lanes: int
     masks: bool
+    masked_stores: bool
 
     @property
     def columns(self) -> int:
@@ -46,7 +53,8 @@ def tile_for(target: Target, type: str) -> Tile:
     x86 = target.triple.startswith(("x86_64", "i386", "i686"))
     wide = target.vector_bytes == 64 or not x86
     rows, vectors = (8, 3) if wide else (6, 2)
-    return Tile(type, rows, vectors, lanes, size in target.masked_sizes)
+    masks = size in target.masked_sizes
+    return Tile(type, rows, vectors, lanes, masks, masks and target.vector_bytes == 64)
 
 
 def tile_function(name: str, tile: Tile, target: Target) -> FunctionText:
@@ -194,16 +202,17 @@ class TileEmitter:
         for number, value in enumerate(sums):
             place = self._at("%room", str(number * width)) if number else "%room"
             builder.store(value, place)
+        pieces = [] if tile.masked_stores else self._pieces()
         builder.branch("row")
         builder.block("row")
         builder.line("%r = phi i64 [ 0, %part ], [ %r.next, %row.done ]")
         builder.line("%c.at = phi ptr [ %c, %part ], [ %c.next, %row.done ]")
         builder.line("%room.at = phi ptr [ %room, %part ], [ %room.next, %row.done ]")
-        if tile.masks and tile.lanes > 1:
+        if tile.masked_stores:
             self._masked_row()
-            builder.branch("row.done")
         else:
-            self._scalar_row()
+            self._row_in_pieces(pieces)
+        builder.branch("row.done")
         builder.block("row.done")
         builder.line("%r.next = add nuw nsw i64 %r, 1")
         builder.line("%c.next = getelementptr i8, ptr %c.at, i64 %c.row")
@@ -231,23 +240,34 @@ class TileEmitter:
             )
             masked_store(builder, Val(first, tile.type, tile.lanes), place, mask)
 
-    def _scalar_row(self) -> None:
-        tile, builder = self.tile, self.builder
-        builder.branch("column")
-        builder.block("column")
-        builder.line("%j = phi i64 [ 0, %row ], [ %j.next, %column.done ]")
-        size = tile.bytes
-        at = builder.value(f"mul i64 %j, {size}")
-        value = builder.load(self._at("%room.at", at), tile.type)
-        place = self._at("%c.at", at)
-        builder.line("br i1 %first, label %column.done, label %column.add")
-        builder.block("column.add")
-        old = builder.load(place, tile.type)
-        added = builder.fadd(old, value)
-        builder.branch("column.done")
-        builder.block("column.done")
-        result = builder.phi([(value, "column"), (added, "column.add")])
-        builder.store(result, place)
-        builder.line("%j.next = add nuw nsw i64 %j, 1")
-        builder.line("%j.more = icmp slt i64 %j.next, %columns")
-        builder.line("br i1 %j.more, label %column, label %row.done")
+    def _pieces(self) -> list[tuple[int, str, str]]:
+        """What a row of some columns is made of: whole vectors, half a vector, a quarter, ...
+
+        Lanes of each, whether it is there, and where it begins, in bytes.
+        """
+        tile, value = self.tile, self.builder.value
+        found: list[tuple[int, str, str]] = []
+        for v in range(tile.vectors):
+            there = value(f"icmp sge i64 %columns, {(v + 1) * tile.lanes}")
+            found.append((tile.lanes, there, str(v * tile.lanes * tile.bytes)))
+        lanes = tile.lanes // 2
+        while lanes:
+            bit = value(f"and i64 %columns, {lanes}")
+            start = value(f"and i64 %columns, {-2 * lanes}")
+            there = value(f"icmp ne i64 {bit}, 0")
+            found.append((lanes, there, value(f"mul i64 {start}, {tile.bytes}")))
+            lanes //= 2
+        return found
+
+    def _row_in_pieces(self, pieces: Sequence[tuple[int, str, str]]) -> None:
+        builder, type = self.builder, self.tile.type
+        for number, (lanes, there, start) in enumerate(pieces):
+            builder.line(f"br i1 {there}, label %piece.{number}, label %piece.{number}.done")
+            builder.block(f"piece.{number}")
+            value = builder.load(self._at("%room.at", start), type, lanes)
+            place = self._at("%c.at", start)
+            added = builder.fadd(builder.load(place, type, lanes), value)
+            chosen = f"select i1 %first, {value.ir_type} {value.text}, {value.ir_type} {added.text}"
+            builder.store(builder.emit(chosen, type, lanes), place)
+            builder.branch(f"piece.{number}.done")
+            builder.block(f"piece.{number}.done")
