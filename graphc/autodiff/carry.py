@@ -15,7 +15,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from graphc.autodiff.activity import Key
-from graphc.autodiff.cotangent import Cotangent, Gate, joined, settle, zero_like
+from graphc.autodiff.cotangent import (
+    Cotangent,
+    Gate,
+    joined,
+    settle,
+    zero_like,
+    zero_outside,
+)
 from graphc.dtypes import bool_, is_inexact
 from graphc.ir.leaf import constant, placeholder
 from graphc.ir.lowering import IndexMap, LoweringContext, Pieces, Reduction, Reinterpret
@@ -89,7 +96,10 @@ def follow_copy(step: Node, parts: Parts, held: Sequence[Cotangent]) -> Cotangen
         gate = Gate(again(step, [gate_of(part, tensor) for part, tensor in pairs])[0])
     if any(part.origin is not None for part in held):
         (origin,) = again(step, [origin_of(part, tensor) for part, tensor in pairs])
-    return Cotangent(value, gate, origin)
+    copied = Cotangent(value, gate, origin)
+    if all(part.settled is part.value for part in held):
+        copied.settled = value
+    return copied
 
 
 def follow_sum(step: Node, part: Cotangent, value: Tensor) -> Cotangent:
@@ -98,7 +108,7 @@ def follow_sum(step: Node, part: Cotangent, value: Tensor) -> Cotangent:
         ones = stretch(part.gate.mask, part.value.shape).astype(part.value.dtype)
         (count,) = again(step, [ones])
         gate = Gate(b.not_equal(count, zero_like(count)))
-    return Cotangent(value, gate, value if part.origin is not None else None)
+    return zero_outside(value, gate, part.origin is not None)
 
 
 def bare(parts: Parts) -> list[Tensor | None]:

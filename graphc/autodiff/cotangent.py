@@ -173,7 +173,17 @@ def fit(cotangent: Cotangent, shape: Shape) -> Cotangent:
         if mask.shape != settled.shape:
             mask = b.broadcast_to(mask, settled.shape)
         gate = Gate(sum_to_shape(mask, shape, "any"))
-    return Cotangent(total, gate, None if cotangent.origin is None else total)
+    return zero_outside(total, gate, cotangent.origin is not None)
+
+
+def zero_outside(value: Tensor, gate: Gate | None, soft: bool) -> Cotangent:
+    """A value made of settled ones, which is 0 where nothing flows: settled as it is.
+
+    soft: whether its zeros take over where the gate cannot follow.
+    """
+    cotangent = Cotangent(value, gate, value if soft else None)
+    cotangent.settled = value
+    return cotangent
 
 
 # --- sums ------------------------------------------------------------------------------------
@@ -212,8 +222,7 @@ def joined(value: Tensor, parts: Sequence[Cotangent]) -> Cotangent:
         return Cotangent(value)
     gates = [part.gate for part in parts if part.gate is not None]
     gate = unite(gates) if len(gates) == len(parts) else None
-    soft = any(part.origin is not None for part in parts)
-    return Cotangent(value, gate, value if soft else None)
+    return zero_outside(value, gate, any(part.origin is not None for part in parts))
 
 
 def merge_equal_gates(parts: Sequence[Cotangent]) -> list[Cotangent]:

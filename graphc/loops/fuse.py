@@ -115,6 +115,7 @@ class _Fuser:
         self.tracer = Tracer(self.partition.lowerings, self.partition.is_boundary)
         self.steps: list[Group | Barrier | None] = []  # None: merged into an earlier group
         self.by_input: dict[tuple[Key, Shape], list[Group]] = {}
+        self.closed: set[int] = set()  # numbers of groups that nothing joins
         self.inlining = Inlining(graph, self.partition, self.is_grouped)
 
     def run(self) -> Partition:
@@ -152,7 +153,8 @@ class _Fuser:
         role: Role = "full" if axes is None else "reduction"
         linear = axes is None and self.inlining.is_linear(tensor.node)
         value = Candidate(tensor, domain, axes, self.readings(tensor, role, alone), linear)
-        for group in self.open_groups(value):
+        turned = id(tensor.node) in self.inlining.turned
+        for group in () if turned else self.open_groups(value):
             if self.wants_rows(group, value):
                 group.turn()
             member = self.as_member(group, value)
@@ -162,6 +164,8 @@ class _Fuser:
                 if member.role == "reduction":
                     group.axes = axes
                 return
+        if turned:
+            self.closed.add(alone.number)
         self.steps.append(alone)
         self.add(alone, Member(tensor, role, value.readings, linear))
 
@@ -188,7 +192,11 @@ class _Fuser:
             for group in sharing[-OPEN_GROUPS:]:
                 if group.number >= lowest and self.steps[group.number] is group:
                     found.setdefault(group.number, group)
-        return [group for group in found.values() if len(group.members) < MAX_MEMBERS]
+        return [
+            group
+            for group in found.values()
+            if len(group.members) < MAX_MEMBERS and group.number not in self.closed
+        ]
 
     def as_member(self, group: Group, value: Candidate) -> Member | None:
         """The value as a member of the group, or None if it does not fit."""
@@ -299,6 +307,8 @@ class _Fuser:
     def can_merge(self, earlier: Group, later: Group, value: Candidate) -> bool:
         axes = {group.axes for group in (earlier, later, value) if group.axes is not None}
         if earlier.domain != later.domain or len(axes) > 1:
+            return False
+        if self.closed & {earlier.number, later.number}:
             return False
         if len(earlier.members) + len(later.members) >= MAX_MEMBERS:
             return False

@@ -6,7 +6,7 @@ Cheap values are; and values of any cost that are read once, at another place th
 from collections.abc import Callable
 
 from graphc.ir.graph import Graph
-from graphc.ir.lowering import Elementwise, IndexMap, Pieces
+from graphc.ir.lowering import Elementwise, IndexMap, Pieces, Reduction, WindowProduct
 from graphc.ir.node import Node
 from graphc.ir.tensor import Tensor
 from graphc.loops.groups import Partition
@@ -48,12 +48,15 @@ class Inlining:
         users = users_of(graph)
         self.moved = moved_values(graph, users)
         self.pieces = lone_pieces(graph, users)
+        self.turned = turned_products(graph, users)
 
     def admits(self, node: Node) -> bool:
         """Whether readers rather compute the node on the fly; remembers what that costs."""
         tensor = Tensor(node)
         linear = self.is_linear(node)
         if tensor.key in self.pieces or (tensor.key in self.viewed and not linear):
+            return False
+        if id(node) in self.turned:
             return False
         work, depth = self.partition.lowerings.cost(node, self.partition.names), 1
         reads: frozenset[int] = frozenset()
@@ -165,3 +168,33 @@ def lone_pieces(graph: Graph, users: Users) -> set[Key]:
                 if isinstance(lower, Elementwise) and (alone or pairs):
                     found.add(tensor.key)
     return found
+
+
+def turned_products(graph: Graph, users: Users) -> set[int]:
+    """Window products with another last axis, where sums along that axis are read.
+
+    The product stores itself in that order at little cost (window_epilogues). Sums, such as those
+    of a batch norm, would otherwise run across the order in memory, some of them several times.
+    """
+    products = {id(node) for node in graph.nodes if isinstance(node.op.lower, WindowProduct)}
+    if not products:
+        return products
+    summed: set[int] = set()  # what goes into sums, elementwise functions of it included
+    for node in reversed(graph.nodes):
+        if any(user is not None and _adds(node, user, summed) for user in users[id(node)]):
+            summed.add(id(node))
+    return {
+        id(node)
+        for node in graph.nodes
+        if id(node) in summed
+        and node.op.name == "permute_dims"
+        and node.attrs["axes"][-1] != len(node.attrs["axes"]) - 1
+        and id(root_of(node.inputs[0]).node) in products
+    }
+
+
+def _adds(node: Node, user: Node, summed: set[int]) -> bool:
+    """Whether the user adds the node up along its last axis, or goes into such sums."""
+    if isinstance(user.op.lower, Reduction):
+        return len(node.types[0].shape) - 1 in user.attrs["axes"]
+    return id(user) in summed and (isinstance(user.op.lower, Elementwise) or is_view(Tensor(user)))

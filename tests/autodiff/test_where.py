@@ -207,6 +207,16 @@ def test_a_hidden_layer_with_a_hand_written_relu_costs_one_selection() -> None:
     assert "isnan" not in names
 
 
+def test_sums_of_what_is_taken_are_not_selected_again() -> None:
+    x, b = gc.placeholder("x", ("n", 3)), gc.placeholder("b", (3,))
+    keep = gc.placeholder("keep", ("n", 3), "bool")
+    names = ops_of(gc.grad(gc.where(keep, gc.exp(x + b), 0.0).sum(), b))
+    assert "any" not in names
+    assert names.count("where") == 1
+    names = ops_of(gc.grad(gc.where(keep[:, :, None], x[:, :, None] + b[:, None], 0.0).sum(), b))
+    assert "any" not in names
+
+
 def test_layers_of_leaky_relu_need_no_tests_for_nan() -> None:
     x = gc.placeholder("x", ("n", 3))
     weights = [gc.placeholder(f"w{k}", (3, 3)) for k in range(4)]

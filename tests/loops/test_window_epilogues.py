@@ -150,3 +150,47 @@ def test_threads_change_no_bit() -> None:
         out = gc.nn.relu(gc.nn.conv2d(*inputs[:2], stride=stride) + inputs[2][:, None, None])
         found = [gc.function(inputs, out, threads=n)(x, w, b) for n in (1, 2, 3)]
         assert all(np.array_equal(found[0], other) for other in found[1:])
+
+
+def batch_norm(x: Any, axes: tuple[int, ...]) -> Any:
+    d = x - gc.mean(x, axis=axes, keepdims=True)
+    return d / gc.sqrt(gc.mean(d * d, axis=axes, keepdims=True) + 1e-5)
+
+
+def test_sums_run_along_the_order_in_memory() -> None:
+    """Lanes of the products are channels; statistics run over the image, so it is stored so."""
+    x, w = gc.placeholder("x", ("n", 32, 14, 14)), gc.placeholder("w", (32, 32, 3, 3))
+    out = gc.nn.conv2d(x, w, padding=1)
+    found = kernels([x, w], batch_norm(out, (0, 2, 3)))
+    assert sum("window_product" in one and one.endswith(".T") for one in found) == 1
+    b = gc.placeholder("b", (32,))
+    cost = gc.sum(gc.nn.relu(out + b[:, None, None]) ** 2)
+    found = kernels([x, w, b], *gc.grad(cost, [x, b]))
+    assert sum("window_product" in one and one.endswith(".T") for one in found) == 1
+    # Sums over the channels run along the lanes.
+    (kernel,) = [one for one in kernels([x, w], gc.nn.softmax(out, axis=1)) if "exp" in one]
+    assert "t5.T" in kernel
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("sizes", [(2, 3, 16, 7, 9), (1, 32, 32, 6, 6), (3, 2, 33, 4, 9)])
+def test_gradients_behind_statistics(sizes: tuple[int, ...], known: bool, dtype: str) -> None:
+    n, inner, outer, height, width = sizes
+    shapes = [(n, inner, height, width), (outer, inner, 3, 3), (outer,), (n, outer, height, width)]
+    arrays = [RNG.normal(size=shape).astype(dtype) for shape in shapes]
+    dims: list[Any] = list(shapes)
+    if not known:
+        dims[0], dims[3] = ("n", inner, "h", "w"), ("n", outer, "h", "w")
+    x, w, b, r = (
+        gc.placeholder(name, shape, dtype) for name, shape in zip("xwbr", dims, strict=True)
+    )
+    y = batch_norm(gc.nn.conv2d(x, w, padding=1), (0, 2, 3)) * b[:, None, None]
+    cost = gc.sum(gc.nn.relu(y + b[:, None, None]) * r)
+    results = [cost, *gc.grad(cost, [x, w, b])]
+    wanted = gc.function([x, w, b, r], results, backend="reference")(*arrays)
+    found = gc.function([x, w, b, r], results)(*arrays)
+    tolerance = 2e-3 if dtype == "float32" else 1e-9
+    for one, other in zip(found, wanted, strict=True):
+        scale = max(1.0, float(np.abs(other).max()))
+        np.testing.assert_allclose(one / scale, other / scale, atol=tolerance)
