@@ -12,13 +12,14 @@ nothing is left to check.
 import math
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from graphc.backends.base import BoundProgram, CallLayout, DirectCall, Place
 from graphc.conversion import real_view
 from graphc.dtypes import is_complex
+from graphc.errors import SymbolicValueError
 from graphc.ir.graph import Graph
 from graphc.ir.placement import LARGE
 from graphc.ir.storage import REPLACING, ProcessLock, Storage, references
@@ -193,6 +194,16 @@ class DirectRoute:
         return direct.call
 
 
+def unpicklable(what: str) -> SymbolicValueError:
+    """The error of pickling what holds native code."""
+    return SymbolicValueError(
+        f"{what} cannot be pickled or copied deeply: native code belongs to its process",
+        code="E219",
+        fix="write it with f.save(path), and read it with gc.load_function(path); "
+        "processes that are forked have it already",
+    )
+
+
 class BoundCall:
     """A function on arrays that are known: call it without arguments, as often as you like.
 
@@ -221,6 +232,9 @@ class BoundCall:
         self.__call__ = slow
         if border is not None:
             self._prepare(border, sizes, out, slow)
+
+    def __reduce__(self) -> NoReturn:
+        raise unpicklable("a bound call")
 
     def _prepare(
         self, border: Border, sizes: tuple[int, ...], out: Given, slow: Callable[..., Any]

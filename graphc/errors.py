@@ -211,7 +211,7 @@ class BackendError(GraphcError, RuntimeError):
 
 
 class MemoryLimitError(GraphcError, MemoryError):
-    """A call that needs more memory than `memory_limit` allows, whatever is computed twice."""
+    """A call that needs more memory than `memory_limit` allows, or than there is (E605)."""
 
     code = "E506"
 

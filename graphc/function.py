@@ -4,7 +4,7 @@ import keyword
 import os
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from graphc.checks.numerics import NumericsGuard
 from graphc.checks.options import check_words
 from graphc.checks.validation import PassesGuard
 from graphc.compiler import Stages, compile_graph
-from graphc.direct import Border, BoundCall, DirectRoute, program_of
+from graphc.direct import Border, BoundCall, DirectRoute, program_of, unpicklable
 from graphc.errors import FeedTypeError, FunctionError, GraphcError
 from graphc.feeds import FeedBinder
 from graphc.function_checks import (
@@ -322,6 +322,12 @@ class Function(FunctionText, CCallable):
         if not self._updated:
             return run(snapshot(self._variables), ())[0]
         return replaced_by(run, self._variables, self._updated, rewrites)
+
+    def __copy__(self) -> "Function":
+        return self  # as functions of Python do
+
+    def __reduce__(self) -> NoReturn:
+        raise unpicklable(f"the compiled function {self.name}")
 
     def __repr__(self) -> str:
         return f"<graphc function {self._arguments.signature()} on {self.backend}>"

@@ -23,7 +23,13 @@ from graphc.backends.base import (
 from graphc.backends.reference.interpreter import evaluate_tensors, too_many_steps
 from graphc.conversion import complex_view, real_view
 from graphc.dtypes import is_complex
-from graphc.errors import FeedError, GraphcError, IndexOutOfRange, LinearAlgebraError
+from graphc.errors import (
+    FeedError,
+    GraphcError,
+    IndexOutOfRange,
+    LinearAlgebraError,
+    MemoryLimitError,
+)
 from graphc.ir.graph import Graph
 from graphc.ir.placement import fresh
 from graphc.lapack import explain_failure
@@ -31,6 +37,7 @@ from graphc.loops.ir import INNER_ROLES, Fault, IndexCheck, Lapack, Program, Whi
 from graphc.memory.lives import ALIGNMENT
 from graphc.memory.plan import MemoryPlan
 from graphc.memory.results import ResultMemory
+from graphc.memory.shortage import shortage
 from graphc.records import dataclass
 from graphc.shape_table import ShapeTable
 from graphc.shapes import evaluate, symbols_of
@@ -207,7 +214,10 @@ class ProgramRunner:
             if role == "output":
                 given = out[self.result_of[position]] if out else None
                 memory, shape = self.result_memory[position], shapes[position]
-                array = memory.take(shape, dtype) if given is None else given
+                try:
+                    array = memory.take(shape, dtype) if given is None else given
+                except MemoryError as missing:
+                    raise self.shortage(sizes, missing) from None
                 outputs.append(array)
             elif role == "input":
                 array = inputs[position]
@@ -247,7 +257,10 @@ class ProgramRunner:
             values, news = {}, {}  # places among the arrays
             for place, (role, position, dtype) in enumerate(self.layout):
                 if role == "output":
-                    array = np.empty((count, *shapes[position]), dtype)
+                    try:
+                        array = np.empty((count, *shapes[position]), dtype)
+                    except MemoryError as missing:
+                        raise self.shortage(sizes, missing) from None
                     outputs.append(array)
                     moves.append((place, array.nbytes // count))
                 elif role == "input":
@@ -323,7 +336,10 @@ class ProgramRunner:
         self.check_addressable(shapes, bindings)
         places, bytes_ = self.plan.layout(bindings)
         room = max((evaluate(size, bindings) for size in self.scratch), default=0)
-        base = workspace.reserve(bytes_, room)
+        try:
+            base = workspace.reserve(bytes_, room)
+        except MemoryError as missing:
+            raise self.shortage(sizes, missing) from None
         temporaries, outputs = [], []
         for buffer, shape in zip(self.sized, shapes, strict=True):
             if buffer.role == "temporary":
@@ -360,6 +376,10 @@ class ProgramRunner:
                     source=buffer.sources[0] if buffer.sources else None,
                     fix="feed smaller arrays",
                 )
+
+    def shortage(self, sizes: Sizes, error: MemoryError) -> MemoryLimitError:
+        """The error of a call for which there is no memory."""
+        return shortage(self.full(), dict(zip(self.program.sizes, sizes, strict=True)), error)
 
     def error_of(self, fault: Fault, sizes: Sizes) -> BaseException:
         """What a host call raised, with its own cause, or which check failed."""

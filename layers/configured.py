@@ -26,6 +26,16 @@ def parameter_error(message: str, fix: str, code: str = "E404") -> gc.ParameterE
     return gc.ParameterError(message, code=code, source=written(), fix=fix)
 
 
+def undefined(owner: object, signature: str) -> gc.FunctionError:
+    """The error of a class that lacks the method which makes it what it is."""
+    return gc.FunctionError(
+        f"{type(owner).__name__} does not define {signature}",
+        code="E249",
+        source=written(),
+        fix=f"add def {signature} to class {type(owner).__name__}",
+    )
+
+
 class Configured:
     """A dataclass whose fields are plain values, or objects of this kind."""
 

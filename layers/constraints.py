@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import graphc as gc
-from graphc.layers.configured import Configured, Names, parameter_error
+from graphc.layers.configured import Configured, Names, parameter_error, undefined
 from graphc.records import dataclass
 
 __all__ = ["Constraint", "MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm", "get"]
@@ -15,7 +15,7 @@ class Constraint(Configured):
 
     def __call__(self, weight: gc.Tensor) -> gc.Tensor:
         """The nearest weight that is allowed, of the same shape and dtype."""
-        raise TypeError(f"{type(self).__name__} does not define __call__(weight)")
+        raise undefined(self, "__call__(self, weight)")
 
 
 Axes = int | Sequence[int]

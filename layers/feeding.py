@@ -54,12 +54,26 @@ def data_error(message: str, fix: str, details: Sequence[str] = ()) -> gc.FeedEr
     return gc.FeedError(message, code="E242", details=details, source=written(), fix=fix)
 
 
+def _unequal(value: Any) -> str:
+    """How examples differ in length, if they do."""
+    rows = [np.shape(row) if isinstance(row, np.ndarray) else len(row) for row in value
+            if hasattr(row, "__len__")]  # fmt: skip
+    other = next((number for number, size in enumerate(rows) if size != rows[0]), None)
+    if other is None or len(rows) != len(value):
+        return ""
+    word = "shape" if isinstance(rows[0], tuple) else "length"
+    return f"example 0 has {word} {rows[0]}, example {other} {word} {rows[other]}"
+
+
 def as_array(value: Any, what: str) -> np.ndarray:
     """An array of numbers with an axis of examples."""
     try:
         array = np.asarray(value)
     except ValueError as error:
-        raise data_error(f"{what} is no array: {error}", "examples have one shape") from None
+        raise data_error(
+            f"{what} is no array: {_unequal(value) or error}",
+            "examples have one shape: pad the shorter ones, or feed those of each length apart",
+        ) from None
     if array.dtype.kind not in "biufV" or array.dtype.hasobject or array.ndim == 0:
         raise data_error(
             f"{what} is no array of numbers, but {array.dtype.name}{list(array.shape)}",

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 import graphc as gc
-from graphc.layers.configured import Configured, Names, parameter_error
+from graphc.layers.configured import Configured, Names, parameter_error, undefined
 from graphc.records import dataclass
 
 __all__ = [
@@ -89,7 +89,7 @@ class Initializer(Configured):
         self, shape: tuple[int, ...], rng: np.random.Generator, axes: tuple[int, int]
     ) -> np.ndarray:
         """The values, before they get their dtype. Subclasses define it."""
-        raise TypeError(f"{type(self).__name__} does not define draw(shape, rng, axes)")
+        raise undefined(self, "draw(self, shape, rng, axes)")
 
 
 def _checked_shape(name: str, shape: Any) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 import graphc as gc
 from graphc.layers import configs, regularizers
 from graphc.layers.calls import InputSpec, LayerCall, LayerOutput, Shape
-from graphc.layers.configured import written
+from graphc.layers.configured import undefined, written
 from graphc.layers.context import CallContext, current_context
 from graphc.layers.masks import mask_of, masks_of
 from graphc.layers.naming import automatic_name, snake_case
@@ -104,7 +104,7 @@ class Layer(ParameterOwner):
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """The expression of the result for tensors."""
-        raise TypeError(f"{type(self).__name__} does not define call(self, inputs)")
+        raise undefined(self, "call(self, inputs)")
 
     # --- the call ------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import graphc as gc
+from graphc.layers.configured import undefined
 from graphc.layers.layer import Layer
 
 __all__ = [
@@ -43,7 +44,7 @@ class Merge(Layer):
 
     def combine(self, left: Any, right: Any) -> Any:
         """Two of them as one."""
-        raise TypeError(f"{type(self).__name__} does not define combine(left, right)")
+        raise undefined(self, "combine(self, left, right)")
 
     def call(self, inputs: Any) -> Any:
         result = inputs[0]

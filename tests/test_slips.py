@@ -1,5 +1,7 @@
 """What new users write: each slip is told with the user's own line and a way out."""
 
+import copy
+import pickle
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -122,3 +124,15 @@ def test_a_number_of_classes_is_a_size() -> None:
     x: Any = gc.placeholder("x", ("n",), "int32")
     with pytest.raises(gc.ShapeError, match=r"a size is an integer[\s\S]*test_slips.py"):
         gc.one_hot(x, x)
+
+
+def test_what_cannot_be_pickled_says_what_to_do() -> None:
+    x, v = gc.placeholder("x", ("n",)), gc.variable(floats(2), "v")
+    f = gc.function([x], x + 1)
+    for item, fix in ((f, "f.save"), (f.bind(floats(2)), "f.save"), (x, "f.save"), (v, "gc.save")):
+        for way in (pickle.dumps, copy.deepcopy):
+            with pytest.raises(gc.SymbolicValueError, match=rf"E219[\s\S]*{re.escape(fix)}"):
+                way(item)
+    with pytest.raises(gc.SymbolicValueError, match=FILE):
+        pickle.dumps(f)
+    assert copy.copy(f) is f

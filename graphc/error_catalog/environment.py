@@ -32,4 +32,20 @@ gc.load("weights.safetensors", {"w": w})
         "an environment variable that makes no sense",
         "GRAPHC_THREADS and OMP_NUM_THREADS hold a number of threads, at least 1.",
     ),
+    "E605": Explanation(
+        "there is not enough memory for a call",
+        "The results of a call, or what it needs in between at these sizes, are more than the "
+        "machine can give. The message has the sizes, the largest buffers and their lines. All "
+        "variables keep their values, and the function can be called again.",
+        """
+x, y = gc.placeholder("x", ("n",)), gc.placeholder("y", ("m",))
+f = gc.function([x, y], x[:, None] * y)
+f(np.ones(10_000_000, "float32"), np.ones(10_000_000, "float32"))
+""",
+        """
+x, y = gc.placeholder("x", ("n",)), gc.placeholder("y", ("m",))
+f = gc.function([x, y], x[:, None] * y)
+f(np.ones(10, "float32"), np.ones(10_000, "float32"))
+""",
+    ),
 }

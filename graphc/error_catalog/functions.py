@@ -227,4 +227,20 @@ f = gc.function([x], x * 2)
 f(np.ones(3, "float32"), out=np.empty(3, "float32"))
 """,
     ),
+    "E219": Explanation(
+        "a function, tensor or variable cannot be pickled or copied deeply",
+        "Compiled code belongs to its process, and a tensor is a place in a graph. f.save writes a "
+        "function with its variables, gc.save the values of variables.",
+        """
+import pickle
+
+x = gc.placeholder("x", ("n",))
+pickle.dumps(gc.function([x], x + 1))
+""",
+        """
+x = gc.placeholder("x", ("n",))
+gc.function([x], x + 1).save("f.safetensors")
+f = gc.load_function("f.safetensors")
+""",
+    ),
 }

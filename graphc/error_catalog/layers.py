@@ -193,4 +193,27 @@ model.compile("sgd", "mse")
 model.fit(np.zeros((4, 2)), np.zeros((4, 1)), verbose=0)
 """,
     ),
+    "E249": Explanation(
+        "a class of yours lacks the method that makes it one",
+        "A layer defines call(self, inputs), a loss call(self, y_true, y_pred), and so on for "
+        "initializers, constraints and layers that merge. The message has the signature.",
+        """
+from graphc import layers
+
+class Double(layers.Layer):
+    def cal(self, inputs):
+        return 2 * inputs
+
+y = Double()(gc.placeholder("x", ("n", 3)))
+""",
+        """
+from graphc import layers
+
+class Double(layers.Layer):
+    def call(self, inputs):
+        return 2 * inputs
+
+y = Double()(gc.placeholder("x", ("n", 3)))
+""",
+    ),
 }

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -90,6 +90,13 @@ class Variable(Tensor):
         array = self._new_array(new)
         with holding(self.storage):
             replace_arrays([self.storage], [array])
+
+    def __reduce__(self) -> NoReturn:
+        self._refuse(
+            "a variable cannot be pickled or copied deeply: graphs know it by itself",
+            "E219",
+            "keep v.value, or write gc.save(path, {name: v}); gc.variable(v.value) is another one",
+        )
 
     @property
     def default_update(self) -> Callable[["Variable"], Any] | None:

@@ -190,7 +190,11 @@ class Tensor(Operators):
         )
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a symbolic tensor cannot be pickled; print the graph with gc.dprint")
+        self._refuse(
+            "a symbolic tensor cannot be pickled or copied deeply",
+            "E219",
+            "f.save(path) writes a compiled function, gc.dprint(x) prints the graph",
+        )
 
     # --- what the Array API asks of arrays ---------------------------------------------------
 

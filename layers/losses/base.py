@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import graphc as gc
-from graphc.layers.configured import Configured, parameter_error, written
+from graphc.layers.configured import Configured, parameter_error, undefined, written
 from graphc.layers.masks import mask_of
 from graphc.records import dataclass
 
@@ -132,7 +132,7 @@ class Loss(Configured):
 
     def call(self, y_true: Any, y_pred: Any) -> gc.Tensor:
         """One loss for each sample."""
-        raise TypeError(f"{type(self).__name__} does not define call(y_true, y_pred)")
+        raise undefined(self, "call(self, y_true, y_pred)")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import graphc as gc
-from graphc.layers import LSTM, Dense, Input, Model, Sequential, losses
+from graphc.layers import LSTM, Dense, Input, Layer, Model, Sequential, losses
 
 X = np.random.default_rng(0).normal(size=(20, 4)).astype("float32")
 LABELS = (X[:, 0] > 0).astype("int64")
@@ -64,6 +64,26 @@ CASES: dict[str, Case] = {
         lambda: fit(X[:, :3]),
         "E242",
         ("does not fit", "got     (20, 3)", "allowed float32[batch, 4]", "(examples, 4)"),
+    ),
+    "rows of different lengths": (
+        lambda: model().predict([[1.0, 2.0, 3.0, 4.0], [1.0, 2.0]]),
+        "E242",
+        ("example 0 has length 4, example 1 length 2", "pad the shorter ones"),
+    ),
+    "arrays of different shapes": (
+        lambda: fit([X[0], X[1, :3]]),
+        "E242",
+        ("example 0 has shape (4,), example 1 shape (3,)", "pad the shorter ones"),
+    ),
+    "a layer without call": (
+        lambda: type("Double", (Layer,), {})()(Input((4,))),
+        "E249",
+        ("Double does not define call(self, inputs)", "add def call(self, inputs)"),
+    ),
+    "a loss without call": (
+        lambda: fit(loss=type("Cost", (losses.Loss,), {})()),
+        "E249",
+        ("Cost does not define call(self, y_true, y_pred)",),
     ),
     "labels out of range": (
         lambda: fit(y=LABELS + 1),
