@@ -154,10 +154,9 @@ class CAddress(Protocol):
 class ForeignCallable(Protocol):
     """An executable that can be a C function."""
 
-    def c_call(self, request: CRequest, python: Callable[[], int]) -> CAddress | None:
+    def c_call(self, request: CRequest) -> CAddress | None:
         """(input pointers, sizes, output pointers) -> int64: 0 if all went well. None where a call
-        needs more than that. python: makes such a function that passes through Python, for sizes
-        where that is needed, and gives its address."""
+        needs more than that."""
         ...
 
 

@@ -16,19 +16,10 @@ from types import TracebackType
 
 import numpy as np
 
-# Products of less work run on one thread in any case (OpenBLAS: interface/gemm.c, gemv.c).
-THREADED_PRODUCT = 1 << 17
-THREADED_VECTOR_PRODUCT = 1 << 13
 # Matrices up to which LAPACK runs on one thread in any case, as measured with OpenBLAS 0.3.30.
 SMALL_MATRIX = 32
 SMALL_MATRICES = {"getrf": 99, "getrs": 99, "potrf": 63}
 SYSTEMS = ("getrs", "trsm")
-
-
-def may_use_threads(m: int, n: int, k: int) -> bool:
-    """Whether BLAS may split a product of an m x k and a k x n matrix among threads."""
-    least = THREADED_VECTOR_PRODUCT if min(m, n) == 1 else THREADED_PRODUCT
-    return m * n * k >= least
 
 
 def routine_may_use_threads(routine: str, sizes: Mapping[str, int]) -> bool:

@@ -20,8 +20,7 @@ from typing import Any
 import numpy as np
 
 import graphc as gc
-from graphc.backends.blas_threads import BlasThreads
-from graphc.backends.llvm.blas import find_blas
+from graphc.backends.blas_threads import BlasThreads, openblas_paths
 from graphc.backends.llvm.gemm import area_bytes, functions_of
 from graphc.backends.llvm.gemm_layout import Layout
 from graphc.backends.llvm.jit import Library, Module, module_object
@@ -73,15 +72,19 @@ def ours(layout: Layout) -> tuple[Library, Callable[..., None]]:
 
 
 def openblas(layout: Layout) -> Callable[..., None] | None:
-    blas = find_blas()
-    if blas is None or blas.style != "cblas":
+    name = "scipy_cblas_sgemm64_" if layout.dtype == float32 else "scipy_cblas_dgemm64_"
+    libraries = [ctypes.CDLL(path) for path in openblas_paths()]
+    found = [getattr(library, name) for library in libraries if hasattr(library, name)]
+    if not found:
         return None
     real = ctypes.c_float if layout.dtype == float32 else ctypes.c_double
     flags, sizes = [ctypes.c_int32] * 3, [ctypes.c_int64] * 3
     matrix = [ctypes.c_void_p, ctypes.c_int64]
     types = [*flags, *sizes, real, *matrix, *matrix, real, *matrix]
-    letter = "s" if layout.dtype == float32 else "d"
-    return ctypes.CFUNCTYPE(None, *types)(blas.addresses[f"{letter}gemm"])
+    routine: Callable[..., None] = ctypes.CFUNCTYPE(None, *types)(
+        ctypes.cast(found[0], ctypes.c_void_p).value or 0
+    )
+    return routine
 
 
 def measure(layout: Layout, shapes: list[tuple[int, int, int]]) -> None:

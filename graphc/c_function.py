@@ -39,8 +39,7 @@ class CFunction:
 
     signature: in C, without names. sizes: the names of the sizes that the general signature takes.
     needs_python: whether a call takes the interpreter's lock for its whole time, as is so for
-    functions with updates, host calls, while loops, and factorisations of LAPACK. Where sizes are
-    symbolic, calls in which BLAS would multiply a large matrix by a vector take it as well.
+    functions with updates, host calls, while loops, and factorisations of LAPACK.
     """
 
     def __init__(
@@ -124,26 +123,20 @@ def _make(function: "Function", signature: str | None) -> CFunction:
     request = _request(function)
     executable = function.stages.executable
     entry: CAddress | None = None
-    python: _PythonCall | None = None
-
-    def through_python() -> _PythonCall:
-        nonlocal python
-        python = _PythonCall(function, prototype)
-        return python
-
     pure = function._border is not None and not function._updated
     if pure and isinstance(executable, ForeignCallable):
-        entry = executable.c_call(request, lambda: through_python().address)
-    always = entry is None
-    call = entry or through_python()
+        entry = executable.c_call(request)
+    python = _PythonCall(function, prototype) if entry is None else None
+    call = entry or python
+    assert call is not None
     held = (call, python, function._variables)
     if signature is None:
-        return CFunction(text, prototype, call.address, sizes, held, python, always)
+        return CFunction(text, prototype, call.address, sizes, held, python, python is not None)
     form, prototype = forms[signature]
     backend = get_backend(DEFAULT)
     assert isinstance(backend, FormingBackend)
     wrapper = backend.c_form(form, request, call.address, held)
-    return CFunction(signature, prototype, wrapper.address, (), wrapper, python, always)
+    return CFunction(signature, prototype, wrapper.address, (), wrapper, python, python is not None)
 
 
 def _request(function: "Function") -> CRequest:

@@ -140,7 +140,7 @@ def bench(
 
 @app.command()
 def doctor() -> None:
-    """Check this machine: software, processor, BLAS, and every backend on a small function."""
+    """Check this machine: software, processor, and every backend on a small function."""
     from graphc.commands.doctor import examine
     from graphc.commands.terminal import make_console
 

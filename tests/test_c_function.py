@@ -174,7 +174,7 @@ def test_products_of_symbolic_sizes_need_no_python(n: int) -> None:
     out = np.full((n, 300), np.nan, "float32")
     types = made.ctypes.argtypes
     data = [ctypes.cast(array.ctypes.data, types[0]) for array in (rows, weights, out)]
-    assert made.ctypes(data[0], data[1], n, data[2]) == 0  # n = 1: a large one for BLAS
+    assert made.ctypes(data[0], data[1], n, data[2]) == 0
     np.testing.assert_array_equal(out, f(rows, weights))
     assert made.error is None
 

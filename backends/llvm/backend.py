@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graphc.backends.base import CForm, CRequest, Executable
-from graphc.backends.llvm.blas import find_blas
 from graphc.backends.llvm.cache import (
     cache_folder,
     keep_program,
@@ -99,9 +98,7 @@ def _most(threads: int | None) -> int:
 
 
 def _program_key(fingerprint: bytes, options: str) -> str:
-    blas = find_blas()
-    provider = "none" if blas is None else blas.style
-    return program_key(fingerprint, host(), options, provider)
+    return program_key(fingerprint, host(), options)
 
 
 def make_backend() -> LlvmBackend:

@@ -11,13 +11,12 @@ The other shapes of C functions (`Form`) are a few instructions around `call`.
 """
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from graphc.backends.base import CForm, CRequest
-from graphc.backends.blas_threads import THREADED_VECTOR_PRODUCT
 from graphc.backends.llvm.cache import cached_objects
 from graphc.backends.llvm.jit import Library, Module, library_symbols
 from graphc.backends.llvm.scopes import Code
@@ -59,23 +58,17 @@ def native_call(
     threads: int,
     target: Target,
     code: tuple[int, Any],
-    products: Sequence[Sequence[Size]],
-    python: Callable[[], int],
 ) -> CEntry:
     """`call` for a program that needs no Python, but for the values of variables.
 
     areas: scratch bytes of its steps, of all threads together. code: its entry, and the library.
-    products: (m, n, k) of those that BLAS computes where one of them turns out to be a vector. It
-    must be told not to use its threads for a large one: such calls go to what `python` makes.
     """
     entry, keep = code
     constants = [np.ascontiguousarray(program.constants[name]) for name in program.constants]
     words = [*(array.ctypes.data for array in constants), *request.variables]
     context = np.array([*words, 0], np.int64)
-    text = _CallText(request, program, areas, threads, target, products).text()
+    text = _CallText(request, program, areas, threads, target).text()
     imports = {"entry": entry, "context": context.ctypes.data}
-    if products:
-        imports["python"] = python()
     needed = [name for name in ("malloc", "free") if f"@{name}(" in text]
     imports.update(library_symbols(tuple(needed)))
     if request.variables:
@@ -96,10 +89,8 @@ class _CallText:
         areas: Sequence[Size],
         threads: int,
         target: Target,
-        products: Sequence[Sequence[Size]],
     ) -> None:
         self.threads = threads
-        self.products = products
         self.request = request
         self.program = program
         self.areas = areas
@@ -116,8 +107,6 @@ class _CallText:
         for number, name in enumerate(request.sizes):
             self.sizes.symbols[name] = Val(f"%size{number}", "i64")
         self._check_sizes()
-        if self.products:
-            self._leave_to_python(parameters)
         buffers = list(self.program.buffers.values())
         count = len(buffers) + 2
         builder.line(f"%table = alloca [{count} x i64], align 64")
@@ -137,7 +126,6 @@ class _CallText:
         declared = [
             "@context = external global i8",
             "declare i64 @entry(ptr, ptr, ptr)",
-            f"declare i64 @python({', '.join(one.split()[0] for one in parameters)})",
             "declare ptr @malloc(i64)",
             "declare void @free(ptr)",
             "declare i32 @PyGILState_Ensure()",
@@ -158,26 +146,6 @@ class _CallText:
         for left, right in self.request.constraints:
             values = self.sizes.first(left), self.sizes.first(right)
             self._leave_if(builder.icmp("ne", *values), DISAGREES)
-
-    def _leave_to_python(self, parameters: Sequence[str]) -> None:
-        """Where BLAS may use threads; see `may_use_threads`."""
-        builder = self.builder
-        least = Val(str(THREADED_VECTOR_PRODUCT), "i64")
-        many: Val | None = None
-        for m, n, k in self.products:
-            rows, columns, depth = (self.sizes.first(size) for size in (m, n, k))
-            work = builder.mul(builder.mul(rows, columns), depth)
-            shorter = builder.smin(rows, columns)
-            is_vector = builder.icmp("eq", shorter, builder.const(1, shorter))
-            found = builder.and_(is_vector, builder.icmp("sge", work, least))
-            many = found if many is None else builder.or_(many, found)
-        assert many is not None
-        python, native = builder.fresh_label("python"), builder.fresh_label("native")
-        builder.branch_if(many, python, native)
-        builder.block(python)
-        status = builder.value(f"call i64 @python({', '.join(parameters)})")
-        builder.line(f"ret i64 {status}")
-        builder.block(native)
 
     def _leave_if(self, condition: Val, status: int) -> None:
         builder = self.builder

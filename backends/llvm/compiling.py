@@ -4,9 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from graphc.backends.llvm.blas import find_blas
 from graphc.backends.llvm.cache import cached_objects
-from graphc.backends.llvm.contraction import uses_blas
 from graphc.backends.llvm.emitted import Emitted
 from graphc.backends.llvm.entry import emit_program
 from graphc.backends.llvm.executable import LlvmExecutable, NativeCode
@@ -50,7 +48,7 @@ def compiled_program(
     with clock.timed("emit"):
         jitted = jitted_steps(program)
         symbols = {number: routine.symbol for number, routine in jitted.items()}
-        emitted = emit_program(program, target, find_blas(), symbols, profiled)
+        emitted = emit_program(program, target, symbols, profiled)
         modules = emitted.modules
     with clock.timed("symbols"):
         foreign = foreign_operations(e for k in program.kernels for e in values_of(k.body))
@@ -99,14 +97,12 @@ def compiled_program(
 def _facts(
     program: Program, emitted: Emitted, loaded: Loaded, used: set[str], lapack: dict[str, str]
 ) -> Facts:
-    blas, steps = find_blas(), program.all_steps
+    steps = program.all_steps
     routines = [step for step in steps if isinstance(step, Lapack)]
-    products = [s for s in steps if isinstance(s, Contraction) and uses_blas(s, blas)]
     areas = dict.fromkeys(emitted.areas)
     return Facts(
         tuple(once for once, _ in areas),
         tuple(each for _, each in areas),
-        tuple(dict.fromkeys((step.m, step.n, step.k) for step in products)),
         tuple(dict.fromkeys((step.routine, tuple(step.sizes)) for step in routines)),
         tuple(sorted(used)),
         lapack,
@@ -119,7 +115,7 @@ def _facts(
 
 def emitted_program(program: Program) -> Emitted:
     """The texts of a program whose code came from the cache."""
-    return emit_program(program, host(), find_blas())
+    return emit_program(program, host())
 
 
 class _Clock:

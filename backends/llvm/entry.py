@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
-from graphc.backends.llvm.blas import Blas
 from graphc.backends.llvm.chain_steps import ChainSteps
 from graphc.backends.llvm.check_steps import CheckSteps
 from graphc.backends.llvm.emitted import Emitted
@@ -47,13 +46,12 @@ PARAMETERS = "(ptr %table, ptr %sizes, ptr %fault)"
 def emit_program(
     program: Program,
     target: Target,
-    blas: Blas | None,
     jitted: Mapping[int, str] = MappingProxyType({}),
     profiled: bool = False,
 ) -> Emitted:
     """jitted: the symbols of host calls that need no Python, by the number of the step.
     profiled: with a clock; see `profiling`."""
-    return _ProgramEmitter(program, target, blas, jitted, profiled).emit()
+    return _ProgramEmitter(program, target, jitted, profiled).emit()
 
 
 class _ProgramEmitter(LoopSteps, CheckSteps, ChainSteps):

@@ -11,7 +11,6 @@ import numpy as np
 from graphc.backends.base import BoundProgram, CallLayout, CRequest
 from graphc.backends.blas_threads import (
     BlasThreads,
-    may_use_threads,
     routine_may_use_threads,
 )
 from graphc.backends.llvm.bound import Bound, Places
@@ -25,7 +24,7 @@ from graphc.backends.llvm.stored import Facts
 from graphc.backends.llvm.target import host
 from graphc.loops.ir import Program
 from graphc.records import dataclass
-from graphc.shapes import Size, evaluate, symbols_of
+from graphc.shapes import evaluate
 
 if TYPE_CHECKING:  # imported when it is used, which is rare
     from graphc.backends.llvm.c_entry import CEntry
@@ -103,7 +102,7 @@ class LlvmExecutable:
         self.host_calls = code.host_calls
         self.heap = HeapTable(program)
         self.places = Places(program)
-        self._calls_libraries = bool(self.facts.products or self.facts.routines)
+        self._calls_libraries = bool(self.facts.routines)
         areas = zip(self.facts.areas, self.facts.thread_areas, strict=True)
         self.scratch = [once + each * threads for once, each in areas]
         emitted = self._emitted = Once(code.emitted)  # the texts do not own the executable
@@ -120,7 +119,7 @@ class LlvmExecutable:
         self._keep = code.keep
         self.address = self._library.address("entry")
         self.entry: Callable[..., int] = _ENTRY(self.address)
-        self._limit = BlasThreads(1, bool(self.facts.products), bool(self.facts.routines))
+        self._limit = BlasThreads(1, products=False, lapack=bool(self.facts.routines))
         self._limited_entry = self.limited(self.entry)
 
     def laps(self) -> list[tuple[int, int]]:
@@ -134,7 +133,7 @@ class LlvmExecutable:
         return self._emitted().kernels[self._full().kernels[position].name]
 
     def limited(self, function: Callable[..., int]) -> Callable[..., int]:
-        """The function with BLAS, and LAPACK, on one thread: threads are ours."""
+        """The function with LAPACK on one thread: threads are ours."""
         limit = self._limit
 
         def run(*arguments: int) -> int:
@@ -149,21 +148,16 @@ class LlvmExecutable:
             return None
         return DirectCall(self._library, layout)
 
-    def c_call(self, request: CRequest, python: Callable[[], int]) -> "CEntry | None":
+    def c_call(self, request: CRequest) -> "CEntry | None":
         """A C function that needs no Python, if the program allows one; see `c_entry`."""
         program, facts = self.program, self.facts
         if not facts.is_plain or program.counts or not is_possible():
             return None
         if facts.routines and (program.sizes or self._wants_threads({})):
             return None
-        if facts.products and not program.sizes and self._wants_threads({}):
-            return None
-        products = facts.products if program.sizes else ()
         code = (self.address, self._library)
         make = importlib.import_module("graphc.backends.llvm.c_entry").native_call
-        made: CEntry = make(
-            request, program, self.scratch, self.threads, host(), code, products, python
-        )
+        made: CEntry = make(request, program, self.scratch, self.threads, host(), code)
         return made
 
     def bind(
@@ -181,25 +175,13 @@ class LlvmExecutable:
         return Bound(self, entry, list(values.values()), list(temporaries), scratch)
 
     def _wants_threads(self, sizes: Mapping[str, int]) -> bool:
-        """Whether BLAS or LAPACK is called for what is so large that it would use threads."""
+        """Whether LAPACK is called for what is so large that it would use threads."""
         if not self._calls_libraries:
             return False
         # Steps of loops that count them: many, for all that is known here.
         counts = self.program.counts
         known = {**dict.fromkeys(counts, MANY), **sizes}
         return any(
-            may_use_threads(*(evaluate(size, known) for size in product))
-            for product in self.facts.products
-            if _may_be_vector(product, sizes)
-        ) or any(
             routine_may_use_threads(name, {axis: evaluate(size, known) for axis, size in axes})
             for name, axes in self.facts.routines
         )
-
-
-def _may_be_vector(product: Sequence[Size], sizes: Mapping[str, int]) -> bool:
-    """Whether BLAS computes it: its matrices are ours. Steps of a loop may turn out to be one."""
-    for size in product[:2]:
-        if not symbols_of(size) <= sizes.keys() or evaluate(size, sizes) == 1:
-            return True
-    return False

@@ -44,6 +44,7 @@ from graphc.backends.llvm.gemm_rows import (
     rows_function,
 )
 from graphc.backends.llvm.gemm_tile import Tile, tile_for, tile_function
+from graphc.backends.llvm.gemm_vector import call_vector, vector_functions
 from graphc.backends.llvm.one_thread import SHARED
 from graphc.backends.llvm.parallel import AREA, BEGIN, END, RANGE, STRIDE, Range, divide, loads
 from graphc.backends.llvm.pool import LITTLE
@@ -88,6 +89,8 @@ def functions_of(layout: Layout, target: Target) -> dict[str, FunctionText]:
     }
     if layout.transpose_a:
         found[names.pack_a] = pack_function(names.pack_a, tile.rows, tile, target, across=False)
+    if layout.vectors:
+        found.update(vector_functions(layout, tile, target))
     if layout.divides:
         found[names.rows] = _dividing_rows(names.rows, tile, target)
     found[f"{layout.name}.followed"] = _product_function(layout, tile, target)
@@ -150,15 +153,14 @@ def _product_function(layout: Layout, tile: Tile, target: Target) -> FunctionTex
 
     rows, empty = x.compare("sgt", m, zero), x.compare("sle", n, zero)
     some = builder.and_(rows, x.compare("sgt", n, zero))
-    if layout.vectors is not None:
+    if layout.vectors:
         column, row = builder.icmp("eq", n, one), builder.icmp("eq", m, one)
         vector = builder.or_(column, row)
         matrix = builder.not_(vector)
         some, empty = builder.and_(some, matrix), builder.and_(empty, matrix)
-        routine = layout.vectors
 
         def one_vector() -> list[Val]:
-            x.call(routine, (*MATRICES, *SIZES, *ROWS))
+            call_vector(x, layout, MATRICES, SIZES, ROWS, AREA, THREADS)
             _follow(x, tile)
             return []
 

@@ -62,7 +62,7 @@ def kept_products(program: Program, step: Loop) -> list[Contraction]:
 
 
 def _fits(step: Contraction) -> bool:
-    if not uses_gemm(step) or is_half(step.dtype) or step.transpose_a:
+    if not uses_gemm(step) or is_half(step.dtype) or step.transpose_a or 1 in (step.m, step.n):
         return False
     if not (isinstance(step.n, int) and isinstance(step.k, int)):
         return False

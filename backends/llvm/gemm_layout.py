@@ -14,14 +14,13 @@ from graphc.records import dataclass
 class Layout:
     """What one routine serves: an element type, and which operands are transposed.
 
-    vectors: the name of a routine (out, a, b, m, n, k) for m = 1 or n = 1. divides: whether there
-    may be work for several threads.
+    vectors: whether m or n may be 1. divides: whether there may be work for several threads.
     """
 
     dtype: DType
     transpose_a: bool
     transpose_b: bool
-    vectors: str | None = None
+    vectors: bool = False
     divides: bool = False
 
     @property
@@ -31,7 +30,7 @@ class Layout:
     @property
     def name(self) -> str:
         words = [f"gemm_{self.prefix}_{self.letters}"]
-        words += ["or_vector"] * (self.vectors is not None) + ["divides"] * self.divides
+        words += ["or_vector"] * self.vectors + ["divides"] * self.divides
         return "_".join(words)
 
     @property

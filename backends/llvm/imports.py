@@ -1,8 +1,7 @@
-"""What objects import: symbols of C, BLAS, LAPACK, Python and our threads, and where they lie."""
+"""What objects import: symbols of C, LAPACK, Python and our threads, and where they lie."""
 
 from collections.abc import Iterable, Mapping
 
-from graphc.backends.llvm.blas import find_blas
 from graphc.backends.llvm.heap import python_symbols
 from graphc.backends.llvm.jit import library_symbols
 from graphc.backends.llvm.one_thread import PARALLEL, one_thread_address
@@ -22,9 +21,6 @@ def known_symbols(lapack: Mapping[str, str]) -> dict[str, int]:
     known = dict(library_symbols(LIBM_SYMBOLS + C_SYMBOLS))
     known.update({symbol: routine_address(symbol, library) for symbol, library in lapack.items()})
     known.update(python_symbols())
-    blas = find_blas()
-    if blas is not None:
-        known.update(blas.addresses)
     return known
 
 

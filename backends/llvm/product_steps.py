@@ -1,14 +1,12 @@
-"""Matrix products as steps: our routine, BLAS, loops; alone, in batches, with an epilogue."""
+"""Matrix products as steps: our routine, loops; alone, in batches, with an epilogue."""
 
 from collections.abc import Hashable, Sequence
 
 from graphc.backends.llvm.batches import LARGE, batch_function, batch_name
 from graphc.backends.llvm.contraction import (
-    blas_function,
-    blas_name,
     matrix_product,
+    may_be_vector,
     product_sizes,
-    uses_blas,
     uses_gemm,
 )
 from graphc.backends.llvm.emitter import (
@@ -153,20 +151,12 @@ class ProductSteps(StepEmitter):
 
     def _layout_of(self, step: Contraction) -> Layout:
         """What our routine for the product serves; the routine is emitted."""
-        vectors = self._vectors(step) if uses_blas(step, self.blas) else None
-        layout = Layout(step.dtype, step.transpose_a, step.transpose_b, vectors, self.divides)
+        transposed = (step.transpose_a, step.transpose_b)
+        layout = Layout(step.dtype, *transposed, may_be_vector(step), self.divides)
         if layout.name not in self.products:
             make = half_functions if is_half(step.dtype) else functions_of
             self.products.update(make(layout, self.target))
         return layout
-
-    def _vectors(self, step: Contraction) -> str:
-        """The routine that calls BLAS."""
-        assert self.blas is not None
-        name = blas_name(step)
-        if name not in self.products:
-            self.products[name] = blas_function(step, self.blas, self.target)
-        return name
 
     def _contraction(self, step: Contraction) -> None:
         if id(step) in self.kept:
@@ -178,8 +168,6 @@ class ProductSteps(StepEmitter):
         if uses_gemm(step):
             layout = self._layout_of(step)
             name, sizes = layout.name, [*map(self.sizes.first, (*dims, *rows))]
-        elif uses_blas(step, self.blas):
-            name, sizes = self._vectors(step), [*map(self.sizes.first, (*dims, *rows))]
         else:
             product = self._product(step)
             values = product_sizes(step)

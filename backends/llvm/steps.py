@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 
-from graphc.backends.llvm.blas import Blas
 from graphc.backends.llvm.emitter import (
     FRAME,
     THREADS,
@@ -44,7 +43,6 @@ class StepEmitter(ABC):
         self,
         program: Program,
         target: Target,
-        blas: Blas | None,
         jitted: Mapping[int, str],
         profiled: bool,
     ) -> None:
@@ -52,7 +50,6 @@ class StepEmitter(ABC):
         self.profiled = profiled
         self.jitted = jitted
         self.target = target
-        self.blas = blas
         rewriting = rewriting_steps(program)
         self.functions = Functions(target, frozenset(id(step.kernel) for step in rewriting))
         self.places = ProductPlaces(program, rewriting)

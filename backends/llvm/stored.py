@@ -11,17 +11,16 @@ from graphc.shapes import Size, parse_size
 class Facts(NamedTuple):
     """What an executable knows of its program at run time.
 
-    areas, thread_areas: scratch bytes of each step, once and for each thread. products: (m, n,
-    k) of those that BLAS computes. routines: of LAPACK, with their sizes. imports: symbols of
-    the object; lapack: the libraries of those that are routines. is_plain: whether steps run no
-    Python, and time follows from the sizes. routine_groups: of shared routines, to be loaded first.
-    rewrites: whether new values of variables may be written over the old ones.
-    local: temporaries that need no memory from the caller.
+    areas, thread_areas: scratch bytes of each step, once and for each thread. routines: of LAPACK,
+    with their sizes. imports: symbols of the object; lapack: the libraries of those that are
+    routines. is_plain: whether steps run no Python, and time follows from the sizes.
+    routine_groups: of shared routines, to be loaded first. rewrites: whether new values of
+    variables may be written over the old ones. local: temporaries that need no memory from the
+    caller.
     """
 
     areas: tuple[Size, ...]
     thread_areas: tuple[Size, ...]
-    products: tuple[tuple[Size, Size, Size], ...]
     routines: tuple[tuple[str, tuple[tuple[str, Size], ...]], ...]
     imports: tuple[str, ...]
     lapack: Mapping[str, str]
@@ -36,7 +35,6 @@ def stored_text(facts: Facts, description: Any) -> bytes:
     words = {
         "areas": [str(size) for size in facts.areas],
         "thread_areas": [str(size) for size in facts.thread_areas],
-        "products": [[str(size) for size in sizes] for sizes in facts.products],
         "routines": [
             [name, [[axis, str(size)] for axis, size in axes]] for name, axes in facts.routines
         ],
@@ -57,7 +55,6 @@ def read_stored(text: bytes) -> tuple[Facts, Any]:
     facts = Facts(
         tuple(parse_size(size) for size in words["areas"]),
         tuple(parse_size(size) for size in words["thread_areas"]),
-        tuple((parse_size(m), parse_size(n), parse_size(k)) for m, n, k in words["products"]),
         tuple(
             (name, tuple((axis, parse_size(size)) for axis, size in axes))
             for name, axes in words["routines"]

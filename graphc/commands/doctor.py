@@ -11,7 +11,6 @@ import llvmlite.binding as llvm
 import numpy as np
 from rich.console import Console
 
-from graphc.backends.llvm.blas import find_blas
 from graphc.backends.llvm.cache import cache_folder, distrust, usage
 from graphc.backends.llvm.target import host
 from graphc.backends.registry import backend_names
@@ -79,12 +78,6 @@ def processor() -> Iterator[Finding]:
     yield Finding(True, f"{target.cpu} ({target.triple}), {os.cpu_count()} logical cores")
     lanes = target.native_lanes(4)
     yield Finding(True, f"vectors of {lanes} x float32; features: {known}")
-    blas = find_blas()
-    yield Finding(
-        blas is not None,
-        "BLAS: none found" if blas is None else f"BLAS: found ({blas.style} interface)",
-        "install numpy or scipy from a wheel; matrix products will be slow",
-    )
 
 
 def cache() -> Iterator[Finding]:

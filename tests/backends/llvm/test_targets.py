@@ -10,7 +10,6 @@ import llvmlite.binding as llvm
 import numpy as np
 import pytest
 
-from graphc.backends.llvm.blas import find_blas
 from graphc.backends.llvm.compiling import compiled_program
 from graphc.backends.llvm.entry import emit_program
 from graphc.backends.llvm.gemm import functions_of
@@ -92,7 +91,7 @@ def sum_of_exponentials() -> Kernel:
 def test_native_registers_are_used(name: str, register: str) -> None:
     target = other_target(name)
     program = sibling("conftest").program_of(sum_of_exponentials())
-    text = emit_program(program, target, find_blas()).text
+    text = emit_program(program, target).text
     assembly = module_assembly(Module(text), target)
     assert register in assembly
     assert "fmaf" not in assembly  # no library call for a fused product
@@ -104,7 +103,7 @@ def test_random_kernels_pass_code_generation(name: str) -> None:
     kernels, running = sibling("test_random_kernels"), sibling("conftest")
     for seed in range(200, 210):
         program = running.program_of(kernels.Grower(seed).kernel())
-        for module in emit_program(program, target, find_blas()).modules:
+        for module in emit_program(program, target).modules:
             module_assembly(module, target)
 
 
@@ -114,7 +113,7 @@ def test_shared_routines_pass_code_generation(name: str) -> None:
     target = other_target(name)
     for dtype in (float32, float64, float16):
         for transpose_a, transpose_b in ((False, False), (True, True)):
-            layout = Layout(dtype, transpose_a, transpose_b, None, True)
+            layout = Layout(dtype, transpose_a, transpose_b, dtype != float16, True)
             make = half_functions if dtype == float16 else functions_of
             modules = modules_of(list(make(layout, target).values()), {}, [layout.name])
             assert {module.level for module in modules[:-1]} == {FAST}
