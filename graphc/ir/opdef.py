@@ -154,7 +154,8 @@ class OpDef:
     of ops without derivatives needs it.
     traits: elementwise, commutative, linear (in each input), view, loop, nondifferentiable, custom
     (made by a user, not registered), effect (does more than compute: never merged nor folded),
-    transparent (the output is the first input), ...
+    transparent (the output is the first input), numbers (its lowering is given operands that are
+    known numbers as such), ...
     symbol: infix or prefix sign for printing
     """
 

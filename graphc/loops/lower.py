@@ -48,6 +48,7 @@ from graphc.loops.ir import (
     Step,
 )
 from graphc.loops.ir import While as WhileStep
+from graphc.loops.kept_rows import with_rows_kept
 from graphc.loops.kernels import KernelBuilder, sources_of
 from graphc.loops.order import order_steps
 from graphc.loops.printer import kernel_key
@@ -164,6 +165,7 @@ class _Lowering(GraphBuffers):
             self.steps += self.checks.get(step.number, [])
         self.steps = order_steps(join_scatters(self.steps), self.buffers)
         self.steps = with_epilogues(self.steps, self.buffers, self.products, self.product_call)
+        self.steps = with_rows_kept(self.steps, self.buffers, self.joined_call)
         return [self.buffer_of[root_of(t).key] for t in self.graph.results]
 
     # --- index checks ------------------------------------------------------------------------
@@ -246,6 +248,11 @@ class _Lowering(GraphBuffers):
             sources=merge_sources(product.sources, reader.sources),
         )
         return self.shared_call(kernel, (*epilogue.arguments, *product.arguments[1:]), {})
+
+    def joined_call(self, kernel: Kernel, arguments: tuple[str, ...]) -> KernelCall:
+        """A call of a kernel that was made of two."""
+        kernel = replace(kernel, name=f"k{len(self.kernels)}")
+        return self.shared_call(kernel, arguments, {})
 
     def contraction(self, node: Node) -> Contraction:
         destination = self.destinations.get(id(node))

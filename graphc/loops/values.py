@@ -136,7 +136,7 @@ class Lowerings:
     def __init__(self) -> None:
         # With the nodes and ops, so that no id is given to another one.
         self._by_node: dict[int, tuple[Node, Expr, int]] = {}
-        self._by_types: dict[tuple[int, tuple[DType, ...]], tuple[OpDef, Expr, int]] = {}
+        self._by_types: dict[tuple[int, tuple[Expr | DType, ...]], tuple[OpDef, Expr, int]] = {}
         self._scalars: dict[int, Expr | None] = {}
         self._simplified: dict[tuple[Size, tuple[tuple[str, Size], ...]], Size] = {}
 
@@ -159,14 +159,17 @@ class Lowerings:
         known = self._by_node.get(id(node))
         if known is not None:
             return known
-        types = tuple([tensor.dtype for tensor in node.inputs])
+        given: list[Expr | None] = [None] * len(node.inputs)
+        if "numbers" in node.op.traits:
+            given = [self.scalar(tensor) for tensor in node.inputs]
+        types = tuple([one or t.dtype for one, t in zip(given, node.inputs, strict=True)])
         if not node.attrs:
             shared = self._by_types.get((id(node.op), types))
             if shared is not None:
                 return shared
         lower = node.op.lower
         assert isinstance(lower, Elementwise)
-        operands = [Read(k, (), dtype) for k, dtype in enumerate(types)]
+        operands = [one or Read(k, (), node.inputs[k].dtype) for k, one in enumerate(given)]
         expression = lower.expr(context_of(node), *operands)
         if node.attrs:
             self._by_node[id(node)] = (node, expression, cost(expression))

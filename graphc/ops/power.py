@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.dtypes import is_integer, is_signed
+from graphc.dtypes import float32, float64, is_integer, is_signed
 from graphc.errors import DTypeError
 from graphc.ir.leaf import scalar_value
 from graphc.ir.lowering import Composite, Elementwise, IndexCheck
@@ -28,9 +28,13 @@ from graphc.ops.definition import (
     wide,
 )
 from graphc.scalar import expr as s
-from graphc.scalar.expr import Expr
+from graphc.scalar.expr import Const, Expr
 
 __all__ = ["cbrt", "hypot", "pow", "reciprocal", "rsqrt", "sqrt", "square"]
+
+# Powers that are computed otherwise. x ** -2 of a large float64 is subnormal, 1 / (x * x) is 0.
+PRODUCTS = {float32: (-3.0, -2.0, 3.0, 4.0), float64: (3.0, 4.0)}
+ROOTS = (-0.5, 0.5)
 
 square = define_elementwise(
     "square",
@@ -105,12 +109,34 @@ def pow(x1: Any, x2: Any, /) -> Tensor:
     return POW(base, exponent)
 
 
+def _power(x: Expr, y: Expr) -> Expr:
+    """x ** y; small known powers as products and roots, with the results of pow at zeros and
+    infinities. Products are rounded once in float32, up to three times in float64."""
+    if not isinstance(y, Const) or x.dtype not in PRODUCTS:
+        return s.pow_(x, y)
+    if y.value not in (*ROOTS, *PRODUCTS[x.dtype]):
+        return s.pow_(x, y)
+    if y.value in ROOTS:
+        root = s.select(
+            s.eq(x, s.like(x, -np.inf)), s.like(x, np.inf), s.sqrt(s.add(x, s.like(x, 0.0)))
+        )
+        return root if y.value > 0 else s.div(s.like(x, 1), root)
+    base = s.cast(x, float64) if x.dtype == float32 else x
+    whole = s.mul(base, base)
+    if abs(y.value) > 2:
+        whole = s.mul(whole, base if abs(y.value) == 3 else whole)
+    if y.value < 0:
+        whole = s.div(s.like(base, 1), whole)
+    return s.cast(whole, x.dtype) if x.dtype == float32 else whole
+
+
 POW = register_elementwise(
     "pow",
     pow,
     arity=2,
     reference=wide(np.power),
-    expr=s.pow_,
+    expr=_power,
+    traits=("numbers",),
     partials=(_power_by_base, _power_by_exponent),
     symbol="**",
     domain=(0.2, 3.0),

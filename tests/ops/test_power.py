@@ -87,3 +87,29 @@ def test_negative_integer_powers_are_refused_at_the_call(compute: Compute) -> No
     with pytest.raises(IndexOutOfRange, match="-3") as caught:
         compute(lambda x, n: x**n, np.array([2, 2]), np.array([1, -3]))
     assert "test_power.py:" in str(caught.value)
+
+
+@pytest.mark.parametrize("backend", ["llvm", "numba_cpu", "interpreter"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_known_powers_without_logarithms(dtype: str, backend: str) -> None:
+    x = gc.placeholder("x", ("n",), dtype)
+    exponents = (3, 4, -2, -3, 0.5, -0.5)
+    f = gc.function([x], [x**exponent for exponent in exponents], backend=backend)
+    facts = np.finfo(dtype)
+    tiny, huge, eps = float(facts.smallest_subnormal), float(facts.max), float(facts.eps)
+    edges = [0.0, -0.0, np.inf, -np.inf, np.nan, 1.0, -1.0, tiny, -tiny, huge, -huge, huge**0.51]
+    bits = np.random.default_rng(0).integers(0, 255, (800, np.dtype(dtype).itemsize), "uint8")
+    values = np.concatenate([np.array(edges, dtype), bits.view(dtype).ravel()])
+    y = gc.placeholder("y", ("n",), dtype)
+    by_logarithms = gc.function([x, y], x**y)
+    for got, exponent in zip(f(values), exponents, strict=True):
+        wanted = by_logarithms(values, np.full(len(values), exponent, dtype))
+        np.testing.assert_allclose(got, wanted, rtol=3 * eps, atol=3 * tiny)
+        numbers = ~np.isnan(wanted)
+        np.testing.assert_array_equal(np.signbit(got)[numbers], np.signbit(wanted)[numbers])
+
+
+def test_cubes_are_products() -> None:
+    x = gc.placeholder("x", ("n",))
+    assert "pow(" not in gc.function([x], [x**3, x**-2, x**0.5]).loops()
+    assert "pow(" in gc.function([x], [x**3.5]).loops()
