@@ -228,10 +228,20 @@ class Dim:
 
     def coefficient(self, symbol: str) -> Size | None:
         """``c`` if this is ``c*symbol + rest``, c and rest free of ``symbol``; else None."""
-        powers = self.collect(Symbol(symbol))
-        if powers is None or any(power > 1 for power in powers):
-            return None
-        return powers.get(1, 0)
+        found: dict[Monomial, int] = {}
+        for monomial, factor in self.terms:
+            others: list[tuple[Atom, int]] = []
+            for atom, power in monomial.factors:
+                if isinstance(atom, Symbol) and atom.name == symbol:
+                    if power > 1:
+                        return None
+                elif symbol in atom_symbols(atom):
+                    return None
+                else:
+                    others.append((atom, power))
+            if len(others) < len(monomial.factors):
+                found[Monomial(tuple(others))] = factor
+        return polynomial(found)
 
     def collect(self, variable: Atom) -> dict[int, Size] | None:
         """This as a polynomial in ``variable``: power -> coefficient, the powers that occur.

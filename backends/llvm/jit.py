@@ -8,7 +8,7 @@ scalar code only.
 
 Objects are made in lanes: each has code generators of its own, every module a context of its own,
 so that LLVM works on several modules at once. llvmlite would let only one thread into LLVM at a
-time; the one call that takes long goes around its lock. One lock guards the linker.
+time; the two calls that take long go around its lock. One lock guards the linker.
 """
 
 import ctypes
@@ -91,7 +91,12 @@ def _lane() -> Iterator[_Lane]:
 
 
 def _parse(text: str, target: Target) -> llvm.ModuleRef:
-    module = llvm.parse_assembly(text, llvm.create_context())
+    context, error = llvm.create_context(), ctypes.c_char_p()
+    parsed = _without_lock().LLVMPY_ParseAssembly(context, text.encode(), ctypes.byref(error))
+    if parsed:
+        module = llvm.ModuleRef(parsed, context)
+    else:
+        module = llvm.parse_assembly(text, context)  # raises what is wrong
     module.triple = target.triple
     module.data_layout = target.data_layout
     module.verify()
@@ -122,10 +127,10 @@ def _object(module: Module, target: Target, machine: llvm.TargetMachine) -> byte
 @cache
 def _without_lock() -> ctypes.CDLL:
     """llvmlite's library by a handle of our own."""
-    library, name = ctypes.CDLL(ffi.lib._name), "LLVMPY_TargetMachineEmitToMemory"
-    known = getattr(ffi.lib, name)
-    emit = getattr(library, name)
-    emit.argtypes, emit.restype = known.argtypes, known.restype
+    library = ctypes.CDLL(ffi.lib._name)
+    for name in ("LLVMPY_ParseAssembly", "LLVMPY_TargetMachineEmitToMemory"):
+        known, function = getattr(ffi.lib, name), getattr(library, name)
+        function.argtypes, function.restype = known.argtypes, known.restype
     return library
 
 

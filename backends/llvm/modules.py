@@ -13,6 +13,7 @@ from graphc.backends.llvm.jit import FAST, PLAIN, Module
 from graphc.backends.llvm.text import FunctionText, module_text
 
 PART = 40_000  # characters: a tenth of a second's work for LLVM
+SHORT = 12_000  # characters from which there are two parts
 _HEAD = re.compile(r"^define (?:internal )?([^@\n]*@([\w.]+)\([^\n]*\)[^\n)]*) \{$", re.MULTILINE)
 _INTERNAL = re.compile(r"^define internal [^@\n]*@([\w.]+)\(", re.MULTILINE)
 _NAME = re.compile(r"@([\w.$]+)")
@@ -62,7 +63,7 @@ def _parts(functions: Sequence[FunctionText]) -> list[Sequence[FunctionText]]:
     ends = list(accumulate(len(one.text) for one in functions))
     if not ends:
         return []
-    count = -(-ends[-1] // PART)
+    count = max(-(-ends[-1] // PART), 2 if ends[-1] > SHORT else 1)
     parts: list[list[FunctionText]] = [[] for _ in range(count)]
     for one, end in zip(functions, ends, strict=True):
         middle = end - len(one.text) // 2
