@@ -4,11 +4,13 @@ What a task compiles is called on both sides of the fences. Prints a line before
 task, so that the parent knows where a process has died. Tasks: "op NAME" (some variants), "widths
 NAME" (all sizes in one dtype of each width), "all NAME" (all variants, many in a function), "one
 NAME" and "one-width NAME" (the same, one in a function: they find the variant), "gradients NAME",
-"case NAME", "stray SIDE PLACE" (an access that must be found).
+"case NAME", "random SEED FAMILY" (one side, by the seed), "stray SIDE PLACE" (an access that must
+be found).
 """
 
 import contextlib
 import ctypes
+import importlib
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,6 +20,7 @@ from typing import Any, get_args
 import numpy as np
 
 import graphc as gc
+from tests import test_random_programs
 from tests.backends import grouped
 from tests.backends.grouped import assert_close
 from tests.backends.test_suite import GRADIENTS, gradients_of, variant_of
@@ -47,6 +50,9 @@ def run(task: str) -> None:
         check_all(told(variants_of(name)), "llvm", TOLERANCE, size=1)
     elif kind == "gradients":
         check_all(gradients(name, rng), "llvm", GRADIENTS)
+    elif kind == "random":
+        seed, _, family = name.partition(" ")
+        random_program(family, int(seed))
     elif kind == "stray":
         stray(*name.split())  # type: ignore[arg-type]
     else:
@@ -71,6 +77,16 @@ def sides(*functions: gc.Function) -> Iterator[Side]:
 
 
 check_all = partial(grouped.check_all, rounds=sides)
+
+
+def random_program(family: str, seed: int) -> None:
+    """One of `tests.random_programs`, with new values of all variables over the old ones."""
+    vars(importlib.import_module("graphc.function"))["REWRITTEN"] = 1
+    fence(SIDES[seed % 2])
+    try:
+        test_random_programs.check(family, seed)
+    finally:
+        fence(None)
 
 
 def stray(side: Side, place: str) -> None:

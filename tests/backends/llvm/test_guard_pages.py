@@ -15,6 +15,7 @@ import pytest
 
 from graphc.ir.registry import OPS
 from tests.guarded_runs import cases
+from tests.random_programs import FAMILIES
 from tests.variants import NAMES
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -87,6 +88,13 @@ def test_some_ops() -> None:
 @pytest.mark.parametrize("first", range(4))
 def test_all_cases(first: int) -> None:
     check([f"case {name}" for name in [*cases()][first::4]])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_random_programs(family: str) -> None:
+    check([f"random {seed} {family}" for seed in range(3000, 3020)])
 
 
 @pytest.mark.slow
