@@ -30,7 +30,7 @@ from graphc.threads import usable_cores
 
 PLAIN, FAST = 0, 2  # levels of code generation
 MOST_LANES = 8
-ALONE = 1 << 12  # characters of text that are compiled sooner than a thread starts to help
+ALONE = 1 << 13  # characters of text that are compiled sooner than a thread starts to help
 First = TypeVar("First")
 Second = TypeVar("Second")
 _lock = threading.RLock()

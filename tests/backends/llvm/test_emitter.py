@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from graphc.backends.llvm.accumulate import identity_value
 from graphc.backends.llvm.emitter import emit_kernel
 from graphc.backends.llvm.target import host
 from graphc.dtypes import DType, bool_, float16, float32, float64, int8, int32, int64, uint8
@@ -378,6 +379,24 @@ def test_positions_of_extremes(run: Run, combine: str, dtype: DType) -> None:
             run(kernel, {"x": x, "value": value, "position": position}, {"n": size})
             assert position == pick(x)
             np.testing.assert_array_equal(value, x[pick(x)])
+
+
+@pytest.mark.parametrize("dtype", [float32, float64, int32, uint8, bool_], ids=str)
+@pytest.mark.parametrize("combine", ["argmax", "argmin"])
+def test_positions_where_all_elements_are_the_identity(
+    run: Run, combine: str, dtype: DType
+) -> None:
+    kernel = arg_reduction(combine, dtype)
+    nothing = identity_value(combine, dtype)
+    value, position = np.empty((), dtype), np.empty((), np.int64)
+    for size in SIZES[1:]:
+        run(
+            kernel,
+            {"x": np.full(size, nothing, dtype), "value": value, "position": position},
+            {"n": size},
+        )
+        assert position == 0
+        assert value == np.asarray(nothing, dtype)
 
 
 def test_nan_wins_in_extremes(run: Run) -> None:

@@ -17,7 +17,7 @@ from graphc.backends.llvm.jit import (
     once,
     side_by_side,
 )
-from graphc.backends.llvm.modules import PART, modules_of
+from graphc.backends.llvm.modules import PART, SHORT, modules_of
 from graphc.backends.llvm.target import host
 from graphc.backends.llvm.text import FunctionText
 
@@ -70,6 +70,11 @@ def test_long_functions_are_parted_and_find_each_other() -> None:
     library = Library(module_objects(modules, host()), ["f7"], {})
     call = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(library.address("f7"))
     assert call(5) == 5 + 8 * rows
+
+
+def test_two_functions_of_some_length_are_two_modules() -> None:
+    for rows, count in ((10, 1), (SHORT // 30, 2)):
+        assert len(modules_of([adding("f0", rows), adding("f1", rows)], {}, ["f0", "f1"])) == count
 
 
 def test_two_compilations_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
