@@ -15,6 +15,8 @@ b.row are the distances in elements from row to row. Four loops around the tile:
                                                       fetched from memory meanwhile
           tiles, one below the other                  (@tile)
 
+Few elements with long sums are cut along k instead (gemm_split.py).
+
 What is done is handed to the epilogue, if there is one (`epilogues`), whose own area lies behind
 that of the thread. base: the number of the first row among those that the epilogue knows. finish:
 null, or a tile that does what the epilogue does itself (gemm_finish.py).
@@ -43,6 +45,7 @@ from graphc.backends.llvm.gemm_rows import (
     room_bytes,
     rows_function,
 )
+from graphc.backends.llvm.gemm_split import chunk_length, split_functions, split_name
 from graphc.backends.llvm.gemm_tile import Tile, tile_for, tile_function
 from graphc.backends.llvm.gemm_vector import call_vector, vector_functions
 from graphc.backends.llvm.one_thread import SHARED
@@ -89,6 +92,7 @@ def functions_of(layout: Layout, target: Target) -> dict[str, FunctionText]:
     }
     if layout.transpose_a:
         found[names.pack_a] = pack_function(names.pack_a, tile.rows, tile, target, across=False)
+    found.update(split_functions(layout, tile, target))
     if layout.vectors:
         found.update(vector_functions(layout, tile, target))
     if layout.divides:
@@ -165,6 +169,18 @@ def _product_function(layout: Layout, tile: Tile, target: Target) -> FunctionTex
             return []
 
         code.branch(vector, [], one_vector)
+    length = chunk_length(x, tile)
+    chunks = x.ceil_div(SIZES[2], length)
+    is_long = builder.and_(some, x.compare("sgt", chunks, one))
+
+    def long_sums() -> list[Val]:
+        given = (*MATRICES, *SIZES, *strides, direct, copy, length, chunks)
+        x.call(split_name(layout), (*given, AREA, STRIDE, THREADS))
+        _follow(x, tile)
+        return []
+
+    code.branch(is_long, [], long_sums)
+    some = builder.and_(some, builder.not_(is_long))
     code.branch(some, [], all_chunks)
 
     def without_columns() -> list[Val]:
