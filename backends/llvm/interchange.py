@@ -1,4 +1,4 @@
-"""Sums down the columns of an array, computed row by row.
+"""Sums and extrema down the columns of an array, computed row by row.
 
     for j in m vector:               for t in ceil(m / 512) parallel:
       total = 0.0                      sums[512], part[512] scratch
@@ -32,7 +32,7 @@ WIDE = 256  # columns from which rows are read one after the other
 FEWEST = 256  # rows
 TOGETHER = 4  # rows that are added before their sum is put back
 LIGHT = 14  # cost of a row's element up to which that pays
-COMBINES = ("add", "mul")  # the steps of others take longer through memory
+COMBINES = ("add", "mul", "maximum", "minimum")
 
 
 def interchanged(kernel: Kernel, body: Sequence[Statement]) -> tuple[Statement, ...]:

@@ -63,6 +63,21 @@ def test_products_and_integers() -> None:
         np.testing.assert_array_equal(got[1], (values * 3).sum(0))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "uint8"])
+def test_extrema(dtype: str) -> None:
+    x = gc.placeholder("x", ("n", "m"), dtype)
+    f = gc.function([x], [gc.max(x, axis=0), gc.min(x, axis=0), gc.sum(x, axis=0)])
+    assert dtype == "uint8" or is_turned(f)
+    for shape in [*SHAPES, (1, 1), (3, 0), (5, 7), (257, 1), (259, 1025)]:
+        values = np.random.default_rng(4).integers(0, 200, shape).astype(dtype)
+        if dtype.startswith("float"):
+            values[0, :9], values[-1, 3:12] = np.nan, -0.0
+        largest, smallest, total = f(values)
+        np.testing.assert_array_equal(largest, values.max(0))
+        np.testing.assert_array_equal(smallest, values.min(0))
+        np.testing.assert_array_equal(total, values.sum(0, dtype=total.dtype))
+
+
 def test_batches_of_matrices() -> None:
     x = gc.placeholder("x", ("b", "n", 600))
     f = gc.function([x], gc.sum(x, axis=1))
@@ -90,7 +105,6 @@ def test_long_sums_keep_their_digits() -> None:
     "f",
     [
         lambda x: gc.argmax(x, axis=0),  # positions
-        lambda x: gc.max(x, axis=0),
         lambda x: gc.sum(x[:100], axis=0),  # few rows
         lambda x: gc.sum(x, axis=1),
         lambda x: gc.sum(x[:, :100].reshape((800, 64)), axis=0),  # narrow
