@@ -63,6 +63,14 @@ def short_rows(x: Any, y: Any, w: Any) -> list[Any]:
     return [*found, gc.grad(gc.sum(gc.logsumexp(x, axis=1) ** 2), x)]
 
 
+def blocks_of_rows(x: Any, y: Any, g: Any) -> list[Any]:
+    """Rows of a known number of elements, pass after pass over some rows at a time."""
+    found = [gc.softmax(x, axis=1), gc.nn.log_softmax(y, axis=1), gc.logsumexp(x, axis=1)]
+    d = x - gc.mean(x, axis=1, keepdims=True)
+    normal = d / gc.sqrt(gc.mean(d * d, axis=1, keepdims=True) + 1e-5) * g
+    return [*found, normal, *gc.grad(gc.sum(normal * gc.softmax(x, axis=1)), [x, g])]
+
+
 def convolved(x: Any, w: Any, b: Any, r: Any) -> list[Any]:
     """What is stored once with a convolution: bias, activation, residual, another order."""
     each = b[:, None, None]
@@ -153,6 +161,15 @@ def more_cases() -> Iterator[tuple[str, Case]]:
             Case(
                 [("x", ("m", 9), dtype), ("y", ("m", 5), dtype), ("w", (11,), dtype)],
                 short_rows,
+                along("m"),
+            ),
+        )
+    for dtype in ("float32", "float64"):
+        yield (
+            f"blocks of rows {dtype}",
+            Case(
+                [("x", ("m", 37), dtype), ("y", ("m", 13), dtype), ("g", (37,), dtype)],
+                blocks_of_rows,
                 along("m"),
             ),
         )
