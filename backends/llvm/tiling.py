@@ -41,7 +41,7 @@ def tiled(kernel: Kernel) -> tuple[Statement, ...]:
 
 def _tiled_nest(item: Statement, parameters: dict[str, Parameter]) -> Statement:
     nest = _perfect_nest(item)
-    if nest is None:
+    if nest is None or any(loop.extent == 0 for loop in nest):
         return item
     *outer, lanes = nest
     together = 1

@@ -80,3 +80,11 @@ def test_several_rows_are_read_together() -> None:
     x = gc.placeholder("x", ("n", "m"))
     assert reads_rows_together(gc.function([x], x.T + 1))
     assert not reads_rows_together(gc.function([x], x + 1))
+
+
+@pytest.mark.parametrize("shape", [(0, 5), (5, 0), (0, 300), (300, 0), (2, 0, 5), (0, 3, 300)])
+def test_no_elements(shape: tuple[int, ...]) -> None:
+    x = gc.placeholder("x", shape, "float32")
+    turned = gc.permute_dims(x, tuple(reversed(range(len(shape)))))
+    found = gc.function([x], turned + 1, backend="llvm")(np.zeros(shape, "float32"))
+    assert found.shape == shape[::-1]
