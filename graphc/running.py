@@ -135,20 +135,20 @@ class Workspace:
     def __init__(self) -> None:
         self.arena = np.empty(0, np.uint8)
         self.scratch = np.empty(0, np.uint8)
+        self.begin = 0  # of the arena, at the start of a cache line
         self.bound: OrderedDict[Sizes, tuple[BoundProgram, list[tuple[int, ...]]]] = OrderedDict()
 
     def reserve(self, bytes_: int, scratch: int) -> int:
         """Have room for so many bytes of each; where the arena begins."""
-        wanted = (bytes_, scratch)
-        found = [
-            memory if memory.nbytes >= size + ALIGNMENT - 1 else _larger(memory, size)
-            for memory, size in zip((self.arena, self.scratch), wanted, strict=True)
-        ]
-        if found[0] is not self.arena or found[1] is not self.scratch:
+        if self.scratch.nbytes < scratch + ALIGNMENT - 1:
             self.bound.clear()
-            self.arena, self.scratch = found
-        address: int = self.arena.__array_interface__["data"][0]
-        return -address % ALIGNMENT
+            self.scratch = _larger(self.scratch, scratch)
+        if self.arena.nbytes < bytes_ + ALIGNMENT - 1:
+            self.bound.clear()
+            self.arena = _larger(self.arena, bytes_)
+            address: int = self.arena.__array_interface__["data"][0]
+            self.begin = -address % ALIGNMENT
+        return self.begin
 
 
 def _larger(memory: np.ndarray, size: int) -> np.ndarray:
@@ -176,6 +176,7 @@ class ProgramRunner:
         # Heap buffers grow with the steps of a loop: they have no shape before.
         self.sized = [b for b in buffers if b.role != "heap"]
         self.shapes = ShapeTable([b.shape for b in self.sized])
+        self.unchecked = list(enumerate(self.sized))  # whose bytes may be too many to address
         # How to fill the list of arrays: (role, position among its role).
         counts: dict[str, int] = {}
         self.layout: list[tuple[str, int, np.dtype[np.generic]]] = []
@@ -365,8 +366,9 @@ class ProgramRunner:
         self, shapes: Sequence[tuple[int, ...]], bindings: Mapping[str, int]
     ) -> None:
         """FeedError where an array would have more bytes than there are addresses."""
-        for buffer, shape in zip(self.sized, shapes, strict=True):
-            if math.prod(shape) * buffer.dtype.itemsize >= 1 << 63:
+        for place, buffer in self.unchecked:
+            if math.prod(shapes[place]) * buffer.dtype.itemsize >= 1 << 63:
+                shape = shapes[place]
                 buffer = self.full().buffers[buffer.name]
                 raise FeedError(
                     f"{buffer.name}: {buffer.dtype.name}{list(shape)} has more elements than "
@@ -376,6 +378,12 @@ class ProgramRunner:
                     source=buffer.sources[0] if buffer.sources else None,
                     fix="feed smaller arrays",
                 )
+        if len(self.unchecked) == len(self.sized):  # once will do for sizes that are numbers
+            self.unchecked = [
+                (place, buffer)
+                for place, buffer in self.unchecked
+                if not all(isinstance(size, int) for size in buffer.shape)
+            ]
 
     def shortage(self, sizes: Sizes, error: MemoryError) -> MemoryLimitError:
         """The error of a call for which there is no memory."""
