@@ -2,8 +2,8 @@
 
 python benchmarks/kernels.py [names] [--seconds S]
 
-One thread. Every function is compiled once, for sizes that are symbols, and called at all the
-sizes, odd ones among them: nothing is tuned to a size. "GB/s" counts the bytes that must move at
+One thread. Every function is compiled once, for sizes that are symbols (all but the length of short
+rows), and called at all the sizes, odd ones among them: nothing is tuned to a size. "GB/s" counts the bytes that must move at
 least, inputs once and results once; "of triad" compares with a + 3*b over arrays that no cache
 holds, measured in turns with the kernel. What fits a cache may pass 1; arithmetic keeps exp, log
 and erf below it. Times are minima.
@@ -68,6 +68,7 @@ def regression(x: Tensor, y: Tensor, w: Tensor) -> list[Tensor]:
 
 LONG = vectors(1 << 24, 10_000_019, 3_000_001, 100_003)
 ROWS = matrices((4096, 1024), (4099, 1021), (20011, 129), (333, 9001))
+SHORT = vectors(100_003, 10_007, 1009)  # rows of known length
 
 CASES: dict[str, Case] = {
     "chain": Case([("n",)] * 4, lambda a, b, c, d: [gc.nn.relu(a * b + c) * d - 0.5 * a], LONG),
@@ -77,6 +78,9 @@ CASES: dict[str, Case] = {
     "adam": Case([("n",)] * 4, adam, vectors(1 << 22, 5_000_011, 1_000_003, 50_021)),
     "sum_squares": Case([("n",)], lambda x: [gc.sum(x * x), gc.logsumexp(x)], LONG),
     "softmax": Case([("n", "m")], lambda x: [gc.nn.softmax(x, axis=-1)], ROWS),
+    "softmax_37": Case([("n", 37)], lambda x: [gc.nn.softmax(x, axis=-1)], SHORT),
+    "log_softmax_10": Case([("n", 10)], lambda x: [gc.nn.log_softmax(x, axis=-1)], SHORT),
+    "layer_norm_100": Case([("n", 100), (100,), (100,), ("n", 100)], layer_norm, SHORT),
     "layer_norm": Case([("n", "m"), ("m",), ("m",), ("n", "m")], layer_norm, ROWS),
     "column_sums": Case(
         [("n", "m")] * 2, lambda x, y: [gc.sum(x * y, axis=0), gc.sum(x, axis=0)], ROWS
