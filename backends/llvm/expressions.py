@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from graphc.backends.llvm.access import Memory
 from graphc.backends.llvm.accumulate import State, choose
-from graphc.backends.llvm.scalar_ops import emit_operation, register_type
+from graphc.backends.llvm.scalar_ops import EXP_OF_NEGATIVE, emit_operation, register_type
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.sizes import Sizes
 from graphc.backends.llvm.text import Val
@@ -77,10 +77,13 @@ class Expressions:
         operand, result = call.args[-1].dtype, call.dtype
         if call.op == "abs":  # abs(-x) is abs(x), and what is made of it is there already
             args = [self._negated.get(args[0].text, args[0])]
+        op = call.op
+        if op == "exp" and never_positive(call.args[0]):
+            op = EXP_OF_NEGATIVE
         value = code.pure(
-            (call.op, operand.char, result.char, lanes, *[arg.text for arg in args]),
+            (op, operand.char, result.char, lanes, *[arg.text for arg in args]),
             args,
-            lambda: emit_operation(code.builder, call.op, args, operand, result),
+            lambda: emit_operation(code.builder, op, args, operand, result),
         )
         if call.op == "neg" and is_floating(result):
             self._negated[value.text] = args[0]
@@ -182,6 +185,18 @@ class Expressions:
         return self.code.pure(
             ("not", condition.text, condition.lanes), (condition,), lambda: builder.not_(condition)
         )
+
+
+def never_positive(expr: Expr) -> bool:
+    """Whether a float is -|x|, -x*x, x*x times a negative number, or nan."""
+    match expr:
+        case Call(op="neg", args=(Call(op="abs"),)):
+            return True
+        case Call(op="neg", args=(Call(op="mul", args=(x, y)),)):
+            return x == y
+        case Call(op="mul", args=(Call(op="mul", args=(x, y)), Const(value=factor))):
+            return x == y and factor < 0
+    return False
 
 
 def _conjuncts(condition: Expr) -> tuple[Expr, ...]:

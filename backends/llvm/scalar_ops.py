@@ -12,6 +12,7 @@ from graphc.backends.llvm.foreign import emit_foreign
 from graphc.backends.llvm.integer_ops import SIGNED, UNSIGNED, Table, icmp, identity
 from graphc.backends.llvm.text import BITS, TextBuilder, Val, vector_type
 from graphc.backends.llvm.vector_math import EMITTERS
+from graphc.backends.llvm.vector_math.exponential import exp_of_negative
 from graphc.dtypes import (
     DType,
     bfloat16,
@@ -25,6 +26,7 @@ from graphc.dtypes import (
 )
 from graphc.scalar.foreign import Foreign
 
+EXP_OF_NEGATIVE = "exp of negative"  # exp where its argument is known not to be positive
 _REGISTER = {
     bool_: "i1",
     float16: "float",
@@ -113,7 +115,7 @@ def emit_operation(
     if op == "select":
         return b.select(*args)
     if is_floating(operand):
-        emit = _FLOAT.get(op) or EMITTERS[op]
+        emit = exp_of_negative if op == EXP_OF_NEGATIVE else _FLOAT.get(op) or EMITTERS[op]
         value = emit(b, *args)
         return round_to(b, value, result) if is_floating(result) else value
     if is_bool(operand):

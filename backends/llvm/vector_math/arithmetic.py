@@ -44,20 +44,28 @@ FLOAT64 = FloatFormat("double", "i64", 52, 1023, 2.0**-1022)
 FORMATS = {"float": FLOAT32, "double": FLOAT64}
 
 
-def horner(b: TextBuilder, x: Val, coefficients: Sequence[float]) -> Val:
+def horner(b: TextBuilder, x: Val, coefficients: Sequence[float], factor: Val | None = None) -> Val:
     """c[0] + x*(c[1] + x*(c[2] + ...)), coefficients in rising order.
 
     Long ones as c[0] + x*(even(x^2) + x*odd(x^2)): two chains side by side, for one product more;
     the last step, whose rounding counts, is Horner's. In code that waits for its results by
     Estrin's scheme: more products, the shortest chain.
+
+    factor: a power of two that all is multiplied with, where c[0] is 1. The last step takes it in,
+    so that no product waits for the sum.
     """
     if b.waits and len(coefficients) > SHORT:
         return estrin(b, x, [b.const(c, x) for c in coefficients])
     if len(coefficients) >= LONG:
         square = b.fmul(x, x)
         even, odd = (_chain(b, square, coefficients[start::2]) for start in (1, 2))
-        return b.fma(b.fma(odd, x, even), x, b.const(coefficients[0], x))
-    return _chain(b, x, coefficients)
+        slope = b.fma(odd, x, even)
+    else:
+        slope = _chain(b, x, coefficients[1:])
+    if factor is None:
+        return b.fma(slope, x, b.const(coefficients[0], x))
+    assert coefficients[0] == 1
+    return b.fma(slope, b.fmul(x, factor), factor)
 
 
 def _chain(b: TextBuilder, x: Val, coefficients: Sequence[float]) -> Val:

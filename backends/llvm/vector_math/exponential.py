@@ -7,6 +7,8 @@ is done in two factors, so that results go gradually into the subnormals and up 
 finite number.
 """
 
+from collections.abc import Sequence
+
 from graphc.backends.llvm.text import TextBuilder, Val
 from graphc.backends.llvm.vector_math.arithmetic import (
     FORMATS,
@@ -106,6 +108,7 @@ DOUBLE = _Tables(
     expm1_tiny=2.0**-54,
 )
 TABLES = {"float": FLOAT, "double": DOUBLE}
+DOWN = {"float": 64, "double": 600}  # 2^(n + DOWN) is normal where 2^n, n <= 0, is a number
 
 
 def clamp(b: TextBuilder, x: Val, low: float, high: float) -> Val:
@@ -137,9 +140,23 @@ def scale(b: TextBuilder, p: Val, bits: Val) -> Val:
     return b.fmul(b.fmul(p, power_of_two(b, half)), power_of_two(b, rest))
 
 
-def exp_polynomial(b: TextBuilder, r: Val) -> Val:
-    """e^r for |r| <= ln2/2."""
-    return horner(b, r, (1.0, 1.0, *TABLES[r.type].exp))
+def takes_factors(b: TextBuilder, x: Val) -> bool:
+    """Whether the last step of a polynomial takes a factor in: for float64 registers are short."""
+    return x.type == "float" and not b.waits
+
+
+def scaled(b: TextBuilder, r: Val, coefficients: Sequence[float], bits: Val) -> Val:
+    """The scaled value of a polynomial."""
+    if not takes_factors(b, r):
+        return scale(b, horner(b, r, coefficients), bits)
+    half = b.lshr(bits, b.const(1, bits))
+    p = horner(b, r, coefficients, power_of_two(b, half))
+    return b.fmul(p, power_of_two(b, b.sub(bits, half)))
+
+
+def exp_coefficients(type: str) -> tuple[float, ...]:
+    """Of e^r for |r| <= ln2/2."""
+    return (1.0, 1.0, *TABLES[type].exp)
 
 
 def exp(b: TextBuilder, x: Val, halvings: int = 0) -> Val:
@@ -147,13 +164,24 @@ def exp(b: TextBuilder, x: Val, halvings: int = 0) -> Val:
     f, tables = FORMATS[x.type], TABLES[x.type]
     x = clamp(b, x, *tables.exp_range)
     bits, r = reduce_argument(b, x, 2 * f.bias - halvings)
-    return scale(b, exp_polynomial(b, r), bits)
+    return scaled(b, r, exp_coefficients(x.type), bits)
+
+
+def exp_of_negative(b: TextBuilder, x: Val) -> Val:
+    """e^x for x <= 0: the first factor is 2^(n + DOWN), the second is known."""
+    f, tables = FORMATS[x.type], TABLES[x.type]
+    down = DOWN[x.type]
+    bits, r = reduce_argument(b, b.maximum(x, b.const(tables.exp_range[0], x)), f.bias + down)
+    p = b.fmul(horner(b, r, exp_coefficients(x.type)), power_of_two(b, bits))
+    return b.fmul(p, b.const(2.0**-down, x))
 
 
 def exp_in_range(b: TextBuilder, x: Val) -> Val:
     """e^x for x where the result is a normal number: no clamp, one scaling."""
     bits, r = reduce_argument(b, x, FORMATS[x.type].bias)
-    return b.fmul(exp_polynomial(b, r), power_of_two(b, bits))
+    if takes_factors(b, x):
+        return horner(b, r, exp_coefficients(x.type), power_of_two(b, bits))
+    return b.fmul(horner(b, r, exp_coefficients(x.type)), power_of_two(b, bits))
 
 
 def exp2(b: TextBuilder, x: Val) -> Val:
@@ -163,7 +191,7 @@ def exp2(b: TextBuilder, x: Val) -> Val:
     shifter = b.const(f.shifter + 2 * f.bias, x)
     shifted = b.fadd(x, shifter)
     r = b.fsub(x, b.fsub(shifted, shifter))
-    return scale(b, horner(b, r, (1.0, *tables.exp2)), as_int(b, shifted))
+    return scaled(b, r, (1.0, *tables.exp2), as_int(b, shifted))
 
 
 def expm1(b: TextBuilder, x: Val) -> Val:
@@ -185,7 +213,7 @@ def sigmoid(b: TextBuilder, x: Val) -> Val:
     The rounding error of 1+e is known (fast two-sum) and taken out of the quotient.
     """
     one = b.const(1.0, x)
-    e = exp(b, b.fneg(b.fabs(x)))
+    e = exp_of_negative(b, b.fneg(b.fabs(x)))
     total = b.fadd(one, e)
     lost = b.fsub(e, b.fsub(total, one))
     negative = b.fcmp("olt", x, b.const(0.0, x))
