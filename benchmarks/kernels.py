@@ -3,10 +3,10 @@
 python benchmarks/kernels.py [names] [--seconds S]
 
 One thread. Every function is compiled once, for sizes that are symbols (all but the length of short
-rows), and called at all the sizes, odd ones among them: nothing is tuned to a size. "GB/s" counts the bytes that must move at
-least, inputs once and results once; "of triad" compares with a + 3*b over arrays that no cache
-holds, measured in turns with the kernel. What fits a cache may pass 1; arithmetic keeps exp, log
-and erf below it. Times are minima.
+rows), and called at all the sizes, odd ones among them: nothing is tuned to a size. "GB/s" counts
+the bytes that must move at least, inputs once and results once; "of triad" compares with a + 3*b
+over arrays that no cache holds, measured in turns with the kernel. What fits a cache may pass 1;
+arithmetic keeps exp, log and erf below it. Times are minima.
 """
 
 import argparse
