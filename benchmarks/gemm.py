@@ -56,6 +56,10 @@ SHAPES = [  # m, n, k
     (1000, 10, 1000),
     (10, 1000, 1000),
     (1000, 3, 64),
+    (1, 512, 784),
+    (1000, 1, 1000),
+    (1, 1, 100_000),
+    (64, 64, 100_000),
 ]
 LIMIT = 0.5  # seconds a shape
 Call = Callable[[], None]
@@ -92,7 +96,7 @@ def measure(layout: Layout, shapes: list[tuple[int, int, int]]) -> None:
     other = openblas(layout)
     rng = np.random.default_rng(0)
     ratios: list[float] = []
-    print(f"{layout.name:18}      ours  OpenBLAS   ratio")
+    print(f"{layout.name:22}    ours  OpenBLAS   ratio")
     for m, n, k in shapes:
         a = rng.normal(size=(k, m) if layout.transpose_a else (m, k)).astype(layout.dtype)
         b = rng.normal(size=(n, k) if layout.transpose_b else (k, n)).astype(layout.dtype)
@@ -118,7 +122,7 @@ def measure(layout: Layout, shapes: list[tuple[int, int, int]]) -> None:
             ]
         rates = [2e-9 * m * n * k / seconds for seconds in best]
         ratios.append(best[0] / best[1])
-        print(f"{m:6}{n:6}{k:6}{rates[0]:10.1f}{rates[1]:10.1f}{ratios[-1]:8.2f}")
+        print(f"{m:6}{n:6}{k:8}{rates[0]:10.1f}{rates[1]:10.1f}{ratios[-1]:8.2f}")
     mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
     print(f"geometric mean of the ratios {mean:.2f}\n")
     del library
@@ -262,7 +266,7 @@ def main() -> None:
             return
         for dtype in dtypes or [float32, float64]:
             for letters in turns:
-                layout = Layout(dtype, letters[0] == "t", letters[1] == "t")
+                layout = Layout(dtype, letters[0] == "t", letters[1] == "t", vectors=True)
                 measure(layout, [(s[0], s[1], s[2]) for s in shapes] or SHAPES)
 
 
