@@ -26,10 +26,12 @@ from graphc.backends.llvm.addresses import (
     remainder_by_two,
 )
 from graphc.backends.llvm.masked import (
+    leading,
     masked_gather,
     masked_load,
     masked_scatter,
     masked_store,
+    store_leading,
 )
 from graphc.backends.llvm.neighbours import Element, Group, load_together, shuffled
 from graphc.backends.llvm.scalar_ops import emit_operation, from_memory, to_memory
@@ -250,6 +252,8 @@ class Memory(Addresses):
             self._scatter(array, place, value, mask)
         elif mask is None:
             self._store_whole(name, value, place.pointer)
+        elif not self.hardware_gather and (count := leading(mask)) is not None:
+            store_leading(builder, value, place.pointer, count)
         else:
             masked_store(builder, value, place.pointer, mask)
         self.touch(name)

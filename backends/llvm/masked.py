@@ -35,6 +35,31 @@ def masked_store(b: TextBuilder, value: Val, pointer: Val, mask: Val) -> None:
     )
 
 
+def leading(mask: Val) -> int | None:
+    """How many lanes are set, if it is known that these are the first ones and no others."""
+    if not mask.text.startswith("<i1 "):
+        return None
+    bits = mask.text[1:-1].split(", ")
+    count = bits.count("i1 true")
+    return count if count and "i1 true" not in bits[count:] else None
+
+
+def store_leading(b: TextBuilder, value: Val, pointer: Val, count: int) -> None:
+    """Write the first lanes alone, in pieces of which each is a plain store.
+
+    A masked store of AVX2 is a microprogram on processors of AMD, and a load of what it wrote waits
+    until it has left the store queue.
+    """
+    vector = value.ir_type
+    if count == 1:
+        first = b.emit(f"extractelement {vector} {value.text}, i64 0", value.type)
+    else:
+        order = ", ".join(f"i32 {lane}" for lane in range(count))
+        chosen = f"{vector} {value.text}, {vector} poison, <{count} x i32> <{order}>"
+        first = b.emit(f"shufflevector {chosen}", value.type, count)
+    b.store(first, pointer.text)
+
+
 def masked_gather(b: TextBuilder, type: str, pointers: Val, mask: Val | None) -> Val:
     """Zero where the mask is not set."""
     lanes = pointers.lanes
