@@ -59,6 +59,7 @@ DIRECT_TILES = 3  # up to which b is read where it is
 WIDE = 256  # columns from which rows of a are copied that lie far apart in memory
 FAR = 2048  # bytes
 NARROW_PANELS = 2  # up to which columns of a are read where they are
+NEAR = 256  # bytes from row to row of a, up to which a few of its columns are read where they are
 SHARE = 2  # chunks for each thread; one, where there is little to do
 LEAST_TILES, LEAST_PANELS = 4, 4  # of a chunk
 KEPT = 1 << 20  # bytes of the result in a chunk that an epilogue follows
@@ -71,6 +72,7 @@ SIZES = SHAPE[:3]
 ROWS = tuple(Val(f"%{name}", "i64") for name in ("out.stride", "a.stride", "b.stride"))  # elements
 PRODUCT_PARAMETERS = (*MATRICES, *SIZES, *ROWS, AREA, STRIDE, THREADS)
 FOLLOWED_PARAMETERS = (*PRODUCT_PARAMETERS, *FOLLOWERS)
+NOT_FOLLOWED = (NONE, NONE, Val("true", "i1"), NONE, Val("0", "i64"))
 
 
 def area_bytes(layout: Layout, target: Target) -> int:
@@ -81,23 +83,29 @@ def area_bytes(layout: Layout, target: Target) -> int:
 def functions_of(layout: Layout, target: Target) -> dict[str, FunctionText]:
     """Every routine that the product needs, by name; those of different layouts overlap."""
     tile = tile_for(target, layout.type)
-    names = Names(layout)
+    names, turned = Names(layout), layout.turned
+    low, narrow = replace(tile, rows=LOW), narrow_tile(tile)
     pack = pack_function(names.pack_b, tile.columns, tile, target, across=layout.transpose_b)
     found = {
-        names.tile: tile_function(names.tile, tile, target),
-        names.low_tile: tile_function(names.low_tile, replace(tile, rows=LOW), target),
-        names.narrow_tile: tile_function(names.narrow_tile, narrow_tile(tile), target),
+        names.tile: tile_function(names.tile, tile, target, turned=turned),
+        names.low_tile: tile_function(names.low_tile, low, target, turned=turned),
+        names.narrow_tile: tile_function(names.narrow_tile, narrow, target, turned=turned),
         names.pack_b: pack,
         f"{names.rows}.range": rows_function(layout, tile, target),
     }
     if layout.transpose_a:
         found[names.pack_a] = pack_function(names.pack_a, tile.rows, tile, target, across=False)
-    found.update(split_functions(layout, tile, target))
+    if not turned:
+        found.update(split_functions(layout, tile, target))
     if layout.vectors:
         found.update(vector_functions(layout, tile, target))
     if layout.divides:
         found[names.rows] = _dividing_rows(names.rows, tile, target)
-    found[f"{layout.name}.followed"] = _product_function(layout, tile, target)
+    if turned:
+        found[f"{layout.name}.result"] = _product_function(layout, tile, target)
+        found[f"{layout.name}.followed"] = _turned_function(layout, tile, target)
+    else:
+        found[f"{layout.name}.followed"] = _product_function(layout, tile, target)
     found[layout.name] = _plain_function(layout, target)
     return found
 
@@ -129,7 +137,19 @@ def _work(x: Arithmetic, tile: Tile) -> Val:
     return x.mul(x.mul(x.mul(m, n), k), tile.bytes // 2)
 
 
+def _turned_function(layout: Layout, tile: Tile, target: Target) -> FunctionText:
+    """The product as @NAME.result computes it from exchanged operands; then the epilogue."""
+    x = Arithmetic(Code(has_fma=target.has_fma))
+    (out, a, b), (m, n, k), (out_row, a_row, b_row) = MATRICES, SIZES, ROWS
+    passed = (out, b, a, n, m, k, out_row, b_row, a_row, AREA, STRIDE, THREADS)
+    x.call(f"{layout.name}.result", (*passed, *NOT_FOLLOWED))
+    _follow(x, tile)
+    x.code.builder.line("ret void")
+    return x.function(f"{layout.name}.followed", FOLLOWED_PARAMETERS, target)
+
+
 def _product_function(layout: Layout, tile: Tile, target: Target) -> FunctionText:
+    """In a layout that is turned, the sizes and operands are those of what tiles compute."""
     x = Arithmetic(Code(has_fma=target.has_fma))
     code, names, builder = x.code, Names(layout), x.code.builder
     m, n, _ = SIZES
@@ -141,6 +161,8 @@ def _product_function(layout: Layout, tile: Tile, target: Target) -> FunctionTex
         direct = x.compare("sle", m, x.const(DIRECT_TILES * tile.rows))
     if layout.transpose_a:
         copy = x.compare("sgt", n, x.const(NARROW_PANELS * tile.columns))
+        if layout.turned:  # a has few columns: they are near each other, but in a view
+            copy = builder.and_(copy, x.compare("sge", strides[1], x.const(NEAR)))
     else:
         wide, far = x.compare("sge", n, x.const(WIDE)), x.compare("sge", strides[1], x.const(FAR))
         copy = builder.and_(wide, far)
@@ -169,18 +191,19 @@ def _product_function(layout: Layout, tile: Tile, target: Target) -> FunctionTex
             return []
 
         code.branch(vector, [], one_vector)
-    length = chunk_length(x, tile)
-    chunks = x.ceil_div(SIZES[2], length)
-    is_long = builder.and_(some, x.compare("sgt", chunks, one))
+    if not layout.turned:
+        length = chunk_length(x, tile)
+        chunks = x.ceil_div(SIZES[2], length)
+        is_long = builder.and_(some, x.compare("sgt", chunks, one))
 
-    def long_sums() -> list[Val]:
-        given = (*MATRICES, *SIZES, *strides, direct, copy, length, chunks)
-        x.call(split_name(layout), (*given, AREA, STRIDE, THREADS))
-        _follow(x, tile)
-        return []
+        def long_sums() -> list[Val]:
+            given = (*MATRICES, *SIZES, *strides, direct, copy, length, chunks)
+            x.call(split_name(layout), (*given, AREA, STRIDE, THREADS))
+            _follow(x, tile)
+            return []
 
-    code.branch(is_long, [], long_sums)
-    some = builder.and_(some, builder.not_(is_long))
+        code.branch(is_long, [], long_sums)
+        some = builder.and_(some, builder.not_(is_long))
     code.branch(some, [], all_chunks)
 
     def without_columns() -> list[Val]:
@@ -189,7 +212,8 @@ def _product_function(layout: Layout, tile: Tile, target: Target) -> FunctionTex
 
     code.branch(empty, [], without_columns)
     builder.line("ret void")
-    return x.function(f"{layout.name}.followed", FOLLOWED_PARAMETERS, target)
+    kind = "result" if layout.turned else "followed"
+    return x.function(f"{layout.name}.{kind}", FOLLOWED_PARAMETERS, target)
 
 
 def _grid(x: Arithmetic, layout: Layout, tile: Tile) -> tuple[Val, Val, Val, Val]:
@@ -220,7 +244,8 @@ def _grid(x: Arithmetic, layout: Layout, tile: Tile) -> tuple[Val, Val, Val, Val
         several = x.compare("sgt", threads, one)
         each = x.choose(x.compare("sgt", work, x.const(LITTLE)), x.const(SHARE), one)
         wanted = x.choose(several, x.mul(threads, each), one)
-        room_across = x.choose(whole, one, x.ceil_div(n, LEAST_PANELS * tile.columns))
+        panels = 1 if layout.turned else LEAST_PANELS
+        room_across = x.choose(whole, one, x.ceil_div(n, panels * tile.columns))
         across = most(across, least(x.ceil_div(wanted, down), room_across))
         room_down = x.ceil_div(m, LEAST_TILES * tile.rows)
         down = most(down, least(x.ceil_div(wanted, across), room_down))
@@ -236,8 +261,7 @@ def _grid(x: Arithmetic, layout: Layout, tile: Tile) -> tuple[Val, Val, Val, Val
 def _plain_function(layout: Layout, target: Target) -> FunctionText:
     """The product without an epilogue."""
     x = Arithmetic(Code(has_fma=target.has_fma))
-    given = (*PRODUCT_PARAMETERS, NONE, NONE, Val("true", "i1"), NONE, x.const(0))
-    x.call(f"{layout.name}.followed", given)
+    x.call(f"{layout.name}.followed", (*PRODUCT_PARAMETERS, *NOT_FOLLOWED))
     x.code.builder.line("ret void")
     return x.function(layout.name, PRODUCT_PARAMETERS, target)
 

@@ -15,6 +15,8 @@ class Layout:
     """What one routine serves: an element type, and which operands are transposed.
 
     vectors: whether m or n may be 1. divides: whether there may be work for several threads.
+    turned: the transpose b.T @ a is what tiles compute, and its rows are stored as columns: for b
+    of a few columns, where a is transposed and b is not.
     """
 
     dtype: DType
@@ -22,6 +24,7 @@ class Layout:
     transpose_b: bool
     vectors: bool = False
     divides: bool = False
+    turned: bool = False
 
     @property
     def type(self) -> str:
@@ -29,7 +32,7 @@ class Layout:
 
     @property
     def name(self) -> str:
-        words = [f"gemm_{self.prefix}_{self.letters}"]
+        words = [f"gemm_{self.prefix}_{self.letters}"] + ["turned"] * self.turned
         words += ["or_vector"] * self.vectors + ["divides"] * self.divides
         return "_".join(words)
 
@@ -47,7 +50,7 @@ class Names(NamedTuple):
 
     @property
     def tile(self) -> str:
-        return f"tile_{self.layout.prefix}"
+        return f"tile_{self.layout.prefix}" + "_turned" * self.layout.turned
 
     @property
     def low_tile(self) -> str:
@@ -68,7 +71,8 @@ class Names(NamedTuple):
 
     @property
     def rows(self) -> str:
-        return f"rows_{self.layout.prefix}_{self.layout.letters}"
+        turned = "_turned" * self.layout.turned
+        return f"rows_{self.layout.prefix}_{self.layout.letters}{turned}"
 
 
 class Arithmetic:

@@ -57,8 +57,10 @@ def tile_for(target: Target, type: str) -> Tile:
     return Tile(type, rows, vectors, lanes, masks, masks and target.vector_bytes == 64)
 
 
-def tile_function(name: str, tile: Tile, target: Target) -> FunctionText:
-    return TileEmitter(name, tile, target, TextBuilder(has_fma=target.has_fma)).emit()
+def tile_function(name: str, tile: Tile, target: Target, *, turned: bool = False) -> FunctionText:
+    """turned: c holds the transpose, c.row lies from column to column."""
+    emitter = _TurnedTile if turned else TileEmitter
+    return emitter(name, tile, target, TextBuilder(has_fma=target.has_fma)).emit()
 
 
 class TileEmitter:
@@ -72,15 +74,7 @@ class TileEmitter:
     def emit(self) -> FunctionText:
         tile, builder = self.tile, self.builder
         builder.line(f"%room = alloca [{tile.rows * tile.columns} x {tile.type}], align 64")
-        sums = self._products()
-        rows_full = builder.value(f"icmp eq i64 %rows, {tile.rows}")
-        columns_full = builder.value(f"icmp eq i64 %columns, {tile.columns}")
-        full = builder.value(f"and i1 {rows_full}, {columns_full}")
-        builder.line(f"br i1 {full}, label %whole, label %part")
-        self._whole(sums)
-        self._part(sums)
-        builder.block("parted")
-        self._parted()
+        self._results(self._products())
         builder.block("done")
         builder.line("ret void")
         parameters = (
@@ -91,6 +85,18 @@ class TileEmitter:
         parameters += "".join(f", {one.type} {one.text}" for one in self.extra)
         attributes = self.target.function_attributes
         return builder.function(f"define internal void @{self.name}({parameters}) {attributes}")
+
+    def _results(self, sums: list[Val]) -> None:
+        """What is done with the sums; ends in a branch to `done`."""
+        tile, builder = self.tile, self.builder
+        rows_full = builder.value(f"icmp eq i64 %rows, {tile.rows}")
+        columns_full = builder.value(f"icmp eq i64 %columns, {tile.columns}")
+        full = builder.value(f"and i1 {rows_full}, {columns_full}")
+        builder.line(f"br i1 {full}, label %whole, label %part")
+        self._whole(sums)
+        self._part(sums)
+        builder.block("parted")
+        self._parted()
 
     def _at(self, pointer: str, offset: str) -> str:
         return self.builder.value(f"getelementptr i8, ptr {pointer}, i64 {offset}")
@@ -198,10 +204,7 @@ class TileEmitter:
         """Through memory, row by row, no further than the last row and column."""
         tile, builder = self.tile, self.builder
         builder.block("part")
-        width = tile.lanes * tile.bytes
-        for number, value in enumerate(sums):
-            place = self._at("%room", str(number * width)) if number else "%room"
-            builder.store(value, place)
+        self._to_room(sums)
         pieces = [] if tile.masked_stores else self._pieces()
         builder.branch("row")
         builder.block("row")
@@ -221,6 +224,12 @@ class TileEmitter:
         )
         builder.line("%r.more = icmp slt i64 %r.next, %rows")
         builder.line("br i1 %r.more, label %row, label %parted")
+
+    def _to_room(self, sums: list[Val]) -> None:
+        width = self.tile.lanes * self.tile.bytes
+        for number, value in enumerate(sums):
+            place = self._at("%room", str(number * width)) if number else "%room"
+            self.builder.store(value, place)
 
     def _masked_row(self) -> None:
         tile, builder = self.tile, self.builder
@@ -271,3 +280,37 @@ class TileEmitter:
             builder.store(builder.emit(chosen, type, lanes), place)
             builder.branch(f"piece.{number}.done")
             builder.block(f"piece.{number}.done")
+
+
+class _TurnedTile(TileEmitter):
+    """The rows of the tile are columns of the result."""
+
+    def _fetch_result(self) -> None:
+        pass
+
+    def _results(self, sums: list[Val]) -> None:
+        """Through memory, element by element."""
+        tile, builder, size = self.tile, self.builder, self.tile.bytes
+        self._to_room(sums)
+        starts = [self._at("%room", str(r * tile.columns * size)) for r in range(tile.rows)]
+        there = [builder.value(f"icmp sgt i64 %rows, {r}") for r in range(tile.rows)]
+        builder.branch("column")
+        builder.block("column")
+        builder.line("%j = phi i64 [ 0, %summed ], [ %j.next, %column.done ]")
+        builder.line("%c.at = phi ptr [ %c, %summed ], [ %c.next, %column.done ]")
+        builder.line(f"%j.bytes = mul i64 %j, {size}")
+        for r in range(tile.rows):
+            after = f"row.{r + 1}" if r + 1 < tile.rows else "column.done"
+            builder.line(f"br i1 {there[r]}, label %element.{r}, label %column.done")
+            builder.block(f"element.{r}")
+            new = builder.load(self._at(starts[r], "%j.bytes"), tile.type)
+            place = self._at("%c.at", str(r * size))
+            added = builder.fadd(builder.load(place, tile.type), new)
+            chosen = f"select i1 %first, {tile.type} {new.text}, {tile.type} {added.text}"
+            builder.store(builder.emit(chosen, tile.type), place)
+            builder.branch(after)
+            builder.block(after)
+        builder.line("%j.next = add nuw nsw i64 %j, 1")
+        builder.line("%c.next = getelementptr i8, ptr %c.at, i64 %c.row")
+        builder.line("%j.more = icmp slt i64 %j.next, %columns")
+        builder.line("br i1 %j.more, label %column, label %done")

@@ -1,6 +1,7 @@
 """Matrix products as steps: our routine, loops; alone, in batches, with an epilogue."""
 
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
 
 from graphc.backends.llvm.batches import LARGE, batch_function, batch_name
 from graphc.backends.llvm.contraction import (
@@ -28,6 +29,7 @@ from graphc.backends.llvm.gemm_kept import (
 from graphc.backends.llvm.gemm_layout import Layout
 from graphc.backends.llvm.gemm_rows import NONE
 from graphc.backends.llvm.gemm_tile import tile_for
+from graphc.backends.llvm.gemm_turned import is_turned
 from graphc.backends.llvm.kernel_functions import Part, heading
 from graphc.backends.llvm.parallel import Range, divide
 from graphc.backends.llvm.pool import LITTLE
@@ -134,7 +136,10 @@ class ProductSteps(StepEmitter):
         """The tile that applies the epilogue itself, or null."""
         if place == step.out:
             return NONE
-        tile = tile_for(self.target, self._layout_of(step).type)
+        layout = self._layout_of(step)
+        if layout.turned:
+            return NONE
+        tile = tile_for(self.target, layout.type)
         arguments = follower.call.arguments
         name = self.functions.tile(part, tile, arguments.index(step.out), arguments.index(place))
         return NONE if name is None else Val(f"@{name}", "ptr")
@@ -153,6 +158,8 @@ class ProductSteps(StepEmitter):
         """What our routine for the product serves; the routine is emitted."""
         transposed = (step.transpose_a, step.transpose_b)
         layout = Layout(step.dtype, *transposed, may_be_vector(step), self.divides)
+        if not layout.vectors and is_turned(step, tile_for(self.target, layout.type)):
+            layout = replace(layout, turned=True)
         if layout.name not in self.products:
             make = half_functions if is_half(step.dtype) else functions_of
             self.products.update(make(layout, self.target))

@@ -29,7 +29,7 @@ Product = Callable[[Array, Array, Array, Array, tuple[int, int, int]], None]
 LAYOUTS = [
     Layout(dtype, a, b)
     for dtype, a, b in itertools.product((float32, float64), (False, True), (False, True))
-]
+] + [Layout(dtype, True, False, turned=True) for dtype in (float32, float64)]
 SIZES = [
     *itertools.product((0, 1, 2), repeat=3),
     *(
@@ -103,10 +103,11 @@ def test_sizes_between_fences(layout: Layout, at_end: bool) -> None:
     check(layout, host(), place)
 
 
-@pytest.mark.parametrize("letters", ["nn", "nt", "tn", "tt"])
+@pytest.mark.parametrize("letters", ["nn", "nt", "tn", "tt", "tn turned"])
 def test_rows_apart_on_any_threads(letters: str) -> None:
     """Matrices inside of larger ones: nothing else is written, and threads show nowhere."""
-    layout = Layout(float32, letters[0] == "t", letters[1] == "t", divides=True)
+    flags = letters[0] == "t", letters[1] == "t"
+    layout = Layout(float32, *flags, divides=True, turned="turned" in letters)
     library, _ = compiled(layout, host())
     types = [ctypes.c_void_p] * 3 + [ctypes.c_int64] * 6 + [ctypes.c_void_p] + [ctypes.c_int64] * 2
     function = ctypes.CFUNCTYPE(None, *types)(library.address(layout.name))
@@ -119,6 +120,7 @@ def test_rows_apart_on_any_threads(letters: str) -> None:
         (5, 7, 0),
         (31, 1100, 530),
         (300, 70, 90),
+        (300, 10, 700),
         (150, 257, 64),
     ]:
         a, b = (rng.normal(size=shape).astype("float32") for shape in ((m, k), (k, n)))
@@ -136,6 +138,26 @@ def test_rows_apart_on_any_threads(letters: str) -> None:
         np.testing.assert_allclose(found[0], a @ b, atol=1e-3)
         for other in found[1:]:
             np.testing.assert_array_equal(other, found[0])
+
+
+@pytest.mark.parametrize("columns", [2, 3, 10, 20])
+def test_the_gradient_of_few_columns_is_turned(columns: int) -> None:
+    """With its update as the epilogue, for any number of rows that are summed."""
+    rng = np.random.default_rng(0)
+    start = rng.normal(size=(64, columns)).astype("float32")
+    w, moment = gc.variable(start, "w"), gc.variable(np.zeros_like(start), "moment")
+    x, d = gc.placeholder("x", ("n", 64)), gc.placeholder("d", ("n", columns))
+    new = 0.5 * moment + x.T @ d
+    updates = [(moment, new), (w, w - 0.1 * new)]
+    step = gc.function([x, d], None, updates=updates, backend="llvm", threads=2)
+    expected, velocity = start.astype(float), np.zeros(start.shape)
+    for n in (300, 0, 1, 257):
+        a, b = (rng.normal(size=(n, size)).astype("float32") for size in (64, columns))
+        step(a, b)
+        velocity = 0.5 * velocity + a.T.astype(float) @ b
+        expected = expected - 0.1 * velocity
+        np.testing.assert_allclose(w.value, expected, atol=1e-3)
+    assert "_turned_divides.followed" in step.llvm()
 
 
 @pytest.mark.parametrize("name", ["sse2", "avx2"])
