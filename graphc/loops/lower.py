@@ -31,6 +31,7 @@ from graphc.loops.buffers import GraphBuffers
 from graphc.loops.destinations import destinations
 from graphc.loops.draft import Draft, Naming
 from graphc.loops.equations import Equations
+from graphc.loops.followers import before_followers
 from graphc.loops.fuse import BARRIERS, Needs, partition_graph
 from graphc.loops.groups import Barrier, Group, Partition, choose_axis_names
 from graphc.loops.ir import (
@@ -164,6 +165,7 @@ class _Lowering(GraphBuffers):
             self.lower_step(step, partition)
             self.steps += self.checks.get(step.number, [])
         self.steps = order_steps(join_scatters(self.steps), self.buffers)
+        self.steps = before_followers(self.steps, self.buffers)
         self.steps = with_epilogues(self.steps, self.buffers, self.products, self.product_call)
         self.steps = with_rows_kept(self.steps, self.buffers, self.joined_call)
         return [self.buffer_of[root_of(t).key] for t in self.graph.results]

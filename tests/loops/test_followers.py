@@ -1,0 +1,54 @@
+"""Products and the kernels that can follow them row by row stand next to each other."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+import graphc as gc
+from graphc.ir.graph import Graph
+from graphc.loops.epilogues import epilogue_at
+from graphc.loops.ir import Contraction, KernelCall, Step
+from graphc.loops.lower import lower
+from graphc.passes.pipeline import optimize
+
+
+def steps_of(inputs: Sequence[gc.Tensor], outputs: Sequence[gc.Tensor]) -> tuple[Step, ...]:
+    return lower(optimize(Graph(tuple(inputs), tuple(outputs)))[0], ()).steps
+
+
+def test_no_product_between_another_and_its_epilogue() -> None:
+    """The gradient of v would stand between the gradient of the weights and that of the scores."""
+    q, k, v = (gc.placeholder(name, (2, 3, 64, 16)) for name in "qkv")
+    result = gc.softmax(q @ k.mT, axis=-1) @ v
+    loss = gc.sum(result * result)
+    gradients = gc.grad(loss, [q, k, v])
+    steps = steps_of([q, k, v], [loss, *gradients])
+    finished = [
+        isinstance(step, Contraction) and epilogue_at(steps, number) is not None
+        for number, step in enumerate(steps)
+    ]
+    assert sum(finished) == 2  # the scores, and the gradient of the weights
+    arrays = [np.random.default_rng(n).normal(size=(2, 3, 64, 16)).astype("f4") for n in range(3)]
+    found = gc.function([q, k, v], [loss, *gradients])(*arrays)
+    meant = gc.function([q, k, v], [loss, *gradients], backend="reference")(*arrays)
+    for one, other in zip(found, meant, strict=True):
+        np.testing.assert_allclose(one, other, rtol=2e-4, atol=1e-4)
+
+
+def test_a_product_stays_where_another_is_followed_already() -> None:
+    a, b, c = (gc.placeholder(name, (40, 40)) for name in "abc")
+    steps = steps_of([a, b, c], [gc.tanh(a @ b + b @ c)])
+    assert [type(step) for step in steps] == [Contraction, Contraction, KernelCall]
+    first, second = steps[:2]
+    assert isinstance(first, Contraction) and isinstance(second, Contraction)
+    assert (first.a, second.a) == ("a", "b")
+
+
+def test_a_product_stays_where_its_operands_would_live_longer() -> None:
+    """x and y are large and last read by the product, whose result is small."""
+    a, b = gc.placeholder("a", (64, 4096)), gc.placeholder("b", (64, 64))
+    small = gc.tanh(a) @ gc.sin(a).mT
+    other = b @ b
+    steps = steps_of([a, b], [gc.exp(small) * other, other @ b])
+    products = [step for step in steps if isinstance(step, Contraction)]
+    assert products[0].k == 4096
