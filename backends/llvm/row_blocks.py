@@ -29,7 +29,7 @@ from graphc.shapes import Dim, Size, ceil_div, dim_min, symbols_of
 
 ROWS = 16  # of a block
 FEWEST = 32  # rows, where their number is known
-LONGEST = 128  # elements of a row
+LONGEST = 100  # elements of a row: blocks of several arrays stay in the first cache
 DTYPES = (float32, float64)
 
 
