@@ -79,7 +79,7 @@ PROGRAM = """
             f(feeds[turn % 4])
 
     call = compiled if kind == "compiled" else globals()[kind]()
-    for turn in range(max(300, count // 10) if kind != "compiled" else count // 4):
+    for turn in range(max(300, count // 10) if kind != "compiled" else count):
         call(turn)
     before = resident()
     for turn in range(count):

@@ -19,7 +19,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, wraps
-from itertools import count
 from typing import NamedTuple, TypeVar
 
 import llvmlite.binding as llvm
@@ -30,11 +29,11 @@ from graphc.threads import usable_cores
 
 PLAIN, FAST = 0, 2  # levels of code generation
 MOST_LANES = 8
+SERVED = 64  # libraries of one linker
 ALONE = 1 << 13  # characters of text that are compiled sooner than a thread starts to help
 First = TypeVar("First")
 Second = TypeVar("Second")
 _lock = threading.RLock()
-_names = count(1)
 
 
 class Module(NamedTuple):
@@ -201,9 +200,38 @@ def module_assembly(module: Module, target: Target) -> str:
         return result
 
 
-@cache
-def _linker() -> llvm.LLJIT:
-    return llvm.create_lljit_compiler(host().machine(), use_jit_link=True)
+class _Linker:
+    """Links libraries one after the other. What it knows of each stays even when that is gone (9
+    KiB), so it serves only some, and is freed with the last of them. Used under the lock."""
+
+    def __init__(self) -> None:
+        self.jit = llvm.create_lljit_compiler(host().machine(), use_jit_link=True)
+        self.left, self.open = SERVED, 0
+
+    def link(self, builder: llvm.JITLibraryBuilder) -> llvm.ResourceTracker:
+        self.left -= 1
+        tracker = builder.link(self.jit, f"graphc{self.left}")
+        self.open += 1
+        return tracker
+
+    def release(self, tracker: llvm.ResourceTracker) -> None:
+        tracker.close()
+        self.open -= 1
+        if not self.open and not self.left:
+            _linkers.remove(self)
+            self.jit.close()
+
+
+_linkers: list[
+    _Linker
+] = []  # here, as the garbage collector must not free one before its libraries
+
+
+def _linker() -> _Linker:
+    """The one for the next library."""
+    if not _linkers or not _linkers[-1].left:
+        _linkers.append(_Linker())
+    return _linkers[-1]
 
 
 def once(make: Callable[[], First]) -> Callable[[], First]:
@@ -238,7 +266,8 @@ class Library:
         for name in exports:
             builder.export_symbol(name)
         with _lock:
-            self._tracker = builder.link(_linker(), f"graphc{next(_names)}")
+            self._linker = _linker()
+            self._tracker = self._linker.link(builder)
 
     def address(self, name: str) -> int:
         """Of an exported symbol; valid as long as the library lives."""
@@ -253,7 +282,7 @@ class Library:
         tracker = self.__dict__.pop("_tracker", None)
         if tracker is not None and not exiting():
             with lock:
-                tracker.close()
+                self._linker.release(tracker)
 
 
 @cache

@@ -133,3 +133,17 @@ def test_what_a_process_has_one_of_is_made_once() -> None:
     for thread in threads:
         thread.join()
     assert len(made) == 1 and len({id(one) for one in found}) == 1
+
+
+def test_linkers_go_with_the_last_of_their_libraries() -> None:
+    text = "define i64 @f(i64 %x) {\n  %y = mul i64 %x, 3\n  ret i64 %y\n}\n"
+    image = module_object(Module(text, PLAIN), host())
+    before = len(jit._linkers)
+    kept = [Library([image], ["f"], {}) for _ in range(3 * jit.SERVED)]
+    assert len(jit._linkers) == before + 3
+    call = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(kept[-1].address("f"))
+    del kept[: 2 * jit.SERVED]
+    assert len(jit._linkers) <= before + 2
+    assert call(5) == 15
+    kept.clear()
+    assert len(jit._linkers) <= before + 1
