@@ -37,6 +37,7 @@ def before_followers(steps: Sequence[Step], buffers: Mapping[str, Buffer]) -> li
                 and epilogue_at([step, reader], 0, collapsed) is not None
                 and epilogue_at(steps, follower - 1, collapsed) is None
                 and _lengthened(step, follower, places, buffers) <= nominal_bytes(buffers[step.out])
+                and not _passes_update(step, steps[number + 1 : follower], buffers)
             ):
                 moved[follower] = step
                 continue
@@ -44,6 +45,18 @@ def before_followers(steps: Sequence[Step], buffers: Mapping[str, Buffer]) -> li
             left.append(moved[number])
         left.append(step)
     return left
+
+
+def _passes_update(
+    product: Contraction, between: Sequence[Step], buffers: Mapping[str, Buffer]
+) -> bool:
+    """Whether it would read old values behind an update, which then could not lie over them."""
+    roles = {buffers[name].role for name in {product.a, product.b} & buffers.keys()}
+    return "variable" in roles and any(
+        name in buffers and buffers[name].role == "update"
+        for step in between
+        for name in uses(step)[1]
+    )
 
 
 def _lengthened(

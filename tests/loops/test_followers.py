@@ -52,3 +52,21 @@ def test_a_product_stays_where_its_operands_would_live_longer() -> None:
     steps = steps_of([a, b], [gc.exp(small) * other, other @ b])
     products = [step for step in steps if isinstance(step, Contraction)]
     assert products[0].k == 4096
+
+
+def test_a_product_does_not_read_old_weights_behind_their_update() -> None:
+    """New weights are written over the old ones where nobody reads those any more."""
+    rng = np.random.default_rng(0)
+    x = gc.placeholder("x", ("b", 300))
+    weights = [
+        gc.variable((rng.normal(size=shape) / 32).astype("float32"), f"w{n}")
+        for n, shape in enumerate(((300, 1024), (1024, 1024), (1024, 300)))
+    ]
+    h: gc.Tensor = x
+    for w in weights:
+        h = gc.tanh(h @ w)
+    cost = gc.mean((h - x) ** 2)
+    slopes = gc.grad(cost, weights)
+    updates = [(w, w - 10 * slope) for w, slope in zip(weights, slopes, strict=True)]
+    plan = str(gc.function([x], cost, updates=updates).memory_plan())
+    assert plan.count("in place of w") == 3

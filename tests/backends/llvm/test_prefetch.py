@@ -41,10 +41,10 @@ def test_the_pass_that_computes_most_asks() -> None:
 
 def test_the_next_row_of_every_input() -> None:
     def both(x: Tensor) -> list[Tensor]:
-        y = gc.exp(x[:, :64] * x[:, 64:])
+        y = gc.exp(x[:, :128] * x[:, 128:])
         return [y / gc.sum(y, axis=1, keepdims=True)]
 
-    assert asked(both, "n", 128) == 2 * asked(softmax, "n", 128)
+    assert asked(both, "n", 256) == 2 * asked(softmax, "n", 256) > 0
 
 
 def test_one_pass_and_long_or_short_rows_are_left_to_the_processor() -> None:
