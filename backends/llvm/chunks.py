@@ -34,7 +34,7 @@ from graphc.loops.ir import (
     Statement,
     Store,
 )
-from graphc.loops.tidy import accumulators_fed, values_of, with_sizes
+from graphc.loops.tidy import accumulators_fed, statements_of, values_of, with_sizes
 from graphc.scalar.expr import Expr, Index, Load, Local, cast, walk
 from graphc.shapes import Dim, Size, ceil_div, dim_max, floor_div, symbols_of
 
@@ -214,15 +214,10 @@ def _names(body: Sequence[Statement]) -> set[str]:
     for value in values_of(body):
         names |= {part.name for part in walk(value) if isinstance(part, Local)}
         names |= {part.buffer for part in walk(value) if isinstance(part, Load)}
-    pending = list(body)
-    while pending:
-        item = pending.pop()
+    for item in statements_of(body):
         match item:
-            case For(axis, extent, _, inner):
+            case For(axis, extent):
                 names |= {axis, *symbols_of(extent)}
-                pending += inner
-            case If(_, inner):
-                pending += inner
             case Let(name) | Accumulator(name) | Scratch(name):
                 names.add(name)
             case Store(buffer):

@@ -108,27 +108,11 @@ def _whole_function(base: str, layout: Layout, tile: Tile, target: Target) -> Fu
     else:
         x.call(f"{base}.range", (*OPERANDS, AREA, zero, CHUNKS))
     first = x.at(AREA, x.const(room_bytes(tile) - PARTIAL))
-    count = x.mul(M, N)
 
-    def some(lanes: int) -> Callable[[Val, list[Val]], Sequence[Val]]:
-        def body(place: Val, _: list[Val]) -> list[Val]:
-            start = x.code.gep(tile.type, first, place)
+    def put(total: Val, place: Val) -> None:
+        builder.store(total, x.code.gep(tile.type, first, place).text)
 
-            def add(number: Val, carried: list[Val]) -> list[Val]:
-                at = x.code.gep(tile.type, start, x.mul(number, count))
-                return [builder.fadd(carried[0], builder.load(at.text, tile.type, lanes))]
-
-            total = builder.load(start.text, tile.type, lanes)
-            (total,) = x.code.loop(x.const(1), CHUNKS, 1, [total], add)
-            builder.store(total, start.text)
-            return []
-
-        return body
-
-    whole = x.sub(count, x.code.operation("and", count, x.const(tile.lanes - 1)))
-    if tile.lanes > 1:
-        x.code.loop(zero, whole, tile.lanes, [], some(tile.lanes))
-    x.code.loop(whole, count, 1, [], some(1))
+    add_chunks(x, tile, first, x.mul(M, N), CHUNKS, put)
     width = x.mul(N, tile.bytes)
     builder.declare("memcpy", "ptr @memcpy(ptr, ptr, i64)")
 
@@ -141,3 +125,41 @@ def _whole_function(base: str, layout: Layout, tile: Tile, target: Target) -> Fu
     x.code.loop(zero, M, 1, [], one_row)
     builder.line("ret void")
     return x.function(split_name(layout), PARAMETERS, target, plain=False)
+
+
+def add_chunks(
+    x: Arithmetic,
+    tile: Tile,
+    first: Val,
+    count: Val,
+    chunks: Val,
+    put: Callable[[Val, Val], None],
+) -> None:
+    """`count` sums of what chunks come to, which lie one after the other from `first` on.
+
+    Chunks are added in order. put: takes a sum, or neighbouring ones as lanes, and its number.
+    """
+
+    def some(lanes: int) -> Callable[[Val, list[Val]], Sequence[Val]]:
+        def body(place: Val, _: list[Val]) -> list[Val]:
+            start = x.code.gep(tile.type, first, place)
+
+            def load(at: Val) -> Val:
+                value = x.code.builder.load(at.text, tile.type, lanes)
+                x.code.levels[value.text] = x.code.depth
+                return value
+
+            def add(number: Val, carried: list[Val]) -> list[Val]:
+                value = load(x.code.gep(tile.type, start, x.mul(number, count)))
+                return [x.code.builder.fadd(carried[0], value)]
+
+            (total,) = x.code.loop(x.const(1), chunks, 1, [load(start)], add)
+            put(total, place)
+            return []
+
+        return body
+
+    whole = x.sub(count, x.code.operation("and", count, x.const(tile.lanes - 1)))
+    if tile.lanes > 1:
+        x.code.loop(x.const(0), whole, tile.lanes, [], some(tile.lanes))
+    x.code.loop(whole, count, 1, [], some(1))

@@ -23,8 +23,8 @@ from graphc.backends.llvm.lanes import survey
 from graphc.backends.llvm.loops import BLOCK
 from graphc.backends.llvm.scalar_ops import memory_type, register_type
 from graphc.loops.ir import Accumulate, Accumulator, For, Kernel, Let, Scratch, Statement, Store
-from graphc.loops.tidy import map_values, values_of
-from graphc.scalar.expr import Call, Const, Expr, Index, Load, Local, transform, walk
+from graphc.loops.tidy import loads_of, map_values
+from graphc.scalar.expr import Call, Const, Expr, Index, Load, Local, transform
 from graphc.shapes import Dim, Shape, Size, ceil_div, dim_min, floor_div, size_product, substitute
 
 TILE = 512  # columns: their sums fit the first-level cache
@@ -74,7 +74,7 @@ def _matched(lanes: For, shapes: dict[str, Shape]) -> "_Columns | None":
     if any(isinstance(item, Store) and item.accumulate for item in (*rows.body, *after)):
         return None
     few = isinstance(rows.extent, int) and rows.extent < FEWEST
-    if few or not any(_is_far(load, lanes, rows, shapes) for load in _loads(rows.body)):
+    if few or not any(_is_far(load, lanes, rows, shapes) for load in loads_of(rows.body)):
         return None
     lets = tuple(item for item in before if isinstance(item, Let))
     return _Columns(lanes, rows, accumulators, lets, tuple(after))
@@ -84,10 +84,6 @@ def _is_plain(one: Accumulator) -> bool:
     """Whether sums are the same in memory as in registers."""
     kept = memory_type(one.dtype) == register_type(one.dtype)
     return one.combine in COMBINES and one.position_name is None and kept
-
-
-def _loads(body: Sequence[Statement]) -> list[Load]:
-    return [part for value in values_of(body) for part in walk(value) if isinstance(part, Load)]
 
 
 def _is_far(load: Load, lanes: For, rows: For, shapes: dict[str, Shape]) -> bool:

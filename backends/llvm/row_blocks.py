@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 from graphc.dtypes import float32, float64
 from graphc.loops.ir import Accumulate, Accumulator, For, Let, LoopKind, Scratch, Statement, Store
-from graphc.loops.tidy import map_values, values_of, with_sizes
+from graphc.loops.tidy import loads_of, map_values, values_of, with_sizes
 from graphc.scalar.expr import Call, Expr, Index, Load, Local, transform, walk
 from graphc.shapes import Dim, Size, ceil_div, dim_min, symbols_of
 
@@ -112,7 +112,7 @@ def _are_apart(rows: For) -> bool:
     scratch = {item.name for item in rows.body if isinstance(item, Scratch)}
     inner = [one for item in rows.body for one in (item.body if isinstance(item, For) else (item,))]
     stores = [one for one in inner if isinstance(one, Store) and one.buffer not in scratch]
-    loads = [p.buffer for v in values_of(inner) for p in walk(v) if isinstance(p, Load)]
+    loads = [load.buffer for load in loads_of(inner)]
     stored = [one.buffer for one in stores]
     for one in stores:
         if stored.count(one.buffer) == 1 and _is_sum(one):

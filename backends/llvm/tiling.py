@@ -18,8 +18,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from graphc.backends.llvm.lanes import survey
 from graphc.backends.llvm.neighbours import loads_of_every_lane
 from graphc.loops.ir import For, Kernel, Let, Parameter, Statement, Store
-from graphc.loops.tidy import map_values, with_sizes
-from graphc.scalar.expr import Expr, Index, Load, Local, transform, walk
+from graphc.loops.tidy import renamed, with_sizes
+from graphc.scalar.expr import Expr, Index, Load, walk
 from graphc.shapes import Dim, Size, ceil_div, dim_max, dim_min, floor_div, size_product
 
 TILE = 64
@@ -105,12 +105,13 @@ def _in_groups(
         return (For(rows.axis, length, "parallel", (inner,)),)
     groups, blocks = floor_div(length, together), floor_div(strip.extent, LANES)
     place = Dim.symbol(f"{strip.axis}_block") * LANES + lane
+    own = [item.name for item in strip.body if isinstance(item, Let)]
     several = [
         item
         for k in range(together)
-        for item in _renamed(
+        for item in renamed(
             with_sizes(strip.body, {rows.axis: first + row * together + k, strip.axis: place}),
-            f"_{k}",
+            {name: f"{name}_{k}" for name in own},
         )
     ]
     vector = For(strip.axis, LANES, "vector", tuple(several))
@@ -126,22 +127,6 @@ def _in_groups(
         rest = For(strip.axis, strip.extent - done, "vector", tuple(single))
         result.append(For(rows.axis, length - behind, "parallel", (rest,)))
     return tuple(result)
-
-
-def _renamed(body: Sequence[Statement], suffix: str) -> list[Statement]:
-    """The statements, with other names for the values that they hold."""
-    own = {item.name for item in body if isinstance(item, Let)}
-
-    def leaf(expr: Expr) -> Expr | None:
-        if isinstance(expr, Local) and expr.name in own:
-            return Local(expr.name + suffix, expr.dtype)
-        return None
-
-    changed = [map_values(item, lambda value: transform(value, leaf)) for item in body]
-    return [
-        Let(item.name + suffix, item.value, item.sources) if isinstance(item, Let) else item
-        for item in changed
-    ]
 
 
 def _perfect_nest(item: Statement) -> list[For] | None:

@@ -21,7 +21,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from graphc.ir.source import merge_sources
 from graphc.loops.ir import (
-    Accumulate,
     Accumulator,
     Buffer,
     For,
@@ -36,9 +35,9 @@ from graphc.loops.ir import (
     Store,
 )
 from graphc.loops.order import uses
-from graphc.loops.tidy import map_values, values_of, with_sizes
+from graphc.loops.tidy import loads_of, map_values, renamed, statements_of, with_sizes
 from graphc.records import dataclass
-from graphc.scalar.expr import Expr, Index, Load, Local, transform, walk
+from graphc.scalar.expr import Expr, Index, Load, transform
 from graphc.shapes import Dim, Shape, Size, substitute, symbols_of
 
 FEWEST = 16  # rows, where their number is known: fewer are better shared along the row
@@ -112,12 +111,12 @@ def _joined(
             names[inner] = _fresh(inner, taken)
     names[other.loop.axis] = one.loop.axis
     row = _fresh(f"row_{name}", taken)
-    start = _renamed([*other.lets], names)
+    start = renamed([*other.lets], names)
     scratch = Scratch(row, one.own.dtype, one.shape[1:])
     body = (
         scratch,
         *_in_row(one.loop.body, one.own.name, row),
-        *_in_row(_renamed(other.loop.body, names), names.get(other.own.name, other.own.name), row),
+        *_in_row(renamed(other.loop.body, names), names.get(other.own.name, other.own.name), row),
     )
     loop = For(one.loop.axis, extent, "parallel", body)
     symbols = {
@@ -169,7 +168,7 @@ class _Rows:
             return None
         if not all(isinstance(item, Let) for item in lets):
             return None
-        if any(load.buffer == own[0].name for load in _loads(lets)):
+        if any(load.buffer == own[0].name for load in loads_of(lets)):
             return None
         bound = dict(zip(kernel.sizes, call.sizes, strict=True))
         *start, loop = with_sizes(kernel.body, bound)
@@ -196,13 +195,13 @@ class _Rows:
         return index[0] == Index(Dim.symbol(self.loop.axis))
 
     def writes_its_row(self) -> bool:
-        stores = [item for item in _statements(self.loop.body) if isinstance(item, Store)]
+        stores = [item for item in statements_of(self.loop.body) if isinstance(item, Store)]
         own = [item for item in stores if item.buffer == self.own.name]
-        read = any(load.buffer == self.own.name for load in _loads(self.loop.body))
+        read = any(load.buffer == self.own.name for load in loads_of(self.loop.body))
         return not read and all(self._is_in_row(s.index) and not s.accumulate for s in own)
 
     def reads_its_row(self) -> bool:
-        own = [load for load in _loads(self.loop.body) if load.buffer == self.own.name]
+        own = [load for load in loads_of(self.loop.body) if load.buffer == self.own.name]
         return not self.own.written and all(self._is_in_row(load.index) for load in own)
 
 
@@ -210,29 +209,13 @@ def _bound(size: Size, sizes: Mapping[str, Size]) -> Size:
     return substitute(size, dict(sizes))
 
 
-def _statements(body: Sequence[Statement]) -> Iterator[Statement]:
-    pending = list(body)
-    while pending:
-        item = pending.pop()
-        yield item
-        if isinstance(item, For | If):
-            pending.extend(item.body)
-
-
-def _loads(body: Sequence[Statement]) -> Iterator[Load]:
-    for value in values_of(body):
-        for part in walk(value):
-            if isinstance(part, Load):
-                yield part
-
-
 def _axes(body: Sequence[Statement]) -> set[str]:
-    return {item.axis for item in _statements(body) if isinstance(item, For)}
+    return {item.axis for item in statements_of(body) if isinstance(item, For)}
 
 
 def _names(item: Statement) -> set[str]:
     found: set[str] = set()
-    for one in _statements([item]):
+    for one in statements_of([item]):
         match one:
             case For(axis=axis):
                 found.add(axis)
@@ -241,50 +224,6 @@ def _names(item: Statement) -> set[str]:
             case Accumulator(name=name, position_name=position):
                 found |= {name} if position is None else {name, position}
     return found
-
-
-def _renamed(body: Sequence[Statement], names: Mapping[str, str]) -> list[Statement]:
-    """The statements, with other names for loops, values and arrays."""
-    axes: dict[str, Size] = {old: Dim.symbol(new) for old, new in names.items()}
-
-    def of(name: str) -> str:
-        return names.get(name, name)
-
-    def leaf(expr: Expr) -> Expr | None:
-        match expr:
-            case Index(size) if symbols_of(size) & names.keys():
-                return Index(substitute(size, axes))
-            case Local(name, dtype) if name in names:
-                return Local(names[name], dtype)
-            case Load(buffer, index, dtype) if buffer in names:
-                return Load(names[buffer], tuple(transform(one, leaf) for one in index), dtype)
-        return None
-
-    result: list[Statement] = []
-    for item in body:
-        match item:
-            case For(axis, extent, kind, inner):
-                found = substitute(extent, axes)
-                item = For(of(axis), found, kind, tuple(_renamed(inner, names)))
-            case If(condition, inner):
-                item = If(transform(condition, leaf), tuple(_renamed(inner, names)))
-            case Scratch(name, dtype, shape):
-                item = Scratch(of(name), dtype, tuple(substitute(size, axes) for size in shape))
-            case Accumulator(name, combine, dtype, position, sources, fused):
-                place = None if position is None else of(position)
-                item = Accumulator(of(name), combine, dtype, place, sources, fused)
-            case _:
-                item = map_values(item, lambda value: transform(value, leaf))
-                if isinstance(item, Let):
-                    item = Let(of(item.name), item.value, item.sources)
-                elif isinstance(item, Accumulate):
-                    item = Accumulate(of(item.name), item.value, item.position, item.sources)
-                elif isinstance(item, Store):
-                    item = Store(
-                        of(item.buffer), item.index, item.value, item.accumulate, item.sources
-                    )
-        result.append(item)
-    return result
 
 
 def _in_row(body: Sequence[Statement], buffer: str, row: str) -> list[Statement]:

@@ -7,14 +7,13 @@ An addition to a place waits for the one before it; two of them wait together. T
 each place is added to stays the same. Loops whose rows are vectors are left alone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from graphc.ir.source import merge_sources
 from graphc.loops.ir import For, Kernel, KernelCall, Statement, Step, Store
 from graphc.loops.order import uses
-from graphc.loops.tidy import map_values, with_body
-from graphc.scalar.expr import Expr, Load, transform
+from graphc.loops.tidy import renamed, with_body
 
 PARAMETERS = ("out", "indices", "values")  # of the kernels that structured.py makes
 MOST = 8  # arrays that one loop adds to
@@ -64,7 +63,7 @@ def _joined(calls: Sequence[KernelCall]) -> KernelCall:
         names = {one.name: f"{one.name}{number}" for one in (out, values)}
         parameters += [replace(one, name=names[one.name]) for one in (out, values)]
         arguments += [call.arguments[0], call.arguments[2]]
-        bodies.append([_renamed(item, names) for item in kernel.body])
+        bodies.append(renamed(kernel.body, names))
     sources = merge_sources(*(call.sources for call in calls))
     joined = Kernel(
         f"{kernel.name}_{len(calls)}",
@@ -76,22 +75,6 @@ def _joined(calls: Sequence[KernelCall]) -> KernelCall:
     )
     comment = ", ".join(call.comment for call in calls)
     return KernelCall(joined, tuple(arguments), sizes, sources, comment)
-
-
-def _renamed(item: Statement, names: Mapping[str, str]) -> Statement:
-    """The statement with other names for arrays."""
-
-    def leaf(part: Expr) -> Expr | None:
-        if isinstance(part, Load) and part.buffer in names:
-            return Load(names[part.buffer], part.index, part.dtype)
-        return None
-
-    if isinstance(item, For):
-        return with_body(item, [_renamed(inner, names) for inner in item.body])
-    changed = map_values(item, lambda value: transform(value, leaf))
-    if isinstance(changed, Store):
-        return replace(changed, buffer=names.get(changed.buffer, changed.buffer))
-    return changed
 
 
 def _together(bodies: Sequence[Sequence[Statement]]) -> list[Statement]:

@@ -11,8 +11,8 @@ from graphc.ir.source import Sources, merge_sources
 from graphc.loops.facts import FactsOf
 from graphc.loops.ir import Accumulate, Accumulator, For, If, Let, Scratch, Statement, Store
 from graphc.records import dataclass
-from graphc.scalar.expr import Call, Const, Expr, Index, Local, transform
-from graphc.shapes import Size, substitute, symbols_of
+from graphc.scalar.expr import Call, Const, Expr, Index, Load, Local, transform, walk
+from graphc.shapes import Dim, Size, substitute, symbols_of
 
 INLINE_OPERATIONS = 6  # operations that one expression may come to hold
 
@@ -235,17 +235,27 @@ def values_of(body: Sequence[Statement]) -> Iterator[Expr]:
                 pass
 
 
-def accumulators_fed(body: Sequence[Statement]) -> set[str]:
-    """The accumulators that a body feeds."""
-    names: set[str] = set()
+def loads_of(body: Sequence[Statement]) -> Iterator[Load]:
+    """All loads, those of nested bodies and of indices included."""
+    for value in values_of(body):
+        for part in walk(value):
+            if isinstance(part, Load):
+                yield part
+
+
+def statements_of(body: Sequence[Statement]) -> Iterator[Statement]:
+    """All statements, those of nested bodies included, in no order."""
     pending = list(body)
     while pending:
         item = pending.pop()
-        if isinstance(item, Accumulate):
-            names.add(item.name)
-        elif isinstance(item, For | If):
+        yield item
+        if isinstance(item, For | If):
             pending += item.body
-    return names
+
+
+def accumulators_fed(body: Sequence[Statement]) -> set[str]:
+    """The accumulators that a body feeds."""
+    return {item.name for item in statements_of(body) if isinstance(item, Accumulate)}
 
 
 def map_values(item: Statement, change: Callable[[Expr], Expr], *sources: Sources) -> Statement:
@@ -290,4 +300,48 @@ def with_sizes(body: Sequence[Statement], shift: Mapping[str, Size]) -> list[Sta
                 result.append(Scratch(name, dtype, sizes))
             case _:
                 result.append(map_values(item, lambda value: transform(value, leaf)))
+    return result
+
+
+def renamed(body: Sequence[Statement], names: Mapping[str, str]) -> list[Statement]:
+    """The statements, with other names for loops, values and arrays."""
+    axes: dict[str, Size] = {old: Dim.symbol(new) for old, new in names.items()}
+
+    def of(name: str) -> str:
+        return names.get(name, name)
+
+    def leaf(expr: Expr) -> Expr | None:
+        match expr:
+            case Index(size) if symbols_of(size) & names.keys():
+                return Index(substitute(size, axes))
+            case Local(name, dtype) if name in names:
+                return Local(names[name], dtype)
+            case Load(buffer, index, dtype) if buffer in names:
+                return Load(names[buffer], tuple(transform(one, leaf) for one in index), dtype)
+        return None
+
+    result: list[Statement] = []
+    for item in body:
+        match item:
+            case For(axis, extent, kind, inner):
+                found = substitute(extent, axes)
+                item = For(of(axis), found, kind, tuple(renamed(inner, names)))
+            case If(condition, inner):
+                item = If(transform(condition, leaf), tuple(renamed(inner, names)))
+            case Scratch(name, dtype, shape):
+                item = Scratch(of(name), dtype, tuple(substitute(size, axes) for size in shape))
+            case Accumulator(name, combine, dtype, position, sources, fused):
+                place = None if position is None else of(position)
+                item = Accumulator(of(name), combine, dtype, place, sources, fused)
+            case _:
+                item = map_values(item, lambda value: transform(value, leaf))
+                if isinstance(item, Let):
+                    item = Let(of(item.name), item.value, item.sources)
+                elif isinstance(item, Accumulate):
+                    item = Accumulate(of(item.name), item.value, item.position, item.sources)
+                elif isinstance(item, Store):
+                    item = Store(
+                        of(item.buffer), item.index, item.value, item.accumulate, item.sources
+                    )
+        result.append(item)
     return result
