@@ -5,7 +5,6 @@ pool, an update, a compilation. Children call, update, compile and fork as if no
 """
 
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,34 +15,13 @@ import pytest
 from numpy.testing import assert_allclose  # a child cannot finish what a thread imports
 
 import graphc as gc
+from tests.children import child_of
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork"),
     pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning"),
 ]
-PATIENCE = 100  # seconds for a child: one that hangs is ended, and the test fails
 SIZES = (1, 7, 64, 3_000, 400_000)  # more than are direct at the same time; the last is divided
-
-
-def child_of(task: Callable[[], None]) -> None:
-    """Run a task in a child; an error there, or a child that hangs, is an error here."""
-    source, sink = os.pipe()
-    process = os.fork()
-    if process == 0:
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(PATIENCE)
-        try:
-            task()
-            os.write(sink, b"done")
-        except BaseException as error:
-            os.write(sink, repr(error).encode())
-        finally:
-            os._exit(0)
-    os.close(sink)
-    with os.fdopen(source) as told:
-        answer = told.read()
-    status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-    assert (answer, status) == ("done", 0)
 
 
 @contextmanager

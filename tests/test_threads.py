@@ -16,6 +16,7 @@ import pytest
 
 import graphc as gc
 from graphc.ir.storage import Storage, holding
+from tests.children import child_of
 
 ROOT = Path(__file__).parent.parent
 THREADS = 8
@@ -320,24 +321,6 @@ def test_one_session_and_one_jit_in_many_threads() -> None:
 # --- forks ---------------------------------------------------------------------------------------
 
 
-def in_child(task: Callable[[], None]) -> None:
-    """Run a task in a forked child; fail with what it raised."""
-    source, sink = os.pipe()
-    process = os.fork()
-    if process == 0:
-        try:
-            task()
-            os.write(sink, b"done")
-        except BaseException as error:
-            os.write(sink, repr(error).encode())
-        finally:
-            os._exit(0)
-    os.close(sink)
-    with os.fdopen(source) as told:
-        assert told.read() == "done"
-    os.waitpid(process, 0)
-
-
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.parametrize("backend", ["reference", "llvm"])
@@ -352,7 +335,7 @@ def test_a_forked_child_calls_and_compiles(backend: str) -> None:
         g = gc.function([x], gc.exp(x) * 0 + v, {v: v * 2}, backend=backend)
         assert g([0, 0]).tolist() == [3, 3] and f([1]) == 6
 
-    in_child(task)
+    child_of(task)
     assert v.value == 2 and f([1]) == 2
 
 
@@ -371,7 +354,7 @@ def test_a_child_forked_after_the_pool_has_started() -> None:
         assert [array.tobytes() for array in f(values, weights)] == wanted
 
     for _ in range(2):
-        in_child(task)
+        child_of(task)
     assert [array.tobytes() for array in f(values, weights)] == wanted
 
 
@@ -397,7 +380,7 @@ def test_a_child_forked_during_a_call_in_another_thread() -> None:
         v.value = 7
         assert f() == 70
 
-    in_child(task)
+    child_of(task)
     leave.set()
     thread.join(60)
     assert f() == 10

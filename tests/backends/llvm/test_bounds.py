@@ -1,7 +1,5 @@
 """No access outside an array: arrays that end where the process may not read or write."""
 
-import ctypes
-import mmap
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -14,6 +12,7 @@ from graphc.loops.ir import Accumulate, Accumulator, For, If, Kernel, Parameter,
 from graphc.scalar import expr as s
 from graphc.scalar.expr import Const, Expr, Index, Load, Local
 from graphc.shapes import Dim, Size
+from tests.backends.llvm.fences import Fenced
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs mprotect")
 
@@ -23,27 +22,6 @@ Place = Callable[[Array], Array]
 
 SIZES = [0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100]
 n, m, i, j = (Dim.symbol(name) for name in "nmij")
-PROT_NONE = 0
-
-
-class Fenced:
-    """Memory with a page without access on either side."""
-
-    def __init__(self, pages: int) -> None:
-        self.inside = pages * mmap.PAGESIZE
-        self.map = mmap.mmap(-1, self.inside + 2 * mmap.PAGESIZE)
-        self.start = ctypes.addressof(ctypes.c_char.from_buffer(self.map))
-        libc = ctypes.CDLL(None, use_errno=True)
-        for fence in (self.start, self.start + mmap.PAGESIZE + self.inside):
-            if libc.mprotect(ctypes.c_void_p(fence), mmap.PAGESIZE, PROT_NONE) != 0:
-                pytest.skip("mprotect failed")
-
-    def array(self, values: Array, at_end: bool) -> Array:
-        """A copy of values that touches the fence at the end or at the start."""
-        offset = mmap.PAGESIZE + (self.inside - values.nbytes if at_end else 0)
-        placed = np.frombuffer(self.map, values.dtype, values.size, offset).reshape(values.shape)
-        placed[...] = values
-        return placed
 
 
 @pytest.fixture(params=["end", "start"])

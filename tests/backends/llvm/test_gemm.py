@@ -1,37 +1,26 @@
 """Our own matrix product: right numbers at all sizes, no access outside, on all processors."""
 
 import ctypes
-import importlib.util
 import itertools
-import platform
-from collections.abc import Callable
-from functools import cache
-from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import numpy as np
 import pytest
 
 import graphc as gc
-from graphc.backends.llvm.gemm import area_bytes, functions_of
+from graphc.backends.llvm.gemm import area_bytes
 from graphc.backends.llvm.gemm_layout import Layout
-from graphc.backends.llvm.jit import Library, Module, module_assembly, module_object
-from graphc.backends.llvm.one_thread import PARALLEL
-from graphc.backends.llvm.pool import parallel_address
-from graphc.backends.llvm.target import Target, host
-from graphc.backends.llvm.text import module_text
+from graphc.backends.llvm.jit import Module, module_assembly
+from graphc.backends.llvm.target import host
 from graphc.dtypes import DType, float32, float64
-
-Array = np.ndarray[Any, Any]
-Product = Callable[[Array, Array, Array, Array, tuple[int, int, int]], None]
+from tests.backends.llvm.products import Sizes, between_fences, check, compiled, text_of
+from tests.backends.llvm.targets import lesser_target, other_target
 
 LAYOUTS = [
     Layout(dtype, a, b)
     for dtype, a, b in itertools.product((float32, float64), (False, True), (False, True))
 ] + [Layout(dtype, True, False, turned=True) for dtype in (float32, float64)]
-SIZES = [
-    *itertools.product((0, 1, 2), repeat=3),
+SIZES: list[Sizes] = [
+    *((m, n, k) for m in range(3) for n in range(3) for k in range(3)),
     *(
         (tile + d, tile * 2 + d, k)
         for tile in (4, 6, 8, 16, 24)
@@ -45,62 +34,11 @@ SIZES = [
 ]
 
 
-def sibling(name: str) -> ModuleType:
-    """Another file of this folder as a module."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def text_of(layout: Layout, target: Target) -> str:
-    text = module_text(list(functions_of(layout, target).values()))
-    return text.replace(f"define internal void @{layout.name}(", f"define void @{layout.name}(")
-
-
-@cache
-def compiled(layout: Layout, target: Target) -> tuple[Library, Product]:
-    image = module_object(Module(text_of(layout, target)), target)
-    library = Library([image], [layout.name], {PARALLEL: parallel_address()})
-    types = [ctypes.c_void_p] * 3 + [ctypes.c_int64] * 6 + [ctypes.c_void_p] + [ctypes.c_int64] * 2
-    function = ctypes.CFUNCTYPE(None, *types)(library.address(layout.name))
-
-    def product(out: Array, a: Array, b: Array, area: Array, sizes: tuple[int, int, int]) -> None:
-        out_at, a_at, b_at, area_at = (one.ctypes.data for one in (out, a, b, area))
-        rows = (out.shape[1], a.shape[1], b.shape[1])
-        function(out_at, a_at, b_at, *sizes, *rows, area_at, area.size // 2, 2)
-
-    return library, product
-
-
-def check(layout: Layout, target: Target, place: Callable[[Array], Array]) -> None:
-    rng = np.random.default_rng(0)
-    _, product = compiled(layout, target)
-    for m, n, k in SIZES:
-        a, b = (rng.normal(size=shape).astype(layout.dtype) for shape in ((m, k), (k, n)))
-        left = place(np.ascontiguousarray(a.T) if layout.transpose_a else a)
-        right = place(np.ascontiguousarray(b.T) if layout.transpose_b else b)
-        out = place(np.full((m, n), np.nan, layout.dtype))
-        size = 2 * area_bytes(layout, target)
-        product(out, left, right, place(np.full(size, 255, np.uint8)), (m, n, k))
-        exact = a.astype(np.float64) @ b.astype(np.float64)
-        error = np.abs(out - exact).max(initial=0.0)
-        assert error <= (k + 1) * 8 * np.finfo(layout.dtype).eps, (m, n, k)
-
-
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
 @pytest.mark.parametrize("at_end", [False, True], ids=["start", "end"])
 def test_sizes_between_fences(layout: Layout, at_end: bool) -> None:
     """The area, too, lies between pages that nobody may touch."""
-    fences = sibling("test_bounds")
-    fenced = [fences.Fenced(64) for _ in range(3)] + [fences.Fenced(256)]
-    turns = itertools.cycle(fenced)
-
-    def place(values: Array) -> Array:
-        return next(turns).array(values, at_end)  # type: ignore[no-any-return]
-
-    check(layout, host(), place)
+    check(layout, host(), between_fences(at_end), SIZES)
 
 
 @pytest.mark.parametrize("letters", ["nn", "nt", "tn", "tt", "tn turned"])
@@ -162,19 +100,15 @@ def test_the_gradient_of_few_columns_is_turned(columns: int) -> None:
 
 @pytest.mark.parametrize("name", ["sse2", "avx2"])
 def test_lesser_processors(name: str) -> None:
-    if platform.machine() != "x86_64" or platform.system() != "Linux":
-        pytest.skip("needs an x86-64 processor")
-    target = sibling("test_targets").other_target(name)
-    if target.vector_bytes > host().vector_bytes:
-        pytest.skip("this processor has less")
+    target = lesser_target(name)
     for layout in (Layout(float32, True, True), Layout(float64, False, False)):
-        check(layout, target, lambda values: values)
+        check(layout, target, lambda values: values, SIZES)
 
 
 @pytest.mark.parametrize("name", ["avx512", "neon"])
 def test_sums_stay_in_registers(name: str) -> None:
     """The innermost loop multiplies and adds as often as it should, and spills nothing."""
-    target = sibling("test_targets").other_target(name)
+    target = other_target(name)
     assembly = module_assembly(Module(text_of(Layout(float32, False, False), target)), target)
     loops = [
         block for block in assembly.split("\n.LBB") if "fmadd231ps" in block or "fmla" in block

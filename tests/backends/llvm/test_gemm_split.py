@@ -1,9 +1,6 @@
 """Long sums for few elements: cut into chunks, the same bits on any threads."""
 
-import importlib.util
 import itertools
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,19 +14,12 @@ from graphc.backends.llvm.gemm_split import LONG, MOST_ROWS, PARTIAL
 from graphc.backends.llvm.gemm_tile import tile_for
 from graphc.backends.llvm.target import host
 from graphc.dtypes import DType, float32, float64
+from tests.backends.llvm.fences import Fenced
+from tests.backends.llvm.products import compiled
 
 Array = np.ndarray[Any, Any]
 TURNS = list(itertools.product((False, True), repeat=2))
 SHAPES = [(3, 5, 3 * LONG + 1), (MOST_ROWS, 11, 2 * LONG), (33, 130, 2 * LONG + 77)]
-
-
-def sibling(name: str) -> ModuleType:
-    """Another file of this folder as a module."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def operands(dtype: DType, turned: tuple[bool, bool], m: int, n: int, k: int) -> list[Array]:
@@ -71,18 +61,18 @@ def test_same_bits_on_any_threads(turned: tuple[bool, bool], dtype: DType, symbo
 
 @pytest.mark.parametrize("at_end", [False, True], ids=["start", "end"])
 def test_sizes_between_fences(at_end: bool) -> None:
-    fences = sibling("test_bounds")
     layout = Layout(float32, transpose_a=True, transpose_b=False)
-    fenced = [fences.Fenced(512) for _ in range(4)]
-    library, product = sibling("test_gemm").compiled(layout, host())
+    fenced = [Fenced(512) for _ in range(4)]
+    _, product = compiled(layout, host())
     for m, n, k in ((5, 7, 2 * LONG), (6, 16, 2 * LONG + 5)):
         arrays = operands(float32, (True, False), m, n, k)
         area = np.full(2 * area_bytes(layout, host()), 255, np.uint8)
         given = [np.full((m, n), np.nan, "float32"), *arrays, area]
-        places = [one.array(array, at_end) for one, array in zip(fenced, given, strict=True)]
-        product(*places, (m, n, k))
-        np.testing.assert_allclose(places[0], arrays[0].T @ arrays[1], atol=1e-2)
-    del library
+        out, a, b, area = (
+            one.array(array, at_end) for one, array in zip(fenced, given, strict=True)
+        )
+        product(out, a, b, area, (m, n, k))
+        np.testing.assert_allclose(out, arrays[0].T @ arrays[1], atol=1e-2)
 
 
 def test_sums_of_chunks_fit_beside_the_rows() -> None:

@@ -1,13 +1,7 @@
 """Products with a vector that is found at run time: numbers, bounds, and bits on any threads."""
 
 import ctypes
-import importlib.util
 import itertools
-import platform
-from collections.abc import Callable
-from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,10 +9,10 @@ import pytest
 import graphc as gc
 from graphc.backends.llvm.gemm import area_bytes
 from graphc.backends.llvm.gemm_layout import Layout
-from graphc.backends.llvm.target import Target, host
+from graphc.backends.llvm.target import host
 from graphc.dtypes import DType, float32, float64
-
-Array = np.ndarray[Any, Any]
+from tests.backends.llvm.products import Array, between_fences, check, compiled
+from tests.backends.llvm.targets import lesser_target
 
 LAYOUTS = [
     Layout(dtype, a, b, vectors=True)
@@ -36,56 +30,21 @@ LENGTHS = [
     (1030, 3),
     (9, 2300),
 ]
+SIZES = [size for count, k in LENGTHS for size in ((1, count, k), (count, 1, k))]
 LONG = [(1, 70_001), (3, 40_000), (37, 9_001), (300, 1_201), (2100, 700)]
-
-
-def sibling(name: str) -> ModuleType:
-    """Another file of this folder as a module."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def check(layout: Layout, target: Target, place: Callable[[Array], Array]) -> None:
-    rng = np.random.default_rng(0)
-    library, product = sibling("test_gemm").compiled(layout, target)
-    for count, k in LENGTHS:
-        for m, n in ((1, count), (count, 1)):
-            a, b = (rng.normal(size=shape).astype(layout.dtype) for shape in ((m, k), (k, n)))
-            left = place(np.ascontiguousarray(a.T) if layout.transpose_a else a)
-            right = place(np.ascontiguousarray(b.T) if layout.transpose_b else b)
-            out = place(np.full((m, n), np.nan, layout.dtype))
-            size = 2 * area_bytes(layout, target)
-            product(out, left, right, place(np.full(size, 255, np.uint8)), (m, n, k))
-            exact = a.astype(np.float64) @ b.astype(np.float64)
-            error = np.abs(out - exact).max(initial=0.0)
-            assert error <= (k + 1) * 8 * np.finfo(layout.dtype).eps, (m, n, k)
-    del library
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
 @pytest.mark.parametrize("at_end", [False, True], ids=["start", "end"])
 def test_sizes_between_fences(layout: Layout, at_end: bool) -> None:
-    fences = sibling("test_bounds")
-    turns = itertools.cycle([*(fences.Fenced(64) for _ in range(3)), fences.Fenced(256)])
-
-    def place(values: Array) -> Array:
-        return next(turns).array(values, at_end)  # type: ignore[no-any-return]
-
-    check(layout, host(), place)
+    check(layout, host(), between_fences(at_end), SIZES)
 
 
 @pytest.mark.parametrize("name", ["sse2", "avx2"])
 def test_lesser_processors(name: str) -> None:
-    if platform.machine() != "x86_64" or platform.system() != "Linux":
-        pytest.skip("needs an x86-64 processor")
-    target = sibling("test_targets").other_target(name)
-    if target.vector_bytes > host().vector_bytes:
-        pytest.skip("this processor has less")
+    target = lesser_target(name)
     for layout in (LAYOUTS[1], LAYOUTS[-2]):
-        check(layout, target, lambda values: values)
+        check(layout, target, lambda values: values, SIZES)
 
 
 @pytest.mark.parametrize("dtype", [float32, float64], ids=str)
@@ -93,7 +52,7 @@ def test_lesser_processors(name: str) -> None:
 def test_entries_apart_on_any_threads(letters: str, dtype: DType) -> None:
     """Vectors that are columns of matrices: nothing else is written, and threads show nowhere."""
     layout = Layout(dtype, letters[0] == "t", letters[1] == "t", vectors=True, divides=True)
-    library, _ = sibling("test_gemm").compiled(layout, host())
+    library, _ = compiled(layout, host())
     types = [ctypes.c_void_p] * 3 + [ctypes.c_int64] * 6 + [ctypes.c_void_p] + [ctypes.c_int64] * 2
     function = ctypes.CFUNCTYPE(None, *types)(library.address(layout.name))
     rng = np.random.default_rng(0)

@@ -1,12 +1,7 @@
 """Code for other processors: what can run here runs, the rest must pass code generation."""
 
-import importlib.util
-import platform
 from collections.abc import Mapping
-from pathlib import Path
-from types import ModuleType
 
-import llvmlite.binding as llvm
 import numpy as np
 import pytest
 
@@ -17,58 +12,29 @@ from graphc.backends.llvm.gemm_half import half_functions
 from graphc.backends.llvm.gemm_layout import Layout
 from graphc.backends.llvm.jit import FAST, PLAIN, Module, module_assembly
 from graphc.backends.llvm.modules import modules_of
-from graphc.backends.llvm.target import Target, describe, host
 from graphc.dtypes import float16, float32, float64
 from graphc.loops.ir import Accumulate, Accumulator, For, Kernel, Parameter, Store
 from graphc.scalar import expr as s
 from graphc.scalar.expr import Expr, Index, Load, Local
 from graphc.shapes import Dim
+from tests.backends.llvm.conftest import program_of
+from tests.backends.llvm.targets import lesser_target, other_target
+from tests.backends.llvm.test_random_kernels import Grower, check_random_kernel
 
 n, i = Dim.symbol("n"), Dim.symbol("i")
 
 
-def sibling(name: str) -> ModuleType:
-    """Another file of this folder as a module."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def other_target(name: str) -> Target:
-    llvm.initialize_all_targets()
-    llvm.initialize_all_asmprinters()
-    match name:
-        case "sse2":
-            return describe("x86_64-unknown-linux-gnu", "x86-64", "", frozenset({"sse2"}))
-        case "avx2":
-            enabled: tuple[str, ...] = ("avx", "avx2", "fma", "f16c", "bmi", "bmi2")
-            features = ",".join(f"+{feature}" for feature in enabled)
-            return describe("x86_64-unknown-linux-gnu", "x86-64", features, frozenset(enabled))
-        case "avx512":
-            enabled = ("avx512f", "avx512bw", "avx512vl", "avx512dq", "avx2", "fma", "f16c")
-            features = ",".join(f"+{feature}" for feature in enabled)
-            return describe("x86_64-unknown-linux-gnu", "x86-64-v4", features, frozenset(enabled))
-    return describe("aarch64-unknown-linux-gnu", "", "+neon", frozenset({"neon"}))
-
-
 @pytest.mark.parametrize("name", ["sse2", "avx2"])
 def test_random_kernels_on_lesser_processors(name: str) -> None:
-    if platform.machine() != "x86_64" or platform.system() != "Linux":
-        pytest.skip("needs an x86-64 processor")
-    target = other_target(name)
-    if target.vector_bytes > host().vector_bytes:
-        pytest.skip("this processor has less")
-    kernels, running = sibling("test_random_kernels"), sibling("conftest")
+    target = lesser_target(name)
 
     def run(kernel: Kernel, arrays: Mapping[str, np.ndarray], sizes: Mapping[str, int]) -> None:
-        executable = compiled_program(running.program_of(kernel), target, 1)
+        executable = compiled_program(program_of(kernel), target, 1)
         bound = executable.bind([sizes[size] for size in kernel.sizes], [])
         bound([arrays[p.name] for p in kernel.parameters])
 
     for seed in range(100, 115):
-        kernels.check_random_kernel(run, seed)
+        check_random_kernel(run, seed)
 
 
 def sum_of_exponentials() -> Kernel:
@@ -90,7 +56,7 @@ def sum_of_exponentials() -> Kernel:
 )
 def test_native_registers_are_used(name: str, register: str) -> None:
     target = other_target(name)
-    program = sibling("conftest").program_of(sum_of_exponentials())
+    program = program_of(sum_of_exponentials())
     text = emit_program(program, target).text
     assembly = module_assembly(Module(text), target)
     assert register in assembly
@@ -100,9 +66,8 @@ def test_native_registers_are_used(name: str, register: str) -> None:
 @pytest.mark.parametrize("name", ["avx512", "neon"])
 def test_random_kernels_pass_code_generation(name: str) -> None:
     target = other_target(name)
-    kernels, running = sibling("test_random_kernels"), sibling("conftest")
     for seed in range(200, 210):
-        program = running.program_of(kernels.Grower(seed).kernel())
+        program = program_of(Grower(seed).kernel())
         for module in emit_program(program, target).modules:
             module_assembly(module, target)
 
