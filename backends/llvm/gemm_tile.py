@@ -160,7 +160,7 @@ class TileEmitter:
         builder.line("%a.next = add i64 %a.at, %a.step")
         builder.line("%b.next = getelementptr i8, ptr %b.at, i64 %b.step")
         builder.line("%more = icmp slt i64 %p.next, %k")
-        builder.line("br i1 %more, label %sum, label %summed")
+        builder.again_if("%more", "sum", "summed")
         builder.block("summed")
         for line in ends:
             builder.line(line)

@@ -195,6 +195,12 @@ class Lines:
         self.define("nontemporal", "!0 = !{i32 1}")
         self.lines.append(f"  store {a.ir_type} {a.text}, ptr {pointer}, align 64, !nontemporal !0")
 
+    def again_if(self, condition: str, loop: str, done: str) -> None:
+        """End a short loop that much time is spent in: its first instruction begins a line of
+        64 bytes, so that the processor fetches the loop with as few lines as it can."""
+        self.define("loops", '!1 = distinct !{!1, !2}\n!2 = !{!"llvm.loop.align", i32 64}')
+        self.lines.append(f"  br i1 {condition}, label %{loop}, label %{done}, !llvm.loop !1")
+
     # Calls
 
     def declare(self, name: str, text: str) -> None:
