@@ -1,6 +1,7 @@
 """From a draft to a kernel: which axes become which loops.
 
-1. neighbouring axes that every access runs through as if they were one are collapsed;
+1. axes are ordered as they lie in memory (orientation.py), and neighbouring ones that every access
+   runs through as if they were one are collapsed;
 2. rows become parallel loops, passes over reduced axes serial ones;
 3. the last axis, the contiguous one, becomes the vector loop: of the passes if it is reduced,
    else of the rows (then reductions run serially with a lane per row);
@@ -37,8 +38,9 @@ from graphc.loops.ir import (
     Statement,
     Store,
 )
+from graphc.loops.orientation import turned
 from graphc.loops.tidy import hoist, map_values, tidy, values_of, with_body, with_sizes
-from graphc.loops.values import IndexTuple, is_plain
+from graphc.loops.values import IndexTuple, is_plain, linear_position
 from graphc.scalar.expr import Expr, Index, Load, transform
 from graphc.shapes import (
     Dim,
@@ -60,8 +62,9 @@ FEW, LITTLE = 128, 1 << 13  # rows and elements up to which there is one chunk
 
 def schedule(draft: Draft, name: str, comment: str = "") -> Kernel:
     """The kernel of a draft; `sizes` lists the symbolic sizes that it uses, sorted."""
-    extents = dict(enumerate(draft.domain))
     facts = FactsOf()
+    draft = turned(draft, facts)
+    extents = dict(enumerate(draft.domain))
     Collapse(draft, extents, facts).run()
     rows = [a for a in sorted(extents) if a not in draft.group_axes]
     passes = [a for a in sorted(extents) if a in draft.group_axes]
@@ -279,15 +282,6 @@ class Collapse:
                     body[number] = Scratch(item.name, item.dtype, self.draft.arrays[item.name])
                 else:
                     body[number] = map_statement(item, moved)
-
-
-def linear_position(shape: Shape, index: IndexTuple) -> Size:
-    """Where a plain index points, row by row."""
-    position: Size = 0
-    for size, item in zip(shape, index, strict=True):
-        assert isinstance(item, Index)
-        position = position * size + item.size
-    return position
 
 
 # --- walks over draft bodies -----------------------------------------------------------------

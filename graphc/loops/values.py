@@ -363,3 +363,12 @@ class Resolver:
 def is_plain(index: IndexTuple) -> bool:
     """Whether the index is made of loop axes and sizes alone."""
     return all(isinstance(item, Index) for item in index)
+
+
+def linear_position(shape: Shape, index: IndexTuple) -> Size:
+    """Where a plain index points, row by row."""
+    position: Size = 0
+    for size, item in zip(shape, index, strict=True):
+        assert isinstance(item, Index)
+        position = position * size + item.size
+    return position
