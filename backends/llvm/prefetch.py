@@ -11,6 +11,9 @@ that computes most asks for the lines of the next row. Asking for an address tha
 nothing. Long rows are left to the processor: they would be gone from the cache when their turn
 comes.
 
+One pass alone asks, too, where rows do not follow each other without a gap, as parts of wider rows
+do (the gates of a cell): the processor begins anew at each.
+
 In the same way lanes that sum up products ask at their beginning for what they read when the sums
 are complete.
 """
@@ -44,15 +47,15 @@ class Ahead:
 def next_rows(row: For, memory: Memory) -> dict[int, list[Ahead]]:
     """For the vector loops of a loop over rows, by identity: what each is to ask for."""
     passes = [item for item in row.body if isinstance(item, For) and item.kind == "vector"]
-    if len(passes) < 2:
-        return {}
     stored = survey((row,)).stored
     heaviest: dict[Ahead, tuple[int, int]] = {}
     for number, one in enumerate(passes):
         cost = survey(one.body).cost
         for load in _loads(one):
             ahead = None if load.buffer in stored else _ahead(load, row, one, memory)
-            if ahead is not None and (ahead not in heaviest or heaviest[ahead][0] < cost):
+            if ahead is None or (len(passes) == 1 and ahead.stride == one.extent):
+                continue
+            if ahead not in heaviest or heaviest[ahead][0] < cost:
                 heaviest[ahead] = cost, number
     found: dict[int, list[Ahead]] = {}
     for ahead, (_, number) in heaviest.items():

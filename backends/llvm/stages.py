@@ -44,6 +44,7 @@ MOVES = frozenset(("load", "bitcast", "insertelement", "shufflevector", "getelem
 ADDRESSES = frozenset(("add", "sub", "mul", "xor", "and", "or", "shl", "getelementptr", "load"))
 SPLATS = frozenset(("insertelement", "shufflevector", "load"))
 
+PREFETCH = "@llvm.prefetch"  # changes nothing that is read
 NAME = re.compile(r"%[\w.]+")
 DEFINITION = re.compile(r"  (%[\w.]+) = (\w+) (.*)")
 INTRINSIC = re.compile(r"@llvm\.(\w+)")
@@ -108,7 +109,7 @@ def _parsed(text: Sequence[str], carried: frozenset[str]) -> list[Line] | None:
         if found is None:
             uses = tuple(name for name in NAME.findall(line) if name in known)
             lines.append(Line(line, "", uses, "", None, False, True))
-            wrote = True
+            wrote |= PREFETCH not in line
             continue
         name, op, operands = found.groups()
         if op == "call":

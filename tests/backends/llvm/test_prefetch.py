@@ -54,6 +54,23 @@ def test_one_pass_and_long_or_short_rows_are_left_to_the_processor() -> None:
     assert asked(softmax, "n", 10) == 0
 
 
+def test_one_pass_over_parts_of_wider_rows_asks_for_each_part() -> None:
+    gate = asked(lambda x: [x[:, :128] * gc.sigmoid(x[:, 128:])], "n", 256)
+    assert gate == 2 * asked(lambda x: [gc.sigmoid(x[:, 128:])], "n", 256) > 0
+
+
+def test_asking_does_not_keep_a_long_body_in_one_piece() -> None:
+    def gates(x: Tensor) -> list[Tensor]:
+        i, f, g, o = (x[:, k * 128 : (k + 1) * 128] for k in range(4))
+        state = gc.sigmoid(i) * f + gc.tanh(g)
+        return [gc.sigmoid(o) * gc.tanh(state)]
+
+    x = gc.placeholder("x", ("n", 512))
+    text = gc.function([x], gates(x)).llvm()
+    assert "llvm.prefetch" in text
+    assert "strips" in text
+
+
 def test_columns_and_what_is_written_are_not_asked_for() -> None:
     assert asked(lambda x: [gc.nn.softmax(x, axis=0)], "n", 1000) == 0
 
