@@ -114,12 +114,13 @@ class CRequest:
     inputs: how many. sizes: their names, in the order of the arguments. outputs: for each result
     its number among the program's outputs. constraints: sizes that must be equal. peak, offsets:
     the memory plan. variables: the addresses of the references to their arrays; data_field: where
-    an array keeps the address of its data.
+    an array keeps the address of its data. record: the address of a `c_failures.FailureRecord`.
     """
 
     inputs: int
     sizes: tuple[str, ...]
     outputs: tuple[int, ...]
+    record: int
     constraints: tuple[tuple[Size, Size], ...] = ()
     peak: Size = 0
     offsets: Mapping[str, Size] = field(default_factory=dict)

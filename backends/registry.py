@@ -1,12 +1,12 @@
 """Backends by name; the one place that imports lazily, so that unused backends cost nothing."""
 
-import importlib
 from collections.abc import Callable
 
 # The default backend is loaded with graphc, so that the first function need not wait for it.
 import graphc.backends.llvm.backend  # noqa: F401
 from graphc.backends.base import Backend
 from graphc.errors import BackendError, MissingExtraError
+from graphc.late_imports import late_module
 
 _MODULES = {
     "llvm": "graphc.backends.llvm.backend",
@@ -33,7 +33,7 @@ def get_backend(name: str) -> Backend:
             fix='use backend="auto"',
         )
     try:
-        module = importlib.import_module(_MODULES[name])
+        module = late_module(_MODULES[name])
     except ModuleNotFoundError as error:
         if error.name is not None and error.name.startswith("graphc"):
             raise

@@ -5,7 +5,8 @@
     f.c_function("double (double)")         the same for another C signature
 
 The general signature has a pointer for every input, then the sizes (`f.c_function().sizes`) as
-int64_t, then a pointer for every output, and returns an int64_t: 0, or not 0 if the call failed.
+int64_t, then a pointer for every output, and returns an int64_t: 0, or not 0 if the call failed;
+`f.c_function().error` then says how.
 Arrays are dense (C order), aligned, as large as the declared shapes say, and results overlap
 nothing; who calls sees to it. Complex numbers are pairs of floats.
 """
@@ -19,10 +20,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphc.backends.base import CAddress, CForm, CRequest, ForeignCallable, FormingBackend
+from graphc.backends.c_failures import DISAGREES, NO_MEMORY, WRONG_LENGTH, Failure, FailureRecord
 from graphc.backends.registry import DEFAULT, get_backend
 from graphc.dtypes import DType, bool_, float32, float64, is_complex, is_half, real_dtype
-from graphc.errors import FunctionError
+from graphc.errors import FunctionError, GraphcError
 from graphc.ir.storage import references
+from graphc.loops.ir import Fault
 from graphc.shapes import evaluate
 
 if TYPE_CHECKING:
@@ -49,21 +52,25 @@ class CFunction:
         address: int,
         sizes: Sequence[str],
         keep: Any,
-        python: "_PythonCall | None",
+        failures: "_Failures",
         needs_python: bool,
     ) -> None:
         self.signature = signature
         self.address = address
         self.sizes = tuple(sizes)
         self.needs_python = needs_python
-        self._python = python
+        self._failures = failures
         self.ctypes = prototype(address)
-        self.ctypes.keep = keep  # it may be all that is left of this
+        self.ctypes.keep = (keep, failures.record)  # it may be all that is left of this
 
     @property
-    def error(self) -> Exception | None:
-        """What the last failed call raised, where calls pass through Python."""
-        return None if self._python is None else self._python.error
+    def error(self) -> BaseException | None:
+        """The error of the last failed call, as a call of the function would raise it.
+
+        None before the first failure. Of calls that fail in several threads at the same moment, it
+        is that of one.
+        """
+        return self._failures.last()
 
     def __repr__(self) -> str:
         return f"<graphc C function {self.signature} at {self.address:#x}>"
@@ -120,30 +127,33 @@ def _make(function: "Function", signature: str | None) -> CFunction:
             'that fit: dtype "float64" is double',
         )
     prototype, text = _general(function)
-    request = _request(function)
     executable = function.stages.executable
+    failures = _Failures(function)
+    request = _request(function, failures.record)
     entry: CAddress | None = None
     pure = function._border is not None and not function._updated
     if pure and isinstance(executable, ForeignCallable):
         entry = executable.c_call(request)
-    python = _PythonCall(function, prototype) if entry is None else None
+    python = _PythonCall(function, prototype, failures) if entry is None else None
     call = entry or python
     assert call is not None
     held = (call, python, function._variables)
     if signature is None:
-        return CFunction(text, prototype, call.address, sizes, held, python, python is not None)
+        return CFunction(text, prototype, call.address, sizes, held, failures, python is not None)
     form, prototype = forms[signature]
     backend = get_backend(DEFAULT)
     assert isinstance(backend, FormingBackend)
     wrapper = backend.c_form(form, request, call.address, held)
-    return CFunction(signature, prototype, wrapper.address, (), wrapper, python, python is not None)
+    needs_python = python is not None
+    return CFunction(signature, prototype, wrapper.address, (), wrapper, failures, needs_python)
 
 
-def _request(function: "Function") -> CRequest:
+def _request(function: "Function", record: FailureRecord) -> CRequest:
     sizes = function.stages.size_names
     graph, border = function.stages.user_graph, function._border
     if border is None:
-        return CRequest(len(graph.inputs), sizes, tuple(range(len(graph.outputs))))
+        order = tuple(range(len(graph.outputs)))
+        return CRequest(len(graph.inputs), sizes, order, record.address)
     for storage in function._variables:  # the code reads them without a lock
         storage.pin()
     runner = border.runner
@@ -151,6 +161,7 @@ def _request(function: "Function") -> CRequest:
         len(graph.inputs),
         sizes,
         tuple(runner.output_order),
+        record.address,
         tuple((one.left, one.right) for one in function._binder.constraints),
         runner.plan.peak,
         runner.plan.offsets,
@@ -231,39 +242,85 @@ def _forms(function: "Function") -> dict[str, tuple[CForm, Any]]:
     return found
 
 
+class _Failures:
+    """The last failed call of a C function, and its error."""
+
+    def __init__(self, function: "Function") -> None:
+        self.record = FailureRecord(len(function.stages.size_names))
+        self._name = function.name
+        self._binder = function._binder
+        self._runner = None if function._border is None else function._border.runner
+        self._error: BaseException | None = None
+        self._number = 0  # of the record, when the error was made
+
+    def raised(self, error: BaseException) -> None:
+        """Python's calls say it themselves."""
+        self._error, self._number = error, self.record.number
+
+    def last(self) -> BaseException | None:
+        told = self.record.last()
+        if told is not None and told.number > self._number:
+            self._error, self._number = self._explain(told), told.number
+        return self._error
+
+    def check(self, sizes: tuple[int, ...]) -> None:
+        """Whether they are sizes, and agree with each other."""
+        if any(size < 0 for size in sizes):
+            bindings = dict(zip(self._binder.size_names, sizes, strict=True))
+            raise FunctionError(
+                f"{self._name}: sizes are {bindings}", code="E205", fix="sizes are >= 0"
+            )
+        self._binder.check_constraints(sizes)
+
+    def _explain(self, told: Failure) -> BaseException:
+        if told.status == WRONG_LENGTH:
+            (first, *more), count = self._binder.inputs, len(self._binder.inputs)
+            length = count if more or not first.shape else first.shape[0]
+            return FunctionError(
+                f"{self._name}: the vector has {told.value} elements, allowed is {length}",
+                code="E205",
+                fix=f"call it with {length} elements",
+            )
+        try:
+            self.check(told.sizes)
+        except GraphcError as error:
+            return error
+        runner = self._runner
+        assert runner is not None and told.status != DISAGREES  # the same sizes were checked
+        if told.status == NO_MEMORY:
+            return runner.shortage(told.sizes, MemoryError("no memory for temporaries"))
+        return runner.error_of(Fault(told.status - 1, told.value), told.sizes)
+
+
 class _PythonCall:
     """A C function that calls back into Python, for what native code alone cannot do."""
 
-    def __init__(self, function: "Function", prototype: Any) -> None:
+    def __init__(self, function: "Function", prototype: Any, failures: _Failures) -> None:
         self.function = function
-        self.error: Exception | None = None
+        self.failures = failures
         self.callback = prototype(self.run)
         address = ctypes.cast(self.callback, ctypes.c_void_p).value
         assert address is not None
         self.address = address
 
     def run(self, *arguments: Any) -> int:
-        """0, or 1 if it failed; `error` says how."""
+        """0, or 1 if it failed."""
         function = self.function
         graph, names = function.stages.user_graph, function.stages.size_names
         inputs, middle = len(graph.inputs), len(graph.inputs) + len(names)
         sizes = tuple(int(size) for size in arguments[inputs:middle])
         try:
+            self.failures.check(sizes)
             bindings = dict(zip(names, sizes, strict=True))
-            if any(size < 0 for size in sizes):
-                raise FunctionError(
-                    f"{function.name}: sizes are {bindings}", code="E205", fix="sizes are >= 0"
-                )
             tensors = (*graph.inputs, *graph.outputs)
             pointers = (*arguments[:inputs], *arguments[middle:])
             arrays = [
                 _array(pointer, tuple(evaluate(n, bindings) for n in tensor.shape), tensor.dtype)
                 for pointer, tensor in zip(pointers, tensors, strict=True)
             ]
-            function._binder.sizes(arrays[:inputs])
             function._run_once(sizes, arrays[:inputs], arrays[inputs:])
         except Exception as error:
-            self.error = error
+            self.failures.raised(error)
             return 1
         return 0
 

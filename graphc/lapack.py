@@ -7,7 +7,6 @@ scipy exports, `scipy.linalg.cython_lapack` and `cython_blas`, with 32-bit integ
 """
 
 import ctypes
-import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from functools import cache
@@ -16,6 +15,7 @@ import numpy as np
 
 from graphc.dims import Size, dim_max, dim_min
 from graphc.dtypes import DType, int32
+from graphc.late_imports import late_module
 from graphc.records import dataclass
 
 Sizes = Mapping[str, Size]
@@ -282,7 +282,7 @@ def explain_failure(routine: str, caller: str, code: int, batched: bool) -> tupl
 @cache
 def routine_address(symbol: str, library: str) -> int:
     """Where a routine lies in this process."""
-    table = importlib.import_module(f"scipy.linalg.cython_{library}").__pyx_capi__
+    table = late_module(f"scipy.linalg.cython_{library}").__pyx_capi__
     get_name = ctypes.pythonapi.PyCapsule_GetName
     get_name.restype, get_name.argtypes = ctypes.c_char_p, [ctypes.py_object]
     get_pointer = ctypes.pythonapi.PyCapsule_GetPointer

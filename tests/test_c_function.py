@@ -3,6 +3,7 @@
 import ctypes
 import gc as garbage
 import math
+import re
 import threading
 from typing import Any
 
@@ -121,6 +122,85 @@ def test_failures_are_told() -> None:
     assert f.ctypes(pointer(index), *arguments, 4, -1, pointer(out)) != 0
     index[...] = 4
     assert f.ctypes(pointer(index), *arguments, 4, 3, pointer(out)) != 0
+
+
+def test_failures_say_what_calls_would() -> None:
+    i, x = gc.placeholder("i", (), "int64"), gc.placeholder("x", ("n",), "float64")
+    y = gc.placeholder("y", ("m",), "float64")
+    f = gc.function([i, x, y], x[i] + gc.sum(x[1:] - y))
+    made = f.c_function()
+    assert not made.needs_python and made.error is None
+    data, out = np.arange(4.0), np.zeros(())
+
+    def failed(index: int, *sizes: int) -> str:
+        given = np.array(index)
+        status = made.ctypes(pointer(given), pointer(data), pointer(data), *sizes, pointer(out))
+        assert status != 0
+        assert made.error is made.error
+        return str(made.error)
+
+    def raised(index: int, rows: int, columns: int) -> str:
+        with pytest.raises(gc.GraphcError) as error:
+            f(index, data[:rows], data[:columns])
+        return str(error.value)
+
+    for case in ((4, 4, 3), (-5, 4, 3), (2, 3, 3), (0, 4, 1)):
+        assert failed(*case) == raised(*case)
+    assert "{'n': 4, 'm': -1}" in failed(0, 4, -1)
+    last = made.error
+    fine = np.array(1)
+    assert made.ctypes(pointer(fine), pointer(data), pointer(data), 4, 3, pointer(out)) == 0
+    assert made.error is last
+
+
+def test_failures_of_other_signatures() -> None:
+    x = gc.placeholder("x", (3,), "float64")
+    plain = gc.function([x], gc.sum(x)).c_function("double (int, double *)")
+    data, w = np.arange(3.0), gc.variable(np.float64(0), "w")
+    with_update = gc.function([x], gc.sum(x), updates={w: w + 1})
+    for made in (plain, with_update.c_function("double (int, double *)")):
+        assert made.ctypes(3, pointer(data)) == 3 and made.error is None
+        assert math.isnan(made.ctypes(2, pointer(data)))
+        assert "the vector has 2 elements, allowed is 3" in str(made.error)
+    i = gc.placeholder("i", ("k",), "float64")
+    picked = gc.function([i], gc.sum(gc.constant(data)[gc.astype(i, "int64")]))
+    made = picked.c_function("double (int, double *)")
+    for bad in (7, 8):
+        indices = np.array([0.0, bad])
+        assert math.isnan(made.ctypes(2, pointer(indices)))
+        assert isinstance(made.error, gc.IndexOutOfRange) and f"index {bad}" in str(made.error)
+
+
+def test_calls_without_memory() -> None:
+    x = gc.placeholder("x", ("n",), "float64")
+    y = gc.sort(gc.exp(x))
+    made = gc.function([x], gc.sum(gc.cumulative_sum(y) * y)).c_function()
+    data, out = np.ones(3), np.zeros(())
+    assert made.ctypes(pointer(data), 1 << 55, pointer(out)) != 0
+    assert isinstance(made.error, gc.MemoryLimitError)
+    assert "[E605]" in str(made.error) and f"n = {1 << 55}" in str(made.error)
+
+
+def test_failures_in_many_threads() -> None:
+    i, x = gc.placeholder("i", (), "int64"), gc.placeholder("x", ("n",), "float64")
+    made = gc.function([i, x], x[i]).c_function()
+    data, wrong = np.arange(64.0), []
+
+    def work(size: int) -> None:
+        out, index = np.zeros(()), np.array(size)
+        for _ in range(200):
+            made.ctypes(pointer(index), pointer(data), size, pointer(out))
+            text = str(made.error).splitlines()[0]
+            found = re.search(r"index (\d+) is out of range for axis 0 of size (\d+)", text)
+            if found is None or found[1] != found[2]:
+                wrong.append(text)
+
+    threads = [threading.Thread(target=work, args=(size,)) for size in (1, 2, 40, 64)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong, wrong
 
 
 def test_updates_go_through_python() -> None:

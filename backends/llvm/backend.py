@@ -1,6 +1,5 @@
 """The llvm backend: a program becomes one native module that runs without Python."""
 
-import importlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,6 +22,7 @@ from graphc.backends.llvm.routines import recall
 from graphc.backends.llvm.stored import Facts, read_stored, stored_text
 from graphc.backends.llvm.target import host
 from graphc.errors import ShapeError
+from graphc.late_imports import late_module
 from graphc.loops.ir import Program
 from graphc.threads import usable_cores
 
@@ -42,7 +42,7 @@ class LlvmBackend:
 
     def c_form(self, form: CForm, request: CRequest, call: int, keep: Any) -> "CEntry":
         """A C function of another form around one of pointers and sizes; see `c_entry`."""
-        wrapped = importlib.import_module("graphc.backends.llvm.c_entry").wrapped
+        wrapped = late_module("graphc.backends.llvm.c_entry").wrapped
         made: CEntry = wrapped(form, request, host(), call, keep)
         return made
 

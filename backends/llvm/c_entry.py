@@ -4,7 +4,8 @@
 
 It makes the table of pointers that the entry wants, takes memory for temporaries (from the stack if
 it is little), and reads the variables under the interpreter's lock, which it holds at no other
-time. So it may run in any thread, in several at once. 0 says that all went well.
+time. So it may run in any thread, in several at once. 0 says that all went well; else a record of
+the failure is written (`backends.c_failures`).
 
 Where a program cannot be called without Python, `call` is somebody else's routine of the same kind.
 The other shapes of C functions (`Form`) are a few instructions around `call`.
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from graphc.backends.base import CForm, CRequest
+from graphc.backends.c_failures import DISAGREES, NO_MEMORY, SIZES, STATUS, VALUE, WRONG_LENGTH
 from graphc.backends.llvm.cache import cached_objects
 from graphc.backends.llvm.jit import Library, Module, library_symbols
 from graphc.backends.llvm.scopes import Code
@@ -29,9 +31,44 @@ from graphc.records import dataclass
 from graphc.shapes import Size, dim_max
 
 ON_STACK = 16 << 10  # bytes of temporaries
-DISAGREES, NO_MEMORY = -1, -2
 _NAN = "0x7FF8000000000000"
 _PYTHON = ("PyGILState_Ensure", "PyGILState_Release", "Py_IncRef", "Py_DecRef")
+
+
+def _tell(sizes: int) -> str:
+    """`graphc_tell`: the record of a failure, unless another call is writing one."""
+    words = [(STATUS, "%status"), (VALUE, "%value")]
+    lines = []
+    for number in range(sizes):
+        lines.append(f"%from{number} = getelementptr i64, ptr %sizes, i64 {number}")
+        lines.append(f"%size{number} = load i64, ptr %from{number}")
+        words.append((SIZES + number, f"%size{number}"))
+    for place, word in words:
+        lines.append(f"%to{place} = getelementptr i64, ptr @record, i64 {place}")
+        lines.append(f"store atomic i64 {word}, ptr %to{place} monotonic, align 8")
+    body = "\n".join(f"  {line}" for line in lines)
+    return f"""@record = external global i64
+define internal void @graphc_tell(i64 %status, i64 %value, ptr %sizes) cold noinline {{
+entry:
+  %before = load atomic i64, ptr @record monotonic, align 8
+  %odd = and i64 %before, 1
+  %writing = icmp ne i64 %odd, 0
+  br i1 %writing, label %done, label %free
+free:
+  %begun = add i64 %before, 1
+  %old = cmpxchg ptr @record, i64 %before, i64 %begun seq_cst seq_cst
+  %mine = extractvalue {{ i64, i1 }} %old, 1
+  br i1 %mine, label %write, label %done
+write:
+  fence seq_cst
+{body}
+  %ended = add i64 %before, 2
+  store atomic i64 %ended, ptr @record release, align 8
+  br label %done
+done:
+  ret void
+}}
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +84,8 @@ def wrapped(form: CForm, request: CRequest, target: Target, call: int, keep: Any
     parameters = ", ".join(["ptr"] * request.inputs + ["i64"] * len(request.sizes) + ["ptr"])
     text = f"declare i64 @call({parameters})\n{_form_text(form, request)}"
     found = cached_objects([Module(text)], target)
-    library = Library(found.objects, ["graphc_function"], {"call": call})
+    imports = {"call": call, **({"record": request.record} if "@record" in text else {})}
+    library = Library(found.objects, ["graphc_function"], imports)
     return CEntry(library.address("graphc_function"), (library, keep))
 
 
@@ -68,7 +106,7 @@ def native_call(
     words = [*(array.ctypes.data for array in constants), *request.variables]
     context = np.array([*words, 0], np.int64)
     text = _CallText(request, program, areas, threads, target).text()
-    imports = {"entry": entry, "context": context.ctypes.data}
+    imports = {"entry": entry, "context": context.ctypes.data, "record": request.record}
     needed = [name for name in ("malloc", "free") if f"@{name}(" in text]
     imports.update(library_symbols(tuple(needed)))
     if request.variables:
@@ -106,7 +144,6 @@ class _CallText:
         parameters += [f"ptr %output{k}" for k in range(len(request.outputs))]
         for number, name in enumerate(request.sizes):
             self.sizes.symbols[name] = Val(f"%size{number}", "i64")
-        self._check_sizes()
         buffers = list(self.program.buffers.values())
         count = len(buffers) + 2
         builder.line(f"%table = alloca [{count} x i64], align 64")
@@ -115,6 +152,7 @@ class _CallText:
         for number in range(len(request.sizes)):
             at = builder.value(f"getelementptr i64, ptr %sizes, i64 {number}")
             builder.line(f"store i64 %size{number}, ptr {at}")
+        self._check_sizes()
         base, from_heap = self._arena()
         self._fill_table(buffers, base)
         held = self._take_variables()
@@ -122,8 +160,15 @@ class _CallText:
         self._drop_variables(held)
         if from_heap is not None:
             builder.line(f"call void @free(ptr {from_heap})")
+        builder.branch_if(builder.icmp("eq", status, builder.const(0, status)), "fine", "failed")
+        builder.block("failed")
+        value = builder.value("load i64, ptr %fault")
+        self._tell(status.text, value)
         builder.line(f"ret i64 {status.text}")
+        builder.block("fine")
+        builder.line("ret i64 0")
         declared = [
+            _tell(len(request.sizes)),
             "@context = external global i8",
             "declare i64 @entry(ptr, ptr, ptr)",
             "declare ptr @malloc(i64)",
@@ -147,11 +192,16 @@ class _CallText:
             values = self.sizes.first(left), self.sizes.first(right)
             self._leave_if(builder.icmp("ne", *values), DISAGREES)
 
+    def _tell(self, status: str, value: str) -> None:
+        line = f"call void @graphc_tell(i64 {status}, i64 {value}, ptr %sizes)"
+        self.builder.line(line)
+
     def _leave_if(self, condition: Val, status: int) -> None:
         builder = self.builder
         leave, stay = builder.fresh_label("leave"), builder.fresh_label("stay")
         builder.branch_if(condition, leave, stay)
         builder.block(leave)
+        self._tell(str(status), "0")
         builder.line(f"ret i64 {status}")
         builder.block(stay)
 
@@ -256,7 +306,10 @@ def _form_text(form: CForm, request: CRequest) -> str:
         if form.length is not None:
             lines += [
                 f"%right = icmp eq i64 %n, {form.length}",
-                "br i1 %right, label %go, label %failed",
+                "br i1 %right, label %go, label %wrong",
+                "wrong:",
+                f"call void @graphc_tell(i64 {WRONG_LENGTH}, i64 %n, ptr null)",
+                "br label %failed",
                 "go:",
             ]
         if form.spread:
@@ -290,4 +343,5 @@ def _form_text(form: CForm, request: CRequest) -> str:
         returned = element
     body = "\n".join(f"  {line}" if not line.endswith(":") else line for line in lines)
     header = f"define {returned} @graphc_function({', '.join([*parameters, *user])})"
-    return f"{header} {{\nentry:\n{body}\n}}\n"
+    told = _tell(0) if "@graphc_tell" in body else ""
+    return f"{told}{header} {{\nentry:\n{body}\n}}\n"

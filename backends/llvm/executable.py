@@ -1,7 +1,6 @@
 """A program in machine code, and what may be asked of it."""
 
 import ctypes
-import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from graphc.backends.llvm.jit import Library, module_assembly
 from graphc.backends.llvm.profiling import LAPS, words
 from graphc.backends.llvm.stored import Facts
 from graphc.backends.llvm.target import host
+from graphc.late_imports import late_module
 from graphc.loops.ir import Program
 from graphc.records import dataclass
 from graphc.shapes import evaluate
@@ -156,7 +156,7 @@ class LlvmExecutable:
         if facts.routines and (program.sizes or self._wants_threads({})):
             return None
         code = (self.address, self._library)
-        make = importlib.import_module("graphc.backends.llvm.c_entry").native_call
+        make = late_module("graphc.backends.llvm.c_entry").native_call
         made: CEntry = make(request, program, self.scratch, self.threads, host(), code)
         return made
 

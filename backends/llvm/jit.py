@@ -12,7 +12,6 @@ time; the two calls that take long go around its lock. One lock guards the linke
 """
 
 import ctypes
-import importlib
 import os
 import sys
 import threading
@@ -25,6 +24,7 @@ import llvmlite.binding as llvm
 from llvmlite.binding import ffi
 
 from graphc.backends.llvm.target import Target, host
+from graphc.late_imports import late_module
 from graphc.threads import usable_cores
 
 PLAIN, FAST = 0, 2  # levels of code generation
@@ -292,7 +292,7 @@ def library_symbols(names: tuple[str, ...]) -> Mapping[str, int]:
     found = {name: _address(process, name) for name in names}
     missing = [name for name, at in found.items() if at is None]
     # Python is linked with the math library nearly everywhere; asking for it runs a program.
-    if missing and (path := importlib.import_module("ctypes.util").find_library("m")):
+    if missing and (path := late_module("ctypes.util").find_library("m")):
         library = ctypes.CDLL(path)
         found |= {name: _address(library, name) for name in missing}
     return {name: at for name, at in found.items() if at is not None}

@@ -7,12 +7,12 @@ returns. 0 says that all went well; anything else (another shape, an exception) 
 again in Python, which words the error.
 """
 
-import importlib
 import inspect
 from collections.abc import Sequence
 from typing import Any
 
 from graphc.dtypes import DType, is_complex, is_half
+from graphc.late_imports import late_module
 from graphc.loops.ir import HostCall, Program
 from graphc.scalar.printer import Dialect
 from graphc.shapes import Shape
@@ -46,7 +46,7 @@ def jitted_steps(program: Program) -> dict[int, Jitted]:
 
 def _routine(program: Program, step: HostCall) -> Any:
     """The C function of a step; None where the function needs Python's arrays or errors."""
-    numba = importlib.import_module("numba")
+    numba = late_module("numba")
     reads = [(program.buffers[name].dtype, shape) for name, shape in step.inputs]
     writes = [(program.buffers[name].dtype, shape) for name, shape in step.outputs]
     unfit = any(is_half(dtype) or is_complex(dtype) for dtype, _ in (*reads, *writes))

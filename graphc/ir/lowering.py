@@ -174,10 +174,12 @@ class HostCall:
     Its inputs are read-only arrays. owned: they are copies that it may keep beyond the call, and
     whatever it raises is reported as an error of the user's function. jitted: the function on
     arrays and attributes that Numba compiles, which needs no Python where its types allow that.
+    module: what the function would import in its first call, and compilation does before.
     """
 
     owned: bool = False
     jitted: Any = None
+    module: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

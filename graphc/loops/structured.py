@@ -10,6 +10,7 @@ from graphc.ir.opdef import Inference, OpDef
 from graphc.ir.source import source_scope
 from graphc.ir.tensor import Tensor
 from graphc.lapack import ROUTINES, Operand
+from graphc.late_imports import late_module
 from graphc.loops.draft import Draft, Naming
 from graphc.loops.groups import Barrier, Group, Member, Partition, Placement
 from graphc.loops.ir import (
@@ -106,6 +107,8 @@ def host_call_step(node: Node, buffers: Mapping[Key, str], comment: str) -> Host
     """The op's reference on whole arrays."""
     lower = node.op.lower
     assert isinstance(lower, HostCallForm)
+    if lower.module is not None:
+        late_module(lower.module)
     outputs = [Tensor(node, number) for number in range(len(node.types))]
     return HostCall(
         node.op.reference,

@@ -7,7 +7,6 @@ first and the result is rounded once: the formulas cancel here and there, and on
 coefficients serves all precisions.
 """
 
-import importlib
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,6 +17,7 @@ from graphc.ir.node import TensorType
 from graphc.ir.opdef import Application, Example, Generator, OpDef
 from graphc.ir.registry import Builder, public, register
 from graphc.ir.tensor import Tensor
+from graphc.late_imports import late_module
 from graphc.ops.definition import (
     FLOAT,
     FLOATING,
@@ -39,7 +39,7 @@ def scipy_special(name: str) -> Callable[..., Any]:
     load than graphc."""
 
     def function(*args: Any) -> Any:
-        return getattr(importlib.import_module("scipy.special"), name)(*args)
+        return getattr(late_module("scipy.special"), name)(*args)
 
     return function
 

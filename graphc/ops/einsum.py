@@ -7,7 +7,6 @@ lowers to pairwise products, in the order that the opt_einsum library finds (D. 
 JOSS 3, 2018).
 """
 
-import importlib
 import string
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -23,6 +22,7 @@ from graphc.ir.opdef import Application, Example, Generator, Gradients, Inferenc
 from graphc.ir.parts import expanded
 from graphc.ir.registry import BUILDER, Builder, public, register
 from graphc.ir.tensor import Tensor
+from graphc.late_imports import late_module
 from graphc.ops.definition import NUMERIC, check_dtype, promote_inputs
 from graphc.records import dataclass
 from graphc.shapes import Size, size_product
@@ -262,7 +262,7 @@ def _order(notation: Notation, tensors: Sequence[Tensor]) -> list[tuple[int, ...
         if isinstance(size, int):
             sizes[index] = max(size, 1)
     shapes = [tuple(sizes[index] for index in indices) for indices in notation.operands]
-    opt_einsum = importlib.import_module("opt_einsum")  # 30 modules, for products of three and more
+    opt_einsum = late_module("opt_einsum")  # 30 modules, for products of three and more
     path, _ = opt_einsum.contract_path(str(notation), *shapes, shapes=True, optimize="auto")
     return [tuple(step) for step in path]
 

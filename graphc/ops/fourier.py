@@ -13,7 +13,6 @@ After complex tensors have become pairs (`passes.complex_parts`), complex number
 trailing axis of 2, and attrs["pairs"] is True.
 """
 
-import importlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -30,17 +29,19 @@ from graphc.ir.opdef import Application, Example, Generator, Gradients, Inferenc
 from graphc.ir.parts import Parts, Value, joined
 from graphc.ir.registry import Builder, register
 from graphc.ir.tensor import Tensor
+from graphc.late_imports import late_module
 from graphc.shapes import Shape, Size, dim_max
 
 __all__ = ["fourier", "hermitian_fourier", "real_fourier"]
 
+SCIPY = "scipy.fft"
 FORWARD = {"one": "backward", "root": "ortho", "count": "forward"}
 INVERSE = {"one": "forward", "root": "ortho", "count": "backward"}
 
 
 def _scipy() -> Any:
     """scipy.fft, which takes longer to import than the rest of graphc: with the first transform."""
-    return importlib.import_module("scipy.fft")
+    return late_module(SCIPY)
 
 
 def half(size: Size) -> Size:
@@ -139,7 +140,7 @@ FOURIER: OpDef = register(
         "fourier",
         infer=_infer_fourier,
         reference=_reference_fourier,
-        lower=HostCall(),
+        lower=HostCall(module=SCIPY),
         vjp=_same_transform,
         jvp=_same_transform,
         batch=shifted("axes"),
@@ -210,7 +211,7 @@ REAL: OpDef = register(
         "real_fourier",
         infer=_infer_real_fourier,
         reference=_reference_real_fourier,
-        lower=HostCall(),
+        lower=HostCall(module=SCIPY),
         vjp=_real_vjp,
         jvp=lambda b, a, tangents: [None if tangents[0] is None else REAL(tangents[0], **a.attrs)],
         batch=shifted("axis"),
@@ -266,7 +267,7 @@ HERMITIAN: OpDef = register(
         "hermitian_fourier",
         infer=_infer_hermitian,
         reference=_reference_hermitian,
-        lower=HostCall(),
+        lower=HostCall(module=SCIPY),
         vjp=_hermitian_vjp,
         jvp=lambda b, a, tangents: [
             None if tangents[0] is None else HERMITIAN(tangents[0], **a.attrs)

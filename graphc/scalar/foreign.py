@@ -9,7 +9,6 @@ Numba is loaded with the first of them.
 """
 
 import ctypes
-import importlib
 import itertools
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -20,6 +19,7 @@ import numpy as np
 
 from graphc.dtypes import DType, is_bool
 from graphc.errors import CustomOpError
+from graphc.late_imports import late_module
 from graphc.scalar.expr import Call, Expr, walk
 
 _numbers = itertools.count(1)
@@ -49,12 +49,12 @@ class Foreign(str):
         """The function as other functions that Numba compiles can call it."""
         if hasattr(self.function, "py_func"):
             return self.function
-        return importlib.import_module("numba").njit(error_model="numpy")(self.function)
+        return late_module("numba").njit(error_model="numpy")(self.function)
 
     @cached_property
     def compiled(self) -> Any:
         """The loop over elements. CustomOpError (E413) if Numba does not take the function."""
-        numba = importlib.import_module("numba")
+        numba = late_module("numba")
         namespace = {"function": self.dispatcher, "convert": _conversion(self.result)}
         exec(_loop_source(self.operands, self.result), namespace)
         pointers = [
