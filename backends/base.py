@@ -39,6 +39,57 @@ class RepeatableProgram(Protocol):
         ...
 
 
+@runtime_checkable
+class TableProgram(Protocol):
+    """A bound program that knows where the arrays of its last call lie."""
+
+    def __call__(self, arrays: Sequence[np.ndarray]) -> None: ...
+
+    def point(self, arrays: Sequence[np.ndarray]) -> None:
+        """The arrays of the next run, those of a call."""
+        ...
+
+    def point_some(self, places: Sequence[int], arrays: Sequence[np.ndarray]) -> None:
+        """Some of them; places: among those of a call. Others stay."""
+        ...
+
+    def run(self) -> None:
+        """A call on these arrays."""
+        ...
+
+
+class Exchange(Protocol):
+    """The arrays of variables, given to a program, and new values that replace them.
+
+    It costs little however many variables there are. Callers hold the lock of the variables.
+    """
+
+    def take(self, run: BoundProgram, over: bool) -> bool:
+        """Let `run`, a TableProgram, find the present values, and memory for the new ones: that of
+        the old ones, if `over`, else the spare arrays. False if one of these is missing, or
+        somebody holds it."""
+        ...
+
+    def swap(self) -> None:
+        """Put the new values in place, all of them in one step. The old ones are spare then."""
+        ...
+
+
+@runtime_checkable
+class ExchangingExecutable(Protocol):
+    """An executable whose bound programs are TablePrograms."""
+
+    def exchange(
+        self,
+        variables: tuple[tuple[int, int], ...],
+        updates: tuple[tuple[int, int, int], ...],
+        keep: Any,
+    ) -> Exchange | None:
+        """variables, updates, keep: as in a `CallLayout`. None where objects lie in memory
+        otherwise than expected."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """An array of a call: its dtype and rank, and its position among the program's buffers."""
@@ -300,6 +351,11 @@ def _is(thing: object, protocol: Any) -> bool:
 def keeps(backend: Backend | None) -> TypeGuard[KeepingBackend]:
     """Whether the backend can keep what it compiled."""
     return _is(backend, KeepingBackend)
+
+
+def may_exchange(executable: Executable | None) -> TypeGuard[ExchangingExecutable]:
+    """Whether new values may replace old ones without Python."""
+    return _is(executable, ExchangingExecutable)
 
 
 def has_scratch(executable: Executable | None) -> TypeGuard[ScratchExecutable]:

@@ -11,7 +11,7 @@ nothing is left to check.
 
 import math
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -54,9 +54,7 @@ class Border:
 
     def layout(self, slow: Callable[..., Any], ready: Any = None) -> CallLayout:
         """Where arguments, variables, new values and outputs stand among the buffers."""
-        positions: dict[str, list[int]] = {}
-        for position, buffer in enumerate(self.runner.program.buffers.values()):
-            positions.setdefault(buffer.role, []).append(position)
+        positions = self.positions()
         inputs = [
             Place(tensor.dtype, len(tensor.shape), position)
             for tensor, position in zip(self.graph.inputs, positions.get("input", []), strict=True)
@@ -66,8 +64,7 @@ class Border:
             Place(tensor.dtype, len(tensor.shape), results[place])
             for tensor, place in zip(self.graph.outputs, self.runner.output_order, strict=True)
         ]
-        variables = zip(self.variables, positions.get("variable", []), strict=True)
-        updates = zip(self.updated, positions.get("update", []), strict=True)
+        variables, updates = self.rows(positions)
         structure = self.structure
         several = structure is not LEAF and structure is not NONE
         packs = several and not (structure.kind == "list" and structure.is_flat)
@@ -76,8 +73,8 @@ class Border:
         named = bool(keys) and all(type(key) is str for key in keys)
         return CallLayout(
             tuple(inputs),
-            tuple((references(storage)[0], position) for storage, position in variables),
-            tuple((*references(storage), position) for storage, position in updates),
+            variables,
+            updates,
             tuple(outputs),
             several,
             structure.packer() if packs else None,
@@ -88,6 +85,24 @@ class Border:
             all(tensor.name != "out" for tensor in self.graph.inputs),
             flat and structure.kind in ("list", "tuple"),
             keys if named else (),
+        )
+
+    def positions(self) -> dict[str, list[int]]:
+        """Of the program's buffers, by role."""
+        found: dict[str, list[int]] = {}
+        for position, buffer in enumerate(self.runner.program.buffers.values()):
+            found.setdefault(buffer.role, []).append(position)
+        return found
+
+    def rows(
+        self, positions: Mapping[str, Sequence[int]]
+    ) -> tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int, int], ...]]:
+        """Variables and updates as a `CallLayout` has them."""
+        variables = zip(self.variables, positions.get("variable", []), strict=True)
+        updates = zip(self.updated, positions.get("update", []), strict=True)
+        return (
+            tuple((references(storage)[0], position) for storage, position in variables),
+            tuple((*references(storage), position) for storage, position in updates),
         )
 
     def fixed(

@@ -18,6 +18,7 @@ from graphc.checks.validation import PassesGuard
 from graphc.compiler import Stages, compile_graph
 from graphc.direct import Border, BoundCall, DirectRoute, program_of, unpicklable
 from graphc.errors import FeedTypeError, FunctionError, GraphcError
+from graphc.exchanges import Exchanges
 from graphc.feeds import FeedBinder
 from graphc.function_checks import (
     caller_name,
@@ -143,6 +144,7 @@ class Function(FunctionText, CCallable):
         self._c_functions = {}
         self._rewrites = False
         self._border: Border | None = None
+        self._exchanges: Exchanges | None = None
         self._route: DirectRoute | None = None
         program = program_of(self._run)
         if program is not None:
@@ -152,6 +154,8 @@ class Function(FunctionText, CCallable):
             self._rewrites = large and can
             self._border = Border(program, graph, self._variables, self._updated, structure)
             self._route = DirectRoute(self._border, self.__call__)
+            if self._updated and program is self._run:
+                self._exchanges = Exchanges(self._border, self._rewrites)
         self.__doc__ = self._arguments.describe(self.backend)
         if not any(map(keyword.iskeyword, names)):
             self.__signature__ = self._arguments.for_inspect()
@@ -173,6 +177,10 @@ class Function(FunctionText, CCallable):
     def _run_once(self, sizes: tuple[int, ...], arrays: Arrays, given: Given) -> list[np.ndarray]:
         """A call whose arguments are checked."""
         run = self._run
+        if self._exchanges is not None:
+            outputs = self._exchanges.run(sizes, arrays, given)
+            if outputs is not None:
+                return outputs
         if not given:
             return self._apply(
                 lambda old, spare: run(sizes, arrays, old, spare), rewrites=self._rewrites

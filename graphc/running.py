@@ -17,7 +17,9 @@ from graphc.backends.base import (
     Executable,
     RepeatableProgram,
     ScratchExecutable,
+    TableProgram,
     has_scratch,
+    may_exchange,
     scratch_of,
 )
 from graphc.backends.reference.interpreter import evaluate_tensors, too_many_steps
@@ -190,6 +192,10 @@ class ProgramRunner:
             if buffer.role == "constant":
                 constants.append(np.ascontiguousarray(program.constants[buffer.name]))
         self.constants = constants
+        roles = [role for role, _, _ in self.layout]
+        # The places of what is no variable and no new value.
+        self.own = [n for n, role in enumerate(roles) if role not in ("variable", "update")]
+        self.has_table = may_exchange(executable)
         outputs = {b.name: n for n, b in enumerate(b for b in buffers if b.role == "output")}
         self.output_order = [outputs[name] for name in program.outputs]
         self.result_of = {place: result for result, place in enumerate(self.output_order)}
@@ -213,12 +219,7 @@ class ProgramRunner:
         outputs: list[np.ndarray] = []
         for role, position, dtype in self.layout:
             if role == "output":
-                given = out[self.result_of[position]] if out else None
-                memory, shape = self.result_memory[position], shapes[position]
-                try:
-                    array = memory.take(shape, dtype) if given is None else given
-                except MemoryError as missing:
-                    raise self.shortage(sizes, missing) from None
+                array = self.memory(position, shapes[position], dtype, out, sizes)
                 outputs.append(array)
             elif role == "input":
                 array = inputs[position]
@@ -231,7 +232,13 @@ class ProgramRunner:
             arrays.append(array)
         start = time.perf_counter()
         try:
-            run(arrays)
+            if self.has_table:
+                program = cast(TableProgram, run)
+                program.point(arrays)
+                start = time.perf_counter()
+                program.run()
+            else:
+                run(arrays)
         except Fault as fault:
             error = self.error_of(fault, sizes)
             raise error from error.__cause__
@@ -239,6 +246,23 @@ class ProgramRunner:
             self.seconds = time.perf_counter() - start
             self.idle.append(workspace)
         return [outputs[position] for position in self.output_order], list(spare)
+
+    def memory(
+        self,
+        position: int,
+        shape: tuple[int, ...],
+        dtype: np.dtype[np.generic],
+        out: Given,
+        sizes: Sizes,
+    ) -> np.ndarray:
+        """Memory for one of the program's outputs."""
+        given = out[self.result_of[position]] if out else None
+        if given is not None:
+            return given
+        try:
+            return self.result_memory[position].take(shape, dtype)
+        except MemoryError as missing:
+            raise self.shortage(sizes, missing) from None
 
     def repeat(
         self, sizes: Sizes, count: int, inputs: Arrays, moving: Sequence[bool], state: "State"

@@ -91,6 +91,9 @@ class Bound:
 
     def __call__(self, arrays: Sequence[np.ndarray]) -> None:
         self.point(arrays)
+        self.run()
+
+    def run(self) -> None:
         self._check(self._entry(*self.arguments))
 
     def repeat(
@@ -116,6 +119,12 @@ class Bound:
             entry, *self.arguments, count, start, len(moves), start + 16 * len(moves), len(swaps)
         )
         self._check(status)
+
+    def point_some(self, places: Sequence[int], arrays: Sequence[np.ndarray]) -> None:
+        """The same for some of them. places: among those of a call."""
+        table, positions = self._table, self._positions
+        for place, array in zip(places, arrays, strict=True):
+            table[positions[place]] = data_pointer(array)
 
     def point(self, arrays: Sequence[np.ndarray]) -> None:
         """Let the table say where the arrays lie: those of a call, in the order of `__call__`."""

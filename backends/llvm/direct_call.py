@@ -165,6 +165,11 @@ def _address(name: str) -> int:
     return address
 
 
+def numpy_type() -> int:
+    """The address of the type of arrays."""
+    return _numpy_functions()[ARRAY_TYPE]
+
+
 def _numpy_functions() -> Sequence[int]:
     """numpy's table of C functions, as compiled extensions get it."""
     capsule = np._core._multiarray_umath._ARRAY_API  # type: ignore[attr-defined]

@@ -15,6 +15,7 @@ from graphc.backends.blas_threads import (
 from graphc.backends.llvm.bound import Bound, Places
 from graphc.backends.llvm.direct_call import DirectCall, is_possible
 from graphc.backends.llvm.emitted import Emitted
+from graphc.backends.llvm.exchange import Exchange
 from graphc.backends.llvm.heap import HeapTable
 from graphc.backends.llvm.host import HostCalls
 from graphc.backends.llvm.jit import Library, module_assembly
@@ -147,6 +148,15 @@ class LlvmExecutable:
         if not self.facts.is_plain or not is_possible():
             return None
         return DirectCall(self._library, layout)
+
+    def exchange(
+        self,
+        variables: tuple[tuple[int, int], ...],
+        updates: tuple[tuple[int, int, int], ...],
+        keep: Any,
+    ) -> Exchange | None:
+        """A way for new values to replace old ones without Python."""
+        return Exchange(variables, updates, keep) if is_possible() else None
 
     def c_call(self, request: CRequest) -> "CEntry | None":
         """A C function that needs no Python, if the program allows one; see `c_entry`."""

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from itertools import repeat
@@ -26,6 +26,7 @@ def _references_of_a_local() -> int:
 
 
 _ALONE = _references_of_a_local()  # what getrefcount says where nobody else holds the array
+_array_of = attrgetter("array")
 
 
 class ProcessLock:
@@ -149,14 +150,20 @@ def replace_arrays(storages: Sequence[Storage], arrays: Sequence[np.ndarray]) ->
 
     Signals are handled between steps of the Python interpreter; this is one step.
     """
-    old = [storage.array for storage in storages]
-    deque(map(setattr, storages, repeat("array"), arrays), maxlen=0)
-    for storage, array in zip(storages, old, strict=True):
-        storage.spare = array
+    old = list(map(_array_of, storages))
+    _set_all(storages, "array", arrays)
+    _set_all(storages, "spare", old)
+
+
+def _set_all(storages: Sequence[Storage], name: str, values: Iterable[Any]) -> None:
+    """Set an attribute of all in one step."""
+    deque(map(setattr, storages, repeat(name), values), maxlen=0)
 
 
 # --- new values in the memory of the old ones ----------------------------------------------------
 
+_is_pinned = attrgetter("pinned")
+_LISTED = max(map(sys.getrefcount, [np.empty(0)]))  # the same for an array in a list, by `map`
 _ONCE = 1 << 32  # what a call that does so counts for among those that replace variables
 _rewriters: set[int] = set()  # threads
 _forking = False
@@ -172,31 +179,24 @@ def rewriting(storages: Sequence[Storage]) -> Iterator[list[np.ndarray] | None]:
     """
     thread = threading.get_ident()
     refused = _forking or thread in _rewriters or not _one_at_a_time()
-    if refused or any(storage.pinned for storage in storages):
+    if refused or any(map(_is_pinned, storages)):
         yield None
         return
     try:
         _rewriters.add(thread)
-        for storage in storages:
-            storage.rewritten = True
+        _set_all(storages, "rewritten", repeat(True))
         with _counted(_ONCE):
-            arrays = [storage.array for storage in storages]
-            free = all(map(_is_alone, repeat(arrays), range(len(arrays))))
-            yield arrays if free else None
+            arrays = list(map(_array_of, storages))
+            # Beside the list, and those who count, only the storage holds an array.
+            yield arrays if max(map(sys.getrefcount, arrays)) <= _LISTED + 1 else None
     finally:
-        for storage in storages:
-            storage.rewritten = False
+        _set_all(storages, "rewritten", repeat(False))
         _rewriters.discard(thread)
 
 
 def _one_at_a_time() -> bool:
     enabled = getattr(sys, "_is_gil_enabled", None)
     return sys.implementation.name == "cpython" and (enabled is None or enabled())
-
-
-def _is_alone(arrays: Sequence[np.ndarray], place: int) -> bool:
-    """Whether nobody holds an array but its storage and the list."""
-    return sys.getrefcount(arrays[place]) <= _ALONE + 1
 
 
 def _before_fork() -> None:
@@ -225,7 +225,6 @@ if hasattr(os, "register_at_fork"):
 Run = Callable[
     [Sequence[np.ndarray], Sequence[np.ndarray]], tuple[list[np.ndarray], list[np.ndarray]]
 ]
-_array_of = attrgetter("array")
 
 
 def snapshot(storages: Sequence[Storage]) -> list[np.ndarray]:
@@ -264,6 +263,26 @@ def replaced_by(
                 outputs, values = run(old, spare)
                 replace_arrays(updated, values)
             return outputs
+
+
+def exchanged_by(run: Callable[[bool], bool], updated: Sequence[Storage], rewrites: bool) -> bool:
+    """Have `run` replace the values of these variables as the last thing; False if it does not.
+
+    It reads and sets `array` and `spare` where `references` says; run(True) writes over `array`.
+    rewrites: whether it may, as for `replaced_by`.
+    """
+    first = updated[0]
+    while True:
+        lock = first.lock()
+        with lock:
+            if first.lock() is not lock:
+                continue
+            if rewrites:
+                with rewriting(updated) as arrays:
+                    if arrays is not None:
+                        return run(True)
+            with announced():
+                return run(False)
 
 
 # --- for calls that do not pass through Python ------------------------------------------------
