@@ -27,7 +27,13 @@ NAMES = sorted(name for name, op in OPS.items() if name not in LEAVES and op.exa
 LARGER = 18  # added to a size: beyond a vector of any dtype, and with a rest
 MOST_ELEMENTS = 6000
 # Made by lowering, from ops that have checked the sizes: these are tested with those alone.
-TRUSTING = {"window_product", "window_terms", "leading_elements", "flat_positions"}
+TRUSTING = {
+    "depthwise_product",
+    "flat_positions",
+    "leading_elements",
+    "window_product",
+    "window_terms",
+}
 # Halving a number until it is small takes no end in numbers that round up.
 EXACT_STEPS = {"while_loop"}
 # A second of compilation for each shape; what surrounds the body is that of every other such op.

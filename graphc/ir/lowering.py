@@ -20,6 +20,7 @@ over scalar expressions, or into one of the few structured steps.
     HostCall()             whole arrays, by the op's own reference: Python, called from native code
     Lapack(routine)        a routine of LAPACK for each matrix of a batch
     WindowProduct()        sums of products of two inputs at affine indices: convolutions
+    DepthwiseProduct()     the same for gradients by filters whose groups have one channel in
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -200,6 +201,13 @@ class WindowProduct:
 
 
 @dataclass(frozen=True, slots=True)
+class DepthwiseProduct:
+    """attrs: size, count, kernel, stride, dilation, before, each with whole numbers for the spatial
+    axes; see ops.depthwise_product.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class Scan:
     """A loop over the graph in attrs["body"]; see ops.control."""
 
@@ -243,6 +251,7 @@ Lowering = (
     | HostCall
     | Lapack
     | WindowProduct
+    | DepthwiseProduct
     | Scan
     | While
     | Branches

@@ -15,6 +15,7 @@ from graphc.ir.lowering import (
     Branches,
     Contraction,
     Cumulative,
+    DepthwiseProduct,
     Elementwise,
     HostCall,
     IndexMap,
@@ -67,6 +68,7 @@ BARRIERS = (
     While,
     Branches,
     WindowProduct,
+    DepthwiseProduct,
 )
 
 Axes = tuple[int, ...] | None

@@ -11,6 +11,7 @@ from graphc.ir.graph import Graph
 from graphc.ir.leaf import CONSTANT
 from graphc.ir.lowering import (
     Branches,
+    DepthwiseProduct,
     HostCall,
     Pieces,
     Scan,
@@ -28,6 +29,7 @@ from graphc.ir.source import merge_sources
 from graphc.ir.tensor import Tensor
 from graphc.lapack import Operand
 from graphc.loops.buffers import GraphBuffers
+from graphc.loops.depthwise_product import depthwise_product_kernel
 from graphc.loops.destinations import destinations
 from graphc.loops.draft import Draft, Naming
 from graphc.loops.equations import Equations
@@ -75,6 +77,7 @@ STRUCTURED_KERNELS = {
     Scatter: scatter_kernel,
     ScatterAdd: scatter_add_kernel,
     WindowProduct: window_product_kernel,
+    DepthwiseProduct: depthwise_product_kernel,
 }
 
 

@@ -18,6 +18,7 @@ from graphc.ops.convolution_setting import (
     with_channels_first,
     with_channels_last,
 )
+from graphc.ops.depthwise_product import DEPTHWISE_PRODUCT, is_worth_it
 from graphc.ops.direct_convolution import (
     LANES,
     arranged,
@@ -46,6 +47,8 @@ def filter_gradient(b: Builder, x: Tensor, g: Tensor, setting: Setting) -> Tenso
         x = padded(b, x, windows.pairs(setting.spatial(x)), last)
         return _pointwise_filter_gradient(b, every(b, x, setting, count), g, setting)
     inner = per_group(setting.channels(x), groups)
+    if groups != 1 and inner == 1 and not last and _are_rows(x, count, setting):
+        return _depthwise_filter_gradient(b, x, g, count, setting)
     outputs = setting.channels(g) if last else g.shape[1]
     outer = per_group(outputs, groups)
     in_outputs = not (isinstance(outer, int) and outer < 8) or _least(outer, inner) != outer
@@ -77,6 +80,37 @@ def filter_gradient(b: Builder, x: Tensor, g: Tensor, setting: Setting) -> Tenso
     w = b.permute_dims(found, axes)
     w = b.reshape(w, (*windows.kernel, inner, outputs))
     return filter_in_layout(b, w, setting)
+
+
+def _are_rows(x: Tensor, count: Shape, setting: Setting) -> bool:
+    """Whether terms lie side by side in x and g, enough of them to be summed like that."""
+    windows, before = setting.windows, _before(x, setting)
+    sizes = (*setting.spatial(x), *count, *windows.kernel, *before)
+    return all(isinstance(size, int) for size in sizes) and is_worth_it(
+        windows.kernel, count, windows.stride, windows.dilation
+    )
+
+
+def _before(x: Tensor, setting: Setting) -> Shape:
+    return tuple(width for width, _ in setting.windows.pairs(setting.spatial(x)))
+
+
+def _depthwise_filter_gradient(
+    b: Builder, x: Tensor, g: Tensor, count: Shape, setting: Setting
+) -> Tensor:
+    windows, groups = setting.windows, setting.groups
+    outer = per_group(g.shape[1], groups)
+    found = DEPTHWISE_PRODUCT(
+        x,
+        b.reshape(g, (g.shape[0], groups, outer, *count)),
+        size=setting.spatial(x),
+        count=count,
+        kernel=windows.kernel,
+        stride=windows.stride,
+        dilation=windows.dilation,
+        before=_before(x, setting),
+    )
+    return b.reshape(found, (g.shape[1], 1, *windows.kernel))
 
 
 def _most_taps(setting: Setting) -> dict[str, Size]:
