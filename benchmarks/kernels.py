@@ -85,6 +85,15 @@ CASES: dict[str, Case] = {
     "column_sums": Case(
         [("n", "m")] * 2, lambda x, y: [gc.sum(x * y, axis=0), gc.sum(x, axis=0)], ROWS
     ),
+    "transposed": Case([("n", "m")], lambda x: [gc.sum(x.T, axis=1), gc.argmax(x.T, axis=1)], ROWS),
+    "positions": Case([("n", "m")], lambda x: [gc.argmax(x, axis=0)], ROWS),
+    "column_softmax": Case([("n", "m")], lambda x: [gc.nn.softmax(x, axis=0)], ROWS),
+    "running_sums": Case([("n",)], lambda x: [gc.cumulative_sum(x)], LONG),
+    "running_rows": Case(
+        [("n", "m")], lambda x: [gc.cumulative_sum(x, axis=1, reverse=True)], ROWS
+    ),
+    "running_columns": Case([("n", "m")], lambda x: [gc.cumulative_prod(x, axis=0)], ROWS),
+    "running_logarithms": Case([("n", "m")], lambda x: [gc.cumulative_logsumexp(x, axis=1)], ROWS),
     "regression": Case(
         [("n", 9), ("n",), (9,)], regression, vectors(3_000_017, 100_003, 10_007, 1009)
     ),

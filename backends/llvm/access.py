@@ -248,7 +248,9 @@ class Memory(Addresses):
             sides, dtype = (code.splat(before, lanes), value), array.dtype
             value = emit_operation(builder, "add", sides, dtype, dtype)
         value = to_memory(builder, value, array.dtype)
-        if lanes > 1 and place.slope != 1:
+        if lanes > 1 and place.slope == -1 and array.lanes == 1:
+            self._store_reversed(array, place, value, mask)
+        elif lanes > 1 and place.slope != 1:
             self._scatter(array, place, value, mask)
         elif mask is None:
             self._store_whole(name, value, place.pointer)
@@ -274,6 +276,17 @@ class Memory(Addresses):
         builder.store(value, pointer.text)
         builder.branch(joined)
         builder.block(joined)
+
+    def _store_reversed(self, array: Array, place: Place, value: Val, mask: Val | None) -> None:
+        """Lane k to k elements before the place of lane 0."""
+        code, builder = self.code, self.code.builder
+        pointer = code.gep(array.type, place.pointer, code.constant(1 - value.lanes, "i64"))
+        # What `to_memory` made is known here alone.
+        turned = shuffled(code, value, value, range(value.lanes - 1, -1, -1), code.depth)
+        if mask is None:
+            builder.store(turned, pointer.text)
+        else:
+            masked_store(builder, turned, pointer, self._reverse(mask))
 
     def _scatter(self, array: Array, place: Place, value: Val, mask: Val | None) -> None:
         code, builder = self.code, self.code.builder

@@ -24,6 +24,7 @@ from graphc.backends.llvm.lanes import survey
 from graphc.backends.llvm.loops import LoopEmitter
 from graphc.backends.llvm.parallel import GRAIN, Range, divide, divisible_loop, is_much, work_of
 from graphc.backends.llvm.row_blocks import in_blocks
+from graphc.backends.llvm.running import running_in_lanes
 from graphc.backends.llvm.scalar_ops import memory_type, register_type
 from graphc.backends.llvm.short_rows import side_by_side
 from graphc.backends.llvm.streaming import Streaming, fence
@@ -152,7 +153,8 @@ class _KernelEmitter(LoopEmitter):
         self.symbols = dict(self.sizes.symbols)
 
     def emit(self, kernel: Kernel, whole: bool = False) -> KernelText:
-        body = in_chunks(in_blocks(side_by_side(interchanged(kernel, tiled(kernel)))))
+        body = in_blocks(side_by_side(interchanged(kernel, tiled(kernel))))
+        body = running_in_lanes(in_chunks(body))
         if not whole:
             divided = divisible_loop(body)
             if divided is not None and is_much(work_of(body)):

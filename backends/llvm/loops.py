@@ -8,6 +8,7 @@ from graphc.backends.llvm.lanes import Body, Piece, pieces, survey
 from graphc.backends.llvm.neighbours import groups
 from graphc.backends.llvm.parallel import BEGIN, END
 from graphc.backends.llvm.prefetch import Ahead, ask, next_rows, read_last
+from graphc.backends.llvm.running import PREFIX, Running
 from graphc.backends.llvm.scopes import Code, is_constant
 from graphc.backends.llvm.sizes import Sizes
 from graphc.backends.llvm.streaming import Streaming
@@ -34,7 +35,7 @@ class LoopEmitter:
         self.states = self.expressions.states
         self.memory = self.expressions.memory
         self.memory.hardware_gather = target.vector_bytes == 64
-        self.combinations: dict[str, Combination] = {}
+        self.combinations: dict[str, Combination | Running] = {}
         self.streaming: Streaming | None = None
         self.streams = False  # whether something is stored past the cache
         self._counting: dict[str, tuple[str, Val]] = {}  # accumulator: axis, first element
@@ -51,7 +52,9 @@ class LoopEmitter:
     # Accumulators
 
     def declare(self, name: str, combine: str, dtype: DType, position_name: str | None) -> None:
-        combination = Combination(combine, dtype)
+        combination: Combination | Running = Combination(combine, dtype)
+        if combine.startswith(PREFIX):
+            combination = Running(combine.removeprefix(PREFIX), dtype, self.target.vector_bytes)
         self.combinations[name] = combination
         self.states[name] = combination.identity(self.code, self.sizes.lanes)
         self.expressions.locals.pop(name, None)
@@ -63,6 +66,11 @@ class LoopEmitter:
         old = self.states[name]
         lanes = old[0].lanes
         combination = self.combinations[name]
+        if isinstance(combination, Running):
+            element = self.code.splat(self.expressions.value(value), lanes)
+            now, self.states[name][0] = combination.taken(self.code, old[0], element)
+            self.expressions.locals[name] = now
+            return
         fused = combination.is_sum and (self.fused or name in self.fused_sums)
         if fused and isinstance(value, Call) and value.op == "mul":
             factors = [self.code.splat(self.expressions.value(arg), lanes) for arg in value.args]

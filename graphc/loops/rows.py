@@ -5,7 +5,7 @@ Each row is one iteration of the loops over the other axes. What a row keeps fro
 element lies in scratch memory, so every backend runs these kernels as it runs any other.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from graphc.dtypes import float64, int64, is_floating
 from graphc.ir.lowering import Cumulative, Search
@@ -25,6 +25,7 @@ from graphc.loops.ir import (
 from graphc.loops.sorting import select_row, sort_row
 from graphc.loops.values import axis_extents, domain_index, root_of
 from graphc.scalar.expr import (
+    Call,
     Expr,
     Index,
     Load,
@@ -41,10 +42,13 @@ from graphc.scalar.expr import (
     shl,
     sub,
 )
-from graphc.shapes import Dim, Shape, Size, symbols_of
+from graphc.shapes import Dim, Shape, Size, ceil_div, dim_min, size_product, symbols_of
 
 Key = tuple[int, int]
 
+COLUMNS = 512  # whose running values are kept at a time
+ROWS = 32  # the same
+NARROW = 16  # columns, if they are known to be so few, that stay in registers
 DOUBLINGS = 40  # passes over a row of symbolic size: enough for 2**40 elements
 
 
@@ -56,8 +60,9 @@ def row_kernel(
     written: tuple[str, ...] = ("out",)
     numbers: tuple[int, ...] = (0,)
     read: tuple[str, ...] = ("x",)
+    view: Shape = ()
     if isinstance(lower, Cumulative):
-        body = _running(node, lower, names)
+        body, view = _running(node, lower, names)
     elif isinstance(lower, Search):
         read = ("x", "values")
         body = _search(node, names)
@@ -70,7 +75,7 @@ def row_kernel(
         body = _around(row(node, names, written), extents, axis, "parallel")
     outputs = [Tensor(node, number) for number in numbers]
     parameters = [
-        Parameter(name, tensor.dtype, tensor.shape, number < len(written))
+        Parameter(name, tensor.dtype, view or tensor.shape, number < len(written))
         for number, (name, tensor) in enumerate(
             zip((*written, *read), (*outputs, *node.inputs), strict=True)
         )
@@ -104,45 +109,73 @@ def _around(
     return body
 
 
-def _along(axis: str, shape: Shape, number: int, body: list[Statement]) -> Statement:
-    """The serial loop over the elements of a row."""
-    return For(axis, shape[number], "serial", tuple(body))
-
-
 # --- running values --------------------------------------------------------------------------
 
 
-def _running(node: Node, lower: Cumulative, names: Sequence[str]) -> list[Statement]:
-    """running = initial; for j: running = step(running, x[.., j, ..]); out[.., j, ..] = running.
+def _running(node: Node, lower: Cumulative, names: Sequence[str]) -> tuple[list[Statement], Shape]:
+    """The loops over an array [before, j, behind], and its shape.
 
-    Where the axis is not the last, the lanes of a vector run along the last axis.
+    running = initial; for j: running = step(running, x[.., j, ..]); out[.., j, ..] = running.
+
+    The states of some columns are a row in memory, along which lanes run; those of a few rows where
+    nothing lies behind the axis and a step takes long. Else a row has one state to itself.
     """
     output, number = Tensor(node), node.attrs["axis"]
-    shape, dtype, axis = output.shape, output.dtype, names[node.attrs["axis"]]
+    size, dtype, reverse = output.shape[number], output.dtype, node.attrs["reverse"]
+    before, behind = size_product(output.shape[:number]), size_product(output.shape[number + 1 :])
     working = float64 if lower.wide and is_floating(dtype) else dtype
-    place, turn = list(domain_index(shape, names)), Index(Dim.symbol(axis))
-    place[number] = sub(Index(shape[number] - 1), turn) if node.attrs["reverse"] else turn
-    state = (Index(0),)
-    element = cast(Load("x", tuple(place), node.inputs[0].dtype), working)
-    value = lower.step(Load("running", state, working), element)
-    start = constant(lower.initial(working), working)
-    sources = node.sources
-    body: list[Statement] = [
-        Scratch("running", working, (1,)),
-        Store("running", state, start, False, sources),
-        _along(
-            axis,
-            shape,
-            number,
-            [
-                Let("now", value, sources),
-                Store("running", state, Local("now", working), False, sources),
-                Store("out", tuple(place), cast(Local("now", working), dtype), False, sources),
-            ],
-        ),
-    ]
-    lanes = number != len(shape) - 1 and shape[-1] != 1
-    return _around(body, axis_extents(shape, names), axis, "vector" if lanes else "parallel")
+    (outer, axis), (lane, tile) = names[:2], names[-2:]  # a single axis needs two
+    row, turn = Dim.symbol(outer), Dim.symbol(axis)
+    along = size - 1 - turn if reverse else turn
+
+    def steps(state: Size, place: tuple[Size, ...]) -> tuple[Statement, tuple[Statement, ...]]:
+        """What comes before the elements, and what each of them does."""
+        held, at = (Index(state),), tuple(map(Index, place))
+        start = constant(lower.initial(working), working)
+        old = Load("running", held, working)
+        value = lower.step(old, cast(Load("x", at, node.inputs[0].dtype), working))
+        return Store("running", held, start, False, node.sources), (
+            Let("now", value, node.sources),
+            Store("running", held, Local("now", working), False, node.sources),
+            Store("out", at, cast(Local("now", working), dtype), False, node.sources),
+        )
+
+    def tiled(width: int, extent: Size, place: Callable[[Size], tuple[Size, ...]]) -> For:
+        """Loops over so many lanes at a time."""
+        is_whole = isinstance(extent, int) and extent <= width
+        first = 0 if is_whole else Dim.symbol(tile) * width
+        count = extent if is_whole else dim_min(width, extent - first)
+        start, each = steps(Dim.symbol(lane), place(first + Dim.symbol(lane)))
+        body = (
+            Scratch("running", working, (width,)),
+            For(lane, count, "vector", (start,)),
+            For(axis, size, "serial", (For(lane, count, "vector", each),)),
+        )
+        return For(tile, ceil_div(extent, width), "parallel", body)
+
+    if behind == 1:
+        shape: Shape = (before, size)
+        # Backwards through memory all the way, where rows are run through backwards.
+        start, each = steps(0, (before - 1 - row if reverse else row, along))
+        if before != 1 and not _is_cheap(each[0]):
+            return [tiled(ROWS, before, lambda lane: (lane, along))], shape
+        body = (Scratch("running", working, (1,)), start, For(axis, size, "serial", each))
+        return [For(outer, before, "parallel", body)], shape
+    shape = (before, size, behind)
+    if isinstance(behind, int) and behind <= NARROW:
+        start, each = steps(0, (row, along, Dim.symbol(lane)))
+        body = (Scratch("running", working, (1,)), start, For(axis, size, "serial", each))
+        return [For(outer, before, "parallel", (For(lane, behind, "vector", body),))], shape
+    columns = tiled(COLUMNS, behind, lambda lane: (row, along, lane))
+    return [For(outer, before, "parallel", (columns,))], shape
+
+
+def _is_cheap(step: Statement) -> bool:
+    """Whether backends may combine neighbours in a row before what came before them: sums, extrema,
+    and products that are wider than the elements."""
+    assert isinstance(step, Let) and isinstance(step.value, Call)
+    state, element = step.value.args
+    return isinstance(state, Load) and (step.value.op != "mul" or isinstance(element, Call))
 
 
 # --- order -----------------------------------------------------------------------------------

@@ -65,7 +65,8 @@ def cumulative_sum(
 
     x: at least one axis, any dtype. dtype: of the result, as for `sum`. include_initial: the
     result begins with a 0, and is one longer. reverse: out[j] = x[j] + ... + x[n - 1].
-    Floats are added in float64. Raises ShapeError for an axis that x does not have.
+    Floats are added in float64; neighbours may be added before what came before them, in an order
+    that the place in the row decides. Raises ShapeError for an axis that x does not have.
     """
     tensor = widened(one_input("cumulative_sum", x), dtype)
     axis = the_axis("cumulative_sum", tensor, axis)
@@ -152,8 +153,9 @@ def cumulative_prod(
 
     x: at least one axis, any dtype. dtype: of the result, as for `prod`. include_initial: the
     result begins with a 1, and is one longer. reverse: out[j] = x[j] * ... * x[n - 1].
-    Floats are multiplied in float64. First derivatives are exact at zeros too, second ones where
-    a row has one zero at most. Raises ShapeError for an axis that x does not have.
+    Floats are multiplied in float64, those of float32 in an order as for `cumulative_sum`. First
+    derivatives are exact at zeros too, second ones where a row has one zero at most. Raises
+    ShapeError for an axis that x does not have.
     """
     tensor = widened(one_input("cumulative_prod", x), dtype)
     axis = the_axis("cumulative_prod", tensor, axis)

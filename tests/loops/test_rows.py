@@ -36,7 +36,21 @@ def test_lanes_run_along_the_last_axis() -> None:
         [x], [gc.cumulative_sum(x, axis=1), gc.cumulative_sum(x, axis=2)]
     ).kernels
     assert loops(first) == [("n", "parallel"), ("8", "vector"), ("m", "serial")]
-    assert loops(last) == [("n", "parallel"), ("m", "parallel"), ("8", "serial")]
+    assert loops(last) == [("m*n", "parallel"), ("8", "serial")]
+
+
+def test_states_of_some_columns_are_a_row() -> None:
+    x = gc.placeholder("x", ("n", "m", 30))
+    (kernel,) = program_of([x], [gc.cumulative_sum(x, axis=1)]).kernels
+    lanes = ("30", "vector")
+    assert loops(kernel) == [("n", "parallel"), ("1", "parallel"), lanes, ("m", "serial"), lanes]
+
+
+def test_rows_of_what_takes_long_run_side_by_side() -> None:
+    x = gc.placeholder("x", (40, "m"))
+    (kernel,) = program_of([x], [gc.cumulative_logsumexp(x, axis=1)]).kernels
+    lanes = ("-max(32*l - 40, -32)", "vector")  # min(32, 40 - 32*l)
+    assert loops(kernel) == [("2", "parallel"), lanes, ("m", "serial"), lanes]
 
 
 def test_equal_kernels_are_one() -> None:
