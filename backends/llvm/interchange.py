@@ -12,16 +12,19 @@
 
 The first form keeps its sums in registers, but touches a line or two of every row and comes back
 for the rest when the row has left the cache. The second reads on along the rows. Long float32 sums
-are made of sums over blocks of rows, as in all loops (see loops.py).
+are made of sums over blocks of rows, as in all loops (see loops.py). Several loops over the rows,
+as in a softmax down the columns, become several such passes over a tile; what is computed between
+them lies in scratch memory as the sums do.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from graphc.backends.llvm.accumulate import Combination, identity_value
 from graphc.backends.llvm.lanes import survey
 from graphc.backends.llvm.loops import BLOCK
 from graphc.backends.llvm.scalar_ops import memory_type, register_type
+from graphc.dtypes import DType
 from graphc.loops.ir import Accumulate, Accumulator, For, Kernel, Let, Scratch, Statement, Store
 from graphc.loops.tidy import loads_of, map_values
 from graphc.scalar.expr import Call, Const, Expr, Index, Load, Local, transform
@@ -52,38 +55,52 @@ def _visited(item: Statement, shapes: dict[str, Shape]) -> Statement:
 
 def _matched(lanes: For, shapes: dict[str, Shape]) -> "_Columns | None":
     """The loop taken apart, if it is of the first form, and is better in the second."""
-    places = [n for n, item in enumerate(lanes.body) if isinstance(item, For)]
-    if len(places) != 1:
+    passes: list[_Pass] = []
+    before: list[Let | Accumulator] = []
+    after: list[Let | Store] = []
+    for item in lanes.body:
+        match item:
+            case For(kind="serial") if not any(isinstance(one, Store) for one in after):
+                passes.append(_Pass(tuple(before), item))
+                before, after = [], []
+            case Let():
+                before.append(item)
+                after.append(item)
+            case Accumulator() if _is_plain(item):
+                before.append(item)
+            case Store(accumulate=False):
+                after.append(item)
+            case _:
+                return None
+    accumulators = [one for part in passes for one in part.accumulators]
+    left = len(before) - sum(isinstance(item, Let) for item in after)  # that no loop feeds
+    if not accumulators or left or not all(_is_simple(part, lanes, shapes) for part in passes):
         return None
-    before, rows, after = (
-        lanes.body[: places[0]],
-        lanes.body[places[0]],
-        lanes.body[places[0] + 1 :],
-    )
-    assert isinstance(rows, For)
-    simple = all(isinstance(item, Let | Accumulate | Store) for item in rows.body)
-    plain = all(isinstance(item, Let | Accumulator) for item in before)
-    last = all(isinstance(item, Let | Store) for item in after)
-    if rows.kind != "serial" or not (simple and plain and last):
-        return None
-    accumulators = tuple(item for item in before if isinstance(item, Accumulator))
-    own = {one.name for one in accumulators}
-    fed = {item.name for item in rows.body if isinstance(item, Accumulate)}
-    if not accumulators or fed != own or not all(map(_is_plain, accumulators)):
-        return None
-    if any(isinstance(item, Store) and item.accumulate for item in (*rows.body, *after)):
-        return None
-    few = isinstance(rows.extent, int) and rows.extent < FEWEST
-    if few or not any(_is_far(load, lanes, rows, shapes) for load in loads_of(rows.body)):
-        return None
-    lets = tuple(item for item in before if isinstance(item, Let))
-    return _Columns(lanes, rows, accumulators, lets, tuple(after))
+    found = _Columns(lanes, tuple(passes), tuple(after))
+    return found if all(_is_same_in_memory(let.value.dtype) for let in found.kept) else None
+
+
+def _is_simple(part: "_Pass", lanes: For, shapes: dict[str, Shape]) -> bool:
+    """Whether a loop feeds the accumulators before it, of elements that lie far apart."""
+    extent, body = part.rows.extent, part.rows.body
+    few = isinstance(extent, int) and extent < FEWEST
+    simple = all(isinstance(item, Let | Accumulate | Store) for item in body)
+    if few or not simple or any(isinstance(item, Store) and item.accumulate for item in body):
+        return False
+    fed = {item.name for item in body if isinstance(item, Accumulate)}
+    if fed != {one.name for one in part.accumulators}:
+        return False
+    return any(_is_far(load, lanes, part.rows, shapes) for load in loads_of(body))
 
 
 def _is_plain(one: Accumulator) -> bool:
     """Whether sums are the same in memory as in registers."""
-    kept = memory_type(one.dtype) == register_type(one.dtype)
-    return one.combine in COMBINES and one.position_name is None and kept
+    known = one.combine in COMBINES and one.position_name is None
+    return known and _is_same_in_memory(one.dtype)
+
+
+def _is_same_in_memory(dtype: DType) -> bool:
+    return memory_type(dtype) == register_type(dtype)
 
 
 def _is_far(load: Load, lanes: For, rows: For, shapes: dict[str, Shape]) -> bool:
@@ -102,19 +119,19 @@ def _is_far(load: Load, lanes: For, rows: For, shapes: dict[str, Shape]) -> bool
     return stride is not None and stride != 0 and (not isinstance(stride, int) or stride >= WIDE)
 
 
-class _Columns(NamedTuple):
-    """The first form, taken apart. lets: what stands before the loop over the rows."""
+class _Pass(NamedTuple):
+    """A loop over the rows, and what stands before it."""
 
-    lanes: For
+    before: tuple[Let | Accumulator, ...]
     rows: For
-    accumulators: tuple[Accumulator, ...]
-    lets: tuple[Let, ...]
-    after: tuple[Statement, ...]
 
     @property
-    def is_whole(self) -> bool:
-        """Whether one tile holds all columns."""
-        return isinstance(self.lanes.extent, int) and self.lanes.extent <= TILE
+    def accumulators(self) -> tuple[Accumulator, ...]:
+        return tuple(item for item in self.before if isinstance(item, Accumulator))
+
+    @property
+    def lets(self) -> tuple[Let, ...]:
+        return tuple(item for item in self.before if isinstance(item, Let))
 
     @property
     def blocked(self) -> bool:
@@ -124,68 +141,112 @@ class _Columns(NamedTuple):
             Combination(a.combine, a.dtype).is_inexact_sum for a in self.accumulators
         )
 
+
+class _Columns(NamedTuple):
+    """The first form, taken apart."""
+
+    lanes: For
+    passes: tuple[_Pass, ...]
+    after: tuple[Statement, ...]
+
+    @property
+    def accumulators(self) -> tuple[Accumulator, ...]:
+        return tuple(one for part in self.passes for one in part.accumulators)
+
+    @property
+    def kept(self) -> tuple[Let, ...]:
+        """What is computed between two passes: it lies in memory then, as sums do."""
+        return tuple(let for part in self.passes[1:] for let in part.lets)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether one tile holds all columns."""
+        return isinstance(self.lanes.extent, int) and self.lanes.extent <= TILE
+
     @property
     def tile(self) -> str:
         return f"{self.lanes.axis}_tile"
 
     def turned(self) -> Statement:
         width = self.lanes.extent if self.is_whole else TILE
-        held = [Scratch(_name(one, "sums"), one.dtype, (width,)) for one in self.accumulators]
-        steps: list[Statement] = [*held, self.columns(self.cleared("sums"))]
-        if self.blocked:
-            steps += [Scratch(_name(a, "part"), a.dtype, (width,)) for a in self.accumulators]
-            steps.append(self.in_blocks())
-        else:
-            steps += self.some_rows("sums", 0, self.rows.extent)
-        steps.append(self.columns([*self.lets, *map(self.with_sums, self.after)]))
+        steps: list[Statement] = [
+            *(Scratch(_name(one, "sums"), one.dtype, (width,)) for one in self.accumulators),
+            *(Scratch(_name(one, "kept"), one.value.dtype, (width,)) for one in self.kept),
+        ]
+        for number, part in enumerate(self.passes):
+            first = self.cleared(part, "sums")
+            if number:
+                first = [*self.with_lets(part.lets), *first]
+            if first:
+                steps.append(self.columns(first))
+            if part.blocked:
+                held = part.accumulators
+                steps += [Scratch(_name(one, "part"), one.dtype, (width,)) for one in held]
+                steps.append(self.in_blocks(part))
+            else:
+                steps += self.some_rows(part, "sums", 0, part.rows.extent)
+        last = [*self.passes[0].lets, *map(self.with_sums, self.after)]
+        if self.after:
+            steps.append(self.columns(last))
         count = 1 if self.is_whole else ceil_div(self.lanes.extent, TILE)
         return For(self.tile, count, "parallel", tuple(steps))
 
-    def in_blocks(self) -> Statement:
-        block = f"{self.rows.axis}_block"
+    def with_lets(self, lets: Sequence[Let]) -> list[Statement]:
+        """Computed of sums, and kept."""
+        result: list[Statement] = list(self.passes[0].lets)
+        for let in lets:
+            result.append(self.with_sums(let, {one.name for one in lets}))
+            value = Local(let.name, let.value.dtype)
+            result.append(Store(_name(let, "kept"), self.column, value, False, let.sources))
+        return result
+
+    def in_blocks(self, part: _Pass) -> Statement:
+        block = f"{part.rows.axis}_block"
         first = Dim.symbol(block) * BLOCK
-        extent = self.rows.extent
+        extent = part.rows.extent
         length = dim_min(BLOCK, extent - first)
         if isinstance(extent, int) and extent % BLOCK == 0:
             length = BLOCK
         totals = [
             self.stored(one, "sums", self.combined(one, "sums", self.held(one, "part")))
-            for one in self.accumulators
+            for one in part.accumulators
         ]
-        rows = self.some_rows("part", first, length)
-        body = (self.columns(self.cleared("part")), *rows, self.columns(totals))
+        rows = self.some_rows(part, "part", first, length)
+        body = (self.columns(self.cleared(part, "part")), *rows, self.columns(totals))
         return For(block, ceil_div(extent, BLOCK), "serial", body)
 
-    def some_rows(self, kind: str, first: Size, length: Size) -> list[Statement]:
+    def some_rows(self, part: _Pass, kind: str, first: Size, length: Size) -> list[Statement]:
         """The loops over rows `first` and so many behind it."""
-        axis = Dim.symbol(self.rows.axis)
-        together = TOGETHER if survey(self.rows.body).cost <= LIGHT else 1
+        axis = Dim.symbol(part.rows.axis)
+        light = part.accumulators and survey(part.rows.body).cost <= LIGHT
+        together = TOGETHER if light else 1
         groups = floor_div(length, together)
         done = groups * together
         several = [first + axis * together + row for row in range(together)]
-        loops = [For(self.rows.axis, groups, "serial", (self.added(kind, several),))]
+        loops = [For(part.rows.axis, groups, "serial", (self.added(part, kind, several),))]
         if length - done != 0:
-            single = self.added(kind, [first + done + axis])
-            loops.append(For(self.rows.axis, length - done, "serial", (single,)))
+            single = self.added(part, kind, [first + done + axis])
+            loops.append(For(part.rows.axis, length - done, "serial", (single,)))
         return list(loops)
 
-    def added(self, kind: str, rows: Sequence[Size]) -> For:
+    def added(self, part: _Pass, kind: str, rows: Sequence[Size]) -> For:
         """Every sum takes the elements of some rows."""
-        by_name = {one.name: one for one in self.accumulators}
+        by_name = {one.name: one for one in part.accumulators}
         statements: list[Statement] = [
-            Let(_name(one, "now"), self.held(one, kind), one.sources) for one in self.accumulators
+            Let(_name(one, "now"), self.held(one, kind), one.sources) for one in part.accumulators
         ]
-        statements += self.lets
+        statements += self.passes[0].lets
         for place in rows:
-            for item in self.rows.body:
-                moved = _moved(item, self.rows.axis, place, set())
+            own = {item.name for item in part.rows.body if isinstance(item, Let)}
+            for item in part.rows.body:
+                moved = _moved(self.with_sums(item, own), part.rows.axis, place, self.own)
                 if isinstance(moved, Accumulate):
                     one = by_name[moved.name]
                     now = Local(_name(one, "now"), one.dtype)
                     total = Call(one.combine, (now, moved.value), one.dtype)
                     moved = Let(now.name, total, one.sources)
                 statements.append(moved)
-        for one in self.accumulators:
+        for one in part.accumulators:
             statements.append(self.stored(one, kind, Local(_name(one, "now"), one.dtype)))
         return self.columns(statements)
 
@@ -194,6 +255,12 @@ class _Columns(NamedTuple):
     @property
     def column(self) -> tuple[Expr, ...]:
         return (Index(Dim.symbol(self.lanes.axis)),)
+
+    @property
+    def own(self) -> set[str]:
+        """The arrays that are a tile themselves."""
+        sums = {_name(one, kind) for one in self.accumulators for kind in ("sums", "part")}
+        return sums | {_name(one, "kept") for one in self.kept}
 
     def columns(self, statements: Sequence[Statement]) -> For:
         """The vector loop over the columns of a tile."""
@@ -204,14 +271,13 @@ class _Columns(NamedTuple):
         width: Size = dim_min(TILE, extent - first)
         if isinstance(extent, int) and extent % TILE == 0:
             width = TILE
-        place = Dim.symbol(axis) + first
-        own = {_name(one, kind) for one in self.accumulators for kind in ("sums", "part")}
+        place, own = Dim.symbol(axis) + first, self.own
         return For(axis, width, "vector", tuple(_moved(s, axis, place, own) for s in statements))
 
-    def cleared(self, kind: str) -> list[Statement]:
+    def cleared(self, part: _Pass, kind: str) -> list[Statement]:
         return [
             self.stored(one, kind, Const(identity_value(one.combine, one.dtype), one.dtype))
-            for one in self.accumulators
+            for one in part.accumulators
         ]
 
     def held(self, one: Accumulator, kind: str) -> Expr:
@@ -223,19 +289,25 @@ class _Columns(NamedTuple):
     def stored(self, one: Accumulator, kind: str, value: Expr) -> Store:
         return Store(_name(one, kind), self.column, value, False, one.sources)
 
-    def with_sums(self, item: Statement) -> Statement:
-        """The statement with its sums read from memory."""
-        by_name = {one.name: one for one in self.accumulators}
+    def with_sums(self, item: Statement, own: Collection[str] = ()) -> Statement:
+        """The statement with what earlier passes found read from memory.
+
+        own: locals that are computed beside it.
+        """
+        sums = {one.name: one for one in self.accumulators}
+        kept = {one.name: one for one in self.kept if one.name not in own}
 
         def leaf(part: Expr) -> Expr | None:
-            if isinstance(part, Local) and part.name in by_name:
-                return self.held(by_name[part.name], "sums")
+            if isinstance(part, Local) and part.name in sums:
+                return self.held(sums[part.name], "sums")
+            if isinstance(part, Local) and part.name in kept:
+                return Load(_name(kept[part.name], "kept"), self.column, part.dtype)
             return None
 
         return map_values(item, lambda value: transform(value, leaf))
 
 
-def _name(one: Accumulator, kind: str) -> str:
+def _name(one: Accumulator | Let, kind: str) -> str:
     return f"{one.name}_{kind}"
 
 

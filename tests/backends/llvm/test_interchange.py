@@ -115,3 +115,39 @@ def test_what_stays(f: object) -> None:
     x = gc.placeholder("x", (512, 512))
     assert not is_turned(gc.function([x], f(x)))
     assert interchange.WIDE > 64
+
+
+def passes(x: Tensor) -> list[Tensor]:
+    return [gc.nn.softmax(x, axis=0), gc.logsumexp(x, axis=0), gc.var(x, axis=0)]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_several_passes(dtype: str) -> None:
+    x = gc.placeholder("x", ("n", "m"), dtype)
+    functions = [gc.function([x], one) for one in passes(x)]
+    assert all(map(is_turned, functions))
+    for shape in [*SHAPES[:3], (1, 1), (2, 513), (5, 7), (257, 1), (259, 1025), (700, 3)]:
+        values = np.random.default_rng(5).normal(0, 3, shape).astype(dtype)
+        values[:, 0] = values[:, 0] * 0 - 1000
+        wide = values.astype(np.float64)
+        weights = np.exp(wide - wide.max(0))
+        wanted = (
+            weights / weights.sum(0),
+            np.log(weights.sum(0)) + wide.max(0),
+            wide.var(0),
+        )
+        for f, expected_one in zip(functions, wanted, strict=True):
+            tolerance = 2e-5 if dtype == "float32" else 1e-12
+            np.testing.assert_allclose(f(values), expected_one, rtol=tolerance, atol=tolerance)
+
+
+def test_several_passes_of_known_sizes_and_threads() -> None:
+    values = np.random.default_rng(6).normal(size=(300, 1027)).astype(np.float32)
+    values[7, 3], values[:, 5], values[9, 6] = np.nan, -np.inf, np.inf
+    for shape in ((300, 1027), ("n", "m")):
+        x = gc.placeholder("x", shape)
+        for build in passes(x):
+            one, two = (gc.function([x], build, threads=threads)(values) for threads in (1, 2))
+            np.testing.assert_array_equal(one, two)
+            interpreted = gc.function([x], build, backend="reference")(values)
+            np.testing.assert_allclose(one, interpreted, rtol=2e-5, atol=1e-5)
