@@ -174,7 +174,8 @@ PROGRAM = """
     import numpy as np, graphc as gc
     if len(sys.argv) > 1:  # all begin at once
         print("ready", flush=True)
-        while not os.path.exists(sys.argv[1]):
+        parent = os.getppid()
+        while not os.path.exists(sys.argv[1]) and os.getppid() == parent:
             time.sleep(0.01)
     x = gc.placeholder("x", ("n",))
     w = gc.variable(np.ones(1, "float32"), "w")
@@ -200,10 +201,14 @@ def start(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
 def test_processes_that_compile_the_same_at_once(folder: Path, tmp_path: Path, count: int) -> None:
     signal = tmp_path / "go"
     together = [start(folder, str(signal)) for _ in range(count)]
-    for process in together:
-        assert process.stdout is not None and process.stdout.readline() == "ready\n"
-    signal.touch()
-    answers = [process.communicate(timeout=500)[0] for process in together]
+    try:
+        for process in together:
+            assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        signal.touch()
+        answers = [process.communicate(timeout=500)[0] for process in together]
+    finally:
+        for process in together:
+            process.kill()  # those that wait for a start that never comes
     assert all(process.returncode == 0 for process in together), answers
     assert start(folder).communicate(timeout=100)[0] == "found\n"
     assert not list(folder.glob("*.new"))
