@@ -14,7 +14,7 @@ The first form keeps its sums in registers, but touches a line or two of every r
 for the rest when the row has left the cache. The second reads on along the rows. Long float32 sums
 are made of sums over blocks of rows, as in all loops (see loops.py). Several loops over the rows,
 as in a softmax down the columns, become several such passes over a tile; what is computed between
-them lies in scratch memory as the sums do.
+them lies in scratch memory as the sums do. So do the positions of extrema.
 """
 
 from collections.abc import Collection, Sequence
@@ -24,10 +24,24 @@ from graphc.backends.llvm.accumulate import Combination, identity_value
 from graphc.backends.llvm.lanes import survey
 from graphc.backends.llvm.loops import BLOCK
 from graphc.backends.llvm.scalar_ops import memory_type, register_type
-from graphc.dtypes import DType
+from graphc.dtypes import DType, bool_, int64, is_floating
 from graphc.loops.ir import Accumulate, Accumulator, For, Kernel, Let, Scratch, Statement, Store
 from graphc.loops.tidy import loads_of, map_values
-from graphc.scalar.expr import Call, Const, Expr, Index, Load, Local, transform
+from graphc.scalar.expr import (
+    Call,
+    Const,
+    Expr,
+    Index,
+    Load,
+    Local,
+    and_,
+    is_nan,
+    le,
+    lt,
+    not_,
+    select,
+    transform,
+)
 from graphc.shapes import Dim, Shape, Size, ceil_div, dim_min, floor_div, size_product, substitute
 
 TILE = 512  # columns: their sums fit the first-level cache
@@ -36,6 +50,7 @@ FEWEST = 256  # rows
 TOGETHER = 4  # rows that are added before their sum is put back
 LIGHT = 14  # cost of a row's element up to which that pays
 COMBINES = ("add", "mul", "maximum", "minimum")
+POSITIONAL = ("argmax", "argmin")
 
 
 def interchanged(kernel: Kernel, body: Sequence[Statement]) -> tuple[Statement, ...]:
@@ -95,8 +110,7 @@ def _is_simple(part: "_Pass", lanes: For, shapes: dict[str, Shape]) -> bool:
 
 def _is_plain(one: Accumulator) -> bool:
     """Whether sums are the same in memory as in registers."""
-    known = one.combine in COMBINES and one.position_name is None
-    return known and _is_same_in_memory(one.dtype)
+    return one.combine in (*COMBINES, *POSITIONAL) and _is_same_in_memory(one.dtype)
 
 
 def _is_same_in_memory(dtype: DType) -> bool:
@@ -154,6 +168,10 @@ class _Columns(NamedTuple):
         return tuple(one for part in self.passes for one in part.accumulators)
 
     @property
+    def positional(self) -> tuple[Accumulator, ...]:
+        return tuple(one for one in self.accumulators if one.position_name is not None)
+
+    @property
     def kept(self) -> tuple[Let, ...]:
         """What is computed between two passes: it lies in memory then, as sums do."""
         return tuple(let for part in self.passes[1:] for let in part.lets)
@@ -171,6 +189,7 @@ class _Columns(NamedTuple):
         width = self.lanes.extent if self.is_whole else TILE
         steps: list[Statement] = [
             *(Scratch(_name(one, "sums"), one.dtype, (width,)) for one in self.accumulators),
+            *(Scratch(_name(one, "sums_at"), int64, (width,)) for one in self.positional),
             *(Scratch(_name(one, "kept"), one.value.dtype, (width,)) for one in self.kept),
         ]
         for number, part in enumerate(self.passes):
@@ -182,6 +201,8 @@ class _Columns(NamedTuple):
             if part.blocked:
                 held = part.accumulators
                 steps += [Scratch(_name(one, "part"), one.dtype, (width,)) for one in held]
+                found = [one for one in held if one in self.positional]
+                steps += [Scratch(_name(one, "part_at"), int64, (width,)) for one in found]
                 steps.append(self.in_blocks(part))
             else:
                 steps += self.some_rows(part, "sums", 0, part.rows.extent)
@@ -207,10 +228,11 @@ class _Columns(NamedTuple):
         length = dim_min(BLOCK, extent - first)
         if isinstance(extent, int) and extent % BLOCK == 0:
             length = BLOCK
-        totals = [
-            self.stored(one, "sums", self.combined(one, "sums", self.held(one, "part")))
-            for one in part.accumulators
-        ]
+        totals = self.read(part.accumulators, "sums")
+        for one in part.accumulators:
+            place = Load(_name(one, "part_at"), self.column, int64)
+            totals += _taken(one, self.held(one, "part"), place)
+        totals += self.written(part.accumulators, "sums")
         rows = self.some_rows(part, "part", first, length)
         body = (self.columns(self.cleared(part, "part")), *rows, self.columns(totals))
         return For(block, ceil_div(extent, BLOCK), "serial", body)
@@ -232,9 +254,7 @@ class _Columns(NamedTuple):
     def added(self, part: _Pass, kind: str, rows: Sequence[Size]) -> For:
         """Every sum takes the elements of some rows."""
         by_name = {one.name: one for one in part.accumulators}
-        statements: list[Statement] = [
-            Let(_name(one, "now"), self.held(one, kind), one.sources) for one in part.accumulators
-        ]
+        statements = self.read(part.accumulators, kind)
         statements += self.passes[0].lets
         for place in rows:
             own = {item.name for item in part.rows.body if isinstance(item, Let)}
@@ -242,12 +262,10 @@ class _Columns(NamedTuple):
                 moved = _moved(self.with_sums(item, own), part.rows.axis, place, self.own)
                 if isinstance(moved, Accumulate):
                     one = by_name[moved.name]
-                    now = Local(_name(one, "now"), one.dtype)
-                    total = Call(one.combine, (now, moved.value), one.dtype)
-                    moved = Let(now.name, total, one.sources)
-                statements.append(moved)
-        for one in part.accumulators:
-            statements.append(self.stored(one, kind, Local(_name(one, "now"), one.dtype)))
+                    statements += _taken(one, moved.value, moved.position)
+                else:
+                    statements.append(moved)
+        statements += self.written(part.accumulators, kind)
         return self.columns(statements)
 
     # --- statements ----------------------------------------------------------------------------
@@ -259,7 +277,8 @@ class _Columns(NamedTuple):
     @property
     def own(self) -> set[str]:
         """The arrays that are a tile themselves."""
-        sums = {_name(one, kind) for one in self.accumulators for kind in ("sums", "part")}
+        kinds = ("sums", "part", "sums_at", "part_at")
+        sums = {_name(one, kind) for one in self.accumulators for kind in kinds}
         return sums | {_name(one, "kept") for one in self.kept}
 
     def columns(self, statements: Sequence[Statement]) -> For:
@@ -275,19 +294,37 @@ class _Columns(NamedTuple):
         return For(axis, width, "vector", tuple(_moved(s, axis, place, own) for s in statements))
 
     def cleared(self, part: _Pass, kind: str) -> list[Statement]:
-        return [
-            self.stored(one, kind, Const(identity_value(one.combine, one.dtype), one.dtype))
-            for one in part.accumulators
-        ]
+        result: list[Statement] = []
+        for one in part.accumulators:
+            start = Const(identity_value(one.combine, one.dtype), one.dtype)
+            result.append(Store(_name(one, kind), self.column, start, False, one.sources))
+            if one in self.positional:
+                name = _name(one, f"{kind}_at")
+                result.append(Store(name, self.column, Const(0, int64), False, one.sources))
+        return result
 
     def held(self, one: Accumulator, kind: str) -> Expr:
         return Load(_name(one, kind), self.column, one.dtype)
 
-    def combined(self, one: Accumulator, kind: str, value: Expr) -> Expr:
-        return Call(one.combine, (self.held(one, kind), value), one.dtype)
+    def read(self, accumulators: Sequence[Accumulator], kind: str) -> list[Statement]:
+        result: list[Statement] = []
+        for one in accumulators:
+            result.append(Let(_name(one, "now"), self.held(one, kind), one.sources))
+            if one in self.positional:
+                place = Load(_name(one, f"{kind}_at"), self.column, int64)
+                result.append(Let(_name(one, "now_at"), place, one.sources))
+        return result
 
-    def stored(self, one: Accumulator, kind: str, value: Expr) -> Store:
-        return Store(_name(one, kind), self.column, value, False, one.sources)
+    def written(self, accumulators: Sequence[Accumulator], kind: str) -> list[Statement]:
+        result: list[Statement] = []
+        for one in accumulators:
+            now = Local(_name(one, "now"), one.dtype)
+            result.append(Store(_name(one, kind), self.column, now, False, one.sources))
+            if one in self.positional:
+                at = Local(_name(one, "now_at"), int64)
+                name = _name(one, f"{kind}_at")
+                result.append(Store(name, self.column, at, False, one.sources))
+        return result
 
     def with_sums(self, item: Statement, own: Collection[str] = ()) -> Statement:
         """The statement with what earlier passes found read from memory.
@@ -295,16 +332,39 @@ class _Columns(NamedTuple):
         own: locals that are computed beside it.
         """
         sums = {one.name: one for one in self.accumulators}
+        places = {one.position_name: one for one in self.positional}
         kept = {one.name: one for one in self.kept if one.name not in own}
 
         def leaf(part: Expr) -> Expr | None:
             if isinstance(part, Local) and part.name in sums:
                 return self.held(sums[part.name], "sums")
+            if isinstance(part, Local) and part.name in places:
+                return Load(_name(places[part.name], "sums_at"), self.column, int64)
             if isinstance(part, Local) and part.name in kept:
                 return Load(_name(kept[part.name], "kept"), self.column, part.dtype)
             return None
 
         return map_values(item, lambda value: transform(value, leaf))
+
+
+def _taken(one: Accumulator, value: Expr, position: Expr | None) -> list[Statement]:
+    """`now` takes in one more value, which comes after those that it has met."""
+    now, sources = Local(_name(one, "now"), one.dtype), one.sources
+    if one.position_name is None:
+        return [Let(now.name, Call(one.combine, (now, value), one.dtype), sources)]
+    assert position is not None
+    at = Local(_name(one, "now_at"), int64)
+    new, better = Local(_name(one, "new"), one.dtype), Local(_name(one, "better"), bool_)
+    sides = (new, now) if one.combine == "argmax" else (now, new)
+    is_better = lt(sides[1], sides[0])
+    if is_floating(one.dtype):  # nan is better than a number, and nothing is better than nan
+        is_better = and_(not_(le(*sides)), not_(is_nan(now)))
+    return [
+        Let(new.name, value, sources),
+        Let(better.name, is_better, sources),
+        Let(at.name, select(better, position, at), sources),
+        Let(now.name, select(better, new, now), sources),
+    ]
 
 
 def _name(one: Accumulator | Let, kind: str) -> str:

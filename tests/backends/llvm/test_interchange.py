@@ -104,7 +104,6 @@ def test_long_sums_keep_their_digits() -> None:
 @pytest.mark.parametrize(
     "f",
     [
-        lambda x: gc.argmax(x, axis=0),  # positions
         lambda x: gc.sum(x[:100], axis=0),  # few rows
         lambda x: gc.sum(x, axis=1),
         lambda x: gc.sum(x[:, :100].reshape((800, 64)), axis=0),  # narrow
@@ -151,3 +150,32 @@ def test_several_passes_of_known_sizes_and_threads() -> None:
             np.testing.assert_array_equal(one, two)
             interpreted = gc.function([x], build, backend="reference")(values)
             np.testing.assert_allclose(one, interpreted, rtol=2e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int64", "uint8"])
+def test_positions(dtype: str) -> None:
+    x = gc.placeholder("x", ("n", "m"), dtype)
+    outputs = [gc.argmax(x, axis=0), gc.argmin(x, axis=0), gc.sum(x, axis=0), gc.max(x, axis=0)]
+    f, alone = gc.function([x], outputs), gc.function([x], outputs[0])
+    assert dtype == "uint8" or is_turned(alone)
+    for shape in [*SHAPES, (1, 1), (3, 0), (5, 7), (257, 1), (259, 1025), (700, 3)]:
+        values = np.random.default_rng(7).integers(0, 9, shape).astype(dtype)
+        if dtype.startswith("float"):
+            values[-1, :9], values[0, 3:12], values[:, 12:14] = np.nan, np.nan, -np.inf
+            values[:, 14:15] = np.inf
+        largest, smallest, _, most = f(values)
+        np.testing.assert_array_equal(largest, values.argmax(0))
+        np.testing.assert_array_equal(smallest, values.argmin(0))
+        np.testing.assert_array_equal(most, values.max(0))
+        np.testing.assert_array_equal(alone(values), values.argmax(0))
+
+
+def test_positions_of_known_sizes_and_between_others() -> None:
+    values = np.random.default_rng(8).integers(0, 5, (300, 7, 530)).astype(np.float32)
+    x = gc.placeholder("x", values.shape)
+    f = gc.function([x], [gc.argmax(x, axis=0), gc.argmin(-x, axis=0)])
+    for got in f(values):
+        np.testing.assert_array_equal(got, values.argmax(0))
+    y = gc.placeholder("y", ("a", "b", "c"))
+    got = gc.function([y], gc.argmin(y, axis=1))(values.transpose(1, 0, 2))
+    np.testing.assert_array_equal(got, values.transpose(1, 0, 2).argmin(1))
