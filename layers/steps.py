@@ -63,7 +63,11 @@ class Steps:
         self.losses = self._losses(count)
         weights = settings.loss_weights
         self.loss_weights = (
-            [1.0] * count if weights is None else listed(weights, self.names, "loss_weights")
+            [1.0] * count
+            if weights is None
+            else listed(
+                tuple(weights) if isinstance(weights, list) else weights, self.names, "loss_weights"
+            )
         )
         self.metrics = [
             *self._metrics(settings.metrics, False),
