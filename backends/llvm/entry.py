@@ -17,6 +17,7 @@ from graphc.backends.llvm.check_steps import CheckSteps
 from graphc.backends.llvm.emitted import Emitted
 from graphc.backends.llvm.emitter import FRAME
 from graphc.backends.llvm.heap import freeing_entry
+from graphc.backends.llvm.launches import LaunchSteps
 from graphc.backends.llvm.loop_steps import LoopSteps
 from graphc.backends.llvm.one_thread import PARALLEL
 from graphc.backends.llvm.parallel import marking_entry
@@ -38,6 +39,7 @@ from graphc.loops.ir import (
     Step,
     While,
 )
+from graphc.loops.launches import launches_in
 
 PART = 256  # steps in one function: LLVM's time grows with the square of its length
 PARAMETERS = "(ptr %table, ptr %sizes, ptr %fault)"
@@ -54,7 +56,7 @@ def emit_program(
     return _ProgramEmitter(program, target, jitted, profiled).emit()
 
 
-class _ProgramEmitter(LoopSteps, CheckSteps, ChainSteps):
+class _ProgramEmitter(LoopSteps, CheckSteps, ChainSteps, LaunchSteps):
     """All of a program."""
 
     def emit(self) -> Emitted:
@@ -129,11 +131,14 @@ class _ProgramEmitter(LoopSteps, CheckSteps, ChainSteps):
     def _steps(self, steps: Sequence[Step]) -> None:
         done = False  # with the step before it
         chains, behind = self._chains(steps), 0
+        launches = launches_in(steps, self.program)
         for number, step in enumerate(steps):
             position = self.position
             self.position += 1
             if number in chains and self._chain(chains[number]):
                 behind = number + chains[number].count
+            elif number in launches and not done and self._launch(launches[number]):
+                behind = number + len(launches[number])
             if number < behind:
                 if self.profiled:
                     self.code.builder.line(lap(position))

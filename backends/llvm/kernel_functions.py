@@ -29,7 +29,7 @@ class Functions:
     """Kernels that were emitted: equal texts get one function."""
 
     target: Target
-    rewriting: frozenset[int] = frozenset()  # kernels that may write over what they read
+    unstreamed: frozenset[int] = frozenset()  # kernels that store into the cache
     texts: dict[tuple[int, bool], KernelText] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)  # by text
     functions: list[FunctionText] = field(default_factory=list)
@@ -42,7 +42,7 @@ class Functions:
         """whole: not to be divided."""
         text = self.texts.get((id(kernel), whole))
         if text is None:
-            streams = id(kernel) not in self.rewriting
+            streams = id(kernel) not in self.unstreamed
             text = emit_kernel(kernel, self.target, whole=whole, streams=streams)
             self.texts[id(kernel), whole] = text
             self.keep.append(kernel)

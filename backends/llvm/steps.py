@@ -23,6 +23,7 @@ from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import FunctionText, Val
 from graphc.dtypes import DType
 from graphc.loops.epilogues import Collapsed
+from graphc.loops.extents import EXTENT
 from graphc.loops.ir import (
     Contraction,
     Kernel,
@@ -51,7 +52,9 @@ class StepEmitter(ABC):
         self.jitted = jitted
         self.target = target
         rewriting = rewriting_steps(program)
-        self.functions = Functions(target, frozenset(id(step.kernel) for step in rewriting))
+        kernels = [step.kernel for step in rewriting]
+        kernels += [kernel for kernel in program.kernels if kernel.sizes == (EXTENT,)]  # small ones
+        self.functions = Functions(target, frozenset(map(id, kernels)))
         self.places = ProductPlaces(program, rewriting)
         self.collapsed = Collapsed()
         self.uses: Mapping[str, int] | None = None  # how often each buffer stands in a step
@@ -72,6 +75,7 @@ class StepEmitter(ABC):
         self.sizes = Sizes(self.code)
         self.frame_words = 0  # what the present function needs for calls of the pool
         self.position = 0  # of the step among all steps
+        self.launches = 0  # so far
         self.heap = HeapTable(program)
         self.slots = {name: position for position, name in enumerate(program.buffers)}
 
@@ -147,10 +151,15 @@ class StepEmitter(ABC):
 
     def _kernel(self, step: KernelCall) -> None:
         name, text = self.functions.kernel(step.kernel)
-        self.kernels.setdefault(step.kernel.name, heading(step.kernel) + text.text_named(name))
+        self._remember(step, name, text)
         sizes = [self.sizes.first(size) for size in step.sizes]
         args = [self._buffer(argument) for argument in step.arguments] + sizes
         self._run(name, text, args, dict(zip(step.kernel.sizes, step.sizes, strict=True)))
+
+    def _remember(self, step: KernelCall, name: str, text: KernelText) -> None:
+        """The text of a kernel, for people."""
+        if step.kernel.name not in self.kernels:
+            self.kernels[step.kernel.name] = heading(step.kernel) + text.text_named(name)
 
     def _run(
         self, name: str, text: KernelText, arguments: Sequence[Val], values: Mapping[str, Size]

@@ -33,6 +33,7 @@ from graphc.loops.depthwise_product import depthwise_product_kernel
 from graphc.loops.destinations import destinations
 from graphc.loops.draft import Draft, Naming
 from graphc.loops.equations import Equations
+from graphc.loops.extents import with_common_extents
 from graphc.loops.followers import before_followers
 from graphc.loops.fuse import BARRIERS, Needs, partition_graph
 from graphc.loops.groups import Barrier, Group, Partition, choose_axis_names
@@ -113,6 +114,7 @@ class _Lowering(GraphBuffers):
     def run(self) -> Program:
         self.name_inputs()
         results = self.lower_graph("output")
+        self.steps = with_common_extents(self.steps)
         count = len(self.graph.outputs)
         updates = tuple(
             (self.buffer_of[variable.key], name)
