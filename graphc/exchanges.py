@@ -5,7 +5,6 @@ direct way (graphc.direct). With hundreds of variables, as training has, a few l
 each of them would take as long as much of the work.
 """
 
-import time
 from typing import cast
 
 import numpy as np
@@ -13,8 +12,7 @@ import numpy as np
 from graphc.backends.base import Exchange, TableProgram, may_exchange
 from graphc.direct import Border
 from graphc.ir.storage import exchanged_by
-from graphc.loops.ir import Fault
-from graphc.running import Arrays, Given, Sizes, Workspace
+from graphc.running import Arrays, Given, Sizes
 
 ENOUGH = 2  # calls before the first one: these leave spare arrays behind
 
@@ -68,10 +66,7 @@ class Exchanges:
     ) -> bool:
         """Under the lock of the variables. over: new values are written over the old ones."""
         runner = self._border.runner
-        try:
-            workspace = runner.idle.pop()
-        except IndexError:
-            workspace = Workspace()
+        workspace = runner.workspace()
         try:
             bound, shapes = workspace.bound.get(sizes) or runner.bind(workspace, sizes)
             if not exchange.take(bound, over):
@@ -88,14 +83,7 @@ class Exchanges:
                     given = inputs if role == "input" else runner.constants
                     arrays.append(given[position])
             program.point_some(runner.own, arrays)
-            start = time.perf_counter()
-            try:
-                program.run()
-            except Fault as fault:
-                error = runner.error_of(fault, sizes)
-                raise error from error.__cause__
-            finally:
-                runner.seconds = time.perf_counter() - start
+            runner.timed(program.run, sizes)
             if not over:
                 exchange.swap()
             outputs += (results[position] for position in runner.output_order)

@@ -8,6 +8,7 @@ import math
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -207,10 +208,7 @@ class ProgramRunner:
     def __call__(
         self, sizes: Sizes, inputs: Arrays, variables: Arrays, spare: Arrays, out: Given = ()
     ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        try:
-            workspace = self.idle.pop()
-        except IndexError:
-            workspace = Workspace()
+        workspace = self.workspace()
         bound = workspace.bound.get(sizes)
         if bound is None:
             bound = self.bind(workspace, sizes)
@@ -230,22 +228,39 @@ class ProgramRunner:
             else:
                 array = self.constants[position]
             arrays.append(array)
-        start = time.perf_counter()
         try:
             if self.has_table:
                 program = cast(TableProgram, run)
                 program.point(arrays)
-                start = time.perf_counter()
-                program.run()
+                self.timed(program.run, sizes)
             else:
-                run(arrays)
+                self.timed(partial(run, arrays), sizes)
+        finally:
+            self.idle.append(workspace)
+        return [outputs[position] for position in self.output_order], list(spare)
+
+    def workspace(self) -> Workspace:
+        """One that nobody else uses; whoever takes it appends it to `idle` afterwards."""
+        try:
+            return self.idle.pop()
+        except IndexError:
+            return Workspace()
+
+    def timed(self, run: Callable[[], None], sizes: Sizes) -> None:
+        """A call, whose time decides how later ones are made; see graphc.direct."""
+        start = time.perf_counter()
+        try:
+            self.native(run, sizes)
+        finally:
+            self.seconds = time.perf_counter() - start
+
+    def native(self, run: Callable[[], None], sizes: Sizes) -> None:
+        """Native code, its faults as errors with the user's lines."""
+        try:
+            run()
         except Fault as fault:
             error = self.error_of(fault, sizes)
             raise error from error.__cause__
-        finally:
-            self.seconds = time.perf_counter() - start
-            self.idle.append(workspace)
-        return [outputs[position] for position in self.output_order], list(spare)
 
     def memory(
         self,
@@ -268,10 +283,7 @@ class ProgramRunner:
         self, sizes: Sizes, count: int, inputs: Arrays, moving: Sequence[bool], state: "State"
     ) -> tuple[list[np.ndarray], list[np.ndarray]] | None:
         """Steps in one native call, as `repeat.run_steps`; None where the backend has none."""
-        try:
-            workspace = self.idle.pop()
-        except IndexError:
-            workspace = Workspace()
+        workspace = self.workspace()
         try:
             run, shapes = workspace.bound.get(sizes) or self.bind(workspace, sizes)
             if not isinstance(run, RepeatableProgram):
@@ -305,11 +317,8 @@ class ProgramRunner:
                 for update, variable in enumerate(state.carried)
                 if variable is not None
             ]
-            try:
-                run.repeat(count, arrays, moves, swaps)
-            except Fault as fault:
-                error = self.error_of(fault, sizes)
-                raise error from error.__cause__
+            # Not timed: what counts is how long a single step takes.
+            self.native(partial(run.repeat, count, arrays, moves, swaps), sizes)
             new = [
                 second[update] if variable is not None and count % 2 == 0 else state.spare[update]
                 for update, variable in enumerate(state.carried)

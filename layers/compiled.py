@@ -130,7 +130,7 @@ class Compiled(Layer):
 
     def _arrays(self, x: Any) -> Arrays:
         names = self._input_names(x)
-        parts = listed(tuple(x) if isinstance(x, list) and len(names) > 1 else x, names, "inputs")
+        parts = listed(x, names, "inputs")
         return [as_array(a, f"input {name!r}") for a, name in zip(parts, names, strict=True)]
 
     def _data(
@@ -156,7 +156,7 @@ class Compiled(Layer):
         targets: Arrays = []
         if y is not None:
             names = steps.names
-            parts = listed(tuple(y) if isinstance(y, list) and len(names) > 1 else y, names, "y")
+            parts = listed(y, names, "y")
             targets = [as_array(a, f"target {n!r}") for a, n in zip(parts, names, strict=True)]
         elif any(loss is not None for loss in steps.losses):
             raise data_error("there are no targets", "write model.fit(X, y)")

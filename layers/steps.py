@@ -63,11 +63,7 @@ class Steps:
         self.losses = self._losses(count)
         weights = settings.loss_weights
         self.loss_weights = (
-            [1.0] * count
-            if weights is None
-            else listed(
-                tuple(weights) if isinstance(weights, list) else weights, self.names, "loss_weights"
-            )
+            [1.0] * count if weights is None else self._of_outputs(weights, "loss_weights")
         )
         self.metrics = [
             *self._metrics(settings.metrics, False),
@@ -85,10 +81,14 @@ class Steps:
         if isinstance(given, list | tuple) or (
             isinstance(given, dict) and "class_name" not in given
         ):
-            found = listed(given if isinstance(given, dict) else tuple(given), self.names, "losses")
+            found = self._of_outputs(given, "losses")
         else:
             found = [given] * count
         return [None if one is None else losses.get(one) for one in found]
+
+    def _of_outputs(self, given: Any, what: str) -> list[Any]:
+        """A setting for each output: a list has one for each, even where there is one output."""
+        return listed(tuple(given) if isinstance(given, list) else given, self.names, what)
 
     def _metrics(self, given: Any, weighted: bool) -> list[NamedMetric]:
         if given is None:

@@ -11,6 +11,7 @@ import pytest
 
 import graphc as gc
 from graphc.backends.llvm.direct_call import is_possible
+from tests.children import child_of
 
 pytestmark = pytest.mark.skipif(not is_possible(), reason="needs CPython with its lock")
 
@@ -216,11 +217,12 @@ if not os.path.exists("/proc/self/statm"):
 
 def test_a_forked_child_calls() -> None:
     f, w = counter()
-    child = os.fork()
-    if child == 0:
+
+    def call() -> None:
         f(np.ones(3, "float32"))
-        os._exit(0 if w.value[0] == 1 else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert w.value[0] == 1
+
+    child_of(call)
     assert w.value[0] == 0
 
 
@@ -369,10 +371,7 @@ def test_a_child_forked_during_long_calls() -> None:
     thread = threading.Thread(target=work)
     thread.start()
     for _ in range(5):
-        child = os.fork()
-        if child == 0:
-            os._exit(0 if np.array_equal(f(data)[1], data) else 1)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        child_of(lambda: np.testing.assert_array_equal(f(data)[1], data))
     done.set()
     thread.join()
 

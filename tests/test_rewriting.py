@@ -13,6 +13,7 @@ import pytest
 import graphc as gc
 from graphc.backends.llvm.direct_call import is_possible
 from graphc.saving import values_of
+from tests.children import child_of
 
 pytestmark = pytest.mark.skipif(not is_possible(), reason="needs CPython with its lock")
 
@@ -235,14 +236,15 @@ def test_a_child_forked_during_a_call_finds_it_whole() -> None:
 
     thread = threading.Thread(target=write, daemon=True)
     thread.start()
+
+    def look() -> None:
+        value = v.value
+        assert value.min() == value.max() and not v.storage.rewritten
+
     try:
         for _ in range(5):
             time.sleep(0.003)
-            child = os.fork()
-            if child == 0:
-                value = v.value
-                os._exit(0 if value.min() == value.max() and not v.storage.rewritten else 1)
-            assert os.waitpid(child, 0)[1] == 0
+            child_of(look)
     finally:
         stop.set()
         thread.join(60)

@@ -11,13 +11,14 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from itertools import repeat
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from graphc.ir.placement import fresh
 
 Lock = AbstractContextManager[bool]
+Result = TypeVar("Result")
 
 
 def _references_of_a_local() -> int:
@@ -247,22 +248,18 @@ def replaced_by(
     rewrites: whether new values may be written over the old ones. Then they are there as soon as
     `run` returns, all of them.
     """
-    first = updated[0]
-    while True:
-        lock = first.lock()
-        with lock:
-            if first.lock() is not lock:
-                continue
-            if rewrites:
-                with rewriting(updated) as arrays:
-                    if arrays is not None:
-                        return run(list(map(_array_of, variables)), arrays)[0]
-            with announced():
-                old = list(map(_array_of, variables))
-                spare = [storage.take_spare() for storage in updated]
-                outputs, values = run(old, spare)
-                replace_arrays(updated, values)
-            return outputs
+
+    def over(arrays: list[np.ndarray]) -> list[np.ndarray]:
+        return run(list(map(_array_of, variables)), arrays)[0]
+
+    def beside() -> list[np.ndarray]:
+        old = list(map(_array_of, variables))
+        spare = [storage.take_spare() for storage in updated]
+        outputs, values = run(old, spare)
+        replace_arrays(updated, values)
+        return outputs
+
+    return _updating(updated, rewrites, over, beside)
 
 
 def exchanged_by(run: Callable[[bool], bool], updated: Sequence[Storage], rewrites: bool) -> bool:
@@ -271,18 +268,28 @@ def exchanged_by(run: Callable[[bool], bool], updated: Sequence[Storage], rewrit
     It reads and sets `array` and `spare` where `references` says; run(True) writes over `array`.
     rewrites: whether it may, as for `replaced_by`.
     """
+    return _updating(updated, rewrites, lambda _: run(True), lambda: run(False))
+
+
+def _updating(
+    updated: Sequence[Storage],
+    rewrites: bool,
+    over: Callable[[list[np.ndarray]], Result],
+    beside: Callable[[], Result],
+) -> Result:
+    """Under the lock: `over` of the arrays if they may be written over, `beside` them if not."""
     first = updated[0]
     while True:
         lock = first.lock()
         with lock:
-            if first.lock() is not lock:
+            if first.lock() is not lock:  # its group has joined another one meanwhile
                 continue
             if rewrites:
                 with rewriting(updated) as arrays:
                     if arrays is not None:
-                        return run(True)
+                        return over(arrays)
             with announced():
-                return run(False)
+                return beside()
 
 
 # --- for calls that do not pass through Python ------------------------------------------------

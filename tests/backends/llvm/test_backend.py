@@ -2,7 +2,6 @@
 
 import gc
 import os
-import signal
 import threading
 from itertools import pairwise, product
 from typing import Any
@@ -28,6 +27,7 @@ from graphc.loops.ir import (
 from graphc.scalar import expr as s
 from graphc.scalar.expr import Const, Index, Load
 from graphc.shapes import Dim, Shape, Size
+from tests.children import child_of
 
 Array = np.ndarray[Any, Any]
 n, m, k, i = (Dim.symbol(name) for name in "nmki")
@@ -231,17 +231,16 @@ def test_a_forked_child_compiles_and_calls() -> None:
 
     busy = threading.Thread(target=compile_on)
     busy.start()
+
+    def compile_and_call() -> None:
+        x, out = np.ones(9, np.float32), np.empty(9, np.float32)
+        bound = make_backend().compile(program).bind([9], [np.empty(9, np.float32)])
+        bound([x, out])
+        assert (out == 4).all()
+
     try:
         for _ in range(5):
-            child = os.fork()
-            if child == 0:
-                signal.alarm(30)
-                x, out = np.ones(9, np.float32), np.empty(9, np.float32)
-                bound = make_backend().compile(program).bind([9], [np.empty(9, np.float32)])
-                bound([x, out])
-                os._exit(0 if (out == 4).all() else 1)
-            _, status = os.waitpid(child, 0)
-            assert status == 0
+            child_of(compile_and_call)
     finally:
         stop.set()
         busy.join()

@@ -17,6 +17,7 @@ from graphc.backends.llvm import cache
 from graphc.backends.llvm.jit import FAST, PLAIN, Module
 from graphc.backends.llvm.pool import parallel_address
 from graphc.backends.llvm.target import describe, host
+from tests.children import told_by
 
 ROOT = Path(__file__).resolve().parents[3]
 posix = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs POSIX permissions")
@@ -142,25 +143,16 @@ def test_another_user_at_the_same_folder(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def as_user(number: int, *folders: Path) -> str:
     """What `origin` says for each folder in a child of that user."""
-    source, sink = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.seteuid(number)
-            answers = []
-            for folder in folders:
-                os.environ["GRAPHC_CACHE"] = str(folder)
-                answers.append(origin())
-            os.write(sink, repr(answers).encode())
-        except BaseException as error:
-            os.write(sink, repr(error).encode())
-        finally:
-            os._exit(0)
-    os.close(sink)
-    with os.fdopen(source) as reader:
-        told = reader.read()
-    os.waitpid(child, 0)
-    return told
+
+    def answers() -> str:
+        os.seteuid(number)
+        found = []
+        for folder in folders:
+            os.environ["GRAPHC_CACHE"] = str(folder)
+            found.append(origin())
+        return repr(found)
+
+    return told_by(answers)
 
 
 @pytest.mark.filterwarnings("ignore:graphc")

@@ -20,6 +20,7 @@ from graphc.backends.llvm.jit import (
 from graphc.backends.llvm.modules import PART, SHORT, modules_of
 from graphc.backends.llvm.target import host
 from graphc.backends.llvm.text import FunctionText
+from tests.children import child_of
 
 
 def adding(name: str, rows: int = 200, calls: str = "") -> FunctionText:
@@ -99,13 +100,14 @@ def test_a_child_forked_while_others_compile_can_compile() -> None:
     threads = [threading.Thread(target=compile_on) for _ in range(3)]
     for thread in threads:
         thread.start()
+
+    def compile_six() -> None:
+        made = module_objects(many(6), host())
+        assert len(made) == 6 and all(made)
+
     try:
         for _ in range(5):
-            child = os.fork()
-            if child == 0:
-                made = module_objects(many(6), host())
-                os._exit(0 if len(made) == 6 and all(made) else 1)
-            assert os.waitpid(child, 0)[1] == 0
+            child_of(compile_six)
     finally:
         stop.set()
         for thread in threads:

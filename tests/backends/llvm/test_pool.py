@@ -18,6 +18,7 @@ from graphc.backends.llvm.jit import Library, Module, module_object
 from graphc.backends.llvm.one_thread import PARALLEL, SHARED, one_thread_address
 from graphc.backends.llvm.pool import LITTLE, parallel_address, pool_size
 from graphc.backends.llvm.target import host
+from tests.children import child_of
 
 ROOT = Path(__file__).parent.parent.parent.parent
 
@@ -97,17 +98,15 @@ def test_workers_are_started_when_they_are_wanted() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 def test_less_work_is_shared_with_those_who_are_awake() -> None:
-    child = os.fork()
-    if child == 0:
-        right = marks(100, 3, times=20, work=2 * SHARED)[:101] == [20] * 100 + [0]
-        none = pool_size() == 0  # nobody is hired for it
+    def call() -> None:
+        assert marks(100, 3, times=20, work=2 * SHARED)[:101] == [20] * 100 + [0]
+        assert pool_size() == 0  # nobody is hired for it
         marks(100, 3)
-        two = pool_size() == 2
-        several = all(
-            marks(100, 3, times=50, work=2 * SHARED)[:101] == [50] * 100 + [0] for _ in range(20)
-        )
-        os._exit(0 if right and none and two and several else 1)
-    assert os.waitpid(child, 0)[1] == 0
+        assert pool_size() == 2
+        for _ in range(20):
+            assert marks(100, 3, times=50, work=2 * SHARED)[:101] == [50] * 100 + [0]
+
+    child_of(call)
 
 
 def test_many_callers_at_a_time() -> None:
@@ -127,13 +126,14 @@ def test_many_callers_at_a_time() -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 def test_a_forked_child_starts_its_own() -> None:
     marks(100, 3)
+
+    def call() -> None:
+        assert pool_size() == 0
+        assert marks(100, 3, times=20)[:100] == [20] * 100
+        assert pool_size() == 2
+
     for _ in range(5):
-        child = os.fork()
-        if child == 0:
-            fresh = pool_size() == 0
-            right = marks(100, 3, times=20)[:100] == [20] * 100
-            os._exit(0 if fresh and right and pool_size() == 2 else 1)
-        assert os.waitpid(child, 0)[1] == 0
+        child_of(call)
     assert marks(100, 3)[:100] == [1] * 100
 
 
