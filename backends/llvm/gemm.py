@@ -45,8 +45,9 @@ from graphc.backends.llvm.gemm_rows import (
     room_bytes,
     rows_function,
 )
-from graphc.backends.llvm.gemm_split import chunk_length, split_functions, split_name
+from graphc.backends.llvm.gemm_split import PARTIAL, chunk_length, split_functions, split_name
 from graphc.backends.llvm.gemm_tile import Tile, tile_for, tile_function
+from graphc.backends.llvm.gemm_turned import store_columns
 from graphc.backends.llvm.gemm_vector import call_vector, vector_functions
 from graphc.backends.llvm.one_thread import SHARED
 from graphc.backends.llvm.parallel import AREA, BEGIN, END, RANGE, STRIDE, Range, divide, loads
@@ -83,29 +84,30 @@ def area_bytes(layout: Layout, target: Target) -> int:
 def functions_of(layout: Layout, target: Target) -> dict[str, FunctionText]:
     """Every routine that the product needs, by name; those of different layouts overlap."""
     tile = tile_for(target, layout.type)
-    names, turned = Names(layout), layout.turned
+    if layout.turned:
+        found = functions_of(replace(layout, turned=False), target)
+        found[f"{layout.name}.followed"] = _turned_function(layout, tile, target)
+        found[layout.name] = _plain_function(layout, target)
+        return found
+    names = Names(layout)
     low, narrow = replace(tile, rows=LOW), narrow_tile(tile)
     pack = pack_function(names.pack_b, tile.columns, tile, target, across=layout.transpose_b)
     found = {
-        names.tile: tile_function(names.tile, tile, target, turned=turned),
-        names.low_tile: tile_function(names.low_tile, low, target, turned=turned),
-        names.narrow_tile: tile_function(names.narrow_tile, narrow, target, turned=turned),
+        names.tile: tile_function(names.tile, tile, target),
+        names.low_tile: tile_function(names.low_tile, low, target),
+        names.narrow_tile: tile_function(names.narrow_tile, narrow, target),
         names.pack_b: pack,
         f"{names.rows}.range": rows_function(layout, tile, target),
     }
     if layout.transpose_a:
         found[names.pack_a] = pack_function(names.pack_a, tile.rows, tile, target, across=False)
-    if not turned:
+    if layout.long:
         found.update(split_functions(layout, tile, target))
     if layout.vectors:
         found.update(vector_functions(layout, tile, target))
     if layout.divides:
         found[names.rows] = _dividing_rows(names.rows, tile, target)
-    if turned:
-        found[f"{layout.name}.result"] = _product_function(layout, tile, target)
-        found[f"{layout.name}.followed"] = _turned_function(layout, tile, target)
-    else:
-        found[f"{layout.name}.followed"] = _product_function(layout, tile, target)
+    found[f"{layout.name}.followed"] = _product_function(layout, tile, target)
     found[layout.name] = _plain_function(layout, target)
     return found
 
@@ -138,18 +140,19 @@ def _work(x: Arithmetic, tile: Tile) -> Val:
 
 
 def _turned_function(layout: Layout, tile: Tile, target: Target) -> FunctionText:
-    """The product as @NAME.result computes it from exchanged operands; then the epilogue."""
+    """The product of exchanged operands, whose rows become columns of the result; the epilogue."""
     x = Arithmetic(Code(has_fma=target.has_fma))
     (out, a, b), (m, n, k), (out_row, a_row, b_row) = MATRICES, SIZES, ROWS
-    passed = (out, b, a, n, m, k, out_row, b_row, a_row, AREA, STRIDE, THREADS)
-    x.call(f"{layout.name}.result", (*passed, *NOT_FOLLOWED))
+    transpose = x.at(AREA, x.const(room_bytes(tile) - PARTIAL))
+    passed = (transpose, b, a, n, m, k, m, b_row, a_row, AREA, STRIDE, THREADS)
+    x.call(replace(layout, turned=False).name, passed)
+    store_columns(x, tile, transpose, (out, out_row), (m, n))
     _follow(x, tile)
     x.code.builder.line("ret void")
-    return x.function(f"{layout.name}.followed", FOLLOWED_PARAMETERS, target)
+    return x.function(f"{layout.name}.followed", FOLLOWED_PARAMETERS, target, plain=False)
 
 
 def _product_function(layout: Layout, tile: Tile, target: Target) -> FunctionText:
-    """In a layout that is turned, the sizes and operands are those of what tiles compute."""
     x = Arithmetic(Code(has_fma=target.has_fma))
     code, names, builder = x.code, Names(layout), x.code.builder
     m, n, _ = SIZES
@@ -160,9 +163,8 @@ def _product_function(layout: Layout, tile: Tile, target: Target) -> FunctionTex
     else:
         direct = x.compare("sle", m, x.const(DIRECT_TILES * tile.rows))
     if layout.transpose_a:
-        copy = x.compare("sgt", n, x.const(NARROW_PANELS * tile.columns))
-        if layout.turned:  # a has few columns: they are near each other, but in a view
-            copy = builder.and_(copy, x.compare("sge", strides[1], x.const(NEAR)))
+        wide = x.compare("sgt", n, x.const(NARROW_PANELS * tile.columns))
+        copy = builder.and_(wide, x.compare("sge", strides[1], x.const(NEAR)))
     else:
         wide, far = x.compare("sge", n, x.const(WIDE)), x.compare("sge", strides[1], x.const(FAR))
         copy = builder.and_(wide, far)
@@ -191,7 +193,7 @@ def _product_function(layout: Layout, tile: Tile, target: Target) -> FunctionTex
             return []
 
         code.branch(vector, [], one_vector)
-    if not layout.turned:
+    if layout.long:
         length = chunk_length(x, tile)
         chunks = x.ceil_div(SIZES[2], length)
         is_long = builder.and_(some, x.compare("sgt", chunks, one))
@@ -212,8 +214,7 @@ def _product_function(layout: Layout, tile: Tile, target: Target) -> FunctionTex
 
     code.branch(empty, [], without_columns)
     builder.line("ret void")
-    kind = "result" if layout.turned else "followed"
-    return x.function(f"{layout.name}.{kind}", FOLLOWED_PARAMETERS, target)
+    return x.function(f"{layout.name}.followed", FOLLOWED_PARAMETERS, target)
 
 
 def _grid(x: Arithmetic, layout: Layout, tile: Tile) -> tuple[Val, Val, Val, Val]:
@@ -244,8 +245,7 @@ def _grid(x: Arithmetic, layout: Layout, tile: Tile) -> tuple[Val, Val, Val, Val
         several = x.compare("sgt", threads, one)
         each = x.choose(x.compare("sgt", work, x.const(LITTLE)), x.const(SHARE), one)
         wanted = x.choose(several, x.mul(threads, each), one)
-        panels = 1 if layout.turned else LEAST_PANELS
-        room_across = x.choose(whole, one, x.ceil_div(n, panels * tile.columns))
+        room_across = x.choose(whole, one, x.ceil_div(n, LEAST_PANELS * tile.columns))
         across = most(across, least(x.ceil_div(wanted, down), room_across))
         room_down = x.ceil_div(m, LEAST_TILES * tile.rows)
         down = most(down, least(x.ceil_div(wanted, across), room_down))

@@ -15,8 +15,8 @@ class Layout:
     """What one routine serves: an element type, and which operands are transposed.
 
     vectors: whether m or n may be 1. divides: whether there may be work for several threads.
-    turned: the transpose b.T @ a is what tiles compute, and its rows are stored as columns: for b
-    of a few columns, where a is transposed and b is not.
+    long: whether sums may be long and elements few, so that k is cut (gemm_split.py). turned: the
+    transpose is computed, for b of a few columns (gemm_turned.py).
     """
 
     dtype: DType
@@ -24,6 +24,7 @@ class Layout:
     transpose_b: bool
     vectors: bool = False
     divides: bool = False
+    long: bool = False
     turned: bool = False
 
     @property
@@ -33,7 +34,7 @@ class Layout:
     @property
     def name(self) -> str:
         words = [f"gemm_{self.prefix}_{self.letters}"] + ["turned"] * self.turned
-        words += ["or_vector"] * self.vectors + ["divides"] * self.divides
+        words += ["or_vector"] * self.vectors + ["divides"] * self.divides + ["long"] * self.long
         return "_".join(words)
 
     @property
@@ -50,7 +51,7 @@ class Names(NamedTuple):
 
     @property
     def tile(self) -> str:
-        return f"tile_{self.layout.prefix}" + "_turned" * self.layout.turned
+        return f"tile_{self.layout.prefix}"
 
     @property
     def low_tile(self) -> str:
@@ -71,8 +72,7 @@ class Names(NamedTuple):
 
     @property
     def rows(self) -> str:
-        turned = "_turned" * self.layout.turned
-        return f"rows_{self.layout.prefix}_{self.layout.letters}{turned}"
+        return f"rows_{self.layout.prefix}_{self.layout.letters}"
 
 
 class Arithmetic:

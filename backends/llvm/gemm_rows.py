@@ -129,10 +129,6 @@ class _RowsEmitter:
         x, size = self.x, tile.bytes
         self.steps = x.extremum("smax", x.ceil_div(self.k, STEP // size), x.const(1))
         self.step = x.extremum("smax", x.ceil_div(self.k, self.steps), x.const(1))
-        # From row to row and from column to column of what tiles compute.
-        self.row_apart, self.column_apart = self.out_row, x.const(size)
-        if layout.turned:
-            self.row_apart, self.column_apart = self.column_apart, self.row_apart
         self.apart = x.add(x.mul(self.step, size), x.const(GAP))  # copied rows
         self.own = x.at(ROOM, x.const(STEP * tile.columns))
 
@@ -182,7 +178,7 @@ class _RowsEmitter:
         low_rows = rows_before_low_tiles(x, self.tile, rows)
         if self.layout.transpose_a:  # copied panels are as high as a whole tile
             low_rows = x.choose(self.copy, rows, low_rows)
-        c = x.at(x.at(self.out, x.mul(first, self.row_apart)), x.mul(left, self.column_apart))
+        c = x.at(x.at(self.out, x.mul(first, self.out_row)), x.mul(left, self.tile.bytes))
         panels = x.ceil_div(width, self.tile.columns)
 
         def one_step(turn: Val, _: list[Val]) -> list[Val]:
@@ -274,7 +270,7 @@ class _RowsEmitter:
         following, next_length = self.following(left, column, last, start, length)
         units = self.units(next_length)
         share = x.ceil_div(units, x.ceil_div(rows, tile.rows))
-        c_panel = x.at(step.c, x.mul(column, self.column_apart))
+        c_panel = x.at(step.c, x.mul(column, size))
         is_last = x.compare("eq", x.add(step.turn, x.const(1)), self.steps)
         finishes = x.code.operation("and", is_last, x.compare("ne", self.finish, NONE))
 
@@ -285,7 +281,7 @@ class _RowsEmitter:
                 self.prefetch(following, done, end)
                 height = x.extremum("smin", x.sub(rows, row), x.const(most))
                 left_rows = x.at(step.a, x.mul(row, step.down))
-                place_of = x.at(c_panel, x.mul(row, self.row_apart))
+                place_of = x.at(c_panel, x.mul(row, self.out_row))
                 strides = (self.out_row, step.a_row, step.a_step, b_step)
                 given = (place_of, left_rows, place, length, *strides, height, columns, is_first)
                 self.tile_call(

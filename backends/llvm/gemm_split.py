@@ -19,6 +19,7 @@ from graphc.backends.llvm.parallel import AREA, BEGIN, END, RANGE, STRIDE, Range
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import FunctionText, TextBuilder, Val
+from graphc.loops.ir import Contraction
 
 PARTIAL = 1 << 18  # bytes of the sums of all chunks
 MOST_ROWS = 96
@@ -36,6 +37,12 @@ PARAMETERS = (*OPERANDS, STRIDE, THREADS)
 
 def split_name(layout: Layout) -> str:
     return f"split_{layout.prefix}_{layout.letters}" + "_divides" * layout.divides
+
+
+def may_be_long(step: Contraction) -> bool:
+    """Whether the product may be cut along k, as far as that is known before it runs."""
+    is_low = not isinstance(step.m, int) or step.m <= MOST_ROWS
+    return is_low and (not isinstance(step.k, int) or step.k >= 2 * LONG)
 
 
 def chunk_length(x: Arithmetic, tile: Tile) -> Val:

@@ -57,10 +57,8 @@ def tile_for(target: Target, type: str) -> Tile:
     return Tile(type, rows, vectors, lanes, masks, masks and target.vector_bytes == 64)
 
 
-def tile_function(name: str, tile: Tile, target: Target, *, turned: bool = False) -> FunctionText:
-    """turned: c holds the transpose, c.row lies from column to column."""
-    emitter = _TurnedTile if turned else TileEmitter
-    return emitter(name, tile, target, TextBuilder(has_fma=target.has_fma)).emit()
+def tile_function(name: str, tile: Tile, target: Target) -> FunctionText:
+    return TileEmitter(name, tile, target, TextBuilder(has_fma=target.has_fma)).emit()
 
 
 class TileEmitter:
@@ -280,37 +278,3 @@ class TileEmitter:
             builder.store(builder.emit(chosen, type, lanes), place)
             builder.branch(f"piece.{number}.done")
             builder.block(f"piece.{number}.done")
-
-
-class _TurnedTile(TileEmitter):
-    """The rows of the tile are columns of the result."""
-
-    def _fetch_result(self) -> None:
-        pass
-
-    def _results(self, sums: list[Val]) -> None:
-        """Through memory, element by element."""
-        tile, builder, size = self.tile, self.builder, self.tile.bytes
-        self._to_room(sums)
-        starts = [self._at("%room", str(r * tile.columns * size)) for r in range(tile.rows)]
-        there = [builder.value(f"icmp sgt i64 %rows, {r}") for r in range(tile.rows)]
-        builder.branch("column")
-        builder.block("column")
-        builder.line("%j = phi i64 [ 0, %summed ], [ %j.next, %column.done ]")
-        builder.line("%c.at = phi ptr [ %c, %summed ], [ %c.next, %column.done ]")
-        builder.line(f"%j.bytes = mul i64 %j, {size}")
-        for r in range(tile.rows):
-            after = f"row.{r + 1}" if r + 1 < tile.rows else "column.done"
-            builder.line(f"br i1 {there[r]}, label %element.{r}, label %column.done")
-            builder.block(f"element.{r}")
-            new = builder.load(self._at(starts[r], "%j.bytes"), tile.type)
-            place = self._at("%c.at", str(r * size))
-            added = builder.fadd(builder.load(place, tile.type), new)
-            chosen = f"select i1 %first, {tile.type} {new.text}, {tile.type} {added.text}"
-            builder.store(builder.emit(chosen, tile.type), place)
-            builder.branch(after)
-            builder.block(after)
-        builder.line("%j.next = add nuw nsw i64 %j, 1")
-        builder.line("%c.next = getelementptr i8, ptr %c.at, i64 %c.row")
-        builder.line("%j.more = icmp slt i64 %j.next, %columns")
-        builder.line("br i1 %j.more, label %column, label %done")

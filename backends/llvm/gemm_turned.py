@@ -3,19 +3,25 @@
     out = a.T @ b        a: [k, m], b: [k, n], n a little above some whole vectors
 
 A tile is as wide as two vectors, of which a result of 10 columns fills two thirds. Its transpose
-b.T @ a has 10 rows, which tiles of 6 and of 4 rows are made for: nothing is idle. a and b stay
-where they are; tiles store their rows as columns.
+b.T @ a has 10 rows, which tiles of 6 and of 4 rows are made for: nothing is idle. It is computed
+where the sums of chunks would lie otherwise (gemm_split.py), and stored column by column.
 """
 
+from collections.abc import Callable
+
+from graphc.backends.llvm.gemm_layout import Arithmetic
 from graphc.backends.llvm.gemm_rows import LOW
-from graphc.backends.llvm.gemm_split import LONG
+from graphc.backends.llvm.gemm_split import LONG, PARTIAL
+from graphc.backends.llvm.gemm_split import MOST_ROWS as MOST_CUT
 from graphc.backends.llvm.gemm_tile import Tile
+from graphc.backends.llvm.text import Val
 from graphc.dtypes import float32, float64
 from graphc.loops.ir import Contraction
 
 MOST_ROWS = 4096  # of the result: its epilogue runs on one thread
 GAIN = 0.7  # work of the transpose over that of the product, at most
 NARROW = 1.25  # cost of tiles that are one vector wide
+TOGETHER = 4  # elements of a row of the transpose that are loaded at once
 
 
 def is_turned(step: Contraction, tile: Tile) -> bool:
@@ -27,6 +33,8 @@ def is_turned(step: Contraction, tile: Tile) -> bool:
     m, n = step.m, step.n
     if not isinstance(m, int) or not isinstance(n, int) or not 1 < n < m <= MOST_ROWS:
         return False
+    if n > MOST_CUT or m * n * tile.bytes > PARTIAL:
+        return False  # no room for the transpose
     if isinstance(step.k, int) and step.k >= 2 * LONG:
         return False  # it is cut along k (gemm_split.py)
     wide = NARROW * tile.lanes if n <= tile.lanes else -(-n // tile.columns) * tile.columns
@@ -42,3 +50,37 @@ def rows_of_tiles(rows: int, tile: Tile) -> int:
     if whole and left <= 2 * LOW - tile.rows:
         return (whole - 1) * tile.rows + 2 * LOW
     return whole * tile.rows + (LOW if left <= LOW else tile.rows)
+
+
+def store_columns(
+    x: Arithmetic, tile: Tile, source: Val, result: tuple[Val, Val], sizes: tuple[Val, Val]
+) -> None:
+    """Store a dense matrix of n rows as the n columns of one of m rows, some elements at a time.
+
+    result: where it begins, and its elements from row to row; sizes: m and n.
+    """
+    (out, out_row), (m, n) = result, sizes
+    code, builder = x.code, x.code.builder
+
+    def one_column(column: Val, _: list[Val]) -> list[Val]:
+        origin = code.gep(tile.type, source, x.mul(column, m))
+        to = code.gep(tile.type, out, column)
+
+        def some(count: int) -> Callable[[Val, list[Val]], list[Val]]:
+            def body(row: Val, _: list[Val]) -> list[Val]:
+                values = builder.load(code.gep(tile.type, origin, row).text, tile.type, count)
+                place = code.gep(tile.type, to, x.mul(row, out_row))
+                for lane in range(count):
+                    one = builder.lane(values, lane)
+                    builder.store(one, place.text)
+                    place = code.gep(tile.type, place, out_row)
+                return []
+
+            return body
+
+        whole = code.operation("and", m, x.const(-TOGETHER))
+        code.loop(x.const(0), whole, TOGETHER, [], some(TOGETHER))
+        code.loop(whole, m, 1, [], some(1))
+        return []
+
+    code.loop(x.const(0), n, 1, [], one_column)

@@ -28,6 +28,7 @@ from graphc.backends.llvm.gemm_kept import (
 )
 from graphc.backends.llvm.gemm_layout import Layout
 from graphc.backends.llvm.gemm_rows import NONE
+from graphc.backends.llvm.gemm_split import may_be_long
 from graphc.backends.llvm.gemm_tile import tile_for
 from graphc.backends.llvm.gemm_turned import is_turned
 from graphc.backends.llvm.kernel_functions import Part, heading
@@ -157,9 +158,10 @@ class ProductSteps(StepEmitter):
     def _layout_of(self, step: Contraction) -> Layout:
         """What our routine for the product serves; the routine is emitted."""
         transposed = (step.transpose_a, step.transpose_b)
-        layout = Layout(step.dtype, *transposed, may_be_vector(step), self.divides)
+        flags = may_be_vector(step), self.divides, may_be_long(step)
+        layout = Layout(step.dtype, *transposed, *flags)
         if not layout.vectors and is_turned(step, tile_for(self.target, layout.type)):
-            layout = replace(layout, turned=True)
+            layout = replace(layout, long=False, turned=True)
         if layout.name not in self.products:
             make = half_functions if is_half(step.dtype) else functions_of
             self.products.update(make(layout, self.target))

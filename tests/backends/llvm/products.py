@@ -61,5 +61,5 @@ def check(layout: Layout, target: Target, place: Place, sizes: Sequence[Sizes]) 
 
 def between_fences(at_end: bool) -> Place:
     """Result, operands and area of a product, in turns, each in fenced memory of its own."""
-    turns = cycle([*(Fenced(64) for _ in range(3)), Fenced(256)])
+    turns = cycle([*(Fenced(64) for _ in range(3)), Fenced(512)])
     return lambda values: next(turns).array(values, at_end)

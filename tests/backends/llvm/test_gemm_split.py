@@ -61,7 +61,7 @@ def test_same_bits_on_any_threads(turned: tuple[bool, bool], dtype: DType, symbo
 
 @pytest.mark.parametrize("at_end", [False, True], ids=["start", "end"])
 def test_sizes_between_fences(at_end: bool) -> None:
-    layout = Layout(float32, transpose_a=True, transpose_b=False)
+    layout = Layout(float32, transpose_a=True, transpose_b=False, long=True)
     fenced = [Fenced(512) for _ in range(4)]
     _, product = compiled(layout, host())
     for m, n, k in ((5, 7, 2 * LONG), (6, 16, 2 * LONG + 5)):
