@@ -44,6 +44,8 @@ from graphc.loops.views import (
 from graphc.scalar.expr import Expr, Index, Load, add, constant, maximum, minimum, mul
 from graphc.shapes import Shape, Size, size_product, symbols_of
 
+INTERLEAVED = 4  # inputs that one kernel puts side by side, element by element
+
 # --- contraction -----------------------------------------------------------------------------
 
 
@@ -175,25 +177,31 @@ PIECE = OpDef(
 def piece_drafts(barrier: Barrier, partition: Partition, naming: Naming) -> Iterator[Draft]:
     """A draft per input that is not empty and that no other kernel puts in place.
 
-    Offsets are run-time values, so that inputs of one shape share one kernel.
+    Offsets are run-time values, so that inputs of one shape share one kernel. A few inputs with
+    one element each along the last axis are interleaved by one kernel, which stores neighbours.
     """
     node = barrier.node
     output, axis = Tensor(node), node.attrs["axis"]
     # Something must write the output, even if there is nothing to write.
     all_empty = all(tensor.shape[axis] == 0 for tensor in node.inputs)
+    together = len(node.inputs) <= INTERLEAVED and axis == output.ndim - 1
+    together = together and all(tensor.shape[axis] == 1 for tensor in node.inputs)
     offset: Size = 0
+    placed: list[tuple[Tensor, Placement]] = []
     for number, tensor in enumerate(node.inputs):
         size = tensor.shape[axis]
         if number in barrier.pieces and (size != 0 or all_empty):
             with source_scope(node.sources):
-                piece = PIECE(tensor)
-            group = Group(barrier.number, core(tensor.shape), partition.names)
-            group.add(Member(piece, "full", []))
-            own = Partition(partition.names, partition.lowerings, place=partition.place)
-            own.stored = partition.stored | {piece.key}
-            own.placements = {piece.key: Placement(output, tensor.shape, axis, offset)}
-            yield KernelBuilder(group, own, naming).build()
+                placed.append((PIECE(tensor), Placement(output, tensor.shape, axis, offset)))
         offset = offset + size
+    for pieces in [placed] if together and placed else [[one] for one in placed]:
+        group = Group(barrier.number, core(pieces[0][1].piece), partition.names)
+        own = Partition(partition.names, partition.lowerings, place=partition.place)
+        own.stored = partition.stored | {piece.key for piece, _ in pieces}
+        own.placements = {piece.key: placement for piece, placement in pieces}
+        for piece, _ in pieces:
+            group.add(Member(piece, "full", []))
+        yield KernelBuilder(group, own, naming).build()
 
 
 # --- scatter ---------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ from graphc.loops.ir import (
 from graphc.loops.values import Key, root_of
 from graphc.loops.window_schedule import Schedule, schedule
 from graphc.scalar.expr import Call, Expr, Index, Load, Local, cast, constant
-from graphc.shapes import Dim, Size, floor_div, symbols_of
+from graphc.shapes import Dim, Size, dim_max, dim_min, floor_div, symbols_of
 
 OPERANDS = ("left", "right")
 
@@ -301,13 +301,32 @@ class _Product:
         if not axes:
             return self.products(places, points, names)
         axis = axes[0]
-        start, extent = tiles.get(axis, (0, self.sizes[axis]))
+        start, extent = tiles.get(axis) or self.steps_of(axis, points)
 
         def inside(found: Sequence[Size]) -> list[Statement]:
             return self.terms(axes[1:], {**places, axis: found}, points, names, tiles)
 
         step = self.plan.unrolled.get(axis, 1)
         return self.in_steps(axis, start, extent, step, "serial", inside)
+
+    def steps_of(self, axis: str, points: Sequence[Point]) -> tuple[Size, Size]:
+        """Where a summed axis starts, and how many of its steps read an operand at all.
+
+        Where zeros stand around the left operand, its index is terms - before: steps below before
+        and steps that reach its end are left out. All points of a block have them in common.
+        """
+        size = self.sizes[axis]
+        if axis not in self.notation.clipped:
+            return 0, size
+        for terms, before, length in zip(
+            self.notation.left, self.notation.before, self.node.inputs[0].shape, strict=True
+        ):
+            if before is not None and any(term == axis for term, _ in terms):
+                others = tuple([(other, steps) for other, steps in terms if other != axis])
+                first = before - self.total(others, points[0])
+                start = dim_max(first, 0)
+                return start, dim_min(size, first + length) - start
+        raise AssertionError(f"{axis} is clipped nowhere")
 
     def products(
         self, places: Places, points: Sequence[Point], names: Sequence[str]
@@ -343,7 +362,11 @@ class _Product:
     def index(self, number: int, point: Point) -> tuple[Size, ...]:
         """Where operand `number` is read at a point."""
         indices = (self.notation.left, self.notation.right)[number]
-        return tuple([self.total(terms, point) for terms in indices])
+        found = [self.total(terms, point) for terms in indices]
+        if number == 0 and self.notation.clipped:
+            pairs = zip(found, self.notation.before, strict=True)
+            found = [total if before is None else total - before for total, before in pairs]
+        return tuple(found)
 
     def element(self, number: int, index: tuple[Size, ...]) -> Expr:
         """The element of an operand, in the dtype that sums have."""

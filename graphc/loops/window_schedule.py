@@ -68,7 +68,7 @@ def schedule(notation: ProductNotation, sizes: Mapping[str, Size], outer_axes: s
         outer,
         tuple(inside),
         tuple(summed),
-        {} if small else _unrolled(sizes, summed, math.prod(blocks.values())),
+        {} if small else _unrolled(sizes, summed, notation.clipped, math.prod(blocks.values())),
     )
 
 
@@ -118,6 +118,7 @@ def _blocks(
         return {}
     operands = [notation.axes_of(number) for number in (0, 1)]
     free = [axis for axis in rows[-AXES:] if not all(axis in own for own in operands)]
+    free = [axis for axis in free if axis not in notation.clipped]  # each place has its own steps
     best, least = {}, _cost(sizes, {}, operands, lanes)
     for blocks, further in _candidates(sizes, free):
         if small and (len(blocks) > 1 or max(blocks.values()) > FEW):
@@ -204,12 +205,16 @@ def _pieces(size: Size, blocks: Mapping[str, int]) -> list[tuple[int, float]]:
     return [*found, (1, MASKED)] if rest % 8 else found
 
 
-def _unrolled(sizes: Mapping[str, Size], summed: Sequence[str], results: int) -> dict[str, int]:
+def _unrolled(
+    sizes: Mapping[str, Size], summed: Sequence[str], clipped: frozenset[str], results: int
+) -> dict[str, int]:
     """From the innermost axis on, as long as whole axes are written out."""
     found: dict[str, int] = {}
     room = 1 if results in AT_ONCE else max(1, WRITTEN_OUT // results)
     for axis in reversed(summed):
         size = sizes[axis]
+        if axis in clipped:
+            break
         if isinstance(size, int) and size <= min(room, STEPS):
             found[axis] = max(size, 1)
             room //= found[axis]

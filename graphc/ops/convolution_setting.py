@@ -1,8 +1,8 @@
 """What convolutions and their gradients share when they become window products: sizes and layouts.
 
 Letters of loop axes: n batch, g groups, c and o channels in and out of a group, z y x windows,
-r p q taps of the filter, t blocks of output channels. Padding is written out, so that every read is
-in range and no loop has a branch.
+r p q taps of the filter, t blocks of output channels. Padding along rows is written out, along the
+other axes taps that would read it are left out: every read is in range and no loop has a branch.
 """
 
 from collections.abc import Sequence

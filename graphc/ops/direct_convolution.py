@@ -1,5 +1,7 @@
 """Convolutions as window products, or as matrix products for kernels of size 1."""
 
+from collections.abc import Sequence
+
 from graphc.ir.registry import Builder
 from graphc.ir.tensor import Tensor
 from graphc.ops.convolution_setting import (
@@ -18,6 +20,7 @@ from graphc.shapes import Shape, Size, size_product
 LANES = 16  # output channels that lie side by side in a packed filter
 REORDERED = 40.0  # multiplications that a new order of axes costs for each element of the result
 FILLED_UP = 1.17  # channels out that are computed, for each that is wanted
+KEPT = 1 << 18  # elements of a filter that stays in the second cache
 PLACES = 512  # windows of an image from which that is done
 SHARED = 200  # multiplications of an input element from which its rows are copied side by side
 
@@ -32,7 +35,11 @@ def convolve(b: Builder, x: Tensor, w: Tensor, setting: Setting) -> Tensor:
     outputs, inner = (w.shape[-1], w.shape[-2]) if last else w.shape[:2]
     outer = per_group(outputs, setting.groups)
     over_channels = last or _prefers_channels(setting, count, inner, outer)
-    x, read = arranged(b, x, order_of(setting, count, inner, outer), setting)
+    clipped: list[int] = []
+    if over_channels or not isinstance(outer, int) or outer % 6 not in (1, 2):
+        # One or two channels out that blocks of six leave over want blocks of rows.
+        clipped = _clipped(setting, setting.spatial(x))
+    x, read = arranged(b, x, order_of(setting, count, inner, outer), setting, clipped)
     sizes: dict[str, Size] = {"n": x.shape[0]}
     if setting.groups != 1:
         sizes["g"] = setting.groups
@@ -43,10 +50,12 @@ def convolve(b: Builder, x: Tensor, w: Tensor, setting: Setting) -> Tensor:
     if setting.groups != 1:
         w = b.reshape(w, (setting.groups, outer, *w.shape[1:]))
     width = places.popitem()
-    sizes |= {**places, "o": outer, width[0]: width[1], "c": inner}
-    # Blocks along y share the rows that neighbouring taps p read: p is the innermost loop.
+    sizes |= {**places, "o": outer, width[0]: width[1]}
     taps = list(zip(setting.taps, windows.kernel, strict=True))
-    sizes |= dict([taps[-1], *taps[:-1]])
+    sizes |= dict([taps[axis] for axis in clipped])
+    sizes["c"] = inner
+    # Blocks along y share the rows that neighbouring taps p read: p is the innermost loop.
+    sizes |= dict([tap for tap in [taps[-1], *taps[:-1]] if tap[0] not in sizes])
     used = [*setting.group, "o", "c", *setting.taps]
     result = f"n{setting.group}o{setting.places}"
     out = product_of(x, read, w, used, result, sizes)
@@ -73,7 +82,13 @@ def _over_channels(
         w = _filled_up(b, w, blocks, setting)
         used, result = ["t", *setting.taps, "c", "o"], f"n{setting.places}to"
         w = _packed(b, w, blocks, setting)
-        sizes, outer = {"t": blocks, **sizes}, LANES
+        outer = LANES
+        kept = size_product((*setting.windows.kernel, inner, blocks * LANES))
+        if isinstance(kept, int) and kept <= KEPT:
+            # The whole filter stays in the cache: images are read once, row by row.
+            sizes |= {axis: places[axis] for axis in setting.places[:-1]} | {"t": blocks}
+        else:
+            sizes = {"t": blocks, **sizes}
     else:
         used = [*setting.taps, "c", *setting.group, "o"]
         w = filter_taps_first(b, w, setting)
@@ -121,23 +136,41 @@ def order_of(setting: Setting, count: Shape, inner: Size, outer: Size) -> str:
     return "rows" if inner != 1 and isinstance(work, int) and work >= SHARED else "plain"
 
 
-def arranged(b: Builder, x: Tensor, order: str, setting: Setting) -> tuple[Tensor, list[str]]:
-    """The padded input in such an order, and the indices at which it is read."""
+def arranged(
+    b: Builder, x: Tensor, order: str, setting: Setting, clipped: Sequence[int] = ()
+) -> tuple[Tensor, list[str]]:
+    """The padded input in such an order, and the indices at which it is read. clipped: the axes
+    along which products with padding are left out, and the padding with them."""
     rank, covered, group = setting.rank, setting.covered(), list(setting.group)
-    pairs = setting.windows.pairs(setting.spatial(x))
+    pairs = list(setting.windows.pairs(setting.spatial(x)))
+    for axis in clipped:
+        covered[axis] += f"-{pairs[axis][0]}"
+        pairs[axis] = 0, 0
     if order == "channels":
         x = x if setting.channels_last else with_channels_last(b, x)
-        x = padded(b, x, pairs, last=True)
+        x = padded(b, x, tuple(pairs), last=True)
         return grouped(b, x, setting, last=True), ["n", *covered, *group, "c"]
     if order == "plain":
-        x = grouped(b, padded(b, x, pairs, last=False), setting, last=False)
+        x = grouped(b, padded(b, x, tuple(pairs), last=False), setting, last=False)
         return x, ["n", *group, "c", *covered]
     x = b.moveaxis(x, 1, -2)
-    x = padded_along(b, x, [*range(1, rank), rank + 1], pairs)
+    x = padded_along(b, x, [*range(1, rank), rank + 1], tuple(pairs))
     if setting.groups != 1:
         inner = per_group(x.shape[-2], setting.groups)
         x = b.reshape(x, (*x.shape[:-2], setting.groups, inner, x.shape[-1]))
     return x, ["n", *covered[:-1], *group, "c", covered[-1]]
+
+
+def _clipped(setting: Setting, spatial: Shape) -> list[int]:
+    """The axes along which products with padding are left out: all but the last one, if known."""
+    windows, found = setting.windows, []
+    for axis, pair in enumerate(windows.pairs(spatial)[:-1]):
+        kernel = windows.kernel[axis]
+        if pair == (0, 0) or windows.dilation[axis] != 1:
+            continue
+        if isinstance(kernel, int) and all(isinstance(w, int) and 0 <= w < kernel for w in pair):
+            found.append(axis)
+    return found
 
 
 def _prefers_channels(setting: Setting, count: Shape, inner: Size, outer: Size) -> bool:

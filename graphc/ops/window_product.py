@@ -27,12 +27,21 @@ def _infer(call: Inference) -> TensorType:
         raise DTypeError(f"{call.op}: {left} and {right} differ in dtype")
     notation = ProductNotation.read(call.attrs["subscripts"])
     sizes = dict(zip(call.attrs["axes"], call.attrs["sizes"], strict=True))
+    for terms, zeros in zip(notation.left, notation.before, strict=True):
+        kept = [axis in notation.result[:-1] for axis, _ in terms]
+        single = [sizes[axis] != 1 and steps == 1 for axis, steps in terms]
+        if zeros is not None and (kept != [True, False] or not single[1]):
+            raise ShapeError(f"{call.op}: between zeros stand indices such as y+p-1, not {terms}")
     empty = 0 in call.attrs["sizes"]
-    for operand, indices in ((left, notation.left), (right, notation.right)):
+    inside = (None,) * right.ndim
+    for operand, indices, before in (
+        (left, notation.left, notation.before),
+        (right, notation.right, inside),
+    ):
         if len(indices) != operand.ndim:
             raise ShapeError(f"{call.op}: {len(indices)} indices for {operand}")
-        for terms, size in zip(indices, operand.shape, strict=True):
-            last = last_index(terms, sizes)
+        for terms, size, zeros in zip(indices, operand.shape, before, strict=True):
+            last = last_index(terms, sizes) if zeros is None else 0
             if isinstance(last, int) and isinstance(size, int) and last >= size and not empty:
                 raise ShapeError(f"{call.op}: index {last} is out of range in {operand}")
     return TensorType(left.dtype, tuple(sizes[axis] for axis in notation.result))
@@ -45,6 +54,11 @@ def _reference(attrs: Attributes, left: np.ndarray, right: np.ndarray) -> Any:
     dtype = left.dtype
     if 0 in sizes.values():  # numpy's einsum (2.4) reads an element of what has none
         return np.zeros([sizes[axis] for axis in notation.result], dtype)
+    around = [
+        (0, 0) if before is None else (before, max(0, last_index(terms, sizes) + 1 - before - size))
+        for terms, before, size in zip(notation.left, notation.before, left.shape, strict=True)
+    ]
+    left = np.pad(left, around)
     views, groups = [], []
     for array, indices in ((left, notation.left), (right, notation.right)):
         wide = array.astype(float64) if is_floating(dtype) else array
@@ -88,6 +102,13 @@ def _examples(rng: Generator) -> list[Example]:
             (2, 2, 4, 19),
             outer="ny",
         ),
+        example(
+            "n,y+p-2,x+q,c;p,q,c,o->n,y,x,o",
+            {"n": 2, "y": 5, "x": 7, "o": 19, "p": 4, "q": 3, "c": 3},
+            (2, 3, 9, 3),
+            (4, 3, 3, 19),
+        ),
+        example("2y+p-1,c;p,c,o->y,o", {"y": 4, "o": 8, "p": 3, "c": 2}, (7, 2), (3, 2, 8)),
         example("x+q;q->x", {"x": 33, "q": 3}, (35,), (3,)),
         example("n;n->", {"n": 3}, (3,), (3,)),
     ]

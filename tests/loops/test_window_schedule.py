@@ -27,6 +27,14 @@ def test_blocks_of_a_convolution(n: Size) -> None:
     assert found.lanes == "o" and list(found.blocks) == ["x"] and found.unrolled == {"c": 8}
 
 
+def test_rows_between_zeros_are_not_blocked() -> None:
+    sizes: dict[str, Size] = {"n": 8, "y": 8, "o": 48, "x": 8, "p": 2, "c": 64, "q": 3}
+    stored = schedule(ProductNotation.read(ROWS), sizes, "")
+    assert stored.blocks == {"y": 2, "o": 5}
+    found = schedule(ProductNotation.read(ROWS.replace("y+p", "y+p-1")), sizes, "")
+    assert found.blocks == {"n": 2, "o": 5} and found.unrolled == {"q": 3}
+
+
 def test_tiles_of_a_filter_gradient() -> None:
     sizes: dict[str, Size] = {"t": 4, "n": 8, "y": 56, "p": 3, "q": 3, "c": 64, "o": 16, "x": 56}
     found = schedule(ProductNotation.read(FILTER), sizes, "ny")

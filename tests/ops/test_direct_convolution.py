@@ -1,0 +1,93 @@
+"""Convolutions as window products: what is read of padding, and with how many threads."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import graphc as gc
+from graphc.errors import ShapeError
+from graphc.ops.window_product import WINDOW_PRODUCT
+
+RNG = np.random.default_rng(0)
+
+# images, filters, options: kernels that reach beyond images, blocks left over, strides
+PADDED: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
+    ((3, 5, 7, 7), (32, 5, 3, 3), {"padding": 1}),
+    ((2, 20, 12, 12), (50, 20, 5, 5), {}),
+    ((2, 3, 2, 9), (16, 3, 5, 3), {"padding": (4, 1)}),
+    ((1, 3, 1, 9), (16, 3, 4, 3), {"padding": ((3, 3), (1, 1))}),
+    ((2, 6, 9, 8), (20, 6, 4, 2), {"padding": ((0, 3), (1, 0))}),
+    ((2, 5, 10, 13), (17, 5, 3, 3), {"padding": 2, "stride": 2}),
+    ((2, 8, 11, 24), (20, 4, 3, 3), {"padding": "same", "groups": 2}),
+    ((2, 16, 6, 7), (16, 1, 3, 3), {"padding": "same", "groups": 16}),
+    ((1, 4, 5, 6, 9), (12, 4, 3, 3, 3), {"padding": (1, 2, 1)}),
+    ((2, 3, 33, 40), (18, 3, 3, 3), {"padding": 1}),
+    ((2, 6, 20, 19), (16, 6, 3, 3), {"padding": ((2, 1), (1, 0)), "dilation": (1, 2)}),
+]
+
+
+def with_gradients(x: Any, w: Any, options: dict[str, Any], batch: Any, height: Any) -> Any:
+    inputs = [
+        gc.placeholder("x", (batch, x.shape[1], height, *x.shape[3:]), x.dtype),
+        gc.placeholder("w", w.shape, w.dtype),
+    ]
+    out = gc.nn.conv(*inputs, **options)
+    return inputs, [out, *gc.grad(gc.sum(out * out), inputs)]
+
+
+@pytest.mark.parametrize("sizes", ["known", "symbolic"])
+@pytest.mark.parametrize(("shape", "kernel", "options"), PADDED)
+def test_rows_of_padding_are_left_out(shape: Any, kernel: Any, options: Any, sizes: str) -> None:
+    x, w = RNG.normal(size=shape), RNG.normal(size=kernel)
+    batch, height = (x.shape[0], x.shape[2]) if sizes == "known" else ("n", "h")
+    inputs, outputs = with_gradients(x, w, options, batch, height)
+    found = gc.function(inputs, outputs, threads=1)(x, w)
+    shared = gc.function(inputs, outputs, threads=2)(x, w)
+    meaning = gc.function(inputs, outputs, backend="reference")(x, w)
+    for value, other, wanted in zip(found, shared, meaning, strict=True):
+        np.testing.assert_array_equal(value, other)
+        np.testing.assert_allclose(value, wanted, rtol=1e-11, atol=1e-10)
+
+
+@pytest.mark.parametrize("backend", ["interpreter", "numba_cpu"])
+@pytest.mark.parametrize(("shape", "kernel", "options"), PADDED[:6])
+def test_so_on_every_backend(shape: Any, kernel: Any, options: Any, backend: str) -> None:
+    x, w = RNG.normal(size=(1, *shape[1:])), RNG.normal(size=kernel)
+    inputs, outputs = with_gradients(x, w, options, 1, x.shape[2])
+    if backend == "interpreter":
+        outputs = outputs[:1]
+    found = gc.function(inputs, outputs, backend=backend)(x, w)
+    meaning = gc.function(inputs, outputs, backend="reference")(x, w)
+    for value, wanted in zip(found, meaning, strict=True):
+        np.testing.assert_allclose(value, wanted, rtol=1e-11, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("channels", "width", "stored"),
+    [(64, 7, "[2, 9, 9, 64]"), (64, 32, "[2, 9, 64, 34]"), (16, 40, "[2, 16, 9, 42]")],
+)
+def test_padding_is_stored_beside_rows_alone(channels: int, width: int, stored: str) -> None:
+    x = gc.placeholder("x", (2, channels, 9, width))
+    w = gc.placeholder("w", (channels, channels, 3, 3))
+    text = gc.function([x, w], gc.nn.conv2d(x, w, padding=1), backend="llvm").loops()
+    assert f"f32{stored} temporary" in text
+    assert "for p in min(y - 1, 0)" in text
+
+
+def test_between_zeros_stand_indices_with_one_tap() -> None:
+    def product(subscripts: str, **sizes: int) -> gc.Tensor:
+        return WINDOW_PRODUCT(
+            gc.placeholder("x", (5, 4)),
+            gc.placeholder("w", (3, 4, 8)),
+            subscripts=subscripts,
+            axes="".join(sizes),
+            sizes=tuple(sizes.values()),
+        )
+
+    assert product("y+p-1,c;p,c,o->y,o", y=5, p=3, c=4, o=8).shape == (5, 8)
+    for subscripts in ("y+2p-1,c;p,c,o->y,o", "p-1,c;p,c,o->o", "y-1,c;y,c,o->y,o"):
+        with pytest.raises(ShapeError, match="between zeros"):
+            product(subscripts, y=3, p=3, c=4, o=8)
+    with pytest.raises(ShapeError, match="between zeros"):
+        product("y+p-1,c;p,c,o->o,y", y=5, p=3, c=4, o=8)
