@@ -47,6 +47,7 @@ from graphc.backends.llvm.gemm_rows import (
 )
 from graphc.backends.llvm.gemm_split import PARTIAL, chunk_length, split_functions, split_name
 from graphc.backends.llvm.gemm_tile import Tile, tile_for, tile_function
+from graphc.backends.llvm.gemm_tiles import tiles_function
 from graphc.backends.llvm.gemm_turned import store_columns
 from graphc.backends.llvm.gemm_vector import call_vector, vector_functions
 from graphc.backends.llvm.one_thread import SHARED
@@ -96,6 +97,7 @@ def functions_of(layout: Layout, target: Target) -> dict[str, FunctionText]:
         names.tile: tile_function(names.tile, tile, target),
         names.low_tile: tile_function(names.low_tile, low, target),
         names.narrow_tile: tile_function(names.narrow_tile, narrow, target),
+        names.tiles: tiles_function(layout, tile, target),
         names.pack_b: pack,
         f"{names.rows}.range": rows_function(layout, tile, target),
     }

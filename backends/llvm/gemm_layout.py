@@ -71,6 +71,11 @@ class Names(NamedTuple):
         return f"pack_columns_{across}_{self.layout.prefix}"
 
     @property
+    def tiles(self) -> str:
+        across = "across" if self.layout.transpose_b else "along"
+        return f"tiles_{across}_{self.layout.prefix}"
+
+    @property
     def rows(self) -> str:
         return f"rows_{self.layout.prefix}_{self.layout.letters}"
 

@@ -3,7 +3,7 @@
 @rows.range(out, a, b, sizes ..., ptr area, i64 begin, i64 end)
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -41,19 +41,19 @@ def rows_before_low_tiles(x: Arithmetic, tile: Tile, rows: Val) -> Val:
     return x.extremum("smin", x.mul(x.ceil_div(most, tile.rows), tile.rows), rows)
 
 
-def _values(type: str, *names: str) -> tuple[Val, ...]:
+def values(type: str, *names: str) -> tuple[Val, ...]:
     return tuple(Val(f"%{name}", type) for name in names)
 
 
-SHAPE = _values("i64", "m", "n", "k", "out.row", "a.row", "b.row")  # rows: from row to row, bytes
-GRID = _values("i64", "tall", "wide", "row.chunks", "chunks")
+SHAPE = values("i64", "m", "n", "k", "out.row", "a.row", "b.row")  # rows: from row to row, bytes
+GRID = values("i64", "tall", "wide", "row.chunks", "chunks")
 ROWS_PARAMETERS = (
-    *_values("ptr", "out", "a", "b"),
+    *values("ptr", "out", "a", "b"),
     *SHAPE,
     *GRID,
-    *_values("i1", "direct", "copy", "splits"),
-    *_values("ptr", "epilogue", "held", "finish"),
-    *_values("i64", "base"),
+    *values("i1", "direct", "copy", "splits"),
+    *values("ptr", "epilogue", "held", "finish"),
+    *values("i64", "base"),
 )
 ROOM = Val("%area", "ptr")
 
@@ -137,7 +137,7 @@ class _RowsEmitter:
         x.code.loop(BEGIN, END, 1, [], self.chunk)
         x.code.builder.line("ret void")
         parameters = (*ROWS_PARAMETERS, ROOM, BEGIN, END)
-        return x.function(f"{self.names.rows}.range", parameters, self.target, plain=False)
+        return x.function(f"{self.names.rows}.range", parameters, self.target)
 
     def chunk(self, number: Val, _: list[Val]) -> list[Val]:
         x = self.x
@@ -273,65 +273,34 @@ class _RowsEmitter:
         c_panel = x.at(step.c, x.mul(column, size))
         is_last = x.compare("eq", x.add(step.turn, x.const(1)), self.steps)
         finishes = x.code.operation("and", is_last, x.compare("ne", self.finish, NONE))
-
-        def tiles(routine: str, most: int) -> Callable[[Val, list[Val]], list[Val]]:
-            def one_tile(row: Val, carried: list[Val]) -> list[Val]:
-                (done,) = carried
-                end = x.extremum("smin", x.add(done, share), units)
-                self.prefetch(following, done, end)
-                height = x.extremum("smin", x.sub(rows, row), x.const(most))
-                left_rows = x.at(step.a, x.mul(row, step.down))
-                place_of = x.at(c_panel, x.mul(row, self.out_row))
-                strides = (self.out_row, step.a_row, step.a_step, b_step)
-                given = (place_of, left_rows, place, length, *strides, height, columns, is_first)
-                self.tile_call(
-                    routine, given, finishes, x.add(step.first, row), x.add(left, column)
-                )
-                return [end]
-
-            return one_tile
-
-        names, zero = self.names, x.const(0)
         narrow = x.compare("sle", self.n, x.const(tile.lanes))
-
-        def high_tiles() -> list[Val]:
-            most = narrow_tile(tile).rows
-            code.loop(zero, rows, most, [zero], tiles(names.narrow_tile, most))
-            return []
+        wide = x.compare("sgt", self.n, x.const(tile.lanes))
+        names, zero = self.names, x.const(0)
+        shared = (
+            *(rows, units, share, following, self.b_row),
+            *(c_panel, self.out_row, step.a, step.down, step.a_row, step.a_step),
+            *(place, b_step, length, columns, is_first),
+            *(self.epilogue, self.frame, x.add(self.base, step.first), x.add(left, column), ROOM),
+        )
+        # Whole tiles, or narrow ones; then low ones.
+        end = x.choose(narrow, rows, step.low_rows)
+        high = narrow_tile(tile).rows
+        most = x.choose(narrow, x.const(high), x.const(tile.rows))
+        whole = x.ceil_div(step.low_rows, tile.rows)
+        count = x.choose(narrow, x.ceil_div(rows, high), whole)
+        routine = x.choose(narrow, _address(names.narrow_tile), _address(names.tile))
+        fused = x.choose(x.code.operation("and", finishes, wide), self.finish, NONE)
+        follows = x.code.operation("and", finishes, narrow)
+        x.call(names.tiles, (routine, fused, follows, zero, count, most, zero, *shared))
 
         def low_tiles() -> list[Val]:
-            done = code.loop(zero, step.low_rows, tile.rows, [zero], tiles(names.tile, tile.rows))
-            code.loop(step.low_rows, rows, LOW, done, tiles(names.low_tile, LOW))
+            done = x.extremum("smin", x.mul(whole, share), units)
+            count = x.ceil_div(x.sub(rows, end), LOW)
+            low = (_address(names.low_tile), NONE, finishes, end, count, x.const(LOW), done)
+            x.call(names.tiles, (*low, *shared))
             return []
 
-        code.branch(narrow, [], high_tiles)
-        code.branch(x.compare("sgt", self.n, x.const(tile.lanes)), [], low_tiles)
-
-    def tile_call(
-        self, routine: str, given: Sequence[Val], finishes: Val, row: Val, left: Val
-    ) -> None:
-        """A tile, whose first element is at (row, left) of the result. finishes: it is followed by
-        the epilogue; whole tiles do both at once."""
-        x = self.x
-        height, columns = given[-3:-1]
-        if routine != self.names.tile:
-            x.call(routine, given)
-            self.follow(finishes, row, height, left, columns)
-            return
-        plain = x.code.builder.not_(finishes)
-
-        def finish() -> list[Val]:
-            words = (*given, self.epilogue, self.frame, x.add(self.base, row), left)
-            passed = ", ".join(f"{one.type} {one.text}" for one in words)
-            x.code.builder.line(f"call void {self.finish.text}({passed})")
-            return []
-
-        def tile() -> list[Val]:
-            x.call(routine, given)
-            return []
-
-        x.code.branch(finishes, [], finish)
-        x.code.branch(plain, [], tile)
+        code.branch(x.compare("slt", end, rows), [], low_tiles)
 
     def corner_of_b(self, column: Val, start: Val) -> Val:
         x, size = self.x, self.tile.bytes
@@ -365,25 +334,6 @@ class _RowsEmitter:
             return length
         return self.x.ceil_div(self.x.mul(length, self.tile.bytes), LINE)
 
-    def prefetch(self, place: Val, begin: Val, end: Val) -> None:
-        x, tile = self.x, self.tile
-        builder = x.code.builder
-        builder.declare("llvm.prefetch", "void @llvm.prefetch.p0(ptr, i32, i32, i32)")
 
-        def fetch(at: Val) -> None:
-            builder.line(f"call void @llvm.prefetch.p0(ptr {at.text}, i32 0, i32 3, i32 1)")
-
-        def one(unit: Val, _: list[Val]) -> list[Val]:
-            if self.layout.transpose_b:
-                at = x.at(place, x.mul(unit, LINE))
-                for _column in range(tile.columns):
-                    fetch(at)
-                    at = x.at(at, self.b_row)
-            else:
-                at = x.at(place, x.mul(unit, self.b_row))
-                width = tile.columns * tile.bytes
-                for line in range(0, width, LINE):
-                    fetch(x.at(at, x.const(min(line + LINE, width) - 1)))
-            return []
-
-        x.code.loop(begin, end, 1, [], one)
+def _address(name: str) -> Val:
+    return Val(f"@{name}", "ptr")
