@@ -13,7 +13,7 @@ b.row are the distances in elements from row to row. Four loops around the tile:
       k in equal steps of at most `STEP`              rows of a stay in the second cache
         panels: some columns of b, packed             one stays in the first cache; the next one is
                                                       fetched from memory meanwhile
-          tiles, one below the other                  (@tile)
+          tiles, one below the other                  (@tiles, @tile)
 
 Few elements with long sums are cut along k instead (gemm_split.py).
 
