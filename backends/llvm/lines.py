@@ -60,6 +60,7 @@ class Lines:
     declarations   lines `declare ...`, to be printed once a module
     definitions    name -> text of helper functions, to be printed once a module
     has_fma        the target has fused multiply-add: `fma` rounds once
+    has_scalef     the target is one of x86 with AVX-512: `scalef` may be used
     waits          each step of the code waits for the one before: short chains, not little work
     block_label    the label of the block being filled
     """
@@ -72,15 +73,19 @@ class Lines:
         "declarations",
         "definitions",
         "has_fma",
+        "has_scalef",
         "lines",
         "waits",
     )
 
-    def __init__(self, *, has_fma: bool = True, waits: bool = False) -> None:
+    def __init__(
+        self, *, has_fma: bool = True, has_scalef: bool = False, waits: bool = False
+    ) -> None:
         self.lines: list[str] = []
         self.declarations: set[str] = set()
         self.definitions: dict[str, str] = {}
         self.has_fma = has_fma
+        self.has_scalef = has_scalef
         self.waits = waits
         self.block_label = "entry"
         self._counter = 0

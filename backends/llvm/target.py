@@ -42,6 +42,11 @@ class Target(NamedTuple):
         return "nounwind"
 
     @property
+    def has_scalef(self) -> bool:
+        """Whether one instruction multiplies by 2 to the power of a whole float."""
+        return self.vector_bytes == 64
+
+    @property
     def is_x86(self) -> bool:
         return is_x86(self.triple)
 

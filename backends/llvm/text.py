@@ -91,6 +91,17 @@ class TextBuilder(Lines):
         """a*b + c: rounded once where the target has FMA, else twice."""
         return self._intrinsic("fma" if self.has_fma else "fmuladd", a, b, c)
 
+    def scalef(self, a: Val, n: Val) -> Val:
+        """a * 2^floor(n), rounded once; only for lanes that fill a vector register of x86."""
+        bits = BITS[a.type] * a.lanes
+        mask = f"i{max(8, a.lanes)}"
+        kind = "ps" if a.type == "float" else "pd"
+        name = f"llvm.x86.avx512.mask.scalef.{kind}.{bits}"
+        t, rounding = a.ir_type, ", i32 4" if bits == 512 else ""
+        self.declare(name, f"{t} @{name}({t}, {t}, {t}, {mask}{', i32' if rounding else ''})")
+        arguments = f"{t} {a.text}, {t} {n.text}, {t} zeroinitializer, {mask} -1{rounding}"
+        return self.emit(f"call {t} @{name}({arguments})", a.type, a.lanes)
+
     def fabs(self, a: Val) -> Val:
         return self._intrinsic("fabs", a)
 

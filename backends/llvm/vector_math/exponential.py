@@ -4,7 +4,7 @@ Method: x = n*ln2 + r with |r| <= ln2/2 (Cody and Waite: ln2 in two parts, n tim
 exact), a minimax polynomial for e^r, then a product with 2^n. n is rounded by adding a large
 number, in whose low bits it stays: shifting these into the exponent field makes 2^n. The scaling
 is done in two factors, so that results go gradually into the subnormals and up to the last
-finite number.
+finite number; or by the one instruction that AVX-512 has for it, with the same bits.
 """
 
 from collections.abc import Sequence
@@ -116,15 +116,15 @@ def clamp(b: TextBuilder, x: Val, low: float, high: float) -> Val:
     return b.minimum(b.maximum(x, b.const(low, x)), b.const(high, x))
 
 
-def reduce_argument(b: TextBuilder, x: Val, bias: int) -> tuple[Val, Val]:
-    """(bits whose low part is n + bias, r) with x = n*ln2 + r and |r| <= ln2/2."""
+def reduce_argument(b: TextBuilder, x: Val, bias: int) -> tuple[Val, Val, Val]:
+    """(bits whose low part is n + bias, n, r) with x = n*ln2 + r and |r| <= ln2/2."""
     f, tables = FORMATS[x.type], TABLES[x.type]
     shifter = b.const(f.shifter + bias, x)
     shifted = b.fma(x, b.const(LOG2_E, x), shifter)
     n = b.fsub(shifted, shifter)
     r = b.fma(n, b.const(-tables.ln2[0], x), x)
     r = b.fma(n, b.const(-tables.ln2[1], x), r)
-    return as_int(b, shifted), r
+    return as_int(b, shifted), n, r
 
 
 def power_of_two(b: TextBuilder, bits: Val) -> Val:
@@ -133,8 +133,16 @@ def power_of_two(b: TextBuilder, bits: Val) -> Val:
     return as_float(b, b.shl(bits, b.const(mantissa, bits)))
 
 
-def scale(b: TextBuilder, p: Val, bits: Val) -> Val:
+def scales_at_once(b: TextBuilder, x: Val) -> bool:
+    """Whether one instruction multiplies by 2^n whatever n. It takes longer than two products."""
+    width = FORMATS[x.type].width * x.lanes
+    return b.has_scalef and not b.waits and width in (128, 256, 512)
+
+
+def scale(b: TextBuilder, p: Val, bits: Val, n: Val) -> Val:
     """p * 2^n where the low part of bits is n + 2*bias: two factors, n beyond the normal range."""
+    if scales_at_once(b, p):
+        return b.scalef(p, n)
     half = b.lshr(bits, b.const(1, bits))
     rest = b.sub(bits, half)
     return b.fmul(b.fmul(p, power_of_two(b, half)), power_of_two(b, rest))
@@ -145,10 +153,10 @@ def takes_factors(b: TextBuilder, x: Val) -> bool:
     return x.type == "float" and not b.waits
 
 
-def scaled(b: TextBuilder, r: Val, coefficients: Sequence[float], bits: Val) -> Val:
+def scaled(b: TextBuilder, r: Val, coefficients: Sequence[float], bits: Val, n: Val) -> Val:
     """The scaled value of a polynomial."""
-    if not takes_factors(b, r):
-        return scale(b, horner(b, r, coefficients), bits)
+    if scales_at_once(b, r) or not takes_factors(b, r):
+        return scale(b, horner(b, r, coefficients), bits, n)
     half = b.lshr(bits, b.const(1, bits))
     p = horner(b, r, coefficients, power_of_two(b, half))
     return b.fmul(p, power_of_two(b, b.sub(bits, half)))
@@ -163,22 +171,27 @@ def exp(b: TextBuilder, x: Val, halvings: int = 0) -> Val:
     """e^x / 2^halvings."""
     f, tables = FORMATS[x.type], TABLES[x.type]
     x = clamp(b, x, *tables.exp_range)
-    bits, r = reduce_argument(b, x, 2 * f.bias - halvings)
-    return scaled(b, r, exp_coefficients(x.type), bits)
+    bits, n, r = reduce_argument(b, x, 2 * f.bias - halvings)
+    if halvings:
+        n = b.fsub(n, b.const(halvings, n))
+    return scaled(b, r, exp_coefficients(x.type), bits, n)
 
 
 def exp_of_negative(b: TextBuilder, x: Val) -> Val:
     """e^x for x <= 0: the first factor is 2^(n + DOWN), the second is known."""
     f, tables = FORMATS[x.type], TABLES[x.type]
     down = DOWN[x.type]
-    bits, r = reduce_argument(b, b.maximum(x, b.const(tables.exp_range[0], x)), f.bias + down)
+    held = b.maximum(x, b.const(tables.exp_range[0], x))
+    bits, n, r = reduce_argument(b, held, f.bias + down)
+    if scales_at_once(b, x):
+        return b.scalef(horner(b, r, exp_coefficients(x.type)), n)
     p = b.fmul(horner(b, r, exp_coefficients(x.type)), power_of_two(b, bits))
     return b.fmul(p, b.const(2.0**-down, x))
 
 
 def exp_in_range(b: TextBuilder, x: Val) -> Val:
     """e^x for x where the result is a normal number: no clamp, one scaling."""
-    bits, r = reduce_argument(b, x, FORMATS[x.type].bias)
+    bits, _, r = reduce_argument(b, x, FORMATS[x.type].bias)
     if takes_factors(b, x):
         return horner(b, r, exp_coefficients(x.type), power_of_two(b, bits))
     return b.fmul(horner(b, r, exp_coefficients(x.type)), power_of_two(b, bits))
@@ -190,14 +203,14 @@ def exp2(b: TextBuilder, x: Val) -> Val:
     x = clamp(b, x, *tables.exp2_range)
     shifter = b.const(f.shifter + 2 * f.bias, x)
     shifted = b.fadd(x, shifter)
-    r = b.fsub(x, b.fsub(shifted, shifter))
-    return scaled(b, r, (1.0, *tables.exp2), as_int(b, shifted))
+    n = b.fsub(shifted, shifter)
+    return scaled(b, b.fsub(x, n), (1.0, *tables.exp2), as_int(b, shifted), n)
 
 
 def expm1(b: TextBuilder, x: Val) -> Val:
     """e^x - 1 = 2*(2^(n-1)*(e^r - 1) + (2^(n-1) - 1/2)); for n = 0 that is e^r - 1 itself."""
     f, tables = FORMATS[x.type], TABLES[x.type]
-    bits, r = reduce_argument(b, clamp(b, x, *tables.expm1_range), f.bias - 1)
+    bits, _, r = reduce_argument(b, clamp(b, x, *tables.expm1_range), f.bias - 1)
     rest = b.fmul(b.fmul(r, r), horner(b, r, tables.expm1))  # e^r - 1 - r
     half_power = power_of_two(b, bits)
     y = b.fma(half_power, r, b.fsub(half_power, b.const(0.5, x)))

@@ -91,7 +91,7 @@ def _power_double(b: TextBuilder, x: Val, y: Val) -> Val:
     # 1 + (r + small), where only the last two sums round by much: exact powers come out exact
     small = b.fma(b.fmul(r, r), horner(b, r, EXPONENTIAL.exp), b.fma(r_low, r, r_low))
     p = b.fadd(b.const(1.0, x), b.fadd(r, small))
-    return scale(b, p, as_int(b, shifted))
+    return scale(b, p, as_int(b, shifted), n)
 
 
 def _log_two_parts(b: TextBuilder, x: Val) -> tuple[Val, Val]:

@@ -11,6 +11,7 @@ import mpmath
 import numpy as np
 import pytest
 
+from graphc.backends.llvm.target import host
 from graphc.backends.llvm.text import module_text
 from graphc.backends.llvm.vector_math import EMITTERS, LIBM_SYMBOLS
 from graphc.backends.llvm.vector_math.sample import TWO_ARGUMENTS, sample_function
@@ -72,6 +73,7 @@ class Sampled:
         has_fma: bool | None = None,
         cpu: str = "",
         waits: bool = False,
+        has_scalef: bool = False,
     ) -> None:
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
@@ -81,7 +83,9 @@ class Sampled:
         target = llvm.Target.from_triple(llvm.get_process_triple())
         cpu = cpu or llvm.get_host_cpu_name()
         machine = target.create_target_machine(cpu=cpu, features=features, opt=2, jit=True)
-        functions = [sample_function(name, type, n, has_fma, f"lanes{n}", waits) for n in LANES]
+        functions = [
+            sample_function(name, type, n, has_fma, f"lanes{n}", waits, has_scalef) for n in LANES
+        ]
         module = llvm.parse_assembly(module_text(functions))
         module.verify()
         library = llvm.JITLibraryBuilder().add_object_img(machine.emit_object(module))
@@ -302,3 +306,16 @@ def test_libm_symbols_are_the_ones_declared() -> None:
 def test_code_stays_lean(name: str, limit: int) -> None:
     overhead = 8 if name in TWO_ARGUMENTS else 6  # values of the sample loop itself
     assert sample_function(name, "float", 8).text.count("\n  %") - overhead <= limit
+
+
+@pytest.mark.skipif(not host().has_scalef, reason="needs AVX-512")
+@pytest.mark.parametrize("type", DTYPES)
+@pytest.mark.parametrize("name", ["exp", "exp2", "sigmoid", "sinh", "cosh", "pow"])
+def test_the_instruction_for_powers_of_two_gives_the_same_bits(name: str, type: str) -> None:
+    once = Sampled(name, type, has_scalef=True)
+    special = np.array([0, -0.0, INF, -INF, NAN, 1e30, -1e30, 1, -1, 88.7, -87.4, -103.9])
+    for arguments in [*ranges(name, type), (special, special[::-1])]:
+        for lanes in LANES:
+            expected = sampled(name, type)(arguments, lanes)
+            np.testing.assert_array_equal(once(arguments, lanes), expected)
+            np.testing.assert_array_equal(np.signbit(once(arguments, lanes)), np.signbit(expected))
