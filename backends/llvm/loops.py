@@ -148,9 +148,9 @@ class LoopEmitter:
     ) -> None:
         """The loop over an axis, in blocks where an accumulator wants that.
 
-        Long float32 sums are made of sums over blocks of iterations. The position of an extremum
-        is kept as a number of iterations, in as few bits as the elements, and becomes a position
-        at the end of the block.
+        Long float32 sums are made of sums over blocks of iterations, and very long ones of sums
+        over blocks of blocks. The position of an extremum is kept as a number of iterations, in as
+        few bits as the elements, and becomes a position at the end of the block.
         """
         runs = self._runs(loop.extent)
         is_long = trips is None or trips > 2 * BLOCK
@@ -180,11 +180,30 @@ class LoopEmitter:
             return
         length = BLOCK * step if sums else COUNTED_BLOCK
 
-        def outer(first: Val) -> None:
-            behind = code.operation("add", first, code.constant(length, "i64"))
-            block(first, self.sizes.extremum("smin", behind, end), surely=True)
+        def blocks(first: Val, last: Val) -> None:
+            def one(at: Val) -> None:
+                block(at, self._at_most(last, at, length), surely=True)
 
-        self._loop(start, end, length, facts, names, outer, runs)
+            self._loop(first, last, length, facts, names, one, runs)
+
+        if not sums or (trips is not None and trips <= 2 * BLOCK**2):
+            blocks(start, end)
+            return
+
+        def many(first: Val) -> None:
+            totals = {name: self.states[name] for name in sums}
+            for name, total in totals.items():
+                self.states[name] = self.combinations[name].identity(code, total[0].lanes)
+            blocks(first, self._at_most(end, first, length * BLOCK))
+            for name, total in totals.items():
+                self.states[name] = self.combinations[name].merge(code, total, self.states[name])
+
+        self._loop(start, end, length * BLOCK, facts, names, many, runs)
+
+    def _at_most(self, end: Val, start: Val, length: int) -> Val:
+        """The end of what begins at `start` and is no longer than `length`."""
+        behind = self.code.operation("add", start, self.code.constant(length, "i64"))
+        return self.sizes.extremum("smin", behind, end)
 
     def _counted(self, loop: For, facts: Body, names: Sequence[str]) -> dict[str, Index]:
         """The accumulators whose position counts the iterations of a loop, with the position."""

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import graphc as gc
 from graphc.backends.llvm.accumulate import identity_value
 from graphc.backends.llvm.emitter import emit_kernel
 from graphc.backends.llvm.target import host
@@ -701,3 +702,19 @@ def test_scatter_add_in_order(run: Run) -> None:
         np.add.at(wanted, ids, x)
         run(kernel, {"ids": ids, "x": x, "out": out}, {"n": 40, "m": columns})
         np.testing.assert_array_equal(out, wanted)
+
+
+def test_sums_of_very_long_rows_keep_their_digits() -> None:
+    x = gc.placeholder("x", (None, None), "int8")
+    f = gc.function([x], gc.sum(gc.astype(x, "float32") * np.float32(0.1), axis=1))
+    values = np.ones((1, 1 << 28), np.int8)
+    np.testing.assert_allclose(f(values), values.size * float(np.float32(0.1)), rtol=5e-6)
+
+
+def test_very_long_sums_keep_what_is_not_finite() -> None:
+    x = gc.placeholder("x", (None, None), "int8")
+    wide = gc.astype(x, "float32")
+    f = gc.function([x], gc.sum(gc.where(x < 0, gc.inf, wide), axis=1))
+    values = np.ones((1, 1 << 24), np.int8)
+    values[0, [3, -3]] = -1
+    assert f(values) == np.inf
