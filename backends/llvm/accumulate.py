@@ -13,7 +13,7 @@ import numpy as np
 from graphc.backends.llvm.scalar_ops import emit_operation, register_type
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.text import Val
-from graphc.dtypes import DType, bool_, is_bool, is_floating, is_signed
+from graphc.dtypes import DType, bool_, int64, is_bool, is_floating, is_signed
 
 State = list[Val]
 
@@ -112,6 +112,26 @@ class Combination(NamedTuple):
         )
         return [choose(code, condition, y, x) for x, y in zip(first, second, strict=True)]
 
+    def _best_lane(self, code: Code, values: Val, positions: Val) -> State:
+        """The best of all lanes first, then the lowest position where it stands."""
+        extremum = Combination(self.combine.removeprefix("arg") + "imum", self.dtype)
+        [best] = extremum.narrow(code, [values], 1)
+        wanted = code.splat(best, values.lanes)
+
+        def stands() -> Val:
+            b = code.builder
+            if not is_floating(self.dtype):
+                return b.icmp("eq", values, wanted)
+            return b.or_(b.fcmp("oeq", values, wanted), b.fcmp("uno", values, values))
+
+        key = ("stands", values.text, wanted.text)
+        here = code.pure(key, (values, wanted), stands)
+        nowhere = code.constant(np.iinfo(np.int64).max, positions.type, positions.lanes)
+        [first] = Combination("minimum", int64).narrow(
+            code, [choose(code, here, positions, nowhere)], 1
+        )
+        return [best, first]
+
     def masked(self, code: Code, mask: Val | None, state: State, old: State) -> State:
         """The new state in the lanes of the mask, else the old one."""
         if mask is None:
@@ -120,6 +140,8 @@ class Combination(NamedTuple):
 
     def narrow(self, code: Code, state: State, lanes: int) -> State:
         """The state of fewer lanes: the upper half is combined with the lower until they fit."""
+        if lanes == 1 and state[0].lanes > 2 and self.has_position and not is_bool(self.dtype):
+            return self._best_lane(code, *state)
         while state[0].lanes > lanes:
             half = state[0].lanes // 2
             low = [part(code, value, 0, half) for value in state]

@@ -5,13 +5,14 @@ static extent    as few pieces as cover it; small ones in straight lines without
 no masks         where the processor has no masked instructions the rest is done one by one
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from graphc.backends.llvm.target import Target
 from graphc.dtypes import DType, is_bool, is_floating
 from graphc.loops.ir import Accumulate, Accumulator, For, If, Let, Statement, Store
 from graphc.scalar.expr import COST, Call, Expr, Index, Load
-from graphc.shapes import Size
+from graphc.shapes import Dim, Size
 
 HEAVY = 40  # cost of a body from which one native vector keeps the processor busy
 LIGHT = 14  # cost up to which four are needed
@@ -101,6 +102,19 @@ def survey(statements: tuple[Statement, ...]) -> Body:
         sums,
         frozenset(access or {1}),
     )
+
+
+def positions_along(loop: For, names: Sequence[str]) -> dict[str, Index]:
+    """The accumulators whose position counts the iterations of a loop, with the position."""
+    return {
+        item.name: item.position
+        for item in loop.body
+        if isinstance(item, Accumulate)
+        and item.name in names
+        and isinstance(item.position, Index)
+        and isinstance(item.position.size, Dim)
+        and isinstance(item.position.size.coefficient(loop.axis), int)
+    }
 
 
 def pieces(extent: Size, body: Body, target: Target) -> list[Piece]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from graphc.backends.llvm.accumulate import Combination
 from graphc.backends.llvm.expressions import Expressions
-from graphc.backends.llvm.lanes import Body, Piece, pieces, survey
+from graphc.backends.llvm.lanes import Body, Piece, pieces, positions_along, survey
 from graphc.backends.llvm.neighbours import groups
 from graphc.backends.llvm.parallel import BEGIN, END
 from graphc.backends.llvm.prefetch import Ahead, ask, next_rows, read_last
@@ -15,7 +15,7 @@ from graphc.backends.llvm.streaming import Streaming
 from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import Val
 from graphc.dtypes import DType
-from graphc.loops.ir import Accumulate, For, Statement, Store
+from graphc.loops.ir import For, Statement, Store
 from graphc.scalar.expr import Call, Expr, Index
 from graphc.shapes import Dim, Size
 
@@ -155,7 +155,8 @@ class LoopEmitter:
         runs = self._runs(loop.extent)
         is_long = trips is None or trips > 2 * BLOCK
         sums = [name for name in names if is_long and self.combinations[name].is_inexact_sum]
-        counted = self._counted(loop, facts, names)
+        can_count = self.sizes.lanes > 1 and facts.element_bytes <= 4
+        counted = positions_along(loop, names) if can_count else {}
         if not sums and not counted:
             self._loop(start, end, step, facts, names, body, runs)
             return
@@ -204,20 +205,6 @@ class LoopEmitter:
         """The end of what begins at `start` and is no longer than `length`."""
         behind = self.code.operation("add", start, self.code.constant(length, "i64"))
         return self.sizes.extremum("smin", behind, end)
-
-    def _counted(self, loop: For, facts: Body, names: Sequence[str]) -> dict[str, Index]:
-        """The accumulators whose position counts the iterations of a loop, with the position."""
-        if self.sizes.lanes == 1 or facts.element_bytes > 4:
-            return {}
-        return {
-            item.name: item.position
-            for item in loop.body
-            if isinstance(item, Accumulate)
-            and item.name in names
-            and isinstance(item.position, Index)
-            and isinstance(item.position.size, Dim)
-            and isinstance(item.position.size.coefficient(loop.axis), int)
-        }
 
     def _position(self, name: str, axis: str, first: Val, position: Index) -> Val:
         """The position after the counted number of elements behind element `first`."""
@@ -271,6 +258,7 @@ class LoopEmitter:
         facts = survey(loop.body)
         names = [name for name in facts.accumulated if name in self.states]
         outer = {name: self.states[name] for name in names}
+        has_positions = any(self.combinations[name].has_position for name in names)
         divided = loop is self.divided
         cut = pieces(Dim.symbol(loop.axis) if divided else loop.extent, facts, self.target)
         if not cut:
@@ -294,7 +282,10 @@ class LoopEmitter:
                 )
             if piece is cut[0] and not piece.masked:
                 self.memory.past_cache = self._past_cache(loop, stores, done, piece.lanes)
-            done = self._piece(loop, facts, names, piece, done)
+            if has_positions and piece.start == 0 and piece.stop is None:
+                done = self._piece_if_any(loop, facts, names, piece, done, cut[-1].lanes)
+            else:
+                done = self._piece(loop, facts, names, piece, done)
             self.memory.past_cache = {}
         if lead is not None:
             self._piece(loop, facts, names, cut[-1], start, lead)
@@ -358,6 +349,29 @@ class LoopEmitter:
         self.in_stages = not piece.masked and piece.lanes > 1 and (trips is None or trips > FEW)
         self._blocked_loop(loop, done, end, piece.lanes, facts, names, body, trips)
         self.in_stages = False
+        return end
+
+    def _piece_if_any(
+        self, loop: For, facts: Body, names: list[str], piece: Piece, done: Val, lanes: int
+    ) -> Val:
+        """A piece with states of fewer lanes around it: short rows spare what joins its lanes."""
+        code = self.code
+        extent = END if loop is self.divided else self.sizes.first(loop.extent)
+        end, _ = self._end(piece, done, extent)
+        key = ("any", done.text, end.text)
+        some = code.pure(key, (done, end), lambda: code.builder.icmp("slt", done, end))
+        for name in names:
+            self.states[name] = self.combinations[name].identity(code, lanes)
+
+        def body() -> list[Val]:
+            for name in names:
+                self.states[name] = self.combinations[name].identity(code, piece.lanes)
+            self._piece(loop, facts, names, piece, done)
+            for name in names:
+                self.states[name] = self.combinations[name].narrow(code, self.states[name], lanes)
+            return self.flat(names)
+
+        self.restore(names, code.branch(some, self.flat(names), body, stored=facts.stored))
         return end
 
     def _end(self, piece: Piece, start: Val, extent: Val) -> tuple[Val, int | None]:

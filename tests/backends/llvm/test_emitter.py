@@ -718,3 +718,24 @@ def test_very_long_sums_keep_what_is_not_finite() -> None:
     values = np.ones((1, 1 << 24), np.int8)
     values[0, [3, -3]] = -1
     assert f(values) == np.inf
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int8", "int32", "int64", "bool"])
+@pytest.mark.parametrize("extremum", ["argmax", "argmin"])
+def test_positions_along_rows_of_any_length(extremum: str, dtype: str) -> None:
+    x = gc.placeholder("x", ("n", "m"), dtype)
+    wanted = getattr(np, extremum)
+    f = gc.function([x], getattr(gc, extremum)(x, axis=1))
+    rng = np.random.default_rng(5)
+    for length in [*SIZES[1:], 128, 200, 1000, 1025]:
+        values = rng.integers(-2, 3, (40, length)).astype(dtype)  # with many that are equal
+        values[0] = values[1, 0]
+        if dtype.startswith("float"):
+            values[rng.random(values.shape) < 0.02] = np.nan
+            values[rng.random(values.shape) < 0.02] = np.inf
+            values[2], values[3], values[4, :-1] = np.inf, -np.inf, -np.inf
+            values[5], values[6, -1] = np.nan, np.nan
+        np.testing.assert_array_equal(f(values), wanted(values, axis=1), str(length))
+        fixed = gc.placeholder("x", (40, length), dtype)
+        g = gc.function([fixed], getattr(gc, extremum)(fixed, axis=1))
+        np.testing.assert_array_equal(g(values), wanted(values, axis=1), str(length))
