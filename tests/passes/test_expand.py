@@ -69,3 +69,25 @@ def test_several_results() -> None:
     first, second = op.apply([gc.placeholder("x", (3,))], {})
     graph = expand(as_graph([second, first, second]))
     assert [t.op.name for t in graph.outputs] == ["tanh", "exp", "tanh"]
+
+
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_logsumexp_below_a_maximum_needs_no_other(keepdims: bool) -> None:
+    x = gc.placeholder("x", ("n", "m"))
+    below = x - gc.max(x, axis=1, keepdims=True)
+    built = [gc.logsumexp(below, axis=1, keepdims=keepdims)]
+    graph = as_graph(built)
+    simple = expand(graph)
+    assert [node.op.name for node in simple.nodes].count("max") == 1
+    values = np.random.default_rng(1).normal(0, 90, (6, 5)).astype(np.float32)
+    values[1, 2], values[2, 3], values[3], values[4, 1] = np.inf, -np.inf, -np.inf, np.nan
+    (expected,) = evaluate_tensors(graph.outputs, {x: values})
+    (value,) = evaluate_tensors(simple.outputs, {x: values})
+    np.testing.assert_allclose(value, expected, atol=2e-7)
+
+
+def test_logsumexp_below_another_maximum_finds_its_own() -> None:
+    x = gc.placeholder("x", ("n", "m"))
+    below = x - gc.max(x, axis=0, keepdims=True)
+    simple = expand(as_graph([gc.logsumexp(below, axis=1)]))
+    assert [node.op.name for node in simple.nodes].count("max") == 2
