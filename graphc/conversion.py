@@ -131,4 +131,5 @@ def _range_text(wanted: DType) -> str:
 
 def _stays_finite(array: np.ndarray, wanted: DType) -> bool:
     with np.errstate(over="ignore"):
-        return bool((np.isfinite(array) <= np.isfinite(array.astype(wanted))).all())
+        there = np.isfinite(array.astype(wanted))
+    return bool(there.all() or (np.isfinite(array) <= there).all())

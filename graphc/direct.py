@@ -177,6 +177,19 @@ class DirectRoute:
         with self._lock.current():
             return self._install(sizes, arrays, is_long)
 
+    def for_converted(
+        self, args: Sequence[Any], arrays: Sequence[np.ndarray], *, named: bool
+    ) -> Callable[..., Any] | None:
+        """What to call with the arrays that unusual arguments have become: the direct way, if any.
+
+        It may come back here, with these arrays as its arguments: they must be usual ones then.
+        """
+        if self._direct is None:
+            return None
+        new = [array for array, given in zip(arrays, args, strict=True) if array is not given]
+        usual = all(type(array) is np.ndarray and array.flags.carray for array in new)
+        return self._direct.call if usual and (new or named) else None
+
     def _install(
         self, sizes: Sizes, arrays: Sequence[np.ndarray], is_long: bool
     ) -> Callable[..., Any] | None:

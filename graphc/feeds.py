@@ -111,9 +111,11 @@ class FeedBinder:
                 details=_got(array, declared),
                 fix="reshape the array, or declare the placeholder with another shape",
             )
+        if array.dtype == declared.dtype:
+            flags = array.flags
+            return array if flags.c_contiguous and flags.aligned else array.copy()
         with np.errstate(over="ignore"):  # where downcasts are allowed
-            dense = np.require(array, declared.dtype, ["C", "A"])
-        return dense.reshape(array.shape)  # numpy makes 0-d arrays 1-d
+            return array.astype(declared.dtype, order="C")
 
     def check_dtype(self, tensor: Tensor, array: np.ndarray, weak: bool, value: Any) -> None:
         """Refuse what would lose information. Python numbers may take any precision."""

@@ -165,6 +165,10 @@ class Function(FunctionText, CCallable):
         if kwargs or len(args) != len(self.inputs):
             args, out = self._arguments.complete(args, kwargs)
         arrays = self._binder.arrays(args)
+        if self._route is not None and out is None:
+            direct = self._route.for_converted(args, arrays, named=bool(kwargs))
+            if direct is not None:
+                return direct(*arrays)
         sizes = self._binder.sizes(arrays)
         given = () if out is None else self._memory(out, sizes, arrays)
         outputs = self._run_once(sizes, arrays, given)

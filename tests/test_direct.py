@@ -248,7 +248,8 @@ def test_sizes_in_turns_are_direct() -> None:
             if turn > 15:
                 assert is_direct(f, array)
                 count += 1
-    assert not is_direct(f, arrays[0][::-1]) and is_direct(f, arrays[0])
+    assert not is_direct(f, np.arange(7, dtype="float32")) and is_direct(f, arrays[0])
+    assert is_direct(f, arrays[0][::-1])  # after it has become dense
 
 
 def test_many_sizes_in_turns_push_nothing_out() -> None:
@@ -397,3 +398,38 @@ def test_large_results_take_the_memory_of_earlier_ones() -> None:
     for _ in range(12):
         places.add(f(data).ctypes.data)
     assert len(places) <= 2
+
+
+def test_unusual_arguments_are_converted_and_then_direct() -> None:
+    x, y = gc.placeholder("x", ("n", 4)), gc.placeholder("y", ("n",))
+    f = gc.function([x, y], gc.sum(x, axis=1) - y)
+    a, b = np.arange(12, dtype="float32").reshape(3, 4), np.ones(3, "float32")
+    expected = f(a, b)
+    warm(f, a, b)
+    swapped = a.astype(">f4")
+    locked = a.copy()
+    locked.flags.writeable = False
+    unaligned = np.frombuffer(b"\0" + a.tobytes(), np.uint8)[1:].view("float32").reshape(3, 4)
+    unusual = [a.tolist(), np.repeat(a, 2, axis=1)[:, ::2], np.asfortranarray(a), a[::-1][::-1]]
+    unusual += [swapped, locked, unaligned, a.astype("int16"), np.broadcast_to(a, (3, 4))]
+    unusual += [a.view(np.matrix), a.view(np.recarray)]
+    for given in unusual:
+        kept = np.array(given)
+        np.testing.assert_array_equal(f(given, b), expected)
+        np.testing.assert_array_equal(f(y=b, x=given), expected)
+        np.testing.assert_array_equal(f(given, y=b.tolist()), expected)
+        np.testing.assert_array_equal(np.array(given), kept)
+    longer = np.ones((5, 4), "float32")  # sizes that have not been direct
+    np.testing.assert_array_equal(f(longer.tolist(), y=np.ones(5, "float32")), np.full(5, 3.0))
+    with pytest.raises(gc.FeedError):
+        f(x=a.tolist(), y=np.ones(4, "float32"))
+    with pytest.raises(gc.FeedError):
+        f(a.tolist(), y=np.ones((3, 1), "float32"))
+
+
+def test_unusual_arguments_of_updates() -> None:
+    f, w = counter()
+    for _ in range(4):
+        f([1.0, 2.0, 3.0])
+        f(x=np.ones(3, "float32"))
+    np.testing.assert_array_equal(w.value, [8, 12, 16])
