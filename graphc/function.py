@@ -39,8 +39,8 @@ from graphc.ir.source import current_source, current_sources, source_scope
 from graphc.ir.storage import Run, Storage, replaced_by, share_lock, snapshot
 from graphc.ir.tensor import Tensor
 from graphc.late_updates import LateGraph, LateUpdates
+from graphc.loops.updates_last import REWRITTEN
 from graphc.memory.limit import MemoryLimit, checked_limit
-from graphc.memory.rewriting import REWRITTEN
 from graphc.repeat import check_stackable, checked_count, rows, run_steps
 from graphc.request import Request
 from graphc.results import ResultChecker

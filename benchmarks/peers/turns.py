@@ -3,7 +3,7 @@
 python benchmarks/peers/turns.py WORKLOAD CANDIDATE CANDIDATE... [--threads N] [--seconds S]
 python benchmarks/peers/turns.py WORKLOAD CANDIDATE CANDIDATE... --cold ROUNDS
 
-A candidate is the name of a framework (graphc, numpy, jax, torch ...) or the path of a folder with a
+A candidate is the name of a framework (graphc, numpy, torch ...) or the path of a folder with a
 graphc to compare, such as another work tree; `CANDIDATE@PYTHON` names its interpreter. Each runs in
 a process of its own that waits while the others run. A round is a few calls of every candidate
 (about .02 s), in an order that turns round; what the machine does to one of a round it does to

@@ -68,6 +68,7 @@ from graphc.loops.structured import (
     scatter_add_kernel,
     scatter_kernel,
 )
+from graphc.loops.updates_last import with_updates_last
 from graphc.loops.values import context_of, inputs_in_memory, root_of
 from graphc.loops.views import Views, operands_in_memory, strided_operands
 from graphc.loops.window_epilogues import Epilogue, with_epilogues
@@ -114,12 +115,12 @@ class _Lowering(GraphBuffers):
     def run(self) -> Program:
         self.name_inputs()
         results = self.lower_graph("output")
-        self.steps = with_common_extents(self.steps)
         count = len(self.graph.outputs)
         updates = tuple(
             (self.buffer_of[variable.key], name)
             for (variable, _), name in zip(self.graph.updates, results[count:], strict=True)
         )
+        self.steps = with_common_extents(with_updates_last(self.steps, self.buffers, updates))
         return Program(
             self.graph.name,
             self.size_names,

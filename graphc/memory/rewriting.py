@@ -15,11 +15,9 @@ from collections.abc import Collection, Sequence
 from graphc.loops.chains import chains_in
 from graphc.loops.epilogues import Collapsed
 from graphc.loops.ir import Contraction, KernelCall, Program, Step, written_buffers
+from graphc.loops.updates_last import is_large
 from graphc.memory.in_place import Donors
 from graphc.memory.lives import buffers_of, uses_of
-from graphc.shapes import size_product
-
-REWRITTEN = 4 << 20  # bytes of variables from which new values take the memory of the old ones
 
 
 def rewriting_steps(program: Program) -> tuple[KernelCall, ...]:
@@ -52,7 +50,8 @@ def rewriting_steps(program: Program) -> tuple[KernelCall, ...]:
     if not found or not all(isinstance(s, KernelCall | Contraction) for s in steps[min(found) :]):
         return ()
     following = [position for position in found if _follows(steps, position)]
-    if following and not (is_large(program) and _may_follow(program, following)):
+    large = is_large(program.buffers, program.updates)
+    if following and not (large and _may_follow(program, following)):
         return ()
     return tuple(found.values())
 
@@ -61,15 +60,6 @@ def _follows(steps: Sequence[Step], position: int) -> bool:
     """Whether the step reads what a product right before it computes."""
     step, before = steps[position], steps[position - 1] if position else None
     return isinstance(before, Contraction) and before.out in buffers_of(step)
-
-
-def is_large(program: Program) -> bool:
-    """Whether old values may be written over, as far as the bytes of the variables tell."""
-    sizes = [
-        size_product(program.buffers[old].shape) * program.buffers[old].dtype.itemsize
-        for old, _ in program.updates
-    ]
-    return sum(size for size in sizes if isinstance(size, int)) >= REWRITTEN
 
 
 def _may_follow(program: Program, following: Collection[int]) -> bool:

@@ -84,7 +84,7 @@ def test_a_call_that_reads_what_another_replaces_is_not_launched_with_it() -> No
 
 
 def test_written_over_old_values(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("graphc.memory.rewriting.REWRITTEN", 0)
+    monkeypatch.setattr("graphc.loops.updates_last.REWRITTEN", 0)
     f, variables = momentum(2)
     g, other = momentum(1)
     for _ in range(5):

@@ -66,7 +66,7 @@ CASES: list[tuple[bool | None, Any]] = [  # whether it may be; None where either
 def test_numbers_are_the_same(
     monkeypatch: pytest.MonkeyPatch, backend: str, may: bool | None, updates: Any
 ) -> None:
-    for module in ("graphc.function", "graphc.memory.rewriting"):
+    for module in ("graphc.function", "graphc.loops.updates_last"):
         monkeypatch.setattr(sys.modules[module], "REWRITTEN", 0)
     (v, w), x = variables("v", "w"), gc.placeholder("x", (8, 8))
     v.value, w.value = (np.linspace(a, a + 1, 64, dtype="float32").reshape(8, 8) for a in (1, 7))
