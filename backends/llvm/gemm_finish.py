@@ -34,7 +34,7 @@ class Finish:
     """An epilogue as tiles apply it.
 
     kernel, kind: see `kernel_of_part`; result: the parameter that is the product; placed: the one
-    that is written in its place.
+    that is written in its place, or the product, which then has memory of its own.
     """
 
     kernel: Kernel
@@ -69,6 +69,11 @@ class Finish:
         wide = [place for place in found if place[0] not in mine and axes <= _axes(place[1])]
         return list(dict.fromkeys(wide))
 
+    @property
+    def operands(self) -> int:
+        """How many matrices there are beside the first that is written."""
+        return len(self.places) - (self.placed == self.result)
+
 
 def is_light(finish: Finish, tile: Tile) -> bool:
     """Whether tiles can apply the kernel: a few operations on neighbours of the tile's type.
@@ -78,7 +83,7 @@ def is_light(finish: Finish, tile: Tile) -> bool:
     """
     kernel, loop = finish.kernel, finish.loop
     if (
-        len(finish.places) > MOST_OPERANDS
+        finish.operands > MOST_OPERANDS
         or loop.kind != "vector"
         or survey(loop.body).cost > HEAVIEST
     ):

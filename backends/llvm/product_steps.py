@@ -135,7 +135,7 @@ class ProductSteps(StepEmitter):
 
     def _finish(self, step: Contraction, follower: Epilogue, place: str, part: Part) -> Val:
         """The tile that applies the epilogue itself, or null."""
-        if place == step.out:
+        if not self.places.passes(step):
             return NONE
         layout = self._layout_of(step)
         if layout.turned:

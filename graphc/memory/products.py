@@ -37,13 +37,18 @@ class ProductPlaces:
         first = self.firsts.get(name)
         return isinstance(first, KernelCall) and first.arguments == step.arguments
 
-    def place(self, product: Contraction, epilogue: KernelCall) -> str:
-        """The buffer in whose memory the product is to be computed."""
+    def passes(self, product: Contraction) -> bool:
+        """Whether nothing but the epilogue reads the product."""
         if self.uses is None:
             self.uses = uses_of(self.program)
+        own = self.program.buffers[product.out]
+        return own.role == "temporary" and self.uses[product.out] == 2
+
+    def place(self, product: Contraction, epilogue: KernelCall) -> str:
+        """The buffer in whose memory the product is to be computed."""
         buffers = self.program.buffers
         own = buffers[product.out]
-        if own.role != "temporary" or self.uses[product.out] != 2:
+        if not self.passes(product):
             return product.out
         pairs = zip(epilogue.kernel.parameters, epilogue.arguments, strict=True)
         for name in (name for parameter, name in pairs if parameter.written):
