@@ -29,11 +29,11 @@ chunk copies what it needs into the area, `stride` bytes of it for each thread.
 
 from dataclasses import replace
 
+from graphc.backends.llvm.gemm_cover import tiles_of
 from graphc.backends.llvm.gemm_layout import Arithmetic, Layout, Names
 from graphc.backends.llvm.gemm_pack import pack_function
 from graphc.backends.llvm.gemm_rows import (
     GRID,
-    LOW,
     NONE,
     ROOM,
     ROWS_PARAMETERS,
@@ -41,7 +41,6 @@ from graphc.backends.llvm.gemm_rows import (
     epilogue_call,
     most_columns,
     most_rows,
-    narrow_tile,
     room_bytes,
     rows_function,
 )
@@ -91,12 +90,9 @@ def functions_of(layout: Layout, target: Target) -> dict[str, FunctionText]:
         found[layout.name] = _plain_function(layout, target)
         return found
     names = Names(layout)
-    low, narrow = replace(tile, rows=LOW), narrow_tile(tile)
     pack = pack_function(names.pack_b, tile.columns, tile, target, across=layout.transpose_b)
     found = {
-        names.tile: tile_function(names.tile, tile, target),
-        names.low_tile: tile_function(names.low_tile, low, target),
-        names.narrow_tile: tile_function(names.narrow_tile, narrow, target),
+        **{name: tile_function(name, one, target) for name, one in tiles_of(names, tile).items()},
         names.tiles: tiles_function(layout, tile, target),
         names.pack_b: pack,
         f"{names.rows}.range": rows_function(layout, tile, target),

@@ -10,14 +10,14 @@ from row to row. Chunks of rows are what threads share; they depend on
 m alone.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from typing import NamedTuple
 
 from graphc.backends.llvm.contraction import uses_gemm
+from graphc.backends.llvm.gemm_cover import LOW, NARROW, rows_before_low_tiles, tiles_of
 from graphc.backends.llvm.gemm_layout import Arithmetic, Layout, Names
 from graphc.backends.llvm.gemm_pack import PACK_PARAMETERS, pack_function
-from graphc.backends.llvm.gemm_rows import LOW, NONE, STEP, rows_before_low_tiles
+from graphc.backends.llvm.gemm_rows import NONE, STEP
 from graphc.backends.llvm.gemm_tile import Tile, tile_for, tile_function
 from graphc.backends.llvm.parallel import BEGIN, END, Range, dividing_functions
 from graphc.backends.llvm.scopes import Code
@@ -108,8 +108,7 @@ def kept_functions(step: Contraction, target: Target) -> dict[str, FunctionText]
     )
     name, keep = kept_name(step), keep_name(step)
     return {
-        names.tile: tile_function(names.tile, tile, target),
-        names.low_tile: tile_function(names.low_tile, replace(tile, rows=LOW), target),
+        **{one: tile_function(one, made, target) for one, made in tiles_of(names, tile).items()},
         f"{keep}.range": pack_function(
             f"{keep}.range", tile.columns, tile, target, across=layout.transpose_b
         ),
@@ -147,7 +146,7 @@ def _measured_rows(tile: Tile) -> Callable[[Code], Range]:
 def _range_function(name: str, names: Names, tile: Tile, target: Target) -> FunctionText:
     """Chunks of rows: for each step of k the panels, one after the other, for each the tiles."""
     x = Arithmetic(Code(has_fma=target.has_fma))
-    code, size = x.code, tile.bytes
+    code, size, every = x.code, tile.bytes, tiles_of(names, tile)
     zero, one, columns = x.const(0), x.const(1), x.const(tile.columns)
     chunk = _chunk_rows(x)
     steps = x.extremum("smax", x.ceil_div(K, STEP // size), one)
@@ -174,20 +173,43 @@ def _range_function(name: str, names: Names, tile: Tile, target: Target) -> Func
                 panel = x.at(panel, x.mul(start, b_bytes))
                 corner = x.at(c, x.mul(column, size))
 
-                def tiles(routine: str, most: int) -> Callable[[Val, list[Val]], Sequence[Val]]:
+                def tiles(routine: str) -> Callable[[Val, list[Val]], list[Val]]:
+                    used = every[routine]
+
                     def one_tile(row: Val, _: list[Val]) -> list[Val]:
-                        height = x.extremum("smin", x.sub(rows, row), x.const(most))
+                        height = x.extremum("smin", x.sub(rows, row), x.const(used.rows))
                         to = x.at(corner, x.mul(row, row_bytes))
                         left = x.at(source, x.mul(row, a_bytes))
                         strides = (row_bytes, a_bytes, x.const(size), b_bytes)
-                        given = (to, left, panel, depth, *strides, height, width, is_first)
+                        sizes = (depth, *strides, height, width)
+                        ahead = (panel, zero, zero) * used.fetches
+                        given = (to, left, panel, *sizes, is_first, *ahead)
                         x.call(routine, given)
                         return []
 
                     return one_tile
 
-                code.loop(zero, low_rows, tile.rows, [], tiles(names.tile, tile.rows))
-                code.loop(low_rows, rows, LOW, [], tiles(names.low_tile, LOW))
+                def rows_of_tiles() -> list[Val]:
+                    code.loop(zero, low_rows, tile.rows, [], tiles(names.tile))
+                    code.loop(low_rows, rows, LOW, [], tiles(names.low_tile))
+                    return []
+
+                def narrow_tiles() -> list[Val]:
+                    code.loop(zero, rows, NARROW, [], tiles(names.narrow_tile))
+                    return []
+
+                def half_tiles() -> list[Val]:
+                    code.loop(zero, rows, tile.rows, [], tiles(names.half_tile))
+                    return []
+
+                narrow = x.compare("sle", width, x.const(tile.lanes))
+                wide = code.builder.not_(narrow)
+                code.branch(narrow, [], narrow_tiles)
+                if names.half_tile in every:
+                    half = x.compare("sle", width, x.const(tile.columns // 2))
+                    code.branch(code.builder.and_(wide, half), [], half_tiles)
+                    wide = code.builder.and_(wide, code.builder.not_(half))
+                code.branch(wide, [], rows_of_tiles)
                 return []
 
             code.loop(zero, panels, 1, [], one_panel)

@@ -58,6 +58,10 @@ class Names(NamedTuple):
         return f"{self.tile}_low"
 
     @property
+    def half_tile(self) -> str:
+        return f"{self.tile}_half"
+
+    @property
     def narrow_tile(self) -> str:
         return f"{self.tile}_narrow"
 

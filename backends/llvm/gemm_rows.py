@@ -4,9 +4,9 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
+from graphc.backends.llvm.gemm_cover import LOW, NARROW, rows_before_low_tiles, tiles_of
 from graphc.backends.llvm.gemm_layout import Arithmetic, Layout, Names
 from graphc.backends.llvm.gemm_tile import Tile
 from graphc.backends.llvm.parallel import BEGIN, END
@@ -17,28 +17,10 @@ from graphc.backends.llvm.text import FunctionText, Val
 STEP = 256 * 4  # bytes of k in one step: a panel is then half of the first cache
 MOST_TILES = 64  # in a chunk, one below the other, for which a panel of b is packed once
 BLOCK = 1024 * 4  # bytes of a row of the result that are done, and followed, before the next
-LOW = 4  # rows of the tiles that come last
-NARROW = 8  # rows of tiles that are a vector wide
 LINE = 64  # bytes of a line of a cache
 TOGETHER = 8  # rows of a transposed a that are packed for all tiles before the next ones
 NONE = Val("null", "ptr")
 GAP = 64  # bytes between copied rows, so that they do not compete for one place in the cache
-
-
-def rows_before_low_tiles(x: Arithmetic, tile: Tile, rows: Val) -> Val:
-    """How many of the rows are for whole tiles; the rest is for tiles of `LOW` rows.
-
-    As few idle rows as can be: 6, 6, 4 for 16 rows, and 6, 4, 4 for 14.
-    """
-    left = x.code.operation("urem", rows, x.const(tile.rows))
-    low = x.choose(x.compare("sle", left, x.const(LOW)), x.const(1), x.const(0))
-    low = x.choose(x.compare("eq", left, x.const(0)), x.const(0), low)
-    if tile.rows < 2 * LOW:  # two low tiles for one whole tile and what they hold beyond it
-        beyond = x.compare("sle", left, x.const(2 * LOW - tile.rows))
-        more = x.choose(x.compare("sgt", rows, x.const(tile.rows)), x.const(2), x.const(1))
-        low = x.choose(beyond, x.choose(x.compare("eq", left, x.const(0)), low, more), low)
-    most = x.extremum("smax", x.sub(rows, x.mul(low, LOW)), x.const(0))
-    return x.extremum("smin", x.mul(x.ceil_div(most, tile.rows), tile.rows), rows)
 
 
 def values(type: str, *names: str) -> tuple[Val, ...]:
@@ -61,11 +43,6 @@ ROOM = Val("%area", "ptr")
 def room_bytes(tile: Tile) -> int:
     """What a thread needs: a panel of b and the rows of a chunk, each for one step."""
     return STEP * tile.columns + most_rows(tile) * (STEP + GAP)
-
-
-def narrow_tile(tile: Tile) -> Tile:
-    """For matrices of no more columns than a vector has lanes."""
-    return replace(tile, rows=NARROW, vectors=1)
 
 
 def most_rows(tile: Tile) -> int:
@@ -273,8 +250,6 @@ class _RowsEmitter:
         c_panel = x.at(step.c, x.mul(column, size))
         is_last = x.compare("eq", x.add(step.turn, x.const(1)), self.steps)
         finishes = x.code.operation("and", is_last, x.compare("ne", self.finish, NONE))
-        narrow = x.compare("sle", self.n, x.const(tile.lanes))
-        wide = x.compare("sgt", self.n, x.const(tile.lanes))
         names, zero = self.names, x.const(0)
         shared = (
             *(rows, units, share, following, self.b_row),
@@ -282,21 +257,27 @@ class _RowsEmitter:
             *(place, b_step, length, columns, is_first),
             *(self.epilogue, self.frame, x.add(self.base, step.first), x.add(left, column), ROOM),
         )
-        # Whole tiles, or narrow ones; then low ones.
-        end = x.choose(narrow, rows, step.low_rows)
-        high = narrow_tile(tile).rows
-        most = x.choose(narrow, x.const(high), x.const(tile.rows))
-        whole = x.ceil_div(step.low_rows, tile.rows)
-        count = x.choose(narrow, x.ceil_div(rows, high), whole)
-        routine = x.choose(narrow, _address(names.narrow_tile), _address(names.tile))
-        fused = x.choose(x.code.operation("and", finishes, wide), self.finish, NONE)
-        follows = x.code.operation("and", finishes, narrow)
+        # Whole tiles and then low ones, or half ones, or narrow ones. Copied panels of a transposed
+        # a are as high as a whole tile.
+        fewest = self.n if self.layout.transpose_a else columns
+        narrow = x.compare("sle", fewest, x.const(tile.lanes))
+        small, routine = narrow, _address(names.tile)
+        if names.half_tile in tiles_of(names, tile):
+            half = x.compare("sle", columns, x.const(tile.columns // 2))
+            small = code.operation("or", narrow, half)
+            routine = x.choose(half, _address(names.half_tile), routine)
+        routine = x.choose(narrow, _address(names.narrow_tile), routine)
+        end = x.choose(small, rows, step.low_rows)
+        most = x.choose(narrow, x.const(NARROW), x.const(tile.rows))
+        count = x.ceil_div(end, most)
+        fused = x.choose(small, NONE, x.choose(finishes, self.finish, NONE))
+        follows = x.code.operation("and", finishes, small)
         x.call(names.tiles, (routine, fused, follows, zero, count, most, zero, *shared))
 
         def low_tiles() -> list[Val]:
-            done = x.extremum("smin", x.mul(whole, share), units)
-            count = x.ceil_div(x.sub(rows, end), LOW)
-            low = (_address(names.low_tile), NONE, finishes, end, count, x.const(LOW), done)
+            done = x.extremum("smin", x.mul(count, share), units)
+            left_over = x.ceil_div(x.sub(rows, end), LOW)
+            low = (_address(names.low_tile), NONE, finishes, end, left_over, x.const(LOW), done)
             x.call(names.tiles, (*low, *shared))
             return []
 

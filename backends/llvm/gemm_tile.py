@@ -1,12 +1,14 @@
 """The innermost part of a matrix product: one tile of the result, held in registers.
 
     void @tile(ptr c, ptr a, ptr b, i64 k, i64 c.row, i64 a.row, i64 a.step, i64 b.step,
-               i64 rows, i64 columns, i1 first)
+               i64 rows, i64 columns, i1 first [, ptr ahead, i64 ahead.row, i64 ahead.count])
 
 c[r, j] (= | +=) sum_p a[r, p] * b[p, j] for r < rows, j < columns, at most a whole tile. Strides
 are in bytes: c.row, a.row from row to row, a.step, b.step from p to p + 1. The columns of b are
 read as whole vectors, so b must have room for a whole tile's; rows of `a` beyond the last are not
-read. `first`: c is overwritten, else added to.
+read. `first`: c is overwritten, else added to. Where a step of the loop has time for it, it asks
+for one of the rows at `ahead`, which the tiles after this one will want; in a loop of their own,
+these requests would fill the processor's list of outstanding ones while nothing is computed.
 """
 
 from collections.abc import Sequence
@@ -25,8 +27,8 @@ LINE = 64  # bytes of a line of a cache
 class Tile:
     """rows x (vectors * lanes) elements of an LLVM type.
 
-    masks, masked_stores: whether masked loads and stores are one instruction each. Stores of AVX2
-    are many on processors of AMD.
+    fetches: whether it is told what comes next. masks, masked_stores: whether masked loads and
+    stores are one instruction each. Stores of AVX2 are many on processors of AMD.
     """
 
     type: str
@@ -35,6 +37,12 @@ class Tile:
     lanes: int
     masks: bool
     masked_stores: bool
+    fetches: bool
+
+    @property
+    def asks(self) -> bool:
+        """Whether it does so: a tile a vector wide has no registers left, and little to ask for."""
+        return self.fetches and self.vectors > 1
 
     @property
     def columns(self) -> int:
@@ -47,14 +55,17 @@ class Tile:
 
 
 def tile_for(target: Target, type: str) -> Tile:
-    """As many sums as the registers hold beside a row of b and one element of a."""
+    """As many sums as the registers hold beside a row of b and one element of a.
+
+    The columns are a power of two: most matrices have a multiple of it.
+    """
     size = BITS[type] // 8
     lanes = target.native_lanes(size)
     x86 = target.triple.startswith(("x86_64", "i386", "i686"))
     wide = target.vector_bytes == 64 or not x86
-    rows, vectors = (8, 3) if wide else (6, 2)
+    rows, vectors = (6, 4) if wide else (6, 2)
     masks = size in target.masked_sizes
-    return Tile(type, rows, vectors, lanes, masks, masks and target.vector_bytes == 64)
+    return Tile(type, rows, vectors, lanes, masks, masks and target.vector_bytes == 64, wide)
 
 
 def tile_function(name: str, tile: Tile, target: Target) -> FunctionText:
@@ -80,6 +91,7 @@ class TileEmitter:
             "i64 %k, i64 %c.row, i64 %a.row, i64 %a.step, i64 %b.step, i64 %rows, i64 %columns, "
             "i1 %first"
         )
+        parameters += ", ptr %ahead, i64 %ahead.row, i64 %ahead.count" * tile.fetches
         parameters += "".join(f", {one.type} {one.text}" for one in self.extra)
         attributes = self.target.function_attributes
         return builder.function(f"define internal void @{self.name}({parameters}) {attributes}")
@@ -106,15 +118,17 @@ class TileEmitter:
     def _fetch_rows(self, start: str, row: str, *, writes: bool) -> None:
         """The lines of a tile at `start`, rows `row` bytes apart. What lies below the last row is
         asked for too: that does nothing."""
-        builder, width = self.builder, self.tile.columns * self.tile.bytes
-        builder.declare("llvm.prefetch", "void @llvm.prefetch.p0(ptr, i32, i32, i32)")
-        ends = [min(line + LINE, width) - 1 for line in range(0, width, LINE)]
         for r in range(self.tile.rows):
             start = self._at(start, row) if r else start
-            for end in ends:
-                at = self._at(start, str(end))
-                call = f"call void @llvm.prefetch.p0(ptr {at}, i32 {int(writes)}, i32 3, i32 1)"
-                builder.line(call)
+            self._fetch_row(start, writes=writes)
+
+    def _fetch_row(self, start: str, *, writes: bool) -> None:
+        builder, width = self.builder, self.tile.columns * self.tile.bytes
+        builder.declare("llvm.prefetch", "void @llvm.prefetch.p0(ptr, i32, i32, i32)")
+        for line in range(0, width, LINE):
+            at = self._at(start, str(min(line + LINE, width) - 1))
+            call = f"call void @llvm.prefetch.p0(ptr {at}, i32 {int(writes)}, i32 3, i32 1)"
+            builder.line(call)
 
     def _products(self) -> list[Val]:
         """The sums over k, in registers. Rows beyond the last repeat it."""
@@ -125,6 +139,8 @@ class TileEmitter:
             row = builder.smin(Val(str(r), "i64"), Val(last, "i64"))
             row_pointers.append(self._at("%a", builder.value(f"mul i64 {row.text}, %a.row")))
         self._fetch_result()
+        if tile.asks:
+            builder.line("%ahead.last = sub i64 %ahead.count, 1")
         builder.line("%some = icmp sgt i64 %k, 0")
         builder.line("br i1 %some, label %sum, label %summed")
         builder.block("sum")
@@ -153,6 +169,12 @@ class TileEmitter:
                 phis.append(f"  {total.text} = {incoming}")
                 sums.append(Val(f"%t.{r}.{v}", tile.type, tile.lanes))
                 ends.append(f"{sums[-1].text} = {incoming}")
+        if tile.asks:
+            phis.append("  %ahead.at = phi ptr [ %ahead, %entry ], [ %ahead.next, %sum ]")
+            self._fetch_row("%ahead.at", writes=False)
+            builder.line("%ahead.more = icmp slt i64 %p, %ahead.last")
+            builder.line("%ahead.step = select i1 %ahead.more, i64 %ahead.row, i64 0")
+            builder.line("%ahead.next = getelementptr i8, ptr %ahead.at, i64 %ahead.step")
         builder.lines[start:start] = phis
         builder.line("%p.next = add nuw nsw i64 %p, 1")
         builder.line("%a.next = add i64 %a.at, %a.step")

@@ -3,7 +3,8 @@
     void @tiles(ptr routine, ptr fused, i1 follows, i64 top, i64 count, i64 most, ...)
 
 `count` tiles of `most` rows, from row `top` on, by a routine of gemm_tile.py. Each fetches a share
-of the next panel of b meanwhile; `done` of its units are there before the first. A tile is followed
+of the next panel of b meanwhile, or has it fetched before; `done` of its units are there before the
+first. A tile is followed
 by nothing, by the epilogue, or `fused` is called in its place, which does both.
 
 The innermost loop over tiles is all that is worth good code: chunks, blocks, steps and panels
@@ -52,11 +53,16 @@ def tiles_function(layout: Layout, tile: Tile, target: Target) -> FunctionText:
         (done,) = carried
         row = x.add(_TOP, x.mul(number, _MOST))
         end = x.extremum("smin", x.add(done, _SHARE), _UNITS)
-        _prefetch(x, layout, tile, done, end)
+        ahead: tuple[Val, ...] = ()
+        if tile.fetches and not layout.transpose_b:
+            ahead = (x.at(_NEXT, x.mul(done, _B_ROW)), _B_ROW, x.sub(end, done))
+        else:
+            _prefetch(x, layout, tile, done, end)
+            ahead = (_PANEL, x.const(0), x.const(0)) * tile.fetches
         height = x.extremum("smin", x.sub(_ALL, row), _MOST)
         place, left_rows = x.at(_C, x.mul(row, _C_ROW)), x.at(_A, x.mul(row, _DOWN))
         strides = (_C_ROW, _A_ROW, _A_STEP, _B_STEP)
-        given = (place, left_rows, _PANEL, _LENGTH, *strides, height, _COLUMNS, _FIRST)
+        given = (place, left_rows, _PANEL, _LENGTH, *strides, height, _COLUMNS, _FIRST, *ahead)
         first = x.add(_BASE, row)
 
         def both() -> list[Val]:

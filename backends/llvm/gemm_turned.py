@@ -2,15 +2,15 @@
 
     out = a.T @ b        a: [k, m], b: [k, n], n a little above some whole vectors
 
-A tile is as wide as two vectors, of which a result of 10 columns fills two thirds. Its transpose
-b.T @ a has 10 rows, which tiles of 6 and of 4 rows are made for: nothing is idle. It is computed
-where the sums of chunks would lie otherwise (gemm_split.py), and stored column by column.
+A tile is as wide as two vectors of AVX2, of which a result of 10 columns fills two thirds. Its
+transpose b.T @ a has 10 rows, which tiles of 6 and of 4 rows are made for: nothing is idle. It is
+computed where the sums of chunks would lie otherwise (gemm_split.py), and stored column by column.
 """
 
 from collections.abc import Callable
 
+from graphc.backends.llvm.gemm_cover import LOW, columns_of_tiles
 from graphc.backends.llvm.gemm_layout import Arithmetic
-from graphc.backends.llvm.gemm_rows import LOW
 from graphc.backends.llvm.gemm_split import LONG, PARTIAL
 from graphc.backends.llvm.gemm_split import MOST_ROWS as MOST_CUT
 from graphc.backends.llvm.gemm_tile import Tile
@@ -37,8 +37,8 @@ def is_turned(step: Contraction, tile: Tile) -> bool:
         return False  # no room for the transpose
     if isinstance(step.k, int) and step.k >= 2 * LONG:
         return False  # it is cut along k (gemm_split.py)
-    wide = NARROW * tile.lanes if n <= tile.lanes else -(-n // tile.columns) * tile.columns
-    turned = rows_of_tiles(n, tile) * -(-m // tile.columns) * tile.columns
+    wide = NARROW * tile.lanes if n <= tile.lanes else columns_of_tiles(n, tile)
+    turned = rows_of_tiles(n, tile) * columns_of_tiles(m, tile)
     return turned <= GAIN * wide * m
 
 
