@@ -51,7 +51,7 @@ class Memory(Addresses):
         super().__init__(code, sizes, evaluator)
         self.tail: Val | None = None
         self.conditions: list[Val] = []
-        self.hardware_gather = False
+        self.has_gathers = self.has_masked_stores = False
         self.past_cache: dict[str, Val] = {}  # see streaming.py
         self.safe_bytes = 0
         self.neighbours: dict[Element, Group] = {}  # see neighbours.py
@@ -123,7 +123,7 @@ class Memory(Addresses):
         code, builder = self.code, self.code.builder
         floor = max(floor, self._doubtful_level())
         mask: Val | None = self._mask(self.tail, conditions)
-        if mask is None and place.slope is not None and not self.hardware_gather:
+        if mask is None and place.slope is not None and not self.has_gathers:
             group = self._group(array, index)
             if group is not None:
                 start = self.pointer(array, group.start, [])
@@ -132,11 +132,11 @@ class Memory(Addresses):
                 return load_together(code, array.type, rows, *which, version, floor)
             return self._strided_load(array, place.pointer, place.slope, version, floor)
         offsets = self._offsets(place)
-        if mask is self.tail and mask is not None and not self.hardware_gather:
+        if mask is self.tail and mask is not None and not self.has_gathers:
             # Lanes beyond the end read what lane 0 reads: no branch for each lane.
             first = code.splat(part(code, offsets, 0, 1), offsets.lanes)
             offsets, mask = choose(code, mask, offsets, first), None
-        if mask is None and not self.hardware_gather:
+        if mask is None and not self.has_gathers:
             own = [part(code, offsets, lane, 1) for lane in range(offsets.lanes)]
             by_lane = [code.gep(array.type, place.pointer, offset) for offset in own]
             return self._by_lane(array, by_lane, version, floor)
@@ -254,7 +254,7 @@ class Memory(Addresses):
             self._scatter(array, place, value, mask)
         elif mask is None:
             self._store_whole(name, value, place.pointer)
-        elif not self.hardware_gather and (count := leading(mask)) is not None:
+        elif not self.has_masked_stores and (count := leading(mask)) is not None:
             store_leading(builder, value, place.pointer, count)
         else:
             masked_store(builder, value, place.pointer, mask)
@@ -290,7 +290,7 @@ class Memory(Addresses):
 
     def _scatter(self, array: Array, place: Place, value: Val, mask: Val | None) -> None:
         code, builder = self.code, self.code.builder
-        if mask is not None or place.slope is None or self.hardware_gather:
+        if mask is not None or place.slope is None or self.has_gathers:
             pointers = code.gep(array.type, place.pointer, self._offsets(place))
             masked_scatter(builder, value, pointers, mask)
             return

@@ -65,7 +65,7 @@ def tile_for(target: Target, type: str) -> Tile:
     wide = target.vector_bytes == 64 or not x86
     rows, vectors = (6, 4) if wide else (6, 2)
     masks = size in target.masked_sizes
-    return Tile(type, rows, vectors, lanes, masks, masks and target.vector_bytes == 64, wide)
+    return Tile(type, rows, vectors, lanes, masks, masks and target.has_masked_stores, wide)
 
 
 def tile_function(name: str, tile: Tile, target: Target) -> FunctionText:

@@ -34,7 +34,8 @@ class LoopEmitter:
         self.expressions = Expressions(self.code, self.sizes)
         self.states = self.expressions.states
         self.memory = self.expressions.memory
-        self.memory.hardware_gather = target.vector_bytes == 64
+        self.memory.has_gathers = target.has_gathers
+        self.memory.has_masked_stores = target.has_masked_stores
         self.combinations: dict[str, Combination | Running] = {}
         self.streaming: Streaming | None = None
         self.streams = False  # whether something is stored past the cache

@@ -47,6 +47,19 @@ class Target(NamedTuple):
         return self.vector_bytes == 64
 
     @property
+    def has_masked_stores(self) -> bool:
+        """Whether a masked store takes no longer than a whole one. AMD's of AVX2 do."""
+        return self.vector_bytes == 64
+
+    @property
+    def has_gathers(self) -> bool:
+        """Whether one instruction for an address per lane beats a load for each lane.
+
+        On AMD's processors with AVX-512 it takes two to five times as long.
+        """
+        return self.vector_bytes == 64 and not self.cpu.startswith("znver")
+
+    @property
     def is_x86(self) -> bool:
         return is_x86(self.triple)
 

@@ -63,6 +63,18 @@ def test_native_registers_are_used(name: str, register: str) -> None:
     assert "fmaf" not in assembly  # no library call for a fused product
 
 
+def test_lanes_are_loaded_one_by_one_where_gathers_are_slow() -> None:
+    """AMD's processors have the masks of AVX-512, and gathers that cost more than loads."""
+    x = Load("x", (Index(3 * i),), float32)
+    parameters = (Parameter("x", float32, (3 * n,)), Parameter("out", float32, (n,), written=True))
+    loop = For("i", n, "vector", (Store("out", (Index(i),), x),))
+    program = program_of(Kernel("every_third", parameters, ("n",), (loop,)))
+    plain = other_target("avx512")
+    texts = [emit_program(program, t).text for t in (plain, plain._replace(cpu="znver4"))]
+    assert ["llvm.masked.gather" in text for text in texts] == [True, False]
+    assert all("llvm.masked.store" in text for text in texts)
+
+
 @pytest.mark.parametrize("name", ["avx512", "neon"])
 def test_random_kernels_pass_code_generation(name: str) -> None:
     target = other_target(name)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import graphc as gc
+from graphc.backends.llvm.target import host
 
 EDGES = (0, 1, 7, 8, 9, 15, 16, 17, 63, 64, 65, 130)
 LONG = [(3, 511), (511, 3), (9, 513), (1025, 17), (520, 70), (66, 2050)]
@@ -76,6 +77,7 @@ def test_the_number_of_threads_changes_no_bit() -> None:
     np.testing.assert_array_equal(one, two)
 
 
+@pytest.mark.skipif(host().has_gathers, reason="has instructions that gather")
 def test_several_rows_are_read_together() -> None:
     x = gc.placeholder("x", ("n", "m"))
     assert reads_rows_together(gc.function([x], x.T + 1))
