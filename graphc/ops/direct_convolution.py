@@ -20,6 +20,7 @@ from graphc.shapes import Shape, Size, size_product
 LANES = 16  # output channels that lie side by side in a packed filter
 REORDERED = 40.0  # multiplications that a new order of axes costs for each element of the result
 FILLED_UP = 1.17  # channels out that are computed, for each that is wanted
+SPARED = 0.1  # share of products with padding from which these are left out at any cost
 KEPT = 1 << 18  # elements of a filter that stays in the second cache
 PLACES = 512  # windows of an image from which that is done
 SHARED = 200  # multiplications of an input element from which its rows are copied side by side
@@ -35,10 +36,9 @@ def convolve(b: Builder, x: Tensor, w: Tensor, setting: Setting) -> Tensor:
     outputs, inner = (w.shape[-1], w.shape[-2]) if last else w.shape[:2]
     outer = per_group(outputs, setting.groups)
     over_channels = last or _prefers_channels(setting, count, inner, outer)
-    clipped: list[int] = []
-    if over_channels or not isinstance(outer, int) or outer % 6 not in (1, 2):
-        # One or two channels out that blocks of six leave over want blocks of rows.
-        clipped = _clipped(setting, setting.spatial(x))
+    # One or two channels out that blocks of six leave over want blocks of rows.
+    rest = 0 if over_channels or not isinstance(outer, int) else outer % 6
+    clipped = _clipped(setting, setting.spatial(x), count, SPARED if rest in (1, 2) else 0.0)
     x, read = arranged(b, x, order_of(setting, count, inner, outer), setting, clipped)
     sizes: dict[str, Size] = {"n": x.shape[0]}
     if setting.groups != 1:
@@ -161,14 +161,20 @@ def arranged(
     return x, ["n", *covered[:-1], *group, "c", covered[-1]]
 
 
-def _clipped(setting: Setting, spatial: Shape) -> list[int]:
-    """The axes along which products with padding are left out: all but the last one, if known."""
+def _clipped(setting: Setting, spatial: Shape, count: Shape, least: float) -> list[int]:
+    """The axes along which products with padding are left out: all but the last one, if known.
+    least: the share of the products along an axis that this must spare."""
     windows, found = setting.windows, []
     for axis, pair in enumerate(windows.pairs(spatial)[:-1]):
         kernel = windows.kernel[axis]
         if pair == (0, 0) or windows.dilation[axis] != 1:
             continue
-        if isinstance(kernel, int) and all(isinstance(w, int) and 0 <= w < kernel for w in pair):
+        if not isinstance(kernel, int):
+            continue
+        widths = [width for width in pair if isinstance(width, int) and 0 <= width < kernel]
+        places, spared = count[axis], sum(width * (width + 1) for width in widths) / 2
+        enough = isinstance(places, int) and spared >= least * kernel * places
+        if len(widths) == 2 and (least == 0 or enough):
             found.append(axis)
     return found
 

@@ -193,7 +193,7 @@ def _cropped(b: Builder, x: Tensor, starts: list[Size], spatial: Shape, setting:
 
 def _turned(b: Builder, g: Tensor, w: Tensor, spatial: Shape, setting: Setting) -> Tensor:
     windows, axes = setting.windows, range(setting.rank)
-    turned = b.flip(_swapped(b, w, setting), tuple(axes))
+    turned = _turned_filter(b, w, setting)
     pairs: list[tuple[Size, Size]] = []
     starts: list[Size] = []
     for axis, (before, after) in zip(axes, windows.pairs(spatial), strict=True):
@@ -211,8 +211,26 @@ def _turned(b: Builder, g: Tensor, w: Tensor, spatial: Shape, setting: Setting) 
         setting.groups,
         setting.channels_last,
     )
-    x = convolve(b, g, filter_in_layout(b, turned, setting), plain)
+    x = convolve(b, g, turned, plain)
     return _cropped(b, x, starts, spatial, setting)
+
+
+def _turned_filter(b: Builder, w: Tensor, setting: Setting) -> Tensor:
+    """The filter with its taps turned round, for a convolution from output to input channels."""
+    rank, last = setting.rank, setting.channels_last
+    inner = w.shape[rank] if last else w.shape[1]
+    blocks = channel_blocks(inner, setting)
+    if blocks < 2:
+        turned = b.flip(_swapped(b, w, setting), tuple(range(rank)))
+        return filter_in_layout(b, turned, setting)
+    # Channels are split before all else, so that blocks of them are packed in one step.
+    if last:
+        w = b.reshape(w, (*w.shape[:rank], blocks, LANES, w.shape[-1]))
+        w = b.flip(b.moveaxis(w, -1, rank), tuple(range(rank)))
+        return b.reshape(w, (*w.shape[:-2], inner))
+    w = b.reshape(w, (w.shape[0], blocks, LANES, *w.shape[2:]))
+    w = b.flip(b.moveaxis(w, 0, 2), tuple(range(3, rank + 3)))
+    return b.reshape(w, (inner, *w.shape[2:]))
 
 
 def _is_unsure(width: Size) -> bool:

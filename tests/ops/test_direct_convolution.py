@@ -91,3 +91,39 @@ def test_between_zeros_stand_indices_with_one_tap() -> None:
             product(subscripts, y=3, p=3, c=4, o=8)
     with pytest.raises(ShapeError, match="between zeros"):
         product("y+p-1,c;p,c,o->o,y", y=5, p=3, c=4, o=8)
+
+
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize(
+    ("shape", "kernel", "options"),
+    [
+        ((2, 32, 7, 9), (5, 32, 3, 2), {"padding": (1, 0)}),
+        ((1, 48, 20), (16, 48, 4), {}),
+        ((1, 32, 3, 4, 8), (32, 32, 2, 1, 3), {"padding": (1, 0, 1)}),
+        ((2, 32, 9, 9), (20, 32, 3, 3), {"padding": "same", "dilation": 2}),
+    ],
+)
+def test_turned_filters_in_blocks_of_channels(
+    shape: Any, kernel: Any, options: Any, last: bool
+) -> None:
+    x, w = RNG.normal(size=shape), RNG.normal(size=kernel)
+    if last:
+        x, w = np.moveaxis(x, 1, -1), np.moveaxis(w, (0, 1), (-1, -2))
+        options = {**options, "layout": {3: "NWC", 4: "NHWC", 5: "NDHWC"}[x.ndim]}
+    inputs = [gc.placeholder("x", x.shape, "float64"), gc.placeholder("w", w.shape, "float64")]
+    out = gc.nn.conv(*inputs, **options)
+    gradient = gc.grad(gc.sum(out * out), inputs[0])
+    f = gc.function(inputs, gradient, threads=1)
+    found = f(x, w)
+    np.testing.assert_array_equal(gc.function(inputs, gradient, threads=2)(x, w), found)
+    wanted = gc.function(inputs, gradient, backend="reference")(x, w)
+    np.testing.assert_allclose(found, wanted, rtol=1e-10, atol=1e-10)
+
+
+def test_a_turned_filter_is_packed_in_one_step() -> None:
+    g, w = gc.placeholder("g", (2, 64, 7, 7)), gc.placeholder("w", (64, 64, 3, 3))
+    x = gc.placeholder("x", (2, 64, 7, 7))
+    gradient = gc.grad(gc.sum(gc.nn.conv2d(x, w, padding=1) * g), x)
+    f = gc.function([w, g], gradient, backend="llvm")
+    rows = f.kernels().splitlines()
+    assert len(rows) == 3 and sum("flip(w" in row for row in rows) == 1
