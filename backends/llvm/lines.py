@@ -60,7 +60,7 @@ class Lines:
     declarations   lines `declare ...`, to be printed once a module
     definitions    name -> text of helper functions, to be printed once a module
     has_fma        the target has fused multiply-add: `fma` rounds once
-    has_scalef     the target is one of x86 with AVX-512: `scalef` may be used
+    has_avx512     the target is x86 with AVX-512: `scalef` and its like may be used
     waits          each step of the code waits for the one before: short chains, not little work
     block_label    the label of the block being filled
     """
@@ -72,20 +72,20 @@ class Lines:
         "block_label",
         "declarations",
         "definitions",
+        "has_avx512",
         "has_fma",
-        "has_scalef",
         "lines",
         "waits",
     )
 
     def __init__(
-        self, *, has_fma: bool = True, has_scalef: bool = False, waits: bool = False
+        self, *, has_fma: bool = True, has_avx512: bool = False, waits: bool = False
     ) -> None:
         self.lines: list[str] = []
         self.declarations: set[str] = set()
         self.definitions: dict[str, str] = {}
         self.has_fma = has_fma
-        self.has_scalef = has_scalef
+        self.has_avx512 = has_avx512
         self.waits = waits
         self.block_label = "entry"
         self._counter = 0

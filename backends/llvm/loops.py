@@ -29,7 +29,7 @@ class LoopEmitter:
 
     def __init__(self, target: Target) -> None:
         self.target = target
-        self.code = Code(has_fma=target.has_fma, has_scalef=target.has_scalef)
+        self.code = Code(has_fma=target.has_fma, has_avx512=target.has_avx512)
         self.sizes = Sizes(self.code)
         self.expressions = Expressions(self.code, self.sizes)
         self.states = self.expressions.states

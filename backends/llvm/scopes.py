@@ -66,8 +66,8 @@ def is_constant(a: Val) -> bool:
 class Code:
     """The text of one function. Values at level 0 need no entry in `levels`."""
 
-    def __init__(self, *, has_fma: bool, has_scalef: bool = False) -> None:
-        self.builder = TextBuilder(has_fma=has_fma, has_scalef=has_scalef)
+    def __init__(self, *, has_fma: bool, has_avx512: bool = False) -> None:
+        self.builder = TextBuilder(has_fma=has_fma, has_avx512=has_avx512)
         self.scopes = [Scope(self.builder.lines, "entry", is_loop=False)]
         self.levels: dict[str, int] = {}
         self.kept_bytes: list[int] = []  # of the arrays between stages of loops, see stages.py

@@ -42,8 +42,8 @@ class Target(NamedTuple):
         return "nounwind"
 
     @property
-    def has_scalef(self) -> bool:
-        """Whether one instruction multiplies by 2 to the power of a whole float."""
+    def has_avx512(self) -> bool:
+        """Whether instructions take floats apart and put them together, see text.py."""
         return self.vector_bytes == 64
 
     @property

@@ -91,16 +91,29 @@ class TextBuilder(Lines):
         """a*b + c: rounded once where the target has FMA, else twice."""
         return self._intrinsic("fma" if self.has_fma else "fmuladd", a, b, c)
 
+    # With AVX-512 only, and for lanes that fill a vector register
+
     def scalef(self, a: Val, n: Val) -> Val:
-        """a * 2^floor(n), rounded once; only for lanes that fill a vector register of x86."""
-        bits = BITS[a.type] * a.lanes
-        mask = f"i{max(8, a.lanes)}"
-        kind = "ps" if a.type == "float" else "pd"
-        name = f"llvm.x86.avx512.mask.scalef.{kind}.{bits}"
-        t, rounding = a.ir_type, ", i32 4" if bits == 512 else ""
-        self.declare(name, f"{t} @{name}({t}, {t}, {t}, {mask}{', i32' if rounding else ''})")
-        arguments = f"{t} {a.text}, {t} {n.text}, {t} zeroinitializer, {mask} -1{rounding}"
-        return self.emit(f"call {t} @{name}({arguments})", a.type, a.lanes)
+        """a * 2^floor(n), rounded once."""
+        return self._avx512("scalef", a, [a, n])
+
+    def getexp(self, a: Val) -> Val:
+        """floor(log2(|a|)) as a float: -inf for 0, inf for infinities; NaN stays."""
+        return self._avx512("getexp", a, [a])
+
+    def getmant(self, a: Val) -> Val:
+        """a / 2^getexp(a), at least 1 and below 2: 1 for 0 and infinity, NaN for a < 0."""
+        return self._avx512("getmant", a, [a, Val("8", "i32")])
+
+    def _avx512(self, op: str, a: Val, args: Sequence[Val]) -> Val:
+        """The intrinsic with all lanes; its last argument keeps the current rounding."""
+        bits, mask, t = BITS[a.type] * a.lanes, f"i{max(8, a.lanes)}", a.ir_type
+        name = f"llvm.x86.avx512.mask.{op}.{'ps' if a.type == 'float' else 'pd'}.{bits}"
+        args = [*args, Val("zeroinitializer", a.type, a.lanes), Val("-1", mask)]
+        args += [Val("4", "i32")] if bits == 512 else []
+        self.declare(name, f"{t} @{name}({', '.join(x.ir_type for x in args)})")
+        passed = ", ".join(f"{x.ir_type} {x.text}" for x in args)
+        return self.emit(f"call {t} @{name}({passed})", a.type, a.lanes)
 
     def fabs(self, a: Val) -> Val:
         return self._intrinsic("fabs", a)

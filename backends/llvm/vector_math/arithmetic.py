@@ -88,6 +88,11 @@ def estrin(b: TextBuilder, x: Val, coefficients: Sequence[Val]) -> Val:
     return terms[0]
 
 
+def fills_register(b: TextBuilder, x: Val) -> bool:
+    """Whether the instructions of AVX-512 for exponents and mantissas take x."""
+    return b.has_avx512 and FORMATS[x.type].width * x.lanes in (128, 256, 512)
+
+
 def as_int(b: TextBuilder, a: Val) -> Val:
     return b.bitcast(a, FORMATS[a.type].int_type)
 

@@ -14,6 +14,7 @@ from graphc.backends.llvm.vector_math.arithmetic import (
     FORMATS,
     as_float,
     as_int,
+    fills_register,
     horner,
 )
 from graphc.records import dataclass
@@ -135,8 +136,7 @@ def power_of_two(b: TextBuilder, bits: Val) -> Val:
 
 def scales_at_once(b: TextBuilder, x: Val) -> bool:
     """Whether one instruction multiplies by 2^n whatever n. It takes longer than two products."""
-    width = FORMATS[x.type].width * x.lanes
-    return b.has_scalef and not b.waits and width in (128, 256, 512)
+    return fills_register(b, x) and not b.waits
 
 
 def scale(b: TextBuilder, p: Val, bits: Val, n: Val) -> Val:

@@ -6,13 +6,20 @@ e_log.c (float64). Every logarithm is a combination of k, f and low that adds th
 """
 
 from graphc.backends.llvm.text import TextBuilder, Val
-from graphc.backends.llvm.vector_math.arithmetic import FORMATS, as_float, as_int, horner
+from graphc.backends.llvm.vector_math.arithmetic import (
+    FORMATS,
+    as_float,
+    as_int,
+    fills_register,
+    horner,
+)
 from graphc.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class _Tables:
     lower: int  # bits of the least 1+f
+    upper: float  # twice that
     ln2: tuple[float, float]  # k times the first is exact
     log2_e: tuple[float, float]
     log10_e: tuple[float, float]
@@ -22,6 +29,7 @@ class _Tables:
 
 FLOAT = _Tables(
     lower=0x3F2AAAAB,
+    upper=1.3333333730697632,
     ln2=(0.693145751953125, 1.428606765330187e-06),
     log2_e=(1.4426950216293335, 1.925963033500011e-08),
     log10_e=(0.4342944920063019, -1.0103049952192578e-08),
@@ -40,6 +48,7 @@ FLOAT = _Tables(
 )
 DOUBLE = _Tables(
     lower=0x3FE6A09E667F3BCD,
+    upper=1.4142135623730951,
     ln2=(0.6931471804855391, 7.440617110012397e-11),
     log2_e=(1.4426950408889634, 2.0355273740931033e-17),
     log10_e=(0.4342944819032518, 1.098319650216765e-17),
@@ -119,8 +128,19 @@ def split(b: TextBuilder, x: Val, subnormals: bool = True) -> tuple[Val, Val]:
     return _minus_exponent(b, shifted, base), m
 
 
+def split_at_once(b: TextBuilder, x: Val) -> tuple[Val, Val]:
+    """(-k, m) as of `split`, with AVX-512; for 0 (inf, 1), infinity (-inf, 1), below 0 m is NaN.
+
+    Logarithms made of that are what `_with_limits` makes of others.
+    """
+    m = b.getmant(x)
+    upper = b.fcmp("oge", m, b.const(TABLES[x.type].upper, x))
+    base = b.select(upper, b.const(-1.0, x), b.const(0.0, x))
+    return b.fsub(base, b.getexp(x)), b.select(upper, b.fmul(m, b.const(0.5, x)), m)
+
+
 def reduce_argument(b: TextBuilder, x: Val) -> Reduced:
-    minus_k, m = split(b, x)
+    minus_k, m = split_at_once(b, x) if fills_register(b, x) else split(b, x)
     f = b.fsub(m, b.const(1.0, x))
     return Reduced(minus_k, f, log_low(b, f))
 
@@ -140,8 +160,13 @@ def natural(b: TextBuilder, reduced: Reduced) -> Val:
     return b.fma(reduced.minus_k, b.const(-high, reduced.f), b.fadd(reduced.f, small))
 
 
+def _limited(b: TextBuilder, x: Val, result: Val) -> Val:
+    """Logarithms of what is no positive number."""
+    return result if fills_register(b, x) else _with_limits(b, x, result, 0.0)
+
+
 def log(b: TextBuilder, x: Val) -> Val:
-    return _with_limits(b, x, natural(b, reduce_argument(b, x)), 0.0)
+    return _limited(b, x, natural(b, reduce_argument(b, x)))
 
 
 def _scaled(b: TextBuilder, reduced: Reduced, factor: tuple[float, float]) -> Val:
@@ -155,7 +180,7 @@ def log2(b: TextBuilder, x: Val) -> Val:
     """k + log(1+f)*log2(e): exact at powers of two."""
     reduced = reduce_argument(b, x)
     y = b.fsub(_scaled(b, reduced, TABLES[x.type].log2_e), reduced.minus_k)
-    return _with_limits(b, x, y, 0.0)
+    return _limited(b, x, y)
 
 
 def log10(b: TextBuilder, x: Val) -> Val:
@@ -164,7 +189,7 @@ def log10(b: TextBuilder, x: Val) -> Val:
     high, low = TABLES[x.type].log10_2
     y = b.fma(reduced.minus_k, b.const(-low, x), _scaled(b, reduced, TABLES[x.type].log10_e))
     y = b.fma(reduced.minus_k, b.const(-high, x), y)
-    return _with_limits(b, x, y, 0.0)
+    return _limited(b, x, y)
 
 
 def log1p_in_range(b: TextBuilder, x: Val, doubled: Val | None = None) -> Val:

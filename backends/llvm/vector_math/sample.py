@@ -13,11 +13,11 @@ def sample_function(
     has_fma: bool = True,
     symbol: str = "sample",
     waits: bool = False,
-    has_scalef: bool = False,
+    has_avx512: bool = False,
 ) -> FunctionText:
     """`void @symbol(ptr x, ptr y, ptr out, i64 n)`: out[i] = name(x[i], y[i]) for n elements, n a
     positive multiple of lanes. Functions of one argument leave y alone."""
-    b = TextBuilder(has_fma=has_fma, has_scalef=has_scalef, waits=waits)
+    b = TextBuilder(has_fma=has_fma, has_avx512=has_avx512, waits=waits)
     b.branch("loop")
     b.block("loop")
     phi = len(b.lines)

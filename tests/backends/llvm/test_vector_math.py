@@ -73,7 +73,7 @@ class Sampled:
         has_fma: bool | None = None,
         cpu: str = "",
         waits: bool = False,
-        has_scalef: bool = False,
+        has_avx512: bool = False,
     ) -> None:
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
@@ -84,7 +84,7 @@ class Sampled:
         cpu = cpu or llvm.get_host_cpu_name()
         machine = target.create_target_machine(cpu=cpu, features=features, opt=2, jit=True)
         functions = [
-            sample_function(name, type, n, has_fma, f"lanes{n}", waits, has_scalef) for n in LANES
+            sample_function(name, type, n, has_fma, f"lanes{n}", waits, has_avx512) for n in LANES
         ]
         module = llvm.parse_assembly(module_text(functions))
         module.verify()
@@ -308,14 +308,21 @@ def test_code_stays_lean(name: str, limit: int) -> None:
     assert sample_function(name, "float", 8).text.count("\n  %") - overhead <= limit
 
 
-@pytest.mark.skipif(not host().has_scalef, reason="needs AVX-512")
+@pytest.mark.skipif(not host().has_avx512, reason="needs AVX-512")
 @pytest.mark.parametrize("type", DTYPES)
-@pytest.mark.parametrize("name", ["exp", "exp2", "sigmoid", "sinh", "cosh", "pow"])
-def test_the_instruction_for_powers_of_two_gives_the_same_bits(name: str, type: str) -> None:
-    once = Sampled(name, type, has_scalef=True)
-    special = np.array([0, -0.0, INF, -INF, NAN, 1e30, -1e30, 1, -1, 88.7, -87.4, -103.9])
+@pytest.mark.parametrize(
+    "name", ["exp", "exp2", "sigmoid", "sinh", "cosh", "pow", "log", "log2", "log10"]
+)
+def test_instructions_for_exponents_give_the_same_bits(name: str, type: str) -> None:
+    once = Sampled(name, type, has_avx512=True)
+    special = np.array(
+        [0, -0.0, INF, -INF, NAN, 1e30, -1e30, 1, -1, 88.7, -87.4, -103.9, 1e-40, -1e-40, 1e-310]
+        + [np.nextafter(x, y) for x in (4 / 3, 2 / 3, 2**0.5, 0.5**0.5) for y in (0, x, 2)]
+    )
     for arguments in [*ranges(name, type), (special, special[::-1])]:
         for lanes in LANES:
             expected = sampled(name, type)(arguments, lanes)
-            np.testing.assert_array_equal(once(arguments, lanes), expected)
-            np.testing.assert_array_equal(np.signbit(once(arguments, lanes)), np.signbit(expected))
+            found = once(arguments, lanes)
+            np.testing.assert_array_equal(found, expected)
+            same = (np.signbit(found) == np.signbit(expected)) | np.isnan(expected)
+            assert same.all()
