@@ -5,12 +5,15 @@ of a stride with whatever else the index expressions compute.
 """
 
 from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import NamedTuple, Protocol
 
 from graphc.backends.llvm.scalar_ops import memory_type
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.sizes import Sizes
 from graphc.backends.llvm.text import Val
+from graphc.dims import combine
 from graphc.dtypes import DType
 from graphc.records import dataclass
 from graphc.scalar.expr import Call, Expr, Index
@@ -72,7 +75,7 @@ class Addresses:
 
     def place(self, array: Array, index: Sequence[Expr]) -> Place:
         sizes = self.sizes
-        polynomial: Size = 0
+        summands: list[tuple[Size, int]] = []
         inclined: Size = 0  # what `uniform` grows by from lane to lane
         uniform: list[Val] = []
         varying: list[Val] = []
@@ -83,12 +86,13 @@ class Addresses:
         ]
         for item, stride in terms:
             if isinstance(item, Index):
-                polynomial = polynomial + item.size * stride
+                summands.append(_times(item.size, stride))
             elif (affine := self.evaluator.affine(item)) is not None:
                 uniform.append(self._times(affine[0], stride))
                 inclined = inclined + affine[1] * stride
             else:
                 varying.append(self._times(self.evaluator.value(item), stride))
+        polynomial = combine(summands)
         if array.lanes > 1:
             if inclined != 0:
                 varying.append(sizes.steps(inclined))
@@ -139,18 +143,11 @@ class Addresses:
 
     def pointer(self, array: Array, polynomial: Size, others: list[Val]) -> Val:
         """The address of lane 0: outer loops' terms first, so that they are added outside."""
-        code = self.code
-        terms = sorted([*self.sizes.terms(polynomial), *others], key=self._rank)
-        pointer = array.pointer
-        position = 0
-        while position < len(terms):
-            rank = self._rank(terms[position])
-            offset = terms[position]
-            position += 1
-            while position < len(terms) and self._rank(terms[position]) == rank:
-                offset = code.operation("add", offset, terms[position])
-                position += 1
-            pointer = code.gep(array.type, pointer, offset)
+        code, type, pointer = self.code, array.type, array.pointer
+        terms = [(self._rank(term), term) for term in (*self.sizes.terms(polynomial), *others)]
+        terms.sort(key=itemgetter(0))
+        for _, level in groupby(terms, itemgetter(0)):
+            pointer = code.gep(type, pointer, self.total([term for _, term in level]))
         return pointer
 
     def _rank(self, term: Val) -> int:
@@ -194,12 +191,17 @@ def _terms(item: Expr) -> list[Expr]:
 
 def index_polynomial(array: Array, index: Sequence[Expr]) -> Size | None:
     """The position in the array, where the index is a polynomial along all axes."""
-    total: Size = 0
+    summands: list[tuple[Size, int]] = []
     for item, stride in zip(index, array.strides, strict=True):
         if not isinstance(item, Index):
             return None
-        total = total + item.size * stride
-    return total
+        summands.append(_times(item.size, stride))
+    return combine(summands)
+
+
+def _times(size: Size, stride: Size) -> tuple[Size, int]:
+    """The product, as a summand of `combine`."""
+    return (size, stride) if isinstance(stride, int) else (size * stride, 1)
 
 
 def remainder_by_two(size: Size) -> int | None:

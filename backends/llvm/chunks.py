@@ -212,8 +212,11 @@ def _names(body: Sequence[Statement]) -> set[str]:
     """Every name that a body uses, of whatever kind."""
     names: set[str] = set()
     for value in values_of(body):
-        names |= {part.name for part in walk(value) if isinstance(part, Local)}
-        names |= {part.buffer for part in walk(value) if isinstance(part, Load)}
+        for part in walk(value):
+            if isinstance(part, Local):
+                names.add(part.name)
+            elif isinstance(part, Load):
+                names.add(part.buffer)
     for item in statements_of(body):
         match item:
             case For(axis, extent):

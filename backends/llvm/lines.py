@@ -147,7 +147,7 @@ class Lines:
     # Constants, splats, lanes
 
     def constant(self, value: float, type: str, lanes: int = 1) -> Val:
-        if value == 0:  # 0.0 and -0.0 are equal as keys
+        if value == 0 and type in SUFFIX:  # 0.0 and -0.0 are equal as keys
             return self._constant(value, type, lanes)
         key = (value, type, lanes)
         found = self._constants.get(key)

@@ -93,8 +93,8 @@ class Code:
         """
         lowest = self.lowest(operands, floor)
         scopes, levels = self.scopes, self.levels
-        for scope in scopes[lowest:]:
-            found = scope.found.get(key)
+        for level in range(lowest, len(scopes)):
+            found = scopes[level].found.get(key)
             if found is not None:
                 return found
         place = self.place(lowest)
@@ -102,9 +102,10 @@ class Code:
         self._fill(place)
         result = make()
         self._fill(before)
-        known = result.text in levels or any(result.text == item.text for item in operands)
+        text = result.text
+        known = text in levels or text in [item.text for item in operands]
         if place and not known and not is_constant(result):
-            levels[result.text] = place
+            levels[text] = place
         scopes[place].found[key] = result
         return result
 

@@ -105,6 +105,11 @@ class Sizes:
         return total
 
     def _product(self, monomial: Monomial, factor: int, lane_zero: bool) -> Val:
+        if len(monomial.factors) == 1 and monomial.factors[0][1] == 1:  # most are a symbol
+            value = self._atom(monomial.factors[0][0], lane_zero)
+            if factor == 1:
+                return value
+            return self.code.operation("mul", self.code.constant(factor, "i64"), value)
         factors = [
             self._atom(atom, lane_zero) for atom, power in monomial.factors for _ in range(power)
         ]
