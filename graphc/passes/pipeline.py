@@ -19,6 +19,7 @@ from graphc.passes.expand import EXPAND
 from graphc.passes.fold import FOLD
 from graphc.passes.invariant import invariant
 from graphc.passes.kept_products import keep
+from graphc.passes.kept_sums import keep_sums
 from graphc.passes.last import last
 from graphc.passes.linear_algebra import LINEAR_ALGEBRA
 from graphc.passes.live import live
@@ -139,8 +140,8 @@ def optimize_bodies(graph: Graph, log: RewriteLog, trace: Trace = _no_trace) -> 
     trace("choose, fill, merge, last, live and sink", graph)
     graph = map_bodies(graph, lambda body: run_pass(body, SIMPLIFY, log))
     trace("simplify in loops and branches", graph)
-    graph = live(keep(move(invariant(graph))))
-    trace("invariant, move, keep and live", graph)
+    graph = live(keep_sums(keep(move(invariant(graph)))))
+    trace("invariant, move, keep, keep_sums and live", graph)
     graph = unroll(graph)
     trace("unroll", graph)
     graph = map_bodies(graph, lambda body: optimize(body, log=log)[0])
