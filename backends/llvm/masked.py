@@ -2,6 +2,8 @@
 
 from graphc.backends.llvm.text import BITS, SUFFIX, TextBuilder, Val
 
+ALONE = 'call void asm sideeffect "", ""()'
+
 
 def _overload(type: str, lanes: int) -> str:
     return f"v{lanes}{SUFFIX.get(type, type)}"
@@ -12,17 +14,24 @@ def _all_lanes(mask: Val | None, lanes: int) -> str:
 
 
 def masked_load(b: TextBuilder, type: str, pointer: Val, mask: Val) -> Val:
-    """Zero where the mask is not set."""
+    """Zero where the mask is not set.
+
+    The empty assembly keeps LLVM from making the load an operand of a masked instruction of
+    AVX-512: where that has to overwrite an operand that is needed later, LLVM 22 takes the two
+    apart again and forgets the mask of the load.
+    """
     lanes = mask.lanes
     vector = f"<{lanes} x {type}>"
     name = f"llvm.masked.load.{_overload(type, lanes)}.p0"
     b.declare(name, f"{vector} @{name}(ptr, i32, <{lanes} x i1>, {vector})")
-    return b.emit(
+    loaded = b.emit(
         f"call {vector} @{name}(ptr {pointer.text}, i32 {BITS[type] // 8}, "
         f"{_all_lanes(mask, lanes)}, {vector} zeroinitializer)",
         type,
         lanes,
     )
+    b.line(ALONE)
+    return loaded
 
 
 def masked_store(b: TextBuilder, value: Val, pointer: Val, mask: Val) -> None:

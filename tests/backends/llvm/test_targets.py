@@ -1,5 +1,6 @@
 """Code for other processors: what can run here runs, the rest must pass code generation."""
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -13,7 +14,7 @@ from graphc.backends.llvm.gemm_layout import Layout
 from graphc.backends.llvm.jit import FAST, PLAIN, Module, module_assembly
 from graphc.backends.llvm.modules import modules_of
 from graphc.dtypes import float16, float32, float64
-from graphc.loops.ir import Accumulate, Accumulator, For, Kernel, Parameter, Store
+from graphc.loops.ir import Accumulate, Accumulator, For, Kernel, Parameter, Statement, Store
 from graphc.scalar import expr as s
 from graphc.scalar.expr import Expr, Index, Load, Local
 from graphc.shapes import Dim
@@ -21,7 +22,7 @@ from tests.backends.llvm.conftest import program_of
 from tests.backends.llvm.targets import lesser_target, other_target
 from tests.backends.llvm.test_random_kernels import Grower, check_random_kernel
 
-n, i = Dim.symbol("n"), Dim.symbol("i")
+n, m, i, j = (Dim.symbol(name) for name in "nmij")
 
 
 @pytest.mark.parametrize("name", ["sse2", "avx2"])
@@ -73,6 +74,27 @@ def test_lanes_are_loaded_one_by_one_where_gathers_are_slow() -> None:
     texts = [emit_program(program, t).text for t in (plain, plain._replace(cpu="znver4"))]
     assert ["llvm.masked.gather" in text for text in texts] == [True, False]
     assert all("llvm.masked.store" in text for text in texts)
+
+
+def test_masks_of_loads_outlive_code_generation() -> None:
+    """Of a load, a product with what stays in its register and a choice under the same mask, LLVM
+    makes one instruction, and then two of which the first reads beyond the end."""
+    x = Load("x", (Index(m * j + i),), float32)
+    parameters = (
+        *(Parameter("x", float32, (m * n,)), Parameter("w", float32, (1,))),
+        Parameter("out", float32, (m * n,), written=True),
+    )
+    lanes: tuple[Statement, ...] = (
+        Accumulator("a", "add", float32),
+        Accumulate("a", s.mul(x, Load("w", (Index(0),), float32))),
+        Store("out", (Index(m * j + i),), Local("a", float32)),
+    )
+    rows = For("j", n, "parallel", (For("i", m, "vector", lanes),))
+    program = program_of(Kernel("weighted", parameters, ("n", "m"), (rows,), fused=True))
+    target = other_target("avx512")
+    text = "".join(module_assembly(one, target) for one in emit_program(program, target).modules)
+    assert "vfmadd" in text
+    assert re.search(r"vmovups\s\(\S+\), %zmm\d+ {%k\d} {z}", text)
 
 
 @pytest.mark.parametrize("name", ["avx512", "neon"])
