@@ -168,7 +168,7 @@ def symbolic_variant(
     """One expression in symbolic sizes, called with many: 0 and 1 among them."""
     if label.split()[0] in TRUSTING:
         return None
-    prefix = f"v{seed_of(label):x}"
+    prefix = f"v{seed_of(label, *[array.dtype for array in arrays]):x}"
     shapes = [
         tuple(s if s == 1 else Dim.symbol(f"{prefix}_n{s}") for s in array.shape)
         for array in arrays
@@ -208,7 +208,7 @@ def static_variants(label: str, example: Example, arrays: list[np.ndarray]) -> I
         seen.add(tuple(shapes))
         full = f"{label} {change}"
         dtypes = [array.dtype for array in arrays]
-        built = build(example, shapes, dtypes, f"v{seed_of(full):x}")
+        built = build(example, shapes, dtypes, f"v{seed_of(full, *dtypes):x}")
         if built is not None and built[1]:
             new = [resized(a, shape) for a, shape in zip(arrays, shapes, strict=True)]
             yield Variant(full, *built, [new])

@@ -61,11 +61,11 @@ def test_one_pass_over_parts_of_wider_rows_asks_for_each_part() -> None:
 
 def test_asking_does_not_keep_a_long_body_in_one_piece() -> None:
     def gates(x: Tensor) -> list[Tensor]:
-        i, f, g, o = (x[:, k * 128 : (k + 1) * 128] for k in range(4))
+        i, f, g, o = (x[:, k * 256 : (k + 1) * 256] for k in range(4))
         state = gc.sigmoid(i) * f + gc.tanh(g)
         return [gc.sigmoid(o) * gc.tanh(state)]
 
-    x = gc.placeholder("x", ("n", 512))
+    x = gc.placeholder("x", ("n", 1024))
     text = gc.function([x], gates(x)).llvm()
     assert "llvm.prefetch" in text
     assert "strips" in text
