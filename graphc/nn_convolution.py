@@ -127,8 +127,9 @@ def conv(
     [kernel..., in / groups, out]. Real numeric dtypes, promoted to one. stride, dilation: a number,
     or one for each spatial axis. padding: "valid" for none, "same" for ceil(n/stride) entries (an
     odd entry of padding goes behind), a width, a width for each spatial axis, or a pair (before,
-    after) for each; padding is 0. groups: channels in and out fall into so many equal parts, each
-    of which sees the others not.
+    after) for each; padding is 0, and products with it may be left out, so that inf or nan in a
+    filter need not show at the edges. groups: channels in and out fall into so many equal parts,
+    each of which sees the others not.
 
     Result: floor((n + before + after - dilation*(k - 1) - 1)/stride) + 1 entries along each spatial
     axis (Dumoulin and Visin 2016, arXiv 1603.07285). All sizes may be symbolic.
