@@ -11,8 +11,8 @@ b.row are the distances in elements from row to row. Four loops around the tile:
     chunks of the result, rows by columns             independent of each other (@rows), so that
                                                       threads share them (parallel.py)
       k in equal steps of at most `STEP`              rows of a stay in the second cache
-        panels: some columns of b, packed             one stays in the first cache; the next one is
-                                                      fetched from memory meanwhile
+        panels: some columns of b, packed             one stays near, in the first cache or the
+                                                      second; the next one is fetched meanwhile
           tiles, one below the other                  (@tiles, @tile)
 
 Few elements with long sums are cut along k instead (gemm_split.py).

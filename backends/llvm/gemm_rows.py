@@ -14,7 +14,7 @@ from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import FunctionText, Val
 
-STEP = 256 * 4  # bytes of k in one step: a panel is then half of the first cache
+STEP = 256 * 4  # bytes of k in one step: a panel of AVX2 is then half of the first cache
 MOST_TILES = 64  # in a chunk, one below the other, for which a panel of b is packed once
 BLOCK = 1024 * 4  # bytes of a row of the result that are done, and followed, before the next
 LINE = 64  # bytes of a line of a cache

@@ -28,9 +28,8 @@ Key = tuple[int, int]
 
 @dataclass
 class Kept:
-    """An element of the later loop, what is made of it there, and that in the earlier loop."""
+    """What is made of an element in the later loop, and the same in the earlier one."""
 
-    element: Tensor
     made: Tensor
     image: Tensor
 
@@ -46,13 +45,18 @@ def keep_sums(graph: Graph) -> Graph:
     found: dict[int, dict[int, Kept]] = {}  # id of the later loop: position of the sequence
     asked: dict[int, list[Tensor]] = {}  # id of the earlier one: body values that it shall stack
     for node in graph.nodes:
-        for position in _sequences(node):
-            stack = node.inputs[position]
-            if readers[stack.key] == 1 and _is_stack(stack):
-                kept = _climb(node, position)
-                if kept is not None:
-                    found.setdefault(id(node), {})[position] = kept
-                    asked.setdefault(id(stack.node), []).append(kept.image)
+        stacks_read = [
+            position
+            for position in _sequences(node)
+            if readers[node.inputs[position].key] == 1 and _is_stack(node.inputs[position])
+        ]
+        later = _Later(node) if stacks_read else None
+        for position in stacks_read:
+            assert later is not None
+            kept = later.climb(position)
+            if kept is not None:
+                found.setdefault(id(node), {})[position] = kept
+                asked.setdefault(id(node.inputs[position].node), []).append(kept.image)
     if not found:
         return graph
     stacks: dict[int, dict[Key, Tensor]] = {}
@@ -96,32 +100,72 @@ def _is_stack(tensor: Tensor) -> bool:
     return tensor.index >= carries
 
 
-def _climb(node: Node, position: int) -> Kept | None:
-    """As far as the only reader of a value is one that the earlier loop could be."""
-    stack, body = node.inputs[position], node.attrs["body"]
-    earlier, inside = stack.node, stack.node.attrs["body"]
-    users: dict[Key, list[Node]] = {}
-    for one in body.nodes:
-        for tensor in dict.fromkeys(tensor.key for tensor in one.inputs):
-            users.setdefault(tensor, []).append(one)
-    results = {tensor.key for tensor in body.outputs}
-    known = _own_names(node, earlier)
-    for one in body.nodes:  # what is made of these alone
-        if one.op.name in CHEAP and all(tensor.key in known for tensor in one.inputs):
-            known[Tensor(one).key] = _same(one, [known[t.key] for t in one.inputs], inside)
-    value = element = body.inputs[position]
-    image: Tensor = inside.outputs[stack.index]
-    while value.key not in results and len(users.get(value.key, ())) == 1:
-        (reader,) = users[value.key]
-        made = Tensor(reader)
-        if reader.op.name not in CHEAP or made.type != value.type:
-            break
-        known[value.key] = image
-        if any(tensor.key not in known for tensor in reader.inputs):
-            break
-        image = _same(reader, [known[tensor.key] for tensor in reader.inputs], inside)
-        value = made
-    return None if value is element else Kept(element, value, image)
+class _Later:
+    """A loop that reads stacks, and what the loops that made them know of its values."""
+
+    def __init__(self, node: Node) -> None:
+        self.node, self.body = node, node.attrs["body"]
+        self.results = {tensor.key for tensor in self.body.outputs}
+        self.users: dict[Key, list[Node]] = {}
+        for one in self.body.nodes:
+            for key in dict.fromkeys(tensor.key for tensor in one.inputs):
+                self.users.setdefault(key, []).append(one)
+        self.earlier: dict[int, _Earlier] = {}
+
+    def climb(self, position: int) -> Kept | None:
+        """As far as the only reader of a value is one that the earlier loop could be."""
+        stack = self.node.inputs[position]
+        if id(stack.node) not in self.earlier:
+            self.earlier[id(stack.node)] = _Earlier(stack.node, self.node)
+        earlier = self.earlier[id(stack.node)]
+        value = element = self.body.inputs[position]
+        image: Tensor = stack.node.attrs["body"].outputs[stack.index]
+        while value.key not in self.results and len(self.users.get(value.key, ())) == 1:
+            (reader,) = self.users[value.key]
+            made = Tensor(reader)
+            if reader.op.name not in CHEAP or made.type != value.type:
+                break
+            inputs = [
+                image if tensor.key == value.key else earlier.known.get(tensor.key)
+                for tensor in reader.inputs
+            ]
+            new = earlier.same(reader, inputs)
+            if new is None:
+                break
+            value, image = made, new
+        return None if value is element else Kept(value, image)
+
+
+class _Earlier:
+    """A loop that stacks. known: what it calls values of the later one, by the keys of these."""
+
+    def __init__(self, node: Node, later: Node) -> None:
+        self.own = {
+            _computation(one, one.inputs): Tensor(one)
+            for one in reversed(node.attrs["body"].nodes)
+            if one.op.name in CHEAP
+        }
+        self.known = _own_names(later, node)
+        for one in later.attrs["body"].nodes:
+            if one.op.name in CHEAP:
+                made = self.same(one, [self.known.get(tensor.key) for tensor in one.inputs])
+                if made is not None:
+                    self.known[Tensor(one).key] = made
+
+    def same(self, reader: Node, inputs: Sequence[Tensor | None]) -> Tensor | None:
+        """The node that computes the same of its own values, or a new one; None: not of these."""
+        known = tuple(tensor for tensor in inputs if tensor is not None)
+        if len(known) < len(inputs):
+            return None
+        found = self.own.get(_computation(reader, known))
+        if found is not None:
+            return found
+        return Tensor(Node(reader.op, known, reader.attrs, reader.types, reader.sources))
+
+
+def _computation(node: Node, inputs: Sequence[Tensor]) -> Hashable:
+    attrs = tuple(sorted(node.attrs.items()))
+    return node.op.name, attrs, tuple(tensor.key for tensor in inputs)
 
 
 def _own_names(later: Node, earlier: Node) -> dict[Key, Tensor]:
@@ -142,8 +186,7 @@ def _meaning(tensor: Tensor) -> tuple[Hashable, ...]:
     node = tensor.node
     if not node.inputs or holds_bodies(node):
         return (tensor.key,)
-    attrs = tuple(sorted(node.attrs.items()))
-    return (node.op.name, attrs, tuple(one.key for one in node.inputs), tensor.index)
+    return (_computation(node, node.inputs), tensor.index)
 
 
 def _given(node: Node) -> list[tuple[bool, Tensor, Tensor]]:
@@ -153,13 +196,3 @@ def _given(node: Node) -> list[tuple[bool, Tensor, Tensor]]:
         (position in sequences, node.attrs["body"].inputs[position], node.inputs[position])
         for position in range(sequences.start, len(node.inputs))
     ]
-
-
-def _same(reader: Node, inputs: Sequence[Tensor], body: Graph) -> Tensor:
-    """The node of the body that computes the same of its own values, or a new one."""
-    keys = [tensor.key for tensor in inputs]
-    for one in body.nodes:
-        same = one.op is reader.op and dict(one.attrs) == dict(reader.attrs)
-        if same and [tensor.key for tensor in one.inputs] == keys:
-            return Tensor(one)
-    return Tensor(Node(reader.op, tuple(inputs), reader.attrs, reader.types, reader.sources))
