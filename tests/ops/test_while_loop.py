@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -239,14 +238,12 @@ def test_signals_stop_a_loop_that_does_not_end(backend: str) -> None:
 
     previous = signal.signal(signal.SIGALRM, handler)
     signal.setitimer(signal.ITIMER_REAL, 0.05)
-    start = time.perf_counter()
     try:
         with pytest.raises(StoppedError):
             f(1.0)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
-    assert time.perf_counter() - start < 10
     np.testing.assert_array_equal(v.value, before)
     assert f(-1.0) == -1
 
