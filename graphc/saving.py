@@ -9,7 +9,7 @@ import numpy as np
 from graphc.errors import FeedError, FileFormatError
 from graphc.ir.leaf import Variable
 from graphc.ir.source import current_source
-from graphc.ir.storage import holding, replace_arrays, share_lock
+from graphc.ir.storage import replace_arrays, share_lock, under_lock
 from graphc.tensor_files import read_tensors, write_tensors
 
 __all__ = ["load", "save"]
@@ -73,8 +73,7 @@ def values_of(variables: Sequence[Variable]) -> list[np.ndarray]:
     if not storages:
         return []
     share_lock(storages)
-    with holding(storages[0]):
-        return [storage.array.copy() for storage in storages]
+    return under_lock(storages[0], lambda: [storage.array.copy() for storage in storages])
 
 
 def set_values(variables: Sequence[Variable], arrays: Sequence[np.ndarray]) -> None:
@@ -84,8 +83,7 @@ def set_values(variables: Sequence[Variable], arrays: Sequence[np.ndarray]) -> N
         return
     copies = [np.array(array, order="C", copy=True) for array in arrays]
     share_lock(storages)
-    with holding(storages[0]):
-        replace_arrays(storages, copies)
+    under_lock(storages[0], lambda: replace_arrays(storages, copies))
 
 
 def _type(array: np.ndarray) -> str:

@@ -1,7 +1,6 @@
 """Large variables take their new values in the memory of the old ones, and nobody can tell."""
 
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ import graphc as gc
 from graphc.backends.llvm.direct_call import is_possible
 from graphc.saving import values_of
 from tests.children import child_of
+from tests.interrupts import at_every_moment
 
 pytestmark = pytest.mark.skipif(not is_possible(), reason="needs CPython with its lock")
 
@@ -204,23 +204,29 @@ def test_code_that_reads_unseen_keeps_the_memory_apart() -> None:
     assert place(v) != at and v.value.min() == 1
 
 
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there are no interval timers")
 def test_interrupts_leave_it_whole() -> None:
     f, v = counter()
-    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
-    try:
-        for turn in range(40):
-            try:
-                signal.setitimer(signal.ITIMER_REAL, 1e-4 * (turn % 10 + 1))
-                while True:
-                    f(X)
-            except KeyboardInterrupt:
-                pass
-            value = v.value
-            assert value.min() == value.max() and not v.storage.rewritten
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    for _ in range(4):
+        f(X)
+    moments = 0
+    for moment in at_every_moment(lambda: f(X)):
+        value = v.value
+        assert value.min() == value.max() and not v.storage.rewritten, moment
+        in_threads(lambda: f(X))  # the lock is free; the error may hold the old memory
+        at = place(v)
+        f(X)
+        assert place(v) == at, moment
+        moments += 1
+    assert moments > 50
+
+
+def test_interrupts_of_first_calls_leave_it_whole() -> None:
+    f, v = counter(100_000)
+    feed = X[:100_000]
+    for moment in at_every_moment(lambda: f(feed)):
+        value = v.value
+        assert value.min() == value.max() and not v.storage.rewritten, moment
+    in_threads(lambda: f(feed))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")

@@ -1,5 +1,6 @@
 """Threads, forks, interrupts, and the life of compiled functions."""
 
+import ctypes
 import gc as garbage
 import os
 import subprocess
@@ -15,8 +16,9 @@ import numpy as np
 import pytest
 
 import graphc as gc
-from graphc.ir.storage import Storage, holding
+from graphc.ir.storage import REPLACING, Storage, _counting
 from tests.children import child_of
+from tests.interrupts import at_every_moment
 
 ROOT = Path(__file__).parent.parent
 THREADS = 8
@@ -170,8 +172,7 @@ def test_memory_that_is_being_read_is_not_written_over() -> None:
         spare = storage.take_spare()
         assert spare is not held
         spare[:] = 1
-        with holding(storage):
-            storage.array, storage.spare = spare, storage.array
+        storage.array, storage.spare = spare, storage.array
     assert held.tolist() == [0, 0, 0]
     del held, spare
     free = storage.spare
@@ -367,7 +368,7 @@ def test_a_child_forked_during_a_call_in_another_thread() -> None:
     entered, leave = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with holding(v.storage), double._compiling.current():
+        with v.storage.lock(), double._compiling.current():
             entered.set()
             leave.wait(60)
 
@@ -413,28 +414,33 @@ INTERRUPTED = """
     following = [*variables[1:], variables[0]]
     step = gc.function([], updates=list(zip(variables, following)), backend=backend)
     for _ in range(20):
-        step()  # an interrupt while LLVM's objects are deleted would be lost
+        step()
     random.seed(0)
-    interrupted = 0
+    came = 0
+
+    def interrupt(number, frame):
+        global came
+        came += 1
+        raise KeyboardInterrupt  # which is lost where objects are deleted
+
+    signal.signal(signal.SIGALRM, interrupt)
     for call in range(int(sys.argv[2])):
-        before = [v.value for v in variables]
-        signal.signal(signal.SIGALRM, signal.default_int_handler)
         try:
             signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-6, float(sys.argv[3])))
-            while True:
+            while came == call:
                 step()
         except KeyboardInterrupt:
-            interrupted += 1
+            pass
         values = np.array([v.value for v in variables])
         first = values[0, 0]
         assert (values == ((first + np.arange(20)) % 20)[:, None]).all(), values
     # A call in another thread finds the lock free.
     thread = threading.Thread(target=step, daemon=True)
     thread.start()
-    thread.join(20)
+    thread.join(60)
     assert not thread.is_alive()
     assert variables[0].value[0] == (first + 1) % 20
-    print(interrupted)
+    print("whole")
 """
 
 
@@ -443,7 +449,41 @@ INTERRUPTED = """
     ("backend", "calls", "longest"), [("reference", 300, 0.004), ("llvm", 1000, 0.001)]
 )
 def test_variables_stay_whole_under_interrupts(backend: str, calls: int, longest: float) -> None:
-    assert in_process(INTERRUPTED, backend, str(calls), str(longest)) == str(calls)
+    assert in_process(INTERRUPTED, backend, str(calls), str(longest)) == "whole"
+
+
+@pytest.mark.parametrize("backend", ["reference", "llvm"])
+def test_variables_stay_whole_whenever_an_interrupt_comes(backend: str) -> None:
+    a, b = (gc.variable(np.full(3, k, "int64"), f"v{k}") for k in range(2))
+    step = gc.function([], updates={a: b, b: a}, backend=backend)
+    for moment in at_every_moment(step):
+        first, second = int(a.value[0]), int(b.value[0])
+        assert {first, second} == {0, 1}, moment
+        in_threads(step)  # the lock is free
+        assert [int(a.value[0]), int(b.value[0])] == [second, first], moment
+
+
+def test_interrupted_calls_count_no_longer() -> None:
+    v = gc.variable(np.zeros(3), "v")
+    step = gc.function([], v + 1, updates={v: v + 1}, backend="reference")
+    busy = ctypes.c_int64.from_address(REPLACING)
+    for moment in at_every_moment(step):
+        assert busy.value == 0, moment
+
+
+def test_counts_of_calls_in_several_threads_are_not_lost() -> None:
+    def count() -> None:
+        for _ in range(20_000):
+            _counting(1)()
+            _counting(-1)()
+
+    before, busy = sys.getswitchinterval(), ctypes.c_int64.from_address(REPLACING)
+    sys.setswitchinterval(1e-6)
+    try:
+        in_threads(*[count] * 4)
+    finally:
+        sys.setswitchinterval(before)
+    assert busy.value == 0
 
 
 def test_an_exception_in_the_middle_of_a_call() -> None:

@@ -24,7 +24,7 @@ from graphc.ir.opdef import Inference, OpDef
 from graphc.ir.placement import copied
 from graphc.ir.registry import call, public, register
 from graphc.ir.source import current_source, current_sources
-from graphc.ir.storage import Storage, holding, replace_arrays
+from graphc.ir.storage import Storage, replace_arrays, under_lock
 from graphc.ir.tensor import Tensor
 from graphc.ir.trimmed import Trimmed
 from graphc.scalar.expr import Expr, Index
@@ -88,8 +88,7 @@ class Variable(Tensor):
     @value.setter
     def value(self, new: Any) -> None:
         array = self._new_array(new)
-        with holding(self.storage):
-            replace_arrays([self.storage], [array])
+        under_lock(self.storage, lambda: replace_arrays([self.storage], [array]))
 
     def __reduce__(self) -> NoReturn:
         self._refuse(

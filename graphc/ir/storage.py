@@ -1,4 +1,11 @@
-"""The memory of variables, and the locks under which functions read and change it."""
+"""The memory of variables, and the locks under which functions read and change it.
+
+Ctrl-C may come at any moment, and leaves no lock taken and no flag set. Python handles signals
+between steps of its interpreter, also right after a call has returned, so that a function of ours
+that takes a lock, as that of a context manager, may never hand it over. Locks are therefore taken
+by `with lock:` where they are needed; and what else is undone in the end is one call of a C
+function, which has been prepared before the beginning (`_in_one_step`).
+"""
 
 import ctypes
 import os
@@ -6,11 +13,11 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from functools import cache
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from functools import cache, partial
 from itertools import repeat
-from operator import attrgetter
+from operator import attrgetter, call
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,6 +26,7 @@ from graphc.ir.placement import fresh
 
 Lock = AbstractContextManager[bool]
 Result = TypeVar("Result")
+Step = Callable[[], object]  # one step of the interpreter
 
 
 def _references_of_a_local() -> int:
@@ -70,7 +78,7 @@ class Storage:
 
     A whole new array is swapped in at the end of a call, and only under the lock. Who has read
     `array` may go on using it without the lock: its memory is reused only when nobody holds it.
-    The exception: see `rewriting`.
+    The exception: see `_rewriting`.
     default_update: see `Variable.default_update`. rewritten: whether a call may be writing over
     the present value. pinned: whether there is code that reads the value at any time, unseen.
     """
@@ -95,17 +103,19 @@ class Storage:
 
     def read(self) -> np.ndarray:
         """The present array. It waits only where a call writes over that."""
-        array = self.array  # first hold it, then look: see `rewriting`
+        array = self.array  # first hold it, then look: see `_rewriting`
         if not self.rewritten:
             return array
         del array
-        with holding(self):
-            return self.array
+        return under_lock(self, lambda: self.array)
 
     def pin(self) -> None:
         """From now on the array may be read at any time: it is never written over."""
-        with holding(self):
+
+        def set_it() -> None:
             self.pinned = True
+
+        under_lock(self, set_it)
 
     def lock(self) -> Lock:
         """The lock of this variable now; see `holding`."""
@@ -121,15 +131,13 @@ class Storage:
         return spare
 
 
-@contextmanager
-def holding(storage: Storage) -> Iterator[None]:
-    """Keep all calls away that use the variable or one of its group."""
+def under_lock(storage: Storage, action: Callable[[], Result]) -> Result:
+    """Do it while no call runs that uses the variable or one of its group."""
     while True:
         lock = storage.lock()
         with lock:
             if storage.lock() is lock:  # else its group has joined another one meanwhile
-                yield
-                return
+                return action()
 
 
 _joining = ProcessLock()
@@ -158,7 +166,16 @@ def replace_arrays(storages: Sequence[Storage], arrays: Sequence[np.ndarray]) ->
 
 def _set_all(storages: Sequence[Storage], name: str, values: Iterable[Any]) -> None:
     """Set an attribute of all in one step."""
-    deque(map(setattr, storages, repeat(name), values), maxlen=0)
+    _setting(storages, name, values)()
+
+
+def _setting(storages: Sequence[Storage], name: str, values: Iterable[Any]) -> Step:
+    return partial(deque, map(setattr, storages, repeat(name), values), 0)
+
+
+def _in_one_step(*steps: Step) -> Step:
+    """All of them, which are C functions. For one call."""
+    return partial(deque, map(call, steps), 0)
 
 
 # --- new values in the memory of the old ones ----------------------------------------------------
@@ -170,29 +187,36 @@ _rewriters: set[int] = set()  # threads
 _forking = False
 
 
-@contextmanager
-def rewriting(storages: Sequence[Storage]) -> Iterator[list[np.ndarray] | None]:
-    """Under the lock: the arrays, to be written over; None if somebody else may be reading one.
+def _rewriting(storages: Sequence[Storage]) -> tuple[Step, Step]:
+    """What begins to write over the arrays, and what ends it, in any case.
 
     What writes over them cannot fail once it has begun, and calls no Python. Readers hold an array
-    and then look at `rewritten`; here it is set first, and then who holds the array is looked at.
-    So one of the two sees the other, as long as one thread at a time runs Python.
+    and then look at `rewritten`; here it is set first, and then who holds the array is looked at
+    (`_alone`). So one of the two sees the other, as long as one thread at a time runs Python. In
+    the same way one of a fork and a call sees the other.
     """
     thread = threading.get_ident()
-    refused = _forking or thread in _rewriters or not _one_at_a_time()
-    if refused or any(map(_is_pinned, storages)):
-        yield None
-        return
-    try:
-        _rewriters.add(thread)
-        _set_all(storages, "rewritten", repeat(True))
-        with _counted(_ONCE):
-            arrays = list(map(_array_of, storages))
-            # Beside the list, and those who count, only the storage holds an array.
-            yield arrays if max(map(sys.getrefcount, arrays)) <= _LISTED + 1 else None
-    finally:
-        _set_all(storages, "rewritten", repeat(False))
-        _rewriters.discard(thread)
+    begin = _in_one_step(
+        partial(_rewriters.add, thread),
+        _setting(storages, "rewritten", repeat(True)),
+        _counting(_ONCE),
+    )
+    end = _in_one_step(
+        _counting(-_ONCE),
+        _setting(storages, "rewritten", repeat(False)),
+        partial(_rewriters.discard, thread),
+    )
+    return begin, end
+
+
+def _may_rewrite(storages: Sequence[Storage]) -> bool:
+    nested = threading.get_ident() in _rewriters
+    return not nested and _one_at_a_time() and not any(map(_is_pinned, storages))
+
+
+def _alone(arrays: list[np.ndarray]) -> bool:
+    """Beside the list, and those who count, only the storages hold the arrays; and no fork."""
+    return not _forking and max(map(sys.getrefcount, arrays)) <= _LISTED + 1
 
 
 def _one_at_a_time() -> bool:
@@ -284,43 +308,37 @@ def _updating(
         with lock:
             if first.lock() is not lock:  # its group has joined another one meanwhile
                 continue
-            if rewrites:
-                with rewriting(updated) as arrays:
-                    if arrays is not None:
+            if rewrites and _may_rewrite(updated):
+                begin, end = _rewriting(updated)
+                try:
+                    begin()
+                    arrays = list(map(_array_of, updated))
+                    if _alone(arrays):
                         return over(arrays)
-            with announced():
+                    del arrays
+                finally:
+                    end()
+            # While a call reads variables that it will replace, other writers must take the lock.
+            begin, end = _counting(1), _counting(-1)
+            try:
+                begin()
                 return beside()
+            finally:
+                end()
 
 
 # --- for calls that do not pass through Python ------------------------------------------------
 # They hold the interpreter's lock from beginning to end, and take no other. See backends.llvm.
 
-_count_lock = ProcessLock()
 # Calls that are about to replace variables, and _ONCE for each that writes over their values.
-_replacing = ctypes.c_int64()
-REPLACING = ctypes.addressof(_replacing)
-os.register_at_fork(after_in_child=lambda: setattr(_replacing, "value", 0))
+_replacing = np.zeros(1, np.int64)
+REPLACING: int = _replacing.ctypes.data
+os.register_at_fork(after_in_child=lambda: _replacing.fill(0))
 
 
-@contextmanager
-def announced() -> Iterator[None]:
-    """While a call reads variables that it will replace, other writers must take the lock."""
-    with _counted(1):
-        yield
-
-
-@contextmanager
-def _counted(calls: int) -> Iterator[None]:
-    _count(calls)
-    try:
-        yield
-    finally:
-        _count(-calls)
-
-
-def _count(change: int) -> None:
-    with _count_lock.current():
-        _replacing.value += change
+def _counting(calls: int) -> Step:
+    """One step, since numpy keeps the interpreter's lock while it adds so little."""
+    return partial(np.add, _replacing, calls, _replacing)
 
 
 def references(storage: Storage) -> tuple[int, int]:

@@ -236,14 +236,14 @@ def test_signals_stop_a_loop_that_does_not_end(backend: str) -> None:
     def handler(number: int, frame: Any) -> None:
         raise StoppedError
 
-    previous = signal.signal(signal.SIGALRM, handler)
-    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    previous = signal.signal(signal.SIGVTALRM, handler)
+    signal.setitimer(signal.ITIMER_VIRTUAL, 0.05)
     try:
         with pytest.raises(StoppedError):
             f(1.0)
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, previous)
     np.testing.assert_array_equal(v.value, before)
     assert f(-1.0) == -1
 
