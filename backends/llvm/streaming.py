@@ -1,10 +1,12 @@
-"""Stores past the cache, for kernels that touch more memory than the cache holds.
+"""Stores past the cache, for kernels that touch more memory than half of the cache.
 
 An ordinary store reads the line that it writes into; one past the cache does not, and leaves the
-cache to what is read again. It pays only where every iteration writes whole lines (a line in two
-parts, with much arithmetic between them, takes several times as long): neighbouring lanes store to
-neighbours, from the beginning of a line. Whether that is so is known at run time, once a loop; and
-where sizes are symbols, whether the arrays are large.
+cache to what is read again. From half of the cache on this is faster even where the next loop reads
+what was stored: not all of it would be there any more, least of all in a cache that others share.
+It pays only where every iteration writes whole lines (a line in two parts, with much arithmetic
+between them, takes several times as long): neighbouring lanes store to neighbours, from the
+beginning of a line. Whether that is so is known at run time, once a loop; and where sizes are
+symbols, whether the arrays are large.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,7 +27,7 @@ class Streaming:
     """What a kernel may store past the cache. touched: bytes of all its arrays."""
 
     def __init__(self, kernel: Kernel, target: Target) -> None:
-        self.target = target
+        self.bound = target.cache_bytes // 2
         self.touched: Size = 0
         for parameter in kernel.parameters:
             self.touched = self.touched + size_product(parameter.shape) * parameter.dtype.itemsize
@@ -43,7 +45,7 @@ class Streaming:
     @property
     def is_large(self) -> bool:
         """Whether all sizes are known, and are large."""
-        return isinstance(self.touched, int) and self.touched > self.target.cache_bytes
+        return isinstance(self.touched, int) and self.touched > self.bound
 
     def stores(self, loop: For, lanes: int) -> list[Store]:
         """The stores of a loop that may go past the cache, each the only one to its buffer."""
@@ -65,7 +67,7 @@ class Streaming:
         """What has to hold beside the alignment, as far as it is not known."""
         return [
             _exceeds(memory, size, bound)
-            for size, bound in ((self.touched, self.target.cache_bytes), (extent, SHORTEST))
+            for size, bound in ((self.touched, self.bound), (extent, SHORTEST))
             if not isinstance(size, int)
         ]
 

@@ -123,3 +123,26 @@ def test_what_is_read_or_small_stays_in_the_cache() -> None:
     assert "!nontemporal" not in run(kernel, [x], [])
     np.testing.assert_array_equal(x, -np.arange(512))
     assert "!nontemporal" not in compiled_program(program_of(kernel), host(), 1).texts["llvm"]
+
+
+@pytest.mark.parametrize("static", [False, True], ids=["symbol", "number"])
+def test_half_of_the_cache_is_enough(static: bool) -> None:
+    """Caches that others share forget early."""
+    extent: Size = 4096 if static else n
+    kernel = Kernel(
+        "double",
+        (Parameter("x", float32, (extent,)), Parameter("out", float32, (extent,), written=True)),
+        () if static else ("n",),
+        (For("i", extent, "vector", (Store("out", (Index(i),), s.add(*2 * [load("x", i)])),)),),
+    )
+
+    def text(cache_bytes: int) -> str:
+        target = host()._replace(cache_bytes=cache_bytes)
+        return compiled_program(program_of(kernel), target, 1).texts["llvm"]
+
+    touched = 2 * 4 * 4096
+    if static:
+        assert "!nontemporal" in text(2 * touched - 2)
+        assert "!nontemporal" not in text(2 * touched)
+    else:
+        assert str(touched) in text(2 * touched)
