@@ -9,19 +9,48 @@ import graphc as gc
 from graphc.benchmark import Timing, format_seconds, summarize
 
 
-def test_benchmark_measures_the_call() -> None:
-    timing = gc.benchmark(time.sleep, 0.002, seconds=0.03)
-    assert 0.002 <= timing.lower <= timing.median <= timing.upper < 0.1
-    assert timing.samples >= 5
-    assert "per call" in str(timing)
+class Clock:
+    """In the place of the clock that is measured with: only `pass_by` moves it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        monkeypatch.setattr(time, "perf_counter", lambda: self.now)
+
+    def pass_by(self, seconds: float) -> None:
+        self.now += seconds
 
 
-def test_compare_takes_turns() -> None:
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+def test_benchmark_measures_the_call(clock: Clock) -> None:
+    timing = gc.benchmark(clock.pass_by, 0.002, seconds=0.03)
+    assert [timing.lower, timing.median, timing.upper] == pytest.approx([0.002] * 3)
+    assert 14 <= timing.samples <= 16
+    assert "2.00 ms per call" in str(timing)
+    assert gc.benchmark(clock.pass_by, 0.02, seconds=0.03).samples == 5
+
+
+def test_short_calls_are_timed_together(clock: Clock) -> None:
+    calls: list[float] = []
+
+    def short(seconds: float) -> None:
+        calls.append(seconds)
+        clock.pass_by(seconds)
+
+    timing = gc.benchmark(short, 1e-5, seconds=0.0)
+    assert timing.median == pytest.approx(1e-5) and timing.samples == 5
+    assert len(calls) == 4 + 5 * 20  # four to see how long one takes
+
+
+def test_compare_takes_turns(clock: Clock) -> None:
     order: list[str] = []
 
     def slow(name: str) -> None:
         order.append(name)
-        time.sleep(0.03)
+        clock.pass_by(0.03)
 
     gc.compare({name: lambda name=name: slow(name) for name in "abc"}, seconds=0.0)
     measured = order[3:]  # one call of each to see how long it takes
@@ -31,13 +60,12 @@ def test_compare_takes_turns() -> None:
     assert len({names[0] for names in rounds}) == 3
 
 
-def test_ratio_is_speed_relative_to_the_baseline() -> None:
-    result = gc.compare(
-        {"slow": lambda: time.sleep(0.004), "fast": lambda: time.sleep(0.001)}, seconds=0.05
-    )
+def test_ratio_is_speed_relative_to_the_baseline(clock: Clock) -> None:
+    slow, fast = (lambda seconds=seconds: clock.pass_by(seconds) for seconds in (0.004, 0.001))
+    result = gc.compare({"slow": slow, "fast": fast}, seconds=0.05)
     assert result.baseline == "slow"
     assert result.ratio("slow") == 1
-    assert result.ratio("fast") > 1.5
+    assert result.ratio("fast") == pytest.approx(4)
     assert "slow = 1" in str(result)
 
 

@@ -81,7 +81,7 @@ def test_prefetch_keeps_order_raises_and_ends() -> None:
     threads = [t for t in threading.enumerate() if t.name == "graphc-prefetch"]
     del endless
     for thread in threads:
-        thread.join(5)
+        thread.join(100)
         assert not thread.is_alive()
 
 
