@@ -9,7 +9,7 @@ from typing import Any
 import graphc as gc
 from tests.guarded_cases import EDGES, Case, along
 
-STRIPS = (0, 1, 7, 8, 9, 63, 64, 65, 127, 509, 511, 512, 513, 1031)  # 64 vectors are a strip
+STRIPS = (0, 1, 7, 8, 9, 63, 64, 65, 127, 128, 129, 511, 513, 1031)  # 128 floats are a strip
 AROUND = (0, 1, 5, 6, 7, 15, 16, 17, 33, 49, 65)
 IMAGES = [
     {"p": p, "h": h, "w": w}

@@ -15,8 +15,8 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import field, replace
 
 from graphc.backends.llvm.stages import (
+    APART,
     PLACE,
-    STRIP,
     Stages,
     cut,
     defined,
@@ -292,18 +292,18 @@ class Code:
         totals = [Val(builder.fresh("a"), value.type, value.lanes) for value in carried]
         label, lines = builder.block_label, builder.lines
         builder.block_label, builder.lines = inside, []
-        behind = Val(builder.value(f"add nuw nsw i64 {first.text}, {STRIP * step}"), "i64")
+        behind = Val(builder.value(f"add nuw nsw i64 {first.text}, {stages.strip * step}"), "i64")
         limit = builder.smin(behind, loop.end)
         length, zero = builder.sub(limit, first), builder.constant(0, "i64")
-        for number, body in enumerate((*stages.first, stages.last)):
+        for number, stage in enumerate((*stages.first, stages.last)):
             place, index, following = (builder.fresh(hint) for hint in ("place", "i", "t"))
             names = {loop.index.text: index, PLACE: place}
             is_last = number == len(stages.first)
             if not is_last:
-                names |= {name: f"{name}.{number}" for name in defined(body)}
+                names |= {name: f"{name}.{number}" for name in defined(stage)}
             text = [
                 f"  {index} = add nuw nsw i64 {first.text}, {place}",
-                *with_constants([renamed(line, names) for line in body], builder),
+                *with_constants([renamed(line, names) for line in stage], builder),
                 f"  {following} = add nuw nsw i64 {place}, {step}",
             ]
             at = Val(place, "i64")
@@ -314,16 +314,21 @@ class Code:
                 start, middle, end = map(builder.fresh_label, ("stage", "body", "done"))
                 part = _Loop(start, middle, middle, end, at, zero, length, text)
                 self._around(part, following, [], [], [])
-        strip, latch = builder.lines, builder.block_label
+        body, latch = builder.lines, builder.block_label
         builder.block_label, builder.lines = label, lines
-        strips = _Loop(header, inside, latch, done, first, loop.start, loop.end, strip)
+        strips = _Loop(header, inside, latch, done, first, loop.start, loop.end, body)
         self._around(strips, limit.text, totals, carried, values)
         return totals
 
     def keep(self, stages: Stages) -> None:
-        """Have room for what stages hand on: loops use the same memory one after the other."""
+        """Have room for what stages hand on: loops use the same memory one after the other.
+
+        Values of one iteration lie at different places of a memory page: processors take addresses
+        that are equal in their last twelve bits for the same one at first, and loads wait for
+        stores that do not concern them.
+        """
         for slot, (_, lanes, element) in enumerate(stages.kept):
-            size = STRIP * lanes * BITS[element] // 8
+            size = stages.strip * lanes * BITS[element] // 8 + APART
             self.kept_bytes += [0] * (slot + 1 - len(self.kept_bytes))
             self.kept_bytes[slot] = max(self.kept_bytes[slot], size)
 

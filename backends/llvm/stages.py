@@ -11,6 +11,9 @@ at belongs to more elements. What later stages need is kept in the first-level c
 addresses, splats and comparisons are repeated. Every value is made by the same instructions as
 before: results are the same, bit by bit.
 
+Strips are short: the stages that read arrays follow each other closely enough for processors to
+fetch what comes next meanwhile, and a dozen kept values leave most of the cache alone.
+
 Cuts are made where they cost least by a simple model of such a processor (`_Body.time`).
 """
 
@@ -23,7 +26,8 @@ from typing import NamedTuple
 
 from graphc.backends.llvm.text import BITS, TextBuilder
 
-STRIP = 64  # iterations
+STRIP_BYTES = 512  # of a value in the iterations of a strip
+APART = 64  # bytes between what is kept of two values: see Code.keep
 WINDOW = 90  # vector instructions that are looked at, where two threads share a core
 STAGE = 2.0  # cycles that a further loop costs each iteration
 KEEPING = 1.0  # cycles to keep a value and to take it again
@@ -75,11 +79,15 @@ class Line(NamedTuple):
 
 
 class Stages(NamedTuple):
-    """The lines of each stage but the last, and of the last; kept: name, lanes and element."""
+    """The lines of each stage but the last, and of the last.
+
+    kept: name, lanes and element of each value; strip: how many iterations it is kept for.
+    """
 
     first: tuple[tuple[str, ...], ...]
     last: tuple[str, ...]
     kept: tuple[tuple[str, int, str], ...]
+    strip: int
 
 
 def cut(text: Sequence[str], carried: Sequence[str], vector_bytes: int) -> Stages | None:
@@ -194,6 +202,7 @@ def renamed(line: str, names: Mapping[str, str]) -> str:
 class _Body:
     def __init__(self, lines: list[Line], vector_bytes: int) -> None:
         self.lines = lines
+        self.strip = STRIP_BYTES // vector_bytes
         self.at = {line.name: number for number, line in enumerate(lines) if line.name}
         ends: dict[str, int] = {}
         for line in lines:
@@ -324,7 +333,7 @@ class _Body:
                     lines.append(_keep(slots[line.name], line.name, self.type_of(line.name)))
             texts.append(tuple(lines))
         types = tuple((name, *self.type_of(name)) for name in kept)
-        return Stages(tuple(texts[:-1]), texts[-1], types)
+        return Stages(tuple(texts[:-1]), texts[-1], types, self.strip)
 
     def type_of(self, name: str) -> tuple[int, str]:
         found = self.lines[self.at[name]].type
