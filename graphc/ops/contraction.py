@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.dtypes import double, is_inexact
+from graphc.dtypes import double, float32, is_half, is_inexact
 from graphc.errors import ShapeError
 from graphc.ir.arguments import AxisLike, checked_axes, checked_axis
 from graphc.ir.batch import Batch
@@ -311,6 +311,8 @@ def vecdot(x1: Any, x2: Any, axis: int = -1) -> Tensor:
     a, b = _operands("vecdot", x1, x2)
     moved = [BUILDER.moveaxis(t, checked_axis("vecdot", axis, t.ndim), -1) for t in (a, b)]
     a, b = _agree("vecdot", moved[0], moved[1], (a.ndim - 1,), (b.ndim - 1,))
+    if is_half(a.dtype):  # rounded once, as products of matrices
+        return vecdot(a.astype(float32), b.astype(float32)).astype(a.dtype)
     total = BUILDER.sum(BUILDER.multiply(BUILDER.conj(a), b), axis=-1)
     return total if total.dtype == a.dtype else total.astype(a.dtype)
 

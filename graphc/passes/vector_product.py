@@ -2,9 +2,12 @@
 
 They are bound by memory: what counts is that `sigmoid(x @ w + b)` runs through x once and that
 `w - rate * (x.T @ d)` writes nothing but the new w.
+
+Factors in half precision are multiplied as float32, where their products are exact: what is rounded
+is the sum, once, as in products of matrices.
 """
 
-from graphc.dtypes import is_floating
+from graphc.dtypes import float32, is_floating, is_half
 from graphc.ir.registry import Builder
 from graphc.ir.tensor import Tensor
 from graphc.rewrite.pattern import P, var
@@ -20,11 +23,11 @@ def product_with_vector(b: Builder, root: Tensor, x: Tensor, y: Tensor) -> Tenso
         return None
     if y.ndim == 1:
         if x.ndim >= 2 and root.node.attrs["transpose_a"]:
-            return b.sum(b.multiply(x, b.expand_dims(y, 1)), axis=-2)
-        return b.sum(b.multiply(x, y), axis=-1)
+            return _sum_of_products(b, x, b.expand_dims(y, 1), -2)
+        return _sum_of_products(b, x, y, -1)
     if root.node.attrs["transpose_b"]:
-        return b.sum(b.multiply(y, x), axis=-1)
-    return b.sum(b.multiply(y, b.expand_dims(x, 1)), axis=-2)
+        return _sum_of_products(b, y, x, -1)
+    return _sum_of_products(b, y, b.expand_dims(x, 1), -2)
 
 
 @rule(P.matmul(X, Y))
@@ -37,10 +40,17 @@ def thin_product(b: Builder, root: Tensor, x: Tensor, y: Tensor) -> Tensor | Non
     if left.shape[1] == 1 and right.shape[0] == 1:
         return b.multiply(left, right)
     if right.shape[1] == 1:
-        return b.sum(b.multiply(left, b.matrix_transpose(right)), axis=1, keepdims=True)
+        return _sum_of_products(b, left, b.matrix_transpose(right), 1, keepdims=True)
     if left.shape[0] == 1:
-        return b.sum(b.multiply(right, b.matrix_transpose(left)), axis=0, keepdims=True)
+        return _sum_of_products(b, right, b.matrix_transpose(left), 0, keepdims=True)
     return None
+
+
+def _sum_of_products(b: Builder, x: Tensor, y: Tensor, axis: int, keepdims: bool = False) -> Tensor:
+    if not is_half(x.dtype):
+        return b.sum(b.multiply(x, y), axis=axis, keepdims=keepdims)
+    products = b.multiply(b.astype(x, float32), b.astype(y, float32))
+    return b.astype(b.sum(products, axis=axis, keepdims=keepdims), x.dtype)
 
 
 VECTOR_PRODUCT = (product_with_vector, thin_product)

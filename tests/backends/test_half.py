@@ -94,6 +94,37 @@ def test_sums_are_wide(backend: str, dtype: str) -> None:
     assert [float(value) for value in f(np.ones(3072, dtype))] == [3072, 1, 3072]
 
 
+def products(x: Any, w: Any) -> list[Any]:
+    """The product of x (m, k) and w (k), in all ways to write it."""
+    column = w[:, None]
+    return [
+        *(x @ w, w @ x.T, (column.T @ x.T)[0], (x @ column)[:, 0]),
+        *(gc.vecdot(x, w), gc.einsum("ij,j->i", x, w), gc.tensordot(x, w, 1)),
+    ]
+
+
+@pytest.mark.parametrize("backend", ["reference", "interpreter", "llvm", "numba_cpu"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_products_with_vectors_are_rounded_once(backend: str, dtype: str) -> None:
+    x, w = gc.placeholder("x", ("m", "k"), dtype), gc.placeholder("w", ("k",), dtype)
+    f = gc.function([x, w], products(x, w), backend=backend)
+    rng = np.random.default_rng(0)
+    feeds = [rng.uniform(-1, 1, shape).astype(dtype) for shape in ((20, 500), (500,))]
+    exact = feeds[0].astype("float64") @ feeds[1].astype("float64")
+    half_a_step = np.abs(exact) * float(gc.finfo(dtype).eps) / 2
+    for found in f(*feeds):
+        assert (np.abs(found.astype("float64") - exact) <= half_a_step + 1e-5).all()
+
+
+@pytest.mark.parametrize("backend", ["reference", "interpreter", "llvm", "numba_cpu"])
+def test_products_with_vectors_stay_finite(backend: str) -> None:
+    """300 * 300 is beyond float16."""
+    x, w = gc.placeholder("x", ("m", "k"), "float16"), gc.placeholder("w", ("k",), "float16")
+    f = gc.function([x, w], products(x, w), backend=backend)
+    for found in f(np.full((3, 8), 300, "float16"), np.array([300, -300] * 4, "float16")):
+        assert found.tolist() == [0, 0, 0]
+
+
 PATTERNS = np.array(  # ties to either side, up to infinity, subnormal numbers, zeros, NaN
     [0x3F808000, 0x3F818000, 0x3F808001, 0x3F817FFF, 0x7F7FFFFF, 0x7F7F7FFF, 0xFF800000, 0x00008000,
      0x00018000, 0x00000001, 0x80008001, 0x80000000, 0x7F800001, 0xFFFFFFFF, 0x00800000],
