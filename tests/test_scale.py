@@ -287,6 +287,25 @@ def test_compiling_large_graphs_is_linear(build: Callable[[int], Any]) -> None:
     assert growth(work, 500, 8) < 8 * 1.5
 
 
+@pytest.mark.parametrize("build", [outputs, layers])
+def test_native_functions_have_a_limited_length(build: Callable[[int], Any]) -> None:
+    """LLVM's work grows faster than the length of a function."""
+
+    def lengths(count: int) -> list[int]:
+        inputs, results = build(count)
+        begins, found = 0, []
+        for number, line in enumerate(gc.function(inputs, results).llvm().splitlines()):
+            if line.startswith("define"):
+                begins = number
+            elif line == "}":
+                found.append(number - begins)
+        return found
+
+    small, large = lengths(200), lengths(800)
+    assert sum(large) < 4 * 1.2 * sum(small)
+    assert max(large) < 1.5 * max(small)
+
+
 def test_building_is_linear() -> None:
     assert growth(chain, 1_000, 10) < 10 * 1.2
 
