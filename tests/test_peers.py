@@ -82,3 +82,19 @@ def test_innermost_loops_of_assembly() -> None:
         nested + rest,
     )
     assert told.strip() == "(0.5, 0.5)"
+
+
+def test_choices_under_a_mask_are_no_rests() -> None:
+    """Of AVX-512: a rest loads and stores under a mask, other loops may choose under one."""
+    body = "\tvmaxps %zmm1, %zmm2, %zmm3\n\tvmovaps %zmm2, %zmm3 {%k1}\n"
+    main = f"main:\n{body}\taddq $16, %rax\n\tjl main\n"
+    load = "\tvmovups (%rax,%rcx,4), %zmm1 {%k2} {z}\n"
+    rest = f"rest:\n{load}{body}\taddq $16, %rax\n\tjl rest\n"
+    told = run(
+        "-c",
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from frameworks._facts import instructions; print(instructions(sys.argv[2]))",
+        PEERS,
+        main + rest,
+    )
+    assert told.strip() == "(1.0, 0.0)"

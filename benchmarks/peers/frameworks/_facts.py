@@ -3,7 +3,7 @@
 Arithmetic is counted in the innermost loops over whole vectors of the assembly: every
 floating-point instruction there is one slot of a vector unit, in which a fused multiply-add would
 fit as well; divisions and square roots have a unit, and a ceiling, of their own. Loops of rests,
-which use masks, are left out.
+which load or store under masks, are left out.
 """
 
 import re
@@ -11,7 +11,8 @@ import re
 LANES = {"xmm": 4, "ymm": 8, "zmm": 16}
 SLOT = re.compile(r"v(fn?m(add|sub)\w*|mul|add|sub|max|min|cmp\w*|round|rndscale)p[sd]$")
 DIVISION = re.compile(r"v(div|sqrt)p[sd]$")
-MASKED = re.compile(r"vmaskmov|\{%k")
+# Loads and stores; a mask elsewhere chooses between results.
+MASKED = re.compile(r"vmaskmov|vmov(up|dqu)\S* .*\{%k")
 
 
 def innermost_loops(assembly):
