@@ -1,6 +1,7 @@
 """Loops cut into stages: the same bits, from shorter chains."""
 
 import math
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -162,3 +163,13 @@ def test_values_of_every_type_may_be_kept(dtype: str, monkeypatch: pytest.Monkey
         found = gc.function([x], value, cache=False)(data)
         expected = gc.function([x], value, backend="reference")(data)
         np.testing.assert_allclose(found, expected, rtol=2e-3 if dtype == "float16" else 1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_kept_values_lie_at_different_places_of_a_page(dtype: str) -> None:
+    """Else loads of one wait for stores of another, and all fall into the same sets of a cache."""
+    text = compiled(prices, dtype).llvm()
+    sizes = [int(size) for size in re.findall(r"%kept\.\d+ = alloca \[(\d+) x i8\]", text)]
+    places = [sum(sizes[:slot]) % 4096 for slot in range(len(sizes))]
+    assert len(set(places)) == len(places) > 3
+    assert sum(sizes) < 16384  # half of a small first-level cache
