@@ -10,7 +10,7 @@ Build expressions of placeholders and variables, differentiate them, compile the
 
 from graphc.garbage import uncollected
 
-with uncollected():  # modules are many objects, and none is garbage
+with uncollected(stays=True):  # modules are many objects
     from graphc import autodiff as autodiff
     from graphc import debug as debug
     from graphc import dtypes as dtypes

@@ -2,6 +2,9 @@
 
 A compiler makes many objects and drops few: the collector would look through all of them again and
 again, and find nothing. It runs as before as soon as no thread compiles any more.
+
+Python collects the oldest objects when a quarter as many have become old. It does not count those
+that `age` makes old, so they are counted here: what dropped functions leave behind would stay.
 """
 
 import gc
@@ -11,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 __all__ = ["uncollected"]
+
+FEWEST = 50_000  # new objects for which all are looked through
 
 
 def age() -> None:
@@ -25,12 +30,17 @@ def age() -> None:
 
 
 class _Holding:
-    """How many are at work in this process; whether the collector was on before the first."""
+    """How many are at work in this process; whether the collector was on before the first.
+
+    new: objects that became old since all were looked through. limit: how many there may be.
+    """
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.count = 0
         self.was_on = False
+        self.new = 0
+        self.limit = FEWEST
 
     def begin(self) -> None:
         with self.lock:
@@ -39,27 +49,42 @@ class _Holding:
                 gc.disable()
             self.count += 1
 
-    def end(self) -> None:
+    def end(self, stays: bool) -> None:
         with self.lock:
             self.count -= 1
-            if self.count == 0 and self.was_on:
-                age()
-                gc.enable()
+            if self.count > 0 or not self.was_on:
+                return
+            self.new += 0 if stays else gc.get_count()[0]
+            is_due = self.new > self.limit and self._is_due()
+            age()
+            gc.enable()
+        if is_due:
+            gc.collect()  # without the lock: it runs code of others
+
+    def _is_due(self) -> bool:
+        self.limit = max(FEWEST, len(gc.get_objects()) // 4)
+        if self.new <= self.limit:
+            return False
+        self.new = 0
+        return True
 
 
 _holding = _Holding()
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
-    """No garbage collection inside, in any thread. Not a decorator: see `ir.source`."""
+def uncollected(*, stays: bool = False) -> Iterator[None]:
+    """No garbage collection inside, in any thread. Not a decorator: see `ir.source`.
+
+    stays: what is made inside is never garbage.
+    """
     mine = _holding
     mine.begin()
     try:
         yield
     finally:
         if mine is _holding:  # not a child that was forked inside
-            mine.end()
+            mine.end(stays)
 
 
 def _after_fork() -> None:

@@ -1,0 +1,46 @@
+"""Python's garbage collector rests while a graph grows, and no longer."""
+
+import gc as garbage
+import weakref
+
+from graphc.garbage import FEWEST, uncollected
+
+
+class Ring:
+    """Garbage that only the collector finds."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_nothing_is_collected_inside() -> None:
+    assert garbage.isenabled()
+    with uncollected():
+        assert not garbage.isenabled()
+        with uncollected():
+            pass
+        assert not garbage.isenabled()
+    assert garbage.isenabled()
+
+
+def test_the_collector_stays_off_where_it_was() -> None:
+    garbage.disable()
+    try:
+        with uncollected():
+            pass
+        assert not garbage.isenabled()
+    finally:
+        garbage.enable()
+
+
+def test_what_becomes_garbage_inside_goes() -> None:
+    """As with Python's own rule, when there are a quarter more objects than before."""
+    last = weakref.ref(Ring())
+    assert last() is not None
+    made, most = 0, FEWEST + len(garbage.get_objects())
+    while last() is not None and made < most:
+        with uncollected():
+            for _ in range(1000):
+                Ring()
+        made += 1000
+    assert last() is None
