@@ -45,7 +45,7 @@ from graphc.records import dataclass
 from graphc.shape_table import ShapeTable
 from graphc.shapes import evaluate, symbols_of
 
-KEPT_SIZES = 16  # layouts of recent sizes kept per workspace
+KEPT_SIZES = 64  # layouts of recent sizes kept per workspace: as many as batches may differ in
 
 Sizes = tuple[int, ...]
 Arrays = Sequence[np.ndarray]
