@@ -186,6 +186,12 @@ def more_cases() -> Iterator[tuple[str, Case]]:
                 IMAGES,
             ),
         )
+    for size in ((15, 13), (5, 4)):
+        shape = ("p", 17, *size)
+        arrays = [("x", shape, "float32"), ("k", (19, 17, 3, 3), "float32")]
+        both = [*arrays, ("b", (19,), "float32"), ("r", ("p", 19, *size), "float32")]
+        yield f"filtered convolution of {size}", Case(both, convolved, along("p"))
+        yield f"filtered batches of {size}", Case(both[:3], normalised, along("p"))
     yield (
         "normalised batches",
         Case(

@@ -30,7 +30,9 @@ MOST_ELEMENTS = 6000
 TRUSTING = {
     "depthwise_product",
     "flat_positions",
+    "filter_transform",
     "leading_elements",
+    "minimal_filtering",
     "window_product",
     "window_terms",
 }

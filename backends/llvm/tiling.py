@@ -74,13 +74,20 @@ def _cut(outer: Sequence[For], rows: For, lanes: For, together: int) -> Statemen
     first_lane, first_row = lane * width, row * length
     moved: dict[str, Size] = {loop.axis: place for loop, place in zip(outer, start, strict=True)}
     moved[lanes.axis] = Dim.symbol(lanes.axis) + first_lane
-    if width != lanes.extent:
+    if not _is_whole(lanes.extent, width):
         width = dim_min(width, lanes.extent - first_lane)
-    if length != rows.extent:
+    if not _is_whole(rows.extent, length):
         length = dim_min(length, rows.extent - first_row)
     strip = For(lanes.axis, width, "vector", tuple(with_sizes(lanes.body, moved)))
     body = _in_groups(rows, first_row, length, strip, together)
     return For(f"{lanes.axis}_tile", count, "parallel", body)
+
+
+def _is_whole(extent: Size, tile: Size) -> bool:
+    """Whether all tiles have that size: then no code is needed for what is left over."""
+    if isinstance(extent, int) and isinstance(tile, int):
+        return extent % tile == 0
+    return extent == tile
 
 
 def _rows_together(rows: For, lanes: For) -> int:

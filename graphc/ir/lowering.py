@@ -20,6 +20,8 @@ over scalar expressions, or into one of the few structured steps.
     HostCall()             whole arrays, by the op's own reference: Python, called from native code
     Lapack(routine)        a routine of LAPACK for each matrix of a batch
     WindowProduct()        sums of products of two inputs at affine indices: convolutions
+    MinimalFiltering()     convolutions with 3x3 windows by fewer products than they have
+    FilterTransform()      what is made of a filter for that, and its gradient back
     DepthwiseProduct()     the same for gradients by filters whose groups have one channel in
 """
 
@@ -201,6 +203,17 @@ class WindowProduct:
 
 
 @dataclass(frozen=True, slots=True)
+class MinimalFiltering:
+    """attrs: count, before, channels, panel, gradient, all sizes known; see
+    ops.minimal_filtering."""
+
+
+@dataclass(frozen=True, slots=True)
+class FilterTransform:
+    """attrs: panel, channels_last, turned, back; see ops.minimal_filtering."""
+
+
+@dataclass(frozen=True, slots=True)
 class DepthwiseProduct:
     """attrs: size, count, kernel, stride, dilation, before, each with whole numbers for the spatial
     axes; see ops.depthwise_product.
@@ -251,6 +264,8 @@ Lowering = (
     | HostCall
     | Lapack
     | WindowProduct
+    | MinimalFiltering
+    | FilterTransform
     | DepthwiseProduct
     | Scan
     | While

@@ -17,10 +17,12 @@ from graphc.ir.lowering import (
     Cumulative,
     DepthwiseProduct,
     Elementwise,
+    FilterTransform,
     HostCall,
     IndexMap,
     Lapack,
     Leaf,
+    MinimalFiltering,
     Pieces,
     Reduction,
     Reinterpret,
@@ -68,6 +70,8 @@ BARRIERS = (
     While,
     Branches,
     WindowProduct,
+    MinimalFiltering,
+    FilterTransform,
     DepthwiseProduct,
 )
 

@@ -6,7 +6,14 @@ Cheap values are; and values of any cost that are read once, at another place th
 from collections.abc import Callable
 
 from graphc.ir.graph import Graph
-from graphc.ir.lowering import Elementwise, IndexMap, Pieces, Reduction, WindowProduct
+from graphc.ir.lowering import (
+    Elementwise,
+    IndexMap,
+    MinimalFiltering,
+    Pieces,
+    Reduction,
+    WindowProduct,
+)
 from graphc.ir.node import Node
 from graphc.ir.tensor import Tensor
 from graphc.loops.groups import Partition
@@ -176,7 +183,11 @@ def turned_products(graph: Graph, users: Users) -> set[int]:
     The product stores itself in that order at little cost (window_epilogues). Sums, such as those
     of a batch norm, would otherwise run across the order in memory, some of them several times.
     """
-    products = {id(node) for node in graph.nodes if isinstance(node.op.lower, WindowProduct)}
+    products = {
+        id(node)
+        for node in graph.nodes
+        if isinstance(node.op.lower, WindowProduct | MinimalFiltering)
+    }
     if not products:
         return products
     summed: set[int] = set()  # what goes into sums, elementwise functions of it included

@@ -12,7 +12,9 @@ from graphc.ir.leaf import CONSTANT
 from graphc.ir.lowering import (
     Branches,
     DepthwiseProduct,
+    FilterTransform,
     HostCall,
+    MinimalFiltering,
     Pieces,
     Scan,
     Scatter,
@@ -28,12 +30,14 @@ from graphc.ir.printer import AUTOMATIC
 from graphc.ir.source import merge_sources
 from graphc.ir.tensor import Tensor
 from graphc.lapack import Operand
+from graphc.loops import minimal_filtering
 from graphc.loops.buffers import GraphBuffers
 from graphc.loops.depthwise_product import depthwise_product_kernel
 from graphc.loops.destinations import destinations
 from graphc.loops.draft import Draft, Naming
 from graphc.loops.equations import Equations
 from graphc.loops.extents import with_common_extents
+from graphc.loops.filter_transforms import filter_transform_kernel
 from graphc.loops.followers import before_followers
 from graphc.loops.fuse import BARRIERS, Needs, partition_graph
 from graphc.loops.groups import Barrier, Group, Partition, choose_axis_names
@@ -72,13 +76,16 @@ from graphc.loops.updates_last import with_updates_last
 from graphc.loops.values import context_of, inputs_in_memory, root_of
 from graphc.loops.views import Views, operands_in_memory, strided_operands
 from graphc.loops.window_epilogues import Epilogue, with_epilogues
-from graphc.loops.window_product import kernel_of, window_product_kernel
+from graphc.loops.window_product import kernel_of as window_kernel
+from graphc.loops.window_product import window_product_kernel
 from graphc.shapes import Dim, Shape, Size, size_product
 
 STRUCTURED_KERNELS = {
     Scatter: scatter_kernel,
     ScatterAdd: scatter_add_kernel,
     WindowProduct: window_product_kernel,
+    MinimalFiltering: minimal_filtering.filtering_kernel,
+    FilterTransform: filter_transform_kernel,
     DepthwiseProduct: depthwise_product_kernel,
 }
 
@@ -241,14 +248,16 @@ class _Lowering(GraphBuffers):
             kernel, arguments = make(node, partition.names, self.buffer_of)
             kernel = replace(kernel, name=f"{kernel.name}_{len(self.kernels)}", comment=comment)
             self.add_call(kernel, arguments, {})
-            if isinstance(lower, WindowProduct):
+            if isinstance(lower, WindowProduct | MinimalFiltering):
                 self.products[arguments[0]] = node
 
     def product_call(
         self, node: Node, epilogue: Epilogue, product: KernelCall, reader: KernelCall
     ) -> KernelCall:
         """The two calls as one."""
-        kernel = kernel_of(node, epilogue)
+        filtered = isinstance(node.op.lower, MinimalFiltering)
+        make = minimal_filtering.kernel_of if filtered else window_kernel
+        kernel = make(node, epilogue)
         kernel = replace(
             kernel,
             name=f"{kernel.name}_{len(self.kernels)}",

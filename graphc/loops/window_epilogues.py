@@ -12,8 +12,10 @@ it. The product moves to where its reader stood.
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from graphc.dims import divide
+from graphc.ir.lowering import MinimalFiltering
 from graphc.ir.node import Node
 from graphc.ir.tensor import Tensor
 from graphc.loops.epilogues import with_sizes
@@ -111,26 +113,43 @@ class Epilogue:
 
 def epilogue_of(call: KernelCall, name: str, node: Node) -> Epilogue | None:
     """The kernel that reads buffer `name`, as an epilogue of the product that fills it."""
-    plan, _ = plan_of(node)
+    order = _order_of(node)
     reader = _Reader.of(call, name)
-    if reader is None or plan.lanes is None or plan.outer or not plan.rows:
+    if reader is None or order is None:
         return None
-    axes = reader.axes_of(Tensor(node).shape)
+    shape = Tensor(node).shape
+    axes = reader.axes_of(shape)
     if axes is None:
         return None
-    result = node.attrs["subscripts"].split("->")[1].replace(",", "")
-    along = {letter: reader.step_along(axes, result.index(letter)) for letter in result}
-    if along[plan.lanes] == {1}:
-        blocks = size_product(tuple(plan.blocks.values()))
-        if isinstance(blocks, int) and reader.cost * max(blocks, 1) > MOST * 6:
+    if reader.step_along(axes, order.lanes) == {1}:
+        if isinstance(order.at_once, int) and reader.cost * max(order.at_once, 1) > MOST * 6:
             return None
         return Epilogue(reader, axes, in_tile=False)
-    sizes = dict(zip(result, Tensor(node).shape, strict=True))
-    row = plan.rows[-1]
-    tile = size_product((sizes[row], sizes[plan.lanes], Tensor(node).dtype.itemsize))
-    if along[row] != {1} or (isinstance(tile, int) and tile > TILE_BYTES):
+    tile = size_product((shape[order.row], shape[order.lanes], Tensor(node).dtype.itemsize))
+    if reader.step_along(axes, order.row) != {1} or (isinstance(tile, int) and tile > TILE_BYTES):
         return None
     return Epilogue(reader, axes, in_tile=True)
+
+
+class _Order(NamedTuple):
+    """The axes of a result that its lanes and the loop around them run along, and how many of its
+    elements are there at once."""
+
+    lanes: int
+    row: int
+    at_once: Size
+
+
+def _order_of(node: Node) -> _Order | None:
+    """None: what is done with the result cannot be done inside the product."""
+    if isinstance(node.op.lower, MinimalFiltering):
+        return _Order(3, 2, 1)
+    plan, _ = plan_of(node)
+    if plan.lanes is None or plan.outer or not plan.rows:
+        return None
+    result = node.attrs["subscripts"].split("->")[1].replace(",", "")
+    blocks = size_product(tuple(plan.blocks.values()))
+    return _Order(result.index(plan.lanes), result.index(plan.rows[-1]), blocks)
 
 
 class _Reader:

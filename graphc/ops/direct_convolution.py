@@ -15,6 +15,7 @@ from graphc.ops.convolution_setting import (
     with_channels_first,
     with_channels_last,
 )
+from graphc.ops.filtered_convolution import filtered, is_filtered
 from graphc.shapes import Shape, Size, size_product
 
 LANES = 16  # output channels that lie side by side in a packed filter
@@ -35,6 +36,8 @@ def convolve(b: Builder, x: Tensor, w: Tensor, setting: Setting) -> Tensor:
         return pointwise(b, every(b, x, setting, count), w, setting)
     outputs, inner = (w.shape[-1], w.shape[-2]) if last else w.shape[:2]
     outer = per_group(outputs, setting.groups)
+    if is_filtered(x, outputs, setting, count):
+        return filtered(b, x, w, setting, count)
     over_channels = last or _prefers_channels(setting, count, inner, outer)
     # One or two channels out that blocks of six leave over want blocks of rows.
     rest = 0 if over_channels or not isinstance(outer, int) else outer % 6

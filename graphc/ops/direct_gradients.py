@@ -27,6 +27,7 @@ from graphc.ops.direct_convolution import (
     every,
     pointwise,
 )
+from graphc.ops.filtered_convolution import filtered, filtered_gradient, is_filtered
 from graphc.shapes import Shape, Size, ceil_div, dim_max, size_product
 
 # --- the gradient by the filter --------------------------------------------------------------
@@ -50,6 +51,8 @@ def filter_gradient(b: Builder, x: Tensor, g: Tensor, setting: Setting) -> Tenso
     if groups != 1 and inner == 1 and not last and _are_rows(x, count, setting):
         return _depthwise_filter_gradient(b, x, g, count, setting)
     outputs = setting.channels(g) if last else g.shape[1]
+    if is_filtered(x, outputs, setting, count):
+        return filtered_gradient(b, x, g, setting, count)
     outer = per_group(outputs, groups)
     in_outputs = not (isinstance(outer, int) and outer < 8) or _least(outer, inner) != outer
     moved = not last and (not in_outputs or (groups != 1 and inner == 1))
@@ -193,7 +196,6 @@ def _cropped(b: Builder, x: Tensor, starts: list[Size], spatial: Shape, setting:
 
 def _turned(b: Builder, g: Tensor, w: Tensor, spatial: Shape, setting: Setting) -> Tensor:
     windows, axes = setting.windows, range(setting.rank)
-    turned = _turned_filter(b, w, setting)
     pairs: list[tuple[Size, Size]] = []
     starts: list[Size] = []
     for axis, (before, after) in zip(axes, windows.pairs(spatial), strict=True):
@@ -211,7 +213,12 @@ def _turned(b: Builder, g: Tensor, w: Tensor, spatial: Shape, setting: Setting) 
         setting.groups,
         setting.channels_last,
     )
-    x = convolve(b, g, turned, plain)
+    count = plain.windows.count(plain.spatial(g))
+    inner = w.shape[-2 if setting.channels_last else 1]
+    if is_filtered(g, inner, plain, count):
+        x = filtered(b, g, w, plain, count, turned=True)
+    else:
+        x = convolve(b, g, _turned_filter(b, w, setting), plain)
     return _cropped(b, x, starts, spatial, setting)
 
 

@@ -1,0 +1,103 @@
+"""What the kernels of minimal filtering are written with: names of loops, and transforms of tiles.
+
+Source of the matrices: A. Lavin, S. Gray, Fast Algorithms for Convolutional Neural Networks, 2016.
+"""
+
+from collections.abc import Callable, Sequence
+
+from graphc.ir.node import Node
+from graphc.loops.ir import For, Let, LoopKind, Statement, Store
+from graphc.scalar.expr import Call, Expr, Index, Load, Local, constant
+from graphc.shapes import Dim, Size
+
+POINTS = 16  # of a tile, between the transforms
+
+
+Row = tuple[tuple[int, float], ...]  # of a matrix: (number of a value, its factor)
+
+# V = B^T d B, Y = A^T M A, A dY A^T, U = G w G^T and dw = G^T dU G
+INPUT: tuple[Row, ...] = (
+    ((0, 1), (2, -1)),
+    ((1, 1), (2, 1)),
+    ((2, 1), (1, -1)),
+    ((1, 1), (3, -1)),
+)
+OUTPUT: tuple[Row, ...] = (((0, 1), (1, 1), (2, 1)), ((1, 1), (2, -1), (3, -1)))
+SPREAD: tuple[Row, ...] = (((0, 1),), ((0, 1), (1, 1)), ((0, 1), (1, -1)), ((1, -1),))
+FILTER: tuple[Row, ...] = (
+    ((0, 1),),
+    ((0, 0.5), (1, 0.5), (2, 0.5)),
+    ((0, 0.5), (1, -0.5), (2, 0.5)),
+    ((2, 1),),
+)
+TAPS: tuple[Row, ...] = (
+    ((0, 1), (1, 0.5), (2, 0.5)),
+    ((1, 0.5), (2, -0.5)),
+    ((1, 0.5), (2, 0.5), (3, 1)),
+)
+
+
+class Writer:
+    """symbols: sizes of the kernel, which loops cannot be named after."""
+
+    def __init__(self, node: Node, symbols: set[str]) -> None:
+        self.node, self.symbols = node, symbols
+        self.dtype, self.sources = node.types[0].dtype, node.sources
+        self.lets = 0
+
+    def named(self, axis: str) -> str:
+        while axis in self.symbols:
+            axis += "_"
+        return axis
+
+    def here(self, axis: str) -> Dim:
+        return Dim.symbol(self.named(axis))
+
+    def loop(self, axis: str, extent: Size, kind: LoopKind, body: list[Statement]) -> Statement:
+        return For(self.named(axis), extent, kind, tuple(body))
+
+    def load(self, array: str, *index: Size) -> Expr:
+        return Load(array, tuple(map(Index, index)), self.dtype)
+
+    def store(self, array: str, index: Sequence[Size], value: Expr, added: bool = False) -> Store:
+        return Store(array, tuple(map(Index, index)), value, added, self.sources)
+
+    def transformed(
+        self,
+        body: list[Statement],
+        matrix: Sequence[Row],
+        size: int,
+        value: Callable[[int, int], Expr],
+    ) -> list[list[Expr]]:
+        """matrix @ values @ matrix^T of size times size values, as names in the body."""
+        given = [[self.let(body, value(i, j)) for j in range(size)] for i in range(size)]
+        columns = [
+            [self.combined(body, row, [given[i][j] for i in range(size)]) for row in matrix]
+            for j in range(size)
+        ]
+        return [
+            [self.combined(body, row, [column[i] for column in columns]) for row in matrix]
+            for i in range(len(matrix))
+        ]
+
+    def combined(self, body: list[Statement], row: Row, values: Sequence[Expr]) -> Expr:
+        """A row of a matrix times the values, as a name in the body."""
+        total: Expr | None = None
+        for number, factor in row:
+            value = values[number]
+            if abs(factor) != 1:
+                value = Call("mul", (value, constant(abs(factor), self.dtype)), self.dtype)
+            if total is None:
+                total = value if factor > 0 else Call("neg", (value,), self.dtype)
+            else:
+                total = Call("add" if factor > 0 else "sub", (total, value), self.dtype)
+        assert total is not None
+        return self.let(body, total)
+
+    def let(self, body: list[Statement], value: Expr) -> Expr:
+        if isinstance(value, Local):
+            return value
+        name = f"v{self.lets}"
+        self.lets += 1
+        body.append(Let(name, value, self.sources))
+        return Local(name, value.dtype)
