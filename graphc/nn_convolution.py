@@ -129,8 +129,8 @@ def conv(
     odd entry of padding goes behind), a width, a width for each spatial axis, or a pair (before,
     after) for each; padding is 0, and products with it may be left out, so that inf or nan in a
     filter need not show at the edges; windows of 3x3 may be computed in tiles of 2x2 by minimal
-    filtering (Lavin and Gray 2016), where an inf or nan reaches the whole tile. groups: channels in and out fall into so many equal parts,
-    each of which sees the others not.
+    filtering (Lavin and Gray 2016), where an inf or nan reaches the whole tile. groups: channels in
+    and out fall into so many equal parts, each of which sees the others not.
 
     Result: floor((n + before + after - dilation*(k - 1) - 1)/stride) + 1 entries along each spatial
     axis (Dumoulin and Visin 2016, arXiv 1603.07285). All sizes may be symbolic.
