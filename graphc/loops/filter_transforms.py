@@ -54,13 +54,15 @@ class _FilterWriter(Writer):
         body: list[Statement] = []
         if back:
             values = self.transformed(
-                body, TAPS, 4, lambda p, q: self.load("given", 4 * p + q, c, o)
+                body, "uhw", TAPS, 4, lambda p, q: self.load("given", 4 * p + q, c, o)
             )
             for p, row in enumerate(values):
                 body += [self.store("out", tap(p, q), value) for q, value in enumerate(row)]
             lanes = self.loop("o", shape[2], "vector", body)
             return [self.loop("c", shape[1], "parallel", [lanes])]
-        values = self.transformed(body, FILTER, 3, lambda p, q: self.load("given", *tap(p, q)))
+        values = self.transformed(
+            body, "whu", FILTER, 3, lambda p, q: self.load("given", *tap(p, q))
+        )
         for number, value in enumerate([value for row in values for value in row]):
             body.append(self.store("out", (number, self.here("j"), c, o), value))
         lanes = self.loop("o", shape[3], "vector", body)

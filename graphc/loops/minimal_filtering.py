@@ -21,6 +21,7 @@ Source: A. Lavin, S. Gray, Fast Algorithms for Convolutional Neural Networks, 20
 F(3x3, 2x2).
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 
@@ -45,7 +46,7 @@ from graphc.shapes import Size, ceil_div, dim_min, symbols_of
 
 # Channels in times channels out, and how many tiles a block has up to that number: it reads all
 # matrices of the right operand once, from a cache that is farther away the larger they are.
-TILES = ((1 << 13, 16), (1 << 16, 32))
+TILES = ((1 << 13, 24), (1 << 16, 32))
 MOST = 64
 ROWS = 6  # of sums at once
 LANES = 16  # numbers between the ends of matrices, lest all of them fall on the same cache lines
@@ -89,7 +90,21 @@ def kernel_of(node: Node, result: "Parameter | Epilogue") -> Kernel:
 def rows_of_tiles(rows: int, tiles: int, most: int) -> int:
     """How many of so many rows make a block of about `most` tiles; a divisor of their number."""
     fitting = [count for count in range(1, rows + 1) if rows % count == 0]
-    return min(fitting, key=lambda count: (count * tiles > 2 * most, abs(count * tiles - most)))
+    return min(fitting, key=lambda count: abs(math.log(count * tiles / most)))
+
+
+def sums_of(extent: int) -> int:
+    """How many of so many rows are summed at once, two vectors of each: with few sums the products
+    wait for each other, and rows that are left over take code of their own."""
+
+    def cycles(count: int) -> int:
+        return max(2 * count, 5) + 1
+
+    def total(count: int) -> int:
+        whole, rest = divmod(extent, count)
+        return whole * cycles(count) + (cycles(rest) + 1 if rest else 0)
+
+    return min(range(ROWS, 3, -1), key=total)
 
 
 def block_of(size: int, most: int) -> int:
@@ -99,11 +114,15 @@ def block_of(size: int, most: int) -> int:
 
 
 class _Tiled(Writer):
-    """What both kernels share."""
+    """What both kernels share. is_filled: blocks with fewer images than others are filled up with
+    the last image."""
+
+    is_filled = False
 
     def __init__(self, node: Node, symbols: set[str], epilogue: Epilogue | None) -> None:
         super().__init__(node, symbols)
         self.epilogue = epilogue
+        self.sums = 0  # so far
         self.batch = node.inputs[0].shape[0]
         self.inner, self.outer = node.attrs["channels"]
         self.count: tuple[int, int] = node.attrs["count"]
@@ -124,11 +143,11 @@ class _Tiled(Writer):
 
     def over_tiles(self, body: list[Statement]) -> list[Statement]:
         inside = self.loop("x", self.columns, "parallel", body)
-        return self.over_images([self.loop("r", self.together, "parallel", [inside])])
+        count = self.images if self.is_filled else self.present
+        return self.over_images(count, [self.loop("r", self.together, "parallel", [inside])])
 
-    def over_images(self, body: list[Statement]) -> list[Statement]:
-        """For all images of the block, of which the last one may have fewer."""
-        return body if self.images == 1 else [self.loop("m", self.present, "parallel", body)]
+    def over_images(self, count: Size, body: list[Statement]) -> list[Statement]:
+        return body if self.images == 1 else [self.loop("m", count, "parallel", body)]
 
     def over_blocks(self, kind: LoopKind, body: list[Statement]) -> Statement:
         body = [self.loop("b", self.rows // self.together, kind, body)]
@@ -136,7 +155,7 @@ class _Tiled(Writer):
 
     @property
     def present(self) -> Size:
-        """How many images the block has."""
+        """How many images the block has: the last one may have fewer than others."""
         if isinstance(self.batch, int) and self.batch % self.images == 0:
             return self.images
         return dim_min(self.images, self.batch - self.here("n") * self.images)
@@ -164,7 +183,7 @@ class _Tiled(Writer):
         body: list[Statement] = []
         before: tuple[int, int] = self.node.attrs["before"]
         element = self.reader(around, "left", first_row, 4, before, channel + c)
-        values = self.transformed(body, INPUT, 4, element)
+        values = self.transformed(body, "dhv", INPUT, 4, element)
         self.stored(body, "V", values, channels, c)
         return self.over_tiles([*around, self.loop("c", channels, "vector", body)])
 
@@ -187,10 +206,14 @@ class _Tiled(Writer):
             both = [known for _, known in (rows[i], columns[j]) if known is not None]
             if both:
                 known = both[0] if len(both) == 1 else Call("and", tuple(both), bool_)
-                inside[i, j] = self.let(around, known)
+                inside[i, j] = self.let(around, f"inside{i}{j}", known)
+
+        image = self.image
+        if self.is_filled and self.present != self.images:
+            image = dim_min(image, self.batch - 1)
 
         def element(i: int, j: int) -> Expr:
-            index = Index(self.image), rows[i][0], columns[j][0], Index(channel)
+            index = Index(image), rows[i][0], columns[j][0], Index(channel)
             value = Load(array, index, self.dtype)
             if (i, j) not in inside:
                 return value
@@ -206,6 +229,7 @@ class _Tiled(Writer):
         tiles = (self.rows, self.columns)[axis]
         last = 2 * tiles + size - 3 - before
         is_inside = before == 0 and isinstance(length, int) and last < length
+        name = ("row", "column")[axis]
         found: list[tuple[Expr, Expr | None]] = []
         for step in range(size):
             place, end = Index(tile * 2 + (step - before)), Index(length - 1)
@@ -214,8 +238,8 @@ class _Tiled(Writer):
                 continue
             near = Call("minimum", (Call("maximum", (place, Index(0)), int64), end), int64)
             known = Call("le", (Index(0), place), bool_), Call("le", (place, end), bool_)
-            here = self.let(around, near)
-            found.append((here, self.let(around, Call("and", known, bool_))))
+            here = self.let(around, f"{name}{step}", near)
+            found.append((here, self.let(around, f"is_{name}{step}", Call("and", known, bool_))))
         return found
 
     def stored(
@@ -245,25 +269,21 @@ class _Tiled(Writer):
         """Sums of left * right over the steps for each of the rows, some at once, in lanes."""
 
         def block(first: Size, count: int) -> list[Statement]:
-            names = [f"t{self.lets + number}" for number in range(count)]
-            self.lets += count
+            names = [f"t{self.sums + number}" for number in range(count)]
+            self.sums += count
             body: list[Statement] = [
                 Accumulator(name, "add", self.dtype, None, self.sources) for name in names
             ]
-            held = f"v{self.lets}"
-            self.lets += 1
-            inside: list[Statement] = [Let(held, right, self.sources)]
+            inside: list[Statement] = [Let("factor", right, self.sources)]
             for number, name in enumerate(names):
-                term = Call("mul", (left(first + number), Local(held, self.dtype)), self.dtype)
+                term = Call("mul", (left(first + number), Local("factor", self.dtype)), self.dtype)
                 inside.append(Accumulate(name, term, None, self.sources))
             body.append(self.loop(*steps, "serial", inside))
             for number, name in enumerate(names):
                 body.append(stored(first + number, Local(name, self.dtype)))
             return [self.loop(*lanes, "vector", body)]
 
-        at_once = min(range(ROWS, 2, -1), key=lambda count: (extent % count > 0, -count))
-        if extent % at_once:
-            at_once = ROWS
+        at_once = sums_of(extent)
         whole, rest = divmod(extent, at_once)
         found: list[Statement] = []
         if whole:
@@ -274,6 +294,8 @@ class _Tiled(Writer):
 
 class _Convolution(_Tiled):
     """out[n, y, x, o] = sum over c, p, q of left[n, y + p, x + q, c] * w[p, q, c, o]"""
+
+    is_filled = True
 
     def statements(self) -> list[Statement]:
         inner, outer = self.inner, self.outer
@@ -298,7 +320,7 @@ class _Convolution(_Tiled):
             *self.input_tiles(first, 0, inner),
             self.loop("k", POINTS, "parallel", sums),
             *self.output_tiles(),
-            *self.over_images(self.finished(first * 2)),
+            *self.over_images(self.present, self.finished(first * 2)),
         ]
         return [self.over_blocks("parallel", body)]
 
@@ -314,7 +336,7 @@ class _Convolution(_Tiled):
         def element(i: int, j: int) -> Expr:
             return self.load("M", 4 * i + j, place)
 
-        values = self.transformed(body, OUTPUT, 4, element)
+        values = self.transformed(body, "mhy", OUTPUT, 4, element)
         for i, row in enumerate(values):
             for j, value in enumerate(row):
                 body.append(self.store("Y", (top + i, x * 2 + j, o), value))
@@ -410,6 +432,6 @@ class _FilterGradient(_Tiled):
         around: list[Statement] = []
         body: list[Statement] = []
         element = self.reader(around, "right", first_row, 2, (0, 0), lane + o)
-        values = self.transformed(body, SPREAD, 2, element)
+        values = self.transformed(body, "ghs", SPREAD, 2, element)
         self.stored(body, "G", values, width, o)
         return self.over_tiles([*around, self.loop("o", width, "vector", body)])

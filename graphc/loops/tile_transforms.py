@@ -43,7 +43,6 @@ class Writer:
     def __init__(self, node: Node, symbols: set[str]) -> None:
         self.node, self.symbols = node, symbols
         self.dtype, self.sources = node.types[0].dtype, node.sources
-        self.lets = 0
 
     def named(self, axis: str) -> str:
         while axis in self.symbols:
@@ -65,22 +64,32 @@ class Writer:
     def transformed(
         self,
         body: list[Statement],
+        names: str,
         matrix: Sequence[Row],
         size: int,
         value: Callable[[int, int], Expr],
     ) -> list[list[Expr]]:
-        """matrix @ values @ matrix^T of size times size values, as names in the body."""
-        given = [[self.let(body, value(i, j)) for j in range(size)] for i in range(size)]
+        """matrix @ values @ matrix^T of size times size values, as names in the body. names: a
+        letter for the values, one for matrix @ values, and one for the results."""
+        first, half, last = tuple(names)
+        places, found = range(size), range(len(matrix))
+        given = [[self.let(body, f"{first}{i}{j}", value(i, j)) for j in places] for i in places]
         columns = [
-            [self.combined(body, row, [given[i][j] for i in range(size)]) for row in matrix]
-            for j in range(size)
+            [
+                self.combined(body, f"{half}{i}{j}", matrix[i], [row[j] for row in given])
+                for i in found
+            ]
+            for j in places
         ]
         return [
-            [self.combined(body, row, [column[i] for column in columns]) for row in matrix]
-            for i in range(len(matrix))
+            [
+                self.combined(body, f"{last}{i}{j}", matrix[j], [column[i] for column in columns])
+                for j in found
+            ]
+            for i in found
         ]
 
-    def combined(self, body: list[Statement], row: Row, values: Sequence[Expr]) -> Expr:
+    def combined(self, body: list[Statement], name: str, row: Row, values: Sequence[Expr]) -> Expr:
         """A row of a matrix times the values, as a name in the body."""
         total: Expr | None = None
         for number, factor in row:
@@ -92,12 +101,10 @@ class Writer:
             else:
                 total = Call("add" if factor > 0 else "sub", (total, value), self.dtype)
         assert total is not None
-        return self.let(body, total)
+        return self.let(body, name, total)
 
-    def let(self, body: list[Statement], value: Expr) -> Expr:
+    def let(self, body: list[Statement], name: str, value: Expr) -> Expr:
         if isinstance(value, Local):
             return value
-        name = f"v{self.lets}"
-        self.lets += 1
         body.append(Let(name, value, self.sources))
         return Local(name, value.dtype)
