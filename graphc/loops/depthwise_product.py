@@ -17,7 +17,7 @@ strides x_rows holds an image of every stride-th entry for each remainder that t
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from graphc.dtypes import float32, is_half
@@ -35,7 +35,6 @@ from graphc.loops.ir import (
     Statement,
     Store,
 )
-from graphc.loops.values import Key, root_of
 from graphc.loops.window_schedule import SUMS
 from graphc.scalar.expr import Call, Expr, Index, Load, Local, cast, constant
 from graphc.shapes import Dim, Size, symbols_of
@@ -52,17 +51,15 @@ class _Axis(NamedTuple):
     apart: int
 
 
-def depthwise_product_kernel(
-    node: Node, names: Sequence[str], buffers: Mapping[Key, str]
-) -> tuple[Kernel, tuple[str, ...]]:
-    """The kernel of a node with the lowering DepthwiseProduct, and its arguments."""
+def depthwise_product_kernel(node: Node) -> Kernel:
+    """The kernel of a node with the lowering DepthwiseProduct."""
     output = Tensor(node)
     parameters = (
         Parameter("out", output.dtype, output.shape, True),
         *(Parameter(n, t.dtype, t.shape) for n, t in zip("xg", node.inputs, strict=True)),
     )
     symbols = {one for item in parameters for size in item.shape for one in symbols_of(size)}
-    kernel = Kernel(
+    return Kernel(
         "depthwise_product",
         parameters,
         tuple(sorted(symbols)),
@@ -71,8 +68,6 @@ def depthwise_product_kernel(
         node.op.name,
         fused=True,
     )
-    keys = (output.key, *(root_of(tensor).key for tensor in node.inputs))
-    return kernel, tuple(buffers[key] for key in keys)
 
 
 class _Sums:

@@ -7,27 +7,22 @@ for c parallel:
   for o vector: out[o, c, 0..2, 0..2] = G^T points[0..15, c, o] G
 """
 
-from collections.abc import Mapping, Sequence
-
 from graphc.ir.node import Node
 from graphc.ir.tensor import Tensor
 from graphc.loops.ir import Kernel, Parameter, Statement
 from graphc.loops.tile_transforms import FILTER, TAPS, Writer
-from graphc.loops.values import Key, root_of
 from graphc.shapes import Size, symbols_of
 
 
-def filter_transform_kernel(
-    node: Node, names: Sequence[str], buffers: Mapping[Key, str]
-) -> tuple[Kernel, tuple[str, ...]]:
-    """The kernel of a node with the lowering FilterTransform, and its arguments."""
+def filter_transform_kernel(node: Node) -> Kernel:
+    """The kernel of a node with the lowering FilterTransform."""
     output, (operand,) = Tensor(node), node.inputs
     parameters = (
         Parameter("out", output.dtype, output.shape, True),
         Parameter("given", operand.dtype, operand.shape),
     )
     symbols = {one for item in parameters for size in item.shape for one in symbols_of(size)}
-    kernel = Kernel(
+    return Kernel(
         node.op.name,
         parameters,
         tuple(sorted(symbols)),
@@ -35,7 +30,6 @@ def filter_transform_kernel(
         node.sources,
         node.op.name,
     )
-    return kernel, (buffers[output.key], buffers[root_of(operand).key])
 
 
 class _FilterWriter(Writer):

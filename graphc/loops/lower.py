@@ -3,6 +3,7 @@
 The graph must be expanded: no op with a Composite lowering is left.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -30,7 +31,6 @@ from graphc.ir.printer import AUTOMATIC
 from graphc.ir.source import merge_sources
 from graphc.ir.tensor import Tensor
 from graphc.lapack import Operand
-from graphc.loops import minimal_filtering
 from graphc.loops.buffers import GraphBuffers
 from graphc.loops.depthwise_product import depthwise_product_kernel
 from graphc.loops.destinations import destinations
@@ -58,8 +58,9 @@ from graphc.loops.ir import (
 from graphc.loops.ir import While as WhileStep
 from graphc.loops.kept_rows import with_rows_kept
 from graphc.loops.kernels import KernelBuilder, sources_of
+from graphc.loops.known_kernels import KnownKernels
+from graphc.loops.minimal_filtering import filtering_kernel, filtering_with
 from graphc.loops.order import order_steps
-from graphc.loops.printer import kernel_key
 from graphc.loops.repeated import Outline, Repeated
 from graphc.loops.rows import row_kernel
 from graphc.loops.scatters import join_scatters
@@ -76,17 +77,19 @@ from graphc.loops.updates_last import with_updates_last
 from graphc.loops.values import context_of, inputs_in_memory, root_of
 from graphc.loops.views import Views, operands_in_memory, strided_operands
 from graphc.loops.window_epilogues import Epilogue, with_epilogues
-from graphc.loops.window_product import kernel_of as window_kernel
-from graphc.loops.window_product import window_product_kernel
+from graphc.loops.window_product import window_product_kernel, window_product_with
 from graphc.shapes import Dim, Shape, Size, size_product
 
-STRUCTURED_KERNELS = {
-    Scatter: scatter_kernel,
-    ScatterAdd: scatter_add_kernel,
+STRUCTURED_KERNELS = {Scatter: scatter_kernel, ScatterAdd: scatter_add_kernel}
+KERNELS_OF_NODES: dict[type, Callable[[Node], Kernel]] = {  # which nothing else has to be known for
     WindowProduct: window_product_kernel,
-    MinimalFiltering: minimal_filtering.filtering_kernel,
+    MinimalFiltering: filtering_kernel,
     FilterTransform: filter_transform_kernel,
     DepthwiseProduct: depthwise_product_kernel,
+}
+WITH_EPILOGUES: dict[type, Callable[[Node, Epilogue], Kernel]] = {
+    WindowProduct: window_product_with,
+    MinimalFiltering: filtering_with,
 }
 
 
@@ -112,7 +115,7 @@ class _Lowering(GraphBuffers):
     ) -> None:
         super().__init__(graph, size_names, outer)
         self.axes: set[str] = set() if outer is None else outer.axes
-        self.kernels: dict[str, Kernel] = {} if outer is None else outer.kernels
+        self.kernels: KnownKernels = KnownKernels() if outer is None else outer.kernels
         self.repeated: Repeated = Repeated() if outer is None else outer.repeated
         self.checks: dict[int, list[IndexCheck]] = {}
         self.steps: list[Step] = []
@@ -244,20 +247,30 @@ class _Lowering(GraphBuffers):
         elif isinstance(lower, Branches):
             self.steps.append(self.lower_branches(node))
         else:
+            self.lower_structured(node, partition.names, comment)
+
+    def lower_structured(self, node: Node, names: Sequence[str], comment: str) -> None:
+        """A call of a kernel of its own."""
+        lower = node.op.lower
+        if type(lower) in KERNELS_OF_NODES:
+            make_kernel = KERNELS_OF_NODES[type(lower)]
+            kernel = self.kernels.of_node(node, lambda: make_kernel(node))
+            keys = (Tensor(node).key, *(root_of(tensor).key for tensor in node.inputs))
+            arguments = tuple(self.buffer_of[key] for key in keys)
+        else:
             make = STRUCTURED_KERNELS.get(type(lower), row_kernel)
-            kernel, arguments = make(node, partition.names, self.buffer_of)
-            kernel = replace(kernel, name=f"{kernel.name}_{len(self.kernels)}", comment=comment)
-            self.add_call(kernel, arguments, {})
-            if isinstance(lower, WindowProduct | MinimalFiltering):
-                self.products[arguments[0]] = node
+            kernel, arguments = make(node, names, self.buffer_of)
+        name = f"{kernel.name}_{len(self.kernels)}"
+        kernel = replace(kernel, name=name, comment=comment, sources=node.sources)
+        self.add_call(kernel, arguments, {})
+        if type(lower) in WITH_EPILOGUES:
+            self.products[arguments[0]] = node
 
     def product_call(
         self, node: Node, epilogue: Epilogue, product: KernelCall, reader: KernelCall
     ) -> KernelCall:
         """The two calls as one."""
-        filtered = isinstance(node.op.lower, MinimalFiltering)
-        make = minimal_filtering.kernel_of if filtered else window_kernel
-        kernel = make(node, epilogue)
+        kernel = WITH_EPILOGUES[type(node.op.lower)](node, epilogue)
         kernel = replace(
             kernel,
             name=f"{kernel.name}_{len(self.kernels)}",
@@ -409,6 +422,6 @@ class _Lowering(GraphBuffers):
         self, kernel: Kernel, arguments: tuple[str, ...], sizes: dict[str, Size]
     ) -> KernelCall:
         """A call of the kernel, or of an earlier one that is equal: that is not emitted again."""
-        shared = self.kernels.setdefault(kernel_key(kernel), kernel)
+        shared = self.kernels.shared(kernel)
         values = tuple(sizes[name] if name in sizes else Dim.symbol(name) for name in kernel.sizes)
         return KernelCall(shared, arguments, values, kernel.sources, kernel.comment)

@@ -22,7 +22,7 @@ F(3x3, 2x2).
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
 
 from graphc.dtypes import bool_, int64
@@ -39,7 +39,6 @@ from graphc.loops.ir import (
     Statement,
 )
 from graphc.loops.tile_transforms import INPUT, OUTPUT, POINTS, SPREAD, Writer
-from graphc.loops.values import Key, root_of
 from graphc.loops.window_product import OPERANDS, SIDE_BY_SIDE, Epilogue
 from graphc.scalar.expr import Call, Expr, Index, Load, Local, constant
 from graphc.shapes import Size, ceil_div, dim_min, symbols_of
@@ -53,21 +52,17 @@ LANES = 16  # numbers between the ends of matrices, lest all of them fall on the
 WIDE = 64  # channels of a block of the filter gradient
 
 
-def filtering_kernel(
-    node: Node, names: Sequence[str], buffers: Mapping[Key, str]
-) -> tuple[Kernel, tuple[str, ...]]:
-    """The kernel of a node with the lowering MinimalFiltering, and its arguments."""
+def filtering_kernel(node: Node) -> Kernel:
+    """The kernel of a node with the lowering MinimalFiltering."""
+    return filtering_with(node, None)
+
+
+def filtering_with(node: Node, epilogue: Epilogue | None) -> Kernel:
+    """The same for a result that is not stored, but used by an epilogue."""
     output = Tensor(node)
-    kernel = kernel_of(node, Parameter("out", output.dtype, output.shape, True))
-    keys = (output.key, *(root_of(tensor).key for tensor in node.inputs))
-    return kernel, tuple(buffers[key] for key in keys)
-
-
-def kernel_of(node: Node, result: "Parameter | Epilogue") -> Kernel:
-    """The kernel of a convolution that stores its result, or does something else with it."""
-    epilogue = None if isinstance(result, Parameter) else result
+    stored = (Parameter("out", output.dtype, output.shape, True),)
     parameters = (
-        *((result,) if isinstance(result, Parameter) else result.parameters),
+        *(stored if epilogue is None else epilogue.parameters),
         *(
             Parameter(name, tensor.dtype, tensor.shape)
             for name, tensor in zip(OPERANDS, node.inputs, strict=True)

@@ -45,7 +45,6 @@ from graphc.loops.ir import (
     Statement,
     Store,
 )
-from graphc.loops.values import Key, root_of
 from graphc.loops.window_schedule import Schedule, schedule
 from graphc.scalar.expr import Call, Expr, Index, Load, Local, cast, constant
 from graphc.shapes import Dim, Size, dim_max, dim_min, floor_div, symbols_of
@@ -75,21 +74,17 @@ class Epilogue(Protocol):
         ...
 
 
-def window_product_kernel(
-    node: Node, names: Sequence[str], buffers: Mapping[Key, str]
-) -> tuple[Kernel, tuple[str, ...]]:
-    """The kernel of a node with the lowering WindowProduct, and its arguments."""
+def window_product_kernel(node: Node) -> Kernel:
+    """The kernel of a node with the lowering WindowProduct."""
+    return window_product_with(node, None)
+
+
+def window_product_with(node: Node, epilogue: Epilogue | None) -> Kernel:
+    """The same for a result that is not stored, but used by an epilogue."""
     output = Tensor(node)
-    kernel = kernel_of(node, Parameter("out", output.dtype, output.shape, True))
-    keys = (output.key, *(root_of(tensor).key for tensor in node.inputs))
-    return kernel, tuple(buffers[key] for key in keys)
-
-
-def kernel_of(node: Node, result: "Parameter | Epilogue") -> Kernel:
-    """The kernel of a window product that stores its result, or does something else with it."""
-    epilogue = None if isinstance(result, Parameter) else result
+    stored = (Parameter("out", output.dtype, output.shape, True),)
     parameters = (
-        *((result,) if isinstance(result, Parameter) else result.parameters),
+        *(stored if epilogue is None else epilogue.parameters),
         *(
             Parameter(name, tensor.dtype, tensor.shape)
             for name, tensor in zip(OPERANDS, node.inputs, strict=True)
