@@ -381,8 +381,12 @@ class _FilterGradient(_Tiled):
     """The sums over all tiles of V[k, tile, c] * G[k, tile, o] where G = A right A^T"""
 
     def statements(self) -> list[Statement]:
-        rows = block_of(self.inner, min(WIDE, max(LANES, -(-self.inner // 2))))
-        lanes = block_of(self.outer, WIDE)
+        rows, lanes = block_of(self.inner, WIDE), block_of(self.outer, WIDE)
+        if (rows, lanes) == (self.inner, self.outer):  # threads share what is at least two parts
+            if lanes >= WIDE:
+                lanes = block_of(lanes, lanes // 2)
+            else:
+                rows = block_of(rows, max(LANES, rows // 2))
         found: list[Statement] = []
         for first_row, row, height in self.cut("i", self.inner, rows):
             for first_lane, lane, width in self.cut("j", self.outer, lanes):
