@@ -17,6 +17,7 @@ CASES: list[tuple[tuple[int, ...], int, dict[str, Any]]] = [
     ((7, 16, 5, 6), 33, {"padding": 1}),  # three images in a block, of which the last has one
     ((1, 20, 30, 9), 64, {}),
     ((2, 40, 12, 17), 18, {"padding": ((2, 1), (0, 2))}),
+    ((2, 17, 6, 123), 16, {"padding": 1}),  # parts of rows, of which the last has an odd end
     ((1, 18, 12, 11), 16, {"padding": 3}),  # windows of nothing but padding
     ((1, 260, 15, 15), 32, {"padding": 1}),  # narrow panels
     ((1, 130, 15, 15), 128, {"padding": 1}),  # several panels, and blocks of the filter's gradient
