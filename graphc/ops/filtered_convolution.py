@@ -33,12 +33,15 @@ def is_filtered(x: Tensor, outer: Size, setting: Setting, count: Shape) -> bool:
     channels = setting.channels(x), outer
     if not all(isinstance(size, int) and size >= CHANNELS for size in channels):
         return False
-    widths = [width for pair in windows.pairs(setting.spatial(x)) for width in pair]
+    spatial = setting.spatial(x)
+    widths = [width for pair in windows.pairs(spatial) for width in pair]
     height, width = count
     if not isinstance(height, int) or not isinstance(width, int):
         return False
     if not all(isinstance(one, int) and one >= 0 for one in widths):
         return False
+    if not all(isinstance(size, int) and size > 0 for size in spatial):
+        return False  # beside what is there, tiles read an element that is
     batch = x.shape[0] if isinstance(x.shape[0], int) else 1
     return min(height, width) > 2 and batch * _half(height) * _half(width) >= TILES
 

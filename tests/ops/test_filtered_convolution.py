@@ -79,8 +79,11 @@ def test_so_on_every_backend(
 
 
 @pytest.mark.parametrize("batch", [0, 1, 2, 3, 7])
-@pytest.mark.parametrize("size", [(14, 14), (13, 17)])
-def test_one_function_serves_every_batch(size: Any, batch: int) -> None:
+@pytest.mark.parametrize("size", [(14, 14), (13, 17), (5, 6)])
+def test_one_function_serves_every_batch(
+    size: Any, batch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filtered_convolution, "TILES", 1)
     inputs, results, arrays = case((batch, 16, *size), 24, {"padding": 1}, batch="n")
     f = gc.function(inputs, results)
     assert "= minimal_filtering(" in f.loops()
@@ -147,6 +150,15 @@ def test_others_are_direct(shape: Any, outer: int, options: Any, kernel: int) ->
     w = gc.placeholder("w", (outer, shape[1] // options.get("groups", 1), kernel, kernel))
     f = gc.function([x, w], gc.nn.conv2d(x, w, **options))
     assert "minimal_filtering" not in f.loops()
+
+
+def test_images_without_rows_are_direct() -> None:
+    """All windows are of padding, and there is nothing that a tile could read."""
+    x, w = gc.placeholder("x", ("n", 16, 0, 40)), gc.placeholder("w", (16, 16, 3, 3))
+    f = gc.function([x, w], gc.nn.conv2d(x, w, padding=((3, 3), (1, 1))))
+    assert "minimal_filtering" not in f.loops()
+    found = f(np.ones((2, 16, 0, 40), "float32"), np.ones((16, 16, 3, 3), "float32"))
+    np.testing.assert_array_equal(found, np.zeros((2, 16, 4, 40)))
 
 
 def test_sums_of_halves_and_sizes_that_are_not_known_are_direct() -> None:
