@@ -22,22 +22,18 @@ from typing import NamedTuple
 
 from graphc.dtypes import float32, is_half
 from graphc.ir.node import Node
-from graphc.ir.tensor import Tensor
 from graphc.loops.ir import (
     Accumulate,
     Accumulator,
-    For,
     Kernel,
     Let,
-    LoopKind,
-    Parameter,
     Scratch,
     Statement,
-    Store,
 )
+from graphc.loops.kernel_writer import KernelWriter, kernel_of_node
 from graphc.loops.window_schedule import SUMS
 from graphc.scalar.expr import Call, Expr, Index, Load, Local, cast, constant
-from graphc.shapes import Dim, Size, symbols_of
+from graphc.shapes import Size
 
 
 class _Axis(NamedTuple):
@@ -53,29 +49,16 @@ class _Axis(NamedTuple):
 
 def depthwise_product_kernel(node: Node) -> Kernel:
     """The kernel of a node with the lowering DepthwiseProduct."""
-    output = Tensor(node)
-    parameters = (
-        Parameter("out", output.dtype, output.shape, True),
-        *(Parameter(n, t.dtype, t.shape) for n, t in zip("xg", node.inputs, strict=True)),
-    )
-    symbols = {one for item in parameters for size in item.shape for one in symbols_of(size)}
-    return Kernel(
-        "depthwise_product",
-        parameters,
-        tuple(sorted(symbols)),
-        tuple(_Sums(node, symbols).statements()),
-        node.sources,
-        node.op.name,
-        fused=True,
+    return kernel_of_node(
+        node, "depthwise_product", "xg", lambda symbols: _Sums(node, symbols).statements()
     )
 
 
-class _Sums:
-    """Writes the statements. symbols: sizes of the kernel, which loops cannot be named after."""
+class _Sums(KernelWriter):
+    """Writes the statements."""
 
     def __init__(self, node: Node, symbols: set[str]) -> None:
-        self.node, self.symbols = node, symbols
-        self.dtype = node.types[0].dtype
+        super().__init__(node, symbols)
         self.wide = float32 if is_half(self.dtype) else self.dtype
         attrs = node.attrs
         reach = [
@@ -100,20 +83,6 @@ class _Sums:
         self.taps = list(itertools.product(*map(range, attrs["kernel"])))
         self.area = math.prod(wholes)
         self.terms = 1 + sum((axis.steps - 1) * axis.apart for axis in self.axes)
-
-    def named(self, axis: str) -> str:
-        while axis in self.symbols:
-            axis += "_"
-        return axis
-
-    def here(self, axis: str) -> Dim:
-        return Dim.symbol(self.named(axis))
-
-    def loop(self, axis: str, extent: Size, kind: LoopKind, body: list[Statement]) -> Statement:
-        return For(self.named(axis), extent, kind, tuple(body))
-
-    def store(self, buffer: str, index: Sequence[Size], value: Expr) -> Statement:
-        return Store(buffer, tuple(map(Index, index)), value, False, self.node.sources)
 
     def places(self, tap: Sequence[int]) -> tuple[tuple[int, ...], int]:
         """Which remainders a tap has, and how far behind a place of g it reads x_rows."""

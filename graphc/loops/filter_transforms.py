@@ -8,31 +8,22 @@ for c parallel:
 """
 
 from graphc.ir.node import Node
-from graphc.ir.tensor import Tensor
-from graphc.loops.ir import Kernel, Parameter, Statement
-from graphc.loops.tile_transforms import FILTER, TAPS, Writer
-from graphc.shapes import Size, symbols_of
+from graphc.loops.ir import Kernel, Statement
+from graphc.loops.kernel_writer import kernel_of_node
+from graphc.loops.tile_transforms import FILTER, TAPS, TileWriter
+from graphc.shapes import Size
 
 
 def filter_transform_kernel(node: Node) -> Kernel:
     """The kernel of a node with the lowering FilterTransform."""
-    output, (operand,) = Tensor(node), node.inputs
-    parameters = (
-        Parameter("out", output.dtype, output.shape, True),
-        Parameter("given", operand.dtype, operand.shape),
-    )
-    symbols = {one for item in parameters for size in item.shape for one in symbols_of(size)}
-    return Kernel(
-        node.op.name,
-        parameters,
-        tuple(sorted(symbols)),
-        tuple(_FilterWriter(node, symbols).statements()),
-        node.sources,
-        node.op.name,
-    )
+
+    def statements(symbols: set[str]) -> list[Statement]:
+        return _FilterWriter(node, symbols).statements()
+
+    return kernel_of_node(node, node.op.name, ("given",), statements, fused=False)
 
 
-class _FilterWriter(Writer):
+class _FilterWriter(TileWriter):
     def statements(self) -> list[Statement]:
         back, last = self.node.attrs["back"], self.node.attrs["channels_last"]
         shape = self.node.inputs[0].shape if back else self.node.types[0].shape

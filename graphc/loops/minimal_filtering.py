@@ -22,13 +22,13 @@ F(3x3, 2x2).
 """
 
 from graphc.ir.node import Node
-from graphc.ir.tensor import Tensor
-from graphc.loops.ir import Kernel, Parameter, Scratch, Statement
+from graphc.loops.ir import Kernel, Scratch, Statement
+from graphc.loops.kernel_writer import Epilogue, kernel_of_node
 from graphc.loops.tile_blocks import LANES, BlockWriter
 from graphc.loops.tile_transforms import OUTPUT, POINTS, SPREAD
-from graphc.loops.window_product import OPERANDS, SIDE_BY_SIDE, Epilogue
+from graphc.loops.window_product import OPERANDS, SIDE_BY_SIDE
 from graphc.scalar.expr import Expr, constant
-from graphc.shapes import Size, dim_min, symbols_of
+from graphc.shapes import Size, dim_min
 
 WIDE = 64  # channels of a block of the filter gradient
 
@@ -40,30 +40,13 @@ def filtering_kernel(node: Node) -> Kernel:
 
 def filtering_with(node: Node, epilogue: Epilogue | None) -> Kernel:
     """The same for a result that is not stored, but used by an epilogue."""
-    output = Tensor(node)
-    stored = (Parameter("out", output.dtype, output.shape, True),)
-    parameters = (
-        *(stored if epilogue is None else epilogue.parameters),
-        *(
-            Parameter(name, tensor.dtype, tensor.shape)
-            for name, tensor in zip(OPERANDS, node.inputs, strict=True)
-        ),
-    )
-    symbols = set(() if epilogue is None else epilogue.symbols)
-    symbols |= {one for item in parameters for size in item.shape for one in symbols_of(size)}
-    if node.attrs["gradient"]:
-        body = _FilterGradient(node, symbols).statements()
-    else:
-        body = _Convolution(node, symbols, epilogue).statements()
-    return Kernel(
-        "minimal_filtering",
-        parameters,
-        tuple(sorted(symbols)),
-        tuple(body),
-        node.sources,
-        node.op.name,
-        fused=True,
-    )
+
+    def statements(symbols: set[str]) -> list[Statement]:
+        if node.attrs["gradient"]:
+            return _FilterGradient(node, symbols).statements()
+        return _Convolution(node, symbols, epilogue).statements()
+
+    return kernel_of_node(node, "minimal_filtering", OPERANDS, statements, epilogue=epilogue)
 
 
 def block_of(size: int, most: int) -> int:

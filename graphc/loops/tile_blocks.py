@@ -7,7 +7,7 @@ from itertools import product
 from graphc.dtypes import bool_, int64
 from graphc.ir.node import Node
 from graphc.loops.ir import Accumulate, Accumulator, Let, LoopKind, Scratch, Statement
-from graphc.loops.tile_transforms import INPUT, POINTS, Writer
+from graphc.loops.tile_transforms import INPUT, POINTS, TileWriter
 from graphc.loops.window_product import OPERANDS
 from graphc.scalar.expr import Call, Expr, Index, Load, Local, constant
 from graphc.shapes import Size, ceil_div, dim_min
@@ -41,7 +41,7 @@ def sums_of(extent: int) -> int:
     return min(range(ROWS, 3, -1), key=total)
 
 
-class BlockWriter(Writer):
+class BlockWriter(TileWriter):
     """Writes what is done with a block of tiles.
 
     is_filled: blocks with fewer images than others are filled up with the last image.

@@ -1,14 +1,13 @@
-"""What the kernels of minimal filtering are written with: names of loops, and transforms of tiles.
+"""Transforms of tiles, which the kernels of minimal filtering are written with.
 
 Source of the matrices: A. Lavin, S. Gray, Fast Algorithms for Convolutional Neural Networks, 2016.
 """
 
 from collections.abc import Callable, Sequence
 
-from graphc.ir.node import Node
-from graphc.loops.ir import For, Let, LoopKind, Statement, Store
-from graphc.scalar.expr import Call, Expr, Index, Load, Local, constant
-from graphc.shapes import Dim, Size
+from graphc.loops.ir import Let, Statement
+from graphc.loops.kernel_writer import KernelWriter
+from graphc.scalar.expr import Call, Expr, Local, constant
 
 POINTS = 16  # of a tile, between the transforms
 
@@ -37,30 +36,7 @@ TAPS: tuple[Row, ...] = (
 )
 
 
-class Writer:
-    """symbols: sizes of the kernel, which loops cannot be named after."""
-
-    def __init__(self, node: Node, symbols: set[str]) -> None:
-        self.node, self.symbols = node, symbols
-        self.dtype, self.sources = node.types[0].dtype, node.sources
-
-    def named(self, axis: str) -> str:
-        while axis in self.symbols:
-            axis += "_"
-        return axis
-
-    def here(self, axis: str) -> Dim:
-        return Dim.symbol(self.named(axis))
-
-    def loop(self, axis: str, extent: Size, kind: LoopKind, body: list[Statement]) -> Statement:
-        return For(self.named(axis), extent, kind, tuple(body))
-
-    def load(self, array: str, *index: Size) -> Expr:
-        return Load(array, tuple(map(Index, index)), self.dtype)
-
-    def store(self, array: str, index: Sequence[Size], value: Expr, added: bool = False) -> Store:
-        return Store(array, tuple(map(Index, index)), value, added, self.sources)
-
+class TileWriter(KernelWriter):
     def transformed(
         self,
         body: list[Statement],

@@ -26,13 +26,11 @@ What is computed of the result alone, element by element, may take the place of 
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
-from typing import Protocol
 
 from graphc.dims import combine
 from graphc.dtypes import float32, is_half
 from graphc.ir.node import Node
 from graphc.ir.product_notation import ProductNotation
-from graphc.ir.tensor import Tensor
 from graphc.loops.ir import (
     Accumulate,
     Accumulator,
@@ -40,14 +38,14 @@ from graphc.loops.ir import (
     Kernel,
     Let,
     LoopKind,
-    Parameter,
     Scratch,
     Statement,
     Store,
 )
+from graphc.loops.kernel_writer import Epilogue, kernel_of_node
 from graphc.loops.window_schedule import Schedule, schedule
 from graphc.scalar.expr import Call, Expr, Index, Load, Local, cast, constant
-from graphc.shapes import Dim, Size, dim_max, dim_min, floor_div, symbols_of
+from graphc.shapes import Dim, Size, dim_max, dim_min, floor_div
 
 OPERANDS = ("left", "right")
 
@@ -59,21 +57,6 @@ Finish = Callable[[int, Point, Expr], list[Statement]]  # a sum of a block: its 
 SIDE_BY_SIDE = 4  # lanes of a tile that are read at once: neighbours in its memory
 
 
-class Epilogue(Protocol):
-    """What is done with the result. parameters: of arrays that it reads and writes.
-
-    symbols: the sizes it uses. in_tile: whether it runs along the last axis of rows, not the lanes.
-    """
-
-    parameters: tuple[Parameter, ...]
-    symbols: frozenset[str]
-    in_tile: bool
-
-    def at(self, index: tuple[Size, ...], value: Expr) -> list[Statement]:
-        """For the element of the result at `index`."""
-        ...
-
-
 def window_product_kernel(node: Node) -> Kernel:
     """The kernel of a node with the lowering WindowProduct."""
     return window_product_with(node, None)
@@ -81,26 +64,13 @@ def window_product_kernel(node: Node) -> Kernel:
 
 def window_product_with(node: Node, epilogue: Epilogue | None) -> Kernel:
     """The same for a result that is not stored, but used by an epilogue."""
-    output = Tensor(node)
-    stored = (Parameter("out", output.dtype, output.shape, True),)
-    parameters = (
-        *(stored if epilogue is None else epilogue.parameters),
-        *(
-            Parameter(name, tensor.dtype, tensor.shape)
-            for name, tensor in zip(OPERANDS, node.inputs, strict=True)
-        ),
-    )
-    symbols = set(() if epilogue is None else epilogue.symbols)
-    for size in (*node.attrs["sizes"], *(size for item in parameters for size in item.shape)):
-        symbols |= symbols_of(size)
-    return Kernel(
+    return kernel_of_node(
+        node,
         "window_product",
-        parameters,
-        tuple(sorted(symbols)),
-        tuple(_Product(node, symbols, epilogue).statements()),
-        node.sources,
-        node.op.name,
-        fused=True,
+        OPERANDS,
+        lambda symbols: _Product(node, symbols, epilogue).statements(),
+        epilogue=epilogue,
+        sizes=node.attrs["sizes"],
     )
 
 
