@@ -238,7 +238,7 @@ class Code:
         whole = _Loop(header, inside, latch, done, index, start, end, lines)
         if vector_bytes:
             names = [value.text for value in (*values, *results)]
-            stages = cut(lines[:-1], names, vector_bytes)
+            stages = cut(lines[:-1], names, vector_bytes, step)
             if stages is not None:
                 return self._in_stages(stages, whole, step, carried, values, results)
             if has_many_constants(lines):

@@ -90,12 +90,15 @@ class Stages(NamedTuple):
     strip: int
 
 
-def cut(text: Sequence[str], carried: Sequence[str], vector_bytes: int) -> Stages | None:
-    """The body of a loop in stages; None if it is best as it is. carried: names of accumulators."""
+def cut(text: Sequence[str], carried: Sequence[str], vector_bytes: int, step: int) -> Stages | None:
+    """The body of a loop in stages; None if it is best as it is.
+
+    carried: names of accumulators; step: how many elements an iteration has.
+    """
     lines = _parsed(text, frozenset(carried))
     if lines is None:
         return None
-    body = _Body(lines, vector_bytes)
+    body = _Body(lines, vector_bytes, step)
     if body.length < SHORT:
         return None
     cuts = body.cuts()
@@ -200,8 +203,9 @@ def renamed(line: str, names: Mapping[str, str]) -> str:
 
 
 class _Body:
-    def __init__(self, lines: list[Line], vector_bytes: int) -> None:
+    def __init__(self, lines: list[Line], vector_bytes: int, step: int) -> None:
         self.lines = lines
+        self.step = step
         self.strip = STRIP_BYTES // vector_bytes
         self.at = {line.name: number for number, line in enumerate(lines) if line.name}
         ends: dict[str, int] = {}
@@ -261,7 +265,9 @@ class _Body:
             divides[place] += width * DIVIDES.get(line.op, 0.0)
             if line.name and not line.again and line.name in self.last_use:
                 end = self.last_use[line.name] // GRAIN
-                cost = float("inf") if line.type is None else width or 1.0
+                # What is kept lies at the places of the elements, one for each of them.
+                fits = line.type is not None and line.type[0] == self.step
+                cost = width or 1.0 if fits else float("inf")
                 for crossed in range(place, min(end, count - 1) + 1):
                     self.crossing[crossed] += cost
         self.steps, self.multiplies, self.divides = (

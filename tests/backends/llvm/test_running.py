@@ -75,6 +75,17 @@ def test_known_sizes(shape: tuple[int, int], reverse: bool) -> None:
         compare(gc.function([x], running(x, axis, reverse))(values), values, axis, reverse)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+def test_long_rows_of_every_float(dtype: str) -> None:
+    """Elements of two bytes are combined in two halves of an iteration: nothing may lie between."""
+    x = gc.placeholder("x", ("m",), dtype)
+    found = gc.function([x], [gc.cumulative_min(x), gc.cumulative_max(x)])
+    values = np.random.default_rng(4).normal(size=5000).astype(gc.as_dtype(dtype))
+    low, high = found(values)
+    np.testing.assert_array_equal(low, np.minimum.accumulate(values))
+    np.testing.assert_array_equal(high, np.maximum.accumulate(values))
+
+
 def test_columns_in_tiles() -> None:
     x = gc.placeholder("x", ("a", "n", "m"))
     f = gc.function([x], running(x, 1, False))

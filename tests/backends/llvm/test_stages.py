@@ -127,7 +127,7 @@ def test_text_of_the_stages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stages, "SHORT", 10)
     monkeypatch.setattr(stages, "WORTH", 100.0)
     monkeypatch.setattr(stages._Body, "cuts", lambda body: [3])
-    found = stages.cut(BODY, [], 32)
+    found = stages.cut(BODY, [], 32, 8)
     assert found is not None
     assert found.kept == (("%a", 8, "float"),)
     (first,) = found.first
@@ -139,9 +139,20 @@ def test_text_of_the_stages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_short_chains_and_unknown_calls_stay() -> None:
-    assert stages.cut(BODY, [], 32) is None
+    assert stages.cut(BODY, [], 32, 8) is None
     unknown = "  %c = call <8 x float> @somewhere(<8 x float> %b)"
-    assert stages.cut([*BODY[:5], unknown, *BODY[6:]], [], 32) is None
+    assert stages.cut([*BODY[:5], unknown, *BODY[6:]], [], 32, 8) is None
+
+
+def test_values_of_fewer_lanes_than_an_iteration_has_are_not_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is kept lies at the places of the elements: two of them would need room for all."""
+    monkeypatch.setattr(stages, "SHORT", 10)
+    monkeypatch.setattr(stages, "WORTH", 100.0)
+    monkeypatch.setattr(stages, "WINDOW", 1)
+    assert stages.cut(BODY, [], 32, 8) is not None
+    assert stages.cut(BODY, [], 32, 16) is None
 
 
 def test_many_constants_stand_outside() -> None:
