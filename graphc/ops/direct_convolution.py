@@ -165,10 +165,12 @@ def arranged(
 
 
 def _clipped(setting: Setting, spatial: Shape, count: Shape, least: float) -> list[int]:
-    """The axes along which products with padding are left out: all but the last one, if known.
-    least: the share of the products along an axis that this must spare."""
+    """The axes along which products with padding are left out, if known: those before the last one
+    with several windows, which may run in the lanes. least: the share of the products along an axis
+    that this must spare."""
     windows, found = setting.windows, []
-    for axis, pair in enumerate(windows.pairs(spatial)[:-1]):
+    last = max((axis for axis, places in enumerate(count) if places != 1), default=len(count) - 1)
+    for axis, pair in enumerate(windows.pairs(spatial)[:last]):
         kernel = windows.kernel[axis]
         if pair == (0, 0) or windows.dilation[axis] != 1:
             continue

@@ -27,8 +27,9 @@ def _infer(call: Inference) -> TensorType:
         raise DTypeError(f"{call.op}: {left} and {right} differ in dtype")
     notation = ProductNotation.read(call.attrs["subscripts"])
     sizes = dict(zip(call.attrs["axes"], call.attrs["sizes"], strict=True))
+    lanes = next((axis for axis in reversed(notation.result) if sizes[axis] != 1), None)
     for terms, zeros in zip(notation.left, notation.before, strict=True):
-        kept = [axis in notation.result[:-1] for axis, _ in terms]
+        kept = [axis in notation.result and axis != lanes for axis, _ in terms]
         single = [sizes[axis] != 1 and steps == 1 for axis, steps in terms]
         if zeros is not None and (kept != [True, False] or not single[1]):
             raise ShapeError(f"{call.op}: between zeros stand indices such as y+p-1, not {terms}")

@@ -24,6 +24,9 @@ PADDED: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
     ((1, 4, 5, 6, 9), (12, 4, 3, 3, 3), {"padding": (1, 2, 1)}),
     ((2, 3, 33, 40), (18, 3, 3, 3), {"padding": 1}),
     ((2, 6, 20, 19), (16, 6, 3, 3), {"padding": ((2, 1), (1, 0)), "dilation": (1, 2)}),
+    ((2, 3, 12, 1), (54, 3, 3, 3), {"padding": 1}),  # no columns beside the rows
+    ((1, 1, 30, 1), (1, 1, 3, 1), {"padding": (1, 0)}),
+    ((2, 3, 6, 7, 1), (16, 3, 3, 3, 1), {"padding": (1, 1, 0)}),
 ]
 
 
@@ -91,6 +94,8 @@ def test_between_zeros_stand_indices_with_one_tap() -> None:
             product(subscripts, y=3, p=3, c=4, o=8)
     with pytest.raises(ShapeError, match="between zeros"):
         product("y+p-1,c;p,c,o->o,y", y=5, p=3, c=4, o=8)
+    with pytest.raises(ShapeError, match="between zeros"):  # without columns, rows are the lanes
+        product("y+p-1,c;p,c,o->y,o", y=5, p=3, c=4, o=1)
 
 
 @pytest.mark.parametrize("last", [False, True])
