@@ -42,7 +42,9 @@ def _infer(call: Inference) -> TensorType:
         if len(indices) != operand.ndim:
             raise ShapeError(f"{call.op}: {len(indices)} indices for {operand}")
         for terms, size, zeros in zip(indices, operand.shape, before, strict=True):
-            last = last_index(terms, sizes) if zeros is None else 0
+            if zeros is not None:
+                continue
+            last = last_index(terms, sizes)
             if isinstance(last, int) and isinstance(size, int) and last >= size and not empty:
                 raise ShapeError(f"{call.op}: index {last} is out of range in {operand}")
     return TensorType(left.dtype, tuple(sizes[axis] for axis in notation.result))

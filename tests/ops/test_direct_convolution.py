@@ -27,6 +27,8 @@ PADDED: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
     ((2, 3, 12, 1), (54, 3, 3, 3), {"padding": 1}),  # no columns beside the rows
     ((1, 1, 30, 1), (1, 1, 3, 1), {"padding": (1, 0)}),
     ((2, 3, 6, 7, 1), (16, 3, 3, 3, 1), {"padding": (1, 1, 0)}),
+    ((2, 3, 0, 9), (16, 3, 4, 3), {"padding": (3, 1)}),  # nothing but rows of padding
+    ((2, 3, 0, 9), (16, 3, 4, 3), {"padding": (2, 1)}),
 ]
 
 
