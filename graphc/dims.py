@@ -17,6 +17,7 @@ from typing import Never, TypeAlias, cast
 from graphc.bounds import interval, least_value
 from graphc.errors import DimError
 from graphc.polynomials import (
+    UNIT,
     Atom,
     FloorDiv,
     Max,
@@ -76,9 +77,11 @@ class Dim:
         return self is other or self.terms == other.terms
 
     def __hash__(self) -> int:
-        if self._hash is None:
-            object.__setattr__(self, "_hash", hash(self.terms))
-        return cast(int, self._hash)
+        known = self._hash
+        if known is None:
+            known = hash(self.terms)
+            object.__setattr__(self, "_hash", known)
+        return known
 
     def __str__(self) -> str:
         if self._text is None:
@@ -179,7 +182,8 @@ class Dim:
 
     def symbols(self) -> frozenset[str]:
         """The names of all symbols that occur."""
-        if self._symbols is None:
+        known = self._symbols
+        if known is None:
             names: set[str] = set()
             pending: list[Dim] = [self]
             while pending:
@@ -188,8 +192,9 @@ class Dim:
                         names.add(atom.name)
                     else:
                         pending.extend(part for part in parts(atom) if isinstance(part, Dim))
-            object.__setattr__(self, "_symbols", frozenset(names))
-        return cast("frozenset[str]", self._symbols)
+            known = frozenset(names)
+            object.__setattr__(self, "_symbols", known)
+        return known
 
     def atoms(self) -> Iterator[Atom]:
         """The atoms of the polynomial itself, in order, with repetition."""
@@ -232,15 +237,17 @@ class Dim:
         for monomial, factor in self.terms:
             others: list[tuple[Atom, int]] = []
             for atom, power in monomial.factors:
-                if isinstance(atom, Symbol) and atom.name == symbol:
-                    if power > 1:
+                if isinstance(atom, Symbol):
+                    if atom.name != symbol:
+                        others.append((atom, power))
+                    elif power > 1:
                         return None
                 elif symbol in atom_symbols(atom):
                     return None
                 else:
                     others.append((atom, power))
             if len(others) < len(monomial.factors):
-                found[Monomial(tuple(others))] = factor
+                found[Monomial(tuple(others)) if others else UNIT] = factor
         return polynomial(found)
 
     def collect(self, variable: Atom) -> dict[int, Size] | None:

@@ -295,7 +295,7 @@ class _KernelEmitter(LoopEmitter):
         units, work = self.sizes.first(division.units), self.sizes.first(division.work)
         what = Range(units, work, division.grain)
         divide(self.code.builder, part.name, FRAME, words, what, THREADS)
-        for name in survey((loop,)).stored:
+        for name in self.survey(loop.body).stored:
             self.memory.touch(name)
 
     # Statements
@@ -361,7 +361,7 @@ class _KernelEmitter(LoopEmitter):
             self.statements(body)
             self.memory.conditions.pop()
             return
-        facts = survey(tuple(body))
+        facts = self.survey(tuple(body))
         names = [name for name in facts.accumulated if name in self.states]
 
         def inside() -> list[Val]:
@@ -388,7 +388,7 @@ class _KernelEmitter(LoopEmitter):
 
 def _used(loop: For) -> tuple[set[str], set[str]]:
     """The arrays and the locals that a loop uses."""
-    arrays, locals_ = set(survey((loop,)).stored), set()
+    arrays, locals_ = set(survey(loop.body).stored), set()
     for value in values_of([loop]):
         for part in walk(value):
             if isinstance(part, Load):

@@ -27,7 +27,9 @@ from graphc.backends.llvm.target import Target, host
 from graphc.late_imports import late_module
 from graphc.threads import usable_cores
 
-PLAIN, FAST = 0, 2  # levels of code generation
+# Levels of code generation. 2 only adds a second scheduling of instructions, whose results are as
+# fast as without, for a tenth of LLVM's time.
+PLAIN, FAST = 0, 1
 MOST_LANES = 8
 SERVED = 64  # libraries of one linker
 ALONE = 1 << 13  # characters of text that are compiled sooner than a thread starts to help
@@ -205,7 +207,7 @@ class _Linker:
     KiB), so it serves only some, and is freed with the last of them. Used under the lock."""
 
     def __init__(self) -> None:
-        self.jit = llvm.create_lljit_compiler(host().machine(), use_jit_link=True)
+        self.jit = llvm.create_lljit_compiler(_lanes[0].machine(host(), FAST), use_jit_link=True)
         self.left, self.open = SERVED, 0
 
     def link(self, builder: llvm.JITLibraryBuilder) -> llvm.ResourceTracker:

@@ -38,70 +38,87 @@ class Body(NamedTuple):
     stored: frozenset[str]
     accumulated: tuple[str, ...]
     cost: int
-    element_bytes: int  # of the values that lanes are counted in
     sums: int  # accumulators that each element has for itself
     access_bytes: frozenset[int]  # element sizes in memory
+    dtypes: frozenset[DType]
+
+    @property
+    def element_bytes(self) -> int:
+        """Of the values that lanes are counted in."""
+        floats = {max(one.itemsize, 4) for one in self.dtypes if is_floating(one)}
+        others = {one.itemsize for one in self.dtypes if not is_floating(one) and not is_bool(one)}
+        return max(floats or others or {1})
 
 
-def survey(statements: tuple[Statement, ...]) -> Body:
-    stored: set[str] = set()
-    accumulated: dict[str, None] = {}
-    dtypes: set[DType] = set()
-    access: set[int] = set()
-    cost = sums = 0
+class Survey:
+    """Facts about statements, gathered once for the body of every loop."""
 
-    def expression(expr: Expr) -> None:
-        nonlocal cost
-        pending = [expr]
-        while pending:
-            item = pending.pop()
-            if isinstance(item, Index):
-                continue
-            dtypes.add(item.dtype)
-            if isinstance(item, Call):
-                cost += COST.get(item.op, 1)
-                pending += item.args
-            elif isinstance(item, Load):
-                access.add(item.dtype.itemsize)
-                pending += item.index
+    def __init__(self) -> None:
+        # With the body, so that ids stay its own.
+        self._known: dict[int, tuple[tuple[Statement, ...], Body]] = {}
 
-    def visit(items: tuple[Statement, ...]) -> None:
-        nonlocal sums
-        for item in items:
+    def __call__(self, statements: tuple[Statement, ...]) -> Body:
+        known = self._known.get(id(statements))
+        if known is None:
+            known = self._known[id(statements)] = statements, self._gathered(statements)
+        return known[1]
+
+    def _gathered(self, statements: tuple[Statement, ...]) -> Body:
+        stored: set[str] = set()
+        accumulated: dict[str, None] = {}
+        dtypes: set[DType] = set()
+        access: set[int] = set()
+        cost = sums = 0
+        pending: list[Expr] = []
+        for item in statements:
             match item:
-                case For():
-                    visit(item.body)
-                case If():
-                    expression(item.condition)
-                    visit(item.body)
+                case For() | If():
+                    if isinstance(item, If):
+                        pending.append(item.condition)
+                    inner = self(item.body)
+                    stored |= inner.stored
+                    accumulated |= dict.fromkeys(inner.accumulated)
+                    dtypes |= inner.dtypes
+                    access |= inner.access_bytes
+                    cost += inner.cost
+                    sums += inner.sums
                 case Let():
-                    expression(item.value)
+                    pending.append(item.value)
                 case Accumulate():
                     accumulated[item.name] = None
-                    expression(item.value)
+                    pending.append(item.value)
                     if item.position is not None:
-                        expression(item.position)
+                        pending.append(item.position)
                 case Store():
                     stored.add(item.buffer)
                     access.add(item.value.dtype.itemsize)
-                    expression(item.value)
-                    for index in item.index:
-                        expression(index)
+                    pending += (item.value, *item.index)
                 case Accumulator():
                     sums += 1
+        while pending:
+            expr = pending.pop()
+            if isinstance(expr, Index):
+                continue
+            dtypes.add(expr.dtype)
+            if isinstance(expr, Call):
+                cost += COST.get(expr.op, 1)
+                pending += expr.args
+            elif isinstance(expr, Load):
+                access.add(expr.dtype.itemsize)
+                pending += expr.index
+        return Body(
+            frozenset(stored),
+            tuple(accumulated),
+            cost,
+            sums,
+            frozenset(access),
+            frozenset(dtypes),
+        )
 
-    visit(statements)
-    floats = {max(one.itemsize, 4) for one in dtypes if is_floating(one)}
-    others = {one.itemsize for one in dtypes if not is_floating(one) and not is_bool(one)}
-    element_bytes = max(floats or others or {1})
-    return Body(
-        frozenset(stored),
-        tuple(accumulated),
-        cost,
-        element_bytes,
-        sums,
-        frozenset(access or {1}),
-    )
+
+def survey(statements: tuple[Statement, ...]) -> Body:
+    """Facts about statements that are asked for once."""
+    return Survey()(statements)
 
 
 def positions_along(loop: For, names: Sequence[str]) -> dict[str, Index]:
@@ -121,7 +138,7 @@ def pieces(extent: Size, body: Body, target: Target) -> list[Piece]:
     """The pieces of a vector loop, in order."""
     native = target.native_lanes(body.element_bytes)
     factor = 1 if body.cost > HEAVY else 2 if body.cost > LIGHT or not body.accumulated else 4
-    masks = body.access_bytes <= target.masked_sizes
+    masks = (body.access_bytes or {1}) <= target.masked_sizes
     while factor > 1 and factor * len(body.accumulated) > SUMS:
         factor //= 2
     blocked = body.sums > 1

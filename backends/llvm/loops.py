@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from graphc.backends.llvm.accumulate import Combination
 from graphc.backends.llvm.expressions import Expressions
-from graphc.backends.llvm.lanes import Body, Piece, pieces, positions_along, survey
+from graphc.backends.llvm.lanes import Body, Piece, Survey, pieces, positions_along
 from graphc.backends.llvm.neighbours import groups
 from graphc.backends.llvm.parallel import BEGIN, END
 from graphc.backends.llvm.prefetch import Ahead, ask, next_rows, read_last
@@ -44,6 +44,7 @@ class LoopEmitter:
         self.divided: For | None = None  # the loop that runs from BEGIN to END only
         self.fused = False  # see Kernel
         self.in_stages = False  # whether the innermost loop may be cut, see stages.py
+        self.survey = Survey()
         self.fused_sums: set[str] = set()  # accumulators whose products are not rounded
 
     def statements(self, items: Sequence[Statement]) -> None:
@@ -241,9 +242,9 @@ class LoopEmitter:
             self.sizes.symbols[loop.axis] = start
             self.statements(loop.body)
             return
-        facts = survey(loop.body)
+        facts = self.survey(loop.body)
         names = [name for name in facts.accumulated if name in self.states]
-        self.wanted |= next_rows(loop, self.memory)
+        self.wanted |= next_rows(loop, self.memory, self.survey)
 
         def body(index: Val) -> None:
             self.sizes.symbols[loop.axis] = index
@@ -256,7 +257,7 @@ class LoopEmitter:
         self._blocked_loop(loop, start, end, 1, facts, names, body, trips)
 
     def vector_loop(self, loop: For) -> None:
-        facts = survey(loop.body)
+        facts = self.survey(loop.body)
         names = [name for name in facts.accumulated if name in self.states]
         outer = {name: self.states[name] for name in names}
         has_positions = any(self.combinations[name].has_position for name in names)

@@ -2,11 +2,13 @@
 
 The second kind is compiled by LLVM's quick code generator: it takes a fifth of the time, and what
 stands between two calls of kernels need not be good code. Such functions name functions of the
-first kind, never the other way round.
+first kind, never the other way round. A few of them are compiled beside the first kind, as
+functions that LLVM is told not to optimise: a module of their own would take longer.
 """
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import accumulate
 
 from graphc.backends.llvm.jit import FAST, PLAIN, Module
@@ -14,8 +16,10 @@ from graphc.backends.llvm.text import FunctionText, module_text
 
 PART = 40_000  # characters: a tenth of a second's work for LLVM
 SHORT = 12_000  # characters from which there are two parts
+FEW = 4_000  # characters of plain functions that are no module of their own
 _HEAD = re.compile(r"^define (?:internal )?([^@\n]*@([\w.]+)\([^\n]*\)[^\n)]*) \{$", re.MULTILINE)
 _INTERNAL = re.compile(r"^define internal [^@\n]*@([\w.]+)\(", re.MULTILINE)
+_DEFINITION = re.compile(r"^(define [^\n]*) \{$", re.MULTILINE)
 _NAME = re.compile(r"@([\w.$]+)")
 
 
@@ -44,7 +48,11 @@ def modules_of(
     cores; which they are follows from the text alone."""
     fast = [one for one in functions if not one.plain]
     plain = [one for one in functions if one.plain]
-    parts = [(part, FAST) for part in _parts(fast)] + ([(plain, PLAIN)] if plain else [])
+    parts = [(part, FAST) for part in _parts(fast)]
+    if fast and sum(len(one.text) for one in plain) < FEW:
+        parts[-1] = ([*parts[-1][0], *map(_unoptimised, plain)], FAST)
+    elif plain:
+        parts.append((plain, PLAIN))
     defined = [heads(part) for part, _ in parts]
     known = {**outside, **{name: head for own in defined for name, head in own.items()}}
     needed = [
@@ -56,6 +64,11 @@ def modules_of(
         Module(_text(part, visible, [head for _, head in sorted(others.items())]), level)
         for (part, level), others in zip(parts, needed, strict=True)
     ]
+
+
+def _unoptimised(function: FunctionText) -> FunctionText:
+    text = _DEFINITION.sub(r"\1 noinline optnone {", function.text)
+    return replace(function, text=text)
 
 
 def _parts(functions: Sequence[FunctionText]) -> list[Sequence[FunctionText]]:

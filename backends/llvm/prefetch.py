@@ -24,7 +24,7 @@ from functools import partial
 from graphc.backends.llvm.access import Memory
 from graphc.backends.llvm.accumulate import choose
 from graphc.backends.llvm.addresses import index_polynomial
-from graphc.backends.llvm.lanes import survey
+from graphc.backends.llvm.lanes import Survey
 from graphc.loops.ir import For, If
 from graphc.loops.tidy import values_of
 from graphc.records import dataclass
@@ -44,10 +44,12 @@ class Ahead:
     stride: Size
 
 
-def next_rows(row: For, memory: Memory) -> dict[int, list[Ahead]]:
+def next_rows(row: For, memory: Memory, survey: Survey) -> dict[int, list[Ahead]]:
     """For the vector loops of a loop over rows, by identity: what each is to ask for."""
     passes = [item for item in row.body if isinstance(item, For) and item.kind == "vector"]
-    stored = survey((row,)).stored
+    if not passes:
+        return {}
+    stored = survey(row.body).stored
     heaviest: dict[Ahead, tuple[int, int]] = {}
     for number, one in enumerate(passes):
         cost = survey(one.body).cost

@@ -92,21 +92,22 @@ class Code:
         stays under its condition.
         """
         lowest = self.lowest(operands, floor)
-        scopes, levels = self.scopes, self.levels
-        for level in range(lowest, len(scopes)):
-            found = scopes[level].found.get(key)
+        for scope in self.scopes[lowest:]:
+            found = scope.found.get(key)
             if found is not None:
                 return found
-        place = self.place(lowest)
-        before = self._filling
-        self._fill(place)
-        result = make()
-        self._fill(before)
-        text = result.text
-        known = text in levels or text in [item.text for item in operands]
-        if place and not known and not is_constant(result):
+        place, before = self.place(lowest), self._filling
+        if place == before:
+            result = make()
+        else:
+            self._fill(place)
+            result = make()
+            self._fill(before)
+        text, levels = result.text, self.levels
+        known = not place or text in levels or is_constant(result)
+        if not known and text not in [item.text for item in operands]:
             levels[text] = place
-        scopes[place].found[key] = result
+        self.scopes[place].found[key] = result
         return result
 
     def lowest(self, operands: Sequence[Val], floor: int = 0) -> int:

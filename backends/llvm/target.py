@@ -63,7 +63,7 @@ class Target(NamedTuple):
     def is_x86(self) -> bool:
         return is_x86(self.triple)
 
-    def machine(self, level: int = 2) -> llvm.TargetMachine:
+    def machine(self, level: int) -> llvm.TargetMachine:
         """A new code generator of an optimisation level; addresses are relative to the code."""
         return llvm.Target.from_triple(self.triple).create_target_machine(
             cpu=self.cpu,
@@ -95,7 +95,7 @@ def describe(
     else:
         vector_bytes, masked_sizes = 16, frozenset[int]()
     machine = llvm.Target.from_triple(triple).create_target_machine(
-        cpu=cpu, features=features, opt=2, jit=True
+        cpu=cpu, features=features, opt=0, jit=True
     )
     return Target(
         triple=triple,

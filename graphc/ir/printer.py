@@ -138,20 +138,17 @@ def takes_operands(op: OpDef, types: Sequence[TensorType], attrs: Attributes) ->
 
 def operator(symbol: str, arity: int) -> OpDef | None:
     """The op that `symbol` stands for between two operands or before one."""
-    return _operators(len(OPS)).get((symbol, arity))
+    return _operator(symbol, arity, len(OPS))
 
 
-@lru_cache(maxsize=1)
-def _operators(registered: int) -> dict[tuple[str, int], OpDef]:
-    """The first op of each symbol and arity; made anew when ops were registered since."""
-    table: dict[tuple[str, int], OpDef] = {}
+@lru_cache(maxsize=64)
+def _operator(symbol: str, arity: int, registered: int) -> OpDef | None:
+    """The first op of that symbol and arity; looked for anew when ops were registered since."""
     probes = [TensorType(np.dtype(name), ()) for name in ("float32", "int64", "bool")]
     for op in list(OPS.values()):
-        if op.symbol is not None:
-            for arity in (1, 2):
-                if any(takes_operands(op, (probe,) * arity, {}) for probe in probes):
-                    table.setdefault((op.symbol, arity), op)
-    return table
+        if op.symbol == symbol and any(takes_operands(op, (one,) * arity, {}) for one in probes):
+            return op
+    return None
 
 
 def is_infix(node: Node) -> bool:

@@ -218,7 +218,10 @@ def walk(expr: Expr) -> Iterator[Expr]:
     while pending:
         item = pending.pop()
         yield item
-        pending.extend(reversed(children(item)))
+        if isinstance(item, Call):
+            pending += item.args[::-1]
+        elif isinstance(item, Read | Load):
+            pending += item.index[::-1]
 
 
 def transform(expr: Expr, leaf: Callable[[Expr], Expr | None]) -> Expr:

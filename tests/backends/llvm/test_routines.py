@@ -9,7 +9,7 @@ import pytest
 
 import graphc as gc
 from graphc.backends.llvm import cache, routines
-from graphc.backends.llvm.jit import FAST, PLAIN
+from graphc.backends.llvm.jit import FAST, PLAIN, module_object
 from graphc.backends.llvm.modules import modules_of
 from graphc.backends.llvm.target import host
 from graphc.backends.llvm.text import FunctionText
@@ -71,8 +71,19 @@ def test_programs_whose_routines_are_gone_are_compiled_again(folder: Path) -> No
 
 def test_code_between_kernels_is_a_module_of_its_own() -> None:
     kernel = FunctionText("define internal void @k(ptr %p) {\n  ret void\n}\n", set(), {})
-    text = "define void @entry(ptr %p) {\n  call void @k(ptr %p)\n  ret void\n}\n"
+    call = "  call void @k(ptr %p)\n"
+    text = f"define void @entry(ptr %p) {{\n{call * 200}  ret void\n}}\n"
     fast, plain = modules_of([kernel, FunctionText(text, set(), {}, plain=True)], {})
     assert (fast.level, plain.level) == (FAST, PLAIN)
     assert "define void @k(ptr %p)" in fast.text  # no longer internal
     assert "declare void @k(ptr %p)" in plain.text
+
+
+def test_a_little_code_between_kernels_is_compiled_beside_them_and_not_optimised() -> None:
+    kernel = FunctionText("define internal void @k(ptr %p) {\n  ret void\n}\n", set(), {})
+    text = "define void @entry(ptr %p) {\n  call void @k(ptr %p)\n  ret void\n}\n"
+    (only,) = modules_of([kernel, FunctionText(text, set(), {}, plain=True)], {})
+    assert only.level == FAST
+    assert "define internal void @k(ptr %p) {" in only.text
+    assert "define void @entry(ptr %p) noinline optnone {" in only.text
+    assert module_object(only, host())
