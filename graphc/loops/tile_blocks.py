@@ -9,7 +9,7 @@ from graphc.ir.node import Node
 from graphc.loops.ir import Accumulate, Accumulator, Let, LoopKind, Scratch, Statement
 from graphc.loops.tile_transforms import INPUT, POINTS, TileWriter
 from graphc.loops.window_product import OPERANDS
-from graphc.scalar.expr import Call, Expr, Index, Load, Local, constant
+from graphc.scalar.expr import Call, Expr, Index, Load, Local, all_of, constant
 from graphc.shapes import Size, ceil_div, dim_min
 
 # Channels in times channels out, and how many tiles a block has up to that number: it reads all
@@ -169,20 +169,25 @@ class BlockWriter(TileWriter):
     ) -> list[tuple[Expr, Expr | None]]:
         """Where the elements of a tile stand along a spatial axis, and whether they are there."""
         length = self.node.inputs[OPERANDS.index(array)].shape[axis + 1]
-        tiles = (self.rows, self.columns)[axis]
-        last = 2 * tiles + size - 3 - before
-        is_inside = before == 0 and isinstance(length, int) and last < length
+        last = 2 * (self.rows, self.columns)[axis] - 2  # where the last tile begins, but `before`
         name = ("row", "column")[axis]
         found: list[tuple[Expr, Expr | None]] = []
         for step in range(size):
-            place, end = Index(tile * 2 + (step - before)), Index(length - 1)
-            if is_inside:
+            ahead = step - before
+            place, end = Index(tile * 2 + ahead), Index(length - 1)
+            near: Expr = place
+            known: list[Expr] = []
+            if ahead < 0:
+                near = Call("maximum", (near, Index(0)), int64)
+                known.append(Call("le", (Index(0), place), bool_))
+            if not isinstance(length, int) or last + ahead >= length:
+                near = Call("minimum", (near, end), int64)
+                known.append(Call("le", (place, end), bool_))
+            if not known:
                 found.append((place, None))
                 continue
-            near = Call("minimum", (Call("maximum", (place, Index(0)), int64), end), int64)
-            known = Call("le", (Index(0), place), bool_), Call("le", (place, end), bool_)
             here = self.let(around, f"{name}{step}", near)
-            found.append((here, self.let(around, f"is_{name}{step}", Call("and", known, bool_))))
+            found.append((here, self.let(around, f"is_{name}{step}", all_of(known))))
         return found
 
     def stored(

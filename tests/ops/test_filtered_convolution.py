@@ -165,3 +165,10 @@ def test_sums_of_halves_and_sizes_that_are_not_known_are_direct() -> None:
     for shape, dtype in (((1, 16, 28, 28), "float16"), (("n", 16, "h", "w"), "float32")):
         x, w = gc.placeholder("x", shape, dtype), gc.placeholder("w", (16, 16, 3, 3), dtype)
         assert "minimal_filtering" not in gc.function([x, w], gc.nn.conv2d(x, w)).loops()
+
+
+def test_only_what_may_lie_outside_is_asked_for() -> None:
+    inputs, results, _ = case((2, 16, 14, 14), 16, {"padding": 1}, last=True)
+    text = str(gc.function(inputs, results[0]).loops())
+    asked = {word for word in ("is_row0", "is_row1", "is_row2", "is_row3") if f"{word} =" in text}
+    assert asked == {"is_row0", "is_row3"}
