@@ -194,7 +194,7 @@ def _prefers_channels(setting: Setting, count: Shape, inner: Size, outer: Size) 
         return False
     if setting.windows.stride[-1] > 1:
         return True
-    if not isinstance(width, int) or not isinstance(work, int) or not work:
+    if not isinstance(width, int) or not isinstance(work, int) or not width * work:
         return False
     by_rows = 6 * _filled(width) / outer * -(-outer // 6)
     blocks = filled_blocks(outer, setting, count)

@@ -100,6 +100,18 @@ def test_between_zeros_stand_indices_with_one_tap() -> None:
         product("y+p-1,c;p,c,o->y,o", y=5, p=3, c=4, o=1)
 
 
+@pytest.mark.parametrize("size", [1, 2])
+def test_transposed_convolutions_without_results(size: int) -> None:
+    x, w = gc.placeholder("x", ("n", 32, size)), gc.placeholder("w", (32, 32, 2))
+    out = gc.nn.conv_transpose(x, w, padding=1)
+    results = [out, *gc.grad(gc.sum(out * out), [x, w])]
+    f = gc.function([x, w], results)
+    arrays = [np.ones((3, 32, size), "float32"), np.ones((32, 32, 2), "float32")]
+    wanted = gc.function([x, w], results, backend="reference")(*arrays)
+    for found, value in zip(f(*arrays), wanted, strict=True):
+        np.testing.assert_array_equal(found, value)
+
+
 @pytest.mark.parametrize("last", [False, True])
 @pytest.mark.parametrize(
     ("shape", "kernel", "options"),
