@@ -11,11 +11,13 @@ pieces side by side.
 
 import functools
 import math
+from array import array
 from collections.abc import Callable
 from decimal import Context, Decimal, localcontext
+from itertools import chain
 from typing import TypeVar
 
-from graphc.backends.llvm.text import TextBuilder, Val, constant_text
+from graphc.backends.llvm.text import TextBuilder, Val
 from graphc.backends.llvm.vector_math.arithmetic import FORMATS, as_float, as_int, estrin
 
 N = TypeVar("N", float, Decimal)
@@ -157,9 +159,10 @@ def _definition(type: str) -> str:
     rows = coefficients(type)
     first = ((FORMATS[type].bias + FIRST_OCTAVE) << SUBDIVISION) % ROWS  # the place of rows[0]
     turned = [*rows[ROWS - first :], *rows[: ROWS - first]]
-    items = ", ".join(f"{type} {constant_text(c, type)}" for row in turned for c in row)
-    count = ROWS * (DEGREE[type] + 1)
-    return f"@tanh.{type} = internal constant [{count} x {type}] [{items}], align 64\n"
+    # Their bytes: LLVM reads 2000 numbers as text in a millisecond.
+    text = array(type[0], chain.from_iterable(turned)).tobytes().hex("\\")
+    size = ROWS * (DEGREE[type] + 1) * FORMATS[type].width // 8
+    return f'@tanh.{type} = internal constant [{size} x i8] c"\\{text}", align 64\n'
 
 
 def coefficients(type: str) -> list[tuple[float, ...]]:
