@@ -17,15 +17,20 @@ from graphc.backends.llvm.text import FunctionText, module_text
 PART = 40_000  # characters: a tenth of a second's work for LLVM
 SHORT = 12_000  # characters from which there are two parts
 FEW = 4_000  # characters of plain functions that are no module of their own
-_HEAD = re.compile(r"^define (?:internal )?([^@\n]*@([\w.]+)\([^\n]*\)[^\n)]*) \{$", re.MULTILINE)
-_INTERNAL = re.compile(r"^define internal [^@\n]*@([\w.]+)\(", re.MULTILINE)
-_DEFINITION = re.compile(r"^(define [^\n]*) \{$", re.MULTILINE)
+# Each begins with what is found fastest: a few letters, after a line.
+_HEAD = re.compile(r"\ndefine (?:internal )?([^@\n]*@([\w.]+)\([^\n]*\)[^\n)]*) \{$", re.MULTILINE)
+_INTERNAL = re.compile(r"\ndefine internal [^@\n]*@([\w.]+)\(")
+_DEFINITION = re.compile(r"\n(define [^\n]*) \{$", re.MULTILINE)
 _NAME = re.compile(r"@([\w.$]+)")
 
 
 def heads(functions: Iterable[FunctionText]) -> dict[str, str]:
     """The names that functions define, and how others declare them."""
-    return {name: f"declare {head}" for one in functions for head, name in _HEAD.findall(one.text)}
+    return {
+        name: f"declare {head}"
+        for one in functions
+        for head, name in _HEAD.findall(f"\n{one.text}")
+    }
 
 
 def names_in(functions: Iterable[FunctionText]) -> set[str]:
@@ -67,8 +72,8 @@ def modules_of(
 
 
 def _unoptimised(function: FunctionText) -> FunctionText:
-    text = _DEFINITION.sub(r"\1 noinline optnone {", function.text)
-    return replace(function, text=text)
+    text = _DEFINITION.sub(r"\n\1 noinline optnone {", f"\n{function.text}")
+    return replace(function, text=text[1:])
 
 
 def _parts(functions: Sequence[FunctionText]) -> list[Sequence[FunctionText]]:
@@ -88,4 +93,5 @@ def _text(functions: Sequence[FunctionText], visible: set[str], declared: Sequen
     def exposed(found: re.Match[str]) -> str:
         return found[0].replace("define internal", "define") if found[1] in visible else found[0]
 
-    return "\n".join([*declared, _INTERNAL.sub(exposed, module_text(functions))])
+    text = _INTERNAL.sub(exposed, f"\n{module_text(functions)}")
+    return "\n".join(declared) + text if declared else text[1:]
