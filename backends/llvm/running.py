@@ -1,7 +1,7 @@
 """Running sums, products and extrema along a row: a vector of elements at a time.
 
-    running[1] scratch                         running: f64 = 0.0 (running add)
-    running[0] = 0.0                           for j in m vector:
+    running[1] scratch                         running: f64 = -0.0 (running add)
+    running[0] = -0.0                          for j in m vector:
     for j in m serial:                           running += f64(x[j])
       now = running[0] + f64(x[j])      ->       out[j] = f32(running)
       running[0] = now
@@ -21,6 +21,7 @@ Only what keeps its meaning is computed so: sums, extrema, and products of float
 four at a time, which neither overflow nor become 0 where the product of all does not.
 """
 
+import math
 from collections.abc import Sequence
 
 from graphc.backends.llvm.accumulate import State, identity_value, part
@@ -28,7 +29,7 @@ from graphc.backends.llvm.neighbours import shuffled
 from graphc.backends.llvm.scalar_ops import emit_operation, register_type
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.text import Val
-from graphc.dtypes import DType, float32, float64
+from graphc.dtypes import DType, float32, float64, is_floating
 from graphc.loops.ir import Accumulate, Accumulator, For, Let, Scratch, Statement, Store
 from graphc.loops.tidy import loads_of
 from graphc.scalar.expr import Call, Const, Expr, Index, Load, Local, walk
@@ -52,7 +53,7 @@ class Running:
         self.group = FACTORS if combine == "mul" else max(1, register_bytes // dtype.itemsize)
 
     def identity(self, code: Code, lanes: int) -> State:
-        start = identity_value(self.combine, self.dtype)
+        start = start_of(self.combine, self.dtype)
         return [code.constant(start, register_type(self.dtype), lanes)]
 
     def narrow(self, code: Code, state: State, lanes: int) -> State:
@@ -100,6 +101,11 @@ class Running:
         )
 
 
+def start_of(combine: str, dtype: DType) -> float:
+    """What comes before the first element. A sum of zeros is -0.0 as long as all of them are."""
+    return -0.0 if combine == "add" and is_floating(dtype) else identity_value(combine, dtype)
+
+
 def running_in_lanes(body: Sequence[Statement]) -> tuple[Statement, ...]:
     """The statements, with such loops turned into loops over lanes."""
     result: list[Statement] = []
@@ -137,9 +143,10 @@ def _matched(held: Statement, start: Statement, row: Statement) -> tuple[Accumul
     combine = now.value.op if isinstance(now.value, Call) else ""
     if element is None or not _keeps_meaning(combine, element, held.dtype):
         return None
-    if not isinstance(start.value, Const) or start.value.value != identity_value(
-        combine, held.dtype
-    ):
+    begin = start_of(combine, held.dtype)
+    if not isinstance(start.value, Const) or start.value.value != begin:
+        return None
+    if math.copysign(1, start.value.value) != math.copysign(1, begin):
         return None
     if out.accumulate or any(load.buffer == out.buffer for load in loads_of(row.body)):
         return None

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.dtypes import int64, is_bool
+from graphc.dtypes import int64, is_bool, is_inexact
 from graphc.errors import ShapeError
 from graphc.ir.arguments import checked_axis
 from graphc.ir.leaf import as_tensor
@@ -79,7 +79,7 @@ CUMULATIVE_SUM = register(
         "cumulative_sum",
         infer=same_type,
         reference=accumulate(np.add),
-        lower=Cumulative(s.add, lambda dtype: 0),
+        lower=Cumulative(s.add, lambda dtype: -0.0 if is_inexact(dtype) else 0),
         vjp=_sum_vjp,
         jvp=linear_jvp,
         traits=frozenset({"linear"}),

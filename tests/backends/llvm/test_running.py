@@ -104,6 +104,19 @@ def test_infinities_and_nan() -> None:
         compare(f(values), values, 1, False)
 
 
+@pytest.mark.parametrize("backend", ["interpreter", "llvm", "numba_cpu", "reference"])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_sums_keep_the_sign_of_zeros(dtype: str, backend: str) -> None:
+    """As numpy does, which begins with the first element."""
+    values = np.full((3, 40), -0.0, dtype)
+    values[1, 20], values[2, 0] = 0.0, 0.0
+    x = gc.placeholder("x", ("n", "m"), dtype)
+    for axis in (0, 1):
+        found = gc.function([x], gc.cumulative_sum(x, axis=axis), backend=backend)(values)
+        wanted = np.cumsum(values, axis=axis)
+        np.testing.assert_array_equal(np.signbit(found), np.signbit(wanted))
+
+
 def test_products_that_would_overflow_without_what_came_before() -> None:
     """Neighbours alone leave the range of float64, the products of all do not."""
     x = gc.placeholder("x", ("m",), "float64")
