@@ -2,7 +2,8 @@
 
     void @e0.tile_1_2(what @tile gets, ptr epilogue, ptr frame, i64 row, i64 left)
 
-What the kernel reads beside the product, element by element, is fetched while the sums are made.
+What the kernel reads beside the product, element by element, is fetched while the sums are made, a
+row in every few steps where these have time for it.
 The product itself is not stored. A tile at an edge goes through memory, and through the epilogue as
 others call it (epilogues.py). row, left: which element of the result the tile begins with, as the
 kernel counts.
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 
 from graphc.backends.llvm.addresses import Array
 from graphc.backends.llvm.epilogues import CELLS, INNER
-from graphc.backends.llvm.gemm_tile import Tile, TileEmitter
+from graphc.backends.llvm.gemm_tile import PARTS, Tile, TileEmitter
 from graphc.backends.llvm.lanes import survey
 from graphc.backends.llvm.loops import LoopEmitter
 from graphc.backends.llvm.target import Target
@@ -24,6 +25,7 @@ from graphc.scalar.expr import FLOAT_FUNCTIONS, Call, Expr, Index, Load, walk
 from graphc.shapes import Dim
 
 HEAVIEST = 32  # cost of the work on an element; more is done in a loop
+EARLY = 2  # what the steps ask for has been asked for after one part in so many
 MOST_OPERANDS = 1  # matrices beside the result
 EPILOGUE, FRAME = Val("%epilogue", "ptr"), Val("%frame", "ptr")
 ROW, LEFT = Val("%tile.row", "i64"), Val("%tile.left", "i64")
@@ -127,6 +129,7 @@ class _FinishingTile(TileEmitter):
         self.loops = LoopEmitter(target)
         super().__init__(name, tile, target, self.loops.code.builder)
         self.finish = finish
+        self.wanted: list[tuple[str, str, bool]] = []  # first row, bytes from row to row, writes
         self.extra = (EPILOGUE, FRAME, ROW, LEFT)
         self.result_is_other = ""  # the epilogue writes it as an array of its own
         self._words()
@@ -188,13 +191,35 @@ class _FinishingTile(TileEmitter):
     # What is done there
 
     def _fetch_result(self) -> None:
-        super()._fetch_result()
+        """Find what is read and written for each element of the result, and ask for it, unless
+        the steps do."""
         stored = {item.buffer for item in self.finish.loop.body if isinstance(item, Store)}
+        self.wanted = [("%c", "%c.row", True)]
         for name, index in self.finish.places:
             starts = [self._start(number, name, index) for number in range(2)]
             words = [self.builder.value(f"ptrtoint ptr {one} to i64") for one in starts]
             row = self.builder.value(f"sub i64 {words[1]}, {words[0]}")
-            self._fetch_rows(starts[0], row, writes=name in stored)
+            self.wanted.append((starts[0], row, name in stored))
+        if not self.tile.asks:
+            for start, row, writes in self.wanted:
+                self._fetch_rows(start, row, writes=writes)
+            return
+        some = self.builder.smax(Val("%k", "i64"), Val("1", "i64"))
+        rows = EARLY * self.tile.rows * PARTS
+        self.builder.line(f"%wanted.rate = udiv i64 {rows}, {some.text}")
+
+    def _fetch_in_step(self) -> list[str]:
+        """A row of each matrix at a time: all at once would fill the list of outstanding requests
+        while the sums wait for theirs. The rows below come last, those of the next tile."""
+        if not self.tile.asks:
+            return []
+        phis = self._phi_of_due("wanted")
+        for number, (_, _, writes) in enumerate(self.wanted):
+            self._fetch_row(f"%wanted.{number}.at", writes=writes)
+        rows = self._due("wanted")
+        for number, (start, stride, _) in enumerate(self.wanted):
+            phis.append(self._walk(f"wanted.{number}", start, stride, rows))
+        return phis
 
     def _start(self, row: int, name: str, index: Sequence[Expr]) -> str:
         """Where the operand of the first element of a row lies."""

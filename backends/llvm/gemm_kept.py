@@ -182,7 +182,7 @@ def _range_function(name: str, names: Names, tile: Tile, target: Target) -> Func
                         left = x.at(source, x.mul(row, a_bytes))
                         strides = (row_bytes, a_bytes, x.const(size), b_bytes)
                         sizes = (depth, *strides, height, width)
-                        ahead = (panel, zero, zero) * used.fetches
+                        ahead = (panel, zero, zero) * (used.asked > 0)
                         given = (to, left, panel, *sizes, is_first, *ahead)
                         x.call(routine, given)
                         return []

@@ -247,6 +247,8 @@ class _RowsEmitter:
         following, next_length = self.following(left, column, last, start, length)
         units = self.units(next_length)
         share = x.ceil_div(units, x.ceil_div(rows, tile.rows))
+        if tile.asked and self.layout.transpose_b:  # some lines of a column at once
+            share = x.mul(x.ceil_div(share, tile.asked), tile.asked)
         c_panel = x.at(step.c, x.mul(column, size))
         is_last = x.compare("eq", x.add(step.turn, x.const(1)), self.steps)
         finishes = x.code.operation("and", is_last, x.compare("ne", self.finish, NONE))

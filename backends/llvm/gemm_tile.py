@@ -1,14 +1,17 @@
 """The innermost part of a matrix product: one tile of the result, held in registers.
 
     void @tile(ptr c, ptr a, ptr b, i64 k, i64 c.row, i64 a.row, i64 a.step, i64 b.step,
-               i64 rows, i64 columns, i1 first [, ptr ahead, i64 ahead.row, i64 ahead.count])
+               i64 rows, i64 columns, i1 first [, ptr ahead, i64 ahead.row, i64 ahead.rate])
 
 c[r, j] (= | +=) sum_p a[r, p] * b[p, j] for r < rows, j < columns, at most a whole tile. Strides
 are in bytes: c.row, a.row from row to row, a.step, b.step from p to p + 1. The columns of b are
 read as whole vectors, so b must have room for a whole tile's; rows of `a` beyond the last are not
-read. `first`: c is overwritten, else added to. Where a step of the loop has time for it, it asks
-for one of the rows at `ahead`, which the tiles after this one will want; in a loop of their own,
-these requests would fill the processor's list of outstanding ones while nothing is computed.
+read. `first`: c is overwritten, else added to.
+
+Where the steps of the loop have time for it, they ask for what the tiles after this one will want:
+some lines side by side (`asked`) of each row at `ahead`, ahead.rate rows with each step, in parts
+of 2**32. All at once, in a loop of their own or in the first steps, these requests would fill the
+processor's list of outstanding ones, and the sums would wait for their own.
 """
 
 from collections.abc import Sequence
@@ -21,14 +24,16 @@ from graphc.records import dataclass
 WIDE_REGISTERS = 32  # vector registers of AVX-512 and of 64-bit ARM
 NARROW_REGISTERS = 16
 LINE = 64  # bytes of a line of a cache
+PARTS = 1 << 32  # of a row that is due, to count in
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
     """rows x (vectors * lanes) elements of an LLVM type.
 
-    fetches: whether it is told what comes next. masks, masked_stores: whether masked loads and
-    stores are one instruction each. Stores of AVX2 are many on processors of AMD.
+    asked: lines of what comes next that a step asks for at once; none where it is not told. masks,
+    masked_stores: whether masked loads and stores are one instruction each. Stores of AVX2 are many
+    on processors of AMD.
     """
 
     type: str
@@ -37,12 +42,12 @@ class Tile:
     lanes: int
     masks: bool
     masked_stores: bool
-    fetches: bool
+    asked: int
 
     @property
     def asks(self) -> bool:
         """Whether it does so: a tile a vector wide has no registers left, and little to ask for."""
-        return self.fetches and self.vectors > 1
+        return self.asked > 0 and self.vectors > 1
 
     @property
     def columns(self) -> int:
@@ -65,7 +70,8 @@ def tile_for(target: Target, type: str) -> Tile:
     wide = target.vector_bytes == 64 or not x86
     rows, vectors = (6, 4) if wide else (6, 2)
     masks = size in target.masked_sizes
-    return Tile(type, rows, vectors, lanes, masks, masks and target.has_masked_stores, wide)
+    asked = max(1, vectors * lanes * size // LINE) if wide else 0
+    return Tile(type, rows, vectors, lanes, masks, masks and target.has_masked_stores, asked)
 
 
 def tile_function(name: str, tile: Tile, target: Target) -> FunctionText:
@@ -91,7 +97,7 @@ class TileEmitter:
             "i64 %k, i64 %c.row, i64 %a.row, i64 %a.step, i64 %b.step, i64 %rows, i64 %columns, "
             "i1 %first"
         )
-        parameters += ", ptr %ahead, i64 %ahead.row, i64 %ahead.count" * tile.fetches
+        parameters += ", ptr %ahead, i64 %ahead.row, i64 %ahead.rate" * (tile.asked > 0)
         parameters += "".join(f", {one.type} {one.text}" for one in self.extra)
         attributes = self.target.function_attributes
         return builder.function(f"define internal void @{self.name}({parameters}) {attributes}")
@@ -123,12 +129,41 @@ class TileEmitter:
             self._fetch_row(start, writes=writes)
 
     def _fetch_row(self, start: str, *, writes: bool) -> None:
-        builder, width = self.builder, self.tile.columns * self.tile.bytes
-        builder.declare("llvm.prefetch", "void @llvm.prefetch.p0(ptr, i32, i32, i32)")
+        width = self.tile.columns * self.tile.bytes
         for line in range(0, width, LINE):
-            at = self._at(start, str(min(line + LINE, width) - 1))
-            call = f"call void @llvm.prefetch.p0(ptr {at}, i32 {int(writes)}, i32 3, i32 1)"
-            builder.line(call)
+            self._fetch(self._at(start, str(min(line + LINE, width) - 1)), writes=writes)
+
+    def _fetch(self, at: str, *, writes: bool) -> None:
+        self.builder.declare("llvm.prefetch", "void @llvm.prefetch.p0(ptr, i32, i32, i32)")
+        call = f"call void @llvm.prefetch.p0(ptr {at}, i32 {int(writes)}, i32 3, i32 1)"
+        self.builder.line(call)
+
+    def _fetch_ahead(self) -> list[str]:
+        """Ask for some of what comes next; the phis for that."""
+        for line in range(self.tile.asked):
+            self._fetch(self._at("%ahead.at", str(line * LINE)), writes=False)
+        rows = self._due("ahead")
+        return [self._walk("ahead", "%ahead", "%ahead.row", rows), *self._phi_of_due("ahead")]
+
+    def _due(self, name: str) -> str:
+        """How many rows are to be asked for with the next step that were not before."""
+        builder = self.builder
+        builder.line(f"%{name}.sum = add i64 %{name}.part, %{name}.rate")
+        builder.line(f"%{name}.rest = and i64 %{name}.sum, {PARTS - 1}")
+        return builder.value(f"lshr i64 %{name}.sum, {PARTS.bit_length() - 1}")
+
+    def _phi_of_due(self, name: str) -> list[str]:
+        return [f"  %{name}.part = phi i64 [ 0, %entry ], [ %{name}.rest, %sum ]"]
+
+    def _walk(self, name: str, start: str, row: str, rows: str) -> str:
+        """Step so many rows down; the phi for that."""
+        further = self.builder.value(f"mul i64 {rows}, {row}")
+        self.builder.line(f"%{name}.next = getelementptr i8, ptr %{name}.at, i64 {further}")
+        return f"  %{name}.at = phi ptr [ {start}, %entry ], [ %{name}.next, %sum ]"
+
+    def _fetch_in_step(self) -> list[str]:
+        """Ask for what is wanted after the sums, a little in each step; the phis for that."""
+        return []
 
     def _products(self) -> list[Val]:
         """The sums over k, in registers. Rows beyond the last repeat it."""
@@ -139,8 +174,6 @@ class TileEmitter:
             row = builder.smin(Val(str(r), "i64"), Val(last, "i64"))
             row_pointers.append(self._at("%a", builder.value(f"mul i64 {row.text}, %a.row")))
         self._fetch_result()
-        if tile.asks:
-            builder.line("%ahead.last = sub i64 %ahead.count, 1")
         builder.line("%some = icmp sgt i64 %k, 0")
         builder.line("br i1 %some, label %sum, label %summed")
         builder.block("sum")
@@ -169,12 +202,9 @@ class TileEmitter:
                 phis.append(f"  {total.text} = {incoming}")
                 sums.append(Val(f"%t.{r}.{v}", tile.type, tile.lanes))
                 ends.append(f"{sums[-1].text} = {incoming}")
+        phis += self._fetch_in_step()
         if tile.asks:
-            phis.append("  %ahead.at = phi ptr [ %ahead, %entry ], [ %ahead.next, %sum ]")
-            self._fetch_row("%ahead.at", writes=False)
-            builder.line("%ahead.more = icmp slt i64 %p, %ahead.last")
-            builder.line("%ahead.step = select i1 %ahead.more, i64 %ahead.row, i64 0")
-            builder.line("%ahead.next = getelementptr i8, ptr %ahead.at, i64 %ahead.step")
+            phis += self._fetch_ahead()
         builder.lines[start:start] = phis
         builder.line("%p.next = add nuw nsw i64 %p, 1")
         builder.line("%a.next = add i64 %a.at, %a.step")

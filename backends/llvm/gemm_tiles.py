@@ -2,10 +2,10 @@
 
     void @tiles(ptr routine, ptr fused, i1 follows, i64 top, i64 count, i64 most, ...)
 
-`count` tiles of `most` rows, from row `top` on, by a routine of gemm_tile.py. Each fetches a share
-of the next panel of b meanwhile, or has it fetched before; `done` of its units are there before the
-first. A tile is followed
-by nothing, by the epilogue, or `fused` is called in its place, which does both.
+`count` tiles of `most` rows, from row `top` on, by a routine of gemm_tile.py. Each asks for a share
+of the next panel of b, in the steps of its loop or before it; `done` of its units are there before
+the first. A tile is followed by nothing, by the epilogue, or `fused` is called in its place, which
+does both.
 
 The innermost loop over tiles is all that is worth good code: chunks, blocks, steps and panels
 (gemm_rows.py) are loops around many tiles, and compiled quickly.
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from graphc.backends.llvm.gemm_layout import Arithmetic, Layout, Names
 from graphc.backends.llvm.gemm_rows import LINE, NONE, ROOM, epilogue_call, room_bytes, values
-from graphc.backends.llvm.gemm_tile import Tile
+from graphc.backends.llvm.gemm_tile import PARTS, Tile
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import FunctionText, Val
@@ -54,11 +54,10 @@ def tiles_function(layout: Layout, tile: Tile, target: Target) -> FunctionText:
         row = x.add(_TOP, x.mul(number, _MOST))
         end = x.extremum("smin", x.add(done, _SHARE), _UNITS)
         ahead: tuple[Val, ...] = ()
-        if tile.fetches and not layout.transpose_b:
-            ahead = (x.at(_NEXT, x.mul(done, _B_ROW)), _B_ROW, x.sub(end, done))
+        if tile.asked:
+            ahead = _ahead(x, layout, tile, done, end)
         else:
             _prefetch(x, layout, tile, done, end)
-            ahead = (_PANEL, x.const(0), x.const(0)) * tile.fetches
         height = x.extremum("smin", x.sub(_ALL, row), _MOST)
         place, left_rows = x.at(_C, x.mul(row, _C_ROW)), x.at(_A, x.mul(row, _DOWN))
         strides = (_C_ROW, _A_ROW, _A_STEP, _B_STEP)
@@ -87,6 +86,18 @@ def tiles_function(layout: Layout, tile: Tile, target: Target) -> FunctionText:
     code.loop(x.const(0), _COUNT, 1, [_DONE], one_tile)
     builder.line("ret void")
     return x.function(Names(layout).tiles, TILES_PARAMETERS, target, plain=False)
+
+
+def _ahead(x: Arithmetic, layout: Layout, tile: Tile, begin: Val, end: Val) -> tuple[Val, ...]:
+    """What a tile asks for: units [begin, end) of the next panel; see gemm_tile.py."""
+    if layout.transpose_b:  # some lines of each column
+        start, rows = x.at(_NEXT, x.mul(begin, LINE)), x.const(tile.columns)
+        rows = x.choose(x.compare("slt", begin, end), rows, x.const(0))
+    else:
+        start, rows = x.at(_NEXT, x.mul(begin, _B_ROW)), x.sub(end, begin)
+    start = x.at(start, x.const(LINE - 1))
+    steps = x.extremum("smax", _LENGTH, x.const(1))
+    return start, _B_ROW, x.code.operation("udiv", x.mul(rows, PARTS), steps)
 
 
 def _prefetch(x: Arithmetic, layout: Layout, tile: Tile, begin: Val, end: Val) -> None:
