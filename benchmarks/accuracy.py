@@ -22,6 +22,7 @@ import mpmath as mp
 import numpy as np
 
 import graphc as gc
+from graphc.ops.transcendental import sigmoid_slope
 
 Array = np.ndarray[Any, Any]
 DIGITS = 45
@@ -129,6 +130,11 @@ CASES: dict[str, Case] = {
     "acosh": Case(mp.acosh, points=(1.0,), low=1, common=(1, 12)),
     "atanh": Case(mp.atanh, points=(0.0, 1.0, -1.0), low=-1, high=1, common=(-1, 1)),
     "sigmoid": Case(lambda x: 1 / (1 + mp.exp(-x)), points=(0.0, -87.3, -708.3)),
+    "sigmoid_slope": Case(
+        lambda x: mp.exp(-x) / (1 + mp.exp(-x)) ** 2,
+        points=(0.0, -87.3, 87.3, -708.3),
+        build=sigmoid_slope,
+    ),
     "softplus": Case(lambda x: mp.log1p(mp.exp(x)), points=(0.0, -87.3), build=gc.nn.softplus),
     "log_expit": Case(lambda x: -mp.log1p(mp.exp(-x)), points=(0.0, -17.0)),
     "logit": Case(
@@ -198,6 +204,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "asin": (3, 3),
     "logaddexp": (40, 40),
     "logit": (3, 3),
+    "sigmoid_slope": (3, 3),
     "sinc": (2, 4),
     "exprel": (2, 4),
     "erfc": (1, 8),

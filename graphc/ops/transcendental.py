@@ -328,6 +328,18 @@ def _sigmoid_reference(x: np.ndarray) -> np.ndarray:
     return np.asarray(np.where(x < 0, decay, 1) / (1 + decay))
 
 
+def _sigmoid_slope(x: Expr) -> Expr:
+    """e / (1 + e)**2"""
+    decay = _decay(x)
+    whole = s.add(s.like(x, 1), decay)
+    return s.div(decay, s.mul(whole, whole))
+
+
+def _sigmoid_slope_reference(x: np.ndarray) -> np.ndarray:
+    decay = np.exp(-np.abs(x))
+    return np.asarray(decay / (1 + decay) ** 2)
+
+
 def _softplus(x: Expr) -> Expr:
     """max(x, 0) + log1p(e)"""
     return s.add(s.maximum(x, s.like(x, 0)), s.log1p(_decay(x)))
@@ -363,7 +375,14 @@ sigmoid = _define(
     "The logistic function 1 / (1 + exp(-x)), exact in both tails.",
     _sigmoid_reference,
     _sigmoid,
-    lambda b, a: b.multiply(a.output, b.subtract(1, a.output)),
+    lambda b, a: b.sigmoid_slope(a.inputs[0]),
+)
+sigmoid_slope = _define(
+    "sigmoid_slope",
+    "The derivative of sigmoid, p (1 - p) with p = sigmoid(x), exact in both tails.",
+    _sigmoid_slope_reference,
+    _sigmoid_slope,
+    lambda b, a: b.negative(b.multiply(a.output, b.tanh(b.multiply(a.inputs[0], 0.5)))),
 )
 softplus = _define(
     "softplus",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from graphc.dtypes import DType, bool_, is_bool, is_floating, is_integer
 from graphc.scalar.evaluate import apply_op, literal_value
-from graphc.scalar.expr import Call, Const, Expr, Index, Load, Read, constant, not_
+from graphc.scalar.expr import Call, Const, Expr, Index, Load, Read, abs_, constant, not_
 from graphc.shapes import Dim, Size, floor_div, lower_bound, simplify, upper_bound
 
 Extents = Mapping[str, Size]
@@ -125,6 +125,13 @@ def _involution(op: str) -> Callable[[Expr], Expr | None]:
     return rule
 
 
+def _abs(x: Expr) -> Expr | None:
+    """abs(abs(x)) -> abs(x);  abs(-x) -> abs(x)"""
+    if isinstance(x, Call) and x.op == "neg" and not is_integer(x.dtype):
+        return abs_(x.args[0])
+    return x if isinstance(x, Call) and x.op == "abs" else None
+
+
 def _idempotent(op: str) -> Callable[[Expr], Expr | None]:
     def rule(x: Expr) -> Expr | None:
         """op(op(x)) -> op(x)"""
@@ -184,7 +191,8 @@ _RULES: dict[str, Callable[..., Expr | None]] = {
     "mod": _mod,
     "neg": _involution("neg"),
     "not": _involution("not"),
-    **{op: _idempotent(op) for op in ("abs", "floor", "ceil", "trunc", "round")},
+    **{op: _idempotent(op) for op in ("floor", "ceil", "trunc", "round")},
+    "abs": _abs,
     "maximum": _extreme,
     "minimum": _extreme,
     "and": _logic(absorbing=False),

@@ -10,6 +10,7 @@ import scipy.special
 
 import graphc as gc
 from graphc.backends.reference.interpreter import evaluate_tensors
+from graphc.ops.transcendental import sigmoid_slope
 
 Compute = Callable[..., Any]
 NAN, INF = np.nan, np.inf
@@ -94,10 +95,21 @@ def gradient(build: Callable[..., Any], *values: float) -> list[float]:
     return [float(value) for value in evaluate_tensors(gradients, feeds)]
 
 
+def test_slope_of_sigmoid(compute: Compute) -> None:
+    """Of p and 1 - p, neither of which is lost in either tail."""
+    x = np.array(SPECIAL, np.float32)
+    wide = x.astype(np.float64)
+    expected = (scipy.special.expit(wide) * scipy.special.expit(-wide)).astype(np.float32)
+    np.testing.assert_allclose(compute(sigmoid_slope, x), expected, rtol=2e-6, atol=0)
+
+
 def test_gradients_at_extremes() -> None:
     assert gradient(gc.softplus, 1000.0) == [1.0]
     assert gradient(gc.softplus, -100.0)[0] == pytest.approx(3.78e-44, rel=0.05, abs=0)
     assert gradient(gc.sigmoid, -100.0)[0] == pytest.approx(3.78e-44, rel=0.05, abs=0)
+    assert gradient(gc.sigmoid, 100.0)[0] == pytest.approx(3.78e-44, rel=0.05, abs=0)
+    assert gradient(sigmoid_slope, -100.0)[0] == pytest.approx(3.78e-44, rel=0.05, abs=0)
+    assert gradient(sigmoid_slope, 0.0) == [0.0]
     assert gradient(gc.asinh, 1e30)[0] == pytest.approx(1e-30, rel=1e-5)
     assert gradient(gc.atan2, 3e20, 4e20) == pytest.approx([1.6e-21, -1.2e-21], rel=1e-5)
     assert gradient(gc.logaddexp, 1000.0, 1000.0) == [0.5, 0.5]

@@ -50,6 +50,8 @@ def ix(size: int | Dim) -> Expr:
         (s.div(x, f(1)), "x"),
         (s.neg(s.neg(x)), "x"),
         (s.floor(s.floor(x)), "floor(x)"),
+        (s.abs_(s.abs_(x)), "abs(x)"),
+        (s.abs_(s.neg(x)), "abs(x)"),
         (s.maximum(x, x), "x"),
         # integers
         (s.add(ZERO, k), "k"),
