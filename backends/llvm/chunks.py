@@ -69,7 +69,6 @@ class _Cell(NamedTuple):
 
 class _Chunks:
     def __init__(self, body: Sequence[Statement]) -> None:
-        self.names = _names(body)
         self.accumulators = {s.name: s for s in body if isinstance(s, Accumulator)}
         feeders: dict[str, int] = {}
         for item in body:
@@ -84,6 +83,7 @@ class _Chunks:
             and all(feeders[name] == 1 for name in fed)
             and _is_long(item)
         }
+        self.names = _names(body) if self.loops else set()
         self.moved = {name for fed in self.loops.values() for name in fed}
         self.pairs = pairs(body, self.loops, self.accumulators)
         self.done: dict[int, list[Statement]] = {}  # loops of pairs: what combines their results

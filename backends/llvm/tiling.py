@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from graphc.backends.llvm.lanes import survey
 from graphc.backends.llvm.neighbours import loads_of_every_lane
+from graphc.dims import combine
 from graphc.loops.ir import For, Kernel, Let, Parameter, Statement, Store
 from graphc.loops.tidy import renamed, with_sizes
 from graphc.scalar.expr import Expr, Index, Load, walk
@@ -164,9 +165,14 @@ def _rows_across(
     accesses: Iterable[Access], outer: Sequence[For], lanes: For, parameters: dict[str, Parameter]
 ) -> For | None:
     """The loop along which some access has its neighbours, while lanes are far apart."""
-    found = list(accesses)
+    positions = [_position(access, parameters) for access in accesses]
+    apart = [
+        place
+        for place in positions
+        if isinstance(place, Dim) and place.coefficient(lanes.axis) not in (0, 1, -1, None)
+    ]
     for loop in reversed(outer):
-        if any(_runs_across(access, parameters, loop.axis, lanes.axis) for access in found):
+        if any(place.coefficient(loop.axis) == 1 for place in apart):
             return loop
     return None
 
@@ -186,17 +192,15 @@ def _accesses(body: Sequence[Statement]) -> Iterator[Access]:
                     yield part.buffer, part.index
 
 
-def _runs_across(access: Access, parameters: dict[str, Parameter], rows: str, lanes: str) -> bool:
-    """Neighbours along the rows' axis lie side by side, along the lanes' axis far apart."""
+def _position(access: Access, parameters: dict[str, Parameter]) -> Size | None:
+    """The place in its array, where it is a polynomial."""
     buffer, index = access
     if buffer not in parameters:
-        return False
+        return None
     shape = parameters[buffer].shape
-    position: Size = 0
+    summands: list[tuple[Size, int]] = []
     for axis, item in enumerate(index):
         if not isinstance(item, Index):
-            return False
-        position = position + item.size * size_product(shape[axis + 1 :])
-    if not isinstance(position, Dim):
-        return False
-    return position.coefficient(rows) == 1 and position.coefficient(lanes) not in (0, 1, -1, None)
+            return None
+        summands.append((item.size * size_product(shape[axis + 1 :]), 1))
+    return combine(summands)
