@@ -148,10 +148,9 @@ class RowsOf:
             wanted = [Index(Dim.symbol(name)) for name in self.whole]
             found = index[0] == Index(self.own) and len(index) == 2 and index[1] in wanted
             return str(index[1].size) if found and isinstance(index[1], Index) else None
-        (place, *others) = index
-        if others or not isinstance(place, Index):
+        if len(index) != 1 or not isinstance(index[0], Index):
             return None
-        offset = with_sizes(place.size, self.bound) - self.width * self.own
+        offset = with_sizes(index[0].size, self.bound) - self.width * self.own
         return next((name for name in self.whole if offset == Dim.symbol(name)), None)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
 
 import graphc as gc
 from graphc.ir.graph import Graph
@@ -70,3 +71,14 @@ def test_a_product_does_not_read_old_weights_behind_their_update() -> None:
     updates = [(w, w - 10 * slope) for w, slope in zip(weights, slopes, strict=True)]
     plan = str(gc.function([x], cost, updates=updates).memory_plan())
     assert plan.count("in place of w") == 3
+
+
+@pytest.mark.parametrize("is_optimized", [False, True])
+def test_a_product_of_two_vectors_has_no_rows_to_follow(is_optimized: bool) -> None:
+    """A kernel reads its result, which has no axes, in every iteration."""
+    x, y = gc.placeholder("x", ("n",)), gc.placeholder("y", (2, 3))
+    result = gc.exp((gc.tanh(x) @ x) * gc.sort(y, axis=1))
+    arrays = np.linspace(-1, 1, 5, dtype="f4"), np.linspace(1, -1, 6, dtype="f4").reshape(2, 3)
+    found = gc.function([x, y], result, optimize=is_optimized)(*arrays)
+    wanted = np.exp(np.tanh(arrays[0]) @ arrays[0] * np.sort(arrays[1], axis=1))
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
