@@ -107,6 +107,14 @@ class TextBuilder(Lines):
 
     def _avx512(self, op: str, a: Val, args: Sequence[Val]) -> Val:
         """The intrinsic with all lanes; its last argument keeps the current rounding."""
+        if BITS[a.type] * a.lanes > 512:  # register by register
+            half = a.lanes // 2
+            halves = [
+                [self.shuffle(x, x, range(start, start + half)) if x.lanes > 1 else x for x in args]
+                for start in (0, half)
+            ]
+            low, high = (self._avx512(op, one[0], one) for one in halves)
+            return self.shuffle(low, high, range(a.lanes))
         bits, mask, t = BITS[a.type] * a.lanes, f"i{max(8, a.lanes)}", a.ir_type
         name = f"llvm.x86.avx512.mask.{op}.{'ps' if a.type == 'float' else 'pd'}.{bits}"
         args = [*args, Val("zeroinitializer", a.type, a.lanes), Val("-1", mask)]
@@ -114,6 +122,13 @@ class TextBuilder(Lines):
         self.declare(name, f"{t} @{name}({', '.join(x.ir_type for x in args)})")
         passed = ", ".join(f"{x.ir_type} {x.text}" for x in args)
         return self.emit(f"call {t} @{name}({passed})", a.type, a.lanes)
+
+    def shuffle(self, a: Val, b: Val, places: Sequence[int]) -> Val:
+        """The lanes at these places of a, then b."""
+        order = ", ".join(f"i32 {place}" for place in places)
+        operands = f"{a.ir_type} {a.text}, {b.ir_type} {b.text}"
+        text = f"shufflevector {operands}, <{len(places)} x i32> <{order}>"
+        return self.emit(text, a.type, len(places))
 
     def fabs(self, a: Val) -> Val:
         return self._intrinsic("fabs", a)

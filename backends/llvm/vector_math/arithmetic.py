@@ -89,8 +89,8 @@ def estrin(b: TextBuilder, x: Val, coefficients: Sequence[Val]) -> Val:
 
 
 def fills_register(b: TextBuilder, x: Val) -> bool:
-    """Whether the instructions of AVX-512 for exponents and mantissas take x."""
-    return b.has_avx512 and FORMATS[x.type].width * x.lanes in (128, 256, 512)
+    """Whether the instructions of AVX-512 for exponents and mantissas take x, or parts of it."""
+    return b.has_avx512 and FORMATS[x.type].width * x.lanes in (128, 256, 512, 1024, 2048)
 
 
 def as_int(b: TextBuilder, a: Val) -> Val:

@@ -19,7 +19,7 @@ from graphc.backends.llvm.vector_math.sample import TWO_ARGUMENTS, sample_functi
 Array = np.ndarray[Any, Any]
 
 DTYPES: dict[str, Any] = {"float": np.float32, "double": np.float64}
-LANES = (1, 4, 8, 16)
+LANES = (1, 4, 8, 16, 32)
 POINTS = 256  # a range; a multiple of all lane counts
 CASES = [(name, type) for name in EMITTERS for type in DTYPES]
 INF, NAN = math.inf, math.nan
