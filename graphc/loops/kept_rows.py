@@ -91,7 +91,7 @@ def _joined(
     if one.own.dtype.itemsize < SMALLEST or not (one.writes_its_row() and other.reads_its_row()):
         return None
     parameters, arguments = list(one.others()), list(one.arguments())
-    taken = one.names() | {parameter.name for parameter in parameters}
+    taken = one.names() | {one.loop.axis} | {parameter.name for parameter in parameters}
     names: dict[str, str] = {}
     for parameter, argument in zip(other.others(), other.arguments(), strict=True):
         same = [p for p, a in zip(parameters, arguments, strict=True) if a == argument]

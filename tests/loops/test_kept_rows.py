@@ -119,3 +119,16 @@ def test_in_a_loop() -> None:
         one = (nearest[:, None] == np.arange(len(centres))).astype(np.float32)
         centres = one.T @ a / np.maximum(one.sum(0), 1)[:, None]
     np.testing.assert_allclose(got, centres, rtol=1e-5)
+
+
+def test_loops_of_the_second_kernel_are_not_called_as_the_one_over_the_rows() -> None:
+    """Sums along the first two axes count their rows by the name that others have for columns."""
+    x, y = gc.placeholder("x", (2, 3, "n", "m"), "int64"), gc.placeholder("y", ("n", "m"), "int64")
+    sums = gc.sum(gc.roll(x, 2, axis=2), axis=(0, 1))
+    out = gc.permute_dims(sums[:, :, None] * y[:, :, None] + gc.arange(3), (0, 2, 1))
+    for backend in BACKENDS:
+        f = gc.function([x, y], out, backend=backend, check=True)
+        assert "row_" in f.loops() and kernels(f) == 1
+        a, b = np.arange(6 * 20).reshape(2, 3, 5, 4), np.arange(20).reshape(5, 4)
+        expected = np.roll(a, 2, axis=2).sum((0, 1)) * b
+        np.testing.assert_array_equal(f(a, b), expected[:, None, :] + np.arange(3)[:, None])
