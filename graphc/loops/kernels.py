@@ -205,6 +205,9 @@ class KernelBuilder:
         return order[::-1]
 
     def can_load(self, tensor: Tensor) -> bool:
+        """Whether later phases find it: where it is put into a larger array, only in scratch."""
+        if tensor.key in self.scratch:
+            return True
         return self.is_written(tensor) and tensor.key not in self.partition.placements
 
     def keep_expensive(self, levels: int) -> None:
@@ -286,9 +289,8 @@ class KernelBuilder:
         value = self.known((key, shape, index))
         assert value is not None
         if key in self.scratch:
-            name = self.scratch[key]
-            index = tuple(self.index[a] for a in self.draft.group_axes)
-            self.statements.append(Store(name, index, value, False, tensor.sources))
+            own = tuple(self.index[a] for a in self.draft.group_axes)
+            self.statements.append(Store(self.scratch[key], own, value, False, tensor.sources))
         if key in self.partition.placements:
             placement = self.partition.placements[key]
             target = list(index_between(index, shape, placement.piece))

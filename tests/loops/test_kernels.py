@@ -163,3 +163,17 @@ def test_names_are_unique() -> None:
     names = Names(reserved={"x"})
     assert [names.fresh("x"), names.fresh("x"), names.fresh("y")] == ["x_2", "x_3", "y"]
     assert [names.numbered("v"), names.numbered("v"), names.fresh("v0")] == ["v0", "v1", "v0_2"]
+
+
+def test_pieces_of_larger_arrays_are_kept_for_later_passes() -> None:
+    """They were looked for again and again: compiling did not end."""
+    x = gc.placeholder("x", ("n", 9))
+    y = gc.sigmoid(gc.tanh(gc.exp(x)))
+    outputs = [gc.concat([y, x], axis=1), y - gc.sum(y, axis=1, keepdims=True)]
+    f = gc.function([x], outputs, check=True)
+    assert "row_" in f.loops()
+    a = np.linspace(-3, 1, 36, dtype=np.float32).reshape(4, 9)
+    b = 1 / (1 + np.exp(-np.tanh(np.exp(a))))
+    joined, apart = f(a)
+    np.testing.assert_allclose(joined, np.concatenate([b, a], axis=1), rtol=1e-5)
+    np.testing.assert_allclose(apart, b - b.sum(1, keepdims=True), rtol=1e-5)
