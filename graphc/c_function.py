@@ -100,6 +100,12 @@ class CCallable:
         ignored, and "int (double *, intptr_t, double *, void *)". Those answer with NaN, the last
         one with 0, where a call fails. Raises FunctionError (E205) for any other.
         """
+        if not isinstance(signature, str | None):
+            raise FunctionError(
+                f"{self.name}: {signature!r} is no signature of a C function",
+                code="E205",
+                fix='write it as in C, as in "double (double)", or leave it away for the general one',
+            )
         key = None if signature is None else _normal(signature)
         made = self._c_functions.get(key)
         if made is None:
@@ -117,16 +123,17 @@ def _normal(signature: str) -> str:
 
 def _make(function: "Function", signature: str | None) -> CFunction:
     sizes = function.stages.size_names
+    prototype, text = _general(function)
     forms = _forms(function)
+    signature = None if signature == _normal(text) else signature
     if signature is not None and signature not in forms:
         raise FunctionError(
             f"{function.name} is no C function {signature!r}",
             code="E205",
-            details=[f"it can be: {', '.join(forms)}"] if forms else [],
+            details=[f"it can be: {', '.join((text, *forms))}"],
             fix="leave the signature away for the general one, or compile with inputs and outputs "
             'that fit: dtype "float64" is double',
         )
-    prototype, text = _general(function)
     executable = function.stages.executable
     failures = _Failures(function)
     request = _request(function, failures.record)

@@ -95,17 +95,11 @@ class ResultChecker:
             if array is None:
                 continue
             shape = tuple(evaluate(size, bindings) for size in output.shape)
-            problem = None
-            if array.dtype != output.dtype or array.shape != shape:
-                problem = f"is {array.dtype.name}{format_shape(array.shape)}"
-            elif not array.flags.c_contiguous or not array.flags.aligned:
-                problem = f"is not contiguous: its strides are {array.strides}"
-            elif not array.flags.writeable:
-                problem = "is read-only"
+            problem = _problem(array, output.dtype, shape)
             if problem is not None:
                 wanted = f"{output.dtype.name}{format_shape(shape)}"
                 raise self.error(
-                    f"out for {self.label(position)} {problem}",
+                    f"{self.label(position)} {problem}",
                     position,
                     details=[f"allowed {wanted}, C-contiguous and writable"],
                     fix=f"pass np.empty({shape}, {output.dtype.name!r}), or None",
@@ -124,7 +118,7 @@ class ResultChecker:
         def name(number: int) -> str:
             if number < 0:
                 return f"input {list(feeds)[~number]!r}"
-            return f"out for {self.label(number)}"
+            return self.label(number)
 
         owners = {True: (0, 0), False: (0, -1)}
         for start, end, number in spans:
@@ -140,8 +134,9 @@ class ResultChecker:
                 owners[is_out] = (end, number)
 
     def label(self, position: int) -> str:
-        output = self.outputs[position]
-        return f"output {output.name!r}" if output.name else f"output {position}"
+        """The array of an output as the caller wrote it: `out['y'][0]`."""
+        path = [*self.structure.paths()][position]
+        return "out" + "".join(f"[{key!r}]" for key in path)
 
     def error(
         self, message: str, position: int | None, *, details: Sequence[str] = (), fix: str
@@ -153,6 +148,19 @@ class ResultChecker:
         return FeedError(
             f"{self.name}: {message}", code="E218", details=list(details), source=source, fix=fix
         )
+
+
+def _problem(array: np.ndarray, dtype: np.dtype[Any], shape: tuple[int, ...]) -> str | None:
+    """Why the array cannot hold a result of this dtype and shape."""
+    if array.dtype != dtype or array.shape != shape:
+        foreign = array.dtype.newbyteorder() == dtype and array.dtype != dtype
+        order = f" in the other byte order ({array.dtype.str})" if foreign else ""
+        return f"is {array.dtype.name}{format_shape(array.shape)}{order}"
+    if not array.flags.c_contiguous:
+        return f"is not contiguous: its strides are {array.strides}"
+    if not array.flags.aligned:
+        return f"is not aligned: its address is no multiple of {dtype.alignment}"
+    return None if array.flags.writeable else "is read-only"
 
 
 def _span(array: np.ndarray, number: int) -> tuple[int, int, int]:

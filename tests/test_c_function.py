@@ -287,5 +287,12 @@ def test_signatures_that_do_not_fit() -> None:
         f.c_function("double (double)")
     with pytest.raises(gc.FunctionError):
         f.c_function("int main()")
+    with pytest.raises(gc.FunctionError, match="f: 3 is no signature"):
+        f.c_function(3)  # type: ignore[arg-type]
     assert f.c_function("float(float)").ctypes(3.0) == 6
     assert isinstance(f.address, int) and f.c_function() is f.c_function()
+    general = f.c_function().signature
+    assert f.c_function(general).signature == general and f.c_function(general).sizes == ()
+    n = gc.placeholder("n", ("n", 2))
+    with pytest.raises(gc.FunctionError, match=r"it can be: int64_t \(const float \*, int64_t"):
+        gc.function([n], n * 2).c_function("double (double)")

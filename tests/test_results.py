@@ -109,12 +109,17 @@ def frozen() -> np.ndarray:
     return array
 
 
+def misplaced() -> np.ndarray:
+    return np.full(25, 7, "uint8")[1:].view("float32")
+
+
 SINGLE: list[Any] = [
     (np.full(6, 7.0), "is float64"),
     (np.full(5, 7, "float32"), r"is float32\[5\]"),
     (np.full((6, 1), 7, "float32"), r"is float32\[6, 1\]"),
-    (np.full(6, 7, ">f4"), "is"),
+    (np.full(6, 7, ">f4"), r"is float32\[6\] in the other byte order \(>f4\)"),
     (strided(), "not contiguous"),
+    (misplaced(), "is not aligned: its address is no multiple of 4"),
     (frozen(), "read-only"),
     (X, "overlaps"),
     (X[:6].view(), "overlaps"),
@@ -159,13 +164,24 @@ def test_wrong_structures_and_overlaps(out: Any, direct: bool) -> None:
     assert (sys.getrefcount(a), sys.getrefcount(b)) == counts
 
 
+def test_errors_name_the_array_as_the_caller_wrote_it() -> None:
+    f = compiled(lambda x: {"a": [x + 1, None], "b": x * 2})
+    good, bad = np.empty(6, "float32"), np.empty(5, "float32")
+    with pytest.raises(gc.FeedError, match=r"f: out\['a'\]\[0\] is float32\[5\]"):
+        f(X, out={"a": [bad, None], "b": good})
+    with pytest.raises(gc.FeedError, match=r"f: out\['b'\] overlaps out\['a'\]\[0\]|'a'.*'b'"):
+        f(X, out={"a": [good, None], "b": good})
+    with pytest.raises(gc.FeedError, match=r"f: out is float32\[5\]"):
+        compiled(lambda x: x + 1)(X, out=bad)
+
+
 def test_neighbours_in_one_array_do_not_overlap() -> None:
     f = compiled(lambda x: [x + 1, x * 2], direct=True)
     whole = np.empty(12, "float32")
     for _ in range(2):
         f(X, out=[whole[:6], whole[6:]])
         np.testing.assert_array_equal(whole, np.concatenate([X + 1, X * 2]))
-    with pytest.raises(gc.FeedError, match=r"output 1 overlaps out for output 0|output 0 overlaps"):
+    with pytest.raises(gc.FeedError, match=r"out\[[01]\] overlaps out\[[10]\]"):
         f(X, out=[whole[:6], whole[5:11]])
     big = np.arange(12, dtype="float32")
     f(big[:6], out=[big[6:], np.empty(6, "float32")])
