@@ -104,7 +104,7 @@ class CCallable:
             raise FunctionError(
                 f"{self.name}: {signature!r} is no signature of a C function",
                 code="E205",
-                fix='write it as in C, as in "double (double)", or leave it away for the general one',
+                fix='pass text such as "double (double)", or nothing for the general one',
             )
         key = None if signature is None else _normal(signature)
         made = self._c_functions.get(key)
