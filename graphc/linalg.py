@@ -28,6 +28,7 @@ from graphc.ops.products import cross
 from graphc.ops.pseudoinverse import LstsqResult, lstsq, matrix_rank, pinv
 from graphc.ops.solving import inv, solve, triangular_solve
 from graphc.ops.spectra import EighResult, SVDResult, eigh, eigvalsh, svd, svdvals
+from graphc.shapes import whole_number
 
 __all__ = [
     # factors
@@ -112,10 +113,12 @@ def matrix_power(x: Any, n: int, /) -> Tensor:
     where n is not an int; LinearAlgebraError (E406) for a singular matrix if n < 0.
     """
     base = square_input("matrix_power", x)
-    if isinstance(n, bool) or not isinstance(n, int):
+    exponent = whole_number(n)
+    if exponent is None:
         raise ParameterError(
             f"matrix_power: the exponent is {n!r:.40}", source=current_source(), fix="give an int"
         )
+    n = exponent
     if n == 0:
         unit = BUILDER.eye(base.shape[-1], dtype=base.dtype)
         return BUILDER.broadcast_to(unit, base.shape)

@@ -107,14 +107,19 @@ def format_shape(shape: Shape) -> str:
     return f"[{', '.join(map(str, shape))}]"
 
 
+def whole_number(value: object) -> int | None:
+    """An integer of Python or numpy as an int; None for a bool and for all else."""
+    return int(value) if isinstance(value, Integral) and not isinstance(value, bool) else None
+
+
 # Axes
 
 
 def normalize_axis(axis: int, ndim: int) -> int:
     """The axis counted from 0, for ``-ndim <= axis < ndim``."""
-    if isinstance(axis, bool) or not isinstance(axis, Integral):
+    position = whole_number(axis)
+    if position is None:
         raise ShapeError(f"an axis is an integer, got {axis!r} of type {type(axis).__name__}")
-    position = int(axis)
     if -ndim <= position < ndim:
         return position + ndim if position < 0 else position
     if ndim == 0:

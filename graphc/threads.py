@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 from graphc.errors import FunctionError, GraphcError
+from graphc.shapes import whole_number
 
 MOST = 4096
 
@@ -15,14 +16,14 @@ def thread_count(threads: Any) -> int | None:
     such a variable of the environment.
     """
     if threads is not None:
-        usable = isinstance(threads, int) and not isinstance(threads, bool)
-        if not usable or not 1 <= threads <= MOST:
+        wanted = whole_number(threads)
+        if wanted is None or not 1 <= wanted <= MOST:
             raise FunctionError(
                 f"threads={threads!r} is no number of threads",
                 code="E205",
                 fix=f"threads is an int from 1 to {MOST}, or None for as many as there are cores",
             )
-        return int(threads)
+        return wanted
     for name in ("GRAPHC_THREADS", "OMP_NUM_THREADS"):
         text = os.environ.get(name, "").strip()
         if text:

@@ -136,3 +136,27 @@ def test_what_cannot_be_pickled_says_what_to_do() -> None:
     with pytest.raises(gc.SymbolicValueError, match=FILE):
         pickle.dumps(f)
     assert copy.copy(f) is f
+
+
+def test_integers_of_numpy_are_integers() -> None:
+    """As they come from shapes, products and indices of arrays."""
+    one: Any = np.int64(1)
+    two: Any = np.int32(2)
+    x = gc.placeholder("x", ("n", 4))
+    image = floats(1, 1, 5, 5)
+    f = gc.function([x], x + 1, threads=one, memory_limit=(1000 * two, {"n": two}))
+    assert f.memory_plan(n=two).splitlines()[0].endswith("at n=2: 0 temporaries in 0 areas")
+    for checkpoint_every, unroll in ((two, 1), (None, two)):
+        total, _ = gc.scan(
+            lambda c, row: (c + row, None),
+            gc.zeros((4,)),
+            x,
+            checkpoint_every=checkpoint_every,
+            unroll=unroll,
+        )
+        np.testing.assert_array_equal(gc.run(total, {x: floats(5, 4)}), [5] * 4)
+    shape = gc.nn.conv2d(image, image[..., :2, :2], stride=two, padding=one, dilation=one).shape
+    assert shape == (1, 1, 3, 3)
+    assert [part.shape[1] for part in gc.split(x, two, axis=one)] == [2, 2]
+    assert gc.linalg.matrix_power(image, two).shape == image.shape
+    assert gc.diff(x, n=two).shape[1] == 2

@@ -32,6 +32,7 @@ from graphc import errors
 from graphc.backends.llvm.jit import Module, module_objects
 from graphc.backends.llvm.recent import State, state_of
 from graphc.backends.llvm.target import Target
+from graphc.ir.source import current_source
 
 FORMAT = b"graphc object 3\n"
 PROGRAM_FORMAT = b"graphc program 3\n"
@@ -287,10 +288,12 @@ _told: set[str] = set()
 
 
 def _warn(message: str) -> None:
-    """Once in a process."""
+    """Once in a process, at the user's line."""
     if message not in _told:
         _told.add(message)
-        warnings.warn(f"graphc: {message}", stacklevel=2)
+        place = current_source()
+        filename, line = (__file__, 1) if place is None else (place.filename, place.line)
+        warnings.warn_explicit(f"graphc: {message}", UserWarning, filename, line)
 
 
 def _warn_of_folder(doubt: str) -> None:

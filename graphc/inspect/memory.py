@@ -14,6 +14,7 @@ from graphc.shapes import (
     size_sum,
     substitute,
     symbols_of,
+    whole_number,
 )
 
 UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
@@ -85,7 +86,8 @@ def checked_values(program: Program, values: Mapping[str, int]) -> dict[str, int
     names = list(program.sizes)
     wrong = [name for name in values if name not in names]
     missing = [name for name in names if name not in values] if values else []
-    bad = [n for n, v in values.items() if isinstance(v, bool) or not isinstance(v, int) or v < 0]
+    numbers = {name: whole_number(value) for name, value in values.items()}
+    bad = [number for number in numbers.values() if number is None or number < 0]
     if wrong or missing or bad:
         given = ", ".join(f"{name}={value!r}" for name, value in values.items())
         raise ParameterError(
@@ -93,7 +95,7 @@ def checked_values(program: Program, values: Mapping[str, int]) -> dict[str, int
             code="E404",
             fix="give each of these sizes one integer, 0 or more, or none at all",
         )
-    return {name: values[name] for name in names if values}
+    return {name: number for name in names if (number := numbers.get(name)) is not None}
 
 
 class Needs:

@@ -89,10 +89,10 @@ class FunctionText:
     def stats(self) -> dict[str, Any]:
         """Where compile time went, and what came out.
 
-        seconds by stage; origin: whether the object was found in the cache, or why it was
-        compiled; program: the same of the function as a whole, with all passes; the numbers of
-        nodes before and after the passes, of steps and of kernels; on how many threads a call may
-        run.
+        seconds by stage, and by part of a stage, as "backend: code" of "backend"; origin: whether
+        the object was found in the cache, or why it was compiled; program: the same of the function
+        as a whole, with all passes; the numbers of nodes before and after the passes, of steps and
+        of kernels; on how many threads a call may run.
         """
         stages = self.stages
         figures = stages.figures

@@ -16,7 +16,16 @@ from graphc.errors import ShapeError
 from graphc.ir.opdef import Inference
 from graphc.ir.source import current_source
 from graphc.records import dataclass
-from graphc.shapes import Shape, Size, as_size, ceil_div, dim_max, floor_div, lower_bound
+from graphc.shapes import (
+    Shape,
+    Size,
+    as_size,
+    ceil_div,
+    dim_max,
+    floor_div,
+    lower_bound,
+    whole_number,
+)
 
 Pairs = tuple[tuple[Size, Size], ...]
 Padding = Literal["same"] | Pairs
@@ -142,14 +151,14 @@ def numbers(name: str, what: str, value: Any, spatial: int, least: int = 1) -> t
     """One whole number for each spatial axis, from one for all or from a sequence."""
     given = value if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
     found = tuple(given) * (spatial if len(given) == 1 else 1)
-    whole = all(isinstance(item, int) and not isinstance(item, bool) for item in found)
-    if len(found) != spatial or not whole or any(item < least for item in found):
+    whole = tuple(number for item in found if (number := whole_number(item)) is not None)
+    if len(found) != spatial or len(whole) != spatial or any(item < least for item in whole):
         raise _wrong(
             name,
             f"{what}={value!r}",
             f"give a whole number >= {least}, or {spatial} of them, one for each spatial axis",
         )
-    return found
+    return whole
 
 
 def window_sizes(name: str, what: str, value: Any, spatial: int) -> Shape:

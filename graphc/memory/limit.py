@@ -8,7 +8,7 @@ from graphc.loops.ir import Program
 from graphc.memory.plan import MemoryPlan
 from graphc.memory.rematerialize import largest_buffers, rematerialized
 from graphc.records import dataclass
-from graphc.shapes import Size, evaluate, size_product
+from graphc.shapes import Size, evaluate, size_product, whole_number
 
 SHOWN = 5  # buffers that an error names
 
@@ -26,14 +26,15 @@ def checked_limit(value: Any) -> MemoryLimit | None:
     if value is None or isinstance(value, MemoryLimit):
         return value
     bytes_, sizes = value if isinstance(value, tuple) and len(value) == 2 else (value, {})
-    numbers = [bytes_, *sizes.values()] if isinstance(sizes, Mapping) else [None]
-    if any(isinstance(n, bool) or not isinstance(n, int) or n < 0 for n in numbers):
+    values = sizes.values() if isinstance(sizes, Mapping) else [None]
+    most, *numbers = (-1 if n is None else n for n in map(whole_number, (bytes_, *values)))
+    if min(most, *numbers, 0) < 0:
         raise ParameterError(
-            f"memory_limit={value!r}",
+            f"memory_limit={value!r} is no number of bytes",
             code="E404",
-            fix='give a number of bytes, or with symbolic sizes (bytes, {"n": 64})',
+            fix='give an int >= 0, as in 1 << 30; with symbolic sizes, (1 << 30, {"n": 64})',
         )
-    return MemoryLimit(bytes_, {str(name): int(size) for name, size in sizes.items()})
+    return MemoryLimit(most, dict(zip(map(str, sizes), numbers, strict=True)))
 
 
 def within_limit(

@@ -21,6 +21,7 @@ from graphc.ops.along_axis import accumulate, cumulative_examples, same_type, th
 from graphc.ops.definition import convert, floating, linear_jvp, one_input
 from graphc.scalar import expr as s
 from graphc.scalar.expr import Expr
+from graphc.shapes import whole_number
 
 __all__ = [
     "cumulative_logsumexp",
@@ -270,7 +271,7 @@ def diff(x: Any, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = 
     Raises ShapeError for an axis that x does not have, and where fewer than n + 1 are left.
     """
     tensor = as_tensor(x)
-    if tensor.ndim == 0 or not isinstance(n, int) or isinstance(n, bool) or n < 0:
+    if tensor.ndim == 0 or whole_number(n) is None or n < 0:
         raise ShapeError(
             f"diff: got {tensor.type}, n={n!r}",
             source=current_source(),

@@ -1,6 +1,6 @@
 """Ops that put tensors side by side, and their inverses: concat, stack, pad, split, unstack."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -21,7 +21,7 @@ from graphc.ir.tensor import Tensor
 from graphc.ops.definition import convert, promote_inputs
 from graphc.scalar import expr as s
 from graphc.scalar.expr import Expr, Index
-from graphc.shapes import Size, as_size, format_shape, lower_bound, size_sum
+from graphc.shapes import Size, as_size, format_shape, lower_bound, size_sum, whole_number
 
 __all__ = ["concat", "pad", "split", "stack", "unstack"]
 
@@ -167,8 +167,8 @@ def split(x: Any, indices_or_sections: int | Sequence[Size], axis: int = 0) -> l
     x = as_tensor(x)
     axis = checked_axis("split", axis, x.ndim)
     size = x.shape[axis]
-    if isinstance(indices_or_sections, int):
-        count = indices_or_sections
+    count = whole_number(indices_or_sections)
+    if count is not None:
         if count < 1 or not isinstance(size, int) or size % count:
             raise ShapeError(
                 f"split: {count} equal pieces of axis {axis}, whose size is {size}",
@@ -176,6 +176,12 @@ def split(x: Any, indices_or_sections: int | Sequence[Size], axis: int = 0) -> l
                 fix="the number must divide a static size; or give the positions to cut at",
             )
         return _pieces(x, axis, [size // count] * count)
+    if isinstance(indices_or_sections, str) or not isinstance(indices_or_sections, Iterable):
+        raise ShapeError(
+            f"split: {indices_or_sections!r} says nothing about pieces",
+            source=current_source(),
+            fix="give a number of equal pieces, or the positions to cut at",
+        )
     cuts = [None, *(as_size(cut) for cut in indices_or_sections), None]
     before = (slice(None),) * axis
     return [BUILDER.getitem(x, (*before, slice(start, stop))) for start, stop in pairwise(cuts)]

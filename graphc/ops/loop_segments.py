@@ -23,7 +23,7 @@ from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.ops.bodies import written_out
 from graphc.records import dataclass
-from graphc.shapes import Size, floor_div
+from graphc.shapes import Size, floor_div, whole_number
 
 USUAL_SEGMENT = 32  # steps between two checkpoints where the number of steps is symbolic
 
@@ -85,8 +85,9 @@ def segment_length(checkpoint_every: int | str | None, length: Size) -> int | No
 
 
 def checked_count(name: str, value: object, otherwise: str) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
-        return value
+    count = whole_number(value)
+    if count is not None and count >= 1:
+        return count
     raise ParameterError(
         f"scan: {name} is {value!r}",
         source=current_source(),

@@ -93,7 +93,7 @@ def test_a_limit_that_cannot_be_kept() -> None:
 def test_limits_that_say_nothing() -> None:
     x = gc.placeholder("x", ("n",))
     for wrong in (-1, 1.5, True, "1 GB", (100, 3), (100, {"n": -1}), (1, 2, 3)):
-        with pytest.raises(gc.ParameterError) as caught:
+        with pytest.raises(gc.ParameterError, match="is no number of bytes") as caught:
             gc.function([x], gc.exp(x), memory_limit=wrong)  # type: ignore[arg-type]
         assert caught.value.code == "E404"
     sizes: Any

@@ -212,6 +212,11 @@ BAD: dict[str, tuple[Callable[[Any], Any], type[Exception], str]] = {
     "stack ranks": (lambda x: gc.stack([x, x[0]]), ShapeError, "stack: ranks differ: input 1"),
     "stack axis": (lambda x: gc.stack([x], 3), ShapeError, "stack: axis 3 is out of range"),
     "split": (lambda x: gc.split(x, 2), ShapeError, "2 equal pieces of axis 0, whose size is 3"),
+    "split nothing": (
+        lambda x: gc.split(x, 1.5),  # type: ignore[arg-type]
+        ShapeError,
+        "1.5 says nothing about pieces",
+    ),
     "split symbolic": (
         lambda x: gc.split(gc.placeholder("y", ("n",)), 2),
         ShapeError,

@@ -77,8 +77,9 @@ def test_a_broken_entry_is_replaced(folder: Path, damage: Callable[[bytes], byte
     (entry,) = (path for path in entries(folder) if path.suffix == cache.SUFFIX)
     whole = entry.read_bytes()
     entry.write_bytes(damage(whole))
-    with pytest.warns(UserWarning, match="was damaged"):
+    with pytest.warns(UserWarning, match="was damaged") as warned:
         assert origin() == "compiled: the entry was broken"
+    assert {warning.filename for warning in warned} == {__file__}  # the line that compiles
     assert entry.read_bytes() == whole
     assert origin() == "found"
 
