@@ -55,7 +55,7 @@ def jax_calls(arrays: list[np.ndarray], threads: int) -> list[Call]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeat", type=int, default=20)
     given = parser.parse_args()

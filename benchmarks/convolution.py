@@ -12,9 +12,9 @@ Chains are bias and relu, a scale and shift for each channel with a residual and
 relu and max pooling: alone, and with the gradients by the filter and the bias.
 """
 
+import argparse
 import math
 import os
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -230,7 +230,11 @@ def chain(layer: Layer, kind: str) -> None:
 
 
 def main() -> None:
-    words = sys.argv[1:]
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("words", nargs="*", help="as above")
+    words = parser.parse_args().words
     if "chains" in words:
         numbers = [int(word) for word in words if word.isdigit()] or [0, 2, 7, 8, 9, 11]
         print("milliseconds: graphc, PyTorch, and the ratio")

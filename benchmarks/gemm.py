@@ -8,11 +8,11 @@ All on one thread but for the last, on the same operands, the least time of many
 ours is faster.
 """
 
+import argparse
 import ctypes
 import importlib
 import math
 import re
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -253,7 +253,11 @@ def scaling(shapes: list[tuple[int, int, int]]) -> None:
 
 
 def main() -> None:
-    words = sys.argv[1:]
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("words", nargs="*", help="as above")
+    words = parser.parse_args().words
     dtypes = [d for d, name in ((float32, "f32"), (float64, "f64")) if name in words]
     turns = [word for word in words if re.fullmatch("[nt]{2}", word)] or ["nn", "nt", "tn", "tt"]
     shapes = [tuple(map(int, word.split("x"))) for word in words if "x" in word]

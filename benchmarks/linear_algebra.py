@@ -3,7 +3,7 @@
 python benchmarks/linear_algebra.py [float32]
 """
 
-import sys
+import argparse
 from collections.abc import Callable
 from typing import Any
 
@@ -37,7 +37,9 @@ def cases(dtype: str) -> list[tuple[str, Callable[..., Any], Callable[..., Any],
 
 
 def main() -> None:
-    dtype = sys.argv[1] if len(sys.argv) > 1 else "float64"
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("dtype", nargs="?", default="float64", choices=("float32", "float64"))
+    dtype = parser.parse_args().dtype
     print(f"{dtype:<22} {'graphc':>10} {'numpy':>10} {'numpy / graphc':>16}")
     for name, compiled, other, arrays in cases(dtype):
         result = gc.compare({"graphc": compiled, "numpy": other}, *arrays, seconds=1.0)

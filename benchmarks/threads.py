@@ -19,7 +19,8 @@ import numpy as np
 
 import graphc as gc
 from graphc.backends.llvm.jit import Library, Module, module_object
-from graphc.backends.llvm.pool import LITTLE, PARALLEL, SHARED, parallel_address
+from graphc.backends.llvm.one_thread import PARALLEL, SHARED
+from graphc.backends.llvm.pool import LITTLE, parallel_address
 from graphc.backends.llvm.target import host
 from graphc.ir.tensor import Tensor
 from graphc.threads import usable_cores

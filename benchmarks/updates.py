@@ -9,6 +9,7 @@ how long it takes to compile. The last line: what a call at a new size costs bey
 that was there before.
 """
 
+import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -102,6 +103,9 @@ def new_sizes() -> tuple[float, float]:
 
 
 def main() -> None:
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     print(f"{'parameters':>12}{'in place':>12}{'apart':>12}{'ratio':>8}{'GB/s':>8}")
     for power in range(16, 25):
         count = 1 << power
