@@ -98,3 +98,16 @@ def test_choices_under_a_mask_are_no_rests() -> None:
         main + rest,
     )
     assert told.strip() == "(1.0, 0.0)"
+
+
+def test_the_spread_of_several_rounds_holds_all_of_them() -> None:
+    told = run(
+        "-c",
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from run import merge\n"
+        "one = dict(status='OK', import_s=1, peak_rss_mb=1, compile_s=1)\n"
+        "rounds = [one | dict(min_s=m - 1, median_s=m, p90_s=m + 1) for m in (5, 11, 8)]\n"
+        "print([merge(rounds)[key] for key in ('min_s', 'median_s', 'p90_s')])",
+        PEERS,
+    )
+    assert told.strip() == "[4, 8, 12]"

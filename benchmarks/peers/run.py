@@ -174,6 +174,8 @@ def merge(rounds):
         out["status"] = "FLAKY"
     out["median_s"] = statistics.median(r["median_s"] for r in good)
     out["min_s"] = min(r["min_s"] for r in good)
+    if all("p90_s" in r for r in good):
+        out["p90_s"] = max(r["p90_s"] for r in good)
     out["import_s"] = min(r["import_s"] for r in good)
     out["peak_rss_mb"] = max(r["peak_rss_mb"] for r in good)
     if len(good) > 1:

@@ -48,8 +48,8 @@ def _check_channels(call: Inference, channels: Size, inner: Size, outer: Size) -
         channels,
         inner * groups,
         f"x has {channels} channels, the filter takes {inner} in each of {groups} groups",
-        fix="a filter has [out, in / groups, kernel...] or, with channels last, "
-        "[kernel..., in / groups, out]",
+        fix="a filter has [out, in / groups, kernel...], and the channels of x are axis 1; with "
+        'channels last, as layout="NHWC" says, [kernel..., in / groups, out]',
     )
     if groups != 1:
         whole = per_group(outer, groups) * groups
