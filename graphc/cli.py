@@ -129,7 +129,8 @@ def bench(
     if against not in (None, command.NUMPY, *candidates.functions):
         raise UsageError(f"--against {against}: not among the backends, nor numpy")
     if not candidates.functions:
-        raise UsageError(f"none of {', '.join(names)} compiles: {candidates.failed}")
+        reasons = [f"{name}: {reason}" for name, reason in candidates.failed.items()]
+        raise UsageError(f"none of {', '.join(names)} compiles", "\n".join(reasons))
     rows = [
         command.measure(function, candidates.functions, size, bounds, against, seconds)
         for size in sizes

@@ -14,6 +14,7 @@ from graphc.commands import doctor as doctor_command
 from graphc.commands.bench import largest_difference, recompile
 from graphc.commands.feeds import parse_ranges, parse_shapes, random_feeds
 from graphc.commands.script import functions_in, load_function, parse_target
+from graphc.commands.show import spent_on
 from graphc.commands.terminal import UsageError
 
 SCRIPT = '''
@@ -139,6 +140,12 @@ def test_inspect_stops_before_training_and_is_silent(graphc: Run, script: Path) 
         assert part in out
 
 
+def test_parts_of_a_stage_stand_behind_it() -> None:
+    seconds = {"lower": 0.0104, "backend": 0.009, "plan": 0.001, "backend: emit": 0.003}
+    seconds["backend: code"] = 0.006
+    assert spent_on(seconds) == "lower 10.4, backend 9.0 (emit 3.0, code 6.0), plan 1.0"
+
+
 @pytest.mark.parametrize(
     ("option", "expected"),
     [
@@ -242,6 +249,7 @@ def test_bench_refuses_what_it_cannot_follow(graphc: Run, script: Path) -> None:
         (["--range", "y=3:0"], "not of the form"),
         (["--against", "llvm", "--backends", "reference"], "not among the backends"),
         (["--backends", "cuda"], "none of cuda compiles"),
+        (["--backends", "cuda"], "allowed: auto, llvm"),
     ):
         status, _, err = graphc("bench", target, *arguments)
         assert status == 2 and message in err

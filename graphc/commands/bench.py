@@ -42,7 +42,8 @@ def on_backends(original: Function, backends: Sequence[str], threads: int | None
         try:
             candidates.functions[backend] = recompile(original, backend, threads)
         except GraphcError as error:
-            candidates.failed[backend] = f"[{error.code}] {error.message}"
+            reason = "; ".join([error.message, *(line.strip() for line in error.details)])
+            candidates.failed[backend] = f"[{error.code}] {reason}"
     return candidates
 
 

@@ -1,6 +1,6 @@
 """`graphc inspect`: the stages of one compiled function."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -60,14 +60,24 @@ def kernel_source(function: Function, position: int) -> str:
     return function.source(position)
 
 
+def spent_on(seconds: Mapping[str, float]) -> str:
+    """Milliseconds by stage, the parts of a stage in brackets behind it."""
+    told = []
+    for stage, value in seconds.items():
+        parts = {name: s for name, s in seconds.items() if name.startswith(f"{stage}: ")}
+        inner = ", ".join(f"{name.partition(': ')[2]} {1000 * s:.1f}" for name, s in parts.items())
+        if ": " not in stage:
+            told.append(f"{stage} {1000 * value:.1f}" + (f" ({inner})" if inner else ""))
+    return ", ".join(told)
+
+
 def show_summary(console: Console, function: Function) -> None:
     """All stages at a glance."""
     stages = function.stages
     seconds = function.stats()["seconds"]
-    spent = ", ".join(f"{stage} {1000 * value:.1f}" for stage, value in seconds.items())
     console.print(repr(function).strip("<>"), style="bold")
     total = sum(value for stage, value in seconds.items() if ":" not in stage)  # no parts of stages
-    console.print(f"compiled in {1000 * total:.1f} ms ({spent})")
+    console.print(f"compiled in {1000 * total:.1f} ms: {spent_on(seconds)}")
     count = f"{len(stages.user_graph.nodes)} nodes became {len(stages.graph.nodes)}"
     heading(console, f"graph after the passes: {count}")
     console.print(function.graph_text().rstrip())
