@@ -54,6 +54,8 @@ SLIPS: list[tuple[Slip, str, str, str]] = [
     (lambda: np.exp(vector()), "E211", "asked to convert a symbolic tensor", "gc.exp"),
     (lambda: range(vector().shape[0]), "E108", "n is not an integer", "symbolic expressions"),
     (lambda: gc.placeholder("x", (2,), "float33"), "E110", "not a dtype: 'float33'", "float32"),
+    (lambda: 3 in vector(), "E211", "contains is not known", "gc.any(x == value)"),
+    (lambda: vector() == None, "E110", "None is no array", "x is None"),  # noqa: E711
     (lambda: gc.sum(vector(), axis=1), "E101", "axis 1 is out of range", "the last one is 0"),
     (lambda: gc.permute_dims(floats(2, 2), (0, 0)), "E101", "name an axis twice", "once"),
     (lambda: vector().reshape("a"), "E101", "a size is an integer", "x.shape[0]"),

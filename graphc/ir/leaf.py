@@ -248,10 +248,11 @@ def _to_array(what: str, value: Any, dtype: Any) -> np.ndarray:
         array = _numbers(value)
         own = as_dtype(array.dtype)  # in native byte order
     except (TypeError, ValueError) as error:
+        fix = "pass an array, a number or nested lists; gc.run(tensor) gives a tensor's value"
         raise DTypeError(
             f"{what}{error.message if isinstance(error, DTypeError) else error}",
             source=current_source(),
-            fix="pass an array, a number or nested lists; gc.run(tensor) gives a tensor's value",
+            fix=f"{fix}; `x is None` asks whether there is one" if value is None else fix,
         ) from None
     if is_weak_value(value):
         # Python's numbers have no precision to lose, but must be in range.

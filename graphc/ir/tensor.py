@@ -138,6 +138,13 @@ class Tensor(Operators):
             )
         return self.shape[0]
 
+    def __contains__(self, value: object) -> NoReturn:
+        self._refuse(
+            "what a symbolic tensor contains is not known while the graph is being built",
+            "E211",
+            "use gc.any(x == value)",
+        )
+
     def __setitem__(self, key: object, value: object) -> NoReturn:
         self._refuse(
             "a symbolic tensor cannot be assigned to; graphs have no side effects",
