@@ -75,6 +75,26 @@ def _check_steps(
         number += sum(1 for _ in flat_steps([step]))
 
 
+def _check_views(
+    program: Program, step: Loop | While, rows: Sequence[str], available: set[str]
+) -> set[str]:
+    """States, what they become and rows are views; the states, which the body sees."""
+    views = {*rows, *(name for carry in step.carries for name in (carry.state, carry.following))}
+    for name in sorted(views):
+        require(name in program.buffers, f"{name} has no buffer")
+        require(program.buffers[name].role == "view", f"{name} is no view")
+    for carry in step.carries:
+        require(carry.initial in available, f"{carry.initial} is read before any step writes it")
+    return {carry.state for carry in step.carries}
+
+
+def _check_results(step: Loop | While, rows: Sequence[str], inside: set[str]) -> set[str]:
+    """The body writes what is handed on and every row; the last states, which then are there."""
+    for name in sorted({*rows, *(carry.following for carry in step.carries)}):
+        require(name in inside, f"{name} is handed on, but no step of the loop writes it")
+    return {carry.final for carry in step.carries}
+
+
 def _check_loop(
     program: Program,
     step: Loop,
@@ -84,21 +104,12 @@ def _check_loop(
 ) -> None:
     """Views are set before the body runs; it writes what is handed on and every stacked row."""
     _check_sizes(program, (step.length,), "the length")
-    views = {view for view, _ in step.slices}
-    views |= {name for carry in step.carries for name in (carry.state, carry.following)}
-    for name in sorted(views):
-        require(name in program.buffers, f"{name} has no buffer")
-        require(program.buffers[name].role == "view", f"{name} is no view")
-    for carry in step.carries:
-        require(carry.initial in available, f"{carry.initial} is read before any step writes it")
-    inside = available | {carry.state for carry in step.carries}
+    states = _check_views(program, step, [view for view, _ in step.slices], available)
+    inside = available | states
     inside |= {view for view, buffer in step.slices if buffer in available}
     _check_steps(program, step.body, number + 1, inside, kernels)
-    results = {carry.following for carry in step.carries}
-    results |= {view for view, buffer in step.slices if buffer not in available}
-    for name in sorted(results):
-        require(name in inside, f"{name} is handed on, but no step of the loop writes it")
-    available |= {carry.final for carry in step.carries}
+    rows = [view for view, buffer in step.slices if buffer not in available]
+    available |= _check_results(step, rows, inside)
     available |= {buffer for _, buffer in step.slices}
 
 
@@ -112,17 +123,10 @@ def _check_while(
     """Test and body see the states; the body writes what is handed on and every stacked row."""
     require(step.count not in program.sizes, f"{step.count} is a size of the call")
     require(step.most is None or step.most >= 0, f"a loop of at most {step.most} steps")
-    views = {view for view, _ in step.tapes}
-    views |= {name for carry in step.carries for name in (carry.state, carry.following)}
-    for name in sorted(views):
-        require(name in program.buffers, f"{name} has no buffer")
-        require(program.buffers[name].role == "view", f"{name} is no view")
-    for carry in step.carries:
-        require(carry.initial in available, f"{carry.initial} is read before any step writes it")
+    states = _check_views(program, step, [view for view, _ in step.tapes], available)
     for _, buffer in step.tapes:
         require(buffer in program.buffers, f"{buffer} has no buffer")
         require(program.buffers[buffer].role == "heap", f"{buffer} does not grow")
-    states = {carry.state for carry in step.carries}
     tested = available | states
     _check_steps(program, step.test, number + 1, tested, kernels)
     require(step.holds in tested, f"{step.holds} is tested, but no step of the test writes it")
@@ -133,10 +137,7 @@ def _check_while(
     inside = available | states
     number += 1 + sum(1 for _ in flat_steps(step.test))
     _check_steps(program, step.body, number, inside, kernels)
-    results = {carry.following for carry in step.carries} | {view for view, _ in step.tapes}
-    for name in sorted(results):
-        require(name in inside, f"{name} is handed on, but no step of the loop writes it")
-    available |= {carry.final for carry in step.carries}
+    available |= _check_results(step, [view for view, _ in step.tapes], inside)
     available |= {buffer for _, buffer in step.tapes}
 
 

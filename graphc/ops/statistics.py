@@ -20,6 +20,8 @@ from graphc.shapes import Dim, Size, reduced_shape, size_product
 __all__ = ["logsumexp", "mean", "std", "var"]
 
 Axes = tuple[int, ...]
+Slope = Callable[[Builder, Application], Tensor]  # of a result by each element that it combines
+Derivative = Callable[[Builder, Application, Gradients], Gradients]
 
 
 def _infer(call: Inference) -> TensorType:
@@ -41,6 +43,26 @@ def _spread(b: Builder, value: Tensor, application: Application) -> Tensor:
     """A reduced value with its axes back, of size 1."""
     attrs = application.attrs
     return value if attrs["keepdims"] else b.expand_dims(value, attrs["axes"])
+
+
+def _vjp_by(slope: Slope) -> Derivative:
+    def vjp(b: Builder, application: Application, gradients: Gradients) -> Gradients:
+        gradient = gradients[0]
+        assert gradient is not None
+        return [b.multiply(_spread(b, gradient, application), slope(b, application))]
+
+    return vjp
+
+
+def _jvp_by(slope: Slope) -> Derivative:
+    def jvp(b: Builder, application: Application, tangents: Gradients) -> Gradients:
+        tangent, attrs = tangents[0], application.attrs
+        if tangent is None:
+            return [None]
+        terms = b.multiply(tangent, slope(b, application))
+        return [b.sum(terms, axis=attrs["axes"], keepdims=attrs["keepdims"])]
+
+    return jvp
 
 
 def _examples(build: Callable[..., Tensor]) -> Callable[[Generator], list[Example]]:
@@ -100,20 +122,6 @@ def _var_slope(b: Builder, application: Application) -> Tensor:
     return b.divide(b.multiply(_centred(b, x, attrs["axes"]), 2), freedom)
 
 
-def _var_vjp(b: Builder, application: Application, gradients: Gradients) -> Gradients:
-    gradient = gradients[0]
-    assert gradient is not None
-    return [b.multiply(_spread(b, gradient, application), _var_slope(b, application))]
-
-
-def _var_jvp(b: Builder, application: Application, tangents: Gradients) -> Gradients:
-    tangent, attrs = tangents[0], application.attrs
-    if tangent is None:
-        return [None]
-    terms = b.multiply(tangent, _var_slope(b, application))
-    return [b.sum(terms, axis=attrs["axes"], keepdims=attrs["keepdims"])]
-
-
 def _var_reference(attrs: Attributes, x: np.ndarray) -> Any:
     wide = x.astype(float64)
     count = np.prod([x.shape[axis] for axis in attrs["axes"]])
@@ -148,8 +156,8 @@ VAR = register(
         infer=_infer,
         reference=_var_reference,
         lower=Composite(_build_var),
-        vjp=_var_vjp,
-        jvp=_var_jvp,
+        vjp=_vjp_by(_var_slope),
+        jvp=_jvp_by(_var_slope),
         batch=shifted("axes"),
         examples=_examples(lambda x, **options: var(x, correction=0.5, **options)),
     )
@@ -184,20 +192,6 @@ def _weights(b: Builder, application: Application) -> Tensor:
     result = _spread(b, application.output, application)
     bounded = b.where(b.equal(result, float("-inf")), 0, result)
     return b.exp(b.subtract(application.inputs[0], bounded))
-
-
-def _logsumexp_vjp(b: Builder, application: Application, gradients: Gradients) -> Gradients:
-    gradient = gradients[0]
-    assert gradient is not None
-    return [b.multiply(_spread(b, gradient, application), _weights(b, application))]
-
-
-def _logsumexp_jvp(b: Builder, application: Application, tangents: Gradients) -> Gradients:
-    tangent, attrs = tangents[0], application.attrs
-    if tangent is None:
-        return [None]
-    terms = b.multiply(tangent, _weights(b, application))
-    return [b.sum(terms, axis=attrs["axes"], keepdims=attrs["keepdims"])]
 
 
 def _logsumexp_reference(attrs: Attributes, x: np.ndarray) -> Any:
@@ -243,8 +237,8 @@ LOGSUMEXP = register(
         infer=_infer,
         reference=_logsumexp_reference,
         lower=Composite(_build_logsumexp),
-        vjp=_logsumexp_vjp,
-        jvp=_logsumexp_jvp,
+        vjp=_vjp_by(_weights),
+        jvp=_jvp_by(_weights),
         batch=shifted("axes"),
         examples=_examples(logsumexp),
     )
