@@ -14,9 +14,10 @@ import numpy as np
 
 from graphc.backends.base import local_buffers
 from graphc.backends.registry import REFERENCE
-from graphc.checks.compare import Difference, find_difference
+from graphc.checks.compare import Difference, coarsest, find_difference
 from graphc.checks.validation import Culprit, Evaluation, find_culprit, snapshots_of
 from graphc.compiler import Stages, compile_graph
+from graphc.dtypes import DType
 from graphc.errors import FunctionError
 from graphc.function import Function, function
 from graphc.ir.graph import Graph
@@ -143,7 +144,8 @@ def _in_backend(evaluation: Evaluation, backend: str, optimized: bool) -> Bisect
     native = _Memory(stages, evaluation)
     native.execute()
     local = local_buffers(stages.executable)
-    found = _first_step(stages.program, meant.arrays, native.arrays, local)
+    precision = coarsest(evaluation.precisions)
+    found = _first_step(stages.program, (meant.arrays, native.arrays), local, precision)
     if found is not None:
         step, buffer, difference = found
         return Bisection(
@@ -159,7 +161,7 @@ def _in_backend(evaluation: Evaluation, backend: str, optimized: bool) -> Bisect
     spare = [np.empty_like(values[variable.key]) for variable, _ in graph.updates]
     sizes = tuple(evaluation.sizes.values())
     outputs, updates = run(sizes, given[:count], given[count:], spare)
-    difference = find_difference(evaluation.values, [*outputs, *updates], evaluation.wide)
+    difference = evaluation.apart([*outputs, *updates])
     if difference is None:
         return None
     return Bisection(
@@ -211,13 +213,15 @@ class _Memory:
             self.arrays[name].reshape(value.shape)
             for name, value in zip(names, evaluation.values, strict=True)
         ]
-        return find_difference(evaluation.values, found, evaluation.wide)
+        return evaluation.apart(found)
 
 
 def _first_step(
-    program: Program, meant: Memory, native: Memory, local: frozenset[str]
+    program: Program, memories: tuple[Memory, Memory], local: frozenset[str], precision: DType
 ) -> tuple[Step, str, Difference] | None:
-    """The first step that leaves other values; buffers count when they are whole."""
+    """The first step that leaves other values in the second memory; buffers count when they are
+    whole. precision: the coarsest dtype of the program."""
+    meant, native = memories
     last = {name: number for number, step in enumerate(program.steps) for name in uses(step)[1]}
     places = ProductPlaces(program)
     for number, step in enumerate(program.steps):
@@ -231,7 +235,8 @@ def _first_step(
             ):
                 continue  # it may have been computed in the memory of what follows
             pair = [meant[name]], [native[name]]
-            difference = find_difference(*pair, wide=lambda: pair[0])  # noqa: B023 - used at once
+            digits = [coarsest([precision, meant[name].dtype])]
+            difference = find_difference(*pair, lambda: pair[0], digits)  # noqa: B023 - used at once
             if difference is not None:
                 return step, name, difference
     return None

@@ -64,19 +64,20 @@ def may_speculate(
     if len(calls) == 1 and any(_adds_up(calls[0], carry) for carry in step.carries):
         return False
     own = written | {view for view, _ in step.slices}
-    return all(_is_plain(call, own, buffers) for call in calls)
+    return all(_is_plain(call, own) for call in calls)
 
 
-def _is_plain(call: KernelCall, own: frozenset[str], buffers: Mapping[str, Buffer]) -> bool:
+def _is_plain(call: KernelCall, own: frozenset[str]) -> bool:
     """Whether no place in memory depends on a number that is computed, places in what a step has
     of its own are numbers, and nothing foreign runs."""
     names = {p.name: a for p, a in zip(call.kernel.parameters, call.arguments, strict=True)}
+    shapes = {p.name: p.shape for p in call.kernel.parameters}
 
     def has_place(buffer: str, index: Sequence[Expr]) -> bool:
         sizes: list[object] = [item.size for item in index if isinstance(item, Index)]
         if len(sizes) < len(index):
             return False
-        sizes += buffers[names[buffer]].shape
+        sizes += shapes[buffer]
         return names[buffer] not in own or all(isinstance(size, int) for size in sizes)
 
     stores = [item for item in call.kernel.body if isinstance(item, Store)]
@@ -206,20 +207,23 @@ class LanesEmitter(ChainEmitter):
 
     def _element(self, name: str, index: Sequence[Expr]) -> str:
         """The name of a register; that of the buffer itself where it is all of it."""
-        buffer = self.buffer(name)
-        if size_product(buffer.shape) == 1:
-            return name
-        return f"{name}.{'.'.join(str(_number(item)) for item in index)}"
+        whole = size_product(self.buffer(name).shape) == 1
+        return name if whole else f"{name}.{self._number(name, index)}"
+
+    def _number(self, name: str, index: Sequence[Expr]) -> Size:
+        """Of an element of a buffer, whose shape kernels may see in different ways."""
+        number: Size = 0
+        for item, size in zip(index, self.memory.arrays[name].shape, strict=True):
+            assert isinstance(item, Index)
+            number = number * size + item.size
+        return number
 
     def _places(self, name: str, index: Sequence[Expr]) -> list[Val]:
         """Where the lanes find an element of their rows."""
-        code, buffer = self.code, self.buffer(name)
-        place = 0
-        for item, size in zip(index, buffer.shape, strict=True):
-            number = _number(item)
-            assert isinstance(number, int) and isinstance(size, int)
-            place = place * size + number
-        start = code.gep("i8", self.rows[name], code.constant(place * buffer.dtype.itemsize, "i64"))
+        code, itemsize = self.code, self.buffer(name).dtype.itemsize
+        number = self._number(name, index)
+        assert isinstance(number, int)
+        start = code.gep("i8", self.rows[name], code.constant(number * itemsize, "i64"))
         width = self.sizes.first(self.bytes_of(name))
         apart = code.operation("mul", self.distance, width)
         places: list[Val] = []
@@ -269,10 +273,6 @@ class LanesEmitter(ChainEmitter):
             for lane in range(LANES):
                 at = builder.value(f"getelementptr i64, ptr %state, i64 {lane * carries + number}")
                 builder.store(builder.lane(words, lane), at)
-
-
-def _number(item: Expr) -> Size | None:
-    return item.size if isinstance(item, Index) else None
 
 
 # What calls them

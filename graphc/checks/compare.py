@@ -13,7 +13,7 @@ import numpy as np
 from graphc.backends.reference.interpreter import Values, evaluate_tensors, run_node
 from graphc.conversion import complex_view, real_view
 from graphc.dtypes import DType, finfo, float64, is_floating
-from graphc.ir.graph import Graph, after_counted_sizes
+from graphc.ir.graph import Graph, after_counted_sizes, bodies_of, nested_nodes
 from graphc.ir.lowering import HostCall, Leaf
 from graphc.ir.node import Node, substitute_dims
 from graphc.ir.tensor import Tensor
@@ -59,17 +59,45 @@ class Difference:
         return rows
 
 
+def precisions_of(graph: Graph) -> list[DType]:
+    """For each result the coarsest dtype that it was computed in; its own where none is coarser.
+
+    Inputs do not count: what is stored in few digits is an exact number to all that follows.
+    """
+    found: dict[int, DType] = {}
+    results = seen_through(graph.results)
+    for node in topological_order(results):
+        inner = [other for body in bodies_of(node) for other in nested_nodes(body)]
+        computed = [other for other in (node, *inner) if other.inputs]
+        dtypes = [type.dtype for other in computed for type in other.types]
+        dtypes += [found[id(tensor.node)] for tensor in node.inputs]
+        found[id(node)] = coarsest(dtypes)
+    return [coarsest([found[id(tensor.node)], tensor.dtype]) for tensor in results]
+
+
+def coarsest(dtypes: Sequence[DType]) -> DType:
+    """That with the fewest digits; float64 where none is floating."""
+    return max(filter(is_floating, dtypes), key=lambda dtype: finfo(dtype).eps, default=float64)
+
+
 def find_difference(
-    before: Sequence[np.ndarray], after: Sequence[np.ndarray], wide: Wide
+    before: Sequence[np.ndarray],
+    after: Sequence[np.ndarray],
+    wide: Wide,
+    precisions: Sequence[DType] | None = None,
 ) -> Difference | None:
-    """The first result in which some element of `after` is wrong; complex ones as pairs."""
+    """The first result in which some element of `after` is wrong; complex ones as pairs.
+
+    precisions: those that the results were computed in, by default their own dtypes.
+    """
     with np.errstate(all="ignore"):
         for number, pair in enumerate(zip(before, after, strict=True)):
             old, new = map(real_view, pair)
-            if _close(old, new).all():
+            precision = old.dtype if precisions is None else precisions[number]
+            if _close(old, new, precision).all():
                 continue
             exact = real_view(np.asarray(wide()[number]))
-            wrong = _wrong(old, new, exact)
+            wrong = _wrong(old, new, exact, precision)
             if wrong.any():
                 gap = np.abs(np.subtract(new, old, dtype=float64))
                 gap = np.where(wrong, np.where(np.isnan(gap), np.inf, gap), -1)
@@ -84,28 +112,28 @@ def _tolerance(dtype: DType, scale: np.ndarray) -> float:
     return max(SMALLEST, float(ROUNDING * finfo(dtype).eps * np.abs(finite).max(initial=0.0)))
 
 
-def _close(old: np.ndarray, new: np.ndarray) -> np.ndarray:
+def _close(old: np.ndarray, new: np.ndarray, precision: DType) -> np.ndarray:
     if not is_floating(old.dtype):
         return np.asarray(old == new)
     equal = (old == new) | (np.isnan(old) & np.isnan(new))
-    return np.asarray(equal | (np.abs(_gap(new, old)) <= _tolerance(old.dtype, old)))
+    return np.asarray(equal | (np.abs(_gap(new, old)) <= _tolerance(precision, old)))
 
 
 def _gap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.asarray(np.subtract(a, b, dtype=float64))
 
 
-def _wrong(old: np.ndarray, new: np.ndarray, exact: np.ndarray) -> np.ndarray:
+def _wrong(old: np.ndarray, new: np.ndarray, exact: np.ndarray, precision: DType) -> np.ndarray:
     if not is_floating(old.dtype):
         return np.asarray((new != old) & (new != exact))
-    tolerance = _tolerance(old.dtype, exact)
+    tolerance = _tolerance(precision, exact)
     error_before, error_after = np.abs(_gap(old, exact)), np.abs(_gap(new, exact))
     right = (new == exact) | (np.isnan(new) & np.isnan(exact))
     right |= error_after <= WORSE * error_before + tolerance  # False for NaN
     right |= ~np.isfinite(exact) & ~np.isfinite(new)
     # Out of the range of the dtype, though not of float64.
     right |= np.isinf(new) & (np.abs(exact) > finfo(old.dtype).max)
-    return np.asarray(~_close(old, new) & ~right)
+    return np.asarray(~_close(old, new, precision) & ~right)
 
 
 # --- evaluation --------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from graphc.checks.compare import (
     evaluate_wide,
     feeds_of,
     find_difference,
+    precisions_of,
 )
 from graphc.compiler import Stages
 from graphc.errors import GraphcError, ValidationError
@@ -74,6 +75,7 @@ class Evaluation:
         self.feeds: Feeds = feeds_of(graph, arrays)
         self.sizes = sizes
         self.values = evaluate_graph(graph, self.feeds, sizes)
+        self.precisions = precisions_of(graph)
         self._wide: list[np.ndarray] | None = None
 
     def wide(self) -> Sequence[np.ndarray]:
@@ -86,7 +88,11 @@ class Evaluation:
         return evaluate_graph(graph, self.feeds, self.sizes)
 
     def difference(self, graph: Graph) -> Difference | None:
-        return find_difference(self.values, self.of(graph), self.wide)
+        return self.apart(self.of(graph))
+
+    def apart(self, found: Sequence[np.ndarray]) -> Difference | None:
+        """Where results that were found in another way are wrong."""
+        return find_difference(self.values, found, self.wide, self.precisions)
 
 
 def find_culprit(
@@ -104,7 +110,8 @@ def find_culprit(
         leaves |= {v: by_storage[id(v.storage)] for v in written.variables}
         whole = {leaf: as_declared(array, leaf) for leaf, array in leaves.items()}
         values = evaluate_graph(written, whole, evaluation.sizes)
-        difference = find_difference(values, evaluation.values, evaluation.wide)
+        found = evaluation.values
+        difference = find_difference(values, found, evaluation.wide, evaluation.precisions)
         if difference is not None:
             return Culprit("complex numbers as pairs of real ones", difference, None, None)
     hits = 0
@@ -165,7 +172,7 @@ class PassesGuard:
         culprit = find_culprit(evaluation, self.snapshots, self.stages.user_graph)
         if culprit is not None:
             raise rule_error(graph, culprit)
-        difference = find_difference(evaluation.values, [*outputs, *updates], evaluation.wide)
+        difference = evaluation.apart([*outputs, *updates])
         if difference is not None:
             raise backend_error(graph, self.backend, difference)
         return outputs, updates

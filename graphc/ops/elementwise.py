@@ -330,7 +330,12 @@ def sign(x: Any, /) -> Tensor:
     return BUILDER.where(nothing, 0, divide(tensor, BUILDER.where(nothing, 1, length)))
 
 
-SIGN = register_elementwise("sign", sign, reference=np.sign, expr=_sign, partials=(0,))
+def _reference_sign(x: np.ndarray) -> np.ndarray:
+    """Of -0.0 it is 0.0 in numpy's own dtypes, and -0.0 in others."""
+    return np.asarray(np.sign(x) + np.zeros((), x.dtype))
+
+
+SIGN = register_elementwise("sign", sign, reference=_reference_sign, expr=_sign, partials=(0,))
 copysign = define_elementwise(
     "copysign",
     "The magnitude of x1 with the sign of x2, be it 0 or NaN. The gradient by x1 at 0 is 0.",

@@ -231,6 +231,8 @@ def _infer_search(call: Inference) -> TensorType:
 
 
 def _reference_search(attrs: Attributes, row: np.ndarray, values: np.ndarray) -> np.ndarray:
+    if is_half(row.dtype):  # NaN is no number among others to the searches of all dtypes
+        row, values = row.astype(np.float32), values.astype(np.float32)
     return np.asarray(np.searchsorted(row, values, side=attrs["side"])).astype(np.int64)
 
 

@@ -182,6 +182,25 @@ def test_complex_numbers() -> None:
             f(array * -1000)
 
 
+@pytest.mark.parametrize("coarse", ["float16", gc.bfloat16, "float32"])
+def test_numbers_that_were_few_digits_on_their_way(coarse: Any) -> None:
+    """Rounded in another order, float64 at the end is no closer than what it was made of."""
+    x = gc.placeholder("x", ("n", 64), coarse)
+    w = gc.placeholder("w", (64,), coarse)
+    total = gc.sum(gc.tanh(x * w) * x / 3, axis=1)
+
+    def step(carry: gc.Tensor, row: gc.Tensor) -> tuple[gc.Tensor, None]:
+        return gc.tanh(carry + gc.sum((row * w).astype("float64") / 7)), None
+
+    last, _ = gc.scan(step, gc.constant(np.float64(0)), x)
+    y = [gc.sin(total.astype("float64")) * 3, last]
+    array = np.random.default_rng(8).normal(size=(5, 64)).astype(x.dtype)
+    weights = array[0] * np.asarray(3, x.dtype)
+    for f in (gc.function([x, w], y, check="passes"), gc.function([x, w], y)):
+        f(array, weights)
+        assert not gc.bisect(f, array, weights)
+
+
 def test_loops_that_count_their_steps() -> None:
     x = gc.placeholder("x", ("n",))
 

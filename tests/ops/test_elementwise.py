@@ -107,6 +107,9 @@ def test_signs(compute: Compute) -> None:
     assert copied[[0, 1, 2, 4]].tolist() == [-2, 2, 2, -2]
     unsigned = compute(lambda x: (gc.sign(x), gc.abs(x)), np.array([0, 9], np.uint8))
     assert [a.tolist() for a in unsigned] == [[0, 1], [0, 9]]
+    for dtype in ("float32", "float16", gc.bfloat16):
+        (none,) = compute(lambda x: (gc.sign(x),), np.array([-0.0], dtype))
+        same(none, [0.0])
 
 
 def test_remainder_has_the_sign_of_the_divisor(compute: Compute) -> None:

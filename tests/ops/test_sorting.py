@@ -233,6 +233,20 @@ def test_searchsorted(backend: str) -> None:
                     np.testing.assert_array_equal(places, expected, strict=True)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", ["float16", gc.bfloat16])
+def test_searchsorted_of_few_digits(backend: str, dtype: Any) -> None:
+    """NaN is the largest of these numbers too."""
+    row = np.array([-1, 0, 3, INF, NAN, NAN], dtype)
+    values = np.array([NAN, 0.5, INF, -2], dtype)
+    found = run(
+        backend,
+        lambda r, v: [gc.searchsorted(r, v), gc.searchsorted(r, v, side="right")],
+        *(row, values),
+    )
+    assert [places.tolist() for places in found] == [[4, 2, 3, 0], [6, 2, 4, 0]]
+
+
 def test_searchsorted_of_integers_and_by_a_sorter() -> None:
     row, values = np.array([5, -3, 9, 5], np.int16), np.array([5, 4, 100, -7], np.int64)
     found = run("llvm", lambda r, v: [gc.searchsorted(r, v, sorter=gc.argsort(r))], row, values)[0]

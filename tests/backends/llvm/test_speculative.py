@@ -243,6 +243,24 @@ def test_several_states_rows_and_directions(monkeypatch: pytest.MonkeyPatch) -> 
                 assert same_bits(f(values, weight), g(values, weight))
 
 
+@pytest.mark.parametrize("shape", [(1,), (1, 1), (1, 1, 1)])
+def test_rows_in_shapes_of_their_own(
+    shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a kernel writes as a number has one or several axes where it is kept."""
+    x = gc.placeholder("x", ("t",), "float64")
+
+    def step(s: Tensor, e: Tensor) -> Any:
+        row = gc.reshape(e * s, shape)
+        return 0.5 * s + gc.tanh(e) + 0.01 * row[(0,) * len(shape)], (row, row * s)
+
+    outputs = gc.scan(step, gc.constant(np.float64(0)), x)
+    f, g = gc.function([x], outputs, cache=False), serial(monkeypatch, [x], outputs)
+    assert ROUTINE in f.llvm()
+    values = np.random.default_rng(9).normal(size=7000)
+    assert same_bits(f(values), g(values))
+
+
 @pytest.mark.parametrize("cell", [decayed, wave])
 def test_gradients(cell: Cell, monkeypatch: pytest.MonkeyPatch) -> None:
     x = gc.placeholder("x", ("t",))
