@@ -1,13 +1,16 @@
-"""Which results of a kernel may be written over one of its inputs.
+"""Which results of a kernel or a loop may be written over one of its inputs.
 
 A kernel may write its result over an input that dies there, if it reads each element no later than
-it writes the element at the same position.
+it writes the element at the same position. A loop may write rows over the rows that it reads in
+the same step, if a kernel of its body may do so with these rows.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import combinations
 
 from graphc.lapack import ROUTINES
+from graphc.loops.epilogues import with_sizes
 from graphc.loops.ir import (
     Accumulate,
     For,
@@ -16,15 +19,17 @@ from graphc.loops.ir import (
     KernelCall,
     Lapack,
     Let,
+    Loop,
     Program,
     Statement,
     Step,
     Store,
+    flat_steps,
 )
-from graphc.memory.lives import Life
+from graphc.memory.lives import Life, buffers_of
 from graphc.records import dataclass
-from graphc.scalar.expr import Expr, Load, walk
-from graphc.shapes import Size
+from graphc.scalar.expr import Expr, Index, Load, walk
+from graphc.shapes import Dim, Size, symbols_of
 
 
 class Donors:
@@ -46,39 +51,76 @@ class Donors:
 
     def find(self, step: Step, name: str, position: int) -> str | None:
         """The donor for `name`, which is born at this step."""
-        if not isinstance(step, KernelCall | Lapack):
-            return None
-        candidates = step.arguments if isinstance(step, KernelCall) else step.inputs
+        candidates: Sequence[str] = ()
+        end = position
+        match step:
+            case KernelCall():
+                candidates = step.arguments
+            case Lapack():
+                candidates = step.inputs
+            case Loop():
+                end += sum(1 for _ in flat_steps(step.body))
+                if self.lives[name].last > end:  # else a loop around this one may end here, too
+                    candidates = [buffer for _, buffer in step.slices]
         for candidate in dict.fromkeys(candidates):
             if (
                 candidate in self.lives
                 and candidate != name
                 and candidate not in self.taken
                 and candidate not in self.kept
-                and self.lives[candidate].last == position
+                and self.lives[candidate].last == end
                 and self.lives[candidate].first < position
                 and self.sizes[candidate] == self.sizes[name]
-                and (
-                    self.may_overwrite(step, candidate, name)
-                    if isinstance(step, KernelCall)
-                    else starts_as(step, candidate, name)
-                )
+                and self._may_take(step, candidate, name)
             ):
                 self.found[name] = candidate
                 self.taken.add(candidate)
                 return candidate
         return None
 
+    def _may_take(self, step: Step, source: str, target: str) -> bool:
+        match step:
+            case KernelCall():
+                return self.may_overwrite(step, source, target)
+            case Lapack():
+                return starts_as(step, source, target)
+            case Loop():
+                return self._may_overwrite_rows(step, source, target)
+        return False
+
+    def _may_overwrite_rows(self, loop: Loop, source: str, target: str) -> bool:
+        """Whether one kernel alone reads the rows of the source, and is the first to write those of
+        the target.
+
+        Rows without a loop over their elements are left alone: steps of such loops may run several
+        times.
+        """
+        rows = {buffer: view for view, buffer in loop.slices}
+        held = [name for name in buffers_of(loop) if name in (source, target)]
+        if len(held) > 2 or not {source, target} <= rows.keys():
+            return False
+        read, written = rows[source], rows[target]
+        used = [name for step in loop.body for name in names_in(step)]
+        if used.count(read) != 1 or not {source, target}.isdisjoint(used):
+            return False
+        first = next(step for step in loop.body if not {read, written}.isdisjoint(names_in(step)))
+        return (
+            isinstance(first, KernelCall)
+            and {read, written} <= set(first.arguments)
+            and all(isinstance(part, For) for part in first.kernel.body)
+            and self.may_overwrite(first, read, written)
+        )
+
     def may_overwrite(self, call: KernelCall, source: str, target: str) -> bool:
         """Whether writing `target` over `source` cannot destroy an element that is read later.
 
-        Holds if both are seen under one shape by one parameter each, every access to either is at
-        one and the same index, and no read of the source comes after the write of the target.
+        Holds if both are seen under one shape by one parameter each, no iteration reaches the
+        places of another, and no read of the source comes after the write of the target.
         """
         parameters = call.kernel.parameters
         read = [p for p, a in zip(parameters, call.arguments, strict=True) if a == source]
         written = [p for p, a in zip(parameters, call.arguments, strict=True) if a == target]
-        if len(read) != 1 or len(written) != 1 or read[0].written:
+        if len(read) != 1 or len(written) != 1 or read[0].written or not written[0].written:
             return False
         if read[0].shape != written[0].shape:
             return False
@@ -89,7 +131,8 @@ class Donors:
         first_write = min((a.place for a in writes if a.is_store), default=math.inf)
         if any(access.place > first_write for access in reads):
             return False
-        return len({access.index for access in (*reads, *writes)}) == 1
+        indices = {access.index for access in (*reads, *writes)}
+        return len(indices) == 1 or _are_apart(call, indices)
 
     def accesses_of(self, kernel: Kernel) -> Mapping[str, list["Access"]]:
         """All accesses of a kernel, by parameter."""
@@ -99,6 +142,70 @@ class Donors:
             for place, (buffer, index, is_store) in enumerate(accesses_in_order(kernel)):
                 found.setdefault(buffer, []).append(Access(place, index, is_store))
         return found
+
+
+def names_in(step: Step) -> Iterator[str]:
+    """The buffers of a step and of all steps inside it."""
+    return (name for one in flat_steps([step]) for name in buffers_of(one))
+
+
+def _are_apart(call: KernelCall, indices: Collection[tuple[Expr, ...]]) -> bool:
+    """Whether each iteration has places of its own: they are the same axes, each its own, moved by
+    numbers, and two such moves differ by no less than an axis is long.
+
+        read 0, 128, 256 + j, written 128, 0, 256 + j, j < 128
+    """
+    extents = _extents(call.kernel)
+    bound = dict(zip(call.kernel.sizes, call.sizes, strict=True))
+    moves: dict[tuple[int, ...], None] = {}
+    axes: set[tuple[str, ...]] = set()
+    for index in indices:
+        found = [_axis_and_move(part, extents, bound) for part in index]
+        known = [one for one in found if one is not None]
+        if len(known) < len(index):
+            return False
+        axes.add(tuple(axis for axis, _ in known))
+        moves[tuple(move for _, move in known)] = None
+    if len(axes) != 1:
+        return False
+    (names,) = axes
+    lengths = [with_sizes(extents[name], bound) for name in names]
+    if len(set(names)) < len(names) or set(names) != set(extents):
+        return False
+    return all(
+        any(
+            isinstance(length, int) and 0 <= length <= abs(a - b)
+            for a, b, length in zip(one, other, lengths, strict=True)
+        )
+        for one, other in combinations(moves, 2)
+    )
+
+
+def _axis_and_move(
+    part: Expr, extents: Mapping[str, Size], bound: Mapping[str, Size]
+) -> tuple[str, int] | None:
+    """(axis, number) of an index that is the axis plus the number."""
+    if not isinstance(part, Index):
+        return None
+    size = with_sizes(part.size, bound)
+    for axis in symbols_of(size) & set(extents):
+        move = size - Dim.symbol(axis)
+        if isinstance(move, int):
+            return axis, move
+    return None
+
+
+def _extents(kernel: Kernel) -> dict[str, Size]:
+    """Of each axis; -1, which is no length, where loops over it differ."""
+    found: dict[str, Size] = {}
+    pending: list[Statement] = list(kernel.body)
+    while pending:
+        item = pending.pop()
+        if isinstance(item, For) and found.setdefault(item.axis, item.extent) != item.extent:
+            found[item.axis] = -1
+        if isinstance(item, For | If):
+            pending.extend(item.body)
+    return found
 
 
 def starts_as(step: Lapack, source: str, target: str) -> bool:

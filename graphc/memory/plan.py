@@ -88,9 +88,9 @@ class MemoryPlan:
         return size_sum([self.sizes[name] for name in alive])
 
     def _first(self, name: str) -> int:
-        """The first step at which it takes memory of its own."""
-        life = self.lives[name]
-        return min(life.first + (name in self.in_place), life.last + 1)
+        """The first step at which it takes memory of its own, not that of its donor."""
+        life, donor = self.lives[name], self.in_place.get(name)
+        return life.first if donor is None else min(self.lives[donor].last + 1, life.last + 1)
 
 
 def plan_memory(program: Program, local: Collection[str] = ()) -> MemoryPlan:

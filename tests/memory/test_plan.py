@@ -62,8 +62,7 @@ def overlaps(plan: MemoryPlan, bindings: dict[str, int]) -> list[tuple[str, str]
             (start, size), (begin, length) = places[one], places[other]
             life, rival = plan.lives[one], plan.lives[other]
             together = life.first <= rival.last and rival.first <= life.last
-            handed_over = plan.in_place.get(one) == other and rival.last == life.first
-            handed_over |= plan.in_place.get(other) == one and life.last == rival.first
+            handed_over = plan.in_place.get(one) == other or plan.in_place.get(other) == one
             if together and not handed_over and start < begin + length and begin < start + size:
                 found.append((one, other))
     return found
