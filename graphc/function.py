@@ -279,8 +279,8 @@ class Function(FunctionText, CCallable):
 
         An input takes an array with a row per step along a new first axis, or one array for all
         steps. Returns the outputs of all steps, stacked along a new first axis. The call is atomic
-        as a whole: if step 17 fails, the variables have the values from before step 0. Raises as a
-        call does, and FeedError (E203) if the number of rows is not `count`.
+        as a whole: if step 17 fails, or Ctrl-C comes, the variables have the values from before
+        step 0. Raises as a call does, and FeedError (E203) if the number of rows is not `count`.
         """
         count = checked_count(count, self.name)
         check_stackable(self._structure, self._arguments.source())

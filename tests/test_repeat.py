@@ -1,5 +1,10 @@
 """f.repeat(k, ...) is k calls: the same results, one atomic step for the variables."""
 
+import os
+import signal
+import sys
+import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -142,3 +147,38 @@ def test_results_of_unknown_size() -> None:
     f = gc.function([x], [gc.nonzero(x)[0]])
     with pytest.raises(gc.FunctionError, match="depends on data"):
         f.repeat(2, np.ones((2, 3), "float32"))
+
+
+def test_many_steps_are_those_of_calls() -> None:
+    """They run in pieces, between which Python may raise what signals ask for."""
+    a, b = (gc.variable(np.float32(value), name) for name, value in (("a", 1), ("b", 2)))
+    x = gc.placeholder("x", ())
+    f = gc.function([x], [a + x, b], updates={a: b + x, b: a * 0.5})
+    rows = np.random.default_rng(0).normal(size=1000).astype("float32")
+    expected = np.array([f(row) for row in rows])
+    last = a.value, b.value
+    a.value, b.value = np.float32(1), np.float32(2)
+    parts = [f.repeat(count, rows[start : start + count]) for start, count in ((0, 1), (1, 999))]
+    np.testing.assert_array_equal(np.concatenate(parts, axis=1).T, expected)
+    assert (a.value, b.value) == last
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="os.kill would end the process")
+def test_a_long_run_is_interrupted_and_leaves_variables_as_they_were() -> None:
+    w = gc.variable(np.zeros((64, 64), "float32"), "w")
+    f = gc.function([], gc.sum(w), updates={w: w + 0 * (w @ w) + 1})
+    f.repeat(3)
+    old = signal.signal(signal.SIGINT, signal.default_int_handler)
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    began = time.monotonic()
+    try:
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            f.repeat(20_000_000)
+    finally:
+        timer.cancel()
+        signal.signal(signal.SIGINT, old)
+    assert time.monotonic() - began < 20
+    assert (w.value == 3).all()
+    f.repeat(3)
+    assert (w.value == 6).all()

@@ -2,6 +2,7 @@
 
 import ctypes
 import sys
+import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -11,6 +12,8 @@ from graphc.backends.llvm.heap import HeapTable, memory_limit, raise_stopped
 from graphc.backends.llvm.host import HostCalls
 from graphc.backends.llvm.repeat import repeat_routine
 from graphc.loops.ir import INNER_ROLES, Fault, Program
+
+SHORT, LONGER = 0.05, 8  # steps that take less seconds are followed by so many times as many
 
 
 class Places:
@@ -55,6 +58,7 @@ class Bound:
         "_fault",
         "_host_calls",
         "_keep",
+        "_piece",
         "_positions",
         "_table",
         "arguments",
@@ -87,6 +91,7 @@ class Bound:
         self.is_direct = entry is executable.entry
         self._host_calls = executable.host_calls
         self._executable = executable
+        self._piece = 1  # steps of `repeat` between two looks at signals
         self._keep = (temporaries, scratch, values)
 
     def __call__(self, arrays: Sequence[np.ndarray]) -> None:
@@ -103,7 +108,10 @@ class Bound:
         moves: Sequence[tuple[int, int]],
         swaps: Sequence[tuple[int, int, np.ndarray]],
     ) -> None:
-        """`count` steps in one native call; see `repeat`. Positions are those among `arrays`."""
+        """`count` steps in native code; see `repeat`. Positions are those among `arrays`.
+
+        It comes back to Python several times a second, which may have a signal to raise.
+        """
         self.point(arrays)
         places = self._positions
         words = [word for place, width in moves for word in (places[place], width)]
@@ -115,10 +123,21 @@ class Bound:
         if not self.is_direct:
             routine = self._executable.limited(routine)
         entry = self._executable.address
-        status = routine(
-            entry, *self.arguments, count, start, len(moves), start + 16 * len(moves), len(swaps)
-        )
-        self._check(status)
+        lengths = (start, len(moves), start + 16 * len(moves), len(swaps))
+        done = 0
+        while done < count:
+            end = min(count, done + self._piece)
+            began = time.perf_counter()
+            self._check(routine(entry, *self.arguments, done, end, *lengths))
+            self._pace(end - done, time.perf_counter() - began)
+            done = end
+
+    def _pace(self, steps: int, seconds: float) -> None:
+        """How many steps are to run at once, after some that took so long."""
+        if seconds > LONGER * SHORT:
+            self._piece = max(1, steps // LONGER)
+        elif seconds < SHORT and steps == self._piece:
+            self._piece *= LONGER
 
     def point_some(self, places: Sequence[int], arrays: Sequence[np.ndarray]) -> None:
         """The same for some of them. places: among those of a call."""

@@ -1,7 +1,9 @@
 """Many steps of a program in one native call.
 
-    i64 repeat(entry, table, sizes, fault, count, moves, number of moves, swaps, number of swaps)
+    i64 repeat(entry, table, sizes, fault, first, end,
+               moves, number of moves, swaps, number of swaps)
 
+first, end: the numbers of the steps. A call goes on where the last one with the same table ended.
 moves: for each array that has a row per step, its position in the table and the bytes of a row.
 swaps: for each variable that the program reads and updates, the positions of its value and of its
 new value, and a second buffer. The first step reads the variable and writes the first buffer; after
@@ -17,13 +19,13 @@ from graphc.backends.llvm.jit import PLAIN, Library, Module, once
 from graphc.backends.llvm.target import host
 
 _TEXT = """
-define i64 @repeat(ptr %entry, ptr %table, ptr %sizes, ptr %fault, i64 %count, ptr %moves, \
-i64 %moving, ptr %swaps, i64 %swapping) {
+define i64 @repeat(ptr %entry, ptr %table, ptr %sizes, ptr %fault, i64 %first, i64 %end, \
+ptr %moves, i64 %moving, ptr %swaps, i64 %swapping) {
 start:
   br label %step.head
 step.head:
-  %t = phi i64 [ 0, %start ], [ %t.next, %swap.head ]
-  %step.more = icmp slt i64 %t, %count
+  %t = phi i64 [ %first, %start ], [ %t.next, %swap.head ]
+  %step.more = icmp slt i64 %t, %end
   br i1 %step.more, label %step, label %done
 step:
   %status = call i64 %entry(ptr %table, ptr %sizes, ptr %fault)
@@ -80,7 +82,7 @@ done:
 _REPEAT = ctypes.CFUNCTYPE(
     ctypes.c_int64,
     *[ctypes.c_void_p] * 4,
-    ctypes.c_int64,
+    *[ctypes.c_int64] * 2,
     *[ctypes.c_void_p, ctypes.c_int64] * 2,
 )
 
