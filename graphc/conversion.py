@@ -35,6 +35,9 @@ def as_array(value: Any) -> np.ndarray:
     except (TypeError, ValueError) as error:
         raise type(error)(_uneven(value) or str(error)) from None
     if kind_of(array.dtype) not in "biufc":
+        numbers = (isinstance(item, int | float) for item in array.flat)
+        if array.dtype == object and array.size and all(numbers):
+            raise TypeError("integers of more than 64 bits have no dtype; write them as floats")
         kind = (
             f", but of {array.dtype.name}" if isinstance(value, np.ndarray | list | tuple) else ""
         )

@@ -17,11 +17,12 @@ from graphc.checks.options import check_words
 from graphc.checks.validation import PassesGuard
 from graphc.compiler import Stages, compile_graph
 from graphc.direct import Border, BoundCall, DirectRoute, program_of, unpicklable
-from graphc.errors import FeedTypeError, FunctionError, GraphcError
+from graphc.errors import FeedTypeError, GraphcError
 from graphc.exchanges import Exchanges
 from graphc.feeds import FeedBinder
 from graphc.function_checks import (
     caller_name,
+    check_options,
     check_sizes,
     checked_name,
     input_sequence,
@@ -413,12 +414,9 @@ def function(
     sources = current_sources()
     try:
         inputs = (inputs,) if isinstance(inputs, Tensor) else input_sequence(inputs)
-        if on_unused_input not in ("raise", "warn", "ignore"):
-            raise FunctionError(
-                f"on_unused_input={on_unused_input!r}",
-                code="E205",
-                fix='use "raise", "warn" or "ignore"',
-            )
+        check_options(
+            on_unused_input, optimize=optimize, cache=cache, allow_downcast=allow_downcast
+        )
         check_inputs(inputs, sources)
         tensors, structure = output_tensors(outputs, sources)
         replaced = givens_of(givens, inputs, sources)

@@ -5,6 +5,8 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from graphc.errors import FunctionError
 from graphc.ir.graph import Graph, counted_size, nested_nodes
 from graphc.ir.leaf import PLACEHOLDER
@@ -62,6 +64,23 @@ def named_defaults(defaults: Any, inputs: Sequence[Tensor]) -> dict[str, Any]:
             )
         named[name] = value
     return named
+
+
+def check_options(on_unused_input: str, **switches: object) -> None:
+    """A word that is not known, or "off" for False, would mean the opposite of what it says."""
+    if on_unused_input not in ("raise", "warn", "ignore"):
+        raise FunctionError(
+            f"on_unused_input={on_unused_input!r}",
+            code="E205",
+            fix='use "raise", "warn" or "ignore"',
+        )
+    for name, value in switches.items():
+        if not isinstance(value, bool | np.bool_):
+            raise FunctionError(
+                f"{name}={value!r} is neither True nor False",
+                code="E205",
+                fix="pass True or False",
+            )
 
 
 def check_placeholders(graph: Graph, sources: Sources, on_unused_input: str) -> None:

@@ -60,6 +60,7 @@ SLIPS: list[tuple[Slip, str, str, str]] = [
     (lambda: gc.permute_dims(floats(2, 2), (0, 0)), "E101", "name an axis twice", "once"),
     (lambda: vector().reshape("a"), "E101", "a size is an integer", "x.shape[0]"),
     (lambda: gc.constant([[1, 2], [3]]), "E110", "along axis 1: 2 in the first, 1", "lists"),
+    (lambda: gc.constant([1, 10**40]), "E110", "64 bits have no dtype; write them as", ""),
     (lambda: gc.constant([[1], 2]), "E110", "numbers and lists side by side along axis 0", ""),
     (lambda: GC.grad([gc.sum(vector())], vector()), "E301", "got list", "add up"),
     (lambda: gc.random.key(1.5), "E214", "got 1.5", "whole number"),
@@ -162,3 +163,30 @@ def test_integers_of_numpy_are_integers() -> None:
     assert [part.shape[1] for part in gc.split(x, two, axis=one)] == [2, 2]
     assert gc.linalg.matrix_power(image, two).shape == image.shape
     assert gc.diff(x, n=two).shape[1] == 2
+
+
+def test_switches_are_true_or_false() -> None:
+    x = vector()
+    for name in ("cache", "optimize", "allow_downcast"):
+        for wrong in ("off", None, 0.5):
+            options: Any = {name: wrong}
+            with pytest.raises(gc.FunctionError, match=rf"{name}={wrong!r} is neither True nor"):
+                gc.function([x], x + 1, **options)
+    yes: Any = np.True_
+    assert gc.function([x], x + 1, allow_downcast=yes)([0.5]) == 1.5
+
+
+def test_kernels_by_number_and_name() -> None:
+    x = gc.placeholder("x", ("n", 8))
+    f = gc.function([x], [gc.exp(x), gc.sum(x * x, axis=0)], backend="numba_cpu")
+    names = [one.name for one in f.stages.program.kernels] if f.stages.program else []
+    for number, name in enumerate(names):
+        assert f.source(name) == f.source(number) and name in f.source(number)
+    for wrong in (len(names), -1, "k99", 1.5):
+        with pytest.raises(gc.BackendError, match=rf"no kernel {wrong}\n    it has 0 \({names[0]}"):
+            f.source(wrong)  # type: ignore[arg-type]
+    plain = gc.function([x], x + 1, backend="reference")
+    with pytest.raises(gc.BackendError, match="it has no memory plan"):
+        plain.memory_plan()
+    with pytest.raises(gc.BackendError, match="backend 'reference' does not profile"):
+        plain.profile(floats(2, 8))

@@ -6,7 +6,6 @@ from pathlib import Path
 from rich.console import Console
 
 from graphc.commands.terminal import heading
-from graphc.errors import BackendError
 from graphc.function import Function
 from graphc.inspect.dot import write_picture
 from graphc.rewrite.driver import RewriteLog
@@ -40,24 +39,11 @@ def show_views(
 ) -> None:
     """The views asked for; a single one comes alone, so that it can be piped."""
     texts = [(TITLES[view], VIEWS[view](function)) for view in views]
-    texts += [(f"source of kernel {k}", kernel_source(function, k)) for k in kernels]
+    texts += [(f"source of kernel {k}", function.source(k)) for k in kernels]
     for title, text in texts:
         if len(texts) > 1:
             heading(console, title)
         console.print(text.rstrip())
-
-
-def kernel_source(function: Function, position: int) -> str:
-    """The generated code of one kernel. BackendError if there is no such kernel."""
-    program = function.stages.program
-    if program is not None and not 0 <= position < len(program.kernels):
-        raise BackendError(
-            f"{function.name} has no kernel {position}",
-            code="E501",
-            details=[f"it has {len(program.kernels)} kernels, counted from 0"],
-            fix="look at --kernels or --loops",
-        )
-    return function.source(position)
 
 
 def spent_on(seconds: Mapping[str, float]) -> str:

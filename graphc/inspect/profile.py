@@ -33,7 +33,7 @@ def measure(
 
     values: of the variables. BackendError (E501) where the backend has no clock.
     """
-    chosen = get_backend(backend)
+    chosen = None if stages.program is None else get_backend(backend)
     if stages.program is None or stages.plan is None or not isinstance(chosen, ProfilingBackend):
         raise BackendError(
             f"backend {backend!r} does not profile",

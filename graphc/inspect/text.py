@@ -8,9 +8,12 @@ from graphc.errors import BackendError
 from graphc.inspect.memory import format_plan
 from graphc.ir.printer import format_graph
 from graphc.loops.printer import format_program, summary
+from graphc.shapes import whole_number
 
 if TYPE_CHECKING:
     from graphc.compiler import Stages
+
+MOST_NAMES = 20  # of kernels, in an error
 
 
 class Text(str):
@@ -66,17 +69,31 @@ class FunctionText:
         sizes, or numbers for the values that are given: `f.memory_plan(n=64)`. ParameterError
         (E404): values of other sizes, or not of all.
         """
-        self._need_program("a memory plan")
+        self._need_program("memory plan")
         program, plan = self.stages.program, self.stages.plan
         assert program is not None and plan is not None
         scratch = scratch_of(self.stages.executable)
         return Text(format_plan(program, plan, scratch, sizes, self._rewrites))
 
-    def source(self, position: int = 0) -> Text:
-        """The generated code of one kernel, by its number in `kernels()`."""
+    def source(self, kernel: int | str = 0) -> Text:
+        """The generated code of one kernel: the first, second ... one of `kernels()`, counted from
+        0, or the one that has this name there. BackendError (E501) if there is no such kernel.
+        """
         self._need_program("generated code")
-        assert self.stages.executable is not None
-        return Text(self.stages.executable.kernel_source(position))
+        program, executable = self.stages.program, self.stages.executable
+        assert program is not None and executable is not None
+        names = [one.name for one in program.kernels]
+        position = names.index(kernel) if kernel in names else whole_number(kernel)
+        if position is None or not 0 <= position < len(names):
+            told = ", ".join(f"{number} ({name})" for number, name in enumerate(names[:MOST_NAMES]))
+            more = " ..." if len(names) > MOST_NAMES else ""
+            raise BackendError(
+                f"{program.name} has no kernel {kernel}",
+                code="E501",
+                details=[f"it has {told}{more}" if names else "it has none"],
+                fix="look at f.kernels()",
+            )
+        return Text(executable.kernel_source(position))
 
     def llvm(self) -> Text:
         """The LLVM IR of the whole function (backend llvm)."""
