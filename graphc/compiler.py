@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from graphc.backends.base import (
@@ -24,6 +25,7 @@ from graphc.ir.opdef import Constraint
 from graphc.ir.storage import ProcessLock, Storage
 from graphc.ir.verifier import verify
 from graphc.late_updates import LateGraph
+from graphc.loops.inlining import HIGHER_COSTS
 from graphc.loops.ir import Program
 from graphc.loops.lower import lower
 from graphc.loops.verifier import verify_program
@@ -166,8 +168,9 @@ def compile_graph(
     assert stages.program is not None
     if limit is not None:
         with stages.timed("memory"):
+            others = (lower(stages.graph, stages.size_names, cost) for cost in HIGHER_COSTS)
             stages._program, stages._plan = within_limit(
-                stages.program,
+                chain([stages.program], others),
                 limit,
                 lambda program: scratch_of(chosen.compile(program, threads=threads, cache=cache)),
             )

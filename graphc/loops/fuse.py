@@ -39,7 +39,7 @@ from graphc.ir.tensor import Tensor
 from graphc.loops.accumulators import POSITIONAL
 from graphc.loops.destinations import Destinations
 from graphc.loops.groups import Barrier, Group, Member, Partition, Placement, Role
-from graphc.loops.inlining import Inlining
+from graphc.loops.inlining import COST, Inlining
 from graphc.loops.values import (
     Key,
     Lowerings,
@@ -106,14 +106,16 @@ class Candidate:
     linear: bool
 
 
-def partition_graph(graph: Graph, names: tuple[str, ...], needs: Needs) -> Partition:
-    return _Fuser(graph, names, needs).run()
+def partition_graph(
+    graph: Graph, names: tuple[str, ...], needs: Needs, cost: int = COST
+) -> Partition:
+    return _Fuser(graph, names, needs, cost).run()
 
 
 class _Fuser:
     """Builds the partition in one walk over the nodes."""
 
-    def __init__(self, graph: Graph, names: tuple[str, ...], needs: Needs) -> None:
+    def __init__(self, graph: Graph, names: tuple[str, ...], needs: Needs, cost: int) -> None:
         self.graph = graph
         self.needs = needs
         self.not_inlined = needs.results | needs.indices | needs.operands
@@ -122,7 +124,7 @@ class _Fuser:
         self.steps: list[Group | Barrier | None] = []  # None: merged into an earlier group
         self.by_input: dict[tuple[Key, Shape], list[Group]] = {}
         self.closed: set[int] = set()  # numbers of groups that nothing joins
-        self.inlining = Inlining(graph, self.partition, self.is_grouped)
+        self.inlining = Inlining(graph, self.partition, self.is_grouped, cost)
 
     def run(self) -> Partition:
         unread = unread_values(self.graph, self.needs.views)

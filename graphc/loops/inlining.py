@@ -22,9 +22,10 @@ from graphc.records import dataclass
 from graphc.shapes import lower_bound, size_product
 
 COST = 4  # additions' worth of work that is rather repeated than stored
+HIGHER_COSTS = (50, 250, 1000)  # the same where memory is short; one exponential is 20
 SCALAR_COST = 32  # the same for single numbers, which a kernel computes once
 READS = 3  # distinct values in memory that an inlined value may read
-DEPTH = 12
+DEPTH, MOST_DEPTH = 12, 48  # operations on the way to a value; the latter where memory is short
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +44,18 @@ class Inlined:
 
 
 class Inlining:
-    """Decides node by node, inputs first. is_grouped: whether a group computes a value."""
+    """Decides node by node, inputs first. is_grouped: whether a group computes a value. cost: the
+    work that is rather repeated than stored."""
 
     def __init__(
-        self, graph: Graph, partition: Partition, is_grouped: Callable[[Tensor], bool]
+        self,
+        graph: Graph,
+        partition: Partition,
+        is_grouped: Callable[[Tensor], bool],
+        cost: int = COST,
     ) -> None:
         self.partition = partition
+        self.cost, self.depth = cost, DEPTH if cost <= COST else MOST_DEPTH
         self.is_grouped = is_grouped
         self.inlined: dict[int, Inlined] = {}
         self.viewed = viewed_roots(graph)
@@ -78,10 +85,10 @@ class Inlining:
                 reads |= {id(root.node)}
                 if self.is_grouped(root):
                     computed |= {id(root.node)}
-        if depth > DEPTH or len(reads) > READS:
+        if depth > self.depth or len(reads) > READS:
             return False
         if id(node) not in self.moved:
-            limit = SCALAR_COST if has_one_element(tensor) else COST
+            limit = max(SCALAR_COST, self.cost) if has_one_element(tensor) else self.cost
             # Rather one value in memory than the two that it is made of.
             if work > limit or len(computed) > 1:
                 return False

@@ -41,6 +41,7 @@ from graphc.loops.filter_transforms import filter_transform_kernel
 from graphc.loops.followers import before_followers
 from graphc.loops.fuse import BARRIERS, Needs, partition_graph
 from graphc.loops.groups import Barrier, Group, Partition, choose_axis_names
+from graphc.loops.inlining import COST
 from graphc.loops.ir import (
     Branch,
     Buffer,
@@ -102,18 +103,24 @@ def _are_known(indices: Tensor, minimum: Size, size: Size) -> bool:
     return value.size == 0 or (minimum <= value.min() and bool(value.max() < size))
 
 
-def lower(graph: Graph, sizes: tuple[str, ...]) -> Program:
-    """The program of a graph. sizes: names of the symbolic sizes that calls bind, in order."""
-    return _Lowering(graph, sizes).run()
+def lower(graph: Graph, sizes: tuple[str, ...], cost: int = COST) -> Program:
+    """The program of a graph. sizes: names of the symbolic sizes that calls bind, in order. cost:
+    the work for an element that each reader rather does again than that the value is stored."""
+    return _Lowering(graph, sizes, cost=cost).run()
 
 
 class _Lowering(GraphBuffers):
     """Lowers one graph; the body of a loop by another one that shares names and kernels."""
 
     def __init__(
-        self, graph: Graph, size_names: tuple[str, ...], outer: "_Lowering | None" = None
+        self,
+        graph: Graph,
+        size_names: tuple[str, ...],
+        outer: "_Lowering | None" = None,
+        cost: int = COST,
     ) -> None:
         super().__init__(graph, size_names, outer)
+        self.cost: int = cost if outer is None else outer.cost
         self.axes: set[str] = set() if outer is None else outer.axes
         self.kernels: KnownKernels = KnownKernels() if outer is None else outer.kernels
         self.repeated: Repeated = Repeated() if outer is None else outer.repeated
@@ -170,7 +177,7 @@ class _Lowering(GraphBuffers):
         axis_names = choose_axis_names(self.graph, (self.names.taken - self.axes) | given)
         self.axes.update(axis_names)
         self.names.taken.update(axis_names)
-        partition = partition_graph(self.graph, axis_names, needs)
+        partition = partition_graph(self.graph, axis_names, needs, self.cost)
         self.name_temporaries(partition)
         self.place_checks(checked, partition)
         named = {key for key, name in self.printed.of.items() if not AUTOMATIC.fullmatch(name)}

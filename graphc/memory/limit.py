@@ -1,6 +1,6 @@
 """memory_limit: a function that computes values twice until a call needs no more than it may."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from graphc.errors import MemoryLimitError, ParameterError
@@ -38,15 +38,53 @@ def checked_limit(value: Any) -> MemoryLimit | None:
 
 
 def within_limit(
-    program: Program, limit: MemoryLimit, scratch_of: Callable[[Program], list[Size]]
+    programs: Iterable[Program], limit: MemoryLimit, scratch_of: Callable[[Program], list[Size]]
 ) -> tuple[Program, MemoryPlan]:
-    """A program with the same results that keeps to the limit, and its plan.
+    """The first program that keeps to the limit, perhaps with repeated steps, and its plan.
 
-    scratch_of: bytes that steps need beside the temporaries. MemoryLimitError (E506) where it
-    cannot be kept, or where a size has no value for which it could be checked.
+    programs: of one function, one at least. scratch_of: bytes that steps need beside the
+    temporaries. MemoryLimitError (E506) where none can keep to it, or where a size has no value for
+    which it could be checked.
     """
-    names = set(program.sizes)
-    if names != limit.sizes.keys():
+    least: _Attempt | None = None
+    for program in programs:
+        attempt = _attempt(program, limit, scratch_of)
+        if attempt.needed <= limit.bytes:
+            return attempt.program, attempt.plan
+        if least is None or attempt.needed < least.needed:
+            least = attempt
+    assert least is not None
+    raise MemoryLimitError(
+        f"{least.program.name} needs {least.needed} bytes, the limit is {limit.bytes}",
+        details=[
+            f"temporaries {least.arena}, results {least.results}, "
+            f"scratch of single steps {least.scratch}",
+            "the largest buffers:",
+            *largest_buffers(least.program, limit.sizes, SHOWN),
+        ],
+        fix="raise the limit, feed less at a time, or wrap parts in gc.checkpoint",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """A program that computes values twice, and the bytes that it needs all the same."""
+
+    program: Program
+    plan: MemoryPlan
+    arena: int
+    results: int
+    scratch: int
+
+    @property
+    def needed(self) -> int:
+        return self.arena + self.results + self.scratch
+
+
+def _attempt(
+    program: Program, limit: MemoryLimit, scratch_of: Callable[[Program], list[Size]]
+) -> _Attempt:
+    if set(program.sizes) != limit.sizes.keys():
         given = ", ".join(sorted(limit.sizes)) or "none"
         raise MemoryLimitError(
             f"{program.name}: a memory limit needs a value for each size of the function",
@@ -62,15 +100,4 @@ def within_limit(
     )
     scratch = max((evaluate(size, values) for size in scratch_of(program)), default=0)
     found, plan = rematerialized(program, values, max(limit.bytes - results - scratch, 0))
-    arena = plan.layout(values)[1]
-    if arena + results + scratch > limit.bytes:
-        raise MemoryLimitError(
-            f"{program.name} needs {arena + results + scratch} bytes, the limit is {limit.bytes}",
-            details=[
-                f"temporaries {arena}, results {results}, scratch of single steps {scratch}",
-                "the largest buffers:",
-                *largest_buffers(found, values, SHOWN),
-            ],
-            fix="raise the limit, feed less at a time, or wrap parts in gc.checkpoint",
-        )
-    return found, plan
+    return _Attempt(found, plan, plan.layout(values)[1], results, scratch)

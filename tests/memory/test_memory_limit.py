@@ -56,6 +56,30 @@ def test_the_limit_is_kept_with_the_same_results(backend: str) -> None:
     assert str(generous.kernels()) == str(plain.kernels())
 
 
+@pytest.mark.parametrize("backend", ["llvm", "interpreter"])
+def test_readers_compute_what_one_kernel_would_store(backend: str) -> None:
+    """All values of a chain are results of one kernel, and one other reads them all at once: no
+    repeated step makes that less."""
+    batch = 300 if backend == "llvm" else 3
+    x = h = gc.placeholder("x", (batch, 24))
+    w = gc.variable(WEIGHTS[0], "w")
+    for k in range(8):
+        h = gc.tanh(h) * h + gc.sin(h)
+        h = h @ w if k == 3 else h
+    cost = gc.mean(h * h)
+    outputs = [cost, *gc.grad(cost, [x, w])]
+    feed = rng.normal(size=(batch, 24)).astype("float32") / 4
+    plain = gc.function([x], outputs, backend=backend)
+    assert plain.stages.plan is not None
+    arena = plain.stages.plan.layout({})[1]
+    whole = needed(plain)[1] - sum(v.nbytes for v in WEIGHTS[1:]) + 4 * 24 * batch
+    f = gc.function([x], outputs, backend=backend, memory_limit=whole - arena // 2)
+    assert f.stages.plan is not None
+    assert f.stages.plan.layout({})[1] <= arena // 2
+    for one, other in zip(f(feed), plain(feed), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
 def test_symbolic_sizes_and_updates() -> None:
     x, (cost, *gradients), weights = training("n")
     plain = gc.function([x], [cost, *gradients])
