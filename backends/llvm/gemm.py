@@ -30,6 +30,7 @@ chunk copies what it needs into the area, `stride` bytes of it for each thread.
 from dataclasses import replace
 
 from graphc.backends.llvm.gemm_cover import tiles_of
+from graphc.backends.llvm.gemm_few import few_function, pack_few_function
 from graphc.backends.llvm.gemm_layout import Arithmetic, Layout, Names
 from graphc.backends.llvm.gemm_pack import pack_function
 from graphc.backends.llvm.gemm_rows import (
@@ -99,6 +100,10 @@ def functions_of(layout: Layout, target: Target) -> dict[str, FunctionText]:
     }
     if layout.transpose_a:
         found[names.pack_a] = pack_function(names.pack_a, tile.rows, tile, target, across=False)
+    if layout.few:
+        found[names.few] = few_function(names.few, tile, target)
+        if not layout.transpose_b:
+            found[names.pack_few] = pack_few_function(names.pack_few, tile, target)
     if layout.long:
         found.update(split_functions(layout, tile, target))
     if layout.vectors:

@@ -16,7 +16,8 @@ class Layout:
 
     vectors: whether m or n may be 1. divides: whether there may be work for several threads.
     long: whether sums may be long and elements few, so that k is cut (gemm_split.py). turned: the
-    transpose is computed, for b of a few columns (gemm_turned.py).
+    transpose is computed, for b of a few columns (gemm_turned.py). few: whether the last columns
+    are dot products (gemm_few.py).
     """
 
     dtype: DType
@@ -26,6 +27,7 @@ class Layout:
     divides: bool = False
     long: bool = False
     turned: bool = False
+    few: bool = False
 
     @property
     def type(self) -> str:
@@ -35,6 +37,7 @@ class Layout:
     def name(self) -> str:
         words = [f"gemm_{self.prefix}_{self.letters}"] + ["turned"] * self.turned
         words += ["or_vector"] * self.vectors + ["divides"] * self.divides + ["long"] * self.long
+        words += ["few"] * self.few
         return "_".join(words)
 
     @property
@@ -81,7 +84,15 @@ class Names(NamedTuple):
 
     @property
     def rows(self) -> str:
-        return f"rows_{self.layout.prefix}_{self.layout.letters}"
+        return f"rows_{self.layout.prefix}_{self.layout.letters}" + "_few" * self.layout.few
+
+    @property
+    def few(self) -> str:
+        return f"few_{self.layout.prefix}"
+
+    @property
+    def pack_few(self) -> str:
+        return f"pack_few_{self.layout.prefix}"
 
 
 class Arithmetic:

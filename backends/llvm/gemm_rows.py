@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from graphc.backends.llvm.gemm_cover import LOW, NARROW, rows_before_low_tiles, tiles_of
+from graphc.backends.llvm.gemm_few import PITCH, most_few, rows_together
 from graphc.backends.llvm.gemm_layout import Arithmetic, Layout, Names
 from graphc.backends.llvm.gemm_tile import Tile
 from graphc.backends.llvm.parallel import BEGIN, END
@@ -222,12 +223,88 @@ class _RowsEmitter:
 
     def panel(self, step: "_Step", number: Val) -> None:
         """All rows times one panel of b."""
+        x, tile = self.x, self.tile
+        column = x.mul(number, tile.columns)
+        columns = x.extremum("smin", x.sub(step.width, column), x.const(tile.columns))
+        if not self.layout.few:
+            self.columns(step, number, columns)
+            return
+        before = self.before_few(columns)
+
+        def most() -> list[Val]:
+            self.columns(step, number, before)
+            return []
+
+        def few() -> list[Val]:
+            self.few(step, x.add(column, before), x.sub(columns, before))
+            return []
+
+        x.code.branch(x.compare("sgt", before, x.const(0)), [], most)
+        x.code.branch(x.compare("slt", before, columns), [], few)
+
+    def before_few(self, columns: Val) -> Val:
+        """How many columns of a panel are not dot products: for every number of threads the same,
+        since their sums are not those of tiles."""
+        x, tile, zero = self.x, self.tile, self.x.const(0)
+        before = columns
+        ends = [0] + [tile.columns // 2] * (self.names.half_tile in tiles_of(self.names, tile))
+        for end in map(x.const, ends):
+            left = x.sub(columns, end)
+            above = x.compare("sgt", left, zero)
+            are_few = x.code.operation(
+                "and", above, x.compare("sle", left, x.const(most_few(tile)))
+            )
+            before = x.choose(are_few, end, before)
+        return before
+
+    def few(self, step: "_Step", column: Val, columns: Val) -> None:
+        """All rows times a few columns of b, which are copied if they do not lie in rows."""
+        x, names, zero = self.x, self.names, self.x.const(0)
+        place, apart = self.corner_of_b(x.add(step.left, column), step.start), self.b_row
+        if not self.layout.transpose_b:
+            source, place, apart = place, ROOM, x.const(STEP + PITCH)
+            x.call(names.pack_few, (place, source, step.length, columns, self.b_row, apart))
+        most = x.const(rows_together(self.tile))
+        shared = self.shared(step, column, columns, (zero, zero, place), (place, apart))
+        follows = self.finishes(step)
+        count = x.ceil_div(step.rows, most)
+        few = _address(names.few)
+        x.call(names.tiles, (few, NONE, follows, zero, count, most, zero, *shared))
+
+    def finishes(self, step: "_Step") -> Val:
+        """Whether the epilogue follows."""
+        is_last = self.x.compare("eq", self.x.add(step.turn, self.x.const(1)), self.steps)
+        return self.x.code.operation("and", is_last, self.x.compare("ne", self.finish, NONE))
+
+    def shared(
+        self,
+        step: "_Step",
+        column: Val,
+        columns: Val,
+        ahead: tuple[Val, Val, Val],
+        panel: tuple[Val, Val],
+    ) -> tuple[Val, ...]:
+        """What @tiles gets behind the routines and numbers of rows.
+
+        ahead: units to ask for, those for each tile, and where they begin; panel: the columns, and
+        the distance from row to row, or from column to column.
+        """
+        x = self.x
+        return (
+            *(step.rows, *ahead, self.b_row),
+            *(x.at(step.c, x.mul(column, self.tile.bytes)), self.out_row),
+            *(step.a, step.down, step.a_row, step.a_step),
+            *(*panel, step.length, columns, x.compare("eq", step.turn, x.const(0))),
+            *(self.epilogue, self.frame, x.add(self.base, step.first)),
+            *(x.add(step.left, column), ROOM),
+        )
+
+    def columns(self, step: "_Step", number: Val, columns: Val) -> None:
+        """All rows times the first columns of a panel, in tiles."""
         x, tile, size = self.x, self.tile, self.tile.bytes
-        rows, start, length, panels = step.rows, step.start, step.length, step.panels
-        is_first = x.compare("eq", step.turn, x.const(0))
-        column, left, width = x.mul(number, tile.columns), step.left, step.width
-        last = x.compare("eq", x.add(number, x.const(1)), panels)
-        columns = x.extremum("smin", x.sub(width, column), x.const(tile.columns))
+        rows, start, length = step.rows, step.start, step.length
+        column, left = x.mul(number, tile.columns), step.left
+        last = x.compare("eq", x.add(number, x.const(1)), step.panels)
         corner = self.corner_of_b(x.add(left, column), start)
         code = x.code
         reads = self.reads(columns)
@@ -249,16 +326,9 @@ class _RowsEmitter:
         share = x.ceil_div(units, x.ceil_div(rows, tile.rows))
         if tile.asked and self.layout.transpose_b:  # some lines of a column at once
             share = x.mul(x.ceil_div(share, tile.asked), tile.asked)
-        c_panel = x.at(step.c, x.mul(column, size))
-        is_last = x.compare("eq", x.add(step.turn, x.const(1)), self.steps)
-        finishes = x.code.operation("and", is_last, x.compare("ne", self.finish, NONE))
+        finishes = self.finishes(step)
         names, zero = self.names, x.const(0)
-        shared = (
-            *(rows, units, share, following, self.b_row),
-            *(c_panel, self.out_row, step.a, step.down, step.a_row, step.a_step),
-            *(place, b_step, length, columns, is_first),
-            *(self.epilogue, self.frame, x.add(self.base, step.first), x.add(left, column), ROOM),
-        )
+        shared = self.shared(step, column, columns, (units, share, following), (place, b_step))
         # Whole tiles and then low ones, or half ones, or narrow ones. Copied panels of a transposed
         # a are as high as a whole tile.
         fewest = self.n if self.layout.transpose_a else columns

@@ -74,6 +74,16 @@ def tile_for(target: Target, type: str) -> Tile:
     return Tile(type, rows, vectors, lanes, masks, masks and target.has_masked_stores, asked)
 
 
+def tile_parameters(tile: Tile, result_is_other: str = "noalias ") -> str:
+    """What each routine for a tile gets."""
+    text = (
+        f"ptr {result_is_other}%c, ptr noalias readonly %a, ptr noalias readonly %b, "
+        "i64 %k, i64 %c.row, i64 %a.row, i64 %a.step, i64 %b.step, i64 %rows, i64 %columns, "
+        "i1 %first"
+    )
+    return text + ", ptr %ahead, i64 %ahead.row, i64 %ahead.rate" * (tile.asked > 0)
+
+
 def tile_function(name: str, tile: Tile, target: Target) -> FunctionText:
     return TileEmitter(name, tile, target, TextBuilder(has_fma=target.has_fma)).emit()
 
@@ -92,12 +102,7 @@ class TileEmitter:
         self._results(self._products())
         builder.block("done")
         builder.line("ret void")
-        parameters = (
-            f"ptr {self.result_is_other}%c, ptr noalias readonly %a, ptr noalias readonly %b, "
-            "i64 %k, i64 %c.row, i64 %a.row, i64 %a.step, i64 %b.step, i64 %rows, i64 %columns, "
-            "i1 %first"
-        )
-        parameters += ", ptr %ahead, i64 %ahead.row, i64 %ahead.rate" * (tile.asked > 0)
+        parameters = tile_parameters(tile, self.result_is_other)
         parameters += "".join(f", {one.type} {one.text}" for one in self.extra)
         attributes = self.target.function_attributes
         return builder.function(f"define internal void @{self.name}({parameters}) {attributes}")

@@ -16,6 +16,7 @@ from graphc.backends.llvm.emitter import (
 )
 from graphc.backends.llvm.epilogues import WHOLE
 from graphc.backends.llvm.gemm import area_bytes, functions_of
+from graphc.backends.llvm.gemm_few import has_few
 from graphc.backends.llvm.gemm_half import half_area_bytes, half_functions
 from graphc.backends.llvm.gemm_kept import (
     Kept,
@@ -162,6 +163,8 @@ class ProductSteps(StepEmitter):
         layout = Layout(step.dtype, *transposed, *flags)
         if not layout.vectors and is_turned(step, tile_for(self.target, layout.type)):
             layout = replace(layout, long=False, turned=True)
+        elif has_few(step, tile_for(self.target, layout.type)):
+            layout = replace(layout, few=True)
         if layout.name not in self.products:
             make = half_functions if is_half(step.dtype) else functions_of
             self.products.update(make(layout, self.target))

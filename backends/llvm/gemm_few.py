@@ -1,0 +1,193 @@
+"""The last few columns of a product, as dot products.
+
+    void @few(what @tile gets)
+    void @pack(ptr panel, ptr matrix, i64 k, i64 count, i64 stride, i64 apart)
+
+b holds the columns one behind the other, b.step bytes from one to the next; a.step is not used.
+A tile that is a vector wide takes as long for one column as for a whole vector of them: the 257th
+column would cost as much as the 16 before it. Rows of a times a column of b are summed in lanes,
+some rows at a time, at the rate at which rows of a are read.
+"""
+
+from graphc.backends.llvm.gemm_cover import HALVED
+from graphc.backends.llvm.gemm_layout import Arithmetic
+from graphc.backends.llvm.gemm_tile import Tile, tile_parameters
+from graphc.backends.llvm.masked import masked_load
+from graphc.backends.llvm.scopes import Code
+from graphc.backends.llvm.target import Target
+from graphc.backends.llvm.text import BITS, FunctionText, Val
+from graphc.dtypes import is_half
+from graphc.loops.ir import Contraction
+
+LEAST_ROWS = 24  # of a product, from which on columns are copied for it
+LEAST_TERMS = 48  # of a sum: fewer do not pay for adding up lanes
+PITCH = 64  # bytes between copied columns, so that they do not compete for one place in the cache
+
+C, A, B = (Val(f"%{name}", "ptr") for name in ("c", "a", "b"))
+K, C_ROW, A_ROW, B_STEP, ROWS, COLUMNS = (
+    Val(f"%{name}", "i64") for name in ("k", "c.row", "a.row", "b.step", "rows", "columns")
+)
+FIRST = Val("%first", "i1")
+PANEL, MATRIX = Val("%panel", "ptr"), Val("%matrix", "ptr")
+COUNT, STRIDE, APART = (Val(f"%{name}", "i64") for name in ("count", "stride", "apart"))
+
+
+def most_few(tile: Tile) -> int:
+    """Columns that are few."""
+    return tile.lanes // 4
+
+
+def rows_together(tile: Tile) -> int:
+    """Rows whose sums are added up together."""
+    return min(8, tile.lanes)
+
+
+def has_few(step: Contraction, tile: Tile) -> bool:
+    """Whether a few columns are left over, as far as it is known before it runs."""
+    if step.transpose_a or is_half(step.dtype):
+        return False
+    if not isinstance(step.n, int) or step.n <= tile.lanes:
+        return False
+    if isinstance(step.m, int) and step.m < LEAST_ROWS:
+        return False
+    if isinstance(step.k, int) and step.k < LEAST_TERMS:
+        return False
+    left = step.n % tile.columns
+    half = tile.columns // 2 if tile.vectors >= HALVED else 0
+    return 0 < left <= most_few(tile) or half < left <= half + most_few(tile) * (half > 0)
+
+
+def few_function(name: str, tile: Tile, target: Target) -> FunctionText:
+    return _FewEmitter(tile, target).emit(name)
+
+
+def pack_few_function(name: str, tile: Tile, target: Target) -> FunctionText:
+    """Copies `count` columns, entries `stride` bytes apart, to `panel`, columns `apart` bytes."""
+    x = Arithmetic(Code(has_fma=target.has_fma))
+    code, builder = x.code, x.code.builder
+
+    def column(number: Val, _: list[Val]) -> list[Val]:
+        source, to = x.at(MATRIX, x.mul(number, tile.bytes)), x.at(PANEL, x.mul(number, APART))
+
+        def entry(p: Val, _: list[Val]) -> list[Val]:
+            value = builder.load(x.at(source, x.mul(p, STRIDE)).text, tile.type)
+            builder.store(value, code.gep(tile.type, to, p).text)
+            return []
+
+        code.loop(x.const(0), K, 1, [], entry)
+        return []
+
+    code.loop(x.const(0), COUNT, 1, [], column)
+    builder.line("ret void")
+    return x.function(name, (PANEL, MATRIX, K, COUNT, STRIDE, APART), target, plain=False)
+
+
+class _FewEmitter:
+    def __init__(self, tile: Tile, target: Target) -> None:
+        self.tile, self.target = tile, target
+        self.x = Arithmetic(Code(has_fma=target.has_fma))
+        self.code, self.builder = self.x.code, self.x.code.builder
+        self.rows = rows_together(tile)
+
+    def emit(self, name: str) -> FunctionText:
+        x, builder = self.x, self.builder
+        room = Val("%room", "ptr")
+        builder.line(f"{room.text} = alloca [{self.rows} x {self.tile.type}], align 64")
+        last = x.sub(ROWS, x.const(1))
+        starts = [A]
+        for row in range(1, self.rows):  # rows beyond the last repeat it
+            starts.append(x.at(A, x.mul(x.extremum("smin", x.const(row), last), A_ROW)))
+
+        def column(j: Val, _: list[Val]) -> list[Val]:
+            sums = self.products(starts, x.at(B, x.mul(j, B_STEP)))
+            builder.store(self.summed(sums), room.text)
+            place = x.at(C, x.mul(j, self.tile.bytes))
+
+            def row(r: Val, _: list[Val]) -> list[Val]:
+                to = x.at(place, x.mul(r, C_ROW))
+                value = builder.load(self.code.gep(self.tile.type, room, r).text, self.tile.type)
+
+                def add() -> list[Val]:
+                    return [builder.fadd(builder.load(to.text, self.tile.type), value)]
+
+                (total,) = self.code.branch(builder.not_(FIRST), [value], add)
+                builder.store(total, to.text)
+                return []
+
+            self.code.loop(x.const(0), ROWS, 1, [], row)
+            return []
+
+        self.code.loop(x.const(0), COLUMNS, 1, [], column)
+        builder.line("ret void")
+        attributes = self.target.function_attributes
+        signature = f"define internal void @{name}({tile_parameters(self.tile)}) {attributes}"
+        return builder.function(signature)
+
+    def products(self, starts: list[Val], column: Val) -> list[Val]:
+        """A vector for each row, whose lanes add up to its product with the column."""
+        x, code, builder, tile = self.x, self.code, self.builder, self.tile
+        whole = x.sub(K, code.operation("and", K, x.const(tile.lanes - 1)))
+
+        def at(start: Val, p: Val) -> Val:
+            return code.gep(tile.type, start, p)
+
+        def vector(p: Val, sums: list[Val]) -> list[Val]:
+            entries = builder.load(at(column, p).text, tile.type, tile.lanes)
+            return [
+                builder.fma(builder.load(at(row, p).text, tile.type, tile.lanes), entries, total)
+                for row, total in zip(starts, sums, strict=True)
+            ]
+
+        zero = builder.constant(0.0, tile.type, tile.lanes)
+        sums = code.loop(x.const(0), whole, tile.lanes, [zero] * self.rows, vector)
+
+        def tail() -> list[Val]:
+            mask = self.mask(x.sub(K, whole))
+            entries = masked_load(builder, tile.type, at(column, whole), mask)
+            return [
+                builder.fma(masked_load(builder, tile.type, at(row, whole), mask), entries, total)
+                for row, total in zip(starts, sums, strict=True)
+            ]
+
+        return code.branch(x.compare("slt", whole, K), sums, tail)
+
+    def mask(self, left: Val) -> Val:
+        """The first `left` lanes."""
+        index, lanes = f"i{BITS[self.tile.type]}", self.tile.lanes
+        limit = left if index == "i64" else self.builder.trunc(left, index)
+        numbers = ", ".join(f"{index} {lane}" for lane in range(lanes))
+        every = self.builder.splat(limit, lanes)
+        return self.builder.icmp("slt", Val(f"<{numbers}>", index, lanes), every)
+
+    def summed(self, values: list[Val]) -> Val:
+        """A lane for each vector: the sum of its lanes. In each round two vectors become one, in
+        which blocks of lanes, half as long, belong to one vector each."""
+        block = self.tile.lanes
+        while block > 1:
+            half = block // 2
+            if len(values) > 1:
+                values = [
+                    self.halves(a, b, half) for a, b in zip(values[::2], values[1::2], strict=True)
+                ]
+            else:
+                values = [self.halves(values[0], None, half)]
+            block = half
+        return values[0]
+
+    def halves(self, a: Val, b: Val | None, half: int) -> Val:
+        """Lower plus upper halves of the blocks of a, then of those of b."""
+        lanes = range(0, a.lanes * (1 if b is None else 2), 2 * half)
+        low = [start + lane for start in lanes for lane in range(half)]
+        return self.builder.fadd(
+            self.shuffled(a, b, low), self.shuffled(a, b, [lane + half for lane in low])
+        )
+
+    def shuffled(self, a: Val, b: Val | None, order: list[int]) -> Val:
+        other = "poison" if b is None else b.text
+        chosen = ", ".join(f"i32 {lane}" for lane in order)
+        return self.builder.emit(
+            f"shufflevector {a.ir_type} {a.text}, {a.ir_type} {other}, "
+            f"<{len(order)} x i32> <{chosen}>",
+            a.type,
+            len(order),
+        )
