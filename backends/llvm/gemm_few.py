@@ -53,8 +53,13 @@ def has_few(step: Contraction, tile: Tile) -> bool:
     if isinstance(step.k, int) and step.k < LEAST_TERMS:
         return False
     left = step.n % tile.columns
-    half = tile.columns // 2 if tile.vectors >= HALVED else 0
-    return 0 < left <= most_few(tile) or half < left <= half + most_few(tile) * (half > 0)
+    return any(0 < left - end <= most_few(tile) for end in ends_before_few(tile))
+
+
+def ends_before_few(tile: Tile) -> tuple[int, ...]:
+    """Columns of smaller tiles, behind which a few more may be left."""
+    half = (tile.columns // 2,) if tile.vectors >= HALVED else ()
+    return (0, tile.lanes, *half)
 
 
 def few_function(name: str, tile: Tile, target: Target) -> FunctionText:

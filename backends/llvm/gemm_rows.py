@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from graphc.backends.llvm.gemm_cover import LOW, NARROW, rows_before_low_tiles, tiles_of
-from graphc.backends.llvm.gemm_few import PITCH, most_few, rows_together
+from graphc.backends.llvm.gemm_few import PITCH, ends_before_few, most_few, rows_together
 from graphc.backends.llvm.gemm_layout import Arithmetic, Layout, Names
 from graphc.backends.llvm.gemm_tile import Tile
 from graphc.backends.llvm.parallel import BEGIN, END
@@ -247,8 +247,7 @@ class _RowsEmitter:
         since their sums are not those of tiles."""
         x, tile, zero = self.x, self.tile, self.x.const(0)
         before = columns
-        ends = [0] + [tile.columns // 2] * (self.names.half_tile in tiles_of(self.names, tile))
-        for end in map(x.const, ends):
+        for end in map(x.const, ends_before_few(tile)):
             left = x.sub(columns, end)
             above = x.compare("sgt", left, zero)
             are_few = x.code.operation(
