@@ -1,7 +1,8 @@
 """Which tiles cover a matrix: whole ones, and smaller ones where it ends.
 
 rows      6, 6, 4 for 16 of them: as few idle rows as can be
-columns   whole tiles, then one that is half as wide, or a vector wide
+columns   whole tiles, then one that is half as wide, or a vector wide, or both; a few more are
+          dot products (gemm_few.py)
 """
 
 from dataclasses import replace

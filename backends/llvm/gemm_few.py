@@ -52,14 +52,8 @@ def has_few(step: Contraction, tile: Tile) -> bool:
         return False
     if isinstance(step.k, int) and step.k < LEAST_TERMS:
         return False
-    left = step.n % tile.columns
-    return any(0 < left - end <= most_few(tile) for end in ends_before_few(tile))
-
-
-def ends_before_few(tile: Tile) -> tuple[int, ...]:
-    """Columns of smaller tiles, behind which a few more may be left."""
-    half = (tile.columns // 2,) if tile.vectors >= HALVED else ()
-    return (0, tile.lanes, *half)
+    ends = (0, tile.lanes, *[tile.columns // 2] * (tile.vectors >= HALVED))
+    return any(0 < step.n % tile.columns - end <= most_few(tile) for end in ends)
 
 
 def few_function(name: str, tile: Tile, target: Target) -> FunctionText:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from graphc.backends.llvm.gemm_cover import LOW, NARROW, rows_before_low_tiles, tiles_of
-from graphc.backends.llvm.gemm_few import PITCH, ends_before_few, most_few, rows_together
+from graphc.backends.llvm.gemm_few import PITCH, most_few, rows_together
 from graphc.backends.llvm.gemm_layout import Arithmetic, Layout, Names
 from graphc.backends.llvm.gemm_tile import Tile
 from graphc.backends.llvm.parallel import BEGIN, END
@@ -75,7 +75,8 @@ class _Step(NamedTuple):
     """Rows by columns of the result, and what is added to them in this turn.
 
     c: the corner; a: the rows of a, with the distances in bytes from tile to tile, from row to
-    row, and from p to p + 1.
+    row, and from p to p + 1. cut: a column at which a panel begins even if the one before it is
+    not whole, or the width.
     """
 
     c: Val
@@ -88,6 +89,7 @@ class _Step(NamedTuple):
     a_step: Val
     left: Val
     width: Val
+    cut: Val
     panels: Val
     turn: Val
     start: Val
@@ -157,7 +159,17 @@ class _RowsEmitter:
         if self.layout.transpose_a:  # copied panels are as high as a whole tile
             low_rows = x.choose(self.copy, rows, low_rows)
         c = x.at(x.at(self.out, x.mul(first, self.out_row)), x.mul(left, self.tile.bytes))
-        panels = x.ceil_div(width, self.tile.columns)
+        panels, cut = x.ceil_div(width, self.tile.columns), width
+        if self.names.half_tile in tiles_of(self.names, self.tile) and not self.layout.transpose_a:
+            half, whole = self.tile.columns // 2, x.mul(panels, self.tile.columns)
+            end = x.sub(whole, x.const(half))  # of a tile half as wide, if a vector holds the rest
+            rest = x.sub(width, end)
+            above = x.compare("sgt", rest, x.const(0))
+            cuts = x.code.operation("and", above, x.compare("sle", rest, x.const(self.tile.lanes)))
+            panels, cut = (
+                x.choose(cuts, x.add(panels, x.const(1)), panels),
+                x.choose(cuts, end, width),
+            )
 
         def one_step(turn: Val, _: list[Val]) -> list[Val]:
             start = x.mul(turn, self.step)
@@ -165,7 +177,7 @@ class _RowsEmitter:
             rows_of_a = self.rows_of_a(first, rows, start, length)
 
             step = _Step(
-                c, first, rows, low_rows, *rows_of_a, left, width, panels, turn, start, length
+                c, first, rows, low_rows, *rows_of_a, left, width, cut, panels, turn, start, length
             )
 
             def panel(number: Val, _: list[Val]) -> list[Val]:
@@ -224,15 +236,16 @@ class _RowsEmitter:
     def panel(self, step: "_Step", number: Val) -> None:
         """All rows times one panel of b."""
         x, tile = self.x, self.tile
-        column = x.mul(number, tile.columns)
-        columns = x.extremum("smin", x.sub(step.width, column), x.const(tile.columns))
+        column = x.extremum("smin", x.mul(number, tile.columns), step.cut)
+        end = x.choose(x.compare("slt", column, step.cut), step.cut, step.width)
+        columns = x.extremum("smin", x.sub(end, column), x.const(tile.columns))
         if not self.layout.few:
-            self.columns(step, number, columns)
+            self.columns(step, number, column, columns)
             return
         before = self.before_few(columns)
 
         def most() -> list[Val]:
-            self.columns(step, number, before)
+            self.columns(step, number, column, before)
             return []
 
         def few() -> list[Val]:
@@ -247,7 +260,7 @@ class _RowsEmitter:
         since their sums are not those of tiles."""
         x, tile, zero = self.x, self.tile, self.x.const(0)
         before = columns
-        for end in map(x.const, ends_before_few(tile)):
+        for end in map(x.const, (0, tile.lanes)):
             left = x.sub(columns, end)
             above = x.compare("sgt", left, zero)
             are_few = x.code.operation(
@@ -298,11 +311,11 @@ class _RowsEmitter:
             *(x.add(step.left, column), ROOM),
         )
 
-    def columns(self, step: "_Step", number: Val, columns: Val) -> None:
+    def columns(self, step: "_Step", number: Val, column: Val, columns: Val) -> None:
         """All rows times the first columns of a panel, in tiles."""
         x, tile, size = self.x, self.tile, self.tile.bytes
         rows, start, length = step.rows, step.start, step.length
-        column, left = x.mul(number, tile.columns), step.left
+        left = step.left
         last = x.compare("eq", x.add(number, x.const(1)), step.panels)
         corner = self.corner_of_b(x.add(left, column), start)
         code = x.code
@@ -320,7 +333,7 @@ class _RowsEmitter:
             code.branch(code.builder.not_(reads), [], pack)
             place = x.choose(reads, corner, ROOM)
             b_step = x.choose(reads, self.b_row, x.const(tile.columns * size))
-        following, next_length = self.following(left, column, last, start, length)
+        following, next_length = self.following(step, column, last)
         units = self.units(next_length)
         share = x.ceil_div(units, x.ceil_div(rows, tile.rows))
         if tile.asked and self.layout.transpose_b:  # some lines of a column at once
@@ -368,17 +381,16 @@ class _RowsEmitter:
 
     # The next panel of b is fetched while this one is used.
 
-    def following(
-        self, left: Val, column: Val, last: Val, start: Val, length: Val
-    ) -> tuple[Val, Val]:
+    def following(self, step: "_Step", column: Val, last: Val) -> tuple[Val, Val]:
         """Where the next panel begins, and how long it is: in this step, or the first one of the
         next step; of no length at the end."""
-        x, zero = self.x, self.x.const(0)
+        x, zero, start, length = self.x, self.x.const(0), step.start, step.length
         ahead = x.choose(last, x.add(start, length), start)
         next_length = x.extremum("smin", self.step, x.sub(self.k, ahead))
         next_length = x.choose(last, x.extremum("smax", next_length, zero), length)
-        next_column = x.choose(last, zero, x.add(column, x.const(self.tile.columns)))
-        return self.corner_of_b(x.add(left, next_column), ahead), next_length
+        next_column = x.extremum("smin", x.add(column, x.const(self.tile.columns)), step.cut)
+        next_column = x.choose(last, zero, next_column)
+        return self.corner_of_b(x.add(step.left, next_column), ahead), next_length
 
     def units(self, length: Val) -> Val:
         """What is fetched: rows of the panel, or, transposed, lines of each of its columns."""

@@ -19,7 +19,11 @@ from tests.backends.llvm.targets import lesser_target, other_target
 LAYOUTS = [
     Layout(dtype, a, b)
     for dtype, a, b in itertools.product((float32, float64), (False, True), (False, True))
-] + [Layout(dtype, True, False, turned=True) for dtype in (float32, float64)]
+]
+LAYOUTS += [Layout(dtype, True, False, turned=True) for dtype in (float32, float64)]
+LAYOUTS += [
+    Layout(dtype, False, b, few=True) for dtype in (float32, float64) for b in (False, True)
+]
 SIZES: list[Sizes] = [
     *((m, n, k) for m in range(3) for n in range(3) for k in range(3)),
     *(
@@ -29,6 +33,7 @@ SIZES: list[Sizes] = [
         for k in (3, 8)
     ),
     (6, 16, 129),
+    *((13, 16 * vectors + d, 70) for vectors in range(5) for d in (1, 2, 4, 5, 9)),
     (13, 37, 257),
     (7, 5, 600),
     (29, 3, 70),
@@ -42,11 +47,12 @@ def test_sizes_between_fences(layout: Layout, at_end: bool) -> None:
     check(layout, host(), between_fences(at_end), SIZES)
 
 
-@pytest.mark.parametrize("letters", ["nn", "nt", "tn", "tt", "tn turned"])
+@pytest.mark.parametrize("letters", ["nn", "nt", "tn", "tt", "tn turned", "nn few", "nt few"])
 def test_rows_apart_on_any_threads(letters: str) -> None:
     """Matrices inside of larger ones: nothing else is written, and threads show nowhere."""
     flags = letters[0] == "t", letters[1] == "t"
-    layout = Layout(float32, *flags, divides=True, turned="turned" in letters)
+    kinds = {"turned": "turned" in letters, "few": "few" in letters}
+    layout = Layout(float32, *flags, divides=True, **kinds)
     library, _ = compiled(layout, host())
     types = [ctypes.c_void_p] * 3 + [ctypes.c_int64] * 6 + [ctypes.c_void_p] + [ctypes.c_int64] * 2
     function = ctypes.CFUNCTYPE(None, *types)(library.address(layout.name))
@@ -61,6 +67,8 @@ def test_rows_apart_on_any_threads(letters: str) -> None:
         (300, 70, 90),
         (300, 10, 700),
         (150, 257, 64),
+        (150, 98, 64),
+        (150, 170, 300),
         (1030, 60, 1100),
     ]:
         if layout.turned and n > MOST_ROWS:
@@ -174,3 +182,27 @@ def test_halves(dtype: str) -> None:
         found = f(*half)
         np.testing.assert_array_equal(found[0], exact.astype(x.dtype))
         np.testing.assert_array_equal(found[1], (wide[0].mT @ wide[0]).astype(x.dtype))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("columns", [17, 18, 33, 36, 40, 65, 66, 68, 97, 257])
+def test_the_last_few_columns(dtype: str, columns: int) -> None:
+    """With an epilogue, sums in several steps, and any number of rows and threads."""
+    rng = np.random.default_rng(columns)
+    for length in (50, 700):
+        x, w = (
+            gc.placeholder("x", ("n", length), dtype),
+            gc.placeholder("w", (length, columns), dtype),
+        )
+        v = gc.placeholder("v", (columns, length), dtype)
+        results = [gc.tanh(x @ w / 9 + 0.5), x @ v.T]
+        single, double = (gc.function([x, w, v], results, threads=n) for n in (1, 2))
+        b, c = rng.normal(size=(length, columns)), rng.normal(size=(columns, length))
+        for rows in (1, 2, 24, 75):
+            feeds = [one.astype(dtype) for one in (rng.normal(size=(rows, length)), b, c)]
+            found = single(*feeds)
+            a = feeds[0].astype("float64")
+            wanted = [np.tanh(a @ feeds[1] / 9 + 0.5), a @ feeds[2].T.astype("float64")]
+            for one, other, same in zip(found, wanted, double(*feeds), strict=True):
+                np.testing.assert_allclose(one, other, atol=5e-4 if dtype == "float32" else 1e-11)
+                np.testing.assert_array_equal(one, same)
