@@ -113,7 +113,8 @@ def test_the_gradient_of_few_columns_is_turned(columns: int) -> None:
 @pytest.mark.parametrize("name", ["sse2", "avx2"])
 def test_lesser_processors(name: str) -> None:
     target = lesser_target(name)
-    for layout in (Layout(float32, True, True), Layout(float64, False, False)):
+    few = Layout(float32, False, False, few=True)
+    for layout in (Layout(float32, True, True), Layout(float64, False, False), few):
         check(layout, target, lambda values: values, SIZES)
 
 
