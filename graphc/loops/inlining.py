@@ -55,7 +55,6 @@ class Inlining:
         cost: int = COST,
     ) -> None:
         self.partition = partition
-        self.cost, self.depth = cost, DEPTH if cost <= COST else MOST_DEPTH
         self.is_grouped = is_grouped
         self.inlined: dict[int, Inlined] = {}
         self.viewed = viewed_roots(graph)
@@ -63,6 +62,8 @@ class Inlining:
         self.moved = moved_values(graph, users)
         self.pieces = lone_pieces(graph, users)
         self.turned = turned_products(graph, users)
+        self.cost = cost
+        self.chained = chained_values(graph, users) if cost > COST else set()
 
     def admits(self, node: Node) -> bool:
         """Whether readers rather compute the node on the fly; remembers what that costs."""
@@ -85,10 +86,12 @@ class Inlining:
                 reads |= {id(root.node)}
                 if self.is_grouped(root):
                     computed |= {id(root.node)}
-        if depth > self.depth or len(reads) > READS:
+        in_chain = linear and id(node) in self.chained
+        if depth > (MOST_DEPTH if in_chain else DEPTH) or len(reads) > READS:
             return False
         if id(node) not in self.moved:
-            limit = max(SCALAR_COST, self.cost) if has_one_element(tensor) else self.cost
+            limit = SCALAR_COST if has_one_element(tensor) else COST
+            limit = max(limit, self.cost) if in_chain else limit
             # Rather one value in memory than the two that it is made of.
             if work > limit or len(computed) > 1:
                 return False
@@ -135,6 +138,21 @@ def users_of(graph: Graph) -> Users:
     for tensor in graph.results:
         users[id(tensor.node)].append(None)
     return users
+
+
+def chained_values(graph: Graph, users: Users) -> set[int]:
+    """Elementwise values that elementwise operations alone read, in the same place."""
+    return {
+        id(node)
+        for node in graph.nodes
+        if isinstance(node.op.lower, Elementwise)
+        and all(
+            user is not None
+            and isinstance(user.op.lower, Elementwise)
+            and user.types[0].shape == node.types[0].shape
+            for user in users[id(node)]
+        )
+    }
 
 
 def moves(node: Node) -> bool:
