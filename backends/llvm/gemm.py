@@ -85,6 +85,7 @@ def area_bytes(layout: Layout, target: Target) -> int:
 def functions_of(layout: Layout, target: Target) -> dict[str, FunctionText]:
     """Every routine that the product needs, by name; those of different layouts overlap."""
     tile = tile_for(target, layout.type)
+    assert room_bytes(tile) >= PARTIAL  # at its end lie the sums of chunks, or the transpose
     if layout.turned:
         found = functions_of(replace(layout, turned=False), target)
         found[f"{layout.name}.followed"] = _turned_function(layout, tile, target)

@@ -158,13 +158,13 @@ class TileEmitter:
         return builder.value(f"lshr i64 %{name}.sum, {PARTS.bit_length() - 1}")
 
     def _phi_of_due(self, name: str) -> list[str]:
-        return [f"  %{name}.part = phi i64 [ 0, %entry ], [ %{name}.rest, %sum ]"]
+        return [f"  %{name}.part = phi i64 [ 0, %begin ], [ %{name}.rest, %sum ]"]
 
     def _walk(self, name: str, start: str, row: str, rows: str) -> str:
         """Step so many rows down; the phi for that."""
         further = self.builder.value(f"mul i64 {rows}, {row}")
         self.builder.line(f"%{name}.next = getelementptr i8, ptr %{name}.at, i64 {further}")
-        return f"  %{name}.at = phi ptr [ {start}, %entry ], [ %{name}.next, %sum ]"
+        return f"  %{name}.at = phi ptr [ {start}, %begin ], [ %{name}.next, %sum ]"
 
     def _fetch_in_step(self) -> list[str]:
         """Ask for what is wanted after the sums, a little in each step; the phis for that."""
@@ -179,6 +179,8 @@ class TileEmitter:
             row = builder.smin(Val(str(r), "i64"), Val(last, "i64"))
             row_pointers.append(self._at("%a", builder.value(f"mul i64 {row.text}, %a.row")))
         self._fetch_result()
+        builder.branch("begin")  # what was fetched may have needed branches
+        builder.block("begin")
         builder.line("%some = icmp sgt i64 %k, 0")
         builder.line("br i1 %some, label %sum, label %summed")
         builder.block("sum")
@@ -193,9 +195,9 @@ class TileEmitter:
         sums: list[Val] = []
         ends: list[str] = []
         phis = [
-            "  %p = phi i64 [ 0, %entry ], [ %p.next, %sum ]",
-            "  %a.at = phi i64 [ 0, %entry ], [ %a.next, %sum ]",
-            "  %b.at = phi ptr [ %b, %entry ], [ %b.next, %sum ]",
+            "  %p = phi i64 [ 0, %begin ], [ %p.next, %sum ]",
+            "  %a.at = phi i64 [ 0, %begin ], [ %a.next, %sum ]",
+            "  %b.at = phi ptr [ %b, %begin ], [ %b.next, %sum ]",
         ]
         for r in range(tile.rows):
             one = builder.load(self._at(row_pointers[r], "%a.at"), tile.type)
@@ -203,7 +205,7 @@ class TileEmitter:
             for v in range(tile.vectors):
                 total = Val(f"%s.{r}.{v}", tile.type, tile.lanes)
                 result = builder.fma(many, columns[v], total)
-                incoming = f"phi {vector} [ {zero}, %entry ], [ {result.text}, %sum ]"
+                incoming = f"phi {vector} [ {zero}, %begin ], [ {result.text}, %sum ]"
                 phis.append(f"  {total.text} = {incoming}")
                 sums.append(Val(f"%t.{r}.{v}", tile.type, tile.lanes))
                 ends.append(f"{sums[-1].text} = {incoming}")
