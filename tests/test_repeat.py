@@ -4,7 +4,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from typing import Any
 
 import numpy as np
@@ -163,6 +162,7 @@ def test_many_steps_are_those_of_calls() -> None:
     assert (a.value, b.value) == last
 
 
+@pytest.mark.timeout(60)  # all the steps would take several minutes
 @pytest.mark.skipif(sys.platform == "win32", reason="os.kill would end the process")
 def test_a_long_run_is_interrupted_and_leaves_variables_as_they_were() -> None:
     w = gc.variable(np.zeros((64, 64), "float32"), "w")
@@ -170,7 +170,6 @@ def test_a_long_run_is_interrupted_and_leaves_variables_as_they_were() -> None:
     f.repeat(3)
     old = signal.signal(signal.SIGINT, signal.default_int_handler)
     timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
-    began = time.monotonic()
     try:
         timer.start()
         with pytest.raises(KeyboardInterrupt):
@@ -178,7 +177,6 @@ def test_a_long_run_is_interrupted_and_leaves_variables_as_they_were() -> None:
     finally:
         timer.cancel()
         signal.signal(signal.SIGINT, old)
-    assert time.monotonic() - began < 20
     assert (w.value == 3).all()
     f.repeat(3)
     assert (w.value == 6).all()

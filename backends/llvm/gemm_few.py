@@ -12,10 +12,10 @@ some rows at a time, at the rate at which rows of a are read.
 from graphc.backends.llvm.gemm_cover import HALVED
 from graphc.backends.llvm.gemm_layout import Arithmetic
 from graphc.backends.llvm.gemm_tile import Tile, tile_parameters
-from graphc.backends.llvm.masked import masked_load
+from graphc.backends.llvm.masked import first_lanes, masked_load
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.target import Target
-from graphc.backends.llvm.text import BITS, FunctionText, Val
+from graphc.backends.llvm.text import FunctionText, Val
 from graphc.dtypes import is_half
 from graphc.loops.ir import Contraction
 
@@ -141,7 +141,7 @@ class _FewEmitter:
         sums = code.loop(x.const(0), whole, tile.lanes, [zero] * self.rows, vector)
 
         def tail() -> list[Val]:
-            mask = self.mask(x.sub(K, whole))
+            mask = first_lanes(builder, x.sub(K, whole), tile.type, tile.lanes)
             entries = masked_load(builder, tile.type, at(column, whole), mask)
             return [
                 builder.fma(masked_load(builder, tile.type, at(row, whole), mask), entries, total)
@@ -149,14 +149,6 @@ class _FewEmitter:
             ]
 
         return code.branch(x.compare("slt", whole, K), sums, tail)
-
-    def mask(self, left: Val) -> Val:
-        """The first `left` lanes."""
-        index, lanes = f"i{BITS[self.tile.type]}", self.tile.lanes
-        limit = left if index == "i64" else self.builder.trunc(left, index)
-        numbers = ", ".join(f"{index} {lane}" for lane in range(lanes))
-        every = self.builder.splat(limit, lanes)
-        return self.builder.icmp("slt", Val(f"<{numbers}>", index, lanes), every)
 
     def summed(self, values: list[Val]) -> Val:
         """A lane for each vector: the sum of its lanes. In each round two vectors become one, in
@@ -175,18 +167,8 @@ class _FewEmitter:
 
     def halves(self, a: Val, b: Val | None, half: int) -> Val:
         """Lower plus upper halves of the blocks of a, then of those of b."""
-        lanes = range(0, a.lanes * (1 if b is None else 2), 2 * half)
-        low = [start + lane for start in lanes for lane in range(half)]
-        return self.builder.fadd(
-            self.shuffled(a, b, low), self.shuffled(a, b, [lane + half for lane in low])
-        )
-
-    def shuffled(self, a: Val, b: Val | None, order: list[int]) -> Val:
-        other = "poison" if b is None else b.text
-        chosen = ", ".join(f"i32 {lane}" for lane in order)
-        return self.builder.emit(
-            f"shufflevector {a.ir_type} {a.text}, {a.ir_type} {other}, "
-            f"<{len(order)} x i32> <{chosen}>",
-            a.type,
-            len(order),
-        )
+        blocks = range(0, a.lanes * (1 if b is None else 2), 2 * half)
+        low = [start + lane for start in blocks for lane in range(half)]
+        high = [lane + half for lane in low]
+        parts = (self.builder.shuffle(a, a if b is None else b, places) for places in (low, high))
+        return self.builder.fadd(*parts)

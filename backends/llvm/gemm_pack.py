@@ -221,17 +221,7 @@ def transposed(code: Code, rows: list[Val]) -> list[Val]:
         for first in range(count):
             if not first & half:
                 a, b = rows[first], rows[first + half]
-                rows[first] = _shuffle(code, a, b, low)
-                rows[first + half] = _shuffle(code, a, b, high)
+                rows[first] = code.builder.shuffle(a, b, low)
+                rows[first + half] = code.builder.shuffle(a, b, high)
         half //= 2
     return rows
-
-
-def _shuffle(code: Code, a: Val, b: Val, order: list[int]) -> Val:
-    chosen = ", ".join(f"i32 {k}" for k in order)
-    mask = f"<{len(order)} x i32> <{chosen}>"
-    return code.builder.emit(
-        f"shufflevector {a.ir_type} {a.text}, {b.ir_type} {b.text}, {mask}",
-        a.type,
-        a.lanes,
-    )

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from graphc.backends.llvm.gemm_layout import Arithmetic, Layout
 from graphc.backends.llvm.gemm_split import add_chunks
 from graphc.backends.llvm.gemm_tile import Tile
+from graphc.backends.llvm.masked import first_lanes
 from graphc.backends.llvm.parallel import BEGIN, END, Range
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.target import Target
@@ -69,10 +70,7 @@ class VectorProduct(ABC):
 
     def mask(self, left: Val) -> Val:
         """The first `left` lanes."""
-        index, lanes, builder = f"i{8 * self.tile.bytes}", self.tile.lanes, self.builder
-        limit = left if index == "i64" else builder.trunc(left, index)
-        numbers = ", ".join(f"{index} {lane}" for lane in range(lanes))
-        return builder.icmp("slt", Val(f"<{numbers}>", index, lanes), builder.splat(limit, lanes))
+        return first_lanes(self.builder, left, self.tile.type, self.tile.lanes)
 
     @property
     def has_masks(self) -> bool:

@@ -13,6 +13,14 @@ def _all_lanes(mask: Val | None, lanes: int) -> str:
     return f"<{lanes} x i1> {'splat (i1 true)' if mask is None else mask.text}"
 
 
+def first_lanes(b: TextBuilder, count: Val, type: str, lanes: int) -> Val:
+    """The mask of the first `count` lanes of a vector of elements of a type."""
+    index = f"i{BITS[type]}"
+    limit = count if index == count.type else b.trunc(count, index)
+    numbers = ", ".join(f"{index} {lane}" for lane in range(lanes))
+    return b.icmp("slt", Val(f"<{numbers}>", index, lanes), b.splat(limit, lanes))
+
+
 def masked_load(b: TextBuilder, type: str, pointer: Val, mask: Val) -> Val:
     """Zero where the mask is not set.
 

@@ -131,7 +131,7 @@ class RowsOf:
         self.own = Dim.symbol(loop.axis)
         # Rows one after the other, seen as one long vector.
         self.is_flat = parameter.shape[:1] != (loop.extent,)
-        self.whole = {name for name, sizes in _extents(loop.body).items() if self._all(sizes)}
+        self.whole = {name for name, sizes in extents_of(loop.body).items() if self._all(sizes)}
 
     def _all(self, sizes: Sequence[Size]) -> bool:
         return all(with_sizes(size, self.bound) == self.width for size in sizes)
@@ -158,7 +158,7 @@ def with_sizes(size: Size, bound: Mapping[str, Size]) -> Size:
     return size if isinstance(size, int) else substitute(size, bound)
 
 
-def _extents(body: Sequence[Statement]) -> dict[str, list[Size]]:
+def extents_of(body: Sequence[Statement]) -> dict[str, list[Size]]:
     """Of all loops inside, by axis."""
     found: dict[str, list[Size]] = {}
     pending = list(body)

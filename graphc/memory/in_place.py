@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import combinations
 
 from graphc.lapack import ROUTINES
-from graphc.loops.epilogues import with_sizes
+from graphc.loops.epilogues import extents_of, with_sizes
 from graphc.loops.ir import (
     Accumulate,
     For,
@@ -155,7 +155,7 @@ def _are_apart(call: KernelCall, indices: Collection[tuple[Expr, ...]]) -> bool:
 
         read 0, 128, 256 + j, written 128, 0, 256 + j, j < 128
     """
-    extents = _extents(call.kernel)
+    extents = extents_of(call.kernel.body)
     bound = dict(zip(call.kernel.sizes, call.sizes, strict=True))
     moves: dict[tuple[int, ...], None] = {}
     axes: set[tuple[str, ...]] = set()
@@ -169,12 +169,14 @@ def _are_apart(call: KernelCall, indices: Collection[tuple[Expr, ...]]) -> bool:
     if len(axes) != 1:
         return False
     (names,) = axes
-    lengths = [with_sizes(extents[name], bound) for name in names]
     if len(set(names)) < len(names) or set(names) != set(extents):
         return False
+    if any(len(set(sizes)) > 1 for sizes in extents.values()):
+        return False  # loops of several lengths over one axis
+    lengths = [with_sizes(extents[name][0], bound) for name in names]
     return all(
         any(
-            isinstance(length, int) and 0 <= length <= abs(a - b)
+            isinstance(length, int) and abs(a - b) >= length
             for a, b, length in zip(one, other, lengths, strict=True)
         )
         for one, other in combinations(moves, 2)
@@ -182,30 +184,17 @@ def _are_apart(call: KernelCall, indices: Collection[tuple[Expr, ...]]) -> bool:
 
 
 def _axis_and_move(
-    part: Expr, extents: Mapping[str, Size], bound: Mapping[str, Size]
+    part: Expr, axes: Collection[str], bound: Mapping[str, Size]
 ) -> tuple[str, int] | None:
     """(axis, number) of an index that is the axis plus the number."""
     if not isinstance(part, Index):
         return None
     size = with_sizes(part.size, bound)
-    for axis in symbols_of(size) & set(extents):
+    for axis in symbols_of(size) & set(axes):
         move = size - Dim.symbol(axis)
         if isinstance(move, int):
             return axis, move
     return None
-
-
-def _extents(kernel: Kernel) -> dict[str, Size]:
-    """Of each axis; -1, which is no length, where loops over it differ."""
-    found: dict[str, Size] = {}
-    pending: list[Statement] = list(kernel.body)
-    while pending:
-        item = pending.pop()
-        if isinstance(item, For) and found.setdefault(item.axis, item.extent) != item.extent:
-            found[item.axis] = -1
-        if isinstance(item, For | If):
-            pending.extend(item.body)
-    return found
 
 
 def starts_as(step: Lapack, source: str, target: str) -> bool:

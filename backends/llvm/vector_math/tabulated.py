@@ -115,7 +115,7 @@ def _columns(b: TextBuilder, rows: list[str], type: str, count: int) -> list[Val
             half = len(groups) // 2
             whole = list(range(2 * groups[0].lanes))
             groups = [
-                _shuffled(b, x, y, whole) for x, y in zip(groups[:half], groups[half:], strict=True)
+                b.shuffle(x, y, whole) for x, y in zip(groups[:half], groups[half:], strict=True)
             ]
         columns += _transposed(b, groups)
     return columns
@@ -133,21 +133,15 @@ def _transposed(b: TextBuilder, rows: list[Val]) -> list[Val]:
             for at in range(0, other, GROUP)
             for place in (at, other + at, at + next_, other + at + next_)
         ]
-        x, y = (_shuffled(b, rows[k], rows[k + 1], mixed) for k in (0, 2))
+        x, y = (b.shuffle(rows[k], rows[k + 1], mixed) for k in (0, 2))
         for high in (0, 2):
             joined = [
                 place + high
                 for at in range(0, other, GROUP)
                 for place in (at, at + 1, other + at, other + at + 1)
             ]
-            columns[column + next_ * (high // 2)] = _shuffled(b, x, y, joined)
+            columns[column + next_ * (high // 2)] = b.shuffle(x, y, joined)
     return columns
-
-
-def _shuffled(b: TextBuilder, x: Val, y: Val, places: list[int]) -> Val:
-    order = ", ".join(f"i32 {place}" for place in places)
-    text = f"shufflevector {x.ir_type} {x.text}, {y.ir_type} {y.text}, <{len(places)} x i32>"
-    return b.emit(f"{text} <{order}>", x.type, len(places))
 
 
 # The table
