@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from graphc.errors import ArgumentError
 from graphc.function import Function
 from graphc.records import dataclass
+from graphc.surface import surface
 
 __all__ = ["Comparison", "Timing", "benchmark", "compare", "preserved_variables"]
 
@@ -70,11 +72,13 @@ class Comparison:
         )
 
 
+@surface
 def benchmark(function: Callable[..., Any], *args: Any, seconds: float = 0.5) -> Timing:
     """The time of `function(*args)`. Variables keep the values they had before."""
     return compare({"function": function}, *args, seconds=seconds).timings["function"]
 
 
+@surface
 def compare(
     candidates: Mapping[str, Callable[..., Any]],
     *args: Any,
@@ -87,11 +91,17 @@ def compare(
     the first by default. Variables that compiled functions update keep the values they had before.
     """
     if not candidates:
-        raise ValueError("compare: no candidates")
+        raise ArgumentError("compare: no candidates", fix='pass {"name": function, ...}')
+    for name, function in candidates.items():
+        if not callable(function):
+            raise ArgumentError(f"compare: {name} is no function", fix="give functions to call")
     if baseline is None:
         baseline = next(iter(candidates))
     elif baseline not in candidates:
-        raise ValueError(f"compare: baseline {baseline!r} is not among {', '.join(candidates)}")
+        raise ArgumentError(
+            f"compare: baseline={baseline!r:.60} is no candidate",
+            fix=f"it is one of {', '.join(map(str, candidates))}",
+        )
     calls = {name: partial(function, *args) for name, function in candidates.items()}
     functions = [f for f in candidates.values() if isinstance(f, Function)]
     with preserved_variables(functions):

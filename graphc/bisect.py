@@ -34,6 +34,7 @@ from graphc.ops.bodies import seen_through
 from graphc.passes.pipeline import real_numbers
 from graphc.records import dataclass
 from graphc.shapes import evaluate
+from graphc.surface import surface
 
 __all__ = ["Bisection", "bisect"]
 
@@ -67,6 +68,7 @@ class Bisection:
         return str(self)
 
 
+@surface
 def bisect(
     compiled: Function | Graph,
     *args: Any,

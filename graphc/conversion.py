@@ -15,6 +15,7 @@ from graphc.dtypes import (
     kind_of,
     real_dtype,
 )
+from graphc.errors import SymbolicValueError
 
 MOST_SHOWN = 40  # characters of a value in a message
 
@@ -32,6 +33,8 @@ def as_array(value: Any) -> np.ndarray:
         raise TypeError("a masked array has elements without a value; fill them with .filled(...)")
     try:
         array = np.asarray(value)
+    except SymbolicValueError as error:  # of a tensor among the numbers
+        raise TypeError(error.message) from None
     except (TypeError, ValueError) as error:
         raise type(error)(_uneven(value) or str(error)) from None
     if kind_of(array.dtype) not in "biufc":

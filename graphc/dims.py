@@ -11,7 +11,7 @@ import keyword
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import gcd
-from numbers import Integral
+from numbers import Complex, Integral
 from typing import Never, TypeAlias, cast
 
 from graphc.bounds import interval, least_value
@@ -59,7 +59,10 @@ class Dim:
     def symbol(name: str) -> Dim:
         """The size called ``name``, an integer >= 0."""
         if not is_symbol_name(name):
-            raise DimError(f"a dimension needs an identifier as its name, got {name!r}")
+            raise DimError(
+                f"a dimension needs an identifier as its name, got {name!r}",
+                fix='names of sizes are identifiers: gc.dim("n")',
+            )
         return of_atom(Symbol(name))
 
     def __setattr__(self, name: str, value: object) -> Never:
@@ -123,6 +126,16 @@ class Dim:
     def __rfloordiv__(self, other: Size) -> Size:
         operand = _operand(other)
         return NotImplemented if operand is None else floor_div(operand, self)
+
+    def __truediv__(self, other: Size) -> object:
+        if _operand(other) is None:
+            return NotImplemented
+        raise _fraction(f"{self} / {other}")
+
+    def __rtruediv__(self, other: Size) -> object:
+        if _operand(other) is None:
+            return NotImplemented
+        raise _fraction(f"{other} / {self}")
 
     def __mod__(self, other: Size) -> Size:
         operand = _operand(other)
@@ -303,7 +316,18 @@ def of_atom(atom: Atom) -> Dim:
 def _operand(value: object) -> Size | None:
     if type(value) is int or isinstance(value, Dim):
         return value
-    return int(value) if isinstance(value, Integral) else None
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Complex):
+        raise _fraction(f"{value!r} beside a size")
+    return None
+
+
+def _fraction(text: str) -> DimError:
+    return DimError(
+        f"{text}: sizes are whole numbers",
+        fix="divide with //, or compute with a tensor: gc.as_tensor(x.shape[0]).astype('float64')",
+    )
 
 
 def _size(terms: Terms) -> Size:
@@ -350,7 +374,10 @@ def floor_div(a: Size, b: Size) -> Size:
     if isinstance(b, Dim):
         return _divide_by_dim(a, b)
     if b == 0:
-        raise DimError(f"division by zero: ({a})//0")
+        raise DimError(
+            f"division by zero: ({a})//0",
+            fix="divide by a size that is not 0",
+        )
     if isinstance(a, int):
         return a // b
     return _divide_by_constant(a, b) if b > 0 else _divide_by_constant(-a, -b)

@@ -249,7 +249,8 @@ def weak_result(dtype: DType, scalar: Scalar) -> DType:
         return dtype if is_complex(dtype) else complex_dtype(dtype)
     raise DTypeError(
         f"not a Python scalar: {scalar!r} of type {type(scalar).__name__}; "
-        "allowed are bool, int, float and complex"
+        "allowed are bool, int, float and complex",
+        fix="pass a number, an array or a dtype",
     )
 
 
@@ -276,7 +277,10 @@ def result_type(*args: DType | Scalar) -> DType:
     dtypes = [arg for arg in args if isinstance(arg, np.dtype)]
     scalars = [arg for arg in args if not isinstance(arg, np.dtype)]
     if not args:
-        raise DTypeError("result_type needs at least one dtype or scalar")
+        raise DTypeError(
+            "result_type needs at least one dtype or scalar",
+            fix="pass arrays, numbers or dtypes",
+        )
     result = promote(*dtypes) if dtypes else bool_
     # The kind is settled first: an int beside a float only has to fit the float.
     for scalar in sorted(scalars, key=_kind_rank, reverse=True):

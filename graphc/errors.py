@@ -10,6 +10,7 @@ from typing import ClassVar, Protocol
 import numpy as np
 
 __all__ = [
+    "ArgumentError",
     "AssertionFailed",
     "AxisError",
     "BackendError",
@@ -115,6 +116,12 @@ class SymbolicValueError(GraphcError, TypeError):
     """A symbolic tensor was used as if it held a value: bool(), iteration, item assignment."""
 
     code = "E211"
+
+
+class ArgumentError(GraphcError, TypeError, ValueError):
+    """An argument of a kind that a function does not take, or one that it does not have."""
+
+    code = "E220"
 
 
 class FeedError(GraphcError, ValueError):

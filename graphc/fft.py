@@ -19,6 +19,7 @@ from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.ops.fourier import fourier, half, hermitian_fourier, real_fourier
 from graphc.shapes import Size, as_size
+from graphc.surface import surface
 
 __all__ = [
     "fft",
@@ -46,6 +47,7 @@ SCALES = {"backward": "one", "ortho": "root", "forward": "count"}
 OTHER = {"one": "count", "root": "root", "count": "one"}
 
 
+@surface
 def fft(x: Any, /, *, n: Size | None = None, axis: int = -1, norm: str = "backward") -> Tensor:
     """The Fourier transform along an axis.
 
@@ -57,11 +59,13 @@ def fft(x: Any, /, *, n: Size | None = None, axis: int = -1, norm: str = "backwa
     return _complex("fft", x, n, axis, norm, inverse=False)
 
 
+@surface
 def ifft(x: Any, /, *, n: Size | None = None, axis: int = -1, norm: str = "backward") -> Tensor:
     """The inverse of `fft`; arguments, result and errors as there."""
     return _complex("ifft", x, n, axis, norm, inverse=True)
 
 
+@surface
 def fftn(
     x: Any,
     /,
@@ -78,6 +82,7 @@ def fftn(
     return _complex_axes("fftn", x, s, axes, norm, inverse=False)
 
 
+@surface
 def ifftn(
     x: Any,
     /,
@@ -90,6 +95,7 @@ def ifftn(
     return _complex_axes("ifftn", x, s, axes, norm, inverse=True)
 
 
+@surface
 def rfft(x: Any, /, *, n: Size | None = None, axis: int = -1, norm: str = "backward") -> Tensor:
     """The Fourier transform of real numbers: the first n // 2 + 1 points, which say all.
 
@@ -102,6 +108,7 @@ def rfft(x: Any, /, *, n: Size | None = None, axis: int = -1, norm: str = "backw
     return real_fourier(tensor, axis, False, _scale("rfft", norm, False))
 
 
+@surface
 def irfft(x: Any, /, *, n: Size | None = None, axis: int = -1, norm: str = "backward") -> Tensor:
     """The inverse of `rfft`: real numbers from the first half of their transform.
 
@@ -111,6 +118,7 @@ def irfft(x: Any, /, *, n: Size | None = None, axis: int = -1, norm: str = "back
     return _to_real("irfft", x, n, axis, norm, inverse=True)
 
 
+@surface
 def rfftn(
     x: Any,
     /,
@@ -130,6 +138,7 @@ def rfftn(
     return fourier(spectrum, chosen[:-1], False, scale) if chosen[:-1] else spectrum
 
 
+@surface
 def irfftn(
     x: Any,
     /,
@@ -149,6 +158,7 @@ def irfftn(
     return _half_to_real("irfftn", tensor, sizes[-1], chosen[-1], True, scale)
 
 
+@surface
 def hfft(x: Any, /, *, n: Size | None = None, axis: int = -1, norm: str = "backward") -> Tensor:
     """The Fourier transform of numbers with x[n - j] = conj(x[j]), which is real.
 
@@ -158,6 +168,7 @@ def hfft(x: Any, /, *, n: Size | None = None, axis: int = -1, norm: str = "backw
     return _to_real("hfft", x, n, axis, norm, inverse=False)
 
 
+@surface
 def ihfft(x: Any, /, *, n: Size | None = None, axis: int = -1, norm: str = "backward") -> Tensor:
     """The inverse of `hfft`: the first n // 2 + 1 numbers from real ones. As `rfft` otherwise."""
     tensor = _real("ihfft", x)
@@ -166,6 +177,7 @@ def ihfft(x: Any, /, *, n: Size | None = None, axis: int = -1, norm: str = "back
     return real_fourier(tensor, axis, True, _scale("ihfft", norm, True))
 
 
+@surface
 def fftfreq(n: Size, /, *, d: float = 1.0, dtype: Any = None, device: Any = None) -> Tensor:
     """The frequencies of the points of `fft`: [0, 1, ..., -2, -1] / (n d).
 
@@ -179,6 +191,7 @@ def fftfreq(n: Size, /, *, d: float = 1.0, dtype: Any = None, device: Any = None
     return b.divide(b.astype(wrapped, target), b.multiply(b.as_tensor(count, target), d))
 
 
+@surface
 def rfftfreq(n: Size, /, *, d: float = 1.0, dtype: Any = None, device: Any = None) -> Tensor:
     """The frequencies of the points of `rfft`: [0, 1, ..., n // 2] / (n d). As `fftfreq`."""
     count, target = _frequencies("rfftfreq", n, dtype, device)
@@ -187,11 +200,13 @@ def rfftfreq(n: Size, /, *, d: float = 1.0, dtype: Any = None, device: Any = Non
     return b.divide(position, b.multiply(b.as_tensor(count, target), d))
 
 
+@surface
 def fftshift(x: Any, /, *, axes: AxisLike | None = None) -> Tensor:
     """Frequency 0 moved to the middle, along `axes` or all of them: a roll by size // 2."""
     return _shifted("fftshift", x, axes, 1)
 
 
+@surface
 def ifftshift(x: Any, /, *, axes: AxisLike | None = None) -> Tensor:
     """The inverse of `fftshift`: a roll by -(size // 2)."""
     return _shifted("ifftshift", x, axes, -1)
@@ -330,6 +345,7 @@ def _frequencies(name: str, n: Any, dtype: Any, device: Any) -> tuple[Size, Any]
             code="E214",
             details=[f"got {target.name}, allowed: real floating-point dtypes"],
             source=current_source(),
+            fix='use dtype="float32" or "float64"',
         )
     return _points(name, n, 0), target
 

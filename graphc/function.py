@@ -50,6 +50,7 @@ from graphc.saving import values_of
 from graphc.signature import check_inputs, output_tensors
 from graphc.structure import Structure
 from graphc.substitution import givens_of
+from graphc.surface import surface
 from graphc.threads import thread_count
 
 __all__ = ["Function", "function"]
@@ -307,6 +308,7 @@ class Function(FunctionText, CCallable):
         """The variables that it reads or updates, by the names that its text has for them."""
         return named_variables(self.stages.user_graph)
 
+    @surface
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the function and the values of its variables to a file, for gc.load_function.
 
@@ -365,6 +367,7 @@ def _copied(array: np.ndarray, memory: np.ndarray | None) -> np.ndarray:
     return memory
 
 
+@surface
 def function(
     inputs: Sequence[Tensor] | Tensor,
     outputs: Any = None,
@@ -414,9 +417,7 @@ def function(
     sources = current_sources()
     try:
         inputs = (inputs,) if isinstance(inputs, Tensor) else input_sequence(inputs)
-        check_options(
-            on_unused_input, optimize=optimize, cache=cache, allow_downcast=allow_downcast
-        )
+        check_options(on_unused_input)
         check_inputs(inputs, sources)
         tensors, structure = output_tensors(outputs, sources)
         replaced = givens_of(givens, inputs, sources)

@@ -5,8 +5,6 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from graphc.errors import FunctionError
 from graphc.ir.graph import Graph, counted_size, nested_nodes
 from graphc.ir.leaf import PLACEHOLDER
@@ -66,21 +64,13 @@ def named_defaults(defaults: Any, inputs: Sequence[Tensor]) -> dict[str, Any]:
     return named
 
 
-def check_options(on_unused_input: str, **switches: object) -> None:
-    """A word that is not known, or "off" for False, would mean the opposite of what it says."""
+def check_options(on_unused_input: str) -> None:
     if on_unused_input not in ("raise", "warn", "ignore"):
         raise FunctionError(
             f"on_unused_input={on_unused_input!r}",
             code="E205",
             fix='use "raise", "warn" or "ignore"',
         )
-    for name, value in switches.items():
-        if not isinstance(value, bool | np.bool_):
-            raise FunctionError(
-                f"{name}={value!r} is neither True nor False",
-                code="E205",
-                fix="pass True or False",
-            )
 
 
 def check_placeholders(graph: Graph, sources: Sources, on_unused_input: str) -> None:
@@ -110,7 +100,7 @@ def check_placeholders(graph: Graph, sources: Sources, on_unused_input: str) -> 
         )
         if on_unused_input == "raise":
             raise error
-        warnings.warn(str(error), stacklevel=4)
+        warnings.warn(str(error), stacklevel=5)
 
 
 def _not_an_input(graph: Graph, tensor: Tensor) -> FunctionError:
@@ -161,11 +151,11 @@ def check_sizes(graph: Graph) -> None:
     known: set[Dim] = set()  # nodes are many, sizes are few
     for node in (*leaves, *graph.nodes):
         for declared in node.types:
-            for size in declared.shape:
-                if type(size) is int or size in known:
+            for size in (*declared.shape, node.attrs.get("size", 0)):
+                if not isinstance(size, Dim) or size in known:
                     continue
                 free = symbols_of(size) - bound
-                if isinstance(size, Dim) and not free:
+                if not free:
                     known.add(size)
                 if free:
                     raise FunctionError(

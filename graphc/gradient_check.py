@@ -20,6 +20,7 @@ from graphc.ir.opdef import Generator
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.records import dataclass
+from graphc.surface import surface
 
 __all__ = ["verify_grad"]
 
@@ -28,6 +29,7 @@ LOCATED = 256  # elements that are looked at one by one after a mismatch
 REPORTED = 5  # lines of an error
 
 
+@surface
 def verify_grad(
     function: Callable[..., Any],
     inputs: Sequence[Any],
@@ -145,6 +147,7 @@ class Check:
                 "verify_grad: a floating input and a floating output are needed",
                 code="E306",
                 source=current_source(),
+                fix="give inputs as floating-point arrays",
             )
         targets = [self.placeholders[number] for number in self.moving]
         self.directions = [placeholder(None, t.shape, t.dtype) for t in targets]

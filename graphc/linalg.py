@@ -29,6 +29,7 @@ from graphc.ops.pseudoinverse import LstsqResult, lstsq, matrix_rank, pinv
 from graphc.ops.solving import inv, solve, triangular_solve
 from graphc.ops.spectra import EighResult, SVDResult, eigh, eigvalsh, svd, svdvals
 from graphc.shapes import whole_number
+from graphc.surface import surface
 
 __all__ = [
     # factors
@@ -81,6 +82,7 @@ def __dir__() -> list[str]:
 Order = float | Literal["fro", "nuc"] | None
 
 
+@surface
 def diagonal(x: Any, /, *, offset: int = 0) -> Tensor:
     """The entries of matrices whose column is the row plus `offset`: [..., m, n] -> [..., k].
 
@@ -89,6 +91,7 @@ def diagonal(x: Any, /, *, offset: int = 0) -> Tensor:
     return diagonal_of_axes(x, offset, -2, -1)
 
 
+@surface
 def trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Tensor:
     """The sum of `diagonal(x, offset=offset)`; integers narrower than int64 become int64.
 
@@ -98,6 +101,7 @@ def trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Tensor:
     return BUILDER.sum(entries, axis=-1, dtype=dtype)
 
 
+@surface
 def cho_solve(c: Any, b: Any, *, lower: bool = True) -> Tensor:
     """The x with a @ x = b, from the factor c = cholesky(a), or cholesky(a, upper=True) if not
     lower. See triangular_solve, which is called twice."""
@@ -105,6 +109,7 @@ def cho_solve(c: Any, b: Any, *, lower: bool = True) -> Tensor:
     return triangular_solve(c, first, lower=lower, transpose=lower)
 
 
+@surface
 def matrix_power(x: Any, n: int, /) -> Tensor:
     """The product of n factors x, for square matrices [..., m, m]; of the inverse if n < 0.
 
@@ -135,13 +140,18 @@ def matrix_power(x: Any, n: int, /) -> Tensor:
         base = matmul(base, base)
 
 
+@surface
 def multi_dot(arrays: Sequence[Any]) -> Tensor:
     """The product of several matrices; the first and the last may be vectors.
 
     The compiler multiplies in the order that takes the least work. Raises ShapeError.
     """
     if len(arrays) == 0:
-        raise ShapeError("multi_dot: there is nothing to multiply", source=current_source())
+        raise ShapeError(
+            "multi_dot: there is nothing to multiply",
+            source=current_source(),
+            fix="pass a list of two matrices or more",
+        )
     result = as_tensor(arrays[0])
     for array in arrays[1:]:
         result = matmul(result, array)
@@ -151,6 +161,7 @@ def multi_dot(arrays: Sequence[Any]) -> Tensor:
 # --- norms ---------------------------------------------------------------------------------------
 
 
+@surface
 def vector_norm(
     x: Any,
     /,
@@ -193,6 +204,7 @@ def _root(total: Tensor) -> Tensor:
     return BUILDER.where(is_zero, 0, BUILDER.sqrt(BUILDER.where(is_zero, 1, total)))
 
 
+@surface
 def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Order = "fro") -> Tensor:
     """The norm of matrices: [..., m, n] -> [...], or [..., 1, 1] with keepdims.
 
@@ -227,6 +239,7 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Order = "fro") -> Ten
     )
 
 
+@surface
 def norm(
     x: Any,
     ord: Order = None,

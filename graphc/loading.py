@@ -8,11 +8,13 @@ from graphc.function import Function
 from graphc.function_files import read_function
 from graphc.ir.leaf import Variable
 from graphc.saving import set_values
+from graphc.surface import surface
 from graphc.threads import thread_count
 
 __all__ = ["load_function"]
 
 
+@surface
 def load_function(
     path: str | os.PathLike[str],
     variables: Mapping[str, Variable] | None = None,

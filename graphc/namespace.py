@@ -23,6 +23,7 @@ from graphc.ir.source import current_source
 from graphc.ir.tensor import API_VERSION, CPU, Tensor
 from graphc.ops.definition import is_weak
 from graphc.records import dataclass
+from graphc.surface import surface
 
 __all__ = [
     "__array_api_version__",
@@ -72,6 +73,7 @@ class IntInfo:
     dtype: DType
 
 
+@surface
 def finfo(type: Any, /) -> FloatInfo:
     """The limits of a floating-point dtype, or of that of a tensor; of a complex one, those of
     its parts.
@@ -92,6 +94,7 @@ def finfo(type: Any, /) -> FloatInfo:
     )
 
 
+@surface
 def iinfo(type: Any, /) -> IntInfo:
     """The limits of an integer dtype, or of that of a tensor.
 
@@ -104,6 +107,7 @@ def iinfo(type: Any, /) -> IntInfo:
     return IntInfo(int(limits.bits), int(limits.max), int(limits.min), dtype)
 
 
+@surface
 def result_type(*arrays_and_dtypes: Any) -> DType:
     """The dtype of an operation on tensors, arrays, dtypes and Python's numbers.
 
@@ -122,6 +126,7 @@ def result_type(*arrays_and_dtypes: Any) -> DType:
         raise
 
 
+@surface
 def can_cast(from_: Any, to: Any, /) -> bool:
     """Whether every value of a dtype, or of that of a tensor, is a value of the dtype `to`."""
     return bool(np.can_cast(_dtype_of(from_), _dtype_of(to), casting="safe"))
@@ -138,6 +143,7 @@ _KINDS = {
 }
 
 
+@surface
 def isdtype(dtype: Any, kind: Any) -> bool:
     """Whether a dtype is of a kind, or of one of a tuple of kinds.
 
@@ -169,6 +175,7 @@ def _refused(name: str, dtype: DType, allowed: str) -> DTypeError:
         code="E214",
         details=[f"got {dtype.name}, allowed: {allowed}"],
         source=current_source(),
+        fix="gc.finfo is for floating-point dtypes, gc.iinfo for integer ones",
     )
 
 

@@ -303,5 +303,9 @@ def depthwise_conv2d(x: Any, w: Any, *, layout: str | None = None, **options: An
     x, w, _, last = _operands(name, x, w, layout, 2)
     channels = x.shape[-1] if last else x.shape[1]
     if channels == 0:
-        raise ShapeError(f"{name}: x has no channels: {x.type}", source=current_source())
+        raise ShapeError(
+            f"{name}: x has no channels: {x.type}",
+            source=current_source(),
+            fix="x has a batch, channels and one axis or more to slide along",
+        )
     return _conv(name, 2, x, w, groups=channels, layout=layout, **options)

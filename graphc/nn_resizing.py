@@ -87,7 +87,9 @@ def _resized(name: str, x: Tensor, axes: range, wanted: Sequence[Size], linear: 
     for axis, size in zip(axes, wanted, strict=True):
         if x.shape[axis] == 0 and size != 0:
             raise ShapeError(
-                f"{name}: {x.type} has no entries along axis {axis}", source=current_source()
+                f"{name}: {x.type} has no entries along axis {axis}",
+                source=current_source(),
+                fix="give arrays with an entry or more along the axes that are resized",
             )
         if x.shape[axis] != size:
             x = (_between if linear else _nearest)(x, axis, size)

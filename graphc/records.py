@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 __all__: list[str] = []
 
+MADE = f"{__file__} (constructor)"
 EQUAL = """\
  if other.__class__ is not self.__class__:
   return NotImplemented
@@ -114,7 +115,8 @@ def _constructor(
         positional += ["*", *named]
     scope: dict[str, Any] = {}
     head = f"def __init__({','.join(['self', *positional])}):\n"
-    exec(head + "\n".join(lines or [" pass"]), known, scope)
+    # The name of the file says that it is graphc's: errors name the line that calls it.
+    exec(compile(head + "\n".join(lines or [" pass"]), MADE, "exec"), known, scope)
     made: Callable[..., None] = scope["__init__"]
     made.__annotations__ = {one.name: one.type for one in fields if one.init}
     return made

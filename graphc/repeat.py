@@ -50,13 +50,12 @@ def rows(
     for number, value in enumerate(values):
         tensor = binder.inputs[number]
         rank = len(tensor.shape)
-        found = np.ndim(value) if isinstance(value, np.ndarray | list | tuple) else 0
-        if found != rank + 1:
+        array = _known(value)
+        if array is None or array.ndim != rank + 1:  # errors are those of a plain call
             arrays.append(binder.convert(number, value))
             moving.append(False)
             steps.append(arrays[-1])
             continue
-        array = as_array(value)
         if array.shape[0] != count:
             raise binder.error(
                 FeedError,
@@ -75,6 +74,16 @@ def rows(
         moving.append(True)
         steps.append(np.empty(array.shape[1:], tensor.dtype) if count == 0 else dense[0])
     return arrays, moving, steps
+
+
+def _known(value: Any) -> np.ndarray | None:
+    """What may have a row per step, if it is an array at all."""
+    if not isinstance(value, np.ndarray | list | tuple):
+        return None
+    try:
+        return as_array(value)
+    except (TypeError, ValueError):
+        return None
 
 
 def run_steps(

@@ -10,6 +10,7 @@ from graphc.errors import FeedError, FileFormatError
 from graphc.ir.leaf import Variable
 from graphc.ir.source import current_source
 from graphc.ir.storage import replace_arrays, share_lock, under_lock
+from graphc.surface import surface
 from graphc.tensor_files import read_tensors, write_tensors
 
 __all__ = ["load", "save"]
@@ -18,6 +19,7 @@ _AUTOMATIC = re.compile("variable_[0-9]+")  # names that gc.variable makes
 Variables = Mapping[str, Variable] | Sequence[Variable]
 
 
+@surface
 def save(path: str | os.PathLike[str], variables: Variables) -> None:
     """Write the values of variables to a safetensors file.
 
@@ -35,6 +37,7 @@ def save(path: str | os.PathLike[str], variables: Variables) -> None:
     write_tensors(path, dict(zip(named, values_of(list(named.values())), strict=True)))
 
 
+@surface
 def load(path: str | os.PathLike[str], variables: Variables, *, strict: bool = True) -> list[str]:
     """Set variables to the values in a file that `save` wrote; the names that were found.
 
@@ -100,6 +103,8 @@ def _named(variables: Variables) -> dict[str, Variable]:
                 raise _unnamed(f"{name} has a name that changes from program to program")
     named: dict[str, Variable] = {}
     for name, variable in pairs:
+        if not isinstance(name, str):
+            raise _unnamed(f"{name!r:.60} is no name")
         if not isinstance(variable, Variable):
             raise _unnamed(f"{name or 'an entry'} is no variable but {type(variable).__name__}")
         if named.setdefault(name, variable) is not variable:

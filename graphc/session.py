@@ -11,6 +11,7 @@ from graphc.ir.tensor import Tensor
 from graphc.ir.traversal import topological_order
 from graphc.shapes import Dim
 from graphc.structure import flatten
+from graphc.surface import surface
 
 __all__ = ["Session", "run"]
 
@@ -30,6 +31,7 @@ class Session:
         # By fetches and sizes; the fetches are kept alive, for the keys hold identities.
         self._compiled: dict[Any, tuple[Function, Any]] = {}
 
+    @surface
     def run(self, fetches: Any, feed_dict: Feeds | None = None) -> Any:
         """Values of `fetches`. FeedError if a placeholder that they need is not fed (E201), or the
         feed has keys that are none of their placeholders (E202)."""
@@ -79,6 +81,7 @@ class Session:
         self.close()
 
 
+@surface
 def run(outputs: Any, feed: Feeds | None = None, *, backend: str = "auto") -> Any:
     """Compile and run once: `gc.run(cost, {x: X, y: Y})`."""
     return Session(backend).run(outputs, feed)

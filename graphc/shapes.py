@@ -119,11 +119,17 @@ def normalize_axis(axis: int, ndim: int) -> int:
     """The axis counted from 0, for ``-ndim <= axis < ndim``."""
     position = whole_number(axis)
     if position is None:
-        raise ShapeError(f"an axis is an integer, got {axis!r} of type {type(axis).__name__}")
+        raise ShapeError(
+            f"an axis is an integer, got {axis!r} of type {type(axis).__name__}",
+            fix="count axes from 0, or from the last one, which is -1",
+        )
     if -ndim <= position < ndim:
         return position + ndim if position < 0 else position
     if ndim == 0:
-        raise AxisError(f"axis {position} does not exist: the tensor is a scalar (ndim 0)")
+        raise AxisError(
+            f"axis {position} does not exist: the tensor is a scalar (ndim 0)",
+            fix="give an array with axes, or leave the axis out",
+        )
     raise AxisError(
         f"axis {position} is out of range for ndim {ndim}: allowed are {-ndim} to {ndim - 1}",
         fix=f"axes count from 0; the last one is {ndim - 1}, or -1",
@@ -194,7 +200,10 @@ def parse_size(text: str) -> Size:
     try:
         tree = ast.parse(text.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise ShapeError(f"not a size: {text!r}") from error
+        raise ShapeError(
+            f"not a size: {text!r}",
+            fix='sizes are ints, None, or names and expressions such as "n" and "2*n + 1"',
+        ) from error
     return _parse_node(tree.body, text)
 
 
@@ -221,7 +230,10 @@ def _parse_operand(node: ast.expr, text: str) -> Size:
         case ast.Call(func=ast.Name(id="max" | "min" as name), args=[_, *_], keywords=[]):
             arguments = [_parse_node(argument, text) for argument in node.args]
             return dim_max(*arguments) if name == "max" else dim_min(*arguments)
-    raise ShapeError(f"not a size: {text!r} contains {ast.unparse(node)!r}")
+    raise ShapeError(
+        f"not a size: {text!r} contains {ast.unparse(node)!r}",
+        fix='sizes are ints, None, or names and expressions such as "n" and "2*n + 1"',
+    )
 
 
 def _apply(operator: ast.operator, left: Size, right: Size, text: str) -> Size:
@@ -236,4 +248,7 @@ def _apply(operator: ast.operator, left: Size, right: Size, text: str) -> Size:
             return floor_div(left, right)
         case ast.Mod():
             return left - right * floor_div(left, right)
-    raise ShapeError(f"not a size: {text!r} uses {type(operator).__name__}; allowed are + - * // %")
+    raise ShapeError(
+        f"not a size: {text!r} uses {type(operator).__name__}; allowed are + - * // %",
+        fix='sizes are ints, None, or names and expressions such as "n" and "2*n + 1"',
+    )

@@ -17,6 +17,7 @@ from graphc.shapes import Dim, Size, symbols_of
 from graphc.shapes import substitute as substitute_size
 from graphc.signature import as_expression, called, is_symbol, pairs_of, whole_sizes
 from graphc.structure import flatten
+from graphc.surface import surface
 
 __all__ = ["substitute"]
 
@@ -183,6 +184,7 @@ def _rebuild(node: Node, inputs: list[Tensor], givens: Givens) -> tuple[Tensor, 
         return node.op.apply(inputs, attrs)
 
 
+@surface
 def substitute(outputs: Any, givens: Any) -> Any:
     """Expressions with others put in the place of tensors inside them; the originals stay.
 

@@ -17,6 +17,7 @@ from graphc.ir.source import current_source
 from graphc.ir.storage import ProcessLock
 from graphc.ir.tensor import Tensor
 from graphc.structure import Structure, flatten
+from graphc.surface import surface
 
 __all__ = ["jit"]
 
@@ -84,6 +85,7 @@ def jit(traced: Callable[..., Any], *, backend: str = "auto") -> Jitted: ...
 def jit(
     traced: None = None, *, backend: str = "auto"
 ) -> Callable[[Callable[..., Any]], Jitted]: ...
+@surface
 def jit(traced: Callable[..., Any] | None = None, *, backend: str = "auto") -> Any:
     """Compile a Python function of tensors at its first call; usable as a decorator.
 

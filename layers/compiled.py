@@ -23,6 +23,7 @@ from graphc.layers.layer import Layer
 from graphc.layers.seeds import new_seed
 from graphc.layers.steps import Settings, Steps, check_labels, names_in, new_inputs, not_compiled
 from graphc.layers.structures import mapped, tensors_in
+from graphc.surface import surface
 
 Data = ArrayData | StreamData
 
@@ -30,6 +31,7 @@ Data = ArrayData | StreamData
 class Compiled(Layer):
     """What a model was compiled with, its functions, and the data of a call for them."""
 
+    @surface
     def compile(
         self,
         optimizer: Any = "rmsprop",

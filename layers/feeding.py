@@ -74,7 +74,12 @@ def as_array(value: Any, what: str) -> np.ndarray:
             f"{what} is no array: {_unequal(value) or error}",
             "examples have one shape: pad the shorter ones, or feed those of each length apart",
         ) from None
-    if array.dtype.kind not in "biufV" or array.dtype.hasobject or array.ndim == 0:
+    if type(value).__module__.startswith("numpy.ma") and np.any(value.mask):
+        raise data_error(
+            f"{what} is a masked array with elements without a value", "fill them with .filled(...)"
+        )
+    numbers = array.dtype.kind in "biuf" or array.dtype == gc.bfloat16
+    if not numbers or array.ndim == 0:
         raise data_error(
             f"{what} is no array of numbers, but {array.dtype.name}{list(array.shape)}",
             "give an array with the examples along its first axis",
@@ -84,8 +89,8 @@ def as_array(value: Any, what: str) -> np.ndarray:
 
 def is_array(x: Any) -> bool:
     """Arrays and lists of numbers or arrays; anything else that is iterable yields batches."""
-    if hasattr(x, "__array__") or isinstance(x, np.ndarray):
-        return True
+    if hasattr(x, "__array__") or isinstance(x, np.ndarray | str | bytes):
+        return True  # text has parts, which are text
     return isinstance(x, list | tuple) and not (x and isinstance(x[0], tuple))
 
 

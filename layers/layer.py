@@ -17,6 +17,7 @@ from graphc.layers.naming import automatic_name, snake_case
 from graphc.layers.parameters import Parameter, ParameterOwner, found_in
 from graphc.layers.reuse import state_of
 from graphc.layers.structures import as_tensors, key_of, leaves, mapped, tensors_in
+from graphc.surface import surface
 
 __all__ = ["InputSpec", "Layer", "LayerCall", "LayerOutput", "Parameter"]
 
@@ -50,6 +51,8 @@ class Layer(ParameterOwner):
         super().__init_subclass__(**kwargs)
         if cls.__module__.startswith("graphc.layers."):
             configs.REGISTRY.classes[cls.__name__] = cls
+            if "__init__" in vars(cls):
+                cls.__init__ = surface(cls.__init__)  # type: ignore[method-assign]
         parameters = list(inspect.signature(cls.call).parameters.values())[1:]
         named = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
         cls._call_names = tuple(p.name for p in parameters if p.kind in named)

@@ -16,6 +16,7 @@ from graphc.layers.picture import picture_of
 from graphc.layers.structures import leaves, tensors_in
 from graphc.layers.summary import summary_of
 from graphc.layers.training import Trainer
+from graphc.surface import surface
 
 __all__ = ["Model"]
 
@@ -109,6 +110,7 @@ class Model(Trainer):
         known = {id(layer) for layer in parts}
         yield from ((name, layer) for name, layer in found if id(layer) not in known)
 
+    @surface
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """A layer by its name (or the name that it has in the summary), or by its position."""
         if index is not None:
@@ -191,6 +193,7 @@ class Model(Trainer):
             return cls(inputs, outputs, name=config.get("name"))
         return super().from_config(config)
 
+    @surface
     def save(self, path: str | os.PathLike[str], include_optimizer: bool = True) -> None:
         """Write the model to one file: layers, weights, optimizer, random numbers.
 
@@ -200,10 +203,12 @@ class Model(Trainer):
         """
         saving.save_model(self, path, include_optimizer)
 
+    @surface
     def save_weights(self, path: str | os.PathLike[str]) -> None:
         """Write the weights to a .npz or .safetensors file, by name; whole or not at all."""
         weight_files.save_weights(self, path)
 
+    @surface
     def load_weights(self, path: str | os.PathLike[str]) -> None:
         """Set the weights from a .npz, .safetensors or .gcx file, or from Keras's .h5 or .keras.
 
@@ -218,6 +223,7 @@ class Model(Trainer):
         """A picture of the layers: Graphviz text, and a file .dot, .gv or .svg for a path."""
         return picture_of(self, path)
 
+    @surface
     def summary(self, print_fn: Any = print) -> None:
         """Print the layers, the shapes of their results and the numbers of their weights."""
         print_fn(summary_of(self))

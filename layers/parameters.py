@@ -12,6 +12,7 @@ from graphc.layers.naming import identifier
 from graphc.layers.seeds import SeedGenerator, new_seed
 from graphc.layers.values import assign
 from graphc.records import dataclass
+from graphc.surface import surface
 
 __all__ = ["Parameter"]
 
@@ -50,6 +51,7 @@ class ParameterOwner:
     ) -> gc.ShapeError:
         raise TypeError(f"{type(self).__name__} does not define error")
 
+    @surface
     def add_param(
         self,
         name: str,
@@ -244,6 +246,7 @@ class ParameterOwner:
         """Copies of the values, in the order of `weights`."""
         return [variable.value for variable in self.weights]
 
+    @surface
     def set_weights(self, values: Sequence[Any]) -> None:
         """Set all weights, in the order of `weights`; all of them or, after an error, none.
 

@@ -13,6 +13,7 @@ from graphc.layers.feeding import ArrayData, Arrays, Batch, check_lengths, data_
 from graphc.layers.progress import Display
 from graphc.layers.steps import FINITE, Settings, Steps
 from graphc.layers.structures import leaves, mapped
+from graphc.surface import surface
 
 
 class Trainer(Compiled):
@@ -22,6 +23,7 @@ class Trainer(Compiled):
 
     # --- fit ---
 
+    @surface
     def fit(
         self,
         x: Any = None,
@@ -220,6 +222,7 @@ class Trainer(Compiled):
 
     # --- evaluate, predict, single batches ---
 
+    @surface
     def evaluate(
         self,
         x: Any = None,
@@ -244,6 +247,7 @@ class Trainer(Compiled):
             display.end(0, values)
         return values if return_dict else _listed(values)
 
+    @surface
     def predict(
         self,
         x: Any,
@@ -299,6 +303,7 @@ class Trainer(Compiled):
         batch = Batch(arrays, [], None, len(arrays[0]))
         return functions.predict()(*functions.feeds(batch, targets=False))
 
+    @surface
     def train_on_batch(
         self,
         x: Any,
@@ -310,6 +315,7 @@ class Trainer(Compiled):
         """One step. Returns the loss and the metrics of this batch, before the step."""
         return self._on_batch("train", x, y, sample_weight, class_weight, return_dict)
 
+    @surface
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
     ) -> Any:

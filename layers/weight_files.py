@@ -119,7 +119,10 @@ def _load_keras(model: "Model", path: Path) -> None:
                 pairs = list(_matched(model, file))
     except (OSError, KeyError, zipfile.BadZipFile) as error:
         raise FileFormatError(
-            f"{path} is no whole file of Keras weights", details=[str(error)], source=written()
+            f"{path} is no whole file of Keras weights",
+            details=[str(error)],
+            source=written(),
+            fix="write it again with model.save_weights",
         ) from None
     targets = [(name, parameter.variable) for name, parameter, _ in pairs]
     assign(model, targets, [array for _, _, array in pairs])

@@ -25,6 +25,10 @@ def vector() -> gc.Tensor:
     return gc.placeholder("x", ("n",))
 
 
+def anything(value: Any) -> Any:
+    return value
+
+
 def leaked() -> None:
     kept: list[Any] = []
 
@@ -53,6 +57,9 @@ GC: Any = gc  # what these calls are given, types do not allow
 SLIPS: list[tuple[Slip, str, str, str]] = [
     (lambda: np.exp(vector()), "E211", "asked to convert a symbolic tensor", "gc.exp"),
     (lambda: range(vector().shape[0]), "E108", "n is not an integer", "symbolic expressions"),
+    (lambda: 0.5 * anything(vector().shape[0]), "E108", "sizes are whole numbers", "as_tensor"),
+    (lambda: anything(vector().shape[0]) / 2, "E108", "n / 2: sizes are whole numbers", "//"),
+    (lambda: anything(vector().shape[0]) - 1j, "E108", "1j beside a size", "//"),
     (lambda: gc.placeholder("x", (2,), "float33"), "E110", "not a dtype: 'float33'", "float32"),
     (lambda: 3 in vector(), "E211", "contains is not known", "gc.any(x == value)"),
     (lambda: vector() == None, "E110", "None is no array", "x is None"),  # noqa: E711
@@ -170,7 +177,7 @@ def test_switches_are_true_or_false() -> None:
     for name in ("cache", "optimize", "allow_downcast"):
         for wrong in ("off", None, 0.5):
             options: Any = {name: wrong}
-            with pytest.raises(gc.FunctionError, match=rf"{name}={wrong!r} is neither True nor"):
+            with pytest.raises(gc.ArgumentError, match=rf"{name}={wrong!r} is not True or False"):
                 gc.function([x], x + 1, **options)
     yes: Any = np.True_
     assert gc.function([x], x + 1, allow_downcast=yes)([0.5]) == 1.5

@@ -103,18 +103,26 @@ def _blocking(order: Sequence[Node], wrt: Sequence[Key], stopped: set[int]) -> l
             ]
             if not bodies:
                 found.append(node)
-    return found or [node for node in order if bodies_of(node)]
+    return found
 
 
 def no_path(
     outputs: Sequence[Tensor], wrt: Tensor, names: str, order: Sequence[Node]
 ) -> DisconnectedError:
     leaves = [Tensor(node) for node in order if node.op in (PLACEHOLDER, VARIABLE)]
+    leaves = [leaf for leaf in leaves if leaf.key != wrt.key]
+    active = active_values(order, [wrt.key])
+    takers = [node for node in order if bodies_of(node) and is_active(node, active)]
     found = ", ".join(describe(leaf) for leaf in leaves[:LISTED]) or "constants alone"
     details = [
         *(f"{describe(output)}: {output.type}   {written(output.node)}" for output in outputs[:3]),
         f"{describe(wrt)}: {wrt.type}   {written(wrt.node)}",
         f"every path from {names} ends at {found}" + (", ..." if len(leaves) > LISTED else ""),
+        *(
+            f"{describe(wrt)} goes into {node.op.name}, but not into this result of it   "
+            f"{written(node)}"
+            for node in takers[:1]
+        ),
     ]
     fix = 'differentiate by a tensor that the cost is built from, or pass disconnected="zero"'
     if wrt.node.inputs and any(

@@ -139,6 +139,7 @@ def check_choice(disconnected: str) -> None:
             f"disconnected must be 'raise', 'zero' or 'none', got {disconnected!r}",
             code="E307",
             source=current_source(),
+            fix='use "raise", "zero" or "none"',
         )
 
 
@@ -187,10 +188,18 @@ def check_known_grads(known_grads: KnownGrads | None) -> list[tuple[Tensor, Tens
     """Pairs (tensor, gradient); GradientError if one does not fit."""
     if known_grads is None:
         return []
-    pairs = known_grads.items() if isinstance(known_grads, Mapping) else known_grads
+    pairs = list(known_grads.items() if isinstance(known_grads, Mapping) else known_grads)
+    if not all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in pairs):
+        raise GradientError(
+            f"known_grads must be a dict or a list of pairs, got {known_grads!r:.60}",
+            code="E307",
+            source=current_source(),
+            fix="write known_grads={tensor: gradient}",
+        )
     checked: list[tuple[Tensor, Tensor]] = []
-    for tensor, gradient in pairs:
-        check_floating(flatten(tensor, "the keys of known_grads")[0], "known_grads")
+    for key, gradient in pairs:
+        (tensor,), _ = flatten([key], "the keys of known_grads")
+        check_floating([tensor], "known_grads")
         checked.append((tensor, fit_to(gradient, tensor, "known gradient")))
     return checked
 

@@ -25,12 +25,14 @@ from graphc.ir.leaf import placeholder
 from graphc.ir.registry import BUILDER
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
+from graphc.surface import surface
 
 __all__ = ["hessian", "hvp", "jacobian"]
 
 b = BUILDER
 
 
+@surface
 def jacobian(y: Tensor, x: Tensors) -> Any:
     """All partial derivatives: result[i..., j...] = dy[i...] / dx[j...], shape y.shape + x.shape.
 
@@ -45,6 +47,7 @@ def jacobian(y: Tensor, x: Tensors) -> Any:
 
     >>> gc.jacobian(A @ x, x)        # A
     """
+    (y,), _ = flatten([y], "y")
     targets, rebuild = flatten(x, "x")
     check_floating([y], "y")
     check_floating(targets, "x")
@@ -95,6 +98,7 @@ def has_fewer_elements(y: Tensor, x: Tensor) -> bool:
     return isinstance(y.size, int)
 
 
+@surface
 def hessian(cost: Tensor, x: Tensors) -> Any:
     """Second derivatives of a scalar: result[i..., j...], shape x.shape + x.shape.
 
@@ -114,6 +118,7 @@ def hessian(cost: Tensor, x: Tensors) -> Any:
     return rebuild(blocks)
 
 
+@surface
 def hvp(cost: Tensor, wrt: Tensors, vectors: Any) -> Any:
     """Hessian-vector product: H(cost) @ vectors, without the Hessian, as jvp of the gradient.
 

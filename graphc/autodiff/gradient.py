@@ -24,10 +24,12 @@ from graphc.ir.registry import BUILDER, public
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.passes.differentiable import prepare
+from graphc.surface import surface
 
 __all__ = ["grad", "value_and_grad", "vjp"]
 
 
+@surface
 def grad(
     cost: Tensor | None,
     wrt: Tensors,
@@ -78,6 +80,7 @@ def grad(
     return rebuild(fill_gradients(found.gradients, outputs, targets, disconnected, found.refused))
 
 
+@surface
 def value_and_grad(cost: Tensor, wrt: Tensors, **options: Any) -> tuple[Tensor, Any]:
     """(cost, grad(cost, wrt)): for passing both to a function as outputs.
 

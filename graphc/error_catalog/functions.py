@@ -243,4 +243,17 @@ gc.function([x], x + 1).save("f.safetensors")
 f = gc.load_function("f.safetensors")
 """,
     ),
+    "E220": Explanation(
+        "an argument of a kind that a function does not take",
+        "The message has the arguments that the function takes. They are named as in numpy and the "
+        "Array API: axis and keepdims, not dim and keepdim.",
+        """
+x = gc.placeholder("x", ("n", 3))
+gc.sum(x, dim=1)
+""",
+        """
+x = gc.placeholder("x", ("n", 3))
+gc.sum(x, axis=1)
+""",
+    ),
 }

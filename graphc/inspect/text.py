@@ -4,11 +4,12 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from graphc.backends.base import scratch_of
 from graphc.backends.registry import DEFAULT
-from graphc.errors import BackendError
+from graphc.errors import ArgumentError, BackendError
 from graphc.inspect.memory import format_plan
 from graphc.ir.printer import format_graph
 from graphc.loops.printer import format_program, summary
 from graphc.shapes import whole_number
+from graphc.surface import surface
 
 if TYPE_CHECKING:
     from graphc.compiler import Stages
@@ -32,14 +33,16 @@ class FunctionText:
     backend: str
     _rewrites: bool
 
+    @surface
     def dprint(self, stage: str = "after", file: TextIO | None = None) -> None:
         """Print the graph in equations. stage: "after" the passes, or "before" them."""
         print(self.graph_text(stage), file=file)
 
+    @surface
     def graph_text(self, stage: str = "after") -> Text:
         """The graph as `gc.parse_graph` reads it back."""
         if stage not in ("before", "after"):
-            raise ValueError(f'stage must be "before" or "after", got {stage!r}')
+            raise ArgumentError(f"stage={stage!r:.60}", fix='stage is "before" or "after"')
         graph = self.stages.graph if stage == "after" else self.stages.user_graph
         return Text(format_graph(graph))
 
@@ -75,6 +78,7 @@ class FunctionText:
         scratch = scratch_of(self.stages.executable)
         return Text(format_plan(program, plan, scratch, sizes, self._rewrites))
 
+    @surface
     def source(self, kernel: int | str = 0) -> Text:
         """The generated code of one kernel: the first, second ... one of `kernels()`, counted from
         0, or the one that has this name there. BackendError (E501) if there is no such kernel.

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from graphc.errors import FunctionError, ShapeError
+from graphc.errors import ArgumentError, FunctionError, ShapeError
 from graphc.ir.source import current_source
 from graphc.ir.tensor import CPU
-from graphc.shapes import Shape, Size, as_size, normalize_axes
+from graphc.shapes import Shape, Size, as_size, normalize_axes, whole_number
 
 ShapeLike = Size | Sequence[Size]
 AxisLike = int | Sequence[int]
@@ -41,6 +41,18 @@ def checked_size(name: str, size: Any) -> Size:
             f"{name}: size={checked}", source=current_source(), fix="a size is an int >= 0"
         )
     return checked
+
+
+def checked_whole(name: str, what: str, value: Any) -> int:
+    """A whole number: 1.5 is not rounded."""
+    number = whole_number(value)
+    if number is None:
+        raise ArgumentError(
+            f"{name}: {what}={value!r:.60} is not an integer",
+            source=current_source(),
+            fix="pass an integer",
+        )
+    return number
 
 
 def checked_device(name: str, device: Any) -> None:

@@ -111,6 +111,13 @@ class Variable(Tensor):
 
     @default_update.setter
     def default_update(self, rule: Callable[["Variable"], Any] | None) -> None:
+        if rule is not None and not callable(rule):
+            raise FunctionError(
+                f"default_update of {self.name!r}: {shown(rule)} is no function",
+                code="E207",
+                source=current_source(),
+                fix="write v.default_update = lambda old: old + 1",
+            )
         self.storage.default_update = rule
 
     def _new_array(self, new: Any) -> np.ndarray:

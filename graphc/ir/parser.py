@@ -33,8 +33,10 @@ from graphc.ir.scanner import (
 from graphc.ir.source import Source, Sources, source_scope
 from graphc.ir.tensor import Tensor
 from graphc.shapes import Dim, Shape, Size, parse_size, size_product
+from graphc.surface import surface
 
 
+@surface
 def parse_graph(
     text: str,
     constants: Mapping[str, Any] | None = None,
@@ -50,7 +52,10 @@ def parse_graph(
         with source_scope(()):
             return fresh_lengths(reader.read(text))
     except RecursionError:
-        raise ParseError("brackets are nested too deeply") from None
+        raise ParseError(
+            "brackets are nested too deeply",
+            fix="write the deepest brackets as a line of their own",
+        ) from None
 
 
 class _Reader:
@@ -70,7 +75,10 @@ class _Reader:
             if line.strip()
         ]
         if not lines:
-            raise ParseError("no graph: the text is empty")
+            raise ParseError(
+                "no graph: the text is empty",
+                fix="pass the text that f.graph_text() returns",
+            )
         return self.graph(lines)
 
     def graph(self, lines: list[Scanner]) -> Graph:

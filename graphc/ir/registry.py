@@ -6,6 +6,8 @@ They hold definitions only, filled while `graphc` is imported; user graphs live 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from graphc.surface import surface
+
 if TYPE_CHECKING:
     from graphc.ir.opdef import OpDef
     from graphc.ir.tensor import Tensor
@@ -25,12 +27,15 @@ def register(op: "OpDef") -> "OpDef":
 
 
 def public(function: F) -> F:
-    """Make a building function available to operators, derivative rules and rewrites by name."""
+    """Make a building function available to operators, derivative rules and rewrites by name.
+
+    What users call is its `surface`; graphc itself knows what its functions take.
+    """
     name = function.__name__
     if name in FUNCTIONS:
         raise ValueError(f"function {name!r} is registered twice")
     FUNCTIONS[name] = function
-    return function
+    return surface(function)
 
 
 def call(name: str, *args: Any, **kwargs: Any) -> "Tensor":

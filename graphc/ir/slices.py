@@ -18,7 +18,9 @@ def resolve_slice(item: slice, size: Size) -> tuple[Size, Size, int]:
     step = 1 if item.step is None else _bound(item.step, "step")
     if not isinstance(step, int) or step == 0:
         raise ShapeError(
-            f"a slice's step is an int other than 0, got {item.step}", source=current_source()
+            f"a slice's step is an int other than 0, got {item.step}",
+            source=current_source(),
+            fix="write x[a:b:step] with a step such as 2 or -1",
         )
     start = None if item.start is None else _bound(item.start, "start")
     stop = None if item.stop is None else _bound(item.stop, "stop")

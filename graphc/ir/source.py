@@ -6,14 +6,18 @@ import sys
 import threading
 from types import CodeType, FrameType
 
+import numpy as np
+
 from graphc.errors import GraphcError
 from graphc.records import dataclass
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-# backends/ and layers/ are reached through symlinks in a checkout; both spellings are ours.
+# backends/ and layers/ are reached through symlinks in a checkout; both spellings are ours. Nor has
+# the user written numpy, which asks for what a tensor does not have: np.sum(x), np.roll(a, x).
 _OWN_PREFIXES = tuple(
     {
         _PACKAGE + os.sep,
+        os.path.dirname(np.__file__) + os.sep,
         *(
             os.path.realpath(os.path.join(_PACKAGE, name)) + os.sep
             for name in ("backends", "layers")

@@ -106,7 +106,9 @@ def _counts(name: str, counts: AxisLike) -> tuple[int, ...]:
     sizes = checked_shape(name, counts)
     if not all(isinstance(size, int) and size >= 0 for size in sizes):
         raise ShapeError(
-            f"{name}: counts are ints >= 0, got {format_shape(sizes)}", source=current_source()
+            f"{name}: counts are ints >= 0, got {format_shape(sizes)}",
+            source=current_source(),
+            fix="give counts of 0 or more",
         )
     return tuple(size for size in sizes if isinstance(size, int))
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from graphc.conversion import shown
 from graphc.dtypes import DType, int64, is_bool, is_inexact, is_integer
 from graphc.errors import DTypeError, FunctionError
 from graphc.ir.graph import Graph
@@ -234,17 +233,10 @@ def checkpoint(function: Callable[..., Tree]) -> Callable[..., Tree]:
     function: of tensors or structures of them, called once by every call of the result; arguments
     by name are handed on as they are, such as training=True. Its values and derivatives do not
     change; reverse mode keeps its operands and runs it once more. Errors are those of `function`.
-    Raises FunctionError (E121) for what is no function.
+    Raises ArgumentError (E220) for what is no function.
 
     >>> y = gc.checkpoint(lambda h: gc.tanh(h @ W1) @ W2)(h)
     """
-    if not callable(function):
-        raise FunctionError(
-            f"checkpoint: {shown(function)} is no function",
-            code="E121",
-            source=current_source(),
-            fix="pass the function that makes the values, then its operands: gc.checkpoint(f)(x)",
-        )
 
     @functools.wraps(function)
     def wrapped(*operands: Tree, **settings: Any) -> Tree:

@@ -40,7 +40,10 @@ def _infer_matmul(call: Inference) -> TensorType:
                 fix="multiply by a scalar with *",
             )
         if operand.ndim == 1 and call.attrs[flag]:
-            raise ShapeError(f"matmul: {flag} needs an operand with at least 2 axes")
+            raise ShapeError(
+                f"matmul: {flag} needs an operand with at least 2 axes",
+                fix="only matrices can be transposed; leave the flag out",
+            )
     left = _swapped(a.shape, call.attrs["transpose_a"])
     right = _swapped(b.shape, call.attrs["transpose_b"])
     call.require_equal(left[-1], right[0 if b.ndim == 1 else -2], f"inner sizes of {a} and {b}")
@@ -368,6 +371,7 @@ def _paired_axes(
             raise ShapeError(
                 f"tensordot: cannot sum over {axes} axes of {a.type} and {b.type}",
                 source=current_source(),
+                fix="give a number of axes that both have, or axes=([of x1], [of x2])",
             )
         return tuple(range(a.ndim - axes, a.ndim)), tuple(range(axes))
     first = checked_axes("tensordot", axes[0], a.ndim)
@@ -376,6 +380,7 @@ def _paired_axes(
         raise ShapeError(
             f"tensordot: {len(first)} axes of x1 are paired with {len(second)} of x2",
             source=current_source(),
+            fix="name as many axes of x1 as of x2",
         )
     pairs = sorted(zip(first, second, strict=True))  # fewer transposes: in the order of x1
     return tuple(one for one, _ in pairs), tuple(other for _, other in pairs)

@@ -15,7 +15,7 @@ from graphc.dtypes import (
     real_dtype,
     scalar_dtype,
 )
-from graphc.errors import DTypeError, ShapeError
+from graphc.errors import DTypeError, ParameterError, ShapeError
 from graphc.ir.arguments import ShapeLike, checked_device, checked_shape
 from graphc.ir.leaf import as_tensor
 from graphc.ir.lowering import IndexMap
@@ -84,7 +84,11 @@ def full(shape: ShapeLike, fill_value: Any, dtype: Any = None, *, device: Any = 
     checked_device("full", device)
     sizes = checked_shape("full", shape)
     if any(isinstance(size, int) and size < 0 for size in sizes):
-        raise ShapeError(f"full: negative size in {sizes}", source=current_source())
+        raise ShapeError(
+            f"full: negative size in {sizes}",
+            source=current_source(),
+            fix="sizes are ints >= 0",
+        )
     if not is_weak(fill_value) or isinstance(fill_value, Dim):
         return BUILDER.broadcast_to(as_tensor(fill_value, dtype), sizes)
     target = scalar_dtype(fill_value) if dtype is None else as_dtype(dtype)
@@ -160,8 +164,10 @@ def asarray(
     if copy is False:
         same = isinstance(obj, Tensor) and (dtype is None or obj.dtype == as_dtype(dtype))
         if not same:
-            raise ValueError(
-                "asarray: copy=False, and this cannot be done without a copy; leave copy out"
+            raise ParameterError(
+                "asarray: copy=False, and this cannot be done without a copy",
+                source=current_source(),
+                fix="leave copy out",
             )
     return as_tensor(obj, dtype)
 
@@ -174,7 +180,11 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> T
     """
     checked_device("from_dlpack", device)
     if copy is False:
-        raise ValueError("from_dlpack: copy=False, and constants are copies; leave copy out")
+        raise ParameterError(
+            "from_dlpack: copy=False, and constants are copies",
+            source=current_source(),
+            fix="leave copy out",
+        )
     return as_tensor(np.from_dlpack(x))
 
 
@@ -187,7 +197,11 @@ def meshgrid(*arrays: Any, indexing: Literal["xy", "ij"] = "xy") -> list[Tensor]
     axis k; "xy", the first two axes are exchanged. Raises ShapeError for arrays of more axes.
     """
     if indexing not in ("xy", "ij"):
-        raise ValueError(f'meshgrid: indexing is "xy" or "ij", got {indexing!r:.20}')
+        raise ParameterError(
+            f"meshgrid: indexing={indexing!r:.20}",
+            source=current_source(),
+            fix='indexing is "xy" or "ij"',
+        )
     rows = [BUILDER.reshape(as_tensor(array), (-1,)) for array in arrays]
     for array in arrays:
         tensor = as_tensor(array)

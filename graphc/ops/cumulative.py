@@ -283,7 +283,8 @@ def diff(x: Any, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = 
     joined = [piece for piece in pieces if piece is not None]
     tensor = BUILDER.concat(joined, axis=axis) if len(joined) > 1 else tensor
     before = (slice(None),) * axis
-    for _ in range(n):
+    size = tensor.shape[axis]
+    for _ in range(min(n, size) if isinstance(size, int) else n):  # nothing is left of nothing
         high = BUILDER.getitem(tensor, (*before, slice(1, None)))
         low = BUILDER.getitem(tensor, (*before, slice(None, -1)))
         differ = BUILDER.not_equal if is_bool(tensor.dtype) else BUILDER.subtract

@@ -116,11 +116,6 @@ def custom_op(
         return lambda given: custom_op(
             name, given, infer=infer, dtype=dtype, vjp=vjp, jvp=jvp, effect=effect
         )
-    if not callable(function):
-        raise _wrong(
-            f"{name}: the function is {type(function).__name__}, which cannot be called",
-            fix="pass a function of numpy arrays",
-        )
     given: Function = function
     wanted = None if dtype is None else as_dtype(dtype)
 

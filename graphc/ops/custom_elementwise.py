@@ -144,13 +144,7 @@ def custom_elementwise(
     if function is None:
         return lambda given: custom_elementwise(given, name=name, dtype=dtype, vjp=vjp, jvp=jvp)
     called = getattr(function, "__name__", "function").strip("<>") if name is None else name
-    if not callable(function) or not isinstance(called, str):
-        raise CustomOpError(
-            f"custom_elementwise: {type(function).__name__} cannot be called",
-            fix="pass a function of scalars",
-            source=current_source(),
-        )
-    if not called.isidentifier() or not called.isascii():
+    if not isinstance(called, str) or not called.isidentifier() or not called.isascii():
         raise CustomOpError(
             f"custom_elementwise: {called!r} is not a usable name",
             fix="use an ASCII identifier",

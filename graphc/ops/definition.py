@@ -95,7 +95,13 @@ def promote_inputs(name: str, *values: Any) -> tuple[Tensor, ...]:
     except GraphcError as error:
         raise located(error, name) from None
     except OverflowError:
-        raise located(DTypeError("an integer does not fit any dtype"), name) from None
+        raise located(
+            DTypeError(
+                "an integer does not fit any dtype",
+                fix="write it as a float",
+            ),
+            name,
+        ) from None
 
 
 def _shared_dtype(values: tuple[Any, ...]) -> DType | None:

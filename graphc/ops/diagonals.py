@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from graphc.errors import ShapeError
-from graphc.ir.arguments import checked_axes
+from graphc.ir.arguments import checked_axes, checked_whole
 from graphc.ir.batch import leading
 from graphc.ir.leaf import as_tensor
 from graphc.ir.lowering import IndexMap, LoweringContext
@@ -71,6 +71,7 @@ def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
     the offset leads out of the matrix. ShapeError for axes that x does not have, or twice one.
     """
     matrices = _matrices("diagonal", x, (axis1, axis2))
+    offset = checked_whole("diagonal", "offset", offset)
     if offset > 0:
         matrices = matrices[..., offset:]
     elif offset < 0:
@@ -83,7 +84,9 @@ def _matrices(name: str, x: Any, axes: tuple[int, int] = (-2, -1)) -> Tensor:
     tensor = as_tensor(x)
     if tensor.ndim < 2:
         raise ShapeError(
-            f"{name}: needs at least 2 axes, got {tensor.type}", source=current_source()
+            f"{name}: needs at least 2 axes, got {tensor.type}",
+            source=current_source(),
+            fix="give a matrix, or a stack of matrices",
         )
     return BUILDER.moveaxis(tensor, checked_axes(name, axes, tensor.ndim), (-2, -1))
 
@@ -198,10 +201,10 @@ def tril(x: Any, k: int = 0) -> Tensor:
 
     x: at least two axes, any dtype; else ShapeError. NaN and infinities above become 0 too.
     """
-    return TRIANGLE(_matrices("tril", x), k=int(k), lower=True)
+    return TRIANGLE(_matrices("tril", x), k=checked_whole("tril", "k", k), lower=True)
 
 
 @public
 def triu(x: Any, k: int = 0) -> Tensor:
     """x with zeros below the k-th diagonal of its last two axes; see tril."""
-    return TRIANGLE(_matrices("triu", x), k=int(k), lower=False)
+    return TRIANGLE(_matrices("triu", x), k=checked_whole("triu", "k", k), lower=False)

@@ -199,9 +199,12 @@ def add_n(tensors: Sequence[Any]) -> Tensor:
     around. Long sums are summed in groups of 16, and the groups again.
     Raises FunctionError for no tensors, ShapeError where the shapes do not broadcast.
     """
-    if isinstance(tensors, Tensor) or not tensors:
+    if isinstance(tensors, Tensor) or not len(tensors):
         raise FunctionError(
-            "add_n: needs a list of at least one tensor", source=current_source(), code="E205"
+            "add_n: needs a list of at least one tensor",
+            source=current_source(),
+            code="E205",
+            fix="write gc.add_n([a, b])",
         )
     promoted = promote_inputs("add_n", *tensors)
     check_dtype("add_n", promoted[0].dtype, NUMERIC)

@@ -305,6 +305,7 @@ def multigammaln(a: Any, d: int, /) -> Tensor:
             f"multigammaln: the dimension is an int >= 1, got {d!r:.40}",
             code="E215",
             source=current_source(),
+            fix="give the dimension as an int",
         )
     tensor = floating(one_input("multigammaln", a))
     total = BUILDER.add(gammaln(tensor), int(d) * (int(d) - 1) / 4 * math.log(math.pi))

@@ -17,6 +17,7 @@ from graphc.ir.registry import Builder, public, register
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.scalar.expr import Expr
+from graphc.surface import surface
 
 __all__ = ["custom_gradient", "stop_gradient"]
 
@@ -152,6 +153,7 @@ CUSTOM_GRADIENT = register(
 )
 
 
+@surface
 def custom_gradient(function: Callable[..., tuple[Any, GradientFunction]]) -> Callable[..., Any]:
     """Give a function of tensors a gradient of its own.
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from graphc.dtypes import as_dtype, default_float, int64
 from graphc.errors import ShapeError
-from graphc.ir.arguments import checked_axis
+from graphc.ir.arguments import checked_axis, checked_size
 from graphc.ir.batch import Batch, moved, shifted
 from graphc.ir.indices import checked_indices, position_of, positions_of
 from graphc.ir.leaf import CONSTANT, as_tensor
@@ -24,7 +24,7 @@ from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.scalar import expr as s
 from graphc.scalar.expr import Expr, Index
-from graphc.shapes import Size, as_size, broadcast_shapes, format_shape, size_product
+from graphc.shapes import Size, broadcast_shapes, format_shape, size_product
 
 __all__ = ["one_hot", "scatter_add", "take", "take_along_axis"]
 
@@ -138,8 +138,11 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
 
 def _infer_scatter_add(call: Inference) -> TensorType:
     (indices, values), axis = call.types, call.attrs["axis"]
-    if indices.ndim != 1 or not axis < values.ndim:
-        raise ShapeError(f"scatter_add: needs indices[j] and values[..., j, ...], axis {axis}")
+    if indices.ndim != 1 or not 0 <= axis < values.ndim:
+        raise ShapeError(
+            f"scatter_add: needs indices[j] and values[..., j, ...], axis {axis}",
+            fix="give as many indices as values have entries along the axis",
+        )
     call.require_equal(indices.shape[0], values.shape[axis], "indices and values differ in number")
     shape = (*values.shape[:axis], call.attrs["size"], *values.shape[axis + 1 :])
     return TensorType(values.dtype, shape)
@@ -205,7 +208,9 @@ def scatter_add(indices: Any, values: Any, axis: int, size: Size) -> Tensor:
     place of the axis. It is the transpose of `take`.
     """
     values = as_tensor(values)
+    size = checked_size("scatter_add", size)
     tensor = checked_indices("scatter_add", indices, axis, size)
+    axis = checked_axis("scatter_add", axis, max(values.ndim - tensor.ndim + 1, 0))
     if tensor.ndim != 1:
         count = size_product(tensor.shape)
         rest = values.shape[axis + tensor.ndim :]
@@ -220,7 +225,10 @@ def scatter_add(indices: Any, values: Any, axis: int, size: Size) -> Tensor:
 def _infer_take_along_axis(call: Inference) -> TensorType:
     (x, indices), axis = call.types, call.attrs["axis"]
     if x.ndim != indices.ndim:
-        raise ShapeError(f"take_along_axis: {x} and {indices} differ in rank")
+        raise ShapeError(
+            f"take_along_axis: {x} and {indices} differ in rank",
+            fix="indices have the axes of x; gc.take takes indices of any rank",
+        )
     for other in range(x.ndim):
         if other != axis:
             call.require_equal(x.shape[other], indices.shape[other], f"sizes of axis {other}")
@@ -423,7 +431,8 @@ def one_hot(indices: Any, num_classes: Size, dtype: Any = default_float, axis: i
 
     indices: integers in [-num_classes, num_classes), of any shape. IndexOutOfRange as for `take`.
     """
-    ndim = indices.ndim if isinstance(indices, Tensor) else np.ndim(indices)
-    axis, num_classes = checked_axis("one_hot", axis, ndim + 1), as_size(num_classes)
+    indices = as_tensor(indices)
+    axis = checked_axis("one_hot", axis, indices.ndim + 1)
+    num_classes = checked_size("one_hot", num_classes)
     tensor = checked_indices("one_hot", indices, axis, num_classes)
     return ONE_HOT(tensor, num_classes=num_classes, dtype=as_dtype(dtype), axis=axis)

@@ -102,7 +102,11 @@ CONCAT = register(
 def _tensors(name: str, arrays: Any) -> tuple[Tensor, ...]:
     held = list(arrays)
     if not held:
-        raise ShapeError(f"{name}: needs at least one array", source=current_source())
+        raise ShapeError(
+            f"{name}: needs at least one array",
+            source=current_source(),
+            fix="give a list of one array or more",
+        )
     return promote_inputs(name, *held)
 
 
@@ -137,6 +141,7 @@ def stack(arrays: Sequence[Any], axis: int = 0) -> Tensor:
                 f"stack: ranks differ: input {number} is {tensor.type}, the first "
                 f"{tensors[0].type}",
                 source=current_source(),
+                fix="give arrays of one shape; gc.concat joins along an axis they have",
             )
     return concat([BUILDER.expand_dims(tensor, axis) for tensor in tensors], axis)
 
@@ -373,6 +378,7 @@ def _pad_axis(x: Tensor, axis: int, before: Size, after: Size, mode: str) -> Ten
                 f"pad: a border of {count} by mode {mode!r} needs more than the {size} entries "
                 f"of axis {axis}",
                 source=current_source(),
+                fix='give a smaller border, or mode="constant"',
             )
         starts = [start if other == axis else 0 for other in range(x.ndim)]
         shape = (*x.shape[:axis], count, *x.shape[axis + 1 :])

@@ -206,7 +206,9 @@ def matrix_transpose(x: Any) -> Tensor:
     x = as_tensor(x)
     if x.ndim < 2:
         raise ShapeError(
-            f"matrix_transpose: needs at least 2 axes, got {x.type}", source=current_source()
+            f"matrix_transpose: needs at least 2 axes, got {x.type}",
+            source=current_source(),
+            fix="give a matrix, or a stack of matrices",
         )
     return swapaxes(x, -1, -2)
 
@@ -231,6 +233,7 @@ def moveaxis(x: Any, source: AxisLike, destination: AxisLike) -> Tensor:
         raise ShapeError(
             f"moveaxis: {len(sources)} source axes for {len(destinations)} destinations",
             source=current_source(),
+            fix="name as many places as axes",
         )
     order = [axis for axis in range(x.ndim) if axis not in sources]
     for target, axis in sorted(zip(destinations, sources, strict=True)):
@@ -330,7 +333,10 @@ def _infer_broadcast_to(call: Inference) -> TensorType:
     (x,), shape = call.types, call.attrs["shape"]
     text = f"{format_shape(x.shape)} to {format_shape(shape)}"
     if x.ndim > len(shape):
-        raise ShapeError(f"broadcast_to: {text} would drop axes")
+        raise ShapeError(
+            f"broadcast_to: {text} would drop axes",
+            fix="give a shape of at least as many axes; gc.reshape or gc.squeeze drop axes",
+        )
     for axis in range(-x.ndim, 0):
         if x.shape[axis] != 1:
             call.require_equal(

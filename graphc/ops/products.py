@@ -50,6 +50,7 @@ def cross(x1: Any, x2: Any, axis: int = -1) -> Tensor:
             raise ShapeError(
                 f"cross: axis {axis} of {operand.type} has size {size}, not 3",
                 source=current_source(),
+                fix="give vectors of three numbers along the axis",
             )
         moved = BUILDER.moveaxis(operand, place, -1)
         vectors.append(BUILDER.broadcast_to(moved, (*moved.shape[:-1], 3)))

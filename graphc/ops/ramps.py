@@ -19,8 +19,8 @@ from graphc.dtypes import (
     is_integer,
     real_dtype,
 )
-from graphc.errors import DTypeError, ShapeError
-from graphc.ir.arguments import checked_device
+from graphc.errors import DTypeError, ParameterError, ShapeError
+from graphc.ir.arguments import checked_device, checked_whole
 from graphc.ir.lowering import IndexMap, LoweringContext
 from graphc.ir.node import Attributes, Node, TensorType
 from graphc.ir.opdef import Example, Inference, OpDef
@@ -106,7 +106,14 @@ def _length(start: float | Dim, stop: float | Dim, step: float) -> Size:
                 source=current_source(),
                 fix="scale afterwards: gc.arange(n) * 0.5",
             )
-        return max(math.ceil((stop - start) / step), 0)
+        length = (stop - start) / step
+        if not math.isfinite(length):
+            raise ParameterError(
+                f"arange: from {start} to {stop} by {step} has no end",
+                source=current_source(),
+                fix="give finite numbers",
+            )
+        return max(math.ceil(length), 0)
     first, last = as_size(start), as_size(stop)
     span = last - first if step > 0 else first - last
     return dim_max(ceil_div(span, int(abs(step))), 0)
@@ -137,7 +144,11 @@ def arange(
                 fix="start and stop are numbers or sizes such as x.shape[0], step is a number",
             )
     if step == 0:
-        raise ShapeError("arange: step is 0", source=current_source())
+        raise ShapeError(
+            "arange: step is 0",
+            source=current_source(),
+            fix="give a step that is not 0",
+        )
     length = _length(bounds[0], bounds[1], step)
     is_float = any(isinstance(value, float) for value in (*bounds, step))
     target = (default_float if is_float else int64) if dtype is None else as_dtype(dtype)
@@ -207,7 +218,12 @@ def linspace(
     target = default_float if dtype is None else as_dtype(dtype)
     length = _size("linspace", num)
     if not is_floating(target):
-        raise DTypeError(f"linspace: not for {target.name}", code="E214", source=current_source())
+        raise DTypeError(
+            f"linspace: not for {target.name}",
+            code="E214",
+            source=current_source(),
+            fix="use a floating-point dtype, and .astype after it",
+        )
     options = {"length": length, "dtype": target, "endpoint": bool(endpoint)}
     if all(is_weak(value) and not isinstance(value, Dim) for value in (start, stop)):
         return LINSPACE(start=float(start), stop=float(stop), **options)
@@ -272,4 +288,4 @@ def eye(
     rows = _size("eye", n_rows)
     cols = rows if n_cols is None else _size("eye", n_cols)
     target = default_float if dtype is None else as_dtype(dtype)
-    return EYE(shape=(rows, cols), k=int(k), dtype=target)
+    return EYE(shape=(rows, cols), k=checked_whole("eye", "k", k), dtype=target)

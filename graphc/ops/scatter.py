@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from graphc.dtypes import is_bool, is_complex, result_type
-from graphc.errors import DTypeError, ShapeError
+from graphc.errors import DTypeError, ParameterError, ShapeError
 from graphc.ir.arguments import checked_axis
 from graphc.ir.batch import Batch, moved
 from graphc.ir.indices import checked_index_group, checked_indices, picked_shape, positions_of
@@ -298,7 +298,11 @@ def scatter(
 def fitting_updates(x: Tensor, values: Any, mode: str) -> Tensor:
     """`values` in the dtype of x; DTypeError if they do not fit it."""
     if mode not in MODES:
-        raise ValueError(f"scatter: mode is one of {', '.join(MODES)}, got {mode!r}")
+        raise ParameterError(
+            f"scatter: mode={mode!r:.60}",
+            source=current_source(),
+            fix=f"mode is one of {', '.join(MODES)}",
+        )
     given = values if is_weak(values) else as_tensor(values)
     if mode != "set" and is_bool(x.dtype):
         raise DTypeError(

@@ -137,6 +137,7 @@ def strided_slice(
             f"strided_slice: one start, size and step (not 0) for each of {tensor.ndim} axes",
             details=[f"starts {given[0]}, sizes {given[1]}, steps {given[2]}"],
             source=current_source(),
+            fix="give a list of ints for starts, sizes and steps",
         )
     if given == ((0,) * tensor.ndim, tensor.shape, (1,) * tensor.ndim):
         return tensor

@@ -153,7 +153,9 @@ def solve(x1: Any, x2: Any) -> Tensor:
     require_square("solve", a)
     if b.ndim == 0:
         raise ShapeError(
-            f"solve: the right-hand side is a scalar, {b.type}", source=current_source()
+            f"solve: the right-hand side is a scalar, {b.type}",
+            source=current_source(),
+            fix="give b as a vector or matrix with a row for each row of a",
         )
     if b.ndim > 1:
         return solve_system(a, b)
@@ -382,7 +384,9 @@ def triangular_solve(
     require_square("triangular_solve", a)
     if b.ndim == 0:
         raise ShapeError(
-            f"triangular_solve: the right-hand side is a scalar, {b.type}", source=current_source()
+            f"triangular_solve: the right-hand side is a scalar, {b.type}",
+            source=current_source(),
+            fix="give b as a vector or matrix with a row for each row of a",
         )
     is_vector = b.ndim == 1
     a, b = in_one_batch("triangular_solve", a, BUILDER.expand_dims(b, -1) if is_vector else b)

@@ -245,7 +245,10 @@ def _expand(x: Tensor, key: Any) -> list[Any]:
     ellipses = sum(item is Ellipsis for item in items)
     if ellipses > 1:
         raise IndexOutOfRange(
-            "an index can hold only one ellipsis (...)", code="E403", source=current_source()
+            "an index can hold only one ellipsis (...)",
+            code="E403",
+            source=current_source(),
+            fix="leave one ... out",
         )
     used = sum(_axes_used(item) for item in items)
     if used > x.ndim:

@@ -31,7 +31,7 @@ from graphc.ops.bodies import (
 )
 from graphc.ops.body_batches import batch_while
 from graphc.ops.loop_derivatives import loop_jvp, loop_vjp
-from graphc.shapes import Dim
+from graphc.shapes import Dim, whole_number
 
 __all__ = ["while_loop"]
 
@@ -121,7 +121,8 @@ def while_loop(
 
     >>> root = gc.while_loop(lambda r: gc.abs(r * r - a) > 1e-6, lambda r: (r + a / r) / 2, a)
     """
-    if max_steps is not None and (isinstance(max_steps, bool) or max_steps < 0):
+    steps = None if max_steps is None else whole_number(max_steps)
+    if max_steps is not None and (steps is None or steps < 0):
         raise ParameterError(
             f"while_loop: max_steps is {max_steps!r}",
             source=current_source(),
@@ -152,7 +153,7 @@ def while_loop(
             "length": Dim.symbol(fresh_length()),
             "reverse": False,
             "anchored": False,
-            "max_steps": None if max_steps is None else int(max_steps),
+            "max_steps": steps,
         },
     )
     return rebuilt(init, made)

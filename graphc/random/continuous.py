@@ -20,6 +20,7 @@ from graphc.random.keys import Draws, Key, draws_of, sizes_of
 from graphc.random.parameters import float_dtype, shifted, working_dtype
 from graphc.random.uniforms import open_unit
 from graphc.shapes import Shape
+from graphc.surface import surface
 
 __all__ = [
     "cauchy",
@@ -53,6 +54,7 @@ def standard_normal(draws: Draws, shape: Shape, dtype: DType) -> Tensor:
     return sqrt(log(u) * -2.0) * sin(angle)
 
 
+@surface
 def normal(
     key: Key, shape: ShapeLike = (), dtype: Any = float32, loc: Any = 0.0, scale: Any = 1.0
 ) -> Tensor:
@@ -66,6 +68,7 @@ def normal(
     return shifted("normal", noise, loc, scale, target)
 
 
+@surface
 def exponential(key: Key, shape: ShapeLike = (), dtype: Any = float32, scale: Any = 1.0) -> Tensor:
     """Exponential numbers of mean scale: -scale log(u)."""
     target, sizes = float_dtype("exponential", dtype), sizes_of("exponential", shape)
@@ -73,6 +76,7 @@ def exponential(key: Key, shape: ShapeLike = (), dtype: Any = float32, scale: An
     return shifted("exponential", noise, 0.0, scale, target)
 
 
+@surface
 def laplace(
     key: Key, shape: ShapeLike = (), dtype: Any = float32, loc: Any = 0.0, scale: Any = 1.0
 ) -> Tensor:
@@ -93,6 +97,7 @@ def standard_gumbel(draws: Draws, shape: Shape, dtype: DType) -> Tensor:
     return -log(-log1p(-v))
 
 
+@surface
 def gumbel(
     key: Key, shape: ShapeLike = (), dtype: Any = float32, loc: Any = 0.0, scale: Any = 1.0
 ) -> Tensor:
@@ -102,6 +107,7 @@ def gumbel(
     return shifted("gumbel", noise, loc, scale, target)
 
 
+@surface
 def logistic(
     key: Key, shape: ShapeLike = (), dtype: Any = float32, loc: Any = 0.0, scale: Any = 1.0
 ) -> Tensor:
@@ -113,6 +119,7 @@ def logistic(
     return shifted("logistic", log(sides[0]) - log(sides[1]), loc, scale, target)
 
 
+@surface
 def cauchy(
     key: Key, shape: ShapeLike = (), dtype: Any = float32, loc: Any = 0.0, scale: Any = 1.0
 ) -> Tensor:

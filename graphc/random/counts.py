@@ -36,6 +36,7 @@ from graphc.random.parameters import (
 from graphc.random.rejection import first_accepted, gamma_numbers, positive_tensor
 from graphc.random.uniforms import open_unit, unit
 from graphc.shapes import Shape
+from graphc.surface import surface
 
 __all__ = ["binomial", "geometric", "multinomial", "negative_binomial", "poisson"]
 
@@ -54,6 +55,7 @@ def _count_dtype(name: str, dtype: Any) -> DType:
             code="E214",
             details=[f"got {target.name}, allowed: integer and floating-point dtypes"],
             source=current_source(),
+            fix='use dtype="int64"',
         )
     return target
 
@@ -122,6 +124,7 @@ def _many(draws: Draws, rate: Tensor) -> Tensor:
     return first_accepted(proposals, floor(rate), ROUNDS)
 
 
+@surface
 def poisson(
     key: Key, shape: ShapeLike | None = None, rate: Any = 1.0, dtype: Any = int64
 ) -> Tensor:
@@ -193,6 +196,7 @@ def _binomial(draws: Draws, n: Tensor, p: Tensor) -> Tensor:
     return where(p > 0.5, n - count, count)
 
 
+@surface
 def binomial(
     key: Key, shape: ShapeLike | None = None, n: Any = 1, p: Any = 0.5, dtype: Any = int64
 ) -> Tensor:
@@ -212,6 +216,7 @@ def binomial(
 # --- geometric, negative binomial -----------------------------------------------------------------
 
 
+@surface
 def geometric(key: Key, shape: ShapeLike | None = None, p: Any = 0.5, dtype: Any = int64) -> Tensor:
     """How many trials until the first success, from 1 on: ceil(log(u) / log(1 - p)).
 
@@ -224,6 +229,7 @@ def geometric(key: Key, shape: ShapeLike | None = None, p: Any = 0.5, dtype: Any
     return maximum(count, 1).astype(target)
 
 
+@surface
 def negative_binomial(
     key: Key, shape: ShapeLike | None = None, n: Any = 1, p: Any = 0.5, dtype: Any = int64
 ) -> Tensor:
@@ -247,6 +253,7 @@ def negative_binomial(
 # --- multinomial ----------------------------------------------------------------------------------
 
 
+@surface
 def multinomial(
     key: Key, n: Any, p: Any, shape: ShapeLike | None = None, dtype: Any = int64
 ) -> Tensor:

@@ -26,6 +26,7 @@ from graphc.random.parameters import (
 )
 from graphc.random.rejection import gamma_numbers, positive_tensor
 from graphc.random.uniforms import open_unit
+from graphc.surface import surface
 
 __all__ = [
     "chisquare",
@@ -39,6 +40,7 @@ __all__ = [
 ]
 
 
+@surface
 def lognormal(
     key: Key, shape: ShapeLike = (), dtype: Any = float32, loc: Any = 0.0, scale: Any = 1.0
 ) -> Tensor:
@@ -49,6 +51,7 @@ def lognormal(
     return exp(shifted("lognormal", noise, loc, scale, work)).astype(target)
 
 
+@surface
 def rayleigh(key: Key, shape: ShapeLike = (), dtype: Any = float32, scale: Any = 1.0) -> Tensor:
     """Lengths of pairs of normal numbers of standard deviation scale: scale sqrt(-2 log(u))."""
     target, sizes = float_dtype("rayleigh", dtype), sizes_of("rayleigh", shape)
@@ -56,6 +59,7 @@ def rayleigh(key: Key, shape: ShapeLike = (), dtype: Any = float32, scale: Any =
     return shifted("rayleigh", sqrt(log(u) * -2.0), 0.0, scale, target)
 
 
+@surface
 def weibull(
     key: Key, shape: ShapeLike | None = None, a: Any = 1.0, dtype: Any = float32, scale: Any = 1.0
 ) -> Tensor:
@@ -70,6 +74,7 @@ def weibull(
     return shifted("weibull", exp(height / power), 0.0, scale, target)
 
 
+@surface
 def pareto(
     key: Key, shape: ShapeLike | None = None, a: Any = 1.0, dtype: Any = float32, scale: Any = 1.0
 ) -> Tensor:
@@ -84,6 +89,7 @@ def pareto(
     return shifted("pareto", noise, 0.0, scale, target)
 
 
+@surface
 def chisquare(
     key: Key, shape: ShapeLike | None = None, df: Any = 1.0, dtype: Any = float32
 ) -> Tensor:
@@ -96,6 +102,7 @@ def chisquare(
     return (gamma_numbers(draws_of("chisquare", key), freedom * 0.5) * 2).astype(target)
 
 
+@surface
 def student_t(
     key: Key,
     shape: ShapeLike | None = None,
@@ -116,6 +123,7 @@ def student_t(
     return shifted("student_t", z * exp(height), loc, scale, target)
 
 
+@surface
 def dirichlet(key: Key, alpha: Any, shape: ShapeLike | None = None, dtype: Any = float32) -> Tensor:
     """Probabilities with the density prod(x^(alpha - 1)); the last axis sums to 1.
 
@@ -140,6 +148,7 @@ def dirichlet(key: Key, alpha: Any, shape: ShapeLike | None = None, dtype: Any =
     return BUILDER.softmax(logarithms, axis=-1).astype(target)
 
 
+@surface
 def multivariate_normal(
     key: Key, mean: Any, cov: Any, shape: ShapeLike | None = None, dtype: Any = float32
 ) -> Tensor:

@@ -20,6 +20,7 @@ from graphc.ops.bitwise import bitwise_xor
 from graphc.ops.elementwise import add
 from graphc.ops.random_bits import random_bits
 from graphc.shapes import Dim, Shape, Size, format_shape
+from graphc.surface import surface
 
 __all__ = ["bits", "fold_in", "key", "split"]
 
@@ -115,11 +116,13 @@ def _word_of(name: str, what: str, value: Any) -> Tensor:
     return tensor.astype(uint64)
 
 
+@surface
 def key(seed: Any) -> Tensor:
     """The key of a seed: an int (modulo 2^64) or an integer tensor without axes. uint64[]."""
     return _word_of("key", "the seed", seed)
 
 
+@surface
 def split(key: Tensor, n: Size = 2) -> Tensor:
     """n new keys, independent of each other and of what is drawn from `key`: uint64[n].
 
@@ -131,6 +134,7 @@ def split(key: Tensor, n: Size = 2) -> Tensor:
     return Draws(parent).bits(sizes_of("split", n), uint64)
 
 
+@surface
 def fold_in(key: Tensor, data: Any) -> Tensor:
     """A new key from a key and a number, such as the number of a step or layer: uint64[].
 
@@ -140,6 +144,7 @@ def fold_in(key: Tensor, data: Any) -> Tensor:
     return random_bits(parent, _word_of("fold_in", "data", data), (), uint64)
 
 
+@surface
 def bits(key: Key, shape: ShapeLike = (), dtype: Any = uint32) -> Tensor:
     """Uniform bits. dtype: uint8, uint16, uint32 or uint64. Raises DTypeError for others."""
     target = as_dtype(dtype)

@@ -94,6 +94,7 @@ def check_range(name: str, what: str, value: Any, allowed: Allowed) -> None:
             f"{name}: {what} is {array[wrong].flat[0]}",
             details=[f"allowed: {allowed.text}"],
             source=current_source(),
+            fix="give values in the range that is allowed",
         )
 
 

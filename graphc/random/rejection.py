@@ -28,6 +28,7 @@ from graphc.random.parameters import (
 )
 from graphc.random.uniforms import open_unit
 from graphc.shapes import Shape
+from graphc.surface import surface
 
 __all__ = ["beta", "first_accepted", "gamma", "gamma_numbers", "loggamma", "positive_tensor"]
 
@@ -98,6 +99,7 @@ def positive_tensor(name: str, what: str, value: Any, shape: Shape, dtype: DType
     return full(shape, given, dtype) if isinstance(given, float) else given
 
 
+@surface
 def gamma(
     key: Key, shape: ShapeLike | None = None, a: Any = 1.0, dtype: Any = float32, scale: Any = 1.0
 ) -> Tensor:
@@ -114,6 +116,7 @@ def gamma(
     return shifted("gamma", gamma_numbers(draws_of("gamma", key), given), 0.0, scale, target)
 
 
+@surface
 def loggamma(
     key: Key, shape: ShapeLike | None = None, a: Any = 1.0, dtype: Any = float32
 ) -> Tensor:
@@ -126,6 +129,7 @@ def loggamma(
     return gamma_numbers(draws_of("loggamma", key), given, logarithm=True).astype(target)
 
 
+@surface
 def beta(
     key: Key, shape: ShapeLike | None = None, a: Any = 1.0, b: Any = 1.0, dtype: Any = float32
 ) -> Tensor:

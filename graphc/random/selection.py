@@ -20,10 +20,12 @@ from graphc.random.keys import Key, draws_of, sizes_of
 from graphc.random.parameters import NOT_NEGATIVE, check_range, fixed, working_dtype
 from graphc.random.uniforms import integers
 from graphc.shapes import Dim, Size, format_shape, size_product
+from graphc.surface import surface
 
 __all__ = ["categorical", "choice", "permutation", "permuted", "shuffle"]
 
 
+@surface
 def categorical(key: Key, logits: Any, axis: int = -1, shape: ShapeLike | None = None) -> Tensor:
     """Positions along an axis, each with the probability softmax(logits): int64.
 
@@ -36,7 +38,11 @@ def categorical(key: Key, logits: Any, axis: int = -1, shape: ShapeLike | None =
     position = checked_axis("categorical", axis, weights.ndim)
     weights = moveaxis(weights.astype(working_dtype(weights.dtype)), position, -1)
     if weights.shape[-1] == 0:
-        raise ShapeError("categorical: nothing to choose from", source=current_source())
+        raise ShapeError(
+            "categorical: nothing to choose from",
+            source=current_source(),
+            fix="give one logit or more along the axis",
+        )
     batch = weights.shape[:-1]
     sizes = batch if shape is None else sizes_of("categorical", shape)
     if len(sizes) < len(batch) or any(
@@ -47,6 +53,7 @@ def categorical(key: Key, logits: Any, axis: int = -1, shape: ShapeLike | None =
             "categorical: the shape does not end in that of the logits without the axis",
             details=[f"shape: {format_shape(sizes)}    logits: {format_shape(batch)} without it"],
             source=current_source(),
+            fix="let shape end in the shape of the logits without the axis, or leave it out",
         )
     noise = standard_gumbel(
         draws_of("categorical", key), (*sizes, weights.shape[-1]), weights.dtype
@@ -54,6 +61,7 @@ def categorical(key: Key, logits: Any, axis: int = -1, shape: ShapeLike | None =
     return argmax(weights + noise, axis=-1)
 
 
+@surface
 def choice(
     key: Key, a: Any, shape: ShapeLike = (), p: Any = None, axis: int = 0, replace: bool = True
 ) -> Tensor:
@@ -75,7 +83,11 @@ def choice(
     count = a if values is None else values.shape[position]
     wanted = size_product(sizes)
     if isinstance(count, int) and (count < 0 or (count == 0 and wanted != 0)):
-        raise ParameterError("choice: nothing to choose from", source=current_source())
+        raise ParameterError(
+            "choice: nothing to choose from",
+            source=current_source(),
+            fix="give one element or more",
+        )
     p = None if p is None else as_tensor(p)
     weights = None if p is None else _weights(p, count)
     if not replace:
@@ -97,6 +109,7 @@ def _weights(p: Tensor, count: Size) -> Tensor:
             "choice: p has not one probability for each element",
             details=[f"p: {format_shape(weights.shape)}    elements: {count}"],
             source=current_source(),
+            fix="give p one probability for each element",
         )
     return weights
 
@@ -128,6 +141,7 @@ def _without_replacement(key: Key, weights: Tensor | None, count: Size, wanted: 
 # --- orders ---------------------------------------------------------------------------------------
 
 
+@surface
 def permutation(key: Key, x: Any, axis: int = 0) -> Tensor:
     """The entries of x along an axis in random order, each order equally likely.
 
@@ -144,11 +158,13 @@ def permutation(key: Key, x: Any, axis: int = 0) -> Tensor:
     return take(tensor, order, axis=position)
 
 
+@surface
 def shuffle(key: Key, x: Any, axis: int = 0) -> Tensor:
     """A new tensor: the entries of x along an axis in random order. The same as `permutation`."""
     return permutation(key, as_tensor(x), axis)
 
 
+@surface
 def permuted(key: Key, x: Any, axis: int = -1) -> Tensor:
     """The elements of x along an axis in random order, in each row in another one.
 

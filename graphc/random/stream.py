@@ -77,13 +77,17 @@ class Stream:
         """seed: an int, 0 <= seed < 2^64. name: of the variable, for errors and checkpoints."""
         if not isinstance(seed, int | np.integer) or isinstance(seed, bool):
             raise DTypeError(
-                f"Stream: the seed is no int: {seed!r:.60}", code="E214", source=current_source()
+                f"Stream: the seed is no int: {seed!r:.60}",
+                code="E214",
+                source=current_source(),
+                fix="seeds are whole numbers: gc.random.Stream(seed=0)",
             )
         if not 0 <= seed <= MASK:
             raise ParameterError(
                 f"Stream: the seed is {seed}",
                 details=["allowed: 0 <= seed < 2**64"],
                 source=current_source(),
+                fix="give a seed in that range",
             )
         start = np.array([int(seed) ^ STREAM_TWEAK, 0], np.uint64)
         self.variable: Variable = variable(start, name)

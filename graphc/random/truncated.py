@@ -16,10 +16,12 @@ from graphc.ops.elementwise import maximum, minimum
 from graphc.random.keys import Key, draws_of
 from graphc.random.parameters import fixed, float_dtype, parameter, shape_of, shifted
 from graphc.random.uniforms import open_unit
+from graphc.surface import surface
 
 __all__ = ["truncated_normal"]
 
 
+@surface
 def truncated_normal(
     key: Key,
     shape: ShapeLike | None = None,
@@ -46,7 +48,9 @@ def truncated_normal(
     known = [fixed(value) for value in (lower, upper)]
     if not any(value is None for value in known) and np.any(np.greater_equal(*known)):
         raise ParameterError(
-            f"{name}: lower {known[0]} is not below upper {known[1]}", source=current_source()
+            f"{name}: lower {known[0]} is not below upper {known[1]}",
+            source=current_source(),
+            fix="give lower < upper",
         )
     low, high = (as_tensor(bound, float64) for bound in bounds)
     mirrored = low > 0

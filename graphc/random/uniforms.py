@@ -37,6 +37,7 @@ from graphc.random.parameters import (
     spread,
 )
 from graphc.shapes import Shape
+from graphc.surface import surface
 
 __all__ = ["bernoulli", "integers", "open_unit", "rademacher", "uniform", "unit"]
 
@@ -60,6 +61,7 @@ def open_unit(draws: Draws, shape: Shape, dtype: DType) -> Tensor:
     return (words.astype(dtype) + 0.5) * 2.0**-size
 
 
+@surface
 def uniform(
     key: Key,
     shape: ShapeLike = (),
@@ -80,7 +82,9 @@ def uniform(
     high = parameter("uniform", "maxval", maxval, sizes, target)
     if isinstance(low, float) and isinstance(high, float) and low > high:
         raise ParameterError(
-            f"uniform: minval {low} is larger than maxval {high}", source=current_source()
+            f"uniform: minval {low} is larger than maxval {high}",
+            source=current_source(),
+            fix="give minval <= maxval",
         )
     noise = unit(draws_of("uniform", key), sizes, target)
     width = high - low
@@ -131,6 +135,7 @@ def _check_bounds(low: Any, high: Any, dtype: DType) -> None:
                 f"integers: {what} is {value}",
                 details=[f"allowed for {dtype.name}: {least} to {most}"],
                 source=current_source(),
+                fix="use another dtype, or bounds that it holds",
             )
     first, second = fixed(low), fixed(high)
     if first is not None and second is not None and np.any(np.greater_equal(first, second)):
@@ -139,9 +144,11 @@ def _check_bounds(low: Any, high: Any, dtype: DType) -> None:
             f"{high if known_high is None else known_high}",
             details=["allowed: low < high; high itself is never drawn"],
             source=current_source(),
+            fix="give low < high; high is not among the numbers",
         )
 
 
+@surface
 def integers(
     key: Key, shape: ShapeLike | None = (), low: Any = 0, high: Any = None, dtype: Any = int64
 ) -> Tensor:
@@ -179,6 +186,7 @@ def integers(
 # --- coins ----------------------------------------------------------------------------------------
 
 
+@surface
 def bernoulli(key: Key, shape: ShapeLike | None = None, p: Any = 0.5) -> Tensor:
     """True with probability p, else False.
 
@@ -193,11 +201,17 @@ def bernoulli(key: Key, shape: ShapeLike | None = None, p: Any = 0.5) -> Tensor:
     return unit(draws_of("bernoulli", key), sizes, dtype) < probability
 
 
+@surface
 def rademacher(key: Key, shape: ShapeLike = (), dtype: Any = float32) -> Tensor:
     """1 or -1, with equal probability. dtype: floating point or signed integer."""
     target, sizes = as_dtype(dtype), sizes_of("rademacher", shape)
     if not is_signed(target):
-        raise DTypeError(f"rademacher: not for {target.name}", code="E214", source=current_source())
+        raise DTypeError(
+            f"rademacher: not for {target.name}",
+            code="E214",
+            source=current_source(),
+            fix="use a dtype with negative numbers",
+        )
     words = draws_of("rademacher", key).bits(sizes)
     one, minus = (constant(target.type(value)) for value in (1, -1))
     return where(bitwise_right_shift(words, 31) > 0, one, minus)

@@ -55,22 +55,24 @@ class Foreign(str):
     def compiled(self) -> Any:
         """The loop over elements. CustomOpError (E413) if Numba does not take the function."""
         numba = late_module("numba")
-        namespace = {"function": self.dispatcher, "convert": _conversion(self.result)}
-        exec(_loop_source(self.operands, self.result), namespace)
+        source = _loop_source(self.operands, self.result)
         pointers = [
             numba.types.CPointer(numba.from_dtype(_in_memory(dtype)))
             for dtype in (*self.operands, self.result)
         ]
         signature = numba.types.void(*pointers, numba.types.int64)
         try:
+            namespace = {"function": self.dispatcher, "convert": _conversion(self.result)}
+            exec(source, namespace)
             with _lock:
                 return numba.cfunc(signature, error_model="numpy")(namespace["run"])
-        except numba.core.errors.NumbaError as error:
+        except Exception as error:  # what it has no form for, it asserts
             raise CustomOpError(
                 f"{self}: numba does not compile the function for "
                 f"{', '.join(map(str, self.operands))}",
                 details=[line for line in str(error).splitlines() if line.strip()][:8],
-                fix="scalar arithmetic, math.* and calls of other jitted functions compile",
+                fix="write a function of numbers: scalar arithmetic, math.*, np.sin and the like, "
+                "and calls of other jitted functions compile",
             ) from error
 
     @property

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from graphc.layers.configured import parameter_error
+from graphc.surface import surface
 
 __all__ = ["Dataset"]
 
@@ -100,6 +101,7 @@ class Dataset:
 
     # --- steps ------------------------------------------------------------------------------
 
+    @surface
     def shuffle(
         self,
         buffer_size: int | None = None,
@@ -130,6 +132,7 @@ class Dataset:
 
         return Dataset(make, self._length)
 
+    @surface
     def batch(self, batch_size: int, drop_remainder: bool = False) -> "Dataset":
         """Elements stacked along a new axis, batch_size at a time; the last may be smaller."""
         size = _count("batch", batch_size)
@@ -142,6 +145,7 @@ class Dataset:
 
         return Dataset(make, _batches(self._length, size, drop_remainder))
 
+    @surface
     def map(self, function: Callable[..., Element]) -> "Dataset":
         """`function` of every element; a tuple is passed as its parts: function(x, y)."""
 
@@ -151,6 +155,7 @@ class Dataset:
 
         return Dataset(make, self._length)
 
+    @surface
     def filter(self, predicate: Callable[..., Any]) -> "Dataset":
         """The elements of which the predicate is true."""
 
@@ -161,18 +166,21 @@ class Dataset:
 
         return Dataset(make)
 
+    @surface
     def take(self, count: int) -> "Dataset":
         """The first elements."""
         most = _count("take", count, 0)
         length = None if self._length is None else min(self._length, most)
         return Dataset(lambda number: itertools.islice(self._make(number), most), length)
 
+    @surface
     def skip(self, count: int) -> "Dataset":
         """All but the first elements."""
         first = _count("skip", count, 0)
         length = None if self._length is None else max(self._length - first, 0)
         return Dataset(lambda number: itertools.islice(self._make(number), first, None), length)
 
+    @surface
     def repeat(self, count: int | None = None) -> "Dataset":
         """The elements again and again, without end or `count` times; shuffled anew each time."""
         times = None if count is None else _count("repeat", count, 0)
@@ -190,6 +198,7 @@ class Dataset:
         known = self._length is not None and times is not None
         return Dataset(make, self._length * times if known else None)  # type: ignore[operator]
 
+    @surface
     def prefetch(self, buffer_size: int = 2) -> "Dataset":
         """Elements are made ahead by a thread, while those before are used. Errors in it are raised
         where the element would come; the thread ends when the iterator is dropped."""
@@ -231,6 +240,7 @@ class _Rows(Dataset):
         for place in self._order(number):
             yield _map(lambda array, place=place: array[place], self._arrays)
 
+    @surface
     def shuffle(
         self,
         buffer_size: int | None = None,
@@ -241,6 +251,7 @@ class _Rows(Dataset):
         assert self._length is not None
         return _Rows(self._arrays, self._length, (entropy, reshuffle_each_iteration))
 
+    @surface
     def batch(self, batch_size: int, drop_remainder: bool = False) -> "Dataset":
         size = _count("batch", batch_size)
         length = _batches(self._length, size, drop_remainder)

@@ -9,6 +9,7 @@ import graphc as gc
 from graphc.layers import schedules, updates
 from graphc.layers.configured import Configured, described, parameter_error
 from graphc.layers.updates.state import State, Updates, fitting, gradients, weights
+from graphc.surface import surface
 
 
 class Options(TypedDict, total=False):
@@ -132,6 +133,7 @@ class Optimizer(Configured):
         self.updates([gc.zeros_like(w) for w in wrt], wrt)
         return self
 
+    @surface
     def updates(self, loss_or_grads: Any, params: Any) -> Updates:
         """The next values of the weights and of its own variables.
 

@@ -65,6 +65,19 @@ def test_all_blocking_ops_are_listed() -> None:
     assert "blocked by stop_gradient" in text and "third = gc.stop" in text
 
 
+def test_loops_block_no_way_that_is_not_there() -> None:
+    x, w, v = gc.placeholder("x", ("t",)), gc.variable(1.0, "w"), gc.variable(1.0, "v")
+    total, weighted = gc.scan(lambda c, e: (c + e, e * w), 0.0, x)
+    text = message(lambda: gc.grad(total, w), gc.DisconnectedError)
+    assert "[E303] scan" in text and "does not depend on w" in text
+    assert "w goes into scan, but not into this result of it" in text
+    text = message(lambda: gc.grad(total + gc.sum(weighted), v), gc.DisconnectedError)
+    assert "[E303]" in text and "ends at x, w" in text and "goes into" not in text
+    inside, _ = gc.scan(lambda c, e: (c + gc.argmax(x * w).astype("float32"), None), 0.0, x)
+    text = message(lambda: gc.grad(inside, w), gc.DisconnectedError)
+    assert "[E302]" in text and "blocked by argmax" in text
+
+
 def test_no_path_at_all() -> None:
     x, y, z = (gc.placeholder(name) for name in "xyz")
     cost = y * z
