@@ -107,8 +107,10 @@ def as_dtype(value: object) -> DType:
 
 def _unknown(value: object) -> DTypeError:
     allowed = ", ".join(dtype.name for dtype in all_dtypes)
+    sizes = "; sizes go into one tuple: (2, 3)" if isinstance(value, int | float) else ""
     return DTypeError(
-        f"not a dtype: {value!r}; allowed are {allowed}", fix="write its name, or gc.float32"
+        f"not a dtype: {value!r}; allowed are {allowed}",
+        fix=f"write its name, or gc.float32{sizes}",
     )
 
 

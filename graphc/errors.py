@@ -35,6 +35,7 @@ __all__ = [
     "RewriteError",
     "ShapeError",
     "StepLimitError",
+    "SymbolicAttributeError",
     "SymbolicValueError",
     "ValidationError",
     "VerificationError",
@@ -122,6 +123,10 @@ class ArgumentError(GraphcError, TypeError, ValueError):
     """An argument of a kind that a function does not take, or one that it does not have."""
 
     code = "E220"
+
+
+class SymbolicAttributeError(SymbolicValueError, AttributeError):
+    """An attribute that tensors of other libraries have."""
 
 
 class FeedError(GraphcError, ValueError):

@@ -35,7 +35,10 @@ class Session:
     def run(self, fetches: Any, feed_dict: Feeds | None = None) -> Any:
         """Values of `fetches`. FeedError if a placeholder that they need is not fed (E201), or the
         feed has keys that are none of their placeholders (E202)."""
-        feeds = dict(feed_dict or {})
+        return self.values(fetches, dict(feed_dict or {}))
+
+    def values(self, fetches: Any, feeds: Feeds) -> Any:
+        """`run`, of a feed that is a dict."""
         leaves, structure = flatten(fetches)
         tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
         fed = [key for key in feeds if isinstance(key, Tensor)]
@@ -84,7 +87,7 @@ class Session:
 @surface
 def run(outputs: Any, feed: Feeds | None = None, *, backend: str = "auto") -> Any:
     """Compile and run once: `gc.run(cost, {x: X, y: Y})`."""
-    return Session(backend).run(outputs, feed)
+    return Session(backend).values(outputs, dict(feed or {}))
 
 
 def _named_feeds(compiled: Function, feeds: Feeds) -> dict[str, Any]:

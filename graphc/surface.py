@@ -120,7 +120,7 @@ def _unfit(
     allowed = _words(kind)
     hint = ": f, not f(x)" if "a function" in allowed else ""
     return ArgumentError(
-        f"{called}: {name}={value!r:.60} is not {allowed}",
+        f"{called}: {name}={' '.join(repr(value).split()):.60} is not {allowed}",
         details=[f"got {type(value).__name__}", _shown(called, inspect.signature(function))],
         fix=f"pass {allowed}{hint}",
     )

@@ -60,6 +60,15 @@ SLIPS: list[tuple[Slip, str, str, str]] = [
     (lambda: 0.5 * anything(vector().shape[0]), "E108", "sizes are whole numbers", "as_tensor"),
     (lambda: anything(vector().shape[0]) / 2, "E108", "n / 2: sizes are whole numbers", "//"),
     (lambda: anything(vector().shape[0]) - 1j, "E108", "1j beside a size", "//"),
+    (lambda: GC.zeros(3, 3), "E110", "not a dtype: 3", "one tuple: (2, 3)"),
+    (lambda: GC.concat(vector(), vector()), "E220", "a tensor is no list", "gc.concat([a, b])"),
+    (lambda: GC.grad(lambda w: w * w, vector()), "E301", "got function", "gc.grad(f(w), w)"),
+    (lambda: GC.run(vector(), floats(2)), "E220", "run: feed=array([1., 1.]", "pass a dict"),
+    (lambda: f"{anything(vector()):.3f}", "E211", "has no value yet", "gc.run(x, feed)"),
+    (lambda: anything(vector()).numpy(), "E211", "has no .numpy", "gc.run(x, feed)"),
+    (lambda: anything(vector()).backward(), "E211", "has no .backward", "gc.grad(cost"),
+    (lambda: anything(gc.variable(1.0)).set_value(2), "E211", "no .set_value", "v.value"),
+    (lambda: repr(GC.Variable(floats(2))), "E211", "makes no variable", "gc.variable(value)"),
     (lambda: gc.placeholder("x", (2,), "float33"), "E110", "not a dtype: 'float33'", "float32"),
     (lambda: 3 in vector(), "E211", "contains is not known", "gc.any(x == value)"),
     (lambda: vector() == None, "E110", "None is no array", "x is None"),  # noqa: E711
@@ -103,6 +112,14 @@ def test_a_step_that_fails_inside_says_so_itself() -> None:
 
     with pytest.raises(TypeError, match="has no len"):
         gc.scan(step, 0.0, vector())
+
+
+def test_tensors_have_no_other_attributes() -> None:
+    x = anything(vector())
+    assert not hasattr(x, "numpy") and not hasattr(x, "nothing")
+    assert "numpy" not in dir(x) and "shape" in dir(x)
+    with pytest.raises(AttributeError, match="'Tensor' object has no attribute 'nothing'"):
+        x.nothing  # noqa: B018
 
 
 def test_arrays_on_the_left_leave_operators_to_tensors() -> None:

@@ -149,7 +149,9 @@ def check_cost(cost: Tensor) -> Tensor:
         raise GradientError(
             f"the cost must be a tensor, got {type(cost).__name__}",
             source=current_source(),
-            fix="give one scalar tensor; add up several costs, or use gc.vjp",
+            fix="give the cost itself: gc.grad(f(w), w)"
+            if callable(cost)
+            else "give one scalar tensor; add up several costs, or use gc.vjp",
         )
     if cost.shape != ():
         raise GradientError(

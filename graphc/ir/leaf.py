@@ -17,7 +17,7 @@ from graphc.dtypes import (
     int64,
     weak_result,
 )
-from graphc.errors import DTypeError, FunctionError, GraphcError, ShapeError
+from graphc.errors import DTypeError, FunctionError, GraphcError, ShapeError, SymbolicValueError
 from graphc.ir.lowering import IndexMap, Leaf, LoweringContext
 from graphc.ir.node import Attributes, Node, TensorType, unique_type
 from graphc.ir.opdef import Inference, OpDef
@@ -74,6 +74,14 @@ class Variable(Tensor):
     """A tensor with a value that lives between calls and that `updates` change."""
 
     __slots__ = ()
+
+    def __init__(self, node: Node, index: int = 0, name: str | None = None) -> None:
+        if not isinstance(node, Node):
+            raise SymbolicValueError(
+                f"Variable(...) makes no variable: it was given {shown(node)}",
+                fix="write gc.variable(value)",
+            )
+        super().__init__(node, index, name)
 
     @property
     def storage(self) -> Storage:

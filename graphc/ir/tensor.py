@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from graphc.dtypes import DType
-from graphc.errors import SymbolicValueError
+from graphc.errors import SymbolicAttributeError, SymbolicValueError
 from graphc.ir import registry
 from graphc.ir.at import At
 from graphc.ir.node import Node, TensorType
@@ -25,6 +25,43 @@ Axis = int | tuple[int, ...] | list[int] | None
 CPU = "cpu"  # the one device that expressions know
 API_VERSION = "2024.12"  # of the Array API standard
 API_VERSIONS = ("2021.12", "2022.12", "2023.12", API_VERSION)
+
+
+RUN = "gc.run(x, feed) gives the value of a tensor, v.value that of a variable"
+SET = "assign to v.value, or give gc.function(..., updates={v: new})"
+ELSEWHERE = {
+    "numpy": RUN,
+    "eval": RUN,
+    "item": RUN,
+    "tolist": RUN,
+    "get_value": RUN,
+    "set_value": SET,
+    "assign": SET,
+    "assign_add": SET,
+    "backward": "gc.grad(cost, [w, b]) gives the gradients as tensors",
+    "detach": "use gc.stop_gradient(x)",
+    "view": "use x.reshape(...)",
+    "permute": "use gc.permute_dims(x, axes)",
+    "dot": "use x @ y",
+    "dimshuffle": "use gc.permute_dims(x, axes), or x[:, None]",
+    "unsqueeze": "use gc.expand_dims(x, axis)",
+}
+
+
+class Elsewhere:
+    """An attribute that tensors of other libraries have. (__getattr__ would slow all others.)"""
+
+    def __init__(self, name: str, fix: str) -> None:
+        self.name = name
+        self.fix = fix
+
+    def __get__(self, tensor: "Tensor | None", owner: type) -> NoReturn:
+        details = (
+            [f"{tensor.name or tensor.node.op.name}: {tensor.type}"] if tensor is not None else ()
+        )
+        raise SymbolicAttributeError(
+            f"a symbolic tensor has no .{self.name}", details=details, fix=self.fix
+        )
 
 
 class Tensor(Operators):
@@ -111,6 +148,16 @@ class Tensor(Operators):
             source=sources[0] if sources else None,
             fix=fix,
         )
+
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if name not in ELSEWHERE]
+
+    def __format__(self, text: str) -> str:
+        if text:
+            self._refuse(
+                "a symbolic tensor has no value yet", "E211", "compile it: gc.run(x, feed)"
+            )
+        return repr(self)
 
     def __bool__(self) -> bool:
         self._refuse(
@@ -319,3 +366,7 @@ class Tensor(Operators):
 def _unpack(values: tuple[Any, ...]) -> Any:
     """`f(2, 3)` and `f((2, 3))` mean the same."""
     return values[0] if len(values) == 1 and isinstance(values[0], tuple | list) else values
+
+
+for _name, _fix in ELSEWHERE.items():
+    setattr(Tensor, _name, Elsewhere(_name, _fix))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from graphc.dtypes import Scalar
-from graphc.errors import DTypeError, ShapeError
+from graphc.errors import ArgumentError, DTypeError, ShapeError
 from graphc.ir.arguments import checked_axis
 from graphc.ir.batch import with_attributes
 from graphc.ir.leaf import as_tensor
@@ -100,6 +100,13 @@ CONCAT = register(
 
 
 def _tensors(name: str, arrays: Any) -> tuple[Tensor, ...]:
+    if isinstance(arrays, Tensor) and not (arrays.ndim and isinstance(arrays.shape[0], int)):
+        raise ArgumentError(
+            f"{name}: a tensor is no list of tensors",
+            details=[f"got {arrays.type}"],
+            source=current_source(),
+            fix=f"write gc.{name}([a, b])",
+        )
     held = list(arrays)
     if not held:
         raise ShapeError(
