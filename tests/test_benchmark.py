@@ -92,7 +92,7 @@ def test_variables_keep_their_values_after_an_error() -> None:
 def test_wrong_arguments_are_refused() -> None:
     with pytest.raises(ValueError, match="no candidates"):
         gc.compare({})
-    with pytest.raises(ValueError, match="baseline 'b'"):
+    with pytest.raises(ValueError, match="baseline='b' is no candidate"):
         gc.compare({"a": lambda: None}, baseline="b")
 
 
