@@ -206,15 +206,17 @@ def scatter_add(indices: Any, values: Any, axis: int, size: Size) -> Tensor:
 
     The result has `size` entries along `axis`. indices may have any shape I; values then have I in
     place of the axis. It is the transpose of `take`.
+    ShapeError for another axis or size, and where values have not I there.
     """
     values = as_tensor(values)
     size = checked_size("scatter_add", size)
     tensor = checked_indices("scatter_add", indices, axis, size)
     axis = checked_axis("scatter_add", axis, max(values.ndim - tensor.ndim + 1, 0))
     if tensor.ndim != 1:
+        before, after = values.shape[:axis], values.shape[axis + tensor.ndim :]
+        values = BUILDER.broadcast_to(values, (*before, *tensor.shape, *after))
         count = size_product(tensor.shape)
-        rest = values.shape[axis + tensor.ndim :]
-        values = BUILDER.reshape(values, (*values.shape[:axis], count, *rest))
+        values = BUILDER.reshape(values, (*before, count, *after))
         tensor = BUILDER.reshape(tensor, (count,))
     return SCATTER_ADD(tensor, values, axis=axis, size=size)
 

@@ -86,7 +86,6 @@ def test_a_constant_scalar_is_a_slice() -> None:
 def test_scatter_add_is_the_transpose_of_take(case: Any, symbolic: bool) -> None:
     """sum(take(x, i) * v) == sum(x * scatter_add(i, v)), entries added up where i repeats."""
     shape, index_shape, axis = case
-    axis = axis % len(shape)
     x, i = RNG.normal(size=shape), draw_indices(shape[axis], index_shape)
     v = RNG.normal(size=np.take(x, i, axis=axis).shape)
     total = value(lambda v, i: gc.scatter_add(i, v, axis, shape[axis]), v, i, symbolic=symbolic)
@@ -239,6 +238,9 @@ BAD: dict[str, tuple[Callable[[Any], Any], type[Exception], str]] = {
         ShapeError,
         "indices and values differ in number: 2 != 3",
     ),
+    "places": (lambda x: gc.scatter_add([[0] * 6] * 2, x, 0, 5), ShapeError, "broadcast"),
+    "sum": (lambda x: gc.scatter_add([0, 1, 2], x, 2, 5), ShapeError, "axis 2 is out of range"),
+    "size": (lambda x: gc.scatter_add([0, 1, 2], x, 0, -1), ShapeError, "size=-1"),
 }
 
 
