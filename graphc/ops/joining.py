@@ -289,9 +289,10 @@ def pad(
     """x with entries added before and after, along each axis.
 
     pad_width: one width, one pair (before, after) for all axes, or a pair for each axis; symbolic
-    sizes are allowed. mode: "constant" (constant_values), "edge" (the border repeated), "reflect"
-    (mirrored without the border entry), "symmetric" (with it) or "wrap" (from the other end); the
-    mirrored ones take widths up to the size of the axis (minus 1 for "reflect").
+    sizes are allowed. mode: "constant" (constant_values; 0 is false for bool), "edge" (the border
+    repeated), "reflect" (mirrored without the border entry), "symmetric" (with it) or "wrap" (from
+    the other end); the mirrored ones take widths up to the size of the axis (minus 1 for
+    "reflect").
     """
     tensor = as_tensor(x)
     widths = _widths(tensor, pad_width)
@@ -332,6 +333,8 @@ def _pad_value(x: Tensor, value: Any) -> Scalar:
             source=current_source(),
             fix="use gc.concat to add values that are computed",
         )
+    if x.dtype.kind == "b" and number == 0:
+        return False
     if promote_inputs("pad", x, number)[0].dtype != x.dtype:
         raise DTypeError(
             f"pad: {number!r} does not fit {x.dtype.name}",

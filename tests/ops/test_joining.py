@@ -168,6 +168,12 @@ def test_pad_equals_numpy(name: str) -> None:
     verify_grad(lambda x: gc.square(gc.pad(x, width, constant_values=2.5)), [array])
 
 
+def test_pad_of_bool_is_false() -> None:
+    x = np.array([[True, False], [True, True]])
+    for build in (lambda x: gc.pad(x, 1), lambda x: gc.pad(x, 1, constant_values=0.0)):
+        np.testing.assert_array_equal(both_ways(build, x), np.pad(x, 1))
+
+
 @pytest.mark.parametrize("mode", ["edge", "reflect", "symmetric", "wrap"])
 @pytest.mark.parametrize("name", ["all", "pair", "pairs", "none"])
 def test_borders_equal_numpy(name: str, mode: str) -> None:
