@@ -44,7 +44,7 @@ from graphc.loops.ir import (
     Kernel,
     Loop,
 )
-from graphc.shapes import Size, ceil_div, size_product
+from graphc.shapes import Size, ceil_div, size_product, substitute
 
 BATCH_WORDS = 32  # of a frame for products over a batch, at most, beside four for each axis
 
@@ -177,6 +177,7 @@ class ProductSteps(StepEmitter):
         pointers = [self._matrix(step, number) for number in range(3)]
         dims, rows = _dims(step), step.distances
         layout: Layout | None = None
+        scratch: Size = 0
         if uses_gemm(step):
             layout = self._layout_of(step)
             name, sizes = layout.name, [*map(self.sizes.first, (*dims, *rows))]
@@ -188,15 +189,17 @@ class ProductSteps(StepEmitter):
                 name, text = self.functions.kernel(product)
                 self._run(name, text, [*pointers, *sizes], values)
                 return
-            name, _ = self.functions.kernel(product, whole=True)
+            name, text = self.functions.kernel(product, whole=True)
+            scratch = substitute(text.area, values)
         strides = list(step.strides)
         one = work_of_one(step)
         all_work = size_product(step.batch) * one * step.k
-        if all(size == 1 for size in step.batch) or (
-            isinstance(all_work, int) and all_work <= LITTLE
-        ):
+        little = isinstance(all_work, int) and all_work <= LITTLE
+        if all(size == 1 for size in step.batch) or little or scratch != 0:
             if layout is not None:
                 sizes += self._area_of(layout, step)
+            elif scratch != 0:  # one area: the products share it, one after the other
+                sizes.append(self._area(scratch))
             self._batches(step, 0, name, pointers, strides, sizes)
             return
         room = 0 if layout is None else self._room_of(layout, step)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import graphc as gc
-from graphc.backends.llvm import interchange
+from graphc.backends.llvm import emitter, interchange
 from graphc.ir.tensor import Tensor
 
 SHAPES = [(256, 257), (257, 511), (511, 512), (513, 513), (1021, 1024), (260, 1027)]
@@ -84,6 +84,19 @@ def test_batches_of_matrices() -> None:
     for batch, rows in ((0, 3), (1, 0), (3, 1), (2, 777)):
         values = np.random.default_rng(2).normal(size=(batch, rows, 600)).astype(np.float32)
         np.testing.assert_allclose(f(values), values.sum(1), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("batch", [3, "b"])
+def test_products_over_a_batch_with_sums_outside_the_stack(
+    batch: int | str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(emitter, "STACK_BYTES", 64)
+    a = gc.placeholder("a", (2, 260), "int64")
+    b = gc.placeholder("b", (batch, 260, 300), "int64")
+    f = gc.function([a, b], a @ b, threads=2, cache=False)
+    rng = np.random.default_rng(0)
+    left, right = rng.integers(-9, 9, (2, 260)), rng.integers(-9, 9, (3, 260, 300))
+    np.testing.assert_array_equal(f(left, right), left @ right)
 
 
 def test_the_number_of_threads_changes_no_bit() -> None:
