@@ -29,12 +29,12 @@ def resolve_slice(item: slice, size: Size) -> tuple[Size, Size, int]:
         return (positions.start if len(positions) else 0), len(positions), step
     # Each end is the largest or smallest of these.
     if step > 0:
-        lows: list[Size] = [0] if start is None else [_clipped_from_start(start, size), 0]
-        highs: list[Size] = [size] if stop is None else [_clipped_from_start(stop, size), size]
+        lows: list[Size] = [0] if start is None else [_to_clip(start, size, step), 0]
+        highs: list[Size] = [size] if stop is None else [_to_clip(stop, size, step), size]
         spans = [high - low for high in highs for low in lows]
         return dim_max(*lows), dim_max(ceil_div(dim_min(*spans), step), 0), step
-    tops: list[Size] = [size - 1] if start is None else [_clipped_from_start(start, size), size - 1]
-    floors: list[Size] = [-1] if stop is None else [_clipped_from_start(stop, size), -1]
+    tops: list[Size] = [size - 1] if start is None else [_to_clip(start, size, step), size - 1]
+    floors: list[Size] = [-1] if stop is None else [_to_clip(stop, size, step), -1]
     spans = [top - floor for top in tops for floor in floors]
     return dim_min(*tops), dim_max(ceil_div(dim_min(*spans), -step), 0), step
 
@@ -52,10 +52,12 @@ def _bound(value: Any, what: str) -> Size:
     )
 
 
-def _clipped_from_start(value: Size, size: Size) -> Size:
+def _to_clip(value: Size, size: Size, step: int) -> Size:
     """A bound counted from the start of the axis, to be clipped to it."""
-    # size - 1 and size - 2 are negative only where counting from the end is clipped to 0 as well.
-    return value if value - size in (-1, -2) else position_from_start(value, size)
+    # size - 1 is negative only where the axis is empty. size - 2 is -1 where its size is 1, and
+    # means entry 0: on the way up -1 is clipped to that, on the way down it is the end.
+    harmless = (-1, -2) if step > 0 else (-1,)
+    return value if value - size in harmless else position_from_start(value, size)
 
 
 def position_from_start(value: Size, size: Size) -> Size:
