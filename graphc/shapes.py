@@ -140,7 +140,7 @@ def normalize_axes(axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ..
     """The axes counted from 0, in the order given; None means all of them."""
     if axis is None:
         return tuple(range(ndim))
-    if not isinstance(axis, Sequence):
+    if not isinstance(axis, Sequence) or isinstance(axis, str):
         return (normalize_axis(axis, ndim),)
     axes = tuple(normalize_axis(one, ndim) for one in axis)
     if len(set(axes)) != len(axes):

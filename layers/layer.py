@@ -236,6 +236,8 @@ class Layer(ParameterOwner):
     def ensure_built(self, *inputs: Any) -> None:
         """Check the first input, and make the weights if there are none yet."""
         shape = mapped(lambda leaf: tuple(getattr(leaf, "shape", ())), inputs[0] if inputs else ())
+        if inputs and inputs[0] is None:
+            raise self.error("was called with None", fix="call it with a tensor: layer(x)")
         self.check_input(inputs[0] if inputs else None)
         if self.built:
             return

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import graphc as gc
+from graphc.layers.arguments import is_whole
 from graphc.layers.configured import parameter_error
 from graphc.layers.context import current_context
 from graphc.layers.layer import InputSpec, Layer
@@ -43,6 +44,10 @@ class _Normalization(Layer):
         super().__init__(**options)
         if not epsilon > 0:
             raise parameter_error(f"{type(self).__name__}: epsilon={epsilon!r}", "use a number > 0")
+        if not all(map(is_whole, axis if isinstance(axis, list | tuple) else (axis,))):
+            raise parameter_error(
+                f"{type(self).__name__}: axis={axis!r:.60}", "an axis is a whole number, or several"
+            )
         self.axis, self.epsilon = axis, float(epsilon)
         self.center, self.scale = center, scale
         self.beta_initializer, self.gamma_initializer = beta_initializer, gamma_initializer

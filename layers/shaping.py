@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import graphc as gc
-from graphc.layers.arguments import checked_units
+from graphc.layers.arguments import checked_units, is_whole
 from graphc.layers.configured import parameter_error
 from graphc.layers.layer import InputSpec, Layer
 
@@ -31,6 +31,11 @@ class Reshape(Layer):
     def __init__(self, target_shape: Sequence[int], **options: Any) -> None:
         super().__init__(**options)
         self.target_shape = tuple(target_shape)
+        if not all(is_whole(size) and size >= -1 for size in self.target_shape):
+            raise parameter_error(
+                f"Reshape: target_shape={self.target_shape!r:.60}",
+                "sizes are whole numbers, without the batch; one of them may be -1",
+            )
 
     def call(self, inputs: Any) -> Any:
         known: Any = 1

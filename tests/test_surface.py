@@ -166,6 +166,16 @@ def test_layers_and_models() -> None:
         with pytest.raises(gc.ArgumentError, match=rf"written   {FILE}") as caught:
             call()
         assert said in str(caught.value) and fix in str(caught.value)
+    x0 = layers.Input((3,))
+    unfit: list[Callable[[], Any]] = [
+        lambda: lib.Reshape((None, 3)),
+        lambda: lib.BatchNormalization(axis="a"),
+        lambda: lib.Dense(3)(None),
+        lambda: lib.Reshape((2, 2))(x0),
+    ]
+    for wrong in unfit:
+        with pytest.raises(gc.GraphcError, match=rf"written   {FILE}"):
+            wrong()
     with pytest.raises(gc.FeedError, match="no array of numbers"):
         model.predict("abc")
     with pytest.raises(gc.ParameterError, match=rf"reduction=True\n  written   {FILE}"):
@@ -182,6 +192,25 @@ def test_data_of_models_are_plain_numbers() -> None:
             with pytest.raises(gc.FeedError, match=rf"[\s\S]*{FILE}"):
                 model.fit(inputs, targets, verbose=0)
     model.fit(np.ma.masked_array(x, mask & False), y, verbose=0)
+
+
+def test_fractions_among_integers() -> None:
+    x: Any = np.array([1, 2], "int32")
+    small: Any = np.array([1, 2], "uint8")
+    keep: Any = np.array([True, False])
+    for call in (
+        lambda: gc.boolean_mask(x, keep, size=3, fill_value=0.5),
+        lambda: gc.repeat(x, x, size=5, fill_value=0.5),
+        lambda: gc.unique_values(small, size=3, fill_value=300),
+        lambda: GC.nonzero(x, size=3, fill_value=0.5),
+        lambda: gc.full((2,), 300, "uint8"),
+    ):
+        with pytest.raises(gc.DTypeError, match=rf"[\s\S]*written   {FILE}"):
+            call()
+    np.testing.assert_array_equal(gc.run(gc.diff(x, prepend=0.5)), [0.5, 1.0])
+    np.testing.assert_array_equal(gc.run(gc.boolean_mask(keep, keep, size=2)), [True, False])
+    with pytest.raises(gc.ShapeError, match="an axis is an integer, got ''"):
+        GC.sum(x, axis="")
 
 
 def test_functions_that_numba_does_not_take() -> None:

@@ -64,7 +64,8 @@ class Inference:
         """Static sizes must agree now (`error`); symbolic ones are checked at every call."""
         if isinstance(left, int) and isinstance(right, int):
             if left != right:
-                raise error(f"{self.op}: {text}: {left} != {right}", fix=fix)
+                told = fix or "give arrays whose sizes agree there"
+                raise error(f"{self.op}: {text}: {left} != {right}", fix=told)
         elif left != right:
             self.constraints.append((left, right, f"{self.op}: {text}", error))
 

@@ -12,7 +12,9 @@ from graphc.dtypes import (
     as_dtype,
     default_float,
     is_complex,
+    is_integer,
     real_dtype,
+    result_type,
     scalar_dtype,
 )
 from graphc.errors import DTypeError, ParameterError, ShapeError
@@ -99,6 +101,8 @@ def full(shape: ShapeLike, fill_value: Any, dtype: Any = None, *, device: Any = 
             source=current_source(),
             fix="give a complex dtype, or a real number",
         )
+    if is_integer(target) and type(fill_value) is int:
+        result_type(target, fill_value)  # which refuses what is out of range
     with np.errstate(over="ignore"):
         value = np.asarray(fill_value).astype(target).item()
     return FULL(value=value, dtype=target, shape=sizes)

@@ -18,7 +18,7 @@ from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.ops import complex_formulas as formulas
 from graphc.ops.along_axis import accumulate, cumulative_examples, same_type, the_axis, widened
-from graphc.ops.definition import convert, floating, linear_jvp, one_input
+from graphc.ops.definition import floating, linear_jvp, one_input, promote_inputs
 from graphc.scalar import expr as s
 from graphc.scalar.expr import Expr
 from graphc.shapes import whole_number
@@ -295,7 +295,7 @@ def diff(x: Any, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = 
 def _edge(x: Tensor, value: Any, axis: int) -> Tensor | None:
     if value is None:
         return None
-    edge = convert(value, x.dtype) if not isinstance(value, Tensor) else value
+    _, edge = promote_inputs("diff", x, value)
     if edge.ndim:
         return edge
     return BUILDER.broadcast_to(edge, (*x.shape[:axis], 1, *x.shape[axis + 1 :]))

@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from graphc.dtypes import int64
-from graphc.errors import ShapeError
+from graphc.dtypes import DType, int64, is_bool, is_integer, result_type
+from graphc.errors import DTypeError, ShapeError
 from graphc.ir.arguments import AxisLike, checked_axis, checked_size
 from graphc.ir.leaf import CONSTANT, as_tensor, constant
 from graphc.ir.registry import BUILDER, public
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.ir.trimmed import Trimmed
-from graphc.ops.definition import convert
-from graphc.shapes import Size, size_product
+from graphc.ops.definition import convert, is_weak
+from graphc.shapes import Dim, Size, size_product
 
 __all__ = [
     "argwhere",
@@ -47,8 +47,24 @@ def true_places(mask: Tensor, size: Size) -> Tensor:
 def picked_or_filled(x: Tensor, places: Tensor, fill_value: Any, axis: int = 0) -> Tensor:
     """x at `places` along an axis; fill_value where a place is the size of the axis."""
     edge = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
-    fill = BUILDER.broadcast_to(convert(fill_value, x.dtype), edge)
+    fill = BUILDER.broadcast_to(_fitting(fill_value, x.dtype), edge)
     return BUILDER.take(BUILDER.concat([x, fill], axis), places, axis)
+
+
+def _fitting(fill_value: Any, dtype: DType) -> Tensor:
+    """In the dtype of what is filled; DTypeError for a fraction among integers."""
+    given: Any = fill_value if is_weak(fill_value) else as_tensor(fill_value)
+    kind: Any = given.dtype if isinstance(given, Tensor) else given
+    coin = is_bool(dtype) and isinstance(given, int) and given in (0, 1)
+    whole = (is_integer(dtype) or is_bool(dtype)) and not coin and not isinstance(given, Dim)
+    if whole and result_type(dtype, kind) != dtype:
+        raise DTypeError(
+            f"fill_value={fill_value!r:.60} does not fit {dtype.name}",
+            code="E214",
+            source=current_source(),
+            fix=f"fill with a value of {dtype.name}, or cast x first",
+        )
+    return convert(given, dtype)
 
 
 @public
@@ -99,6 +115,7 @@ def nonzero(
             source=current_source(),
             fix="give one int, or one for each axis",
         )
+    filled = [_fitting(fill, int64) for fill in fills]
     mask = _flat(BUILDER.not_equal(tensor, 0))
     bound = mask.shape[0] if size is None else checked_size("nonzero", size)
     places = true_places(mask, bound)
@@ -108,7 +125,7 @@ def nonzero(
         inner = size_product(tensor.shape[axis + 1 :])
         row = places if inner == 1 else BUILDER.floor_divide(places, inner)
         row = row if axis == 0 else BUILDER.remainder(row, extent)
-        rows.append(BUILDER.where(found, row, fills[axis]))
+        rows.append(BUILDER.where(found, row, filled[axis]))
     if size is None:
         count = count_nonzero(mask)
         return tuple(Trimmed("nonzero", row, count) for row in rows)
