@@ -97,6 +97,24 @@ def test_run_shows_errors_of_graphc_without_a_traceback(graphc: Run, tmp_path: P
     assert "Traceback" not in err
 
 
+def test_scripts_that_python_does_not_read(graphc: Run, tmp_path: Path) -> None:
+    path = tmp_path / "s.py"
+    path.write_text("x = 1\ndef (:\n")
+    for command in (["run", str(path)], ["inspect", f"{path}:f"]):
+        status, _, err = graphc(*command)
+        assert status == 1 and "s.py" in err and "line 2" in err and "SyntaxError" in err
+        assert "Traceback" not in err and "runpy" not in err
+
+
+def test_pictures_that_cannot_be_written(graphc: Run, tmp_path: Path) -> None:
+    path = tmp_path / "s.py"
+    path.write_text("import graphc as gc\nx = gc.placeholder('x')\nf = gc.function([x], x * 2)\n")
+    target = str(tmp_path / "none" / "a.dot")
+    status, _, err = graphc("inspect", f"{path}:f", "--dot", target)
+    assert status == 2 and "a.dot cannot be written: No such file" in " ".join(err.split())
+    assert "Traceback" not in err
+
+
 def test_run_names_the_line_where_the_error_does_not(graphc: Run, tmp_path: Path) -> None:
     path = tmp_path / "s.py"
     path.write_text(

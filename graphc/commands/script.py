@@ -199,6 +199,9 @@ def describe_exception(error: BaseException, path: Path) -> str:
     """A Python traceback that begins at the script, as `python script.py` would show it."""
     shown = traceback.TracebackException.from_exception(error)
     frames = list(shown.stack)
-    first = next((k for k, frame in enumerate(frames) if frame.filename == str(path)), 0)
+    first = next((k for k, frame in enumerate(frames) if frame.filename == str(path)), None)
+    if first is None and isinstance(error, SyntaxError):  # nothing of the script has run
+        return "".join(shown.format_exception_only()).rstrip()
+    first = first or 0
     shown.stack = traceback.StackSummary.from_list(frames[first:])
     return "".join(shown.format()).rstrip()

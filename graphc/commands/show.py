@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from graphc.commands.terminal import heading
+from graphc.commands.terminal import UsageError, heading
 from graphc.function import Function
 from graphc.inspect.dot import write_picture
 from graphc.rewrite.driver import RewriteLog
@@ -100,5 +100,8 @@ def shortened(text: str) -> str:
 def write_dot(console: Console, function: Function, path: Path, stage: str) -> None:
     """Draw the graph before or after the passes."""
     graph = function.stages.user_graph if stage == "before" else function.stages.graph
-    write_picture(graph, path)
+    try:
+        write_picture(graph, path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}") from error
     console.print(f"wrote {path}")
