@@ -60,6 +60,7 @@ from graphc.backends.llvm.text import FunctionText, TextBuilder, Val
 DIRECT_TILES = 3  # up to which b is read where it is
 WIDE = 256  # columns from which rows of a are copied that lie far apart in memory
 FAR = 2048  # bytes
+PANELS = 16  # of a block of the result, up to which rows of a are not copied: too few read them
 NARROW_PANELS = 2  # up to which columns of a are read where they are
 NEAR = 256  # bytes from row to row of a, up to which a few of its columns are read where they are
 SHARE = 2  # chunks for each thread; one, where there is little to do
@@ -170,8 +171,9 @@ def _product_function(layout: Layout, tile: Tile, target: Target) -> FunctionTex
         wide = x.compare("sgt", n, x.const(NARROW_PANELS * tile.columns))
         copy = builder.and_(wide, x.compare("sge", strides[1], x.const(NEAR)))
     else:
+        many = Val(str(most_columns(tile) > PANELS * tile.columns).lower(), "i1")
         wide, far = x.compare("sge", n, x.const(WIDE)), x.compare("sge", strides[1], x.const(FAR))
-        copy = builder.and_(wide, far)
+        copy = builder.and_(many, builder.and_(wide, far))
 
     def all_chunks() -> list[Val]:
         grid = _grid(x, layout, tile)
