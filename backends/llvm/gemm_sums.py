@@ -18,7 +18,7 @@ from graphc.backends.llvm.gemm_vector_chunks import (
 from graphc.backends.llvm.masked import masked_load
 from graphc.backends.llvm.text import Val
 
-WIDTH = 4096  # bytes of neighbouring sums
+WIDTH = 16384  # bytes of neighbouring sums
 TOGETHER = 8  # rows that are added before their sum is put back
 AREA_ELEMENTS = 32768  # of a matrix in a chunk, at least
 LEAST_ROWS = 64
