@@ -129,6 +129,46 @@ def test_what_stays(f: object) -> None:
     assert interchange.WIDE > 64
 
 
+@pytest.mark.parametrize(
+    ("rows", "columns", "several"),
+    [(100, 1000, False), (100, 3001, True), (33, 9000, True), (20, 90000, False)],
+)
+def test_rows_are_enough_for_the_caches(rows: int, columns: int, several: bool) -> None:
+    x = gc.placeholder("x", (rows, columns))
+    f = gc.function([x], [gc.sum(x, axis=0), gc.max(x, axis=0)])
+    assert is_turned(f) == several
+    values = np.random.default_rng(3).normal(size=(rows, columns)).astype(np.float32)
+    got = f(values)
+    np.testing.assert_allclose(got[0], values.astype(np.float64).sum(0), atol=1e-4)
+    np.testing.assert_array_equal(got[1], values.max(0))
+    softmax = gc.function([x], gc.nn.softmax(x, axis=0))
+    assert is_turned(softmax) == (rows >= interchange.FEWEST)
+
+
+def test_flags() -> None:
+    """In memory, truth values are bytes."""
+    x = gc.placeholder("x", ("n", "m"))
+    flags = gc.placeholder("flags", ("n", "m"), "bool")
+    found = [
+        gc.any(x > 2, axis=0),
+        gc.all(x > -2, axis=0),
+        gc.where(gc.any(flags, axis=0), 1.0, 2.0),
+        gc.all(flags, axis=0) & gc.any(x < 0, axis=0),
+    ]
+    f = gc.function([x, flags], found)
+    assert is_turned(f)
+    for shape in [*SHAPES, *TINY]:
+        random = np.random.default_rng(4)
+        values = random.normal(size=shape).astype(np.float32)
+        given = random.random(shape) < 1 / max(shape[0], 1)
+        one, other = given.any(0), given.all(0)
+        expected = [(values > 2).any(0), (values > -2).all(0), np.where(one, 1.0, 2.0)]
+        for got, wanted in zip(
+            f(values, given), [*expected, other & (values < 0).any(0)], strict=True
+        ):
+            np.testing.assert_array_equal(got, wanted)
+
+
 def passes(x: Tensor) -> list[Tensor]:
     return [gc.nn.softmax(x, axis=0), gc.logsumexp(x, axis=0), gc.var(x, axis=0)]
 
