@@ -18,6 +18,7 @@ from typing import NamedTuple
 from graphc.backends.llvm import parallel
 from graphc.backends.llvm.access import SAFE
 from graphc.backends.llvm.addresses import Array
+from graphc.backends.llvm.choices import in_choices
 from graphc.backends.llvm.chunks import in_chunks
 from graphc.backends.llvm.interchange import interchanged
 from graphc.backends.llvm.lanes import survey
@@ -154,7 +155,7 @@ class _KernelEmitter(LoopEmitter):
 
     def emit(self, kernel: Kernel, whole: bool = False) -> KernelText:
         body = in_blocks(side_by_side(interchanged(kernel, tiled(kernel))))
-        body = running_in_lanes(in_chunks(body))
+        body = in_choices(running_in_lanes(in_chunks(body)), self.target.masked_sizes)
         if not whole:
             divided = divisible_loop(body)
             if divided is not None and is_much(work_of(body)):
@@ -232,7 +233,7 @@ class _KernelEmitter(LoopEmitter):
 
     def range_text(self, kernel: Kernel) -> KernelText:
         """@KERNEL.range(parameters, sizes, area, i64 begin, i64 end)."""
-        body = interchanged(kernel, tiled(kernel))
+        body = in_choices(interchanged(kernel, tiled(kernel)), self.target.masked_sizes)
         self.divided = divisible_loop(body)
         self.statements(body)
         self.finish()

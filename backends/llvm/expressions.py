@@ -20,9 +20,10 @@ from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.sizes import Sizes
 from graphc.backends.llvm.text import Val
 from graphc.dtypes import int64, is_floating
-from graphc.scalar.expr import Call, Const, Expr, Index, Load, Local, Read, le, lt
+from graphc.scalar.expr import Call, Const, Expr, Index, Load, Local, Read, add, le, lt, mul, sub
 from graphc.shapes import Dim, Size
 
+AFFINE = {"add": add, "sub": sub, "mul": mul}
 COMPARISONS = ("lt", "le", "eq", "ne")
 Guard = tuple[tuple[Expr, ...], Val]  # the conjuncts of a condition, and its value
 
@@ -207,6 +208,9 @@ def _conjuncts(condition: Expr) -> tuple[Expr, ...]:
 
 def _unclamped(index: Expr, conjuncts: tuple[Expr, ...]) -> Expr:
     """An index without the clamps that do nothing where all conjuncts hold."""
+    if isinstance(index, Call) and index.op in AFFINE:
+        x, y = (_unclamped(arg, conjuncts) for arg in index.args)
+        return index if (x, y) == index.args else AFFINE[index.op](x, y)
     if not (isinstance(index, Call) and index.op in ("minimum", "maximum")):
         return index
     inner, bound = index.args
