@@ -107,12 +107,15 @@ def orders(x: Any) -> list[Any]:
 
 def reductions(x: Any) -> list[Any]:
     found = [gc.sum(x), gc.sum(x, axis=0), gc.sum(x, axis=1), gc.mean(x * x, axis=(0, 1))]
+    found += [gc.any(x > 0, axis=0), gc.all(x > 0, axis=0)]
     return [*found, gc.logsumexp(gc.concat([x, x[:, :0] * 0, x], axis=1), axis=1)]
 
 
 def picked(x: Any, i: Any) -> list[Any]:
     rows = gc.take(x, i % x.shape[0], axis=0)
-    return [rows, gc.grad(gc.sum(rows * rows), x), x.at[i[:1] * 0].add(rows[:1])]
+    ahead = x[:, 1:] - x[:, :-1]
+    gradients = [gc.grad(gc.sum(one * one), x) for one in (rows, ahead)]
+    return [rows, *gradients, x.at[i[:1] * 0].add(rows[:1])]
 
 
 def neighbours(x: Any, y: Any, z: Any) -> list[Any]:
