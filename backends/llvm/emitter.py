@@ -20,6 +20,7 @@ from graphc.backends.llvm.access import SAFE
 from graphc.backends.llvm.addresses import Array
 from graphc.backends.llvm.choices import in_choices
 from graphc.backends.llvm.chunks import in_chunks
+from graphc.backends.llvm.crossed import crossed
 from graphc.backends.llvm.interchange import interchanged
 from graphc.backends.llvm.lanes import survey
 from graphc.backends.llvm.loops import LoopEmitter
@@ -154,7 +155,8 @@ class _KernelEmitter(LoopEmitter):
         self.symbols = dict(self.sizes.symbols)
 
     def emit(self, kernel: Kernel, whole: bool = False) -> KernelText:
-        body = in_blocks(side_by_side(interchanged(kernel, tiled(kernel))))
+        body = crossed(kernel, interchanged(kernel, tiled(kernel)))
+        body = in_blocks(side_by_side(body))
         body = in_choices(running_in_lanes(in_chunks(body)), self.target.masked_sizes)
         if not whole:
             divided = divisible_loop(body)

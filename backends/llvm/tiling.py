@@ -37,10 +37,11 @@ Access = tuple[str, tuple[Expr, ...]]
 def tiled(kernel: Kernel) -> tuple[Statement, ...]:
     """The body of the kernel, with such loops cut."""
     shapes = {parameter.name: parameter for parameter in kernel.parameters}
-    return tuple(_tiled_nest(item, shapes) for item in kernel.body)
+    return tuple(tiled_nest(item, shapes) for item in kernel.body)
 
 
-def _tiled_nest(item: Statement, parameters: dict[str, Parameter]) -> Statement:
+def tiled_nest(item: Statement, parameters: dict[str, Parameter]) -> Statement:
+    """The loop, cut if it is of the first form."""
     nest = _perfect_nest(item)
     if nest is None or any(loop.extent == 0 for loop in nest):
         return item
