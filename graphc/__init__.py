@@ -8,7 +8,10 @@ Build expressions of placeholders and variables, differentiate them, compile the
     train = gc.function([x], cost, updates={w: w - 0.1 * gc.grad(cost, w)})
 """
 
+from typing import TYPE_CHECKING
+
 from graphc.garbage import uncollected
+from graphc.other_names import advice as _advice
 
 with uncollected(stays=True):  # modules are many objects
     from graphc import autodiff as autodiff
@@ -113,7 +116,14 @@ def __dir__() -> list[str]:
     inner = type(dtypes)
     shown = (name for name, value in globals().items() if not isinstance(value, inner))
     return sorted(
-        {name for name in shown if not name.startswith("_")}
+        {name for name in shown if not name.startswith("_") and name != "TYPE_CHECKING"}
         | _MODULES & globals().keys()
         | {"__version__"}
     )
+
+
+if not TYPE_CHECKING:  # a checker of types is to find such names
+
+    def __getattr__(name: str) -> object:
+        """Who knows other libraries types their names first."""
+        raise AttributeError(f"graphc has no {name!r}{_advice(name, __dir__())}")

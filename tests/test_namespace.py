@@ -1,6 +1,7 @@
 """What the Array API asks of a namespace: constants, questions about dtypes, inspection."""
 
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 import graphc as gc
 from graphc.errors import DTypeError, FunctionError
+from graphc.other_names import HERE
 
 
 def test_constants() -> None:
@@ -107,3 +109,22 @@ def test_in_place_operators_bind_a_new_value() -> None:
     y += 1
     assert y is not x
     np.testing.assert_array_equal(gc.run([x, y], {x: [1]})[1], [2])
+
+
+def test_names_of_other_libraries_are_told() -> None:
+    for name, here in HERE.items():
+        assert not hasattr(gc, name), name
+        for path in re.findall(r"graphc\.([a-z_0-9.]+)", here):
+            found: Any = gc
+            for part in path.split("."):
+                found = getattr(found, part)
+    for name, expected in {
+        "concatenate": "graphc has no 'concatenate'; here that is graphc.concat",
+        "bincount": "here that is graphc.zeros((n,), 'int64').at[i].add(1)",
+        "logsumexpp": "graphc has no 'logsumexpp'; did you mean graphc.logsumexp",
+        "quite_else": "graphc has no 'quite_else'",
+    }.items():
+        with pytest.raises(AttributeError, match=re.escape(expected)):
+            getattr(gc, name)
+    with pytest.raises(ImportError):
+        from graphc import concatenate  # type: ignore[attr-defined]  # noqa: F401
