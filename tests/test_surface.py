@@ -213,6 +213,22 @@ def test_fractions_among_integers() -> None:
         GC.sum(x, axis="")
 
 
+def test_arguments_of_which_a_part_would_be_taken() -> None:
+    x: Any = np.ones((3, 3), "float32")
+    calls: list[Callable[[], Any]] = [
+        lambda: gc.linspace(x[0], 2 * x[0], 3),
+        lambda: GC.expand_dims(x, None),
+        lambda: GC.tensordot(x, x, axes=range(3)),
+        lambda: GC.roll(x, ""),
+        lambda: gc.searchsorted(x[0], x[0], sorter=[0, 1]),
+    ]
+    for call in calls:
+        with pytest.raises(gc.ShapeError, match=rf"[\s\S]*written   {FILE}[\s\S]*fix"):
+            call()
+    order = gc.searchsorted([3.0, 1.0], [2.0], sorter=[1, 0])
+    np.testing.assert_array_equal(gc.run(order), [1])
+
+
 def test_functions_that_numba_does_not_take() -> None:
     for wrong in (np.sin, len, lambda *a, **k: a):
         with pytest.raises(gc.CustomOpError, match="a function of numbers"):

@@ -28,7 +28,9 @@ def checked_axis(name: str, axis: int, ndim: int) -> int:
 def checked_shape(name: str, shape: ShapeLike) -> Shape:
     """A size or several as a tuple."""
     try:
-        return tuple(as_size(size) for size in (shape if isinstance(shape, Sequence) else (shape,)))
+        if isinstance(shape, Sequence) and not isinstance(shape, str):
+            return tuple(as_size(size) for size in shape)
+        return (as_size(shape),)
     except ShapeError as error:
         raise _located(name, error) from None
 

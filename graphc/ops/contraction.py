@@ -374,6 +374,12 @@ def _paired_axes(
                 fix="give a number of axes that both have, or axes=([of x1], [of x2])",
             )
         return tuple(range(a.ndim - axes, a.ndim)), tuple(range(axes))
+    if len(axes) != 2:
+        raise ShapeError(
+            f"tensordot: axes={axes!r:.60} are not two",
+            source=current_source(),
+            fix="give axes=([of x1], [of x2])",
+        )
     first = checked_axes("tensordot", axes[0], a.ndim)
     second = checked_axes("tensordot", axes[1], b.ndim)
     if len(first) != len(second):

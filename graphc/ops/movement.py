@@ -321,6 +321,7 @@ EXPAND_DIMS = register(
 def expand_dims(x: Any, axis: AxisLike = 0) -> Tensor:
     """New axes of size 1 at the positions `axis` of the result."""
     x = as_tensor(x)
+    axis = (axis,) if axis is None else axis  # which is no axis
     count = len(axis) if isinstance(axis, Sequence) else 1
     axes = tuple(sorted(checked_axes("expand_dims", axis, x.ndim + count)))
     return EXPAND_DIMS(x, axis=axes) if axes else x

@@ -228,6 +228,12 @@ def linspace(
     if all(is_weak(value) and not isinstance(value, Dim) for value in (start, stop)):
         return LINSPACE(start=float(start), stop=float(stop), **options)
     first, last = convert(start, target), convert(stop, target)
+    if first.ndim or last.ndim:
+        raise ShapeError(
+            f"linspace: from {first.type} to {last.type}",
+            source=current_source(),
+            fix="start and stop are scalars; gc.vmap makes a ramp for each of several",
+        )
     ramp = LINSPACE(start=0.0, stop=1.0, **options)
     return BUILDER.add(first, BUILDER.multiply(ramp, BUILDER.subtract(last, first)))
 

@@ -246,7 +246,17 @@ def searchsorted(
     goes before equal elements, "right" behind them. sorter: argsort(x1), if x1 is not in order.
     Raises ShapeError where x1 has not one axis.
     """
-    row = as_tensor(x1) if sorter is None else BUILDER.take(x1, sorter, axis=0)
+    row = as_tensor(x1)
+    if sorter is not None:
+        order = as_tensor(sorter).shape
+        sizes = (*row.shape, *order)
+        if len(order) != 1 or (all(isinstance(n, int) for n in sizes) and order != row.shape):
+            raise ShapeError(
+                f"searchsorted: a sorter of shape {list(order)} for x1 {row.type}",
+                source=current_source(),
+                fix="pass sorter=gc.argsort(x1)",
+            )
+        row = BUILDER.take(row, sorter, axis=0)
     row, values = promote_inputs("searchsorted", row, x2)
     if row.ndim != 1 or side not in ("left", "right"):
         raise ShapeError(
