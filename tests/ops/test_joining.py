@@ -8,7 +8,7 @@ import pytest
 
 import graphc as gc
 from graphc.backends.reference.interpreter import evaluate_tensors
-from graphc.errors import DTypeError, ShapeError
+from graphc.errors import DTypeError, FeedError, ShapeError
 from graphc.gradient_check import verify_grad
 from graphc.ir.tensor import Tensor
 from tests.work import steps
@@ -166,6 +166,22 @@ def test_pad_equals_numpy(name: str) -> None:
     result = both_ways(lambda x: gc.pad(x, width, constant_values=2.5), array)
     np.testing.assert_array_equal(result, np.pad(array, width, constant_values=2.5))
     verify_grad(lambda x: gc.square(gc.pad(x, width, constant_values=2.5)), [array])
+
+
+@pytest.mark.parametrize("backend", ["reference", "llvm"])
+@pytest.mark.parametrize("mode", ["reflect", "symmetric", "wrap"])
+def test_borders_of_symbolic_width_stay_within_the_axis(mode: Any, backend: str) -> None:
+    x, w = gc.placeholder("x", (2, "n"), "float64"), gc.placeholder("w", ("p",), "float64")
+    width = gc.dim("p")
+    padded = gc.pad(x, ((0, 0), (width, width)), mode=mode) + 0 * gc.sum(w)
+    f = gc.function([x, w], padded, backend=backend)
+    array = np.arange(6.0).reshape(2, 3)
+    most = 2 if mode == "reflect" else 3
+    for p in range(most + 1):
+        wanted = np.pad(array, ((0, 0), (p, p)), mode=mode)
+        np.testing.assert_array_equal(f(array, np.zeros(p)), wanted)
+    with pytest.raises(FeedError):
+        f(array, np.zeros(most + 1))
 
 
 def test_pad_of_bool_is_false() -> None:
