@@ -102,7 +102,8 @@ def top_k(x: Any, k: Size, axis: int = -1, *, largest: bool = True) -> tuple[Ten
 
     x: at least one axis, any dtype; NaN comes after all numbers. k: at most the size of the axis.
     Of equals the first comes first. largest: False for the k smallest, the smallest first.
-    Raises ShapeError for an axis that x does not have, and for a k that is too large.
+    Raises ShapeError for an axis that x does not have, and for a k that is too large; FeedError at
+    the call for a symbolic one.
     """
     tensor = as_tensor(x)
     axis = checked_axis("top_k", axis, tensor.ndim)
@@ -114,8 +115,10 @@ def top_k(x: Any, k: Size, axis: int = -1, *, largest: bool = True) -> tuple[Ten
         raise _wrong_count(tensor, k, axis)
     if isinstance(k, int) and 0 < k <= SELECTED and not (isinstance(size, int) and size <= SORTED):
         return _selected(tensor, k, axis, bool(largest))
-    sizes = (*tensor.shape[:axis], k, *tensor.shape[axis + 1 :])
-    starts = (0,) * tensor.ndim
+    before, after = tensor.shape[:axis], tensor.shape[axis + 1 :]
+    if not isinstance(k, int):  # a shape that x has only where k is at most the size of the axis
+        tensor = BUILDER.reshape(tensor, (*before, dim_max(size, k), *after))
+    sizes, starts = (*before, k, *after), (0,) * tensor.ndim
     values, positions = _sorted("top_k", tensor, axis, largest)
     return (
         BUILDER.strided_slice(values, starts, sizes),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import graphc as gc
-from graphc.errors import GraphcError, ShapeError
+from graphc.errors import FeedError, GraphcError, ShapeError
 from graphc.gradient_check import verify_grad
 
 NAN, INF = np.nan, np.inf
@@ -191,6 +191,20 @@ def test_top_k_of_long_rows(backend: str) -> None:
         order = descending(counts) if largest else np.argsort(counts, kind="stable")
         np.testing.assert_array_equal(found[3], order[:32])
         np.testing.assert_array_equal(found[2], counts[order[:32]], strict=True)
+
+
+@pytest.mark.parametrize("backend", ["reference", "llvm"])
+def test_top_k_of_a_symbolic_number_stays_within_the_axis(backend: str) -> None:
+    x, w = gc.placeholder("x", ("n",), "float64"), gc.placeholder("w", ("k",), "float64")
+    values, positions = gc.top_k(x, gc.dim("k"))
+    f = gc.function([x, w], [values + 0 * gc.sum(w), positions], backend=backend)
+    array = np.array([3.0, 1.0, 2.0])
+    for k in range(4):
+        found, where = f(array, np.zeros(k))
+        np.testing.assert_array_equal(found, [3.0, 2.0, 1.0][:k])
+        np.testing.assert_array_equal(where, [0, 2, 1][:k])
+    with pytest.raises(FeedError):
+        f(array, np.zeros(4))
 
 
 @pytest.mark.parametrize("backend", ["reference", "llvm"])
