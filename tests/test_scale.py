@@ -293,11 +293,11 @@ def test_native_functions_have_a_limited_length(build: Callable[[int], Any]) -> 
 
     def lengths(count: int) -> list[int]:
         inputs, results = build(count)
-        begins, found = 0, []
+        begins, calls, found = 0, False, []
         for number, line in enumerate(gc.function(inputs, results).llvm().splitlines()):
             if line.startswith("define"):
-                begins = number
-            elif line == "}":
+                begins, calls = number, "@steps(" in line  # compiled quickly, whatever its length
+            elif line == "}" and not calls:
                 found.append(number - begins)
         return found
 

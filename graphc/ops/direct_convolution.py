@@ -101,7 +101,7 @@ def _over_channels(
     out = product_of(x, read, w, used, result, sizes)
     if blocks > 1 and outputs != blocks * LANES:
         out = b.reshape(out, (out.shape[0], *places.values(), blocks * LANES))
-        out = b.strided_slice(out, (0,) * out.ndim, (*out.shape[:-1], outputs))
+        out = b.slice_within(out, (0,) * out.ndim, (*out.shape[:-1], outputs))
     else:
         out = b.reshape(out, (out.shape[0], *places.values(), outputs))
     return out if setting.channels_last else with_channels_first(b, out)
@@ -238,7 +238,7 @@ def every(b: Builder, x: Tensor, setting: Setting, count: Shape) -> Tensor:
         return x
     ones = setting.shape(1, 1, setting.windows.stride)
     shape = setting.shape(x.shape[0], setting.channels(x), count)
-    return b.strided_slice(x, (0,) * x.ndim, shape, ones)
+    return b.slice_within(x, (0,) * x.ndim, shape, ones)
 
 
 def pointwise(b: Builder, x: Tensor, w: Tensor, setting: Setting) -> Tensor:

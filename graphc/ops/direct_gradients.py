@@ -191,7 +191,7 @@ def _pointwise_input_gradient(
 
 def _cropped(b: Builder, x: Tensor, starts: list[Size], spatial: Shape, setting: Setting) -> Tensor:
     shape = setting.shape(x.shape[0], setting.channels(x), spatial)
-    return b.strided_slice(x, setting.shape(0, 0, tuple(starts)), shape)
+    return b.slice_within(x, setting.shape(0, 0, tuple(starts)), shape)
 
 
 def _turned(b: Builder, g: Tensor, w: Tensor, spatial: Shape, setting: Setting) -> Tensor:
@@ -284,7 +284,7 @@ def _in_parts(b: Builder, g: Tensor, w: Tensor, spatial: Shape, setting: Setting
             sizes = (*taps.shape[:axis], turns, *taps.shape[axis + 1 :])
             starts, steps = [0] * taps.ndim, [1] * taps.ndim
             starts[axis], steps[axis] = start, stride
-            taps = b.strided_slice(taps, starts, sizes, steps)
+            taps = b.slice_within(taps, starts, sizes, steps)
             reach = (turns - 1) * windows.dilation[axis]
             pairs.append((reach, quotients[axis] - setting.spatial(g)[axis]))
         turned = b.flip(taps, tuple(range(rank)))

@@ -173,7 +173,7 @@ def _pieces(x: Tensor | None, axis: int, sizes: Sequence[Size]) -> list[Tensor]:
     for size in sizes:
         starts = [start if other == axis else 0 for other in range(x.ndim)]
         shape = [size if other == axis else x.shape[other] for other in range(x.ndim)]
-        pieces.append(BUILDER.strided_slice(x, starts, shape))
+        pieces.append(BUILDER.slice_within(x, starts, shape))
         start = start + size
     return pieces
 
@@ -249,7 +249,7 @@ def _lower_pad(context: LoweringContext, index: tuple[Expr, ...]) -> Expr:
 
 def _vjp_pad(b: Builder, a: Application, gradients: Gradients) -> Gradients:
     starts = [before for before, _ in a.attrs["widths"]]
-    return [b.strided_slice(gradients[0], starts, a.inputs[0].shape)]
+    return [b.slice_within(gradients[0], starts, a.inputs[0].shape)]
 
 
 def _jvp_pad(b: Builder, a: Application, tangents: Gradients) -> Gradients:
@@ -411,7 +411,7 @@ def _pad_axis(x: Tensor, axis: int, before: Size, after: Size, mode: str) -> Ten
         starts = [start if other == axis else 0 for other in range(x.ndim)]
         shape = (*x.shape[:axis], count, *x.shape[axis + 1 :])
         source = x if isinstance(count, int) else _with_entries(x, axis, count, skip)
-        piece = BUILDER.strided_slice(source, starts, shape)
+        piece = BUILDER.slice_within(source, starts, shape)
         if mode == "edge":
             return BUILDER.broadcast_to(piece, (*shape[:axis], width, *shape[axis + 1 :]))
         return piece if mode == "wrap" else BUILDER.flip(piece, axis)

@@ -166,7 +166,7 @@ def _few_taps(b: Builder, x: Tensor, attrs: Attributes) -> list[Tensor] | None:
     for tap in product(*(range(size) for size in windows.kernel if isinstance(size, int))):
         start = tuple(k * gap for k, gap in zip(tap, windows.dilation, strict=True))
         starts = along((0,) * x.ndim, axes, start)
-        found.append(b.strided_slice(x, starts, shape, strides))
+        found.append(b.slice_within(x, starts, shape, strides))
     return found
 
 
@@ -225,7 +225,7 @@ def _vjp_max(b: Builder, a: Application, gradients: Gradients) -> Gradients:
     starts: list[Size] = [0] * x.ndim
     for axis, (before, _) in zip(axes, windows.pairs(sizes), strict=True):
         starts[axis] = before
-    return [b.strided_slice(found, starts, x.shape)]
+    return [b.slice_within(found, starts, x.shape)]
 
 
 def _jvp_max(b: Builder, a: Application, tangents: Gradients) -> Gradients:

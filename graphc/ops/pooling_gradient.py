@@ -70,8 +70,8 @@ def from_neighbours(
                 number = number * size + k
             back = tuple(own[-1][2] - tap[2] for own, tap in zip(taps, chosen, strict=True))
             starts = along((0,) * x.ndim, axes, back)
-            won = b.equal(b.strided_slice(place, starts, shape), number)
-            term = b.where(won, b.strided_slice(g, starts, shape), 0)
+            won = b.equal(b.slice_within(place, starts, shape), number)
+            term = b.where(won, b.slice_within(g, starts, shape), 0)
             total = term if total is None else b.add(total, term)
         return b.zeros(shape, dtype=g.dtype) if total is None else total
 
@@ -79,7 +79,7 @@ def from_neighbours(
     starts: list[Size] = [0] * x.ndim
     for axis, (before, _) in zip(axes, windows.pairs(sizes), strict=True):
         starts[axis] = before
-    return b.strided_slice(found, starts, x.shape)
+    return b.slice_within(found, starts, x.shape)
 
 
 def interleaved(

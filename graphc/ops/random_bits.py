@@ -323,7 +323,7 @@ def _batch_bits(batch: Batch) -> Sequence[Tensor]:
     whole = (BUILDER.broadcast_to(part, (size, chunks * LANES)) for part in halves)
     in_chunks = [BUILDER.reshape(part, (size * chunks, LANES)) for part in whole]
     words = BUILDER.reshape(WORDS(*in_chunks, dtype=dtype), (size, chunks * per_chunk))
-    return [BUILDER.reshape(BUILDER.strided_slice(words, (0, 0), (size, wanted)), (size, *shape))]
+    return [BUILDER.reshape(BUILDER.slice_within(words, (0, 0), (size, wanted)), (size, *shape))]
 
 
 def _bits_examples(rng: Generator) -> list[Example]:

@@ -40,7 +40,7 @@ def true_places(mask: Tensor, size: Size) -> Tensor:
     slot = BUILDER.where(mask, BUILDER.minimum(number, size), size)
     none = BUILDER.broadcast_to(as_tensor(length, int64), (size + 1,))
     places = BUILDER.scatter(none, (slot,), BUILDER.arange(length))
-    return BUILDER.strided_slice(places, (0,), (size,))
+    return BUILDER.slice_within(places, (0,), (size,))
 
 
 @public

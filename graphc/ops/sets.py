@@ -74,7 +74,7 @@ class _Runs:
         none = BUILDER.full((self.size + 1,), 0, "int64")
         one = BUILDER.full((self.length,), 1, "int64")
         counts = BUILDER.scatter(none, (slot,), one, mode="add")
-        return self.trimmed(BUILDER.strided_slice(counts, (0,), (self.size,)))
+        return self.trimmed(BUILDER.slice_within(counts, (0,), (self.size,)))
 
     def inverse(self) -> Tensor:
         """For each element of x the number of its run."""

@@ -126,9 +126,26 @@ def strided_slice(
 ) -> Tensor:
     """The entries `starts[k] + i * steps[k]`, `0 <= i < sizes[k]`, of each axis `k`.
 
-    Nothing is clipped: IndexOutOfRange for positions outside an axis. Steps are 1 if left out and
-    may be negative.
+    Nothing is clipped: IndexOutOfRange for positions outside an axis, FeedError at the call where
+    a number of entries is symbolic. Steps are 1 if left out and may be negative.
     """
+    tensor, needed = as_tensor(x), list[Size]()
+    groups = zip(tensor.shape, starts, sizes, steps or (1,) * tensor.ndim, strict=False)
+    for size, start, count, step in groups:
+        last, some = start + (count - 1) * step, dim_min(count, 1)
+        high, low = dim_max(start, last) + 1, dim_min(start, last)
+        ends = dim_max(high * some, (size - low) * some)
+        needed.append(size if isinstance(count, int) else dim_max(size, ends))
+    if len(needed) == tensor.ndim:
+        tensor = BUILDER.reshape(tensor, needed)  # a shape that x has if all entries are there
+    return slice_within(tensor, starts, sizes, steps)
+
+
+@public
+def slice_within(
+    x: Any, starts: Sequence[Size], sizes: Sequence[Size], steps: Sequence[int] | None = None
+) -> Tensor:
+    """`strided_slice` for callers who know that a symbolic number of entries is there."""
     tensor = as_tensor(x)
     strides = (1,) * tensor.ndim if steps is None else tuple(steps)
     given = (tuple(starts), tuple(sizes), strides)
@@ -198,7 +215,7 @@ def _floor_div(x: Expr, divisor: int) -> Expr:
 
 def _vjp_slice_gradient(b: Builder, a: Application, gradients: Gradients) -> Gradients:
     starts, steps = a.attrs["starts"], a.attrs["steps"]
-    return [b.strided_slice(gradients[0], starts, a.inputs[0].shape, steps)]
+    return [b.slice_within(gradients[0], starts, a.inputs[0].shape, steps)]
 
 
 SLICE_GRADIENT = register(
@@ -269,7 +286,7 @@ def _place(values: Tensor, axis: int, size: Size, start: Size, step: int) -> Ten
         values = BUILDER.reshape(apart, spread)
         count = dim_max(count * stride - (stride - 1), 0)
         kept = (*values.shape[:axis], count, *values.shape[axis + 1 :])
-        values = strided_slice(values, (0,) * values.ndim, kept)
+        values = slice_within(values, (0,) * values.ndim, kept)
     before = dim_max(dim_min(lowest, size), 0)  # no values: any place will do
     around = (_zeros(values, (n,), axis) for n in (before, size - before - count))
     return BUILDER.concat([next(around), values, next(around)], axis)

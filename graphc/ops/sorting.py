@@ -121,8 +121,8 @@ def top_k(x: Any, k: Size, axis: int = -1, *, largest: bool = True) -> tuple[Ten
     sizes, starts = (*before, k, *after), (0,) * tensor.ndim
     values, positions = _sorted("top_k", tensor, axis, largest)
     return (
-        BUILDER.strided_slice(values, starts, sizes),
-        BUILDER.strided_slice(positions, starts, sizes),
+        BUILDER.slice_within(values, starts, sizes),
+        BUILDER.slice_within(positions, starts, sizes),
     )
 
 

@@ -67,7 +67,7 @@ def getitem(x: Any, key: Any) -> Any:
         if _is_computed_mask(item):
             return _selected(x, list(items), at)
     plan = _plan(x, key)
-    result: Tensor = BUILDER.strided_slice(x, plan.starts, plan.sizes, plan.steps)
+    result: Tensor = BUILDER.slice_within(x, plan.starts, plan.sizes, plan.steps)
     if len(plan.taken) == 1:
         axis, indices = plan.taken[0]
         result = BUILDER.take(result, indices, axis=axis)
@@ -155,7 +155,7 @@ def update_at(x: Any, key: Any, values: Any, mode: str) -> Tensor:
         updates = BUILDER.squeeze(updates, tuple(plan.added))
     if plan.dropped:
         updates = BUILDER.expand_dims(updates, plan.dropped_axes())
-    region: Tensor = BUILDER.strided_slice(x, plan.starts, plan.sizes, plan.steps)
+    region: Tensor = BUILDER.slice_within(x, plan.starts, plan.sizes, plan.steps)
     if plan.taken:
         axes, tensors = zip(*plan.taken, strict=True)
         updates = BUILDER.scatter(region, tensors, updates, axes, mode=mode)
@@ -191,7 +191,7 @@ def _spliced(x: Tensor, plan: _Plan, values: Tensor, axes: list[int]) -> Tensor:
 
     def part(first: Size, number: Size) -> Tensor:
         starts = [first if other == axis else 0 for other in range(x.ndim)]
-        return BUILDER.strided_slice(x, starts, (*x.shape[:axis], number, *x.shape[axis + 1 :]))
+        return BUILDER.slice_within(x, starts, (*x.shape[:axis], number, *x.shape[axis + 1 :]))
 
     middle = _spliced(part(start, count), plan, values, rest)
     pieces = [part(0, start), middle, part(start + count, size - start - count)]

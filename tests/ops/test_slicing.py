@@ -9,7 +9,13 @@ import pytest
 
 import graphc as gc
 from graphc.backends.reference.interpreter import evaluate_tensors
-from graphc.errors import DTypeError, IndexOutOfRange, ShapeError, SymbolicValueError
+from graphc.errors import (
+    DTypeError,
+    FeedError,
+    IndexOutOfRange,
+    ShapeError,
+    SymbolicValueError,
+)
 from graphc.gradient_check import verify_grad
 
 
@@ -234,3 +240,18 @@ def test_iteration_and_unpacking() -> None:
     first, *rest = x
     values = evaluate_tensors([first, *rest], {x: array})
     np.testing.assert_array_equal(values, array)
+
+
+def test_entries_of_a_symbolic_number_must_be_there() -> None:
+    """Native code read past the array."""
+    x, w = gc.placeholder("x", ("n",)), gc.placeholder("w", ("k",))
+    ahead = gc.strided_slice(x, (1,), (w.shape[0],))
+    back = gc.strided_slice(x, (5,), (w.shape[0],), (-2,))
+    f, g = (gc.function([x, w], y, on_unused_input="ignore") for y in (ahead, back))
+    values = np.arange(6, dtype=np.float32)
+    np.testing.assert_array_equal(f(values, np.ones(5, "float32")), values[1:])
+    np.testing.assert_array_equal(g(values, np.ones(3, "float32")), values[5::-2])
+    assert f(values[:0], values[:0]).shape == g(values[:0], values[:0]).shape == (0,)
+    for function, n, k in ((f, 6, 6), (f, 0, 1), (g, 6, 4), (g, 5, 1)):
+        with pytest.raises(FeedError, match="k = |n = "):
+            function(values[:n], np.ones(k, "float32"))

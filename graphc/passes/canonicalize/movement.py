@@ -67,7 +67,7 @@ def slice_of_slice(
     """x[a::s][b::t] = x[a + b*s::s*t]"""
     combined = [a + c * s for a, s, c in zip(starts, steps, outer_starts, strict=True)]
     strides = [s * t for s, t in zip(steps, outer_steps, strict=True)]
-    return b.strided_slice(x, combined, sizes, strides)
+    return b.slice_within(x, combined, sizes, strides)
 
 
 @rule(P.slice(P.broadcast_to(X), sizes=attr("sizes")))
