@@ -102,9 +102,9 @@ def _is_choice(part: Expr) -> bool:
 
 
 def _is_place(let: Let) -> bool:
-    """Whether a value is an index, made of axes and other indices."""
+    """Whether a value is an index made of axes; not of other values, to write out again."""
     return let.value.dtype == int64 and all(
-        isinstance(part, Index | Local) or (isinstance(part, Call) and part.op in PLACES)
+        isinstance(part, Index) or (isinstance(part, Call) and part.op in PLACES)
         for part in walk(let.value)
     )
 

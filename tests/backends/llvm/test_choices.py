@@ -62,3 +62,13 @@ def test_neighbours_are_read_together() -> None:
         assert "llvm.masked.load" in text
         assert "llvm.masked.gather" not in text
         assert text.count("insertelement") < 16
+
+
+def test_values_of_values_are_not_written_out() -> None:
+    """An integer squared again and again took longer to compile with each square."""
+    x = gc.placeholder("x", ("n",), "int64")
+    y = x
+    for _ in range(40):
+        y = y * y
+    f = gc.function([x], gc.where(x > 1, y, x))
+    np.testing.assert_array_equal(f(np.array([-1, 0, 1, 2])), [-1, 0, 1, 0])
