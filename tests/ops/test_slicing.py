@@ -253,5 +253,5 @@ def test_entries_of_a_symbolic_number_must_be_there() -> None:
     np.testing.assert_array_equal(g(values, np.ones(3, "float32")), values[5::-2])
     assert f(values[:0], values[:0]).shape == g(values[:0], values[:0]).shape == (0,)
     for function, n, k in ((f, 6, 6), (f, 0, 1), (g, 6, 4), (g, 5, 1)):
-        with pytest.raises(FeedError, match="k = |n = "):
+        with pytest.raises(FeedError, match=r"k = |n = "):
             function(values[:n], np.ones(k, "float32"))
