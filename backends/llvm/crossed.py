@@ -17,6 +17,7 @@ its own. The rows of y are laid across once for all rows of x.
 
 from collections.abc import Collection, Sequence
 
+from graphc.backends.llvm.tiling import tiled_nest
 from graphc.dims import combine
 from graphc.loops.ir import (
     Accumulate,
@@ -44,7 +45,7 @@ from graphc.shapes import Dim, Size, ceil_div, size_product, symbols_of
 FEWEST = 16  # rows of the other, where their number is known
 REPEATED = 32  # rows of the one, which make it worth while
 LONGEST = 256  # elements of a row: to add lanes up costs less than longer ones themselves
-SMALL = 1 << 14  # elements that are copied one by one: more code would take longer to compile
+SMALL = 1 << 14  # elements that are copied row by row: more code would take longer to compile
 TOGETHER = 4  # rows of the one that are computed at once
 COMBINES = ("add", "mul", "maximum", "minimum")
 
@@ -57,8 +58,7 @@ def crossed(kernel: Kernel, body: Sequence[Statement]) -> tuple[Statement, ...]:
 class _Crossed:
     def __init__(self, kernel: Kernel) -> None:
         self.parameters = {one.name: one for one in kernel.parameters if not one.written}
-        self.shapes = {one.name: one.shape for one in kernel.parameters}
-        self.names = set(self.shapes)
+        self.names = {one.name for one in kernel.parameters}
         self.before: dict[str, list[Statement]] = {}  # what comes before the loop over an axis
         self.made: list[For] = []
 
@@ -118,10 +118,10 @@ class _Crossed:
         return self.made[-1]
 
     def place(self, load: Load) -> Size | None:
-        """The place in its array, where it is a polynomial."""
-        shape = self.shapes.get(load.buffer)
-        if shape is None:
-            return None if load.index else 0
+        """The place in its array, where it is a polynomial, and nobody writes there."""
+        if load.buffer not in self.parameters:
+            return None
+        shape = self.parameters[load.buffer].shape
         summands: list[tuple[Size, int]] = []
         for axis, item in enumerate(load.index):
             if not isinstance(item, Index):
@@ -131,15 +131,8 @@ class _Crossed:
 
     def level(self, load: Load, around: Sequence[For]) -> int | None:
         """How many of the loops around decide which rows are meant; the others repeat them."""
-        if load.buffer not in self.parameters:
-            return None
-        used = {
-            name
-            for value in load.index
-            for part in walk(value)
-            if isinstance(part, Index)
-            for name in symbols_of(part.size)
-        }
+        sizes = [item.size for item in load.index if isinstance(item, Index)]
+        used = {name for size in sizes for name in symbols_of(size)}
         level = max((n + 1 for n, loop in enumerate(around) if loop.axis in used), default=0)
         times = size_product([loop.extent for loop in around[level:]])
         return None if level == len(around) or _is_below(times, REPEATED) else level
@@ -148,13 +141,8 @@ class _Crossed:
         """Whether lanes store their results side by side."""
         if not isinstance(item, Store):
             return True
-        *others, last = item.index
-        return (
-            not item.accumulate
-            and isinstance(last, Index)
-            and _slope(last.size, axis) == 1
-            and all(isinstance(one, Index) and _slope(one.size, axis) == 0 for one in others)
-        )
+        slopes = [_slope(i.size, axis) if isinstance(i, Index) else None for i in item.index]
+        return not item.accumulate and slopes == [*[0] * (len(slopes) - 1), 1]
 
     def laid_across(
         self, load: Load, level: int, rows: For, inner: For, around: Sequence[For]
@@ -165,18 +153,13 @@ class _Crossed:
             name += "_"
         self.names.add(name)
         place = (Index(Dim.symbol(inner.axis)), Index(Dim.symbol(rows.axis)))
-        copied = Store(name, place, load, False, ())
-        nest = For(
-            inner.axis,
-            inner.extent,
-            "parallel",
-            (For(rows.axis, rows.extent, "vector", (copied,)),),
-        )
         shape = (inner.extent, rows.extent)
-        {
-            load.buffer: self.parameters[load.buffer],
-            name: Parameter(name, load.dtype, shape, True),
-        }
+        copied = Store(name, place, load, False, ())
+        lanes = For(rows.axis, rows.extent, "vector", (copied,))
+        nest: Statement = For(inner.axis, inner.extent, "parallel", (lanes,))
+        if not _is_below(size_product(shape), SMALL):
+            copy = Parameter(name, load.dtype, shape, written=True)
+            nest = tiled_nest(nest, {load.buffer: self.parameters[load.buffer], name: copy})
         steps = self.before.setdefault(around[level].axis, [])
         steps += [Scratch(name, load.dtype, shape), nest]
         return Load(name, place, load.dtype)
