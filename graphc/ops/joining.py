@@ -24,8 +24,6 @@ from graphc.scalar.expr import Expr, Index
 from graphc.shapes import (
     Size,
     as_size,
-    dim_max,
-    dim_min,
     format_shape,
     lower_bound,
     size_sum,
@@ -382,15 +380,6 @@ def _widths(x: Tensor, pad_width: Any) -> Widths:
     return tuple((before, after) for before, after in widths)
 
 
-def _with_entries(x: Tensor, axis: int, count: Size, skip: int) -> Tensor:
-    """x; FeedError at the call where the axis has fewer than count + skip entries, and count > 0.
-
-    A slice of a symbolic number of entries is not checked; this shape, which x has else, is.
-    """
-    needed = dim_max(x.shape[axis], (count + skip) * dim_min(count, 1))
-    return BUILDER.reshape(x, (*x.shape[:axis], needed, *x.shape[axis + 1 :]))
-
-
 # mode -> the first entry of x that a border holds, counted from the near end of the axis.
 _BORDERS = {"edge": 0, "reflect": 1, "symmetric": 0, "wrap": 0}
 
@@ -410,8 +399,7 @@ def _pad_axis(x: Tensor, axis: int, before: Size, after: Size, mode: str) -> Ten
             )
         starts = [start if other == axis else 0 for other in range(x.ndim)]
         shape = (*x.shape[:axis], count, *x.shape[axis + 1 :])
-        source = x if isinstance(count, int) else _with_entries(x, axis, count, skip)
-        piece = BUILDER.slice_within(source, starts, shape)
+        piece = BUILDER.strided_slice(x, starts, shape)
         if mode == "edge":
             return BUILDER.broadcast_to(piece, (*shape[:axis], width, *shape[axis + 1 :]))
         return piece if mode == "wrap" else BUILDER.flip(piece, axis)

@@ -135,7 +135,8 @@ def strided_slice(
         last, some = start + (count - 1) * step, dim_min(count, 1)
         high, low = dim_max(start, last) + 1, dim_min(start, last)
         ends = dim_max(high * some, (size - low) * some)
-        needed.append(size if isinstance(count, int) else dim_max(size, ends))
+        known = isinstance(count, int) or _is_whole(start, step, count, size)
+        needed.append(size if known else dim_max(size, ends))
     if len(needed) == tensor.ndim:
         tensor = BUILDER.reshape(tensor, needed)  # a shape that x has if all entries are there
     return slice_within(tensor, starts, sizes, steps)

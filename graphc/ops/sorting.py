@@ -116,13 +116,11 @@ def top_k(x: Any, k: Size, axis: int = -1, *, largest: bool = True) -> tuple[Ten
     if isinstance(k, int) and 0 < k <= SELECTED and not (isinstance(size, int) and size <= SORTED):
         return _selected(tensor, k, axis, bool(largest))
     before, after = tensor.shape[:axis], tensor.shape[axis + 1 :]
-    if not isinstance(k, int):  # a shape that x has only where k is at most the size of the axis
-        tensor = BUILDER.reshape(tensor, (*before, dim_max(size, k), *after))
     sizes, starts = (*before, k, *after), (0,) * tensor.ndim
     values, positions = _sorted("top_k", tensor, axis, largest)
     return (
-        BUILDER.slice_within(values, starts, sizes),
-        BUILDER.slice_within(positions, starts, sizes),
+        BUILDER.strided_slice(values, starts, sizes),
+        BUILDER.strided_slice(positions, starts, sizes),
     )
 
 

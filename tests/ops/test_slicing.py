@@ -248,6 +248,8 @@ def test_entries_of_a_symbolic_number_must_be_there() -> None:
     ahead = gc.strided_slice(x, (1,), (w.shape[0],))
     back = gc.strided_slice(x, (5,), (w.shape[0],), (-2,))
     f, g = (gc.function([x, w], y, on_unused_input="ignore") for y in (ahead, back))
+    rows = gc.placeholder("rows", ("n", 10))
+    assert gc.strided_slice(rows, (0, 2), (rows.shape[0], 5)).node.inputs == (rows,)
     values = np.arange(6, dtype=np.float32)
     np.testing.assert_array_equal(f(values, np.ones(5, "float32")), values[1:])
     np.testing.assert_array_equal(g(values, np.ones(3, "float32")), values[5::-2])
