@@ -95,6 +95,7 @@ with uncollected(stays=True):  # modules are many objects
     from graphc.ops.spectra import *
     from graphc.ops.statistics import *
     from graphc.ops.subscript import *
+    from graphc.ops.tolerance import *
     from graphc.ops.transcendental import *
     from graphc.ops.while_loop import *
     from graphc.ops.windows import *
