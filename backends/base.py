@@ -109,7 +109,8 @@ class CallLayout:
     list; ready: the answer where there are no outputs. takes_out: whether `out=` is memory for the
     outputs; is_flat: whether it may be a list then, or a dict of these keys. replacing: the address
     of the number of calls elsewhere that are about to replace variables. slow: takes the calls that
-    must go the long way. keep: what the addresses belong to.
+    must go the long way. keep: what the addresses belong to. names, defaults: of the inputs; a
+    default is an array, or None.
     """
 
     inputs: tuple[Place, ...]
@@ -125,14 +126,16 @@ class CallLayout:
     takes_out: bool = True
     is_flat: bool = False
     keys: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    defaults: tuple[np.ndarray | None, ...] = ()
 
 
 class DirectCall(Protocol):
     """A way into a program that does not pass through Python.
 
     `call` answers like the function. Calls that must go the long way are handed to `slow`:
-    arguments by name (but for out), of other shapes than the installed ones, that are no dense
-    arrays; a check that fails; updates while other calls replace variables; any while a long one
+    arguments of other shapes than the installed ones, that are neither dense arrays nor plain
+    numbers; a check that fails; updates while other calls replace variables; any while a long one
     runs. It reads variables and replaces updated ones in one step.
     """
 

@@ -4,6 +4,7 @@ compile   cold compile time and import time, each model in a fresh process
 models    deep models: from the layers to the first training step, cold and from the cache
 steps     training steps and typical kernels against numpy by hand, calls taking turns
 kernels   kernels at several sizes, and their share of the memory bandwidth
+calls     what a call costs by how arguments are given, and JAX and torch where installed
 conv      convolutions and their gradients against numpy, and PyTorch where installed
 linalg    linear algebra against numpy
 ulp       accuracy and speed of the elementary functions against numpy
@@ -22,6 +23,7 @@ NAMES = {
     "models": "compile_models.py",
     "steps": "steps.py",
     "kernels": "kernels.py",
+    "calls": "calls.py",
     "conv": "convolution.py",
     "linalg": "linear_algebra.py",
     "ulp": "ulp.py",

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from graphc.backends.base import BoundProgram, CallLayout, DirectCall, Place
+from graphc.call_arguments import MISSING
 from graphc.conversion import real_view
 from graphc.dtypes import is_complex
 from graphc.errors import SymbolicValueError
@@ -35,7 +36,8 @@ RETRY = 100  # calls after one whose sizes the direct way does not take
 class Border:
     """The arguments and results of a function as its caller sees them, and its program's buffers.
 
-    A complex array is an array of pairs of floats to the program: the same memory.
+    A complex array is an array of pairs of floats to the program: the same memory. defaults: an
+    array for each input, or MISSING.
     """
 
     def __init__(
@@ -45,8 +47,10 @@ class Border:
         variables: Sequence[Storage],
         updated: Sequence[Storage],
         structure: Structure,
+        defaults: Sequence[Any],
     ) -> None:
         self.runner = runner
+        self.defaults = tuple(None if default is MISSING else default for default in defaults)
         self.graph = graph
         self.variables = variables
         self.updated = updated
@@ -85,6 +89,8 @@ class Border:
             all(tensor.name != "out" for tensor in self.graph.inputs),
             flat and structure.kind in ("list", "tuple"),
             keys if named else (),
+            tuple(str(tensor.name) for tensor in self.graph.inputs),
+            self.defaults,
         )
 
     def positions(self) -> dict[str, list[int]]:

@@ -114,7 +114,9 @@ class FeedBinder:
         if array.dtype == declared.dtype:
             flags = array.flags
             return array if flags.c_contiguous and flags.aligned else array.copy()
-        with np.errstate(over="ignore"):  # where downcasts are allowed
+        if not self.allow_downcast:
+            return array.astype(declared.dtype, order="C")
+        with np.errstate(over="ignore"):
             return array.astype(declared.dtype, order="C")
 
     def check_dtype(self, tensor: Tensor, array: np.ndarray, weak: bool, value: Any) -> None:

@@ -154,7 +154,14 @@ class Function(FunctionText, CCallable):
             large = sum(storage.array.nbytes for storage in self._updated) >= REWRITTEN
             can = may_rewrite(executable) and executable.rewrites
             self._rewrites = large and can
-            self._border = Border(program, graph, self._variables, self._updated, structure)
+            self._border = Border(
+                program,
+                graph,
+                self._variables,
+                self._updated,
+                structure,
+                self._arguments.defaults,
+            )
             self._route = DirectRoute(self._border, self.__call__)
             if self._updated and program is self._run:
                 self._exchanges = Exchanges(self._border, self._rewrites)

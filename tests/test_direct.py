@@ -12,19 +12,9 @@ import pytest
 import graphc as gc
 from graphc.backends.llvm.direct_call import is_possible
 from tests.children import child_of
+from tests.direct_calls import X, warm
 
 pytestmark = pytest.mark.skipif(not is_possible(), reason="needs CPython with its lock")
-
-X = np.arange(8, dtype="float32")
-
-
-def warm(f: gc.Function, *args: Any) -> gc.Function:
-    """Call until calls of these shapes are direct; slow machines may need more than three."""
-    for _ in range(200):
-        f(*args)
-        if type(f.__call__) is type(len):
-            return f
-    raise AssertionError("no call was short enough")
 
 
 def doubled() -> gc.Function:

@@ -33,10 +33,13 @@ from graphc.backends.llvm.direct_layout import (
     DATA,
     DENSE,
     DESCRIPTOR,
+    DESCRIPTOR_NUMBER,
+    DESCRIPTOR_TYPE,
     FLAGS,
     HEADER,
     ITEMS,
     LIST,
+    NAMED,
     NEW_FROM_DESCR,
     NEXT,
     NOT_SO,
@@ -46,6 +49,7 @@ from graphc.backends.llvm.direct_layout import (
     SHAPE,
     SIZE,
     TAKEN,
+    VALUE,
 )
 from graphc.backends.llvm.direct_text import TEXT
 from graphc.backends.llvm.jit import Library, Module, once
@@ -76,7 +80,8 @@ class DirectCall:
         style = id(layout.keys) if layout.keys else SEQUENCE if layout.is_flat else NOT_SO
         words = [0, library.address("entry"), layout.replacing, *map(len, parts), answer]
         words += [id(layout.slow), pack, id(layout.ready), id(OUT) if layout.takes_out else 0]
-        words += [style, 0]
+        known = _known(layout)
+        words += [style, 0, id(known) if known else 0]
         assert len(words) == HEADER
         for row in (row for part in parts for row in part):
             words += (id(row.dtype), row.rank, row.position) if isinstance(row, Place) else row
@@ -88,7 +93,7 @@ class DirectCall:
         make.restype, make.argtypes = ctypes.py_object, [ctypes.c_void_p, *[ctypes.py_object] * 2]
         self.call: Callable[..., Any] = make(ctypes.addressof(definition), self._record, "graphc")
         self._frames: list[tuple[np.ndarray, Any, Any]] = []  # the newest last
-        self._kept = (library, layout, _routine(), definition)
+        self._kept = (library, layout, _routine(), definition, known)
         self._record.keep = self._kept
 
     def install(
@@ -111,8 +116,8 @@ class DirectCall:
             math.prod(shape) * place.dtype.itemsize
             for shape, place in zip(shapes, places, strict=True)
         ]
-        held = [0] * len(self._layout.variables)
-        words = [*run.arguments, self._record[0], is_long, *held, *counts]
+        room = [0] * (len(self._layout.variables) + len(self._layout.inputs))
+        words = [*run.arguments, self._record[0], is_long, *room, *counts]
         frame = np.array([*words, *(n for s in shapes for n in s)], np.int64)
         before = self._record.keep, self._frames
         self._record[0] = frame.ctypes.data
@@ -124,6 +129,13 @@ class DirectCall:
         self._record.keep = (*self._kept, self._frames)
         del before  # not earlier: a call may not find its frame gone
         return True
+
+
+def _known(layout: CallLayout) -> tuple[Any, ...]:
+    """The names and the defaults of the inputs, if there are few; callers' names are interned."""
+    if len(layout.inputs) > NAMED:
+        return ()
+    return (*map(sys.intern, layout.names), *layout.defaults)
 
 
 class _MethodDefinition(ctypes.Structure):
@@ -147,14 +159,16 @@ def _routine() -> Library:
         "PyTuple_GetItem",
         "PyDict_Size",
         "PyDict_GetItem",
+        "PyLong_AsLongLongAndOverflow",
         "PyObject_CallOneArg",
         "PyObject_Vectorcall",
         "PyEval_SaveThread",
         "PyEval_RestoreThread",
     )
     imports = {name: _address(name) for name in functions} | {"_Py_NoneStruct": id(None)}
+    imports["true"] = id(True)
     table = _numpy_functions()
-    imports |= {f"{kind.__name__}_type": id(kind) for kind in (list, tuple, dict)}
+    imports |= {f"{kind.__name__}_type": id(kind) for kind in (list, tuple, dict, float, int, bool)}
     imports |= {"array_type": table[ARRAY_TYPE], "new_from_descr": table[NEW_FROM_DESCR]}
     return Library(cached_objects([Module(TEXT)], host()).objects, ["direct_call"], imports)
 
@@ -187,6 +201,8 @@ def is_possible() -> bool:
     probes = [np.empty(shape, dtype) for shape, dtype in (((3,), np.int8), ((2, 5), np.float64))]
     if not _tuple_lies_as_expected((OUT,)) or not _list_has_its_size([OUT, OUT]):
         return False
+    if not all(map(_number_lies_as_expected, [*_NUMBERS, 1.5])):
+        return False
     return all(map(_lies_as_expected, probes)) and _numpy_functions()[ARRAY_TYPE] == id(np.ndarray)
 
 
@@ -203,6 +219,18 @@ def _lies_as_expected(array: np.ndarray) -> bool:
         and words[FLAGS // 8] & DENSE == DENSE
         and tuple(shape) == array.shape
     )
+
+
+# One number of each of numpy's dtypes that placeholders have.
+_NUMBERS = [np.dtype(kind).type(3) for kind in "?bBhHiIlLqQefdFD"]
+
+
+def _number_lies_as_expected(number: Any) -> bool:
+    array = np.asarray(number)
+    value = (ctypes.c_char * array.nbytes).from_address(id(number) + VALUE).raw
+    own = ctypes.c_int64.from_address(id(array.dtype) + DESCRIPTOR_TYPE).value
+    kind = ctypes.c_int32.from_address(id(array.dtype) + DESCRIPTOR_NUMBER).value
+    return value == array.tobytes() and own == id(array.dtype.type) and kind == array.dtype.num
 
 
 def _tuple_lies_as_expected(names: tuple[str, ...]) -> bool:

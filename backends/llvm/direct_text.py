@@ -1,17 +1,18 @@
 """Calls without Python: the routine, in LLVM IR."""
 
+from graphc.backends.llvm.direct_arguments import ARGUMENTS
 from graphc.backends.llvm.direct_checks import CHECKS
 from graphc.backends.llvm.direct_layout import (
     ARRAY,
     DENSE,
     FRAME_HEADER,
     HEADER,
-    ITEMS,
+    KNOWN,
     LIST,
     LONG,
+    NAMED,
     NEXT,
     REWRITING,
-    SIZE,
     TAKEN,
     WRITABLE,
 )
@@ -22,6 +23,10 @@ TEXT = f"""
 @list_type = external global i8
 @tuple_type = external global i8
 @dict_type = external global i8
+@float_type = external global i8
+@int_type = external global i8
+@bool_type = external global i8
+@true = external global i8
 declare ptr @new_from_descr(ptr, ptr, i32, ptr, ptr, ptr, i32, ptr)
 declare ptr @PyObject_Vectorcall(ptr, ptr, i64, ptr)
 declare ptr @PyObject_CallOneArg(ptr, ptr)
@@ -32,13 +37,17 @@ declare i32 @PyList_SetItem(ptr, i64, ptr)
 declare ptr @PyList_GetItem(ptr, i64)
 declare ptr @PyTuple_GetItem(ptr, i64)
 declare i64 @PyDict_Size(ptr)
+declare i64 @PyLong_AsLongLongAndOverflow(ptr, ptr)
+declare double @llvm.fabs.f64(double)
 declare ptr @PyDict_GetItem(ptr, ptr)
 declare ptr @PyEval_SaveThread()
 declare void @PyEval_RestoreThread(ptr)
 
-{CHECKS}
+{CHECKS}{ARGUMENTS}
 define ptr @direct_call(ptr %self, ptr %arguments, i64 %given, ptr %names) {{
 entry:
+  %placed = alloca [{NAMED} x ptr]
+  %at.out = alloca ptr
   %record = call ptr @data_of(ptr %self)
   %at.entry = getelementptr i64, ptr %record, i64 1
   %run = load ptr, ptr %at.entry
@@ -57,32 +66,30 @@ entry:
   %first.input = getelementptr i64, ptr %record, i64 {HEADER}
   %other.count = icmp ne i64 %given, %inputs
   %named = icmp ne ptr %names, null
-  br i1 %other.count, label %slow, label %usual
-usual:
-  br i1 %named, label %by.name, label %answer.start
+  %incomplete = or i1 %other.count, %named
+  br i1 %incomplete, label %arrange, label %answer.start
 
-; the only name: out
-by.name:
-  %at.number = getelementptr i8, ptr %names, i64 {SIZE}
-  %number = load i64, ptr %at.number
-  %at.name = getelementptr i8, ptr %names, i64 {ITEMS}
-  %name = load ptr, ptr %at.name
-  %at.expected.name = getelementptr i64, ptr %record, i64 11
-  %expected.name = load ptr, ptr %at.expected.name
-  %right.name = icmp eq ptr %name, %expected.name
-  %one.name = icmp eq i64 %number, 1
-  %out.alone = and i1 %right.name, %one.name
-  br i1 %out.alone, label %with.out, label %slow
-with.out:
-  %at.out = getelementptr ptr, ptr %arguments, i64 %given
+arrange:
+  %too.many = icmp sgt i64 %given, %inputs
+  br i1 %too.many, label %slow, label %arrange.all
+arrange.all:
+  %at.out.name = getelementptr i64, ptr %record, i64 11
+  %out.name = load ptr, ptr %at.out.name
+  %at.known = getelementptr i64, ptr %record, i64 {KNOWN}
+  %known = load ptr, ptr %at.known
+  store ptr @_Py_NoneStruct, ptr %at.out
+  %arranged = call ptr @complete(ptr %known, i64 %inputs, ptr %out.name, ptr %arguments, \
+i64 %given, ptr %names, ptr %placed, ptr %at.out)
   %given.out = load ptr, ptr %at.out
   %out.is.none = icmp eq ptr %given.out, @_Py_NoneStruct
   %kept.out = select i1 %out.is.none, ptr null, ptr %given.out
-  br label %answer.start
+  %no.such.name = icmp eq ptr %arranged, null
+  br i1 %no.such.name, label %slow, label %answer.start
 
 ; before a frame is looked at: a collection of garbage may run Python, even this function
 answer.start:
-  %out = phi ptr [ null, %usual ], [ %kept.out, %with.out ]
+  %out = phi ptr [ null, %entry ], [ %kept.out, %arrange.all ]
+  %values = phi ptr [ %arguments, %entry ], [ %arranged, %arrange.all ]
   %several = icmp eq i64 %answer.kind, {LIST}
   br i1 %several, label %answer.list, label %begin
 answer.list:
@@ -124,12 +131,13 @@ framed:
   %at.fault = getelementptr i64, ptr %frame, i64 2
   %fault = load ptr, ptr %at.fault
   %held = getelementptr i64, ptr %frame, i64 {FRAME_HEADER}
-  %input.bytes = getelementptr i64, ptr %held, i64 %variables
+  %cells = getelementptr i64, ptr %held, i64 %variables
+  %input.bytes = getelementptr i64, ptr %cells, i64 %inputs
   %output.bytes = getelementptr i64, ptr %input.bytes, i64 %inputs
   %first.shape = getelementptr i64, ptr %output.bytes, i64 %outputs
   br label %input.head
 
-; every argument: an array of the expected dtype, rank and shape, dense and aligned
+; every argument: an array of the expected dtype, rank and shape, dense and aligned; or a number
 input.head:
   %i = phi i64 [ 0, %framed ], [ %i.next, %input.taken ]
   %input = phi ptr [ %first.input, %framed ], [ %input.next, %input.taken ]
@@ -137,20 +145,26 @@ input.head:
   %input.more = icmp slt i64 %i, %inputs
   br i1 %input.more, label %input.check, label %variable.head
 input.check:
-  %at.argument = getelementptr ptr, ptr %arguments, i64 %i
+  %at.argument = getelementptr ptr, ptr %values, i64 %i
   %argument = load ptr, ptr %at.argument
   %at.type = getelementptr i8, ptr %argument, i64 8
   %type = load ptr, ptr %at.type
   %is.array = icmp eq ptr %type, @array_type
-  br i1 %is.array, label %input.array, label %drop
+  br i1 %is.array, label %input.array, label %input.number
 input.array:
   %input.fits = call i1 @is_expected(ptr %argument, ptr %input, ptr %shape, i32 {DENSE})
+  %array.data = call ptr @data_of(ptr %argument)
   br i1 %input.fits, label %input.taken, label %other.shape
+input.number:
+  %cell = getelementptr i64, ptr %cells, i64 %i
+  %number.data = call ptr @number_of(ptr %argument, ptr %type, ptr %input, ptr %cell)
+  %no.number = icmp eq ptr %number.data, null
+  br i1 %no.number, label %drop, label %input.taken
 input.taken:
+  %input.data = phi ptr [ %array.data, %input.array ], [ %number.data, %input.number ]
   %at.input.rank = getelementptr i64, ptr %input, i64 1
   %input.rank = load i64, ptr %at.input.rank
   %shape.next = getelementptr i64, ptr %shape, i64 %input.rank
-  %input.data = call ptr @data_of(ptr %argument)
   %at.input.place = getelementptr i64, ptr %input, i64 2
   %input.place = load i64, ptr %at.input.place
   %input.slot = getelementptr ptr, ptr %table, i64 %input.place
