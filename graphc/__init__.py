@@ -77,6 +77,7 @@ with uncollected(stays=True):  # modules are many objects
     from graphc.ops.lapack import *
     from graphc.ops.matrix_functions import *
     from graphc.ops.movement import *
+    from graphc.ops.nan_reductions import *
     from graphc.ops.neural import *
     from graphc.ops.polynomial import *
     from graphc.ops.power import *

@@ -99,7 +99,6 @@ _WRITTEN = {
     "global_variables_initializer": "nothing: a graphc.variable has its value from the start",
     "hstack": "graphc.concat([x, y], axis=1)",
     "name_scope": "name= of graphc.placeholder and graphc.variable",
-    "nansum": "graphc.sum(graphc.where(graphc.isnan(x), 0, x))",
     "ptp": "graphc.max(x) - graphc.min(x)",
     "radians": "x * (graphc.pi / 180)",
     "rank": "x.ndim",
