@@ -84,6 +84,7 @@ with uncollected(stays=True):  # modules are many objects
     from graphc.ops.probability import *
     from graphc.ops.products import *
     from graphc.ops.pseudoinverse import *
+    from graphc.ops.quantiles import *
     from graphc.ops.ramps import *
     from graphc.ops.reduce import *
     from graphc.ops.running_extrema import *
