@@ -47,6 +47,7 @@ with uncollected(stays=True):  # modules are many objects
     from graphc.ir.trimmed import Trimmed as Trimmed
     from graphc.loading import *
     from graphc.namespace import *
+    from graphc.ops.add_n import *
     from graphc.ops.arrangement import *
     from graphc.ops.bessel_functions import *
     from graphc.ops.bitwise import *
@@ -67,6 +68,7 @@ with uncollected(stays=True):  # modules are many objects
     from graphc.ops.elementwise import *
     from graphc.ops.error_functions import *
     from graphc.ops.exponential_integrals import *
+    from graphc.ops.extrema import *
     from graphc.ops.gamma_functions import *
     from graphc.ops.gather import *
     from graphc.ops.gradient_control import *
@@ -79,6 +81,7 @@ with uncollected(stays=True):  # modules are many objects
     from graphc.ops.movement import *
     from graphc.ops.nan_reductions import *
     from graphc.ops.neural import *
+    from graphc.ops.padding import *
     from graphc.ops.polynomial import *
     from graphc.ops.power import *
     from graphc.ops.probability import *
@@ -97,6 +100,7 @@ with uncollected(stays=True):  # modules are many objects
     from graphc.ops.spectra import *
     from graphc.ops.statistics import *
     from graphc.ops.subscript import *
+    from graphc.ops.take_along_axis import *
     from graphc.ops.tolerance import *
     from graphc.ops.transcendental import *
     from graphc.ops.while_loop import *

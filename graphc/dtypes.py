@@ -177,6 +177,20 @@ def double(dtype: DType) -> DType:
 _PARTS = {complex64: float32, complex128: float64}
 
 
+def lowest(dtype: DType) -> float:
+    """The value that no real one is below: -inf of floating-point numbers, False of bool."""
+    if is_floating(dtype):
+        return -np.inf
+    return False if is_bool(dtype) else int(np.iinfo(dtype).min)
+
+
+def highest(dtype: DType) -> float:
+    """The value that no real one is above."""
+    if is_floating(dtype):
+        return np.inf
+    return True if is_bool(dtype) else int(np.iinfo(dtype).max)
+
+
 def short_name(dtype: DType) -> str:
     """'f32', 'bf16', 'c64', 'i64', 'u8', 'bool'."""
     if dtype == bfloat16:

@@ -19,6 +19,12 @@ from graphc.nn_convolution import (
     depthwise_conv2d,
 )
 from graphc.nn_resizing import resize, upsample
+from graphc.ops.adaptive_pooling import (
+    adaptive_average_pool,
+    adaptive_max_pool,
+    global_average_pool,
+    global_max_pool,
+)
 from graphc.ops.comparison import where
 from graphc.ops.definition import floating, one_input
 from graphc.ops.elementwise import add, multiply
@@ -31,14 +37,7 @@ from graphc.ops.neural import (
     softmax_cross_entropy,
     sparse_softmax_cross_entropy,
 )
-from graphc.ops.pooling import (
-    adaptive_average_pool,
-    adaptive_max_pool,
-    average_pool,
-    global_average_pool,
-    global_max_pool,
-    max_pool,
-)
+from graphc.ops.pooling import average_pool, max_pool
 from graphc.ops.statistics import logsumexp
 from graphc.ops.transcendental import erf, sigmoid, softplus, tanh
 

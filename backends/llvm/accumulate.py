@@ -13,7 +13,7 @@ import numpy as np
 from graphc.backends.llvm.scalar_ops import emit_operation, register_type
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.text import Val
-from graphc.dtypes import DType, bool_, int64, is_bool, is_floating, is_signed
+from graphc.dtypes import DType, highest, int64, is_bool, is_floating, is_signed, lowest
 
 State = list[Val]
 
@@ -179,18 +179,9 @@ def part(code: Code, a: Val, start: int, lanes: int) -> Val:
 def identity_value(combine: str, dtype: DType) -> float:
     """What an accumulator holds that met no element."""
     if combine in ("maximum", "argmax"):
-        return _extreme(dtype, lowest=True)
+        return lowest(dtype)
     if combine in ("minimum", "argmin"):
-        return _extreme(dtype, lowest=False)
+        return highest(dtype)
     if combine == "and":
         return 1 if is_bool(dtype) else -1
     return 1 if combine == "mul" else 0
-
-
-def _extreme(dtype: DType, lowest: bool) -> float:
-    if is_floating(dtype):
-        return -np.inf if lowest else np.inf
-    if dtype == bool_:
-        return 0 if lowest else 1
-    limits = np.iinfo(dtype)
-    return int(limits.min if lowest else limits.max)

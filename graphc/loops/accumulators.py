@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.dtypes import DType, float64, is_bool, is_floating
+from graphc.dtypes import DType, float64, highest, is_floating, lowest
 
 COMBINES = ("add", "mul", "maximum", "minimum", "and", "or", "argmax", "argmin")
 POSITIONAL = ("argmax", "argmin")
@@ -13,22 +13,13 @@ POSITIONAL = ("argmax", "argmin")
 def identity(combine: str, dtype: DType) -> bool | int | float:
     """What an accumulator that met no element holds."""
     if combine in ("maximum", "argmax"):
-        return _extreme(dtype, lowest=True)
+        return lowest(dtype)
     if combine in ("minimum", "argmin"):
-        return _extreme(dtype, lowest=False)
+        return highest(dtype)
     if combine in ("and", "or"):
         return combine == "and"
     one = 1 if combine == "mul" else 0
     return float(one) if is_floating(dtype) else one
-
-
-def _extreme(dtype: DType, *, lowest: bool) -> bool | int | float:
-    if is_bool(dtype):
-        return not lowest
-    if is_floating(dtype):
-        return -np.inf if lowest else np.inf
-    limits = np.iinfo(dtype)
-    return int(limits.min if lowest else limits.max)
 
 
 def working_dtype(combine: str, dtype: DType) -> DType:

@@ -10,15 +10,7 @@ import math
 from graphc.ir.parts import Parts
 from graphc.ir.registry import Builder
 from graphc.ir.tensor import Tensor
-from graphc.ops.complex_formulas import (
-    kept,
-    like,
-    multiply,
-    on_axis,
-    over_i,
-    sqrt,
-    times_i,
-)
+from graphc.ops.complex_formulas import kept, like, multiply, on_axis, over_i, sqrt, times_i
 
 
 def sinh(b: Builder, z: Parts) -> Parts:

@@ -14,14 +14,7 @@ from graphc.ir.registry import BUILDER, Builder, public, register
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.ops.definition import convert
-from graphc.ops.matrices import (
-    matrix_examples,
-    matrix_input,
-    matrix_inputs,
-    mT,
-    regular,
-    routine,
-)
+from graphc.ops.matrices import matrix_examples, matrix_input, matrix_inputs, mT, regular, routine
 from graphc.shapes import dim_max, dim_min
 
 __all__: list[str] = []  # public in the namespace graphc.linalg

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.dtypes import DType, int64, is_floating
+from graphc.dtypes import highest, int64, lowest
 from graphc.ir.batch import shifted
 from graphc.ir.lowering import Cumulative, IndexMap, LoweringContext
 from graphc.ir.node import Attributes, TensorType
@@ -17,14 +17,6 @@ from graphc.scalar import expr as s
 from graphc.scalar.expr import Expr, Index
 
 __all__ = ["cumulative_max", "cumulative_min"]
-
-
-def _lowest(dtype: DType) -> float:
-    return -np.inf if is_floating(dtype) else int(np.iinfo(dtype).min)
-
-
-def _highest(dtype: DType) -> float:
-    return np.inf if is_floating(dtype) else int(np.iinfo(dtype).max)
 
 
 def _lower_record(context: LoweringContext, index: tuple[Expr, ...]) -> Expr:
@@ -130,7 +122,7 @@ CUMULATIVE_MAX, CUMULATIVE_MIN = (
         )
     )
     for build, function, step, initial in (
-        (cumulative_max, np.maximum, s.maximum, _lowest),
-        (cumulative_min, np.minimum, s.minimum, _highest),
+        (cumulative_max, np.maximum, s.maximum, lowest),
+        (cumulative_min, np.minimum, s.minimum, highest),
     )
 )

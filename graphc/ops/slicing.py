@@ -18,13 +18,7 @@ from graphc.ir.tensor import Tensor
 from graphc.ops.definition import linear_jvp
 from graphc.scalar import expr as s
 from graphc.scalar.expr import Expr, Index
-from graphc.shapes import (
-    Size,
-    dim_max,
-    dim_min,
-    floor_div,
-    lower_bound,
-)
+from graphc.shapes import Size, dim_max, dim_min, floor_div, lower_bound
 
 __all__ = ["slice_gradient", "strided_slice"]
 

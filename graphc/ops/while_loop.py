@@ -20,15 +20,7 @@ from graphc.ir.opdef import Example, Inference, OpDef
 from graphc.ir.registry import BUILDER, public, register
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
-from graphc.ops.bodies import (
-    Tree,
-    call,
-    capture,
-    interpreted,
-    loop_types,
-    rebuilt,
-    settle_carry,
-)
+from graphc.ops.bodies import Tree, call, capture, interpreted, loop_types, rebuilt, settle_carry
 from graphc.ops.body_batches import batch_while
 from graphc.ops.loop_derivatives import loop_jvp, loop_vjp
 from graphc.shapes import Dim, whole_number

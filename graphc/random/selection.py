@@ -10,10 +10,11 @@ from graphc.ir.arguments import ShapeLike, checked_axis
 from graphc.ir.leaf import as_tensor
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
-from graphc.ops.indexing import take, take_along_axis
+from graphc.ops.extrema import argmax
+from graphc.ops.indexing import take
 from graphc.ops.movement import moveaxis, reshape
-from graphc.ops.reduce import argmax
 from graphc.ops.sorting import argsort, top_k
+from graphc.ops.take_along_axis import take_along_axis
 from graphc.ops.transcendental import log
 from graphc.random.continuous import standard_gumbel
 from graphc.random.keys import Key, draws_of, sizes_of

@@ -7,22 +7,11 @@ import numpy as np
 import pytest
 
 import graphc as gc
-from graphc.backends.reference.interpreter import evaluate_tensors
 from graphc.errors import DTypeError, ShapeError
 from graphc.gradient_check import verify_grad
+from tests.ops.both_ways import both_ways
 
 SHAPES = [(), (0,), (1,), (7,), (2, 0, 3), (3, 1, 5), (2, 3, 4)]
-
-
-def both_ways(build: Callable[[Any], Any], array: np.ndarray) -> np.ndarray:
-    """The value with a static placeholder, which must equal that with symbolic sizes."""
-    results = []
-    for shape in (array.shape, [None if size != 1 else 1 for size in array.shape]):
-        x = gc.placeholder("x", shape, array.dtype)
-        results.append(evaluate_tensors([build(x)], {x: array})[0])
-    static, symbolic = results
-    np.testing.assert_array_equal(static, symbolic)
-    return static
 
 
 # name -> (graphc, numpy, smallest rank)
