@@ -2,13 +2,13 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import MethodType
 from typing import Any, overload
 
 import numpy as np
 
-from graphc.conversion import as_array, is_weak_value, loss, shown
+from graphc.conversion import SURE, as_array, is_weak_value, loss, shown
 from graphc.dtypes import DType, as_dtype, default_complex, default_float, default_int, kind_of
 from graphc.errors import DTypeError, FeedTypeError
 from graphc.function import Function, function
@@ -24,6 +24,9 @@ __all__ = ["jit"]
 Signature = tuple[Structure, tuple[tuple[DType, tuple[bool, ...]], ...]]
 
 
+MOST_RECENT = 256  # kinds of arguments whose function is remembered
+
+
 class Jitted:
     """What `jit` returns. `functions` holds what was compiled so far, one per signature."""
 
@@ -35,6 +38,7 @@ class Jitted:
         self.backend = backend
         self.parameters = _signature_of(traced)
         self._compiled: dict[Signature, Function] = {}
+        self._recent: dict[tuple[Any, ...], tuple[Function, list[int] | None]] = {}
         self._compiling = ProcessLock()
 
     @property
@@ -42,10 +46,33 @@ class Jitted:
         return list(self._compiled.values())
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        leaves: list[Any] = []
+        seen: list[Any] = [*kwargs]
+        clear = _survey(args, leaves, seen) and _survey(kwargs.values(), leaves, seen)
+        key = tuple(seen)
+        found = self._recent.get(key) if clear else None
+        if found is not None:
+            compiled, order = found
+            return compiled(*(leaves if order is None else map(leaves.__getitem__, order)))
+        answer, used = self._call(args, kwargs)
+        if clear and used is not None:
+            if len(self._recent) >= MOST_RECENT:
+                self._recent = {}
+            self._recent[key] = used, self._order(args, kwargs) if kwargs else None
+        return answer
+
+    def _order(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[int]:
+        """Where the leaves of the parameters are among those of the arguments as they are given."""
+        leaves, structure = flatten((args, kwargs))
+        by_position, by_name = structure.pack(range(len(leaves)))
+        return flatten(self.parameters.bind(*by_position, **by_name).arguments)[0]
+
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Function | None]:
+        """The answer, and the function that gave it."""
         given = self.parameters.bind(*args, **kwargs)
         leaves, structure = flatten(given.arguments)
         if any(isinstance(leaf, Tensor) for leaf in leaves):  # inside another function
-            return self.__wrapped__(*args, **kwargs)
+            return self.__wrapped__(*args, **kwargs), None
         arrays = _arrays(leaves, structure)
         key = (structure, tuple((a.dtype, tuple(n == 1 for n in a.shape)) for a in arrays))
         compiled = self._compiled.get(key)
@@ -54,7 +81,7 @@ class Jitted:
                 compiled = self._compiled.get(key)
                 if compiled is None:
                     compiled = self._compiled[key] = self._compile(structure, arrays)
-        return compiled(*arrays)
+        return compiled(*arrays), compiled
 
     def _compile(self, structure: Structure, arrays: Sequence[np.ndarray]) -> Function:
         inputs = [
@@ -97,6 +124,37 @@ def jit(traced: Callable[..., Any] | None = None, *, backend: str = "auto") -> A
     is part of the traced function.
     """
     return functools.partial(jit, backend=backend) if traced is None else Jitted(traced, backend)
+
+
+def _survey(values: Iterable[Any], leaves: list[Any], seen: list[Any]) -> bool:
+    """Adds the leaves, and what decides which function they go to: how they are nested, dtypes and
+    shapes, types and ranges of numbers. False if some have to be looked at every time."""
+    for value in values:
+        kind = type(value)
+        if kind is np.ndarray:
+            seen += (value.dtype.type, value.shape)
+        elif kind is int:
+            seen += (kind, (value if value >= 0 else ~value).bit_length(), value < 0)
+        elif kind is float or kind is complex:
+            if not abs(value) <= SURE:
+                return False
+            seen.append(kind)
+        elif kind is bool or isinstance(value, np.generic):
+            seen.append(kind)
+        elif kind is dict:
+            seen += (kind, tuple(value))
+            if not _survey(value.values(), leaves, seen):
+                return False
+            continue
+        elif kind is list or kind is tuple:
+            seen += (kind, len(value))
+            if not _survey(value, leaves, seen):
+                return False
+            continue
+        else:
+            return False
+        leaves.append(value)
+    return True
 
 
 def _signature_of(traced: Callable[..., Any]) -> inspect.Signature:

@@ -225,6 +225,58 @@ def test_python_numbers_in_jit_take_the_dtype_of_the_arrays() -> None:
     assert times(2.5, 2).dtype == np.float32 and times(2, 3).dtype == np.int64
 
 
+def test_jit_knows_arguments_again() -> None:
+    """Every call after the first of a kind finds its function without looking at names and dtypes;
+    and what decides which function it is is never passed over."""
+
+    def traced(x: Any, y: Any = 2, *, scale: Any = 1.0, more: Any = None) -> Any:
+        others = [] if more is None else [more["a"][0], more["b"]]
+        return sum([x * 100 * scale, y, *others])
+
+    one, many = floats(1), floats(1, 2, 3)
+    arguments: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
+        ((many,), {}),
+        ((many, 3), {}),
+        ((many, 3.5), {}),
+        ((many, 1e6), {}),
+        ((many, float("nan")), {}),
+        ((many, True), {}),
+        ((many, many), {}),
+        ((many, one), {}),
+        ((one, many), {}),
+        ((many[::2], np.float64(0.1)), {}),
+        ((many, np.float32(0.1)), {}),
+        ((many.astype(np.float64), 0.1), {}),
+        ((many.astype(">f4"), 0.1), {}),
+        ((np.array([1], "int8"), 100), {}),
+        ((np.array([1], "int8"), 200), {}),
+        ((np.array([1], "uint8"), -1), {}),
+        ((np.array([1], "int8"), -128), {}),
+        ((np.array([1], "int8"), -129), {}),
+        ((), {"y": 3, "x": many}),
+        ((), {"x": 3, "y": many}),
+        ((many,), {"scale": 2, "y": 3}),
+        ((many,), {"y": 2, "scale": 3}),
+        ((many,), {"more": {"a": [1, 2], "b": 3}, "y": 4}),
+        ((many,), {"more": {"b": 1, "a": [2, 3]}, "y": 4}),
+        ((many,), {"more": {"a": (1, 2), "b": [3]}, "y": 4}),
+        ((4 + 2j, 1), {}),
+    ]
+
+    def result(function: Any, args: Any, named: Any) -> tuple[Any, ...]:
+        found = function(*args, **named)
+        return (found.dtype, found.shape, found.tobytes())
+
+    expected = [result(gc.jit(traced, backend=REFERENCE), *both) for both in arguments]
+    again = gc.jit(traced, backend=REFERENCE)
+    for both, wanted in list(zip(arguments, expected, strict=True)) * 2:
+        assert result(again, *both) == wanted, both
+    plain = [0, 1, 2, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, *range(18, 26)]
+    again.parameters = None  # type: ignore[assignment]  # what it needs to look at names
+    for number in plain:
+        assert result(again, *arguments[number]) == expected[number]
+
+
 def test_jit_inside_jit() -> None:
     @gc.jit(backend=REFERENCE)
     def square(x: gc.Tensor) -> gc.Tensor:
