@@ -5,11 +5,13 @@ import re
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from functools import cache
 
 _lock = threading.Lock()
 _counters: dict[str, Iterator[int]] = defaultdict(itertools.count)
 
 
+@cache
 def snake_case(name: str) -> str:
     """`LayerNormalization` becomes `layer_normalization`, `Conv2D` `conv2d`, `LSTM` `lstm`."""
     name = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", name)

@@ -1,6 +1,6 @@
 """What layers hold: weights with tags, and the layers inside."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -184,12 +184,7 @@ class ParameterOwner:
     @property
     def trainable_parameters(self) -> list[Parameter]:
         """What an optimizer changes: of layers that are trainable, what is trainable in them."""
-        found: dict[tuple[int, int], Parameter] = {}
-        for _, layer in self.all_layers():
-            for parameter in layer._params:
-                if parameter.trainable and layer._trainable:
-                    found.setdefault(parameter.variable.key, parameter)
-        return list(found.values())
+        return trained_in(layer for _, layer in self.all_layers())
 
     @property
     def trainable_weights(self) -> list[gc.Variable]:
@@ -261,3 +256,13 @@ class ParameterOwner:
 
 def found_in(kind: Any, given: Any) -> Any:
     return None if given is None else kind.get(given)
+
+
+def trained_in(layers: Iterable[Any]) -> list[Parameter]:
+    """The parameters that are trained, each once, of layers that are."""
+    found: dict[tuple[int, int], Parameter] = {}
+    for layer in layers:
+        for parameter in layer._params:
+            if parameter.trainable and layer._trainable:
+                found.setdefault(parameter.variable.key, parameter)
+    return list(found.values())

@@ -12,7 +12,7 @@ from graphc.layers.context import CallContext
 from graphc.layers.feeding import Batch, data_error, listed
 from graphc.layers.late import Pairs, late_updates
 from graphc.layers.masks import mask_of, spread_mask
-from graphc.layers.parameters import Parameter
+from graphc.layers.parameters import Parameter, trained_in
 from graphc.layers.structures import leaves, mapped, tensors_in
 from graphc.records import dataclass
 
@@ -71,6 +71,9 @@ class Steps:
         ]
         self._functions: dict[Any, gc.Function] = {}
         self._results: gc.Function | None = None
+        self._layers: list[Any] | None = None
+        self._trainable: list[bool] = []
+        self._keys: tuple[Any, ...] = ()
 
     # --- losses and metrics ---
 
@@ -126,11 +129,20 @@ class Steps:
         """The function of "train" or "test" for targets of these dtypes and ranks."""
         signature = tuple((a.dtype.kind, a.ndim - (batch.steps > 1)) for a in batch.y)
         rank = None if batch.weight is None else batch.weight.ndim - (batch.steps > 1)
-        trained = tuple(variable.key for variable in self.model.trainable_weights)
-        key = (kind, signature, rank, trained, guarded)
+        key = (kind, signature, rank, self._trained(), guarded)
         if key not in self._functions:
             self._functions[key] = self._compiled(kind, batch, guarded)
         return self._functions[key]
+
+    def _trained(self) -> tuple[Any, ...]:
+        """The keys of what is trained. Layers are looked for once a pass over the data; whether
+        they are to be trained, a callback may say before every step."""
+        known = self._layers
+        if known is None or [layer._trainable for layer in known] != self._trainable:
+            self._layers = known = [layer for _, layer in self.model.all_layers()]
+            self._trainable = [layer._trainable for layer in known]
+            self._keys = tuple(parameter.variable.key for parameter in trained_in(known))
+        return self._keys
 
     def _compiled(self, kind: str, batch: Batch, guarded: bool) -> gc.Function:
         targets = [self._target(n, array, batch.steps > 1) for n, array in enumerate(batch.y)]
@@ -259,6 +271,8 @@ class Steps:
         return {one.name: float(v) if np.ndim(v) == 0 else v for one, v in found}
 
     def reset(self) -> None:
+        """Before a pass over data."""
+        self._layers = None
         for one in self.metrics:
             one.metric.reset()
 

@@ -195,6 +195,21 @@ def test_frozen_layers_and_compiling_again() -> None:
     assert (head != model.layers[1].get_weights()[0]).any()
 
 
+def test_a_callback_freezes_and_thaws_between_steps() -> None:
+    model = Sequential([Input((3,)), Dense(4), Dense(1)])
+    model.compile("sgd", "mse")
+    kernels: list[np.ndarray] = []
+
+    class Freezer(callbacks.Callback):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            kernels.append(model.layers[0].get_weights()[0])
+            model.layers[0].trainable = batch not in (1, 2)
+
+    model.fit(X, TARGETS, batch_size=20, verbose=0, callbacks=[Freezer()])
+    moved = [bool((a != b).any()) for a, b in zip(kernels, kernels[1:], strict=False)]
+    assert moved == [True, False, False, True]
+
+
 def test_callbacks_hear_everything() -> None:
     heard: list[str] = []
 
