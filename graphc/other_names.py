@@ -91,7 +91,6 @@ _WRITTEN = {
     "assign": "updates={v: new} of graphc.function",
     "assign_add": "updates={v: v + step} of graphc.function",
     "assign_sub": "updates={v: v - step} of graphc.function",
-    "bincount": "graphc.zeros((n,), 'int64').at[i].add(1)",
     "clip_by_norm": "x * graphc.minimum(1, most / graphc.linalg.norm(x))",
     "degrees": "x * (180 / graphc.pi)",
     "diag": "graphc.diagonal(x), or v * graphc.eye(n)",

@@ -120,7 +120,7 @@ def test_names_of_other_libraries_are_told() -> None:
                 found = getattr(found, part)
     for name, expected in {
         "concatenate": "graphc has no 'concatenate'; here that is graphc.concat",
-        "bincount": "here that is graphc.zeros((n,), 'int64').at[i].add(1)",
+        "ptp": "here that is graphc.max(x) - graphc.min(x)",
         "logsumexpp": "graphc has no 'logsumexpp'; did you mean graphc.logsumexp",
         "quite_else": "graphc has no 'quite_else'",
     }.items():

@@ -1,0 +1,233 @@
+"""How often values occur: counts of integers, bins between edges, histograms."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from graphc.dtypes import DType, float32, float64, int64, is_half, is_inexact, is_signed
+from graphc.errors import ParameterError, ShapeError
+from graphc.ir.arguments import checked_size
+from graphc.ir.leaf import CONSTANT, as_tensor
+from graphc.ir.registry import BUILDER, public
+from graphc.ir.source import current_source
+from graphc.ir.tensor import Tensor
+from graphc.ops.definition import ANY_REAL, INTEGRAL, floating, is_weak, one_input, promote_inputs
+from graphc.shapes import Dim, Size, whole_number
+
+__all__ = ["bincount", "digitize", "histogram"]
+
+
+@public
+def bincount(x: Any, weights: Any = None, *, length: Size | None = None) -> Tensor:
+    """How often each of 0, 1, ..., length - 1 occurs in x; with weights, the sum of theirs.
+
+    x: one axis, integers or bool, in [0, length). length: a size, symbolic ones too; it may be left
+    out where x is a constant, and is then the largest value plus 1. weights: the shape of x.
+    Result: int64; of float weights their dtype. The gradient goes to the weights.
+    ShapeError for other axes, and where length is needed and not given; IndexOutOfRange at the call
+    for a value that is length or more, AssertionFailed for a negative one.
+    """
+    values = one_input("bincount", x, INTEGRAL)
+    if values.ndim != 1:
+        raise ShapeError(
+            f"bincount: got {values.type}, allowed is one axis",
+            source=current_source(),
+            fix="flatten it: gc.reshape(x, (-1,))",
+        )
+    values = values.astype(int64) if not is_signed(values.dtype) else values
+    if length is None:
+        length = _largest(values) + 1
+    weighed = _weights("bincount", weights, values)
+    totals = _totals(values, weighed, checked_size("bincount", length))
+    return BUILDER.assert_(totals, values >= 0, "bincount counts no negative numbers")
+
+
+def _largest(values: Tensor) -> int:
+    if values.node.op is CONSTANT:
+        return int(max(values.node.attrs["value"], default=-1))
+    raise ShapeError(
+        "bincount: the size of the result depends on values that are computed",
+        source=current_source(),
+        fix="give it: gc.bincount(x, length=...), one more than the largest value can be",
+    )
+
+
+def _weights(name: str, weights: Any, like: Tensor) -> Tensor:
+    """What each element counts, in the shape of x; 1 by default."""
+    if weights is None:
+        return BUILDER.broadcast_to(as_tensor(1, int64), like.shape)
+    tensor = as_tensor(weights)
+    tensor = tensor if is_inexact(tensor.dtype) else tensor.astype(int64)
+    sizes = zip(tensor.shape, like.shape, strict=False)
+    known = [(a, b) for a, b in sizes if isinstance(a, int) and isinstance(b, int)]
+    if tensor.ndim != like.ndim or any(a != b for a, b in known):
+        raise ShapeError(
+            f"{name}: weights {tensor.type} for x {like.type}",
+            source=current_source(),
+            fix="give a weight for each element of x",
+        )
+    return BUILDER.broadcast_to(tensor, like.shape)
+
+
+def _totals(places: Tensor, weights: Tensor, length: Size) -> Tensor:
+    """For each place the sum of the weights there. Halves are summed in float32."""
+    wide = weights.astype(float32) if is_half(weights.dtype) else weights
+    total: Tensor = BUILDER.scatter_add(places, wide, 0, length).astype(weights.dtype)
+    return total
+
+
+# --- between edges -------------------------------------------------------------------------------
+
+
+def _edges(name: str, bins: Any) -> Tensor:
+    """Edges of bins as a tensor of one axis."""
+    tensor = one_input(name, bins, ANY_REAL)
+    if tensor.ndim != 1:
+        raise ShapeError(
+            f"{name}: bins {tensor.type}",
+            source=current_source(),
+            fix="give the edges of the bins as an array of one axis, in order",
+        )
+    return tensor
+
+
+def _is_monotonic(steps: np.ndarray) -> bool:
+    return bool((steps >= 0).all())
+
+
+@public
+def digitize(x: Any, bins: Any, right: bool = False) -> Tensor:
+    """The number of the bin of each element of x: how many edges are <= it; int64.
+
+    x: any shape, real dtypes. bins: one axis, in order, upwards or downwards; downwards, the edges
+    that are > it are counted. right: whether an element that is equal to an edge belongs below it.
+    ShapeError where bins has not one axis; ParameterError for constant bins that are not in order:
+    others are taken to be.
+    """
+    edges = _edges("digitize", bins)
+    size = edges.shape[0]
+    upwards: Any = BUILDER.all(edges[1:] >= edges[:-1])
+    if edges.node.op is CONSTANT:
+        steps = np.diff(edges.node.attrs["value"].astype(float64))
+        upwards = _is_monotonic(steps)
+        if not upwards and not _is_monotonic(-steps):
+            raise ParameterError(
+                "digitize: the bins are not in order",
+                source=current_source(),
+                fix="sort them: np.sort(bins)",
+            )
+    side = "left" if right else "right"
+    if upwards is True:
+        return BUILDER.searchsorted(edges, x, side=side)
+    row = BUILDER.flip(edges)
+    if upwards is not False:
+        row = BUILDER.where(upwards, edges, row)
+    found = BUILDER.searchsorted(row, x, side=side)
+    return BUILDER.where(upwards, found, size - found)
+
+
+@public
+def histogram(
+    x: Any,
+    bins: Any = 10,
+    range: Any = None,
+    *,
+    weights: Any = None,
+    density: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """(counts, edges): how many elements of x lie in each bin, and the edges of the bins.
+
+    x: any shape, real dtypes and bool. bins: how many, a size, symbolic ones too; or their edges,
+    one axis, in order. A bin holds its lower edge, and the last one also its upper. range: (low,
+    high) of the first and the last edge, by default the smallest and the largest element; 0 and 1
+    where there are none, and half to either side where they are equal. weights: the shape of x;
+    their sums take the place of counts. density: the counts divided by their sum and by the widths.
+    Result: counts are int64, or of the dtype of float weights; found edges are of the dtype of x,
+    float32 for integers, which are compared with them in float64. NaN lies in no bin.
+    ParameterError for no bins, and for a range that ends below its start; AssertionFailed at the
+    call where the range is to be found and x holds NaN or an infinity.
+    """
+    tensor = one_input("histogram", x, ANY_REAL)
+    target = floating(tensor).dtype
+    weighed = BUILDER.reshape(_weights("histogram", weights, tensor), (-1,))
+    flat = BUILDER.reshape(tensor.astype(_exact(tensor.dtype)), (-1,))
+    if is_weak(bins) or isinstance(bins, np.integer):
+        count = _bin_count(bins)
+        low, high = _range(flat, range)
+        edges, place = _equal_bins(flat, low, high, count)
+        shown = edges.astype(target)
+    else:
+        shown = _edges("histogram", bins)
+        flat, edges = promote_inputs("histogram", flat, shown)
+        count = _bin_count(edges.shape[0] - 1)
+        low, high = BUILDER.take(edges, 0), BUILDER.take(edges, -1)
+        found = BUILDER.searchsorted(edges, flat, side="right") - 1
+        place = BUILDER.minimum(found, count - 1)
+    slot = BUILDER.where((flat >= low) & (flat <= high), place, count)  # one more for the rest
+    totals = BUILDER.getitem(_totals(slot, weighed, count + 1), slice(None, -1))
+    if density:
+        totals = totals if is_inexact(totals.dtype) else totals.astype(target)
+        totals = totals / BUILDER.sum(totals) / BUILDER.diff(edges).astype(totals.dtype)
+    return totals, shown
+
+
+def _exact(dtype: DType) -> DType:
+    """What elements and edges are compared in: integers are not rounded."""
+    if is_half(dtype):
+        return float32
+    return dtype if is_inexact(dtype) else float64
+
+
+def _bin_count(bins: Any) -> Size:
+    count = bins if isinstance(bins, Dim) else whole_number(bins)
+    if count is None or (isinstance(count, int) and count < 1):
+        raise ParameterError(
+            f"histogram: {bins!r:.40} bins",
+            source=current_source(),
+            fix="give a whole number of bins, 1 or more, or an array of at least two edges",
+        )
+    return count
+
+
+def _equal_bins(x: Tensor, low: Tensor, high: Tensor, count: Size) -> tuple[Tensor, Tensor]:
+    """The edges of bins of equal width, as numpy computes them, and the bin of each element.
+
+    A quotient finds the bin but for rounding; the edges around it decide.
+    """
+    bins = BUILDER.as_tensor(count, x.dtype)
+    step = (high - low) / bins
+
+    def edge(number: Tensor) -> Any:
+        at_end = BUILDER.equal(number, bins)
+        return BUILDER.where(at_end, high, number * step + low)
+
+    inside = BUILDER.where((x >= low) & (x <= high), (x - low) / (high - low) * bins, 0)
+    last = bins - 1
+    guess = BUILDER.minimum(BUILDER.floor(inside), last)
+    guess = BUILDER.where(x < edge(guess), guess - 1, guess)
+    place = BUILDER.where((x >= edge(guess + 1)) & (guess < last), guess + 1, guess)
+    numbers = BUILDER.arange(count + 1).astype(x.dtype)
+    return edge(numbers), BUILDER.maximum(place, 0).astype(int64)
+
+
+def _range(x: Tensor, given: Any) -> tuple[Tensor, Tensor]:
+    """The first and the last edge."""
+    if given is not None:
+        low, high = given
+        if is_weak(low) and is_weak(high) and not (low <= high and math.isfinite(high - low)):
+            raise ParameterError(
+                f"histogram: range={given!r:.60}",
+                source=current_source(),
+                fix="give two finite numbers (low, high), low first",
+            )
+        low, high = as_tensor(low, x.dtype), as_tensor(high, x.dtype)
+    else:
+        low = BUILDER.min(x, initial=math.inf)
+        high = BUILDER.max(x, initial=-math.inf)
+        empty = low > high
+        low, high = BUILDER.where(empty, 0, low), BUILDER.where(empty, 1, high)
+        finite = BUILDER.isfinite(low) & BUILDER.isfinite(high)
+        low = BUILDER.assert_(low, finite, "histogram finds a finite range")
+    half = BUILDER.where(BUILDER.equal(low, high), 0.5, 0)
+    return low - half, high + half
