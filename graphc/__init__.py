@@ -58,6 +58,7 @@ with uncollected(stays=True):  # modules are many objects
     from graphc.ops.contraction import *
     from graphc.ops.control import *
     from graphc.ops.counting import *
+    from graphc.ops.covariances import *
     from graphc.ops.creation import *
     from graphc.ops.cumulative import *
     from graphc.ops.custom import *

@@ -48,7 +48,7 @@ _RENAMED = {
     "map": "map_fn tree_map",
     "matmul": "batch_matmul batched_dot bmm mm mv",
     "max": "amax reduce_max",
-    "mean": "average reduce_mean",
+    "mean": "reduce_mean",
     "min": "amin reduce_min",
     "multiply": "mul",
     "negative": "neg",

@@ -10,6 +10,7 @@ import graphc as gc
 
 BACKENDS = ("reference", "interpreter", "llvm")
 Arrays = Sequence[Any]
+NUMPY: Any = np  # its functions on arrays and options of any kind
 
 
 def assert_same(found: Any, expected: Any, exact_dtype: bool = True, **tolerance: float) -> None:
