@@ -37,20 +37,13 @@ from graphc.ir.lowering import (
 from graphc.ir.node import Node
 from graphc.ir.tensor import Tensor
 from graphc.loops.accumulators import POSITIONAL
-from graphc.loops.destinations import Destinations
-from graphc.loops.groups import Barrier, Group, Member, Partition, Placement, Role
+from graphc.loops.groups import Barrier, Group, Member, Partition, Role
 from graphc.loops.inlining import COST, Inlining
-from graphc.loops.values import (
-    Key,
-    Lowerings,
-    Reading,
-    Tracer,
-    core,
-    root_of,
-)
-from graphc.loops.views import Views, operands_in_memory, unread_values
+from graphc.loops.stored import Needs, choose_memory
+from graphc.loops.values import Key, Lowerings, Reading, Tracer, core
+from graphc.loops.views import operands_in_memory, unread_values
 from graphc.records import dataclass
-from graphc.shapes import Shape, Size, size_product
+from graphc.shapes import Shape, size_product
 
 MAX_MEMBERS = 128  # keeps single kernels, and so LLVM's superlinear passes, small
 MAX_COLUMNS = 1 << 14  # sums that one pass over a row may add to
@@ -76,23 +69,6 @@ BARRIERS = (
 )
 
 Axes = tuple[int, ...] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Needs:
-    """Values that must be computed once, for reasons that no reader shows.
-
-    results lie in memory; so do indices, which are checked between the step that computes them and
-    all that read them; operands are what structured steps read. views: those of products that are
-    read where they lie in another value. destinations: of products that write elsewhere than into
-    memory of their own.
-    """
-
-    results: set[Key]
-    indices: set[Key]
-    operands: set[Key]
-    views: Views
-    destinations: Destinations
 
 
 @dataclass(slots=True)
@@ -142,7 +118,8 @@ class _Fuser:
                 self.add_barrier(node)
             else:
                 raise AssertionError(f"{node.op.name} was not expanded before lowering")
-        self.finish()
+        self.partition.steps += [step for step in self.steps if step is not None]
+        choose_memory(self.partition, self.needs)
         return self.partition
 
     def is_grouped(self, tensor: Tensor) -> bool:
@@ -362,61 +339,6 @@ class _Fuser:
         alone = Group(len(self.steps), core(tensor.shape), self.partition.names)
         return self.tracer.readings(tensor, alone.domain, alone.index, alone.extents, expand=False)
 
-    # --- memory ------------------------------------------------------------------------------
-
-    def finish(self) -> None:
-        """Which values need memory, known when all readers are."""
-        readers: dict[Key, list[int]] = {}
-        place = self.partition.place
-        written: set[Key] = set()
-        for step in self.steps:
-            if step is None:
-                continue
-            self.partition.steps.append(step)
-            for reading in readings_of_step(step):
-                if place.get(reading.tensor.key, step.number) != step.number:
-                    readers.setdefault(reading.tensor.key, []).append(step.number)
-            if isinstance(step, Barrier):
-                outputs = [Tensor(step.node, n) for n in range(len(step.node.types))]
-                written |= {output.key for output in outputs}
-        in_memory = self.needs.results | self.needs.indices
-        wanted = readers.keys() | in_memory
-        for step in self.partition.steps:
-            if isinstance(step, Barrier) and isinstance(step.node.op.lower, Sort):
-                values, positions = (Tensor(step.node, n).key for n in range(2))
-                unread = {values, positions} - wanted  # it is not made
-                written -= unread if len(unread) == 1 else {positions}
-        self.partition.stored |= written
-        self.partition.stored |= readers.keys() | (in_memory & place.keys())
-        for step in self.partition.steps:
-            if isinstance(step, Barrier) and id(step.node) in self.needs.destinations:
-                self.partition.stored.discard(Tensor(step.node).key)
-        for step in self.partition.steps:
-            if isinstance(step, Barrier) and isinstance(step.node.op.lower, Pieces):
-                self.put_in_place(step, readers)
-
-    def put_in_place(self, barrier: Barrier, readers: dict[Key, list[int]]) -> None:
-        """Let inputs of a concatenation that nothing else reads be computed into their place."""
-        output, axis = Tensor(barrier.node), barrier.node.attrs["axis"]
-        in_memory = self.needs.results | self.needs.indices
-        there = {one.piece for one in self.needs.destinations.values()}
-        offset: Size = 0
-        for number, tensor in enumerate(barrier.node.inputs):
-            root = root_of(tensor)
-            step = self.steps[self.partition.place_of(root)]
-            if (
-                root.key in self.partition.place
-                and isinstance(step, Group)
-                and core(root.shape) == core(tensor.shape)
-                and core(group_shape(step, root)) == core(root.shape)
-                and readers.get(root.key) == [barrier.number]
-                and root.key not in in_memory
-            ):
-                self.partition.placements[root.key] = Placement(output, tensor.shape, axis, offset)
-            elif (id(barrier.node), number) not in there:
-                barrier.pieces.append(number)
-            offset = offset + tensor.shape[axis]
-
 
 def has_columns(group: Group, tensor: Tensor) -> bool:
     """Whether a reduction over the first axes of the domain may be made row by row, as columns."""
@@ -430,17 +352,6 @@ def has_columns(group: Group, tensor: Tensor) -> bool:
         return False
     count = size_product(domain[len(axes) :])
     return not isinstance(count, int) or count <= MAX_COLUMNS
-
-
-def group_shape(group: Group, tensor: Tensor) -> Shape:
-    """The shape under which a group computes one of its members."""
-    return group.own_index(tensor, group.roles[tensor.key])[0]
-
-
-def readings_of_step(step: Group | Barrier) -> list[Reading]:
-    if isinstance(step, Barrier):
-        return [reading for readings in step.readings for reading in readings]
-    return [reading for member in step.members for reading in member.readings]
 
 
 def same_count(shape: Shape, other: Shape) -> bool:

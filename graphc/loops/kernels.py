@@ -1,12 +1,7 @@
-"""A fused group becomes the draft of a kernel.
+"""A fused group becomes the draft of a kernel: the statements of each of its phases.
 
-The group's rows are the outer loops. Within a row the members fall into phases: a phase is one
-pass over the reduced axes, and what needs a finished reduction waits for the next phase. So a
-softmax has three passes: the maximum, the sum of exponentials, the quotients. A value that costs
-much and is needed in a later pass again is kept in scratch; cheap ones are computed again.
+The group's rows are the outer loops; within a row the members are computed in phases (phases.py).
 """
-
-from collections.abc import Callable
 
 from graphc.dtypes import bool_
 from graphc.ir.lowering import Reduction
@@ -16,22 +11,10 @@ from graphc.loops.accumulators import identity
 from graphc.loops.draft import Column, Draft, Names, Naming, Phase
 from graphc.loops.groups import Group, Member, Partition, Placement
 from graphc.loops.ir import Accumulate, Accumulator, Let, Parameter, Scratch, Statement, Store
-from graphc.loops.values import (
-    IndexTuple,
-    Key,
-    Place,
-    Resolver,
-    axis_index,
-    core,
-    index_between,
-    root_of,
-)
+from graphc.loops.phases import Phases
+from graphc.loops.values import IndexTuple, Key, Place, Resolver, axis_index, index_between
 from graphc.scalar.expr import Call, Const, Expr, Index, Load, Local, add, cast
-from graphc.shapes import Shape, Size, is_static, size_product
-
-KEEP_COST = 16  # work from which a value of an earlier phase is kept rather than recomputed
-KEEP_WORK = 10  # the same for it and all that it is made of
-SCRATCH_LIMIT = 1 << 18  # elements of one row in scratch
+from graphc.shapes import Shape, Size
 
 
 def sources_of(group: Group) -> Sources:
@@ -42,8 +25,8 @@ def sources_of(group: Group) -> Sources:
 class KernelBuilder:
     """Writes the statements of one group.
 
-    `repeated.Outline` describes all of a group that is looked at here: what is added here is added
-    there.
+    `repeated.Outline` describes all of a group that is looked at here and in `phases`: what is
+    added here is added there.
     """
 
     def __init__(self, group: Group, partition: Partition, naming: Naming) -> None:
@@ -68,7 +51,7 @@ class KernelBuilder:
             self.read,
             self.bind,
         )
-        self.phase_of: dict[Key, int] = {}
+        self.phases = Phases(group, partition)
         self.accumulators: dict[tuple[str, Key], Expr] = {}  # by operation and operand
         self.accumulator_of: dict[Key, str] = {}
         self.column_of: dict[Key, Column] = {}
@@ -129,136 +112,26 @@ class KernelBuilder:
             self.draft.parameters[name] = Parameter(name, tensor.dtype, shape, True)
         return name
 
-    # --- phases ------------------------------------------------------------------------------
+    # --- the whole kernel --------------------------------------------------------------------
 
     def build(self) -> Draft:
-        levels = self.assign_phases()
-        self.keep_expensive(levels)
-        for level in range(levels):
+        self.declare_scratch()
+        for level in range(self.phases.count):
             self.write_row_level(level)
             self.write_phase(level)
         self.write_foot()
         self.draft.sources = sources_of(self.group)
         return self.draft
 
-    def assign_phases(self) -> int:
-        """The phase of each member: full and reduction: of its pass; row: before which pass."""
-        levels = 1
-        for member in self.group.members:
-            phase = 0
-            for reading in member.readings:
-                role = self.group.roles.get(reading.tensor.key)
-                if role is None:
-                    continue
-                before = self.phase_of[reading.tensor.key]
-                phase = max(phase, before + 1 if role == "reduction" else before)
-            self.phase_of[member.tensor.key] = phase
-            levels = max(levels, phase + 1 + (member.role == "reduction"))
-        for member in self.group.members:
-            if member.role == "column":
-                self.delay(member, levels)
-        return levels
-
-    def delay(self, column: Member, levels: int) -> None:
-        """Reduce in the pass that computes most of what the column reads, the first of these."""
-        first = self.phase_of[column.tensor.key]
-        wanted = {reading.tensor.key for reading in column.readings}
-        best, most = first, -1
-        for level in range(first, levels):
-            read = {member.tensor.key for member in self.needed(level)}
-            for member in (*self.needed(level), *self.targets(level)):
-                if member is not column:
-                    read |= {reading.tensor.key for reading in member.readings}
-            if len(wanted & read) > most:
-                best, most = level, len(wanted & read)
-        self.phase_of[column.tensor.key] = best
-
-    def targets(self, level: int) -> list[Member]:
-        return [
-            member
-            for member in self.group.members
-            if self.phase_of[member.tensor.key] == level
-            and (
-                member.role in ("reduction", "column")
-                or (member.role == "full" and self.is_written(member.tensor))
-            )
-        ]
-
-    def is_written(self, tensor: Tensor) -> bool:
-        return tensor.key in self.partition.stored or tensor.key in self.scratch
-
-    def needed(self, level: int) -> list[Member]:
-        """Full members that the phase computes, in order: what its targets read, transitively."""
-        wanted = {member.tensor.key for member in self.targets(level)}
-        order: list[Member] = []
-        for member in reversed(self.group.members):
-            if member.tensor.key not in wanted:
-                continue
-            order.append(member)
-            for reading in member.readings:
-                key = reading.tensor.key
-                if self.group.roles.get(key) != "full":
-                    continue
-                if self.phase_of[key] < level and self.can_load(reading.tensor):
-                    continue  # from where the earlier phase put it
-                wanted.add(key)
-        return order[::-1]
-
-    def can_load(self, tensor: Tensor) -> bool:
-        """Whether later phases find it: where it is put into a larger array, only in scratch."""
-        if tensor.key in self.scratch:
-            return True
-        return self.is_written(tensor) and tensor.key not in self.partition.placements
-
-    def keep_expensive(self, levels: int) -> None:
-        """Give values that a later phase would compute again at a price a row of scratch."""
-        if levels < 2 or self.draft.column_like or not self.draft.group_axes:
+    def declare_scratch(self) -> None:
+        """Rows for the values that later phases read again."""
+        if self.draft.column_like or not self.draft.group_axes:
             return
-        shape = tuple(self.group.domain[a] for a in self.draft.group_axes)
-        total = size_product(shape)
-        if is_static(shape) and isinstance(total, int) and total > SCRATCH_LIMIT:
-            return
-        for least, work in ((KEEP_COST, self.own_cost), (KEEP_WORK, self.work_again)):
-            for level in range(1, levels):
-                while (found := self.worth_keeping(level, least, work)) is not None:
-                    name = self.names.fresh(f"row_{self.naming.values.get(found.key, 'kept')}")
-                    self.scratch[found.key] = name
-                    self.draft.arrays[name] = shape
-                    self.draft.body.append(Scratch(name, found.dtype, shape))
-
-    def worth_keeping(self, level: int, least: int, work: Callable[[Tensor], int]) -> Tensor | None:
-        """A value of an earlier phase that takes so much work, the last in order."""
-        for member in reversed(self.needed(level)):
-            tensor = member.tensor
-            early = member.role == "full" and self.phase_of[tensor.key] < level
-            if early and not self.can_load(tensor) and work(tensor) >= least:
-                return tensor
-        return None
-
-    def work_again(self, tensor: Tensor) -> int:
-        """What computing the value again takes, down to what is in memory; a load counts 1."""
-        total, rank = 0, len(core(self.group.domain))
-        seen: set[Key] = set()
-        pending = [tensor]
-        while pending:
-            value = root_of(pending.pop())
-            if value.key in seen or self.partition.lowerings.scalar(value) is not None:
-                continue
-            seen.add(value.key)
-            role = self.group.roles.get(value.key)
-            if role in ("row", "reduction") or len(core(value.shape)) == 0:
-                continue  # in a register
-            again = role == "full" or (role is None and not self.partition.is_boundary(value))
-            if not again or (value is not tensor and self.can_load(value)):
-                total += 1
-                continue
-            if role == "full" or len(core(value.shape)) == rank:
-                total += self.own_cost(value)
-            pending += value.node.inputs
-        return total
-
-    def own_cost(self, tensor: Tensor) -> int:
-        return self.partition.lowerings.cost(tensor.node, self.partition.names)
+        for tensor in self.phases.keep_expensive():
+            name = self.names.fresh(f"row_{self.naming.values.get(tensor.key, 'kept')}")
+            self.scratch[tensor.key] = name
+            self.draft.arrays[name] = self.group.columns
+            self.draft.body.append(Scratch(name, tensor.dtype, self.group.columns))
 
     # --- statements --------------------------------------------------------------------------
 
@@ -266,7 +139,7 @@ class KernelBuilder:
         """Row values that are ready now, and results of reductions that just finished."""
         self.statements, self.in_phase = self.draft.body, False
         for member in self.group.members:
-            phase = self.phase_of[member.tensor.key]
+            phase = self.phases.of[member.tensor.key]
             if member.role == "row" and phase == level:
                 self.compute(member)
                 self.store(member)
@@ -312,7 +185,7 @@ class KernelBuilder:
 
     def write_phase(self, level: int) -> None:
         """One pass: values, accumulations, stores."""
-        targets = self.targets(level)
+        targets = self.phases.targets(level)
         if not targets:
             return
         self.statements, self.in_phase = self.draft.body, False
@@ -331,7 +204,7 @@ class KernelBuilder:
         self.in_phase = False
 
     def write_points(self, level: int) -> None:
-        for member in self.needed(level):
+        for member in self.phases.needed(level):
             if member.role == "reduction":
                 self.accumulate(member.tensor)
                 continue
@@ -339,7 +212,7 @@ class KernelBuilder:
                 self.accumulate_column(member.tensor)
                 continue
             self.compute(member)
-            if self.phase_of[member.tensor.key] == level:
+            if self.phases.of[member.tensor.key] == level:
                 self.store(member)
 
     def declare(self, tensor: Tensor) -> None:

@@ -6,10 +6,7 @@ The graph must be expanded: no op with a Composite lowering is left.
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from graphc.ir.graph import Graph
-from graphc.ir.leaf import CONSTANT
 from graphc.ir.lowering import (
     Branches,
     DepthwiseProduct,
@@ -39,15 +36,15 @@ from graphc.loops.equations import Equations
 from graphc.loops.extents import with_common_extents
 from graphc.loops.filter_transforms import filter_transform_kernel
 from graphc.loops.followers import before_followers
-from graphc.loops.fuse import BARRIERS, Needs, partition_graph
+from graphc.loops.fuse import BARRIERS, partition_graph
 from graphc.loops.groups import Barrier, Group, Partition, choose_axis_names
+from graphc.loops.index_checks import index_checks, indices_to_check
 from graphc.loops.inlining import COST
 from graphc.loops.ir import (
     Branch,
     Buffer,
     Carry,
     Contraction,
-    IndexCheck,
     Kernel,
     KernelCall,
     Lapack,
@@ -66,6 +63,7 @@ from graphc.loops.repeated import Outline, Repeated
 from graphc.loops.rows import row_kernel
 from graphc.loops.scatters import join_scatters
 from graphc.loops.schedule import schedule
+from graphc.loops.stored import Needs
 from graphc.loops.structured import (
     contraction_step,
     host_call_step,
@@ -75,11 +73,11 @@ from graphc.loops.structured import (
     scatter_kernel,
 )
 from graphc.loops.updates_last import with_updates_last
-from graphc.loops.values import context_of, inputs_in_memory, root_of
+from graphc.loops.values import inputs_in_memory, root_of
 from graphc.loops.views import Views, operands_in_memory, strided_operands
 from graphc.loops.window_epilogues import Epilogue, with_epilogues
 from graphc.loops.window_product import window_product_kernel, window_product_with
-from graphc.shapes import Dim, Shape, Size, size_product
+from graphc.shapes import Dim, Shape, Size
 
 STRUCTURED_KERNELS = {Scatter: scatter_kernel, ScatterAdd: scatter_add_kernel}
 KERNELS_OF_NODES: dict[type, Callable[[Node], Kernel]] = {  # which nothing else has to be known for
@@ -92,15 +90,6 @@ WITH_EPILOGUES: dict[type, Callable[[Node, Epilogue], Kernel]] = {
     WindowProduct: window_product_with,
     MinimalFiltering: filtering_with,
 }
-
-
-def _are_known(indices: Tensor, minimum: Size, size: Size) -> bool:
-    """Whether the indices are a constant whose elements are in range."""
-    node = indices.node
-    if node.op is not CONSTANT or not (isinstance(minimum, int) and isinstance(size, int)):
-        return False
-    value: np.ndarray = node.attrs["value"]
-    return value.size == 0 or (minimum <= value.min() and bool(value.max() < size))
 
 
 def lower(graph: Graph, sizes: tuple[str, ...], cost: int = COST) -> Program:
@@ -124,7 +113,6 @@ class _Lowering(GraphBuffers):
         self.axes: set[str] = set() if outer is None else outer.axes
         self.kernels: KnownKernels = KnownKernels() if outer is None else outer.kernels
         self.repeated: Repeated = Repeated() if outer is None else outer.repeated
-        self.checks: dict[int, list[IndexCheck]] = {}
         self.steps: list[Step] = []
         self.views: Views = {}
         self.products: dict[str, Node] = {}  # window products, by the buffers of their results
@@ -148,9 +136,8 @@ class _Lowering(GraphBuffers):
             self.constants,
         )
 
-    def lower_graph(self, output_role: Role) -> list[str]:
-        """Steps for all results; the names of their buffers. Inputs are named already."""
-        checked = self.indices_to_check()
+    def find_needs(self, checked: Sequence[tuple[Node, OpIndexCheck]]) -> Needs:
+        """What must lie in memory, and which products read or write where other values lie."""
         results = {root_of(t).key for t in self.graph.results}
         indices = {root_of(node.inputs[check.input]).key for node, check in checked}
         structured = [
@@ -170,7 +157,12 @@ class _Lowering(GraphBuffers):
         }
         in_memory = results | indices | operands
         self.destinations = destinations(self.graph, in_memory)
-        needs = Needs(results, indices, operands, self.views, self.destinations)
+        return Needs(results, indices, operands, self.views, self.destinations)
+
+    def lower_graph(self, output_role: Role) -> list[str]:
+        """Steps for all results; the names of their buffers. Inputs are named already."""
+        checked = indices_to_check(self.graph)
+        needs = self.find_needs(checked)
         self.name_constants(needs.indices | needs.operands)
         self.name_results(output_role)
         given = set(self.printed.of.values())
@@ -179,52 +171,19 @@ class _Lowering(GraphBuffers):
         self.names.taken.update(axis_names)
         partition = partition_graph(self.graph, axis_names, needs, self.cost)
         self.name_temporaries(partition)
-        self.place_checks(checked, partition)
+        checks = index_checks(checked, partition.place, self.buffer_of)
         named = {key for key, name in self.printed.of.items() if not AUTOMATIC.fullmatch(name)}
         self.naming = Naming(self.buffer_of, self.printed.of, named, self.names.taken)
         self.equations = Equations(self.buffer_of, self.printed.of)
-        self.steps += self.checks.get(-1, [])
+        self.steps += checks.get(-1, [])
         for step in partition.steps:
             self.lower_step(step, partition)
-            self.steps += self.checks.get(step.number, [])
+            self.steps += checks.get(step.number, [])
         self.steps = order_steps(join_scatters(self.steps), self.buffers)
         self.steps = before_followers(self.steps, self.buffers)
         self.steps = with_epilogues(self.steps, self.buffers, self.products, self.product_call)
         self.steps = with_rows_kept(self.steps, self.buffers, self.joined_call)
         return [self.buffer_of[root_of(t).key] for t in self.graph.results]
-
-    # --- index checks ------------------------------------------------------------------------
-
-    def indices_to_check(self) -> list[tuple[Node, OpIndexCheck]]:
-        found: list[tuple[Node, OpIndexCheck]] = []
-        for node in self.graph.nodes:
-            if node.op.index_checks is not None:
-                found += [(node, check) for check in node.op.index_checks(context_of(node))]
-        return found
-
-    def place_checks(self, checked: list[tuple[Node, OpIndexCheck]], partition: Partition) -> None:
-        """A check runs right after its indices are computed, before any kernel that reads them."""
-        seen: set[tuple[str, Size, Size]] = set()
-        for node, check in checked:
-            root = root_of(node.inputs[check.input])
-            buffer = self.buffer_of[root.key]
-            minimum = -check.size if check.minimum is None else check.minimum
-            if (buffer, minimum, check.size) in seen:
-                continue
-            seen.add((buffer, minimum, check.size))
-            if _are_known(root, minimum, check.size):
-                continue
-            step = IndexCheck(
-                buffer,
-                size_product(root.shape),
-                minimum,
-                check.size,
-                check.axis,
-                check.op or node.op.name,
-                node.sources,
-                check.error,
-            )
-            self.checks.setdefault(partition.place.get(root.key, -1), []).append(step)
 
     # --- steps -------------------------------------------------------------------------------
 

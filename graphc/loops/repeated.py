@@ -1,7 +1,7 @@
 """Groups that compute the same: the kernel of the first is called for all of them.
 
 A deep network repeats its blocks. Kernels of equal text are emitted once anyway; here the text is
-not even made: a group is described by all that `kernels.KernelBuilder` and `schedule` look at, with
+not even made: a group is described by all that `phases`, `kernels` and `schedule` look at, with
 numbers in place of names, and a description that was met before leads straight to its kernel.
 
 Whoever lets the builder look at more must add it to the description; `tests/loops/test_repeated.py`
