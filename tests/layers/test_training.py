@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -206,7 +207,7 @@ def test_a_callback_freezes_and_thaws_between_steps() -> None:
             model.layers[0].trainable = batch not in (1, 2)
 
     model.fit(X, TARGETS, batch_size=20, verbose=0, callbacks=[Freezer()])
-    moved = [bool((a != b).any()) for a, b in zip(kernels, kernels[1:], strict=False)]
+    moved = [bool((a != b).any()) for a, b in pairwise(kernels)]
     assert moved == [True, False, False, True]
 
 
