@@ -96,6 +96,7 @@ with uncollected(stays=True):  # modules are many objects
     from graphc.ops.scatter import *
     from graphc.ops.selection import *
     from graphc.ops.sets import *
+    from graphc.ops.signals import *
     from graphc.ops.slicing import *
     from graphc.ops.solving import *
     from graphc.ops.sorting import *
