@@ -152,7 +152,7 @@ def _in_backend(evaluation: Evaluation, backend: str, optimized: bool) -> Bisect
         step, buffer, difference = found
         return Bisection(
             "kernel",
-            f"{backend}: {format_step(step, stages.program.buffers)}",
+            f"{backend}: {format_step(step)}",
             (getattr(step, "comment", "") or buffer, *difference.lines("loops", backend)),
             step_sources(step),
         )

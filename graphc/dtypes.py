@@ -310,8 +310,3 @@ def _kind_rank(scalar: Scalar) -> int:
     if isinstance(scalar, int):
         return 1
     return 2 if isinstance(scalar, float) else 3
-
-
-def can_cast_safely(source: DType, target: DType) -> bool:
-    """Whether every value of ``source`` is a value of ``target``, by numpy's 'safe' rule."""
-    return np.can_cast(source, target, casting="safe")

@@ -9,7 +9,6 @@ from graphc.layers import saving, weight_files
 from graphc.layers.architecture import described_graph, restored_graph
 from graphc.layers.configured import written
 from graphc.layers.functional import LayerGraph
-from graphc.layers.input import InputLayer
 from graphc.layers.layer import Layer, Parameter
 from graphc.layers.naming import snake_case, unique
 from graphc.layers.picture import picture_of
@@ -227,10 +226,6 @@ class Model(Trainer):
     def summary(self, print_fn: Any = print) -> None:
         """Print the layers, the shapes of their results and the numbers of their weights."""
         print_fn(summary_of(self))
-
-
-def _base(layer: Layer) -> str:
-    return "input" if isinstance(layer, InputLayer) else snake_case(type(layer).__name__)
 
 
 def _loose(variable: gc.Variable) -> Parameter:

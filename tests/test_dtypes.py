@@ -12,7 +12,6 @@ from graphc.dtypes import (
     DType,
     all_dtypes,
     as_dtype,
-    can_cast_safely,
     is_bool,
     is_complex,
     is_floating,
@@ -273,11 +272,6 @@ def test_float32_never_becomes_float64() -> None:
         together = promoted(a, b)  # numpy takes None for float64
         assert together is None or together != dtypes.float64
         assert result_type(a, 1.5) != dtypes.float64
-
-
-@given(dtype_strategy, dtype_strategy)
-def test_safe_casts_are_numpys(source: DType, target: DType) -> None:
-    assert can_cast_safely(source, target) == np.can_cast(source, target)
 
 
 def test_limits() -> None:

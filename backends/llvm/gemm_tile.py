@@ -21,8 +21,6 @@ from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import BITS, FunctionText, TextBuilder, Val
 from graphc.records import dataclass
 
-WIDE_REGISTERS = 32  # vector registers of AVX-512 and of 64-bit ARM
-NARROW_REGISTERS = 16
 LINE = 64  # bytes of a line of a cache
 PARTS = 1 << 32  # of a row that is due, to count in
 

@@ -11,7 +11,7 @@ from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.text import Val
 from graphc.dtypes import int64
 from graphc.polynomials import Atom, FloorDiv, Max, Monomial, Symbol
-from graphc.shapes import Dim, Size, lower_bound, substitute
+from graphc.shapes import Dim, Size, lower_bound
 
 
 class Sizes:
@@ -156,8 +156,3 @@ class Sizes:
             (x, y),
             lambda: emit_operation(self.code.builder, op, (x, y), int64, int64),
         )
-
-
-def bind_symbol(size: Size, name: str, value: Size) -> Size:
-    """`size` with one symbol replaced."""
-    return substitute(size, {name: value}) if isinstance(size, Dim) else size

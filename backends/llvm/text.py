@@ -184,12 +184,6 @@ class TextBuilder(Lines):
     def udiv(self, a: Val, b: Val) -> Val:
         return self._binary("udiv", a, b)
 
-    def srem(self, a: Val, b: Val) -> Val:
-        return self._binary("srem", a, b)
-
-    def urem(self, a: Val, b: Val) -> Val:
-        return self._binary("urem", a, b)
-
     def and_(self, a: Val, b: Val) -> Val:
         return self._binary("and", a, b)
 
@@ -313,9 +307,3 @@ class TextBuilder(Lines):
         """As fptosi, to an unsigned integer."""
         converted = self._convert("fptoui", a, type)
         return self.emit(f"freeze {converted.ir_type} {converted.text}", type, a.lanes)
-
-    def fptosi_saturating(self, a: Val, type: str) -> Val:
-        """Toward zero, clamped to the range of the type; 0 for NaN. Slow for vectors on x86."""
-        lanes = "" if a.lanes == 1 else f"v{a.lanes}"
-        name = f"llvm.fptosi.sat.{lanes}{type}.{lanes}{SUFFIX[a.type]}"
-        return self.call(name, [a], type, a.lanes)

@@ -8,14 +8,11 @@ import numpy as np
 
 from graphc.conversion import as_array, is_weak_value, loss, shown
 from graphc.dtypes import (
-    DType,
-    Scalar,
     all_dtypes,
     as_dtype,
     default_complex,
     default_float,
     int64,
-    weak_result,
 )
 from graphc.errors import DTypeError, FunctionError, GraphcError, ShapeError, SymbolicValueError
 from graphc.ir.lowering import IndexMap, Leaf, LoweringContext
@@ -325,8 +322,3 @@ def scalar_value(tensor: Tensor) -> Any:
     if array.size > 1 and not (array == first).all():
         return None
     return first.item()
-
-
-def weak_constant(value: Scalar, dtype: DType) -> Tensor:
-    """A Python scalar next to a tensor of `dtype`; ints out of range are refused."""
-    return constant(value, weak_result(dtype, value))

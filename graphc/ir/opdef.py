@@ -137,6 +137,7 @@ class Example:
 
 Gradients = Sequence[Tensor | None]
 Answer = tuple[tuple[TensorType, ...], tuple[TensorType, ...], list[Constraint]]
+SHOWN = 6  # inputs that an error names
 MOST_ANSWERS = 256  # kept for each op
 
 
@@ -314,7 +315,7 @@ def impossible_shape(name: str, output: TensorType, sources: Sources) -> ShapeEr
     return ShapeError(text, source=sources[0] if sources else None, fix=fix)
 
 
-def describe_inputs(inputs: Sequence[Tensor], limit: int = 6) -> str:
+def describe_inputs(inputs: Sequence[Tensor]) -> str:
     """`x: float32[n, 5]    W1: float32[4, 2]`"""
-    shown = [f"{t.name or t.node.op.name}: {t.type}" for t in inputs[:limit]]
-    return "    ".join(shown) + ("    ..." if len(inputs) > limit else "")
+    shown = [f"{t.name or t.node.op.name}: {t.type}" for t in inputs[:SHOWN]]
+    return "    ".join(shown) + ("    ..." if len(inputs) > SHOWN else "")

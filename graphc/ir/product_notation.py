@@ -13,7 +13,7 @@ zeros, which are not stored. Products with them are left out.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from graphc.records import dataclass
 from graphc.shapes import Size
@@ -75,8 +75,3 @@ def last_index(terms: Terms, sizes: Mapping[str, Size]) -> Size:
     for axis, steps in terms:
         total = total + (sizes[axis] - 1) * steps
     return total
-
-
-def in_subscripts(indices: Sequence[str]) -> str:
-    """An operand's indices as one text."""
-    return ",".join(indices)

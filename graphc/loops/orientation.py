@@ -30,7 +30,7 @@ def turned(draft: Draft, facts: FactsOf) -> Draft:
         return draft
     axes = draft.names[:rank]
     touched = list(_full_accesses(draft, axes, facts))
-    order = _memory_order(draft, axes, touched)
+    order = _memory_order(axes, touched)
     if order is None or (len(draft.group_axes) > 1 and _is_positional(draft)):
         return draft
     place = {axis: number for number, axis in enumerate(order)}
@@ -41,7 +41,7 @@ def turned(draft: Draft, facts: FactsOf) -> Draft:
 
 
 def _memory_order(
-    draft: Draft, axes: Iterable[str], touched: list[tuple[Access, dict[str, Size]]]
+    axes: Iterable[str], touched: list[tuple[Access, dict[str, Size]]]
 ) -> tuple[int, ...] | None:
     """The axes by their distance in memory, if no access has its neighbours along the last one."""
     numbers = {name: number for number, name in enumerate(axes)}

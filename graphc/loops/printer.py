@@ -203,7 +203,7 @@ def kernel_key(kernel: Kernel) -> str:
 # Programs
 
 
-def format_step(step: Step, buffers: Mapping[str, Buffer]) -> str:
+def format_step(step: Step) -> str:
     """One step: what is called on which buffers, of which shapes. Prints wrong steps as well."""
     match step:
         case KernelCall(kernel, arguments, sizes):
@@ -299,7 +299,7 @@ def format_program(program: Program) -> str:
         text = f"  {buffer.name}: {short_name(buffer.dtype)}{format_shape(buffer.shape)}"
         rows.append(_row(f"{text} {buffer.role}", buffer.sources))
     for number, (depth, label, step) in enumerate(nested_steps(program.steps)):
-        text = f"  {number}: {'  ' * depth}{label}{format_step(step, program.buffers)}"
+        text = f"  {number}: {'  ' * depth}{label}{format_step(step)}"
         rows.append(_row(text, step_sources(step)))
     rows += [f"  update {variable} = {value}" for variable, value in program.updates]
     rows.append(f"  return {', '.join(program.outputs)}".rstrip())
@@ -356,7 +356,7 @@ def _summary_row(number: int, indent: str, step: Step, buffers: Mapping[str, Buf
             name, written, comment = step.routine, list(step.outputs), step.comment
         case IndexCheck():
             name, written = "check", []
-            comment = format_step(step, buffers).removeprefix("check ")
+            comment = format_step(step).removeprefix("check ")
         case HostCall(outputs=outputs, comment=comment):
             name, written = "python", [buffer for buffer, _ in outputs]
     types = ", ".join(

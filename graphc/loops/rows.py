@@ -181,9 +181,9 @@ def _is_cheap(step: Statement) -> bool:
 # --- order -----------------------------------------------------------------------------------
 
 
-def comes_before(x: Expr, y: Expr, descending: bool = False) -> Expr:
-    """Whether x surely stands before y in order: NaN comes after all numbers, either way."""
-    ordered = lt(y, x) if descending else lt(x, y)
+def comes_before(x: Expr, y: Expr) -> Expr:
+    """Whether x surely stands before y in order: NaN comes after all numbers."""
+    ordered = lt(x, y)
     if not is_floating(x.dtype):
         return ordered
     return or_(ordered, and_(is_nan(y), not_(is_nan(x))))

@@ -70,7 +70,7 @@ def _check_steps(
                 available |= _check_step(program, step, available)
         except VerificationError as error:
             if not error.details:
-                error.details = (f"step {number}: {format_step(step, program.buffers)}",)
+                error.details = (f"step {number}: {format_step(step)}",)
             raise
         number += sum(1 for _ in flat_steps([step]))
 

@@ -190,7 +190,7 @@ def cond(
 
     >>> y = gc.cond(gc.sum(x) > 0, lambda: gc.sqrt(gc.sum(x)), lambda: 0.0)
     """
-    selector = check_predicate("cond", predicate)
+    selector = check_predicate(predicate)
     return _branches("cond", selector, [otherwise, then], operands, ["otherwise", "then"])
 
 
@@ -247,13 +247,13 @@ def checkpoint(function: Callable[..., Tree]) -> Callable[..., Tree]:
     return wrapped
 
 
-def check_predicate(name: str, predicate: Any) -> Tensor:
+def check_predicate(predicate: Any) -> Tensor:
     """The predicate as a bool scalar, or FunctionError E122."""
     tensor = as_tensor(predicate)
     if tensor.shape == () and is_bool(tensor.dtype):
         return tensor
     raise FunctionError(
-        f"{name}: the predicate is {tensor.type}, not a bool scalar",
+        f"cond: the predicate is {tensor.type}, not a bool scalar",
         code="E122",
         source=current_source(),
         fix="compare (x > 0), reduce with gc.any or gc.all, or pick by element with gc.where",

@@ -89,19 +89,13 @@ def register_composed(
 
 
 def composed_examples(
-    function: Build,
-    rng: Generator,
-    arity: int,
-    domain: tuple[float, float],
-    differentiable: bool = True,
+    function: Build, rng: Generator, arity: int, domain: tuple[float, float]
 ) -> list[Example]:
     """Few: a graph of a hundred nodes takes its time to compile."""
     groups: list[tuple[tuple[int, ...], ...]] = [((),) * arity, ((0,),) * arity, ((19,),) * arity]
     groups += [((3, 1, 5),)] if arity == 1 else [((2, 1, 3), (4, 1)), ((), (5,))]
     return [
-        Example(
-            function, tuple(rng.uniform(*domain, size=shape) for shape in group), differentiable
-        )
+        Example(function, tuple(rng.uniform(*domain, size=shape) for shape in group))
         for group in groups
     ]
 

@@ -260,12 +260,12 @@ def matmul(x1: Any, x2: Any, *, transpose_a: bool = False, transpose_b: bool = F
         inner_a = _swapped(a.shape, flags["transpose_a"])[-1]
         inner_b = _swapped(b.shape, flags["transpose_b"])[-2 if b.ndim > 1 else 0]
         if isinstance(inner_a, int) and isinstance(inner_b, int) and inner_a != inner_b:
-            raise _inner_sizes_differ("matmul", a, b, inner_a, inner_b, flags)
+            raise _inner_sizes_differ(a, b, inner_a, inner_b, flags)
     return MATMUL(a, b, **flags)
 
 
 def _inner_sizes_differ(
-    name: str, a: Tensor, b: Tensor, inner_a: int, inner_b: int, flags: dict[str, bool]
+    a: Tensor, b: Tensor, inner_a: int, inner_b: int, flags: dict[str, bool]
 ) -> ShapeError:
     first, second = _name(a), _name(b)
     side_a = "rows" if flags["transpose_a"] else "columns" if a.ndim > 1 else "entries"
@@ -273,7 +273,7 @@ def _inner_sizes_differ(
     shown_a = f"{first}.mT" if flags["transpose_a"] else first
     shown_b = f"{second}.mT" if flags["transpose_b"] else second
     return ShapeError(
-        f"{name}: inner sizes differ",
+        "matmul: inner sizes differ",
         code="E102",
         details=[
             f"{shown_a} @ {shown_b}     {first}: {a.type}    {second}: {b.type}"

@@ -10,7 +10,7 @@ from graphc.errors import DTypeError
 from graphc.ir.leaf import scalar_value
 from graphc.ir.lowering import Composite, Elementwise, IndexCheck
 from graphc.ir.node import TensorType
-from graphc.ir.opdef import Application, Example, Generator, OpDef
+from graphc.ir.opdef import Application, Example, OpDef
 from graphc.ir.registry import Builder, public, register
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
@@ -177,14 +177,6 @@ def _power_by_squaring(b: Builder, base: Tensor, exponent: Tensor) -> Tensor:
         if bit + 1 < bits:
             base = b.square(base)
     return result
-
-
-def _integer_pow_examples(rng: Generator) -> list[Example]:
-    base = rng.integers(-9, 9, size=(3, 4))
-    shapes: list[tuple[int, ...]] = [(), (4,), (3, 1), (2, 3, 4)]
-    exponents = [rng.integers(0, 70, size=shape) for shape in shapes]
-    known = [Example(lambda x, n=n: pow(x, n), (base,), False) for n in (0, 1, 2, 5, 63)]
-    return known + [Example(pow, (base, n), False) for n in exponents]
 
 
 INTEGER_POW = register(

@@ -43,8 +43,9 @@ PREPARATION = RuleTable(stabilize=STABLE, canonicalize=CANONICAL)  # before diff
 class Pass:
     """A rule table that is applied to the whole graph until nothing fires.
 
-    Equal nodes become one in every pass (`passes.cse`), and what no result needs is gone after
-    each (`passes.dce`).
+    In every pass equal nodes become one, since the driver looks each up by its structure; 0.0 and
+    -0.0, 1 and True and 1.0, and equal numbers of two dtypes stay apart. What no result needs is
+    gone after each: a graph lists its nodes by walking from its results.
     """
 
     name: str

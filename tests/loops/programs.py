@@ -52,7 +52,7 @@ def body_of(inputs: Any, outputs: Any, optimize: bool = True) -> list[str]:
 
 
 def step_lines(program: Program) -> list[str]:
-    return lines("\n".join(format_step(step, program.buffers) for step in program.all_steps))
+    return lines("\n".join(format_step(step) for step in program.all_steps))
 
 
 def summary_lines(program: Program) -> list[str]:

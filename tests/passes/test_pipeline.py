@@ -12,10 +12,9 @@ from graphc.ir.opdef import Example
 from graphc.ir.printer import as_graph, format_expression
 from graphc.ir.registry import OPS
 from graphc.ir.tensor import Tensor
-from graphc.passes.cse import CSE
-from graphc.passes.dce import dead_nodes
 from graphc.passes.pipeline import PIPELINE, optimize
 from graphc.rewrite.driver import rewrite
+from graphc.rewrite.rule import RuleTable
 
 WITH_EXAMPLES = sorted(name for name, op in OPS.items() if op.examples is not None)
 
@@ -127,8 +126,8 @@ def test_a_broken_graph_is_found_before_the_passes() -> None:
 def test_common_subexpressions_become_one() -> None:
     x = gc.placeholder("x", ("n",))
     old = as_graph([gc.exp(x + 1), gc.exp(x + 1) * 2, gc.exp(x + -0.0), gc.exp(x + 0.0)])
-    new = old.with_results(rewrite(old.results, CSE))
+    new = old.with_results(rewrite(old.results, RuleTable()))
     assert [node.op.name for node in new.nodes].count("exp") == 3
-    dead = dead_nodes(old, new)
-    assert [node.op.name for node in dead] == ["constant", "add", "exp", "multiply"]
-    assert dead_nodes(new, new) == []
+    alive = {id(node) for node in new.nodes}
+    dead = [node.op.name for node in old.nodes if id(node) not in alive]
+    assert dead == ["constant", "add", "exp", "multiply"]

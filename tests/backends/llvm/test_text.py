@@ -23,8 +23,6 @@ INT_BINARY = [
     "mul",
     "sdiv",
     "udiv",
-    "srem",
-    "urem",
     "and_",
     "or_",
     "xor",
@@ -66,7 +64,6 @@ def test_float_operations_are_valid(type: str, lanes: int) -> None:
     b.uitofp(bits, type)
     b.fptosi(x, "i32")
     b.fptoui(x, "i64")
-    b.fptosi_saturating(x, "i64")
     b.per_lane("sin" if type == "double" else "sinf", [x])
     b.store(b.load("%p", type, lanes), "%p")
     b.splat(b.lane(x, 0), lanes)
