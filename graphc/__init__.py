@@ -48,6 +48,7 @@ with uncollected(stays=True):  # modules are many objects
     from graphc.loading import *
     from graphc.namespace import *
     from graphc.ops.add_n import *
+    from graphc.ops.arithmetic import *
     from graphc.ops.arrangement import *
     from graphc.ops.bessel_functions import *
     from graphc.ops.bitwise import *
@@ -71,6 +72,7 @@ with uncollected(stays=True):  # modules are many objects
     from graphc.ops.error_functions import *
     from graphc.ops.exponential_integrals import *
     from graphc.ops.extrema import *
+    from graphc.ops.flat_indices import *
     from graphc.ops.gamma_functions import *
     from graphc.ops.gather import *
     from graphc.ops.gradient_control import *
@@ -84,6 +86,7 @@ with uncollected(stays=True):  # modules are many objects
     from graphc.ops.nan_reductions import *
     from graphc.ops.neural import *
     from graphc.ops.padding import *
+    from graphc.ops.patterns import *
     from graphc.ops.polynomial import *
     from graphc.ops.power import *
     from graphc.ops.probability import *

@@ -18,7 +18,7 @@ from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.ops.contraction import matmul, outer, tensordot, vecdot
 from graphc.ops.decompositions import QRResult, cholesky, qr
-from graphc.ops.definition import floating, one_input
+from graphc.ops.definition import floating, one_input, promote_inputs
 from graphc.ops.determinants import SlogdetResult, det, slogdet
 from graphc.ops.diagonals import diagonal as diagonal_of_axes
 from graphc.ops.matrices import matrix_input, square_input
@@ -50,6 +50,7 @@ __all__ = [
     # numbers
     "det",
     "slogdet",
+    "cond",
     "matrix_rank",
     "trace",
     "norm",
@@ -66,6 +67,7 @@ __all__ = [
     # parts
     "diagonal",
     "matrix_transpose",
+    "toeplitz",
     # results
     "EighResult",
     "LstsqResult",
@@ -265,3 +267,44 @@ def norm(
     moved = BUILDER.moveaxis(tensor, axes, (-2, -1))
     result = matrix_norm(moved, keepdims=keepdims, ord=ord)
     return BUILDER.moveaxis(result, (-2, -1), axes) if keepdims else result
+
+
+@surface
+def cond(x: Any, p: Order = None) -> Tensor:
+    """The condition number of matrices: norm(x, p) * norm(inv(x), p); inf of zeros.
+
+    p: None or 2 for the largest singular value divided by the smallest, of matrices [..., m, n]; -2
+    for the inverse of that; else an ord of `matrix_norm`, of square matrices, where a singular one
+    raises LinearAlgebraError (E406). Raises ShapeError, DTypeError, ParameterError for another p.
+    """
+    tensor = matrix_input("cond", x)
+    if p is None or p in (2, -2):
+        values = svdvals(tensor)
+        largest, smallest = BUILDER.max(values, axis=-1), BUILDER.min(values, axis=-1)
+        ratio = BUILDER.divide(smallest, largest) if p == -2 else BUILDER.divide(largest, smallest)
+    else:
+        ratio = matrix_norm(tensor, ord=p) * matrix_norm(inv(tensor), ord=p)
+    is_bad = BUILDER.any(BUILDER.isnan(tensor), axis=(-2, -1))
+    return BUILDER.where(BUILDER.isnan(ratio) & ~is_bad, math.inf, ratio)
+
+
+@surface
+def toeplitz(c: Any, r: Any = None) -> Tensor:
+    """The matrix that is constant along its diagonals: c is its first column, r its first row.
+
+    c, r: vectors of m and n entries, any dtypes, which are promoted; r[0] does not count, and r is
+    conj(c) by default. Result: [m, n]. Raises ShapeError for other axes.
+    """
+    column, row = promote_inputs("toeplitz", c, BUILDER.conj(as_tensor(c)) if r is None else r)
+    for vector in (column, row):
+        if vector.ndim != 1:
+            raise ShapeError(
+                f"toeplitz: got {vector.type}, allowed is one axis",
+                source=current_source(),
+                fix="give vectors: the first column and the first row",
+            )
+    if is_complex(column.dtype):
+        parts = (toeplitz(part(column), part(row)) for part in (BUILDER.real, BUILDER.imag))
+        return BUILDER.complex(*parts)
+    line = BUILDER.concat([BUILDER.flip(column), row[1:]])
+    return BUILDER.flip(BUILDER.sliding_windows(line, column.shape[0]), 0)

@@ -21,7 +21,7 @@ from graphc.scalar import expr as s
 from graphc.scalar.expr import Expr, Index
 from graphc.shapes import dim_min
 
-__all__ = ["diagonal", "trace", "tril", "triu"]
+__all__ = ["diag", "diagonal", "trace", "tril", "triu"]
 
 _MATRICES: tuple[tuple[int, ...], ...] = ((1, 1), (4, 4), (3, 5), (5, 3), (2, 3, 3), (0, 0), (0, 3))
 
@@ -151,6 +151,32 @@ DIAGONAL_MATRIX: OpDef = register(
         ],
     )
 )
+
+
+@public
+def diag(x: Any, k: int = 0) -> Tensor:
+    """The matrix with a vector on its k-th diagonal (k > 0: above the main one), zeros elsewhere;
+    of a matrix its k-th diagonal, as `diagonal` has it.
+
+    x: one or two axes, any dtype; else ShapeError. Result: [n + |k|, n + |k|], or a vector.
+    """
+    tensor = as_tensor(x)
+    offset = checked_whole("diag", "k", k)
+    if tensor.ndim == 2:
+        return diagonal(tensor, offset)
+    if tensor.ndim != 1:
+        raise ShapeError(
+            f"diag: got {tensor.type}, allowed are one and two axes",
+            source=current_source(),
+            fix="gc.diagonal picks from stacks of matrices; gc.vmap goes over stacks of vectors",
+        )
+    size = tensor.shape[0]
+    matrix = DIAGONAL_MATRIX(tensor, shape=(size, size))
+    if offset == 0:
+        return matrix
+    below, above = max(-offset, 0), max(offset, 0)
+    return BUILDER.pad(matrix, ((below, above), (above, below)))
+
 
 # --- triangles -----------------------------------------------------------------------------------
 
