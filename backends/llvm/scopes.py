@@ -45,6 +45,11 @@ class Scope:
     found: dict[Key, Val] = field(default_factory=dict)
 
 
+# The same number, but LLVM does not know. It would look through all loops before this one for what
+# they say of the index: with many stages that is most of its time, and changes no instruction.
+UNKNOWN = 'call i64 asm "", "=r,0"(i64 {}.known)'
+
+
 @dataclass(frozen=True, slots=True)
 class _Loop:
     """The labels, the index and the lines of a loop from start to end."""
@@ -305,7 +310,8 @@ class Code:
             text = [
                 f"  {index} = add nuw nsw i64 {first.text}, {place}",
                 *with_constants([renamed(line, names) for line in stage], builder),
-                f"  {following} = add nuw nsw i64 {place}, {step}",
+                f"  {following}.known = add nuw nsw i64 {place}, {step}",
+                f"  {following} = {UNKNOWN.format(following)}",
             ]
             at = Val(place, "i64")
             if is_last:

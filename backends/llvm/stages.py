@@ -32,6 +32,7 @@ WINDOW = 90  # vector instructions that are looked at, where two threads share a
 STAGE = 2.0  # cycles that a further loop costs each iteration
 KEEPING = 1.0  # cycles to keep a value and to take it again
 GRAIN = 4  # cycles between places that are considered for cuts
+BACK = 64  # places that a stage may begin at: a longer one is best cut
 REGISTERS = 16  # more constants than these stand outside of a loop
 WORTH = 0.72  # of the time of the uncut body: more takes longer to compile than it gains
 SHORT = 40  # cycles of a chain that is left alone
@@ -289,8 +290,8 @@ class _Body:
         best: dict[int, tuple[float, int]] = {0: (0.0, 0)}
         for place in [*allowed, self.end]:
             best[place] = min(
-                (before + self.time(other, place) + self.cost_of_cut(other), other)
-                for other, (before, _) in best.items()
+                (best[other][0] + self.time(other, place) + self.cost_of_cut(other), other)
+                for other in list(best)[-BACK:]
             )
         if best[self.end][0] > WORTH * self.time(0, self.end):
             return []

@@ -46,6 +46,7 @@ from graphc.records import dataclass
 from graphc.shapes import Shape, size_product
 
 MAX_MEMBERS = 128  # keeps single kernels, and so LLVM's superlinear passes, small
+MAX_WORK = 640  # additions for an element, for the same end; one exponential is 20
 MAX_COLUMNS = 1 << 14  # sums that one pass over a row may add to
 OPEN_GROUPS = 4  # how many groups are tried for values that share only an input
 
@@ -80,6 +81,11 @@ class Candidate:
     axes: Axes
     readings: list[Reading]
     linear: bool
+
+
+def is_full(work: int, members: int) -> bool:
+    """Whether a kernel of so many values takes no more."""
+    return members >= MAX_MEMBERS or work >= MAX_WORK
 
 
 def partition_graph(
@@ -180,7 +186,7 @@ class _Fuser:
         return [
             group
             for group in found.values()
-            if len(group.members) < MAX_MEMBERS and group.number not in self.closed
+            if not is_full(group.work, len(group.members)) and group.number not in self.closed
         ]
 
     def as_member(self, group: Group, value: Candidate) -> Member | None:
@@ -260,6 +266,9 @@ class _Fuser:
 
     def add(self, group: Group, member: Member) -> None:
         group.add(member)
+        node = member.tensor.node
+        if isinstance(node.op.lower, Elementwise | IndexMap):
+            group.work += self.partition.lowerings.cost(node, self.partition.names)
         self.partition.place[member.tensor.key] = group.number
         self.remember_inputs(group, member)
 
@@ -295,7 +304,7 @@ class _Fuser:
             return False
         if self.closed & {earlier.number, later.number}:
             return False
-        if len(earlier.members) + len(later.members) >= MAX_MEMBERS:
+        if is_full(earlier.work + later.work, len(earlier.members) + len(later.members)):
             return False
         union = Group(
             earlier.number,

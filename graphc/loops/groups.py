@@ -56,7 +56,8 @@ class Member:
 
 @dataclass(slots=True)
 class Group:
-    """Values that one kernel computes. names: of the axes of the domain (and of more)."""
+    """Values that one kernel computes. names: of the axes of the domain (and of more). work: of
+    all members for one element, in additions."""
 
     number: int
     domain: Shape
@@ -64,6 +65,7 @@ class Group:
     axes: tuple[int, ...] | None = None
     members: list[Member] = field(default_factory=list)
     roles: dict[Key, Role] = field(default_factory=dict)
+    work: int = 0
     index: IndexTuple = field(init=False)
     extents: dict[str, Size] = field(init=False)
 

@@ -120,13 +120,19 @@ def test_single_numbers_are_computed_once_before_the_loops() -> None:
 
 
 def test_a_long_chain_is_cut_into_equal_kernels() -> None:
-    x = gc.placeholder("x", ("n",))
-    y = x
+    """After 128 values, and earlier where they are costly."""
+    costly = cheap = x = gc.placeholder("x", ("n",))
     for _ in range(1000):
+        costly = gc.sin(costly)
+        cheap = gc.maximum(0.5 - cheap, cheap * 0.9) * cheap
+    for y, kernels in ((costly, 32), (cheap, 16)):  # two values each
+        program = program_of([x], y)
+        assert len(program.steps) == kernels
+        assert len({call.kernel.name for call in kernel_calls(program)}) <= 3
+    y = x
+    for _ in range(50):
         y = gc.sin(y)
-    program = program_of([x], y)
-    assert len(program.steps) == 8
-    assert len(program.kernels) == 2  # full ones and the rest
+    check_values([x], [y], [array(9)])
 
 
 # --- reductions ----------------------------------------------------------------------------------
