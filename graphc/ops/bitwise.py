@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from graphc.ops.definition import INTEGER, INTEGRAL, define_elementwise
+from graphc.ops.definition import INTEGER, INTEGRAL
+from graphc.ops.elementwise_definition import define_elementwise
 from graphc.scalar import expr as s
 
 __all__ = [

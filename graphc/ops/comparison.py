@@ -25,16 +25,8 @@ from graphc.ir.parts import Parts, PartsRule, Value, partwise
 from graphc.ir.registry import Builder, public, register
 from graphc.ir.tensor import Tensor
 from graphc.ops import complex_formulas as formulas
-from graphc.ops.definition import (
-    ANY,
-    BOOL,
-    INTEGER,
-    define_elementwise,
-    located,
-    one_input,
-    promote_inputs,
-    register_elementwise,
-)
+from graphc.ops.definition import ANY, INTEGER, located, one_input, promote_inputs
+from graphc.ops.elementwise_definition import BOOL, define_elementwise, register_elementwise
 from graphc.scalar import expr as s
 from graphc.scalar.evaluate import cast_value
 from graphc.scalar.expr import Expr

@@ -19,17 +19,14 @@ from graphc.ir.registry import Builder, public, register
 from graphc.ir.tensor import Tensor
 from graphc.late_imports import late_module
 from graphc.ops.definition import (
-    FLOAT,
     FLOATING,
     PartialRule,
     convert,
-    describe,
-    document,
     jvp_from_partials,
     promote_inputs,
     vjp_from_partials,
-    wide,
 )
+from graphc.ops.elementwise_definition import FLOAT, describe, document, wide
 
 Build = Callable[..., Tensor]
 

@@ -13,17 +13,19 @@ from graphc.ir.tensor import Tensor
 from graphc.ops import complex_formulas as formulas
 from graphc.ops.definition import (
     ANY,
-    BOOL,
-    FLOAT,
     FLOATING,
-    MAGNITUDE,
     NUMERIC,
     REAL,
     Over,
     check_dtype,
-    define_elementwise,
     one_input,
     promote_inputs,
+)
+from graphc.ops.elementwise_definition import (
+    BOOL,
+    FLOAT,
+    MAGNITUDE,
+    define_elementwise,
     register_elementwise,
 )
 from graphc.scalar import expr as s

@@ -17,16 +17,14 @@ from graphc.ir.registry import Builder, public, register
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.ops.definition import (
-    FLOAT,
     FLOATING,
     INTEGER,
     check_dtype,
-    define_elementwise,
     floating,
     one_input,
     promote_inputs,
-    wide,
 )
+from graphc.ops.elementwise_definition import FLOAT, define_elementwise, wide
 from graphc.scalar import expr as s
 from graphc.scalar.expr import Expr
 from graphc.shapes import Size

@@ -12,7 +12,8 @@ from graphc.ir.opdef import Application, Example, OpDef
 from graphc.ir.registry import Builder, public, register
 from graphc.ir.tensor import Tensor
 from graphc.ops.composed import define_composed
-from graphc.ops.definition import floating, jvp_from_partials, one_input, vjp_from_partials, wide
+from graphc.ops.definition import floating, jvp_from_partials, one_input, vjp_from_partials
+from graphc.ops.elementwise_definition import wide
 from graphc.scalar.polynomial import derivative, horner
 
 __all__ = ["sinc"]

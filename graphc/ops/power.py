@@ -15,18 +15,8 @@ from graphc.ir.registry import Builder, public, register
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.ops import complex_formulas as formulas
-from graphc.ops.definition import (
-    FLOAT,
-    FLOATING,
-    NUMERIC,
-    Over,
-    Partial,
-    check_dtype,
-    define_elementwise,
-    promote_inputs,
-    register_elementwise,
-    wide,
-)
+from graphc.ops.definition import FLOATING, NUMERIC, Over, Partial, check_dtype, promote_inputs
+from graphc.ops.elementwise_definition import FLOAT, define_elementwise, register_elementwise, wide
 from graphc.scalar import expr as s
 from graphc.scalar.expr import Const, Expr
 

@@ -10,7 +10,8 @@ from graphc.ir.opdef import Application
 from graphc.ir.registry import Builder
 from graphc.ir.tensor import Tensor
 from graphc.ops.composed import define_composed, scipy_special
-from graphc.ops.definition import FLOAT, FLOATING, Over, PartialRule, define_elementwise, wide
+from graphc.ops.definition import FLOATING, Over, PartialRule
+from graphc.ops.elementwise_definition import FLOAT, define_elementwise, wide
 from graphc.ops.series import log1p_rest
 from graphc.scalar import expr as s
 from graphc.scalar.expr import Expr

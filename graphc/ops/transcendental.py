@@ -16,15 +16,8 @@ from graphc.ir.registry import Builder, public
 from graphc.ir.tensor import Tensor
 from graphc.ops import complex_formulas as formulas
 from graphc.ops import complex_trigonometry as trigonometry
-from graphc.ops.definition import (
-    FLOAT,
-    FLOATING,
-    Over,
-    Partial,
-    PartialRule,
-    define_elementwise,
-    wide,
-)
+from graphc.ops.definition import FLOATING, Over, Partial, PartialRule
+from graphc.ops.elementwise_definition import FLOAT, define_elementwise, wide
 from graphc.scalar import expr as s
 from graphc.scalar.expr import Expr
 
