@@ -23,27 +23,21 @@ from graphc.backends.base import (
     may_exchange,
     scratch_of,
 )
-from graphc.backends.reference.interpreter import evaluate_tensors, too_many_steps
+from graphc.backends.reference.interpreter import evaluate_tensors
 from graphc.conversion import complex_view, real_view
 from graphc.dtypes import is_complex
-from graphc.errors import (
-    FeedError,
-    GraphcError,
-    IndexOutOfRange,
-    LinearAlgebraError,
-    MemoryLimitError,
-)
+from graphc.errors import MemoryLimitError
+from graphc.faults import failure, too_large
 from graphc.ir.graph import Graph
 from graphc.ir.placement import fresh
-from graphc.lapack import explain_failure
-from graphc.loops.ir import INNER_ROLES, Fault, IndexCheck, Lapack, Program, While
+from graphc.loops.ir import INNER_ROLES, Fault, Program
 from graphc.memory.lives import ALIGNMENT
 from graphc.memory.plan import MemoryPlan
 from graphc.memory.results import ResultMemory
 from graphc.memory.shortage import shortage
 from graphc.records import dataclass
 from graphc.shape_table import ShapeTable
-from graphc.shapes import evaluate, symbols_of
+from graphc.shapes import evaluate
 
 KEPT_SIZES = 64  # layouts of recent sizes kept per workspace: as many as batches may differ in
 
@@ -401,16 +395,7 @@ class ProgramRunner:
         """FeedError where an array would have more bytes than there are addresses."""
         for place, buffer in self.unchecked:
             if math.prod(shapes[place]) * buffer.dtype.itemsize >= 1 << 63:
-                shape = shapes[place]
-                buffer = self.full().buffers[buffer.name]
-                raise FeedError(
-                    f"{buffer.name}: {buffer.dtype.name}{list(shape)} has more elements than "
-                    "memory has addresses",
-                    code="E107",
-                    details=[", ".join(f"{name} = {value}" for name, value in bindings.items())],
-                    source=buffer.sources[0] if buffer.sources else None,
-                    fix="feed smaller arrays",
-                )
+                raise too_large(self.full().buffers[buffer.name], shapes[place], bindings)
         if len(self.unchecked) == len(self.sized):  # once will do for sizes that are numbers
             self.unchecked = [
                 (place, buffer)
@@ -426,29 +411,5 @@ class ProgramRunner:
         """What a host call raised, with its own cause, or which check failed."""
         if fault.error is not None:
             return fault.error
-        return self.explain(fault, dict(zip(self.program.sizes, sizes, strict=True)))
-
-    def explain(self, fault: Fault, bindings: Mapping[str, int]) -> GraphcError:
-        """The error of a failed step, with the user's line."""
-        step = self.full().all_steps[fault.step]
-        if isinstance(step, Lapack):
-            message, fix = explain_failure(step.routine, step.caller, fault.value, step.batched)
-            source = step.sources[0] if step.sources else None
-            return LinearAlgebraError(message, source=source, fix=fix)
-        if isinstance(step, While):
-            return too_many_steps(fault.value, step.sources)
-        assert isinstance(step, IndexCheck)
-        if step.error is not None:
-            error = step.error(fault.value, bindings)
-            error.source = step.sources[0] if step.sources else None
-            return error
-        low, high = (
-            evaluate(size, bindings) if symbols_of(size) <= bindings.keys() else size
-            for size in (step.minimum, step.size)
-        )
-        return IndexOutOfRange(
-            f"{step.op}: index {fault.value} is out of range for axis {step.axis} of size {high}",
-            code="E402",
-            source=step.sources[0] if step.sources else None,
-            fix=f"indices must be in [{low}, {high})",
-        )
+        bindings = dict(zip(self.program.sizes, sizes, strict=True))
+        return failure(self.full().all_steps[fault.step], fault.value, bindings)
