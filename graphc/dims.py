@@ -17,7 +17,6 @@ from typing import Never, TypeAlias, cast
 from graphc.bounds import interval, least_value
 from graphc.errors import DimError
 from graphc.polynomials import (
-    UNIT,
     Atom,
     FloorDiv,
     Max,
@@ -25,8 +24,10 @@ from graphc.polynomials import (
     Symbol,
     Terms,
     added,
-    atom_symbols,
+    by_powers_of,
+    coefficient_of,
     combined,
+    divided,
     in_order,
     is_constant,
     multiplied,
@@ -246,41 +247,16 @@ class Dim:
 
     def coefficient(self, symbol: str) -> Size | None:
         """``c`` if this is ``c*symbol + rest``, c and rest free of ``symbol``; else None."""
-        found: dict[Monomial, int] = {}
-        for monomial, factor in self.terms:
-            others: list[tuple[Atom, int]] = []
-            for atom, power in monomial.factors:
-                if isinstance(atom, Symbol):
-                    if atom.name != symbol:
-                        others.append((atom, power))
-                    elif power > 1:
-                        return None
-                elif symbol in atom_symbols(atom):
-                    return None
-                else:
-                    others.append((atom, power))
-            if len(others) < len(monomial.factors):
-                found[Monomial(tuple(others)) if others else UNIT] = factor
-        return polynomial(found)
+        found = coefficient_of(symbol, self.terms)
+        return None if found is None else _size(found)
 
     def collect(self, variable: Atom) -> dict[int, Size] | None:
         """This as a polynomial in ``variable``: power -> coefficient, the powers that occur.
 
         None where ``variable`` is a symbol that also occurs inside another atom.
         """
-        by_power: dict[int, dict[Monomial, int]] = {}
-        for monomial, factor in self.terms:
-            power = 0
-            others: list[tuple[Atom, int]] = []
-            for atom, exponent in monomial.factors:
-                if atom == variable:
-                    power = exponent
-                elif isinstance(variable, Symbol) and variable.name in atom_symbols(atom):
-                    return None
-                else:
-                    others.append((atom, exponent))
-            by_power.setdefault(power, {})[Monomial(tuple(others))] = factor
-        return {power: polynomial(terms) for power, terms in by_power.items()}
+        found = by_powers_of(variable, self.terms)
+        return None if found is None else {power: _size(terms) for power, terms in found.items()}
 
     def has_division(self) -> bool:
         """Whether a floor division occurs anywhere in the expression."""
@@ -441,24 +417,10 @@ def divide(a: Size, b: Size) -> tuple[Size, Size]:
     if isinstance(b, int):
         quotient = polynomial({m: f // b for m, f in terms_of(a)})
         return quotient, a - quotient * b
-    leading, leading_factor = b.terms[0]
-    taken: Size = 0
-    left: dict[Monomial, int] = {}
-    rest = a
-    while isinstance(rest, Dim) or rest:
-        monomial, factor = terms_of(rest)[0]
-        ratio = None if factor % leading_factor else monomial.divided_by(leading)
-        if ratio is None:
-            left[monomial] = factor
-            rest = rest - polynomial({monomial: factor})
-        else:
-            step = polynomial({ratio: factor // leading_factor})
-            taken = taken + step
-            rest = rest - step * b
-    remainder = polynomial(left)
-    if len(b.terms) > 1 and len(left) >= len(terms_of(a)):
+    quotient_terms, rest = divided(terms_of(a) if a != 0 else (), b.terms)
+    if len(b.terms) > 1 and len(rest) >= len(terms_of(a)):
         return 0, a
-    return taken, remainder
+    return _size(quotient_terms), _size(rest)
 
 
 # Largest and smallest

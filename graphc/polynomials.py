@@ -146,7 +146,7 @@ def atom_symbols(atom: Atom) -> frozenset[str]:
     return frozenset().union(*(part.symbols() for part in parts(atom) if not isinstance(part, int)))
 
 
-# Sums and products
+# Sums, products, quotients and what they are made of
 
 
 def terms_of(size: "Size") -> Terms:
@@ -193,6 +193,63 @@ def added(terms: Terms, others: Terms, factor: int) -> Terms:
         total = factor * own + (found[place][1] if present else 0)
         found[place : place + present] = [(monomial, total)] if total else []
     return tuple(found)
+
+
+def divided(terms: Terms, others: Terms) -> tuple[Terms, Terms]:
+    """``(q, r)`` with ``terms == q*others + r``: whole multiples of the leading term are taken."""
+    leading, leading_factor = others[0]
+    quotient: dict[Monomial, int] = {}
+    left: dict[Monomial, int] = {}
+    while terms:
+        monomial, factor = terms[0]
+        ratio = None if factor % leading_factor else monomial.divided_by(leading)
+        if ratio is None:
+            left[monomial] = factor
+            terms = terms[1:]
+        else:
+            quotient[ratio] = factor // leading_factor
+            terms = added(terms, multiplied(((ratio, quotient[ratio]),), others), -1)
+    return in_order(quotient), in_order(left)
+
+
+def coefficient_of(symbol: str, terms: Terms) -> Terms | None:
+    """``c`` of ``c*symbol + rest``, c and rest free of ``symbol``; None for other polynomials."""
+    found: dict[Monomial, int] = {}
+    for monomial, factor in terms:
+        others: list[tuple[Atom, int]] = []
+        for atom, power in monomial.factors:
+            if isinstance(atom, Symbol):
+                if atom.name != symbol:
+                    others.append((atom, power))
+                elif power > 1:
+                    return None
+            elif symbol in atom_symbols(atom):
+                return None
+            else:
+                others.append((atom, power))
+        if len(others) < len(monomial.factors):
+            found[Monomial(tuple(others)) if others else UNIT] = factor
+    return in_order(found)
+
+
+def by_powers_of(variable: Atom, terms: Terms) -> dict[int, Terms] | None:
+    """power of the variable -> what it is multiplied by; the powers that occur.
+
+    None where the variable is a symbol that also occurs inside another atom.
+    """
+    by_power: dict[int, dict[Monomial, int]] = {}
+    for monomial, factor in terms:
+        power = 0
+        others: list[tuple[Atom, int]] = []
+        for atom, exponent in monomial.factors:
+            if atom == variable:
+                power = exponent
+            elif isinstance(variable, Symbol) and variable.name in atom_symbols(atom):
+                return None
+            else:
+                others.append((atom, exponent))
+        by_power.setdefault(power, {})[Monomial(tuple(others))] = factor
+    return {power: in_order(found) for power, found in by_power.items()}
 
 
 def _order(term: tuple[Monomial, int]) -> tuple[int, tuple[tuple[str, int], ...]]:
