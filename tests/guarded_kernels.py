@@ -107,6 +107,13 @@ def pools(x: Any) -> list[Any]:
     return [*ways, *(gc.grad(gc.sum(y * gc.sin(y)), x) for y in ways)]
 
 
+def searched(x: Any, y: Any) -> list[Any]:
+    """Tiles of values searched for in a row, and what is picked by what was found."""
+    x = gc.sort(x)
+    found = [gc.searchsorted(x, y), gc.searchsorted(x, y, side="right"), gc.digitize(y, x)]
+    return [*found, gc.interp(y, gc.sort(gc.concat([x, y])), gc.concat([y, x]))]
+
+
 def elementwise_inputs(dtype: str) -> list[Any]:
     return [("x", ("m",), dtype), ("y", ("m",), dtype)]
 
@@ -127,6 +134,13 @@ def more_cases() -> Iterator[tuple[str, Case]]:
         yield (
             f"strips {dtype}",
             Case(elementwise_inputs(dtype), strips, [{"m": m} for m in STRIPS]),
+        )
+        tiles = [
+            {"m": m, "n": n} for m, n in ((1, 255), (31, 256), (257, 257), (1000, 513), (2, 1))
+        ]
+        yield (
+            f"searches {dtype}",
+            Case([("x", ("m",), dtype), ("y", ("n",), dtype)], searched, tiles),
         )
         parts: list[tuple[str, tuple[Any, ...]]] = [("w", ("m", "n")), ("g", ("m", "n"))]
         parts += [("a", ("m", "n")), ("v", ("m", "n")), ("t", ())]

@@ -23,7 +23,7 @@ from graphc.loops.ir import (
     Store,
 )
 from graphc.loops.sorting import select_row, sort_row
-from graphc.loops.values import axis_extents, domain_index, root_of
+from graphc.loops.values import axis_extents, root_of
 from graphc.scalar.expr import (
     Call,
     Expr,
@@ -39,6 +39,7 @@ from graphc.scalar.expr import (
     lt,
     not_,
     or_,
+    select,
     shl,
     sub,
 )
@@ -49,6 +50,7 @@ Key = tuple[int, int]
 COLUMNS = 512  # whose running values are kept at a time
 ROWS = 32  # the same
 NARROW = 16  # columns, if they are known to be so few, that stay in registers
+SEARCHED = 256  # values that are searched for side by side
 DOUBLINGS = 40  # passes over a row of symbolic size: enough for 2**40 elements
 
 
@@ -60,12 +62,14 @@ def row_kernel(
     written: tuple[str, ...] = ("out",)
     numbers: tuple[int, ...] = (0,)
     read: tuple[str, ...] = ("x",)
-    view: Shape = ()
+    views: dict[str, Shape] = {}
     if isinstance(lower, Cumulative):
         body, view = _running(node, lower, names)
+        views = {"out": view, "x": view}
     elif isinstance(lower, Search):
         read = ("x", "values")
-        body = _search(node, names)
+        body, count = _search(node, names)
+        views = {"out": (count,), "values": (count,)}
     else:
         numbers = tuple(n for n in range(2) if Tensor(node, n).key in buffers)
         written = tuple(("values", "positions")[n] for n in numbers)
@@ -75,7 +79,7 @@ def row_kernel(
         body = _around(row(node, names, written), extents, axis, "parallel")
     outputs = [Tensor(node, number) for number in numbers]
     parameters = [
-        Parameter(name, tensor.dtype, view or tensor.shape, number < len(written))
+        Parameter(name, tensor.dtype, views.get(name, tensor.shape), number < len(written))
         for number, (name, tensor) in enumerate(
             zip((*written, *read), (*outputs, *node.inputs), strict=True)
         )
@@ -189,37 +193,47 @@ def comes_before(x: Expr, y: Expr) -> Expr:
     return or_(ordered, and_(is_nan(y), not_(is_nan(x))))
 
 
-def _search(node: Node, names: Sequence[str]) -> list[Statement]:
-    """For each value the number of elements that stand before it, found bit by bit."""
+def _search(node: Node, names: Sequence[str]) -> tuple[list[Statement], Size]:
+    """For each value the number of elements that stand before it, found bit by bit; and how many
+    values there are, in a row.
+
+    Lanes run along some values, whose numbers so far are a row in memory; a step is the same for
+    all of them, and those that are longer than the row are left out together.
+    """
     x, values = node.inputs
     size, dtype, sources = x.shape[0], x.dtype, node.sources
-    turn = names[len(values.shape)]
-    place = domain_index(values.shape, names)
+    tile, turn, lane = names[0], names[-2], names[-1]
+    count = size_product(values.shape)
     steps = size.bit_length() if isinstance(size, int) else DOUBLINGS
-    state = (Index(0),)
-    value, probe = Local("value", dtype), Local("probe", int64)
-    element = Load("x", (sub(probe, Index(1)),), dtype)
+    first = Dim.symbol(tile) * SEARCHED
+    many = dim_min(SEARCHED, count - first)
+    state, place = (Index(Dim.symbol(lane)),), (Index(first + Dim.symbol(lane)),)
+    value, element, probe = Local("value", dtype), Local("element", dtype), Local("probe", int64)
     if node.attrs["side"] == "left":
         passed = comes_before(element, value)
     else:
         passed = not_(comes_before(value, element))
-    step = shl(Index(1), Index(steps - 1 - Dim.symbol(turn)))
-    body: list[Statement] = [
-        Scratch("found", int64, (1,)),
-        Store("found", state, Index(0), False, sources),
+    inside, found = le(probe, Index(size)), Load("found", state, int64)
+    look: tuple[Statement, ...] = (
         Let("value", Load("values", place, dtype), sources),
+        Let("probe", add(found, Local("step", int64)), sources),
+        Let(
+            "element", Load("x", (sub(select(inside, probe, Index(1)), Index(1)),), dtype), sources
+        ),
+        Store("found", state, select(and_(inside, passed), probe, found), False, sources),
+    )
+    body: tuple[Statement, ...] = (
+        Scratch("found", int64, (SEARCHED,)),
+        For(lane, many, "vector", (Store("found", state, Index(0), False, sources),)),
         For(
             turn,
             steps,
             "serial",
             (
-                Let("probe", add(Load("found", state, int64), step), sources),
-                If(
-                    le(probe, Index(size)),
-                    (If(passed, (Store("found", state, probe, False, sources),)),),
-                ),
+                Let("step", shl(Index(1), Index(steps - 1 - Dim.symbol(turn))), sources),
+                If(le(Local("step", int64), Index(size)), (For(lane, many, "vector", look),)),
             ),
         ),
-        Store("out", place, Load("found", state, int64), False, sources),
-    ]
-    return _around(body, axis_extents(values.shape, names), None, "parallel")
+        For(lane, many, "vector", (Store("out", place, found, False, sources),)),
+    )
+    return [For(tile, ceil_div(count, SEARCHED), "parallel", body)], count

@@ -86,8 +86,9 @@ def convolve(x1: Any, x2: Any, mode: Mode = "full") -> Tensor:
     x1, x2: one axis of n and m >= 1 entries, numeric dtypes, which are promoted. mode: "full" for
     all n + m - 1 entries, "same" for the max(n, m) in the middle, "valid" for those max(n, m) -
     min(n, m) + 1 where the shorter lies within the longer one. Raises ShapeError for other axes,
-    DTypeError for bool, ParameterError for another mode. Long windows cost n m steps: products of
-    `gc.fft` cost fewer.
+    DTypeError for bool, ParameterError for another mode. Where the window leads out of the other
+    operand it meets zeros: NaN and infinities of the window make NaN there (numpy leaves them out).
+    Long windows cost n m steps: products of `gc.fft` cost fewer.
     """
     return _slide("convolve", x1, x2, mode, turned=True)
 

@@ -247,6 +247,28 @@ def test_searchsorted(backend: str) -> None:
                     np.testing.assert_array_equal(places, expected, strict=True)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int8", "int64", "uint64"])
+def test_searchsorted_in_tiles(dtype: str) -> None:
+    """Values are searched for 256 at a time, on any number of threads."""
+    rng = np.random.default_rng(6)
+    x, y = gc.placeholder("x", ("n",), dtype), gc.placeholder("y", ("m", "k"), dtype)
+    places = [gc.searchsorted(x, y), gc.searchsorted(x, y, side="right")]
+    for threads in (1, 3):
+        f = gc.function([x, y], places, threads=threads)
+        for size, shape in (
+            (1000, (255, 1)),
+            (1, (16, 16)),
+            (31, (257, 3)),
+            (0, (2, 300)),
+            (9, (0, 4)),
+        ):
+            row = np.sort(rng.integers(0, 100, size=size)).astype(dtype)
+            values = rng.integers(0, 100, size=shape).astype(dtype)
+            for found, side in zip(f(row, values), ("left", "right"), strict=True):
+                expected = np.searchsorted(row, values, side=side)  # type: ignore[call-overload]
+                np.testing.assert_array_equal(found, expected)
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("dtype", ["float16", gc.bfloat16])
 def test_searchsorted_of_few_digits(backend: str, dtype: Any) -> None:
