@@ -53,6 +53,7 @@ def joined(i: Any, x: Any, y: Any, r: Any, t: Any) -> list[Any]:
     zeros = t[:, 0] * 0
     found = [zeros.at[i].add(x), zeros.at[i].add(y * x), (zeros + 1).at[i].add(gc.sin(y))]
     found += [t.at[i].add(r), t.at[i].max(r), t.at[i[::-1]].set(r)]
+    found += [zeros.at[i].add(1), t.at[i].max(0), gc.scatter_add(i, gc.ones(i.shape), 0, 7)]
     return [*found, gc.grad(gc.sum(t[i] * r), t)]
 
 

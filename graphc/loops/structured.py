@@ -230,7 +230,8 @@ def scatter_add_kernel(
     picked = Load("indices", place[axis : axis + count], indices.dtype)
     position = position_of(picked, node.attrs["size"])
     target = (*place[:axis], position, *place[axis + count :])
-    value = Load("values", place, values.dtype)
+    number = number_everywhere(values)
+    value: Expr = Load("values", place, values.dtype) if number is None else number
     scatter = _nest(
         [Store("out", target, value, True, node.sources)],
         axis_extents(values.shape, names),
@@ -240,7 +241,7 @@ def scatter_add_kernel(
     parameters = (
         Parameter("out", output.dtype, output.shape, True),
         Parameter("indices", indices.dtype, indices.shape),
-        Parameter("values", values.dtype, values.shape),
+        *([Parameter("values", values.dtype, values.shape)] if number is None else []),
     )
     symbols: set[str] = set()
     for size_of in (*output.shape, *values.shape, *indices.shape, node.attrs["size"]):
@@ -253,12 +254,8 @@ def scatter_add_kernel(
         node.sources,
         node.op.name,
     )
-    arguments = (
-        buffers[output.key],
-        buffers[root_of(indices).key],
-        buffers[root_of(values).key],
-    )
-    return kernel, arguments
+    read = (indices,) if number is not None else (indices, values)
+    return kernel, tuple(buffers[key] for key in (output.key, *(root_of(x).key for x in read)))
 
 
 def scatter_kernel(
@@ -293,7 +290,8 @@ def scatter_kernel(
         load = Load(held(f"indices{number_of}", tensor), picked, tensor.dtype)
         positions.append(position_of(load, x.shape[axis]))
     target = picked_entry(place, axes, count, positions)
-    value: Expr = Load(held("values", values), place, values.dtype)
+    same = number_everywhere(values)
+    value: Expr = Load(held("values", values), place, values.dtype) if same is None else same
     if mode != "set":
         value = _COMBINE[mode](Load("out", target, output.dtype), value)
     rows = values.ndim > axes[0] + count and values.shape[-1] != 1

@@ -14,7 +14,14 @@ from functools import lru_cache
 
 from graphc.dtypes import DType
 from graphc.ir.leaf import CONSTANT, scalar_value
-from graphc.ir.lowering import Elementwise, IndexMap, LoweringContext, Reinterpret, Scatter
+from graphc.ir.lowering import (
+    Elementwise,
+    IndexMap,
+    LoweringContext,
+    Reinterpret,
+    Scatter,
+    ScatterAdd,
+)
 from graphc.ir.node import Node
 from graphc.ir.opdef import OpDef
 from graphc.ir.tensor import Tensor
@@ -119,12 +126,17 @@ def number_everywhere(tensor: Tensor) -> Expr | None:
     return None if value is None else constant(value, tensor.dtype)
 
 
+_WRITTEN: dict[type, tuple[int, ...]] = {Scatter: (0, 1), ScatterAdd: (1,)}
+
+
 def inputs_in_memory(node: Node) -> list[Tensor]:
-    """The inputs that a structured step reads from memory."""
-    first = 0
-    if isinstance(node.op.lower, Scatter) and number_everywhere(node.inputs[0]) is not None:
-        first = 1
-    return [root_of(tensor) for tensor in node.inputs[first:]]
+    """The inputs that a structured step reads from memory; numbers are written in its kernel."""
+    written = _WRITTEN.get(type(node.op.lower), ())
+    return [
+        root_of(tensor)
+        for place, tensor in enumerate(node.inputs)
+        if place not in written or number_everywhere(tensor) is None
+    ]
 
 
 # --- lowerings ---------------------------------------------------------------------------------

@@ -155,3 +155,16 @@ def test_gradients_of_take_add_up_in_order() -> None:
     assert len(set(names)) == len(names)
     arrays = [array(4, 3), np.array([0, 0, -1, 3]), np.array([[0, 1], [1, -1]])]
     check_values(inputs, [gradient], arrays)
+
+
+def test_numbers_that_are_scattered_are_not_stored() -> None:
+    """A number at every index is written in the kernel, broadcast or not."""
+    a, i = gc.placeholder("a", ("n",)), gc.placeholder("i", ("m",), "int64")
+    ones = gc.broadcast_to(gc.constant(1, "int64"), i.shape)
+    outputs = [gc.scatter_add(i, ones, 0, 5), a.at[i].add(2.0), gc.zeros((7,)).at[i].set(3.0)]
+    for output in outputs:
+        program = program_of([a, i], output)
+        (kernel,) = program.kernels
+        assert not any(parameter.name == "values" for parameter in kernel.parameters)
+    check_values([a, i], outputs, [array(5), np.array([0, 4, 0, -1])])
+    check_values([a, i], outputs, [array(3), np.zeros(0, "int64")])
