@@ -14,15 +14,26 @@ from typing import NamedTuple
 
 from graphc.backends.llvm.batches import LARGE, moved_by, places_of
 from graphc.backends.llvm.contraction import uses_gemm
-from graphc.backends.llvm.emitter import FRAME, THREADS
+from graphc.backends.llvm.emitter import FRAME
 from graphc.backends.llvm.epilogues import WHOLE
 from graphc.backends.llvm.gemm import area_bytes
 from graphc.backends.llvm.gemm_layout import Arithmetic, Layout
 from graphc.backends.llvm.gemm_rows import NONE
 from graphc.backends.llvm.kernel_functions import Part
-from graphc.backends.llvm.parallel import AREA, BEGIN, END, RANGE, STRIDE, Range, divide, loads
+from graphc.backends.llvm.parallel import (
+    AREA,
+    BEGIN,
+    END,
+    RANGE,
+    STRIDE,
+    THREADS,
+    Range,
+    divide,
+    loads,
+)
 from graphc.backends.llvm.product_steps import ProductSteps, work_of_one
 from graphc.backends.llvm.scopes import Code
+from graphc.backends.llvm.target import LINE
 from graphc.backends.llvm.text import Val
 from graphc.dims import divide as quotient
 from graphc.dtypes import is_half
@@ -35,7 +46,6 @@ BLOCK = 256 << 10  # bytes of a block of rows: half of the second cache
 LEAST = 96  # rows of a block, if there are so many: panels of the other operand are packed for each
 FEWEST = 48  # rows of a block where there is one for each thread
 STEP = 12  # blocks are multiples of this many rows: whole tiles
-LINE = 64
 
 
 class _Piece(NamedTuple):

@@ -1,9 +1,6 @@
 """Steps that may fail: routines of LAPACK, index checks, calls of Python."""
 
-from graphc.backends.llvm.emitter import (
-    FRAME,
-    THREADS,
-)
+from graphc.backends.llvm.emitter import FRAME
 from graphc.backends.llvm.host import DONE, SYMBOL
 from graphc.backends.llvm.lapack import (
     routine_function,
@@ -12,7 +9,7 @@ from graphc.backends.llvm.lapack import (
     workspace_bytes,
 )
 from graphc.backends.llvm.lapack import work_of as lapack_work
-from graphc.backends.llvm.parallel import Range, divide, is_much
+from graphc.backends.llvm.parallel import THREADS, Range, divide, is_much
 from graphc.backends.llvm.steps import StepEmitter
 from graphc.backends.llvm.text import Val
 from graphc.dtypes import DType, bool_, int64

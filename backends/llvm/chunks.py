@@ -24,16 +24,7 @@ from graphc.backends.llvm.parallel import work_of
 from graphc.backends.llvm.pool import LITTLE
 from graphc.dtypes import DType, float64, int64, is_floating
 from graphc.loops.epilogues import feeds_outside
-from graphc.loops.ir import (
-    Accumulate,
-    Accumulator,
-    For,
-    If,
-    Let,
-    Scratch,
-    Statement,
-    Store,
-)
+from graphc.loops.ir import Accumulate, Accumulator, For, If, Let, Scratch, Statement, Store
 from graphc.loops.tidy import accumulators_fed, statements_of, values_of, with_sizes
 from graphc.scalar.expr import Expr, Index, Load, Local, cast, walk
 from graphc.shapes import Dim, Size, ceil_div, dim_max, floor_div, symbols_of
@@ -68,6 +59,8 @@ class _Cell(NamedTuple):
 
 
 class _Chunks:
+    """The long reductions of one body, in chunks."""
+
     def __init__(self, body: Sequence[Statement]) -> None:
         self.accumulators = {s.name: s for s in body if isinstance(s, Accumulator)}
         feeders: dict[str, int] = {}

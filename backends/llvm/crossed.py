@@ -19,6 +19,7 @@ from collections.abc import Collection, Sequence
 
 from graphc.backends.llvm.tiling import tiled_nest
 from graphc.dims import combine
+from graphc.loops.accumulators import ARITHMETIC
 from graphc.loops.ir import (
     Accumulate,
     Accumulator,
@@ -31,14 +32,7 @@ from graphc.loops.ir import (
     Statement,
     Store,
 )
-from graphc.loops.tidy import (
-    map_values,
-    renamed,
-    statements_of,
-    values_of,
-    with_body,
-    with_sizes,
-)
+from graphc.loops.tidy import map_values, renamed, statements_of, values_of, with_body, with_sizes
 from graphc.scalar.expr import Expr, Index, Load, le, lt, transform, walk
 from graphc.shapes import Dim, Size, ceil_div, size_product, symbols_of
 
@@ -47,7 +41,6 @@ REPEATED = 32  # rows of the one, which make it worth while
 LONGEST = 256  # elements of a row: to add lanes up costs less than longer ones themselves
 SMALL = 1 << 14  # elements that are copied row by row: more code would take longer to compile
 TOGETHER = 4  # rows of the one that are computed at once
-COMBINES = ("add", "mul", "maximum", "minimum")
 
 
 def crossed(kernel: Kernel, body: Sequence[Statement]) -> tuple[Statement, ...]:
@@ -56,6 +49,8 @@ def crossed(kernel: Kernel, body: Sequence[Statement]) -> tuple[Statement, ...]:
 
 
 class _Crossed:
+    """Finds such loops of one kernel and turns them round."""
+
     def __init__(self, kernel: Kernel) -> None:
         self.parameters = {one.name: one for one in kernel.parameters if not one.written}
         self.names = {one.name for one in kernel.parameters}
@@ -259,7 +254,7 @@ def _elements(rows: For) -> For | None:
         match item:
             case Let() | Store():
                 pass
-            case Accumulator(combine=combine, position_name=None) if combine in COMBINES:
+            case Accumulator(combine=combine, position_name=None) if combine in ARITHMETIC:
                 pass
             case For(kind="vector", body=body) if found is None:
                 if not all(isinstance(one, Let | Accumulate) for one in body):

@@ -4,9 +4,11 @@
 
 `%area` is there if the kernel needs more scratch memory than the stack should hold; `%threads` if
 some of its loops may be divided: they are functions of their own. A kernel that is one such loop
-becomes a function of a range (parallel.py). Everything in
-a scalar context is scalar code. Inside a vector loop a value is a scalar as long as all lanes
-agree on it, and becomes a vector where it meets one.
+becomes a function of a range (parallel.py).
+
+The body is rewritten first, loops into faster loops (tiling.py, interchange.py, crossed.py, ...).
+Everything in a scalar context is scalar code. Inside a vector loop a value is a scalar as long as
+all lanes agree on it, and becomes a vector where it meets one.
 """
 
 import itertools
@@ -24,7 +26,15 @@ from graphc.backends.llvm.crossed import crossed
 from graphc.backends.llvm.interchange import interchanged
 from graphc.backends.llvm.lanes import survey
 from graphc.backends.llvm.loops import LoopEmitter
-from graphc.backends.llvm.parallel import GRAIN, Range, divide, divisible_loop, is_much, work_of
+from graphc.backends.llvm.parallel import (
+    GRAIN,
+    THREADS,
+    Range,
+    divide,
+    divisible_loop,
+    is_much,
+    work_of,
+)
 from graphc.backends.llvm.row_blocks import in_blocks
 from graphc.backends.llvm.running import running_in_lanes
 from graphc.backends.llvm.scalar_ops import memory_type, register_type
@@ -53,7 +63,6 @@ from graphc.shapes import Size, ceil_div, dim_max, size_product
 
 STACK_BYTES = 32768  # of scratch memory; more comes from the area
 AREA = Val("%area", "ptr")
-THREADS = Val("%threads", "i64")
 FRAME = "%frame"
 VECTOR = re.compile(r"<\d+ x ")
 
@@ -132,6 +141,8 @@ def emit_range(kernel: Kernel, target: Target) -> KernelText | None:
 
 
 class _KernelEmitter(LoopEmitter):
+    """Writes one function, and has others written for the loops that threads may share."""
+
     def __init__(self, kernel: Kernel, target: Target, streaming: Streaming | None) -> None:
         super().__init__(target)
         self.fused = kernel.fused
@@ -155,6 +166,7 @@ class _KernelEmitter(LoopEmitter):
         self.symbols = dict(self.sizes.symbols)
 
     def emit(self, kernel: Kernel, whole: bool = False) -> KernelText:
+        """The text of the kernel, see `emit_kernel`."""
         body = crossed(kernel, interchanged(kernel, tiled(kernel)))
         body = in_blocks(side_by_side(body))
         body = in_choices(running_in_lanes(in_chunks(body)), self.target.masked_sizes)
@@ -315,7 +327,10 @@ class _KernelEmitter(LoopEmitter):
                     self.memory.store(buffer, index, self.expressions.value(value), accumulate)
                 case Accumulator(name=name, combine=combine, dtype=dtype):
                     self.declare(name, combine, dtype, item.position_name)
-                    (self.fused_sums.add if item.fused else self.fused_sums.discard)(name)
+                    if item.fused:
+                        self.fused_sums.add(name)
+                    else:  # the name may have been that of another one
+                        self.fused_sums.discard(name)
                 case Accumulate(name=name, value=value, position=position):
                     self.accumulate(name, value, position)
                 case If(condition=condition, body=body):

@@ -51,7 +51,17 @@ from graphc.backends.llvm.gemm_tiles import tiles_function
 from graphc.backends.llvm.gemm_turned import store_columns
 from graphc.backends.llvm.gemm_vector import call_vector, vector_functions
 from graphc.backends.llvm.one_thread import SHARED
-from graphc.backends.llvm.parallel import AREA, BEGIN, END, RANGE, STRIDE, Range, divide, loads
+from graphc.backends.llvm.parallel import (
+    AREA,
+    BEGIN,
+    END,
+    RANGE,
+    STRIDE,
+    THREADS,
+    Range,
+    divide,
+    loads,
+)
 from graphc.backends.llvm.pool import LITTLE
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.target import Target
@@ -69,7 +79,6 @@ KEPT = 1 << 20  # bytes of the result in a chunk that an epilogue follows
 EPILOGUE, FRAME, SPLITS = Val("%epilogue", "ptr"), Val("%held", "ptr"), Val("%splits", "i1")
 FINISH, BASE = Val("%finish", "ptr"), Val("%base", "i64")
 FOLLOWERS = (EPILOGUE, FRAME, SPLITS, FINISH, BASE)
-THREADS = Val("%threads", "i64")
 MATRICES = tuple(Val(f"%{name}", "ptr") for name in ("out", "a", "b"))
 SIZES = SHAPE[:3]
 ROWS = tuple(Val(f"%{name}", "i64") for name in ("out.stride", "a.stride", "b.stride"))  # elements

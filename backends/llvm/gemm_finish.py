@@ -125,6 +125,8 @@ def finishing_tile(name: str, tile: Tile, finish: Finish, target: Target) -> Fun
 
 
 class _FinishingTile(TileEmitter):
+    """A tile that computes the epilogue of its sums while they are in registers."""
+
     def __init__(self, name: str, tile: Tile, finish: Finish, target: Target) -> None:
         self.loops = LoopEmitter(target)
         super().__init__(name, tile, target, self.loops.code.builder)

@@ -14,12 +14,11 @@ from graphc.backends.llvm.gemm import (
     PRODUCT_PARAMETERS,
     ROWS,
     SIZES,
-    THREADS,
     area_bytes,
     functions_of,
 )
 from graphc.backends.llvm.gemm_layout import Arithmetic, Layout
-from graphc.backends.llvm.parallel import AREA, STRIDE
+from graphc.backends.llvm.parallel import AREA, STRIDE, THREADS
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import FunctionText, Val

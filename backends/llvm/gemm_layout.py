@@ -50,6 +50,8 @@ class Layout:
 
 
 class Names(NamedTuple):
+    """What the routines of a product are called: equal ones of several layouts are emitted once."""
+
     layout: Layout
 
     @property

@@ -43,6 +43,8 @@ def pack_function(
 
 
 class _Packer:
+    """Writes a packing function: a loop over panels around `along` or `across`."""
+
     def __init__(self, width: int, tile: Tile, target: Target) -> None:
         self.width, self.tile = width, tile
         self.code = Code(has_fma=target.has_fma)

@@ -12,13 +12,12 @@ from graphc.backends.llvm.gemm_layout import Arithmetic, Layout, Names
 from graphc.backends.llvm.gemm_tile import Tile
 from graphc.backends.llvm.parallel import BEGIN, END
 from graphc.backends.llvm.scopes import Code
-from graphc.backends.llvm.target import Target
+from graphc.backends.llvm.target import LINE, Target
 from graphc.backends.llvm.text import FunctionText, Val
 
 STEP = 256 * 4  # bytes of k in one step: a panel of AVX2 is then half of the first cache
 MOST_TILES = 64  # in a chunk, one below the other, for which a panel of b is packed once
 BLOCK = 1024 * 4  # bytes of a row of the result that are done, and followed, before the next
-LINE = 64  # bytes of a line of a cache
 TOGETHER = 8  # rows of a transposed a that are packed for all tiles before the next ones
 NONE = Val("null", "ptr")
 GAP = 64  # bytes between copied rows, so that they do not compete for one place in the cache
@@ -97,6 +96,8 @@ class _Step(NamedTuple):
 
 
 class _RowsEmitter:
+    """Writes the loops of a chunk: blocks of columns, steps of k, panels, tiles."""
+
     def __init__(self, layout: Layout, tile: Tile, target: Target) -> None:
         self.layout, self.tile, self.target = layout, tile, target
         self.x = Arithmetic(Code(has_fma=target.has_fma))

@@ -15,7 +15,17 @@ from collections.abc import Callable, Sequence
 from graphc.backends.llvm.gemm_layout import Arithmetic, Layout, Names
 from graphc.backends.llvm.gemm_rows import NONE, ROOM, ROWS_PARAMETERS, SHAPE, room_bytes
 from graphc.backends.llvm.gemm_tile import Tile
-from graphc.backends.llvm.parallel import AREA, BEGIN, END, RANGE, STRIDE, Range, divide, loads
+from graphc.backends.llvm.parallel import (
+    AREA,
+    BEGIN,
+    END,
+    RANGE,
+    STRIDE,
+    THREADS,
+    Range,
+    divide,
+    loads,
+)
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import FunctionText, TextBuilder, Val
@@ -30,7 +40,6 @@ OUT, A, B = ROWS_PARAMETERS[:3]
 M, N, K, OUT_ROW, A_ROW, B_ROW = SHAPE
 DIRECT, COPY = Val("%direct", "i1"), Val("%copy", "i1")
 CHUNK, CHUNKS = Val("%chunk", "i64"), Val("%chunks", "i64")
-THREADS = Val("%threads", "i64")
 OPERANDS = (OUT, A, B, *SHAPE, DIRECT, COPY, CHUNK, CHUNKS, AREA)
 PARAMETERS = (*OPERANDS, STRIDE, THREADS)
 

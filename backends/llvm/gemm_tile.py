@@ -17,11 +17,10 @@ processor's list of outstanding ones, and the sums would wait for their own.
 from collections.abc import Sequence
 
 from graphc.backends.llvm.masked import masked_load, masked_store
-from graphc.backends.llvm.target import Target
+from graphc.backends.llvm.target import LINE, Target
 from graphc.backends.llvm.text import BITS, FunctionText, TextBuilder, Val
 from graphc.records import dataclass
 
-LINE = 64  # bytes of a line of a cache
 PARTS = 1 << 32  # of a row that is due, to count in
 
 

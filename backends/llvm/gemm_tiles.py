@@ -14,10 +14,10 @@ The innermost loop over tiles is all that is worth good code: chunks, blocks, st
 from collections.abc import Sequence
 
 from graphc.backends.llvm.gemm_layout import Arithmetic, Layout, Names
-from graphc.backends.llvm.gemm_rows import LINE, NONE, ROOM, epilogue_call, room_bytes, values
+from graphc.backends.llvm.gemm_rows import NONE, ROOM, epilogue_call, room_bytes, values
 from graphc.backends.llvm.gemm_tile import PARTS, Tile
 from graphc.backends.llvm.scopes import Code
-from graphc.backends.llvm.target import Target
+from graphc.backends.llvm.target import LINE, Target
 from graphc.backends.llvm.text import FunctionText, Val
 
 _ROUTINE, _FUSED = values("ptr", "routine", "fused")

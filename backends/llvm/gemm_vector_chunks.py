@@ -10,7 +10,7 @@ from graphc.backends.llvm.gemm_layout import Arithmetic, Layout
 from graphc.backends.llvm.gemm_split import add_chunks
 from graphc.backends.llvm.gemm_tile import Tile
 from graphc.backends.llvm.masked import first_lanes
-from graphc.backends.llvm.parallel import BEGIN, END, Range
+from graphc.backends.llvm.parallel import BEGIN, END, THREADS, Range
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import FunctionText, Val
@@ -23,7 +23,7 @@ OUT, MATRIX, VECTOR = (Val(f"%{name}", "ptr") for name in ("out", "matrix", "vec
 COUNT, K, OUT_STEP, ROW, VECTOR_STEP = (
     Val(f"%{name}", "i64") for name in ("count", "k", "out.step", "row", "vector.step")
 )
-PARTIALS, THREADS = Val("%partial", "ptr"), Val("%threads", "i64")
+PARTIALS = Val("%partial", "ptr")
 GIVEN = (OUT, MATRIX, VECTOR, COUNT, K, OUT_STEP, ROW, VECTOR_STEP, PARTIALS)
 ROOM = Val("%room", "ptr")
 CHUNK, CHUNKS = Val("%chunk", "i64"), Val("%chunks", "i64")

@@ -24,6 +24,7 @@ from dataclasses import replace
 from graphc.backends.llvm.columns import Columns, Pass
 from graphc.backends.llvm.scalar_ops import memory_type, register_type
 from graphc.dtypes import DType, bool_, uint8
+from graphc.loops.accumulators import ARITHMETIC, POSITIONAL
 from graphc.loops.ir import Accumulate, Accumulator, For, Kernel, Let, Statement, Store
 from graphc.loops.tidy import loads_of, map_values
 from graphc.scalar.expr import Const, Expr, Index, Load, Local, cast, ne, transform
@@ -33,8 +34,6 @@ WIDE = 256  # columns from which rows are read one after the other
 FEWEST = 32  # rows
 MANY = 256  # rows for which that pays in any case; fewer, if they do not stay in the caches
 LARGE, LARGE_WITH_POSITIONS = 1 << 20, 2 << 20  # bytes of all rows
-COMBINES = ("add", "mul", "maximum", "minimum")
-POSITIONAL = ("argmax", "argmin")
 OF_FLAGS = {"or": "maximum", "and": "minimum"}  # of the same values as bytes
 
 
@@ -138,7 +137,7 @@ def _pays(part: Pass, several: bool, lanes: For, shapes: dict[str, Shape]) -> bo
 
 def _is_plain(one: Accumulator) -> bool:
     """Whether sums are the same in memory as in registers."""
-    return one.combine in (*COMBINES, *POSITIONAL) and _is_same_in_memory(one.dtype)
+    return one.combine in (*ARITHMETIC, *POSITIONAL) and _is_same_in_memory(one.dtype)
 
 
 def _is_same_in_memory(dtype: DType) -> bool:

@@ -7,8 +7,8 @@ So the entry has one call of the pool for all of them.
 
 from collections.abc import Sequence
 
-from graphc.backends.llvm.emitter import FRAME, THREADS
-from graphc.backends.llvm.parallel import GRAIN, RANGE, Range, divide
+from graphc.backends.llvm.emitter import FRAME
+from graphc.backends.llvm.parallel import GRAIN, RANGE, THREADS, Range, divide
 from graphc.backends.llvm.steps import StepEmitter
 from graphc.backends.llvm.text import FunctionText, Val
 from graphc.loops.ir import KernelCall

@@ -100,6 +100,7 @@ def _at_start(size: Size, axis: str) -> Size:
 RANGE = "(ptr %frame, i64 %begin, i64 %end, i64 %thread)"
 BEGIN, END = Val("%begin", "i64"), Val("%end", "i64")
 AREA, STRIDE = Val("%area.first", "ptr"), Val("%area.stride", "i64")
+THREADS = Val("%threads", "i64")  # how many may share the work
 
 
 def loads(parameters: Sequence[Val]) -> list[str]:

@@ -25,13 +25,13 @@ from graphc.backends.llvm.access import Memory
 from graphc.backends.llvm.accumulate import choose
 from graphc.backends.llvm.addresses import index_polynomial
 from graphc.backends.llvm.lanes import Survey
+from graphc.backends.llvm.target import LINE
 from graphc.loops.ir import For, If
 from graphc.loops.tidy import values_of
 from graphc.records import dataclass
 from graphc.scalar.expr import Expr, Load, walk
 from graphc.shapes import Dim, Size
 
-LINE = 64  # bytes
 LONGEST = 1 << 15  # bytes of a row
 
 

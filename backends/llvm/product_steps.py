@@ -4,16 +4,8 @@ from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
 from graphc.backends.llvm.batches import LARGE, batch_function, batch_name
-from graphc.backends.llvm.contraction import (
-    matrix_product,
-    may_be_vector,
-    product_sizes,
-    uses_gemm,
-)
-from graphc.backends.llvm.emitter import (
-    FRAME,
-    THREADS,
-)
+from graphc.backends.llvm.contraction import matrix_product, may_be_vector, product_sizes, uses_gemm
+from graphc.backends.llvm.emitter import FRAME
 from graphc.backends.llvm.epilogues import WHOLE
 from graphc.backends.llvm.gemm import area_bytes, functions_of
 from graphc.backends.llvm.gemm_few import has_few
@@ -33,17 +25,13 @@ from graphc.backends.llvm.gemm_split import may_be_long
 from graphc.backends.llvm.gemm_tile import tile_for
 from graphc.backends.llvm.gemm_turned import is_turned
 from graphc.backends.llvm.kernel_functions import Part, heading
-from graphc.backends.llvm.parallel import Range, divide
+from graphc.backends.llvm.parallel import THREADS, Range, divide
 from graphc.backends.llvm.pool import LITTLE
 from graphc.backends.llvm.steps import StepEmitter
 from graphc.backends.llvm.text import Val
 from graphc.dtypes import is_floating, is_half
 from graphc.loops.epilogues import Epilogue
-from graphc.loops.ir import (
-    Contraction,
-    Kernel,
-    Loop,
-)
+from graphc.loops.ir import Contraction, Kernel, Loop
 from graphc.shapes import Size, ceil_div, size_product, substitute
 
 BATCH_WORDS = 32  # of a frame for products over a batch, at most, beside four for each axis

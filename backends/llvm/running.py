@@ -30,12 +30,12 @@ from graphc.backends.llvm.scalar_ops import emit_operation, register_type
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.text import Val
 from graphc.dtypes import DType, float32, float64, is_floating
+from graphc.loops.accumulators import ARITHMETIC
 from graphc.loops.ir import Accumulate, Accumulator, For, Let, Scratch, Statement, Store
 from graphc.loops.tidy import loads_of
 from graphc.scalar.expr import Call, Const, Expr, Index, Load, Local, walk
 
 PREFIX = "running "  # of the combination of such accumulators
-COMBINES = ("add", "mul", "maximum", "minimum")
 FACTORS = 4  # that are multiplied without what came before
 
 
@@ -160,7 +160,7 @@ def _matched(held: Statement, start: Statement, row: Statement) -> tuple[Accumul
 
 def _element(value: Expr, held: Scratch) -> Expr | None:
     """What is combined with the state, if nothing else is computed of that."""
-    if not isinstance(value, Call) or value.op not in COMBINES or value.dtype != held.dtype:
+    if not isinstance(value, Call) or value.op not in ARITHMETIC or value.dtype != held.dtype:
         return None
     state, element = value.args
     if not isinstance(state, Load) or state.buffer != held.name:

@@ -23,15 +23,8 @@ from graphc.backends.llvm.accumulate import identity_value
 from graphc.backends.llvm.lanes import survey
 from graphc.dtypes import float32, float64
 from graphc.ir.source import Sources
-from graphc.loops.ir import (
-    Accumulate,
-    Accumulator,
-    For,
-    Let,
-    Scratch,
-    Statement,
-    Store,
-)
+from graphc.loops.accumulators import ARITHMETIC
+from graphc.loops.ir import Accumulate, Accumulator, For, Let, Scratch, Statement, Store
 from graphc.loops.tidy import values_of, with_sizes
 from graphc.scalar.expr import Call, Const, Expr, Index, Load, Local, transform, walk
 from graphc.shapes import Dim, symbols_of
@@ -41,7 +34,6 @@ FEWEST = 32  # rows, where their number is known
 MOST = 96  # cost of all elements of a row
 SUMS = 12  # over the rows, each in a register
 CHAINS = 2  # partial sums of a row: an addition waits for the one before it
-COMBINES = ("add", "mul", "maximum", "minimum")
 DTYPES = (float32, float64)
 
 Cell = tuple[str, tuple[Expr, ...]]  # an element of an array
@@ -222,7 +214,7 @@ def _is_simple(item: Statement) -> bool:
         case Let() | Scratch():
             return True
         case Accumulator(combine=combine, dtype=dtype, position_name=position):
-            return combine in COMBINES and dtype in DTYPES and position is None
+            return combine in ARITHMETIC and dtype in DTYPES and position is None
         case Accumulate(value=value, position=position):
             return value.dtype in DTYPES and position is None
         case Store(accumulate=accumulate):
@@ -240,7 +232,7 @@ def _sums(rows: For, elements: For) -> list[_Sum]:
         if not _is_fixed(item.index, rows.axis):
             continue
         match item.value:
-            case Call(op, (Load(buffer, index), value), dtype) if op in COMBINES:
+            case Call(op, (Load(buffer, index), value), dtype) if op in ARITHMETIC:
                 if (buffer, index) == (item.buffer, item.index) and dtype in DTYPES:
                     found.append(_Sum(buffer, op, value, item))
     return found

@@ -3,19 +3,11 @@
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 
-from graphc.backends.llvm.emitter import (
-    FRAME,
-    THREADS,
-    KernelText,
-)
+from graphc.backends.llvm.emitter import FRAME, KernelText
 from graphc.backends.llvm.gemm_kept import Kept
-from graphc.backends.llvm.heap import (
-    NO_MEMORY,
-    HeapTable,
-    use_grow,
-)
+from graphc.backends.llvm.heap import NO_MEMORY, HeapTable, use_grow
 from graphc.backends.llvm.kernel_functions import Functions, heading
-from graphc.backends.llvm.parallel import Range, divide
+from graphc.backends.llvm.parallel import THREADS, Range, divide
 from graphc.backends.llvm.pool import LITTLE
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.sizes import Sizes
@@ -24,14 +16,7 @@ from graphc.backends.llvm.text import FunctionText, Val
 from graphc.dtypes import DType
 from graphc.loops.epilogues import Collapsed
 from graphc.loops.extents import EXTENT
-from graphc.loops.ir import (
-    Contraction,
-    Kernel,
-    KernelCall,
-    Program,
-    Step,
-    written_buffers,
-)
+from graphc.loops.ir import Contraction, Kernel, KernelCall, Program, Step, written_buffers
 from graphc.memory.products import ProductPlaces
 from graphc.memory.rewriting import rewriting_steps
 from graphc.shapes import Size, size_product, substitute, symbols_of

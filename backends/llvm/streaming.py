@@ -12,14 +12,13 @@ symbols, whether the arrays are large.
 from collections.abc import Iterator, Sequence
 
 from graphc.backends.llvm.access import Memory
-from graphc.backends.llvm.target import Target
+from graphc.backends.llvm.target import LINE, Target
 from graphc.backends.llvm.text import Val
 from graphc.loops.ir import For, If, Kernel, Statement, Store
 from graphc.loops.tidy import values_of
 from graphc.scalar.expr import Index, Load, walk
 from graphc.shapes import Size, size_product
 
-LINE = 64  # bytes
 SHORTEST = 1024  # bytes of one run of stores
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import llvmlite.binding as llvm
 
+LINE = 64  # bytes of a line of a cache
 CACHE_BYTES = 32 << 20  # of a processor that does not say
 UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 

@@ -6,8 +6,9 @@ import numpy as np
 
 from graphc.dtypes import DType, float64, highest, is_floating, lowest
 
-COMBINES = ("add", "mul", "maximum", "minimum", "and", "or", "argmax", "argmin")
+ARITHMETIC = ("add", "mul", "maximum", "minimum")
 POSITIONAL = ("argmax", "argmin")
+COMBINES = (*ARITHMETIC, "and", "or", *POSITIONAL)
 
 
 def identity(combine: str, dtype: DType) -> bool | int | float:

@@ -122,6 +122,7 @@ def _hands_on(accesses: Sequence[Mapping[str, _Access]]) -> bool:
 
 
 def _accesses(link: Link) -> dict[str, _Access]:
+    """By buffer; of the product and of its epilogue."""
     found: dict[str, _Access] = {}
     product = link.product
     for number, name in enumerate((product.out, product.a, product.b)):
@@ -174,6 +175,7 @@ class _Places:
         self.collect(call.kernel.body)
 
     def collect(self, body: Sequence[Statement]) -> None:
+        """Which buffers the body indexes, and how; which of them it reads; its inner loops."""
         for value in values_of(body):
             for part in walk(value):
                 if isinstance(part, Load):

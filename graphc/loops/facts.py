@@ -38,6 +38,7 @@ class FactsOf:
 
 
 def gather(expression: Expr) -> Facts:
+    """In one walk, from left to right."""
     facts = Facts([], [], [], [], (), 0)
     pending: list[tuple[Expr, bool]] = [(expression, False)]
     while pending:

@@ -135,6 +135,10 @@ class _Fuser:
     # --- grouping ----------------------------------------------------------------------------
 
     def join(self, tensor: Tensor, axes: Axes) -> None:
+        """Put a value into the first open group that takes it, or into one of its own.
+
+        axes: those that it reduces, None for an elementwise value.
+        """
         source = tensor if axes is None else tensor.node.inputs[0]
         domain = core(source.shape)
         if axes is not None:
@@ -299,6 +303,7 @@ class _Fuser:
             later = earlier
 
     def can_merge(self, earlier: Group, later: Group, value: Candidate) -> bool:
+        """Whether one group holds the members of both, and the value too."""
         axes = {group.axes for group in (earlier, later, value) if group.axes is not None}
         if earlier.domain != later.domain or len(axes) > 1:
             return False
@@ -329,6 +334,7 @@ class _Fuser:
     # --- structured steps --------------------------------------------------------------------
 
     def add_barrier(self, node: Node) -> None:
+        """A step of its own, behind all groups so far."""
         if isinstance(node.op.lower, Pieces):
             readings = [self.piece_readings(tensor) for tensor in node.inputs]
         else:

@@ -188,6 +188,7 @@ class _Lowering(GraphBuffers):
     # --- steps -------------------------------------------------------------------------------
 
     def lower_step(self, step: Group | Barrier, partition: Partition) -> None:
+        """Append what computes one step of the partition."""
         if isinstance(step, Group):
             self.lower_group(step, partition)
             return

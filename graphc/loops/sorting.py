@@ -82,6 +82,8 @@ def sort_key(x: Expr, descending: bool) -> Expr:
 
 
 class _Row:
+    """The statements that sort one row of x into the buffers `written`."""
+
     def __init__(self, node: Node, names: Sequence[str], written: Sequence[str]) -> None:
         x = node.inputs[0]
         self.number = node.attrs["axis"]

@@ -79,6 +79,8 @@ SharingKey = tuple[Expr, tuple[str, ...]]  # a value, and the signs of the zeros
 
 
 class _Sharing:
+    """Equal values under one name. other_name: what stands for a name that is gone."""
+
     def __init__(self, written: set[str], facts: FactsOf) -> None:
         self.facts = facts
         self.changing = set(written)
@@ -144,6 +146,8 @@ class _Waiting:
 
 
 class _Inlining:
+    """Values that are used once, put where they are used."""
+
     def __init__(
         self, body: Sequence[Statement], written: set[str], named: set[str], facts: FactsOf
     ) -> None:

@@ -82,6 +82,7 @@ class Epilogue:
         self.copies = 0
 
     def at(self, index: tuple[Size, ...], value: Expr) -> list[Statement]:
+        """What the kernel does with the element of the product at an index, which is `value`."""
         here: dict[str, Size] = dict(self.reader.bound)
         for axis, terms in self.axes.items():
             here[axis] = sum((index[place] * step for place, step in terms), start=0)
@@ -168,6 +169,7 @@ class _Reader:
 
     @staticmethod
     def of(call: KernelCall, name: str) -> "_Reader | None":
+        """The kernel, if it is of this form and only reads the buffer."""
         pairs = zip(call.kernel.parameters, call.arguments, strict=True)
         own = [parameter for parameter, argument in pairs if argument == name]
         loops: list[For] = []

@@ -100,6 +100,7 @@ def uses_of(program: Program) -> Counter[str]:
 
 
 def buffers_of(step: Step) -> tuple[str, ...]:
+    """The buffers that a step itself reads or fills; see `loops.ir.written_buffers`."""
     match step:
         case KernelCall():
             return step.arguments

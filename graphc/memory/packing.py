@@ -57,6 +57,7 @@ def pack(blocks: Iterable[Block]) -> list[Area]:
 
 
 def _area(polynomial: Size, is_wide: bool, members: Sequence[tuple[int, Block]]) -> Area:
+    """Blocks of factor * polynomial bytes each, as intervals of one unit."""
     if is_wide:
         unit: Size = polynomial * ALIGNMENT
         lengths = [-(-factor // ALIGNMENT) for factor, _ in members]

@@ -54,6 +54,7 @@ class Recomputing:
         return self.costs[id(call)]
 
     def _iterations(self, call: KernelCall) -> int | None:
+        """How often its loops run, a few statements counted as one; None if a loop decides it."""
         sizes = dict(zip(call.kernel.sizes, call.sizes, strict=True))
 
         def count(body: Sequence[Statement]) -> int | None:

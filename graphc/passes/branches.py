@@ -21,7 +21,7 @@ def is_branches(node: Node) -> bool:
     return isinstance(node.op.lower, Branches)
 
 
-def choose(graph: Graph) -> Graph:
+def choose_branches(graph: Graph) -> Graph:
     """cond(True, then, otherwise) = then"""
     taken = set(bound_names(graph.nodes))
 
@@ -42,7 +42,7 @@ def choose(graph: Graph) -> Graph:
     return rebuild(graph, replace)
 
 
-def sink(graph: Graph) -> Graph:
+def sink_into_branches(graph: Graph) -> Graph:
     """y = f(x); cond(p, y, 0) = cond(p, f(x), 0), where nothing else reads y"""
     if not any(is_branches(node) for node in graph.nodes):
         return graph

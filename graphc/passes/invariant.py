@@ -23,9 +23,9 @@ from graphc.shapes import Size, evaluate, size_product, symbols_of
 NOMINAL = 128  # what symbolic sizes count as
 
 
-def invariant(graph: Graph) -> Graph:
+def hoist_invariant(graph: Graph) -> Graph:
     """The graph with invariant work before its loops, at every depth."""
-    graph = map_bodies(graph, lambda body: invariant(body) if _has_loops(body) else body)
+    graph = map_bodies(graph, lambda body: hoist_invariant(body) if _has_loops(body) else body)
 
     def replace(node: Node, inputs: list[Tensor]) -> Sequence[Tensor] | None:
         if not is_loop(node):

@@ -17,7 +17,7 @@ from graphc.passes.loops import Body
 from graphc.passes.nested import rebuild
 
 
-def keep(graph: Graph) -> Graph:
+def keep_products(graph: Graph) -> Graph:
     """The graph with such products as further outputs of their loops."""
     kept: dict[int, Tensor] = {}  # id of a product: what the body calls it
     asked: dict[int, list[Tensor]] = {}  # id of a loop: body values that it shall stack

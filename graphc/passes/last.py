@@ -21,7 +21,8 @@ from graphc.passes.loops import Body
 from graphc.passes.nested import Key
 
 
-def last(graph: Graph) -> Graph:
+def keep_last_rows(graph: Graph) -> Graph:
+    """The graph with such outputs as final carries of their loops."""
     loops = [node for node in graph.nodes if isinstance(node.op.lower, Scan)]
     if not loops:
         return graph

@@ -27,7 +27,8 @@ class Part:
     body: Body | None = None
 
 
-def live(graph: Graph) -> Graph:
+def drop_unneeded(graph: Graph) -> Graph:
+    """The graph with what is needed of its loops and branches."""
     needed = {tensor.key for tensor in graph.results}
     parts: dict[int, Part] = {}
     for node in reversed(graph.nodes):
@@ -66,6 +67,7 @@ def _used(results: Sequence[Tensor]) -> set[Key]:
 
 
 def _part_of_loop(node: Node, needed: set[Key]) -> Part:
+    """Carries are added until no needed output or carry is computed from another one."""
     body = Body.of(node, node.inputs)
     count = len(body.carries)
     outputs = [n for n in range(len(body.outputs)) if (id(node), count + n) in needed]

@@ -1,6 +1,6 @@
 """Loops taken apart, and equal loops made one.
 
-    merge        the loop of the value and the loop that saves its carries for the gradient are one
+    merge_loops   the loop of the value and the one that saves its carries for the gradient are one
 
 What leaves them: motion.py. Bodies are graphs: the whole pipeline runs on them as well.
 """
@@ -95,7 +95,7 @@ class Body:
 # --- merge -------------------------------------------------------------------------------------
 
 
-def merge(graph: Graph) -> Graph:
+def merge_loops(graph: Graph) -> Graph:
     """Loops over the same values that hand on the same carries become one with all outputs."""
     groups: dict[Any, list[Node]] = {}
     for node in graph.nodes:

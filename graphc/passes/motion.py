@@ -19,7 +19,7 @@ from graphc.passes.nested import rebuild
 from graphc.passes.totals import postpone
 
 
-def move(graph: Graph) -> Graph:
+def move_out(graph: Graph) -> Graph:
     """Products and sums over the steps leave the loops, to before or after them."""
 
     def replace(node: Node, inputs: list[Tensor]) -> Sequence[Tensor] | None:

@@ -53,7 +53,7 @@ def rebuild(graph: Graph, replace: Replace, others: Collection[int] = ()) -> Gra
     return graph.with_results([new(tensor) for tensor in graph.results])
 
 
-def fill(graph: Graph) -> Graph:
+def fill_bodies(graph: Graph) -> Graph:
     """Numbers, sizes and uniform arrays that bodies get from outside are made inside."""
 
     def replace(node: Node, inputs: list[Tensor]) -> Sequence[Tensor] | None:

@@ -1,12 +1,12 @@
-"""THE list of passes, in order, each with the reason why it stands where it does."""
+"""The list of passes, in order, each with the reason why it stands where it does."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from graphc.ir.graph import Graph
 from graphc.ir.lowering import Composite, Contraction
 from graphc.ir.opdef import OpDef
 from graphc.ir.verifier import verify
-from graphc.passes.branches import choose, sink
+from graphc.passes.branches import choose_branches, sink_into_branches
 from graphc.passes.canonicalize.arith import ARITH
 from graphc.passes.canonicalize.checks import CHECKS
 from graphc.passes.canonicalize.movement import MOVEMENT
@@ -17,15 +17,15 @@ from graphc.passes.complex_parts import has_complex, split_complex
 from graphc.passes.contraction import CONTRACTION
 from graphc.passes.expand import EXPAND
 from graphc.passes.fold import FOLD
-from graphc.passes.invariant import invariant
-from graphc.passes.kept_products import keep
+from graphc.passes.invariant import hoist_invariant
+from graphc.passes.kept_products import keep_products
 from graphc.passes.kept_sums import keep_sums
-from graphc.passes.last import last
+from graphc.passes.last import keep_last_rows
 from graphc.passes.linear_algebra import LINEAR_ALGEBRA
-from graphc.passes.live import live
-from graphc.passes.loops import merge
-from graphc.passes.motion import move
-from graphc.passes.nested import fill, has_bodies, map_bodies
+from graphc.passes.live import drop_unneeded
+from graphc.passes.loops import merge_loops
+from graphc.passes.motion import move_out
+from graphc.passes.nested import fill_bodies, has_bodies, map_bodies
 from graphc.passes.stabilize import STABILIZE
 from graphc.passes.unroll import unroll
 from graphc.passes.vector_product import VECTOR_PRODUCT
@@ -131,22 +131,44 @@ def optimize(
     return graph, log
 
 
+# What happens to loops and branches around their bodies, in order, before these are simplified ...
+BEFORE_BODIES = (
+    choose_branches,  # what is not taken is not looked at below
+    fill_bodies,  # numbers are seen where they are used
+    merge_loops,  # a loop and the one that its gradient added read and hand on the same
+    keep_last_rows,  # after merging: all readers of an output are known
+    drop_unneeded,  # what the steps above have left without a reader
+    sink_into_branches,  # once it is known what else needs a value
+)
+# ... and after that.
+AFTER_BODIES = (
+    hoist_invariant,  # work that is the same in every step
+    move_out,  # products of whole sequences, and sums over the steps: one product of many rows
+    keep_products,  # those of stacked values, which the loop has made already
+    keep_sums,  # once it is known what loops stack for each other
+    drop_unneeded,  # what has left the loops
+)
+
+
 def optimize_bodies(graph: Graph, log: RewriteLog, trace: Trace = _no_trace) -> Graph:
     """The graph with its loops merged, freed of what can be done outside, and optimised inside.
 
-    After simplify: equal values are one value then, in the graph and in the bodies. Work sinks
-    into branches once it is known what else needs it.
+    After simplify: equal values are one value then, in the graph and in the bodies.
     """
-    graph = sink(live(last(merge(fill(choose(graph))))))
-    trace("choose, fill, merge, last, live and sink", graph)
+    graph = _through(graph, BEFORE_BODIES, trace)
     graph = map_bodies(graph, lambda body: run_pass(body, SIMPLIFY, log))
     trace("simplify in loops and branches", graph)
-    graph = live(keep_sums(keep(move(invariant(graph)))))
-    trace("invariant, move, keep, keep_sums and live", graph)
-    graph = unroll(graph)
-    trace("unroll", graph)
+    graph = _through(graph, AFTER_BODIES, trace)
+    graph = _through(graph, (unroll,), trace)
     graph = map_bodies(graph, lambda body: optimize(body, log=log)[0])
     trace("all passes in loops and branches", graph)
+    return graph
+
+
+def _through(graph: Graph, steps: Sequence[Callable[[Graph], Graph]], trace: Trace) -> Graph:
+    for step in steps:
+        graph = step(graph)
+    trace(", ".join(step.__name__ for step in steps), graph)
     return graph
 
 

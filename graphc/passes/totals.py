@@ -24,66 +24,91 @@ Later = Callable[[Sequence[Tensor]], Tensor]
 
 def postpone(body: Body) -> dict[Key, Later]:
     """What is computed after the loop: by the state of a dropped carry, or by output."""
-    results = [*(following for _, _, following in body.carries), *body.outputs]
-    order = topological_order(results)
-    users = users_of(order)
-    sequences = {inner.key: outer for inner, outer in body.sequences}
-    shared = {inner.key: outer for inner, outer in body.shared}
-    counted = {symbol for node in order if (symbol := counted_size(node)) is not None}
-    read = {tensor.key for node in order for tensor in node.inputs}
-    handed_out = {output.key for output in body.outputs}
-    after: dict[Key, Later] = {}
-    kept: list[tuple[Tensor, Tensor, Tensor]] = []
-    sums: list[Sum] = []
-    stacked_keys: set[Key] = set()
+    found = _Postponed(body)
+    found.take_sums()
+    found.take_products()
+    return found.after
 
-    def whole(tensor: Tensor) -> Later:
+
+class _Postponed:
+    """after: what is computed after the loop. stacked: values that the loop hands out for it."""
+
+    def __init__(self, body: Body) -> None:
+        self.body = body
+        results = [*(following for _, _, following in body.carries), *body.outputs]
+        order = topological_order(results)
+        self.users = users_of(order)
+        self.sequences = {inner.key: outer for inner, outer in body.sequences}
+        self.shared = {inner.key: outer for inner, outer in body.shared}
+        self.counted = {symbol for node in order if (symbol := counted_size(node)) is not None}
+        self.read = {tensor.key for node in order for tensor in node.inputs}
+        self.handed_out = {output.key for output in body.outputs}
+        self.after: dict[Key, Later] = {}
+        self.stacked: set[Key] = set()
+
+    def whole(self, tensor: Tensor) -> Later:
         """All steps' values of a body tensor, stacked."""
-        if tensor.key in sequences:
-            return lambda stacked: sequences[tensor.key]
-        body.stack(tensor)
-        stacked_keys.add(tensor.key)
+        if tensor.key in self.sequences:
+            return lambda stacked: self.sequences[tensor.key]
+        self.stack(tensor)
         # Outputs are numbered when the loop is built, after some were dropped.
-        return lambda stacked: stacked[body.stack(tensor)]
+        return lambda stacked: stacked[self.body.stack(tensor)]
 
-    def may_stack(value: Tensor) -> bool:
+    def stack(self, tensor: Tensor) -> None:
+        self.body.stack(tensor)
+        self.stacked.add(tensor.key)
+
+    def may_stack(self, value: Tensor) -> bool:
         """Whether the operands have the same shape in every step."""
         sizes = [size for tensor in value.node.inputs for size in tensor.shape]
-        return counted.isdisjoint(symbol for size in sizes for symbol in symbols_of(size))
+        return self.counted.isdisjoint(symbol for size in sizes for symbol in symbols_of(size))
 
-    for state, initial, following in body.carries:
-        term = _added(state, following)
-        alone = len(users.get(id(state.node), ())) == 1 and following.key not in read
-        if term is None or not alone or not handed_out.isdisjoint((state.key, following.key)):
-            kept.append((state, initial, following))
-            continue
-        total = _total(term, whole) if may_stack(term) else None
-        if total is not None:
-            after[state.key] = total
-        elif can_add(term):
-            sums.append(Sum((state, initial, following), term))
-        else:
-            kept.append((state, initial, following))
-    body.carries = kept
-    if sums:
-        numbers = NumberSums(body, sums)
+    def take_sums(self) -> None:
+        """Carries that only add up."""
+        kept: list[tuple[Tensor, Tensor, Tensor]] = []
+        sums: list[Sum] = []
+        for state, initial, following in self.body.carries:
+            term = _added(state, following)
+            alone = len(self.users.get(id(state.node), ())) == 1 and following.key not in self.read
+            seen = not self.handed_out.isdisjoint((state.key, following.key))
+            if term is None or not alone or seen:
+                kept.append((state, initial, following))
+                continue
+            total = _total(term, self.whole) if self.may_stack(term) else None
+            if total is not None:
+                self.after[state.key] = total
+            elif can_add(term):
+                sums.append(Sum((state, initial, following), term))
+            else:
+                kept.append((state, initial, following))
+        self.body.carries = kept
+        if not sums:
+            return
+        numbers = NumberSums(self.body, sums)
         if numbers.pays():
             for tensor in numbers.stacked:
-                body.stack(tensor)
-                stacked_keys.add(tensor.key)
-            after.update({one.carry[0].key: numbers.after(one) for one in sums})
+                self.stack(tensor)
+            self.after.update({one.carry[0].key: numbers.after(one) for one in sums})
         else:
-            body.carries = [*kept, *(one.carry for one in sums)]
-    for output in list(body.outputs):
-        node = output.node
-        product = isinstance(node.op.lower, Contraction) and is_floating(output.dtype)
-        if not product or node.attrs["transpose_a"] or users.get(id(node)) or not may_stack(output):
-            continue
-        left, right = node.inputs
-        if right.key in shared and right.ndim == 2 and left.ndim >= 1 and left.key not in shared:
-            after[output.key] = _product(node, whole(left), shared[right.key])
-    body.outputs = [one for one in body.outputs if one.key not in after or one.key in stacked_keys]
-    return after
+            self.body.carries = [*kept, *(one.carry for one in sums)]
+
+    def take_products(self) -> None:
+        """Outputs that are products with a matrix which is the same in every step."""
+        for output in list(self.body.outputs):
+            node = output.node
+            product = isinstance(node.op.lower, Contraction) and is_floating(output.dtype)
+            if not product or node.attrs["transpose_a"] or self.users.get(id(node)):
+                continue
+            if not self.may_stack(output):
+                continue
+            left, right = node.inputs
+            if right.key not in self.shared or left.key in self.shared:
+                continue
+            if right.ndim == 2 and left.ndim >= 1:
+                self.after[output.key] = _product(node, self.whole(left), self.shared[right.key])
+        self.body.outputs = [
+            one for one in self.body.outputs if one.key not in self.after or one.key in self.stacked
+        ]
 
 
 def _product(node: Node, values: Later, outer: Tensor) -> Later:

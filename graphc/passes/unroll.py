@@ -17,6 +17,8 @@ from graphc.passes.nested import rebuild
 
 
 def unroll(graph: Graph) -> Graph:
+    """The graph with such loops written out."""
+
     def replace(node: Node, inputs: list[Tensor]) -> Sequence[Tensor] | None:
         attrs = node.attrs
         if not isinstance(node.op.lower, Scan) or attrs["unroll"] == 1 or attrs["anchored"]:
