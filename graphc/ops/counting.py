@@ -214,7 +214,8 @@ def _equal_bins(x: Tensor, low: Tensor, high: Tensor, count: Size) -> tuple[Tens
 def _range(x: Tensor, given: Any) -> tuple[Tensor, Tensor]:
     """The first and the last edge."""
     if given is not None:
-        low, high = given
+        pair = isinstance(given, list | tuple) and len(given) == 2
+        low, high = given if pair else (0, -1)
         if is_weak(low) and is_weak(high) and not (low <= high and math.isfinite(high - low)):
             raise ParameterError(
                 f"histogram: range={given!r:.60}",

@@ -9,13 +9,16 @@ from graphc.ir.leaf import as_tensor
 from graphc.ir.registry import BUILDER, public
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
-from graphc.ops.definition import is_weak, one_input
+from graphc.ops.definition import ANY_REAL, is_weak, one_input
 from graphc.shapes import Size
 
 __all__ = ["geomspace", "logspace", "rot90", "vander"]
 
 
-def _floating(name: str, dtype: Any) -> Any:
+def _floating(name: str, dtype: Any, *ends: Any) -> Any:
+    """The dtype of a ramp between real numbers."""
+    for end in ends:
+        one_input(name, end, ANY_REAL)
     target = default_float if dtype is None else as_dtype(dtype)
     if not is_floating(target):
         raise DTypeError(
@@ -43,7 +46,7 @@ def logspace(
     base**stop is the last. dtype: float32 by default; powers are computed in float64. Errors are
     those of `linspace`.
     """
-    target = _floating("logspace", dtype)
+    target = _floating("logspace", dtype, start, stop)
     exponents = BUILDER.linspace(start, stop, num, dtype=float64, endpoint=endpoint)
     return BUILDER.pow(as_tensor(base, float64), exponents).astype(target)
 
@@ -58,7 +61,7 @@ def geomspace(
     ones too. endpoint: whether stop is the last; both ends are exact. dtype: float32 by default;
     computed in float64. ParameterError for constants of different signs and 0 (tensors: NaN).
     """
-    target = _floating("geomspace", dtype)
+    target = _floating("geomspace", dtype, start, stop)
     if is_weak(start) and is_weak(stop) and not start * stop > 0:
         raise ParameterError(
             f"geomspace: from {start} to {stop}",

@@ -57,8 +57,7 @@ def percentile(
     method: Method = "linear",
 ) -> Tensor:
     """quantile(x, q / 100, axis, keepdims, method=method)."""
-    share = BUILDER.divide(q, 100) if isinstance(q, Tensor) else np.asarray(q, float64) / 100
-    return _quantile("percentile", x, share, axis, keepdims, method)
+    return _quantile("percentile", x, q, axis, keepdims, method)
 
 
 @public
@@ -122,15 +121,17 @@ def _quantile(
 
 
 def _shares(name: str, q: Any) -> Tensor:
-    """q as a tensor of float32 or float64, with all its elements in [0, 1]."""
+    """q as a tensor of float32 or float64, with all its elements in [0, 1]; from percents too."""
+    most = 100 if name == "percentile" else 1
     if isinstance(q, Tensor):
         q = floating(one_input(name, q, ANY_REAL))
+        q = q / 100 if most == 100 else q
         q = q.astype(float32) if is_half(q.dtype) else q
         inside = (q >= 0) & (q <= 1)
         result: Tensor = BUILDER.assert_(q, inside, f"q of {name} is within its range", q)
         return result
     try:
-        values = np.asarray(q, float64)
+        values = np.asarray(q, float64) / most
     except (TypeError, ValueError):
         raise DTypeError(
             f"{name}: q={q!r:.60} is no array of numbers",
@@ -139,7 +140,6 @@ def _shares(name: str, q: Any) -> Tensor:
             fix="give numbers from 0 to 1, or a tensor: gc.stack([...])",
         ) from None
     if not ((values >= 0) & (values <= 1)).all():
-        most = 100 if name == "percentile" else 1
         raise ParameterError(
             f"{name}: q={(values * most).tolist()!r:.60} is not from 0 to {most}",
             source=current_source(),

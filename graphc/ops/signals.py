@@ -145,7 +145,7 @@ def interp(
     place, xs = (floating(value) for value in promote_inputs("interp", x, xs))
     check_dtype("interp", place.dtype, ANY_REAL)
     if period is not None:
-        length = BUILDER.abs(convert(period, place.dtype))
+        length = BUILDER.abs(convert(one_input("interp", period, ANY_REAL), place.dtype))
         place = BUILDER.remainder(place, length)
         xs, ys = _around(xs, ys, length)
         left = right = None
@@ -156,11 +156,11 @@ def interp(
     y0, y1 = (BUILDER.take(ys, index, 0) for index in (low, high))
     width = BUILDER.where(x1 > x0, x1 - x0, 1)  # there is none outside
     line = y0 + (y1 - y0) / width * (place - x0)
-    value = BUILDER.where(BUILDER.equal(place, x0), y0, line)
-    ends = ((place < xs[0], left, ys[0]), (place > xs[-1], right, ys[-1]))
-    for outside, given, edge in ends:
-        end = edge if given is None else convert(given, ys.dtype)
-        value = BUILDER.where(outside, end, value)
+    at_point = BUILDER.equal(place, x0) | (place < xs[0]) | (place > xs[-1])
+    value = BUILDER.where(at_point, y0, line)
+    for outside, end in ((place < xs[0], left), (place > xs[-1], right)):
+        if end is not None:
+            value = BUILDER.where(outside, end, value)
     return value
 
 

@@ -156,6 +156,7 @@ def test_errors() -> None:
         (lambda: gc.histogram(x, 0), gc.ParameterError, "0 bins"),
         (lambda: gc.histogram(x, 2.5), gc.ParameterError, "2.5 bins"),
         (lambda: gc.histogram(x, 3, (2, 1)), gc.ParameterError, "range"),
+        (lambda: gc.histogram(x, 3, 1.5), gc.ParameterError, "range=1.5"),
         (lambda: gc.histogram(x, [1.0]), gc.ParameterError, "0 bins"),
         (lambda: gc.histogram(x.astype("complex64")), gc.DTypeError, "complex64"),
     ]

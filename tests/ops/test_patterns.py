@@ -173,6 +173,7 @@ def test_errors() -> None:
         (lambda: gc.logspace(0, 1, 3, dtype="int32"), gc.DTypeError, "not for int32"),
         (lambda: gc.geomspace(0, 1, 3), gc.ParameterError, "from 0 to 1"),
         (lambda: gc.geomspace(-1, 1, 3), gc.ParameterError, "both positive|both ends"),
+        (lambda: gc.logspace(1j, 1, 3), gc.DTypeError, "logspace: not for complex"),
         (lambda: gc.vander(x[:, None]), gc.ShapeError, "vander: got"),
         (lambda: gc.rot90(x), gc.ShapeError, "axis"),
         (lambda: gc.rot90(x[:, None], axes=(0, 0)), gc.ShapeError, "ax"),

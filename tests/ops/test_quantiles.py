@@ -139,6 +139,8 @@ def test_errors() -> None:
         gc.quantile(x, 0.5, method="median")  # type: ignore[arg-type]
     with pytest.raises(gc.DTypeError, match="no array of numbers"):
         gc.quantile(x, "half")
+    with pytest.raises(gc.DTypeError, match="no array of numbers"):
+        gc.percentile(x, {})
     with pytest.raises(gc.DTypeError, match="median: not for complex64"):
         gc.median(x.astype("complex64"))
     with pytest.raises(gc.ShapeError, match="no elements"):

@@ -163,6 +163,7 @@ def test_errors() -> None:
         (lambda: gc.interp(x, [1, 2], [1, 2, 3]), gc.ShapeError, "interp: points"),
         (lambda: gc.interp(x, [], []), gc.ShapeError, "interp: points"),
         (lambda: gc.interp(x.astype("complex64"), [1], [1]), gc.DTypeError, "complex64"),
+        (lambda: gc.interp(x, [1], [1], period=1j), gc.DTypeError, "interp: not for complex"),
         (lambda: gc.trapezoid(x, axis=1), gc.ShapeError, "axis 1"),
         (lambda: gc.unwrap(x.astype("complex64")), gc.DTypeError, "complex64"),
     ]
