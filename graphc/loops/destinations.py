@@ -13,7 +13,7 @@ from graphc.ir.graph import Graph
 from graphc.ir.lowering import Contraction, Pieces
 from graphc.ir.node import Node
 from graphc.ir.tensor import Tensor
-from graphc.loops.inlining import users_of
+from graphc.loops.inlining import readers_of
 from graphc.loops.values import FIRST, IndexTuple, Key, is_view
 from graphc.loops.views import (
     MANY_ROWS,
@@ -54,7 +54,7 @@ def destinations(graph: Graph, in_memory: Collection[Key]) -> Destinations:
     users: dict[int, int] | None = None
     for end, wanted in _wanted(graph, in_memory):
         if users is None:
-            users = {node: len(readers) for node, readers in users_of(graph).items()}
+            users = {node: len(readers) for node, readers in readers_of(graph).items()}
         path = _path(end, users, wanted is None)
         if path is None or Tensor(path[0]).key in in_memory:
             continue

@@ -77,6 +77,16 @@ class Draft:
         return bool(self.domain) and len(self.domain) - 1 not in self.group_axes
 
 
+def plain(body: Sequence[Statement | Phase]) -> list[Statement]:
+    """A body that has no phases."""
+    return [_as_statement(item) for item in body]
+
+
+def _as_statement(item: Statement | Phase) -> Statement:
+    assert not isinstance(item, Phase)
+    return item
+
+
 class Names:
     """Unique names: the wanted one, or with a number behind it."""
 

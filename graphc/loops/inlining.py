@@ -58,12 +58,12 @@ class Inlining:
         self.is_grouped = is_grouped
         self.inlined: dict[int, Inlined] = {}
         self.viewed = viewed_roots(graph)
-        users = users_of(graph)
-        self.moved = moved_values(graph, users)
-        self.pieces = lone_pieces(graph, users)
-        self.turned = turned_products(graph, users)
+        readers = readers_of(graph)
+        self.moved = moved_values(graph, readers)
+        self.pieces = lone_pieces(graph, readers)
+        self.turned = turned_products(graph, readers)
         self.cost = cost
-        self.chained = chained_values(graph, users) if cost > COST else set()
+        self.chained = chained_values(graph, readers) if cost > COST else set()
 
     def admits(self, node: Node) -> bool:
         """Whether readers rather compute the node on the fly; remembers what that costs."""
@@ -113,7 +113,7 @@ class Inlining:
 
 # --- facts of a graph ----------------------------------------------------------------------------
 
-Users = dict[int, list[Node | None]]
+Readers = dict[int, list[Node | None]]
 
 
 def viewed_roots(graph: Graph) -> set[Key]:
@@ -129,18 +129,18 @@ def viewed_roots(graph: Graph) -> set[Key]:
     return found
 
 
-def users_of(graph: Graph) -> Users:
-    """The readers of each node, once for each input; None for the caller."""
-    users: Users = {id(node): [] for node in graph.nodes}
+def readers_of(graph: Graph) -> Readers:
+    """The readers of each node (by id), once for each input; None for the caller."""
+    readers: Readers = {id(node): [] for node in graph.nodes}
     for node in graph.nodes:
         for tensor in node.inputs:
-            users[id(tensor.node)].append(node)
+            readers[id(tensor.node)].append(node)
     for tensor in graph.results:
-        users[id(tensor.node)].append(None)
-    return users
+        readers[id(tensor.node)].append(None)
+    return readers
 
 
-def chained_values(graph: Graph, users: Users) -> set[int]:
+def chained_values(graph: Graph, readers: Readers) -> set[int]:
     """Elementwise values that elementwise operations alone read, in the same place."""
     return {
         id(node)
@@ -150,7 +150,7 @@ def chained_values(graph: Graph, users: Users) -> set[int]:
             user is not None
             and isinstance(user.op.lower, Elementwise)
             and user.types[0].shape == node.types[0].shape
-            for user in users[id(node)]
+            for user in readers[id(node)]
         )
     }
 
@@ -160,7 +160,7 @@ def moves(node: Node) -> bool:
     return "view" in node.op.traits and isinstance(node.op.lower, IndexMap)
 
 
-def moved_values(graph: Graph, users: Users) -> set[int]:
+def moved_values(graph: Graph, readers: Readers) -> set[int]:
     """Values of which a view is read and nothing else, each element at most once.
 
     Whoever reads the view computes them in their new place, however much they cost.
@@ -169,8 +169,8 @@ def moved_values(graph: Graph, users: Users) -> set[int]:
     for node in reversed(graph.nodes):
         if not (isinstance(node.op.lower, Elementwise) or moves(node)):
             continue
-        readers = users[id(node)]
-        reader = readers[0] if len(readers) == 1 else None
+        own = readers[id(node)]
+        reader = own[0] if len(own) == 1 else None
         if reader is None:
             continue
         shape, seen = node.types[0].shape, reader.types[0].shape
@@ -184,7 +184,7 @@ def moved_values(graph: Graph, users: Users) -> set[int]:
     return found
 
 
-def lone_pieces(graph: Graph, users: Users) -> set[Key]:
+def lone_pieces(graph: Graph, readers: Readers) -> set[Key]:
     """Elementwise inputs of a concatenation that nothing else reads: computed in their place.
 
     Also the two parts of complex numbers: what else reads them is likely to join their kernel.
@@ -196,13 +196,13 @@ def lone_pieces(graph: Graph, users: Users) -> set[Key]:
             pairs = pairs and len(node.inputs) == 2
             for tensor in map(root_of, node.inputs):
                 lower = tensor.node.op.lower
-                alone = len(users[id(tensor.node)]) == 1
+                alone = len(readers[id(tensor.node)]) == 1
                 if isinstance(lower, Elementwise) and (alone or pairs):
                     found.add(tensor.key)
     return found
 
 
-def turned_products(graph: Graph, users: Users) -> set[int]:
+def turned_products(graph: Graph, readers: Readers) -> set[int]:
     """Window products with another last axis, where sums along that axis are read.
 
     The product stores itself in that order at little cost (window_epilogues). Sums, such as those
@@ -217,7 +217,7 @@ def turned_products(graph: Graph, users: Users) -> set[int]:
         return products
     summed: set[int] = set()  # what goes into sums, elementwise functions of it included
     for node in reversed(graph.nodes):
-        if any(user is not None and _adds(node, user, summed) for user in users[id(node)]):
+        if any(user is not None and _adds(node, user, summed) for user in readers[id(node)]):
             summed.add(id(node))
     return {
         id(node)

@@ -1,7 +1,7 @@
 """From a draft to a kernel: which axes become which loops.
 
 1. axes are ordered as they lie in memory (orientation.py), and neighbouring ones that every access
-   runs through as if they were one are collapsed;
+   runs through as if they were one become one (merged_axes.py);
 2. rows become parallel loops, passes over reduced axes serial ones;
 3. the last axis, the contiguous one, becomes the vector loop: of the passes if it is reduced,
    else of the rows (then reductions run serially with a lane per row);
@@ -21,37 +21,27 @@ Reductions over the rows are made along with them, in chunks of rows that may ru
       out[j] = f32(total)
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from graphc.loops.draft import Draft, Phase
-from graphc.loops.facts import Access, FactsOf
+from graphc.loops.draft import Draft, Phase, plain
+from graphc.loops.facts import FactsOf
 from graphc.loops.ir import (
-    Accumulate,
     Accumulator,
     For,
     If,
     Kernel,
-    Let,
     LoopKind,
     Parameter,
     Scratch,
     Statement,
     Store,
 )
+from graphc.loops.merged_axes import merge_axes
 from graphc.loops.orientation import turned
 from graphc.loops.tidy import hoist, map_values, tidy, values_of, with_body, with_sizes
-from graphc.loops.values import IndexTuple, is_plain, linear_position
+from graphc.loops.values import IndexTuple
 from graphc.scalar.expr import Expr, Index, Load, transform
-from graphc.shapes import (
-    Dim,
-    Shape,
-    Size,
-    ceil_div,
-    dim_min,
-    size_product,
-    substitute,
-    symbols_of,
-)
+from graphc.shapes import Dim, Size, ceil_div, dim_min, size_product, symbols_of
 
 CHUNK = 32  # rows that are reduced to one, each chunk by one thread
 MOST = 4 * CHUNK  # the same where there are so many rows that this leaves CHUNK chunks
@@ -65,7 +55,8 @@ def schedule(draft: Draft, name: str, comment: str = "") -> Kernel:
     facts = FactsOf()
     draft = turned(draft, facts)
     extents = dict(enumerate(draft.domain))
-    Collapse(draft, extents, facts).run()
+    merge_axes(draft, extents, facts)
+    loops_of = _Loops(draft, extents, facts)
     rows = [a for a in sorted(extents) if a not in draft.group_axes]
     passes = [a for a in sorted(extents) if a in draft.group_axes]
     lanes_in_rows = bool(rows) and (not passes or rows[-1] > passes[-1])
@@ -74,14 +65,14 @@ def schedule(draft: Draft, name: str, comment: str = "") -> Kernel:
     for item in draft.body:
         if isinstance(item, Phase):
             last: LoopKind = "serial" if lanes_in_rows else "vector"
-            body += wrap(item.statements, passes, draft, extents, "serial", last, written, facts)
+            body += loops_of.around(item.statements, passes, "serial", last, written)
         else:
             body.append(item)
     if draft.columns:
-        loops = in_chunks(body, rows, passes, draft, extents, written, facts)
+        loops = loops_of.in_chunks(body, rows, passes, written)
     else:
         last = "vector" if lanes_in_rows else "parallel"
-        loops = wrap(body, rows, draft, extents, "parallel", last, written, facts)
+        loops = loops_of.around(body, rows, "parallel", last, written)
     loops = tidy(loops, written, draft.named, facts)
     parameters = tuple(draft.parameters.values())
     axes = {draft.names[a] for a in (*extents, *[len(draft.domain)] * bool(draft.columns))}
@@ -89,66 +80,72 @@ def schedule(draft: Draft, name: str, comment: str = "") -> Kernel:
     return Kernel(name, parameters, tuple(sorted(sizes)), tuple(loops), draft.sources, comment)
 
 
-def wrap(
-    body: list[Statement],
-    axes: Sequence[int],
-    draft: Draft,
-    extents: dict[int, Size],
-    kind: LoopKind,
-    last: LoopKind,
-    written: set[str],
-    facts: FactsOf,
-) -> list[Statement]:
-    """Loops over the axes around the body, each after what does not depend on it."""
-    for position, axis in enumerate(reversed(axes)):
-        before, inside = hoist(body, draft.names[axis], written, facts)
-        chosen = last if position == 0 else kind
-        body = [*before, For(draft.names[axis], extents[axis], chosen, tuple(inside))]
-    return body
+class _Loops:
+    """Wraps loops over axes of a draft around statements. extents: of the axes."""
 
+    def __init__(self, draft: Draft, extents: dict[int, Size], facts: FactsOf) -> None:
+        self.draft = draft
+        self.extents = extents
+        self.facts = facts
 
-# --- chunks of rows --------------------------------------------------------------------------
+    def around(
+        self,
+        body: list[Statement],
+        axes: Sequence[int],
+        kind: LoopKind,
+        last: LoopKind,
+        changing: set[str],
+    ) -> list[Statement]:
+        """Loops over the axes around the body, each after what does not depend on it.
 
+        last: the kind of the innermost one. changing: buffers whose loads may change.
+        """
+        for position, axis in enumerate(reversed(axes)):
+            name = self.draft.names[axis]
+            before, inside = hoist(body, name, changing, self.facts)
+            chosen = last if position == 0 else kind
+            body = [*before, For(name, self.extents[axis], chosen, tuple(inside))]
+        return body
 
-def in_chunks(
-    body: list[Statement],
-    rows: Sequence[int],
-    passes: Sequence[int],
-    draft: Draft,
-    extents: dict[int, Size],
-    written: set[str],
-    facts: FactsOf,
-) -> list[Statement]:
-    """The passes over a row, the columns that they add to, and what becomes of these."""
-    axis = draft.names[rows[0]]
-    chunk = draft.names[len(draft.domain)]  # a name that no axis has
-    extent = extents[rows[0]]
-    length = rows_of_chunk(extent, [extents[a] for a in (*rows[1:], *passes)])
-    chunks = ceil_div(extent, length)
-    number = Dim.symbol(chunk)
-    partial = {column.partial for column in draft.columns}
-    changing = written | partial
+    def in_chunks(
+        self,
+        body: list[Statement],
+        rows: Sequence[int],
+        passes: Sequence[int],
+        written: set[str],
+    ) -> list[Statement]:
+        """The passes over a row, the columns that they add to, and what becomes of these."""
+        draft = self.draft
+        axis = draft.names[rows[0]]
+        chunk = draft.names[len(draft.domain)]  # a name that no axis has
+        extent = self.extents[rows[0]]
+        length = rows_of_chunk(extent, [self.extents[a] for a in (*rows[1:], *passes)])
+        chunks = ceil_div(extent, length)
+        number = Dim.symbol(chunk)
+        partial = {column.partial for column in draft.columns}
+        changing = written | partial
 
-    def over_columns(items: list[Statement]) -> list[Statement]:
-        loops = wrap(items, passes, draft, extents, "parallel", "vector", changing, facts)
-        return [in_array(item, partial, number) for item in loops]
+        def over_columns(items: list[Statement]) -> list[Statement]:
+            loops = self.around(items, passes, "parallel", "vector", changing)
+            return [in_array(item, partial, number) for item in loops]
 
-    inner = wrap(body, rows[1:], draft, extents, "serial", "serial", changing, facts)
-    before, inside = hoist(inner, axis, changing, facts)
-    first = number * length
-    moved = [in_array(item, partial, number) for item in inside]
-    moved = with_sizes(moved, {axis: Dim.symbol(axis) + first})
-    some_rows = For(axis, dim_min(length, extent - first), "serial", tuple(moved))
-    totals: list[Statement] = [
-        Accumulator(c.total, c.combine, c.total_dtype, None, c.sources) for c in draft.columns
-    ]
-    totals.append(For(chunk, chunks, "serial", tuple(plain(draft.taken))))
-    return [
-        *(Scratch(c.partial, c.dtype, (chunks, *draft.arrays[c.partial])) for c in draft.columns),
-        *before,
-        For(chunk, chunks, "parallel", (*over_columns(plain(draft.empty)), some_rows)),
-        *over_columns([*totals, *plain(draft.foot)]),
-    ]
+        inner = self.around(body, rows[1:], "serial", "serial", changing)
+        before, inside = hoist(inner, axis, changing, self.facts)
+        first = number * length
+        moved = [in_array(item, partial, number) for item in inside]
+        moved = with_sizes(moved, {axis: Dim.symbol(axis) + first})
+        some_rows = For(axis, dim_min(length, extent - first), "serial", tuple(moved))
+        totals: list[Statement] = [
+            Accumulator(c.total, c.combine, c.total_dtype, None, c.sources) for c in draft.columns
+        ]
+        totals.append(For(chunk, chunks, "serial", tuple(plain(draft.taken))))
+        arrays = draft.arrays
+        return [
+            *(Scratch(c.partial, c.dtype, (chunks, *arrays[c.partial])) for c in draft.columns),
+            *before,
+            For(chunk, chunks, "parallel", (*over_columns(plain(draft.empty)), some_rows)),
+            *over_columns([*totals, *plain(draft.foot)]),
+        ]
 
 
 def in_array(item: Statement, arrays: set[str], row: Size) -> Statement:
@@ -184,148 +181,6 @@ def rows_of_chunk(rows: Size, others: Sequence[Size]) -> Size:
     if isinstance(rows, int):
         return max(CHUNK, min(MOST, -(-rows // CHUNK)))
     return CHUNK
-
-
-# --- collapsing ------------------------------------------------------------------------------
-
-
-class Collapse:
-    """Runs through neighbouring axes as one where every access allows it; rewrites the draft.
-
-    It does if in the row-major position of every access the left axis counts exactly `extent of
-    right` times what the right one does, and neither is used in any other way.
-    """
-
-    def __init__(self, draft: Draft, extents: dict[int, Size], facts: FactsOf) -> None:
-        self.draft = draft
-        self.extents = extents
-        self.used_as_values: set[str] = set()
-        self.touched: dict[Access, None] = {}
-        for body in draft.bodies:
-            for item in flat_statements(body):
-                self.note(item, facts)
-        # Position of each access in its buffer, for buffers that can be flattened: parameters of
-        # which no index is looked up in memory. The axes that index others stay as they are.
-        self.positions: dict[Access, Size] = {}
-        self.fixed: set[str] = set()
-        looked_up = {buffer for buffer, index in self.touched if not is_plain(index)}
-        for buffer, index in self.touched:
-            if not index:
-                continue
-            shape = self.shape_of(buffer)
-            if shape is not None and buffer not in looked_up:
-                self.positions[(buffer, index)] = linear_position(shape, index)
-            else:
-                for part in index:
-                    for size in facts(part).sizes:
-                        self.fixed |= symbols_of(size)
-
-    def shape_of(self, buffer: str) -> Shape | None:
-        parameter = self.draft.parameters.get(buffer)
-        return self.draft.arrays.get(buffer) if parameter is None else parameter.shape
-
-    def note(self, item: Statement, facts: FactsOf) -> None:
-        """Accesses, and axes that are used otherwise than in accesses."""
-        if isinstance(item, Store):
-            self.touched[(item.buffer, item.index)] = None
-        for value in values_of([item]):
-            found = facts(value)
-            self.touched.update(dict.fromkeys(found.loads))
-            if not (isinstance(item, Store) and value is not item.value):
-                for size in found.used_sizes:
-                    self.used_as_values |= symbols_of(size)
-
-    def run(self) -> None:
-        axes = sorted(self.extents)
-        while len(axes) > 1:  # from the right; a pair lives on in its left axis
-            left, right = axes[-2:]
-            if self.is_possible(left, right):
-                self.merge(left, right)
-            axes.pop()
-
-    def is_possible(self, left: int, right: int) -> bool:
-        if (left in self.draft.group_axes) != (right in self.draft.group_axes):
-            return False
-        outer, inner = self.draft.names[left], self.draft.names[right]
-        if {outer, inner} & (self.used_as_values | self.fixed):
-            return False
-        for position in set(self.positions.values()):
-            if not isinstance(position, Dim):
-                continue
-            by_outer, by_inner = position.coefficient(outer), position.coefficient(inner)
-            if by_outer is None or by_inner is None or by_outer != by_inner * self.extents[right]:
-                return False
-        return True
-
-    def merge(self, left: int, right: int) -> None:
-        """The left axis takes over: it now counts what the right one did."""
-        outer, inner = self.draft.names[left], self.draft.names[right]
-        for name in {buffer for buffer, _ in self.positions}:
-            old = self.draft.parameters.get(name)
-            if old is None:
-                self.draft.arrays[name] = (size_product(self.draft.arrays[name]),)
-            elif len(old.shape) != 1:
-                shape = (size_product(old.shape),)
-                self.draft.parameters[name] = Parameter(name, old.dtype, shape, old.written)
-        mapping: dict[str, Size] = {outer: 0, inner: Dim.symbol(outer)}
-        renamed = {p: substitute(p, mapping) for p in set(self.positions.values())}
-        moved: dict[Access, IndexTuple] = {}
-        positions: dict[Access, Size] = {}
-        for (buffer, index), position in self.positions.items():
-            new = moved[(buffer, index)] = (Index(renamed[position]),)
-            positions[(buffer, new)] = renamed[position]
-        self.positions = positions
-        self.extents[left] = self.extents[left] * self.extents.pop(right)
-        for body in self.draft.bodies:
-            for number, item in enumerate(body):
-                if isinstance(item, Scratch):
-                    body[number] = Scratch(item.name, item.dtype, self.draft.arrays[item.name])
-                else:
-                    body[number] = map_statement(item, moved)
-
-
-# --- walks over draft bodies -----------------------------------------------------------------
-
-
-def flat_statements(body: Sequence[Statement | Phase]) -> Iterator[Statement]:
-    for item in body:
-        if isinstance(item, Phase):
-            yield from item.statements
-        else:
-            yield item
-
-
-def map_statement(item: Statement | Phase, moved: dict[Access, IndexTuple]) -> Statement | Phase:
-    """Give every access in `moved` its new index."""
-
-    def leaf(expression: Expr) -> Expr | None:
-        if isinstance(expression, Load):
-            new = moved.get((expression.buffer, expression.index))
-            index = new or tuple(transform(part, leaf) for part in expression.index)
-            return Load(expression.buffer, index, expression.dtype)
-        return None
-
-    match item:
-        case Phase(statements):
-            return Phase(plain([map_statement(s, moved) for s in statements]))
-        case Let(name, value, sources):
-            return Let(name, transform(value, leaf), sources)
-        case Accumulate(name, value, position, sources):
-            return Accumulate(name, transform(value, leaf), position, sources)
-        case Store(buffer, index, value, accumulate, sources):
-            new = moved.get((buffer, index)) or tuple(transform(part, leaf) for part in index)
-            return Store(buffer, new, transform(value, leaf), accumulate, sources)
-        case _:
-            return item
-
-
-def plain(body: Sequence[Statement | Phase]) -> list[Statement]:
-    return [_as_statement(item) for item in body]
-
-
-def _as_statement(item: Statement | Phase) -> Statement:
-    assert not isinstance(item, Phase)
-    return item
 
 
 # --- sizes -------------------------------------------------------------------------------------
