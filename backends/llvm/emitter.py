@@ -24,6 +24,7 @@ from graphc.backends.llvm.choices import in_choices
 from graphc.backends.llvm.chunks import in_chunks
 from graphc.backends.llvm.crossed import crossed
 from graphc.backends.llvm.interchange import interchanged
+from graphc.backends.llvm.kernel_text import Division, KernelText
 from graphc.backends.llvm.lanes import survey
 from graphc.backends.llvm.loops import LoopEmitter
 from graphc.backends.llvm.parallel import (
@@ -41,7 +42,7 @@ from graphc.backends.llvm.scalar_ops import memory_type, register_type
 from graphc.backends.llvm.short_rows import side_by_side
 from graphc.backends.llvm.streaming import Streaming, fence
 from graphc.backends.llvm.target import Target
-from graphc.backends.llvm.text import FunctionText, Val
+from graphc.backends.llvm.text import Val
 from graphc.backends.llvm.tiling import tiled
 from graphc.dtypes import DType, int64
 from graphc.loops.epilogues import row_loop
@@ -65,43 +66,6 @@ STACK_BYTES = 32768  # of scratch memory; more comes from the area
 AREA = Val("%area", "ptr")
 FRAME = "%frame"
 VECTOR = re.compile(r"<\d+ x ")
-
-
-class Division(NamedTuple):
-    """A function of a range: how many units, how much work all are, in the kernel's sizes."""
-
-    units: Size
-    work: Size
-    grain: int
-
-
-class KernelText(NamedTuple):
-    """functions: named @KERNEL, see `named`, and what it calls. area: bytes of scratch memory, in
-    the kernel's sizes; thread_area: of each thread, before the others. division: of a function of
-    a range, which gets the pointers, the sizes, and, with a thread_area, its beginning and the
-    bytes of one thread. divides: whether it takes a number of threads.
-    """
-
-    functions: tuple[FunctionText, ...]
-    area: Size
-    thread_area: Size = 0
-    division: Division | None = None
-    divides: bool = False
-
-    @property
-    def text(self) -> str:
-        return "\n".join(function.text for function in self.functions)
-
-    def named(self, name: str) -> list[FunctionText]:
-        return renamed(self.functions, name)
-
-    def text_named(self, name: str) -> str:
-        return self.text.replace("@KERNEL", f"@{name}")
-
-
-def renamed(functions: Sequence[FunctionText], name: str) -> list[FunctionText]:
-    """Functions @KERNEL as functions of that name."""
-    return [replace(one, text=one.text.replace("@KERNEL", f"@{name}")) for one in functions]
 
 
 def emit_kernel(

@@ -4,22 +4,15 @@ from collections.abc import Hashable, Sequence
 from dataclasses import field
 from typing import NamedTuple
 
-from graphc.backends.llvm.emitter import (
-    KernelText,
-    emit_kernel,
-    emit_range,
-    renamed,
-)
+from graphc.backends.llvm.emitter import emit_kernel, emit_range
 from graphc.backends.llvm.epilogues import INNER, WHOLE, epilogue_function, kernel_of_part
 from graphc.backends.llvm.gemm_finish import Finish, finishing_tile, is_light
 from graphc.backends.llvm.gemm_tile import Tile
+from graphc.backends.llvm.kernel_text import KernelText, renamed
 from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import FunctionText
 from graphc.loops.epilogues import Epilogue
-from graphc.loops.ir import (
-    Contraction,
-    Kernel,
-)
+from graphc.loops.ir import Contraction, Kernel
 from graphc.records import dataclass
 from graphc.shapes import Size, substitute
 

@@ -3,24 +3,14 @@
 from collections.abc import Sequence
 
 from graphc.backends.llvm.carried import CarriedLoop, carried_loop
-from graphc.backends.llvm.emitter import renamed
-from graphc.backends.llvm.heap import (
-    INTERRUPTED,
-    use_interrupted,
-)
+from graphc.backends.llvm.heap import INTERRUPTED, use_interrupted
 from graphc.backends.llvm.kernel_functions import heading
+from graphc.backends.llvm.kernel_text import renamed
 from graphc.backends.llvm.pieces import ROUTINE, routine
 from graphc.backends.llvm.product_steps import ProductSteps
 from graphc.backends.llvm.text import Val
 from graphc.dtypes import bool_
-from graphc.loops.ir import (
-    Branch,
-    KernelCall,
-    Loop,
-    Step,
-    While,
-    flat_steps,
-)
+from graphc.loops.ir import Branch, KernelCall, Loop, Step, While, flat_steps
 
 
 class LoopSteps(ProductSteps):

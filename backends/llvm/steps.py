@@ -3,10 +3,11 @@
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 
-from graphc.backends.llvm.emitter import FRAME, KernelText
+from graphc.backends.llvm.emitter import FRAME
 from graphc.backends.llvm.gemm_kept import Kept
 from graphc.backends.llvm.heap import NO_MEMORY, HeapTable, use_grow
 from graphc.backends.llvm.kernel_functions import Functions, heading
+from graphc.backends.llvm.kernel_text import KernelText
 from graphc.backends.llvm.parallel import THREADS, Range, divide
 from graphc.backends.llvm.pool import LITTLE
 from graphc.backends.llvm.scopes import Code
