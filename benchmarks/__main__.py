@@ -6,6 +6,7 @@ steps     training steps and typical kernels against numpy by hand, calls taking
 kernels   kernels at several sizes, and their share of the memory bandwidth
 calls     what a call costs by how arguments are given, and JAX and torch where installed
 conv      convolutions and their gradients against numpy, and PyTorch where installed
+entries   loops that change or read entries of an array, and JAX where installed
 linalg    linear algebra against numpy
 ulp       accuracy and speed of the elementary functions against numpy
 
@@ -25,6 +26,7 @@ NAMES = {
     "kernels": "kernels.py",
     "calls": "calls.py",
     "conv": "convolution.py",
+    "entries": "loop_entries.py",
     "linalg": "linear_algebra.py",
     "ulp": "ulp.py",
 }

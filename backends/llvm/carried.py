@@ -37,6 +37,8 @@ def carried_loop(program: Program, step: Loop, target: Target) -> CarriedLoop | 
     values = _kernel_sizes(calls, (*program.sizes, *program.counts))
     if len(calls) < len(step.body) or not step.carries or values is None:
         return None
+    if any(carry.is_in_place for carry in step.carries):
+        return None
     buffers = program.buffers
     states = [name for carry in step.carries for name in (carry.state, carry.following)]
     if any(size_product(buffers[name].shape) != 1 for name in states):

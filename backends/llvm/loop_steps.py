@@ -10,7 +10,7 @@ from graphc.backends.llvm.pieces import ROUTINE, routine
 from graphc.backends.llvm.product_steps import ProductSteps
 from graphc.backends.llvm.text import Val
 from graphc.dtypes import bool_
-from graphc.loops.ir import Branch, KernelCall, Loop, Step, While, flat_steps
+from graphc.loops.ir import Branch, Carry, KernelCall, Loop, Step, While, flat_steps
 
 
 class LoopSteps(ProductSteps):
@@ -22,10 +22,9 @@ class LoopSteps(ProductSteps):
         if carried is not None:
             self._carried(step, carried)
             return
-        code, builder = self.code, self.code.builder
+        code, builder, turning = self.code, self.code.builder, _turning(step)
         length, zero = self.sizes.first(step.length), code.constant(0, "i64")
-        for carry in step.carries:
-            self._point(carry.state, self._buffer(carry.initial))
+        self._hand_in(step)
         last = code.operation("sub", length, code.constant(1, "i64"))
 
         def body(index: Val, _: list[Val]) -> list[Val]:
@@ -34,7 +33,7 @@ class LoopSteps(ProductSteps):
                 width = self.sizes.first(self._bytes(view))
                 start = self._buffer(buffer)
                 self._point(view, code.gep("i8", start, code.operation("mul", row, width)))
-            for carry in step.carries:
+            for carry in turning:
                 even, odd = (self._buffer(name) for name in carry.spare)
                 turn = builder.icmp("ne", builder.and_(index, builder.const(1, index)), zero)
                 spare = builder.select(turn, odd, even)
@@ -42,7 +41,7 @@ class LoopSteps(ProductSteps):
                 target = builder.select(ends, self._buffer(carry.final), spare)
                 self._point(carry.following, target)
             self._steps(step.body)
-            for carry in step.carries:
+            for carry in turning:
                 self._point(carry.state, self._buffer(carry.following))
             return []
 
@@ -67,10 +66,9 @@ class LoopSteps(ProductSteps):
 
     def _while(self, position: int, step: While) -> None:
         """Tests before every step; the number of steps is the value of a size afterwards."""
-        code, builder = self.code, self.code.builder
+        code, builder, turning = self.code, self.code.builder, _turning(step)
         use_interrupted(builder)
-        for carry in step.carries:
-            self._point(carry.state, self._buffer(carry.initial))
+        self._hand_in(step)
 
         def test() -> Val:
             self._steps(step.test)
@@ -91,13 +89,13 @@ class LoopSteps(ProductSteps):
                     f"getelementptr i8, ptr {self._buffer(buffer).text}, i64 {start.text}"
                 )
                 self._point(view, Val(at, "ptr"))
-            for carry in step.carries:
+            for carry in turning:
                 even, odd = (self._buffer(name) for name in carry.spare)
                 bit = builder.and_(index, builder.const(1, index))
                 turn = builder.icmp("ne", bit, builder.const(0, bit))
                 self._point(carry.following, builder.select(turn, odd, even))
             self._steps(step.body)
-            for carry in step.carries:
+            for carry in turning:
                 self._point(carry.state, self._buffer(carry.following))
 
         count = code.repeat(test, body)
@@ -105,10 +103,18 @@ class LoopSteps(ProductSteps):
         place = len(self.program.sizes) + self.program.counts.index(step.count)
         at = builder.value(f"getelementptr i64, ptr %sizes, i64 {place}")
         builder.line(f"store i64 {count.text}, ptr {at}, align 8")
-        for carry in step.carries:
+        for carry in turning:
             self._copy(carry.final, carry.state)
         for _, buffer in step.tapes:  # without any step
             self._grow(buffer, code.constant(0, "i64"))
+
+    def _hand_in(self, step: Loop | While) -> None:
+        """The first states."""
+        for carry in step.carries:
+            if carry.is_in_place:
+                self._copy(carry.final, carry.initial)
+            first = carry.final if carry.is_in_place else carry.initial
+            self._point(carry.state, self._buffer(first))
 
     def _branch(self, step: Branch) -> None:
         """Tests one body after the other; the selector is read once, as a body may overwrite it."""
@@ -136,14 +142,19 @@ class LoopSteps(ProductSteps):
 
     def _hand_through(self, step: Loop, length: Val) -> None:
         """Without any step the final carries are the initial ones."""
-        builder = self.code.builder
-        if not step.carries or (isinstance(step.length, int) and step.length > 0):
+        builder, turning = self.code.builder, _turning(step)
+        if not turning or (isinstance(step.length, int) and step.length > 0):
             return
         empty = builder.icmp("sle", length, self.code.constant(0, "i64"))
 
         def copy() -> list[Val]:
-            for carry in step.carries:
+            for carry in turning:
                 self._copy(carry.final, carry.initial)
             return []
 
         self.code.branch(empty, [], copy)
+
+
+def _turning(step: Loop | While) -> list[Carry]:
+    """The carries that are written in one memory and in another in turn."""
+    return [carry for carry in step.carries if not carry.is_in_place]

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 
 from graphc.backends.llvm.emitter import FRAME
 from graphc.backends.llvm.gemm_kept import Kept
@@ -18,6 +19,7 @@ from graphc.dtypes import DType
 from graphc.loops.epilogues import Collapsed
 from graphc.loops.extents import EXTENT
 from graphc.loops.ir import Contraction, Kernel, KernelCall, Program, Step, written_buffers
+from graphc.loops.overwritten import copy_alone, without_copy
 from graphc.memory.products import ProductPlaces
 from graphc.memory.rewriting import rewriting_steps
 from graphc.shapes import Size, size_product, substitute, symbols_of
@@ -136,11 +138,31 @@ class StepEmitter(ABC):
         self.code.builder.line(f"call void @{name}({passed})")
 
     def _kernel(self, step: KernelCall) -> None:
+        entries = without_copy(step.kernel)
+        if entries is not None:
+            self._scatter(step, entries)
+            return
         name, text = self.functions.kernel(step.kernel)
         self._remember(step, name, text)
         sizes = [self.sizes.first(size) for size in step.sizes]
         args = [self._buffer(argument) for argument in step.arguments] + sizes
         self._run(name, text, args, dict(zip(step.kernel.sizes, step.sizes, strict=True)))
+
+    def _scatter(self, step: KernelCall, entries: Kernel) -> None:
+        """Changes some entries of a copy; the copy may lie where the original does."""
+        out, x = step.arguments[:2]
+        copy = replace(step, kernel=copy_alone(step.kernel), arguments=(out, x))
+        new, old = self._buffer(out), self._buffer(x)
+
+        def run() -> list[Val]:
+            self._kernel(copy)
+            return []
+
+        self.code.branch(self.code.builder.icmp("ne", new, old), [], run)
+        others = (out, *step.arguments[2:])
+        self._kernel(replace(step, kernel=entries, arguments=others))
+        texts = [self.kernels.pop(one.name) for one in (copy.kernel, entries)]
+        self.kernels[step.kernel.name] = "\n".join(texts)
 
     def _remember(self, step: KernelCall, name: str, text: KernelText) -> None:
         """The text of a kernel, for people."""

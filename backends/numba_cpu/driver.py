@@ -158,12 +158,17 @@ class _Driver:
         """The first states."""
         for carry in carries:
             shape = self.shape(self.program.buffers[carry.state].shape)
-            initial = self.buffers[carry.initial]
-            self.row(f"{self.buffers[carry.state]} = {initial}.reshape({shape})")
+            first = self.buffers[carry.initial]
+            if carry.is_in_place:
+                final = self.buffers[carry.final]
+                self.row(f"np.copyto({final}, {first}.reshape({final}.shape))")
+                first = final
+            self.row(f"{self.buffers[carry.state]} = {first}.reshape({shape})")
 
     def hand_over(self, carries: Sequence[Carry]) -> None:
         for carry in carries:
-            self.row(f"{self.buffers[carry.state]} = {self.buffers[carry.following]}")
+            if not carry.is_in_place:
+                self.row(f"{self.buffers[carry.state]} = {self.buffers[carry.following]}")
 
     def while_loop(self, step: While, number: int) -> None:
         """Test, step, test, step, ...; tapes are lists of rows until the loop ends."""
@@ -184,7 +189,8 @@ class _Driver:
             shape, dtype = self.shape(buffers[view].shape), buffers[view].dtype.name
             self.row(f"{self.buffers[view]} = np.empty({shape}, {dtype!r})")
             self.row(f"{self.buffers[tape]}.append({self.buffers[view]})")
-        for carry in step.carries:
+        turning = [carry for carry in step.carries if not carry.is_in_place]
+        for carry in turning:
             shape = self.shape(buffers[carry.following].shape)
             even, odd = (self.buffers[name] for name in carry.spare)
             chosen = f"({even}, {odd})[{count} % 2].reshape({shape})"
@@ -193,7 +199,7 @@ class _Driver:
         self.hand_over(step.carries)
         self.row(f"{count} += 1")
         self.depth -= 1
-        for carry in step.carries:
+        for carry in turning:
             final, state = self.buffers[carry.final], self.buffers[carry.state]
             self.row(f"np.copyto({final}, {state}.reshape({final}.shape))")
         for _, tape in step.tapes:
@@ -213,7 +219,8 @@ class _Driver:
         for view, buffer in step.slices:
             shape = self.shape(self.program.buffers[view].shape)
             self.row(f"{self.buffers[view]} = row({self.buffers[buffer]}, {length}, {at}, {shape})")
-        for carry in step.carries:
+        turning = [carry for carry in step.carries if not carry.is_in_place]
+        for carry in turning:
             shape = self.shape(self.program.buffers[carry.following].shape)
             final, even, odd = (self.buffers[n] for n in (carry.final, *carry.spare))
             chosen = f"{final} if {turn} == {length} - 1 else ({even}, {odd})[{turn} % 2]"
@@ -221,9 +228,9 @@ class _Driver:
         self.nested(step.body)
         self.hand_over(step.carries)
         self.depth -= 1
-        if step.carries:
+        if turning:
             self.row(f"if {length} == 0:")
-            for carry in step.carries:
+            for carry in turning:
                 final, initial = self.buffers[carry.final], self.buffers[carry.initial]
                 self.row(f"    np.copyto({final}, {initial}.reshape({final}.shape))")
 

@@ -19,6 +19,7 @@ from graphc.loops.ir import (
     Accumulate,
     Accumulator,
     Branch,
+    Carry,
     Contraction,
     Fault,
     For,
@@ -106,21 +107,37 @@ def _run_loop(
     widths = {
         view: evaluate(size_product(program.buffers[view].shape), sizes) for view, _ in step.slices
     }
-    states = {carry.state: memory[carry.initial] for carry in step.carries}
+    states = _first_states(step.carries, memory)
     for turn in range(length):
         row = length - 1 - turn if step.reverse else turn
         for view, buffer in step.slices:
             memory[view] = memory[buffer].part(row * widths[view], widths[view])
         for carry in step.carries:
-            target = carry.final if turn == length - 1 else carry.spare[turn % 2]
-            memory[carry.following] = memory[target]
+            if not carry.is_in_place:
+                target = carry.final if turn == length - 1 else carry.spare[turn % 2]
+                memory[carry.following] = memory[target]
         memory.update(states)
         _run_steps(program, step.body, number + 1, sizes, memory)
         states = {carry.state: memory[carry.following] for carry in step.carries}
     if length == 0:
         for carry in step.carries:
-            initial = memory[carry.initial]
-            memory[carry.final].write_range(0, initial.read_range(0, initial.flat.size))
+            if not carry.is_in_place:
+                _copy(memory[carry.initial], memory[carry.final])
+
+
+def _first_states(carries: Sequence[Carry], memory: dict[str, Array]) -> dict[str, Array]:
+    """What the states are before the first step."""
+    for carry in carries:
+        if carry.is_in_place:
+            _copy(memory[carry.initial], memory[carry.final])
+    return {
+        carry.state: memory[carry.final if carry.is_in_place else carry.initial]
+        for carry in carries
+    }
+
+
+def _copy(source: Array, target: Array) -> None:
+    target.write_range(0, source.read_range(0, source.flat.size))
 
 
 def _allocate(
@@ -140,7 +157,7 @@ def _run_while(
 ) -> None:
     after_test = number + 1 + sum(1 for _ in flat_steps(step.test))
     rows: dict[str, list[np.ndarray]] = {buffer: [] for _, buffer in step.tapes}
-    states = {carry.state: memory[carry.initial] for carry in step.carries}
+    states = _first_states(step.carries, memory)
     count = 0
     while True:
         memory.update(states)
@@ -154,15 +171,16 @@ def _run_while(
             rows[buffer].append(np.empty(shape, program.buffers[view].dtype))
             memory[view] = fresh_array(view, rows[buffer][-1])
         for carry in step.carries:
-            memory[carry.following] = memory[carry.spare[count % 2]]
+            if not carry.is_in_place:
+                memory[carry.following] = memory[carry.spare[count % 2]]
         _run_steps(program, step.body, after_test, sizes, memory)
         states = {carry.state: memory[carry.following] for carry in step.carries}
         for view, _ in step.tapes:
             memory[view].read_range(0, memory[view].flat.size)
         count += 1
     for carry in step.carries:
-        state = memory[carry.state]
-        memory[carry.final].write_range(0, state.read_range(0, state.flat.size))
+        if not carry.is_in_place:
+            _copy(memory[carry.state], memory[carry.final])
     sizes[step.count] = count
     for view, buffer in step.tapes:
         shape = tuple(evaluate(size, sizes) for size in program.buffers[buffer].shape)

@@ -287,13 +287,20 @@ class Carry:
     The body reads the view `state` and writes the view `following`. In the first step `state` is
     `initial`; `following` is one of the two `spare` buffers in turn, `final` in the last step, and
     the state of the next. Without any step, `final` is a copy of `initial`.
+
+    In place, without spare buffers: `state` and `following` are one name and `final` in every step,
+    which starts as a copy of `initial`; the body changes some of its entries.
     """
 
     state: str
     following: str
     initial: str
     final: str
-    spare: tuple[str, str]
+    spare: tuple[str, ...]
+
+    @property
+    def is_in_place(self) -> bool:
+        return not self.spare
 
 
 @dataclass(frozen=True, slots=True)

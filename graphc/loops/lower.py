@@ -59,6 +59,7 @@ from graphc.loops.kernels import KernelBuilder, sources_of
 from graphc.loops.known_kernels import KnownKernels
 from graphc.loops.minimal_filtering import filtering_kernel, filtering_with
 from graphc.loops.order import order_steps
+from graphc.loops.overwritten import with_states_in_place
 from graphc.loops.repeated import Outline, Repeated
 from graphc.loops.rows import row_kernel
 from graphc.loops.scatters import join_scatters
@@ -300,7 +301,7 @@ class _Lowering(GraphBuffers):
         outputs = [self.buffer_of[Tensor(node, n).key] for n in range(len(node.types))]
         handed = inner.hand_on(carries, results, outer, outputs)
         slices += zip(results[carries:], outputs[carries:], strict=True)
-        return Loop(
+        loop = Loop(
             attrs["length"],
             attrs["reverse"],
             tuple(inner.steps),
@@ -309,6 +310,7 @@ class _Lowering(GraphBuffers):
             node.sources,
             body.name,
         )
+        return with_states_in_place(loop, self.buffers, self.kernels.shared)
 
     def hand_on(
         self, count: int, results: list[str], outer: list[str], outputs: list[str]
@@ -344,7 +346,7 @@ class _Lowering(GraphBuffers):
         (holds,) = test.lower_graph("temporary")
         results = inner.lower_graph("view")
         outputs = [self.buffer_of[Tensor(node, n).key] for n in range(len(node.types))]
-        return WhileStep(
+        loop = WhileStep(
             count,
             holds,
             tuple(test.steps),
@@ -355,6 +357,7 @@ class _Lowering(GraphBuffers):
             node.sources,
             body.name,
         )
+        return with_states_in_place(loop, self.buffers, self.kernels.shared)
 
     def lower_branches(self, node: Node) -> Branch:
         """Every body writes its results to the buffers of the node's outputs."""

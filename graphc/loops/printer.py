@@ -21,6 +21,7 @@ from graphc.loops.ir import (
     Accumulator,
     Branch,
     Buffer,
+    Carry,
     Contraction,
     For,
     HostCall,
@@ -233,20 +234,21 @@ def format_step(step: Step) -> str:
         case Loop(length, reverse, _, carries, slices):
             order = f"{length} - 1 .. 0" if reverse else f"0 .. {length} - 1"
             views = [f"{view} = {buffer}[t]" for view, buffer in slices]
-            handed = [
-                f"{c.state} = {c.initial} then {c.following}, at last {c.final}" for c in carries
-            ]
+            handed = list(map(_handed, carries))
             return "; ".join([f"for t in {order}", *views, *handed])
         case While(count, holds):
             views = [f"{view} = {buffer}[t]" for view, buffer in step.tapes]
-            handed = [
-                f"{c.state} = {c.initial} then {c.following}, at last {c.final}"
-                for c in step.carries
-            ]
+            handed = list(map(_handed, step.carries))
             limit = "" if step.most is None else f" (at most {step.most})"
             return "; ".join([f"{count} = steps while {holds}{limit}", *views, *handed])
         case Branch(selector, bodies, out):
             return f"{', '.join(out)} = branch {selector} of {len(bodies)}".removeprefix(" = ")
+
+
+def _handed(carry: Carry) -> str:
+    if carry.is_in_place:
+        return f"{carry.state} in {carry.final} = {carry.initial}"
+    return f"{carry.state} = {carry.initial} then {carry.following}, at last {carry.final}"
 
 
 def step_sources(step: Step) -> Sources:

@@ -93,7 +93,7 @@ class NumberSums:
             if terms.ndim == 0:
                 terms = BUILDER.broadcast_to(terms, (self.length,))
             state = one.carry[0]
-            return BUILDER.reshape(BUILDER.sum(terms, axis=0, dtype=state.dtype), state.shape)
+            return BUILDER.broadcast_to(BUILDER.sum(terms, axis=0, dtype=state.dtype), state.shape)
 
         return total
 
