@@ -56,6 +56,30 @@ def test_a_value_that_somebody_holds_stays() -> None:
     assert place(v) == at and v.value.min() == 2
 
 
+@pytest.mark.parametrize("mode", ["set", "add", "multiply"])
+def test_entries_are_written_where_they_are(mode: str) -> None:
+    """The array is not copied: what lies between the entries is not touched."""
+    v = gc.variable(np.ones((N // 8, 8), "float32"), "v")
+    i, d = gc.placeholder("i", ("k",), "int64"), gc.placeholder("d", ("k", 8))
+    f = gc.function([i, d], gc.sum(v[i]), updates={v: getattr(v.at[i], mode)(d)})
+    expected = v.value
+    at = place(v)
+    for turn in range(8):
+        rows = np.array([3, N // 8 - 1, turn, -5])
+        values = np.full((4, 8), 2.0 + turn, "float32")
+        assert f(rows, values) == expected[rows].sum()
+        if mode == "set":
+            expected[rows] = values
+        else:
+            (np.add if mode == "add" else np.multiply).at(expected, rows, values)
+        np.testing.assert_array_equal(v.value, expected)
+        assert place(v) == at
+    for _ in range(3):
+        with pytest.raises(gc.IndexOutOfRange):
+            f(np.array([0, N // 8]), values[:2])
+        np.testing.assert_array_equal(v.value, expected)
+
+
 def test_adam_against_the_reference() -> None:
     def build(backend: str) -> tuple[gc.Function, list[gc.Variable]]:
         p, m, v = (

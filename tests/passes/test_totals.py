@@ -189,3 +189,16 @@ def test_the_same_bits_on_any_number_of_threads() -> None:
     for other in found[1:]:
         for one, same in zip(found[0], other, strict=True):
             assert one.tobytes() == same.tobytes()
+
+
+def test_a_number_that_is_added_to_an_array_is_summed_after_the_loop() -> None:
+    x, n = gc.placeholder("x", (5,)), gc.placeholder("n", ("t",))
+
+    def step(c: gc.Tensor, e: gc.Tensor) -> tuple[gc.Tensor, gc.Tensor]:
+        c = c * 0.9 + gc.sum(x[1:4] * c) + e
+        return c, c
+
+    gradient = gc.grad(gc.sum(gc.scan(step, gc.constant(0.5), n)[1]), x)
+    values = np.linspace(-1, 1, 5).astype("float32"), np.arange(4, dtype="float32")
+    expected = gc.function([x, n], gradient, backend="reference")(*values)
+    np.testing.assert_allclose(gc.function([x, n], gradient)(*values), expected, rtol=1e-5)
