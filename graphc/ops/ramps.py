@@ -12,10 +12,12 @@ import numpy as np
 from graphc.dtypes import (
     DType,
     as_dtype,
+    default_complex,
     default_float,
     float64,
     int64,
-    is_floating,
+    is_complex,
+    is_inexact,
     is_integer,
     real_dtype,
 )
@@ -212,18 +214,30 @@ def linspace(
     """num equally spaced numbers from start to stop; endpoint: whether stop is the last.
 
     start, stop: numbers or scalar tensors. num: a size, symbolic ones too. dtype: float32 by
-    default. Raises DTypeError for a dtype that is not floating.
+    default, complex64 between complex numbers. Raises DTypeError for a dtype that is not inexact,
+    and for a real one between complex numbers.
     """
     checked_device("linspace", device)
-    target = default_float if dtype is None else as_dtype(dtype)
+    has_complex = any(_is_complex(value) for value in (start, stop))
+    usual = default_complex if has_complex else default_float
+    target = usual if dtype is None else as_dtype(dtype)
     length = _size("linspace", num)
-    if not is_floating(target):
+    if not is_inexact(target) or (has_complex and not is_complex(target)):
         raise DTypeError(
             f"linspace: not for {target.name}",
             code="E214",
             source=current_source(),
-            fix="use a floating-point dtype, and .astype after it",
+            fix="use a complex dtype"
+            if has_complex
+            else "use a floating-point dtype, and .astype after it",
         )
+    if is_complex(target):
+        kind = real_dtype(target)
+        real, imag = (
+            linspace(part(start), part(stop), length, dtype=kind, endpoint=endpoint)
+            for part in (_real, _imag)
+        )
+        return BUILDER.complex(real, imag)
     options = {"length": length, "dtype": target, "endpoint": bool(endpoint)}
     if all(is_weak(value) and not isinstance(value, Dim) for value in (start, stop)):
         return LINSPACE(start=float(start), stop=float(stop), **options)
@@ -236,6 +250,20 @@ def linspace(
         )
     ramp = LINSPACE(start=0.0, stop=1.0, **options)
     return BUILDER.add(first, BUILDER.multiply(ramp, BUILDER.subtract(last, first)))
+
+
+def _is_complex(value: Any) -> bool:
+    return isinstance(value, complex) or (hasattr(value, "dtype") and is_complex(value.dtype))
+
+
+def _real(value: Any) -> Any:
+    return BUILDER.real(value) if isinstance(value, Tensor) else value.real
+
+
+def _imag(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return BUILDER.imag(value) if is_complex(value.dtype) else 0.0
+    return value.imag
 
 
 # --- eye -----------------------------------------------------------------------------------------

@@ -90,6 +90,22 @@ def test_linspace_between_tensors() -> None:
     assert gc.run(gradient) == pytest.approx(2.5)
 
 
+@pytest.mark.parametrize("endpoint", [True, False])
+def test_linspace_between_complex_numbers(endpoint: bool) -> None:
+    z, x = gc.placeholder("z", (), "complex128"), gc.placeholder("x", (), "float64")
+    ramp = gc.linspace(1j, 2 - 1j, 5, endpoint=endpoint)
+    assert ramp.dtype == np.complex64
+    expected = np.linspace(1j, 2 - 1j, 5, endpoint=endpoint)
+    np.testing.assert_allclose(gc.run(ramp), expected, rtol=1e-6, atol=1e-7)
+    ramp = gc.linspace(z, x, 4, dtype="complex128", endpoint=endpoint)
+    expected = np.linspace(1 - 2j, 3.0, 4, endpoint=endpoint)
+    np.testing.assert_allclose(gc.run(ramp, {z: 1 - 2j, x: 3.0}), expected, rtol=1e-12)
+    ramp = gc.linspace(0, np.float32(2), 3, dtype="complex64", endpoint=endpoint)
+    np.testing.assert_allclose(gc.run(ramp), np.linspace(0, 2, 3, endpoint=endpoint), rtol=1e-6)
+    with pytest.raises(gc.DTypeError, match="linspace: not for float32"):
+        gc.linspace(0, 1j, 3, dtype="float32")
+
+
 def test_full_of_a_tensor() -> None:
     x = gc.placeholder("x")
     result = gc.run(gc.full((2, 2), x * 2), {x: np.float32(3)})
