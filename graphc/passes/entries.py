@@ -1,86 +1,157 @@
-"""Sums of a loop that a step adds few entries to.
+"""States of a loop of which a step changes few entries.
 
-    s' = s + scatter_add(i, v)    =    s.at[i].add(v)
+    s' = s + scatter_add(i, v)              =    s.at[i].add(v)
+    s' = where(in the slice, v, s)          =    s.at[places of the slice].set(v)
 
-The gradient by an array of which every step reads some entries is such a sum. The right side is
-lowered to additions in place (loops/overwritten.py): a step costs what its entries cost.
+The gradient by an array of which every step reads some entries is such a sum. The right sides are
+lowered to changes in place (loops/overwritten.py): a step costs what its entries cost.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from math import prod
+
+import numpy as np
 
 from graphc.dtypes import is_half
-from graphc.ir.leaf import scalar_value
+from graphc.ir.leaf import CONSTANT, constant, scalar_value
 from graphc.ir.node import Node
 from graphc.ir.registry import BUILDER
 from graphc.ir.source import source_scope
 from graphc.ir.tensor import Tensor
 from graphc.ir.traversal import topological_order, users_of
 from graphc.passes.loops import Body
+from graphc.passes.nested import Key
+from graphc.shapes import is_static, size_product
+
+FEW = 4  # a slice of more than one part in so many is written like the whole array
 
 Users = Mapping[int, Sequence[Node]]
+Change = Callable[[Tensor], Tensor]  # of the state
 
 
-def add_entries(body: Body) -> bool:
+def change_entries(body: Body) -> bool:
     """Rewrites what carries become; whether any changed."""
     results = [*(following for _, _, following in body.carries), *body.outputs]
     users = users_of(topological_order(results))
+    outer = {inner.key: tensor for inner, tensor in body.shared}
     changed = False
     for number, (state, initial, following) in enumerate(body.carries):
-        links = _links(state, following, users)
-        if any(node.op.name == "add" for node, _ in links):
-            body.carries[number] = (state, initial, _rebuilt(state, links))
-            changed = True
+        links = _links(state, following, users, outer)
+        if all(change is None for _, change in links):
+            continue
+        value = state
+        for node, change in reversed(links):
+            with source_scope(node.sources):
+                value = _as_before(node, value) if change is None else change(value)
+        body.carries[number] = (state, initial, value)
+        changed = True
     return changed
 
 
-def _links(state: Tensor, following: Tensor, users: Users) -> list[tuple[Node, Tensor]]:
-    """What makes the next state of this one, the last first, if it is changes of entries alone.
+def _as_before(node: Node, value: Tensor) -> Tensor:
+    return node.op(value, *node.inputs[1:], **node.attrs)
 
-    With each scatter itself, and with each sum the scattered entries that it adds.
-    """
-    links: list[tuple[Node, Tensor]] = []
-    if is_half(state.dtype):
-        return links  # their sums are wider than they are
+
+def _links(
+    state: Tensor, following: Tensor, users: Users, outer: Mapping[Key, Tensor]
+) -> list[tuple[Node, Change | None]]:
+    """What makes the next state of this one, the last first, if it is changes of entries alone;
+    with what each becomes, None for a scatter, which stays."""
+    links: list[tuple[Node, Change | None]] = []
     while following.key != state.key:
         node = following.node
         if links and len(users[id(node)]) > 1:
             return []
         if node.op.name == "scatter":
-            links.append((node, following))
+            links.append((node, None))
             following = node.inputs[0]
             continue
-        added = [tensor for tensor in node.inputs if _adds_entries(tensor, state)]
-        if node.op.name != "add" or len(added) != 1 or len(users[id(added[0].node)]) > 1:
+        found = _sum(node, users) if node.op.name == "add" else _placed(node, outer)
+        if found is None or following.shape != state.shape:
             return []
-        links.append((node, added[0]))
-        left, right = node.inputs
-        following = right if added[0] is left else left
+        following, change = found
+        links.append((node, change))
     return links
 
 
-def _adds_entries(tensor: Tensor, state: Tensor) -> bool:
-    """Whether a tensor is zero but for the entries that it scatters."""
-    node = tensor.node
-    if tensor.shape != state.shape:
-        return False
+def _sum(node: Node, users: Users) -> tuple[Tensor, Change] | None:
+    """What entries are added to, and how."""
+    if is_half(node.types[0].dtype):
+        return None  # sums of entries are wider than they are
+    left, right = node.inputs
+    for start, entries in ((left, right), (right, left)):
+        adds = _addition(entries)
+        if adds is not None and start.shape == entries.shape and len(users[id(entries.node)]) == 1:
+            return start, adds
+    return None
+
+
+def _addition(entries: Tensor) -> Change | None:
+    """The addition of a tensor that is zero but for what it scatters."""
+    node = entries.node
     if node.op.name == "scatter_add":
-        return True
+        indices, values = node.inputs
+        axes = (node.attrs["axis"],)
+        return lambda state: BUILDER.scatter(state, [indices], values, axes, mode="add")
     if node.op.name != "scatter" or node.attrs["mode"] != "add":
-        return False
+        return None
     start = node.inputs[0]
     uniform = start.node.inputs[0] if start.op.name == "broadcast_to" else start
-    return bool(scalar_value(uniform) == 0)
+    return partial(_as_before, node) if bool(scalar_value(uniform) == 0) else None
 
 
-def _rebuilt(state: Tensor, links: Sequence[tuple[Node, Tensor]]) -> Tensor:
-    value = state
-    for node, changed in reversed(links):
-        with source_scope(node.sources):
-            entries = changed.node
-            if entries.op.name == "scatter_add":
-                indices, values = entries.inputs
-                axes = (entries.attrs["axis"],)
-                value = BUILDER.scatter(value, [indices], values, axes, mode="add")
-            else:
-                value = entries.op(value, *entries.inputs[1:], **entries.attrs)
-    return value
+def _placed(node: Node, outer: Mapping[Key, Tensor]) -> tuple[Tensor, Change] | None:
+    """The tensor of which a slice is replaced, and how."""
+    if node.op.name != "where":
+        return None
+    inside, new, old = node.inputs
+    if new.op.name != "slice_gradient" or old.shape != new.shape:
+        return None
+    if not _is_mask(outer.get(inside.key, inside), new.node):
+        return None
+    values = new.node.inputs[0]
+    places = _places(new.node, values)
+    if places is None:
+        return None
+    axes, indices = places
+    return old, lambda state: BUILDER.scatter(state, indices, values, axes)
+
+
+def _is_mask(inside: Tensor, slices: Node) -> bool:
+    """Whether a tensor is true exactly where the slice is."""
+    values, node = slices.inputs[0], inside.node
+    if node.op.name == "slice_gradient":
+        truth = node.inputs[0]
+        uniform = truth.node.inputs[0] if truth.op.name == "broadcast_to" else truth
+        same = node.attrs == slices.attrs and truth.shape == values.shape
+        return same and scalar_value(uniform) is True
+    if node.op is not CONSTANT:
+        return False
+    mask: np.ndarray = node.attrs["value"]
+    ones = np.ones(tuple(size for size in values.shape if isinstance(size, int)), np.bool_)
+    known = ones.ndim == values.ndim and is_static(slices.types[0].shape)
+    return known and np.array_equal(mask, slices.op.reference(slices.attrs, ones))
+
+
+def _places(node: Node, values: Tensor) -> tuple[tuple[int, ...], list[Tensor]] | None:
+    """The axes that a slice cuts, side by side, and the positions along each; None for a large
+    slice, and where they are not known."""
+    shape, starts, steps = (node.attrs[name] for name in ("shape", "starts", "steps"))
+    cut = [
+        axis
+        for axis, (size, count) in enumerate(zip(shape, values.shape, strict=True))
+        if (starts[axis], steps[axis]) != (0, 1) or count != size
+    ]
+    counts = [count for axis in cut if isinstance(count := values.shape[axis], int)]
+    known = len(counts) == len(cut) and all(isinstance(starts[axis], int) for axis in cut)
+    if not cut or not known or cut != list(range(cut[0], cut[-1] + 1)):
+        return None
+    whole = size_product([shape[axis] for axis in cut])
+    if isinstance(whole, int) and prod(counts) * FEW > whole:
+        return None
+    indices: list[Tensor] = []
+    for number, axis in enumerate(cut):
+        positions = starts[axis] + steps[axis] * np.arange(counts[number], dtype=np.int64)
+        indices.append(constant(positions.reshape((-1,) + (1,) * (len(cut) - 1 - number))))
+    return tuple(cut), indices

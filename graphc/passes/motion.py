@@ -1,7 +1,7 @@
 """What need not be in a loop leaves it, to before or after it.
 
 hoist        x_t @ W = (xs @ W)_t: one product over the whole sequence before the loop
-add_entries  s + scatter_add(i, v) = s.at[i].add(v): in place, whatever the size (entries.py)
+change       s + scatter_add(i, v) = s.at[i].add(v): in place, whatever the size (entries.py)
 postpone     sums over the steps, and products of what a step computes: after it (totals.py)
 """
 
@@ -15,7 +15,7 @@ from graphc.ir.node import Node, TensorType
 from graphc.ir.registry import BUILDER
 from graphc.ir.tensor import Tensor
 from graphc.ir.traversal import topological_order
-from graphc.passes.entries import add_entries
+from graphc.passes.entries import change_entries
 from graphc.passes.loops import Body
 from graphc.passes.nested import rebuild
 from graphc.passes.totals import postpone
@@ -28,7 +28,7 @@ def move_out(graph: Graph) -> Graph:
         if not isinstance(node.op.lower, Scan) or node.attrs["local"]:
             return None
         body = Body.of(node, inputs)
-        changed = add_entries(body) | hoist(body)
+        changed = change_entries(body) | hoist(body)
         own = list(body.outputs)
         after = postpone(body)
         if not changed and not after:

@@ -13,6 +13,7 @@ RNG = np.random.default_rng(0)
 SIZE, STEPS = 7, 12
 X = RNG.normal(size=SIZE).astype("float32")
 M = RNG.normal(size=(SIZE, 3)).astype("float32")
+W = RNG.normal(size=(SIZE, 8)).astype("float32")
 PLACES = RNG.integers(-SIZE, SIZE, STEPS)
 Step = Callable[[Any, Tensor], tuple[Any, Any]]
 
@@ -60,6 +61,8 @@ IN_PLACE: dict[str, tuple[Step, np.ndarray]] = {
     "stacked": (lambda c, k: (n := c.at[k].add(1.0), n), X),
     "old value stacked": (lambda c, k: (c.at[k].add(1.0), c), X),
     "twice": (lambda c, k: (c.at[k].set(2.0).at[k * 0].add(c[k]), None), X),
+    "a known place": (lambda c, k: (c.at[0].add(1.0), None), X),
+    "known places": (lambda c, k: (c.at[-1, 1:7:4].set(c[0, 2:4]).at[k].add(1.0), None), W),
     "swap": (lambda c, k: (c.at[k].set(c[k * 0]).at[k * 0].set(c[k]), None), X),
 }
 
@@ -76,7 +79,8 @@ COPIED: dict[str, tuple[Step, np.ndarray]] = {
     "needs old and new": (lambda c, k: (n := c.at[k].set(1.5), gc.sum(n * c)), X),
     "values are the state": (lambda c, k: (c.at[gc.arange(SIZE) * (k % 2)].add(c), None), X),
     "in between": (lambda c, k: (c.at[k].set(2.0)[::-1].at[k].add(1.0), None), X),
-    "at known places": (lambda c, k: (c.at[0].add(1.0).at[1:3].set(c[k]), None), X),
+    "a known column": (lambda c, k: (c.at[k, 1].set(c[k, 0] + 1), c[0]), W),
+    "a large slice": (lambda c, k: (c.at[0].add(1.0).at[1:3].set(c[k]), None), X),
     "size one": (lambda c, k: (c.at[0].add(1.0), None), X[:1]),
     "of something else": (lambda c, k: ((c * 0.5).at[k].set(1.0), None), X),
 }
