@@ -153,6 +153,7 @@ class StepEmitter(ABC):
         out, x = step.arguments[:2]
         copy = replace(step, kernel=copy_alone(step.kernel), arguments=(out, x))
         new, old = self._buffer(out), self._buffer(x)
+        known = set(self.kernels)
 
         def run() -> list[Val]:
             self._kernel(copy)
@@ -161,8 +162,10 @@ class StepEmitter(ABC):
         self.code.branch(self.code.builder.icmp("ne", new, old), [], run)
         others = (out, *step.arguments[2:])
         self._kernel(replace(step, kernel=entries, arguments=others))
-        texts = [self.kernels.pop(one.name) for one in (copy.kernel, entries)]
-        self.kernels[step.kernel.name] = "\n".join(texts)
+        parts = [copy.kernel.name, entries.name]
+        self.kernels[step.kernel.name] = "\n".join(self.kernels[name] for name in parts)
+        for name in set(parts) - known:
+            del self.kernels[name]  # no kernels of the program
 
     def _remember(self, step: KernelCall, name: str, text: KernelText) -> None:
         """The text of a kernel, for people."""

@@ -1,5 +1,6 @@
 """States of loops that are changed where they are: what is copied, and that values stay right."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -216,3 +217,14 @@ def test_gradients_by_what_every_step_reads_from() -> None:
 
 def i_fixed() -> Tensor:
     return gc.constant(PLACES)
+
+
+def test_texts_of_kernels_with_and_without_the_copy() -> None:
+    x, i = gc.placeholder("x", (SIZE,)), gc.placeholder("i", ("t",), "int64")
+    final, _ = gc.scan(lambda c, k: (c.at[k].set(1.5), None), x, i)
+    alone = gc.tanh(x).at[i[0]].set(1.5)
+    for outputs in ([final, alone], [alone, final]):
+        f = gc.function([x, i], outputs)
+        names = re.findall(r"^ +\d+ +(scatter_\w+)", f.kernels(), re.MULTILINE)
+        assert sorted(name.endswith("_in_place") for name in names) == [False, True]
+        assert all("store" in f.source(name) for name in names)
