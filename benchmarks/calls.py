@@ -7,6 +7,7 @@ every candidate in turns. JAX takes numpy's arrays, as graphc does; torch makes 
 less than a microsecond.
 """
 
+import argparse
 import statistics
 import time
 from collections.abc import Callable
@@ -61,6 +62,7 @@ WAYS: dict[str, Callable[[Callable[..., Any]], Any]] = {
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0]).parse_args()
     candidates = {"graphc": graphc_scale()}
     if find_spec("jax"):
         candidates["jax"] = jax_scale()

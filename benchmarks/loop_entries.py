@@ -62,7 +62,7 @@ def in_jax(values: np.ndarray, places: np.ndarray) -> dict[str, Call]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--sizes", type=int, nargs="*", default=[100, 10_000, 1_000_000])
     rng = np.random.default_rng(0)
     for size in parser.parse_args().sizes:
