@@ -10,6 +10,7 @@ lowered to changes in place (loops/overwritten.py): a step costs what its entrie
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -96,9 +97,7 @@ def _addition(entries: Tensor) -> Change | None:
         return lambda state: BUILDER.scatter(state, [indices], values, axes, mode="add")
     if node.op.name != "scatter" or node.attrs["mode"] != "add":
         return None
-    start = node.inputs[0]
-    uniform = start.node.inputs[0] if start.op.name == "broadcast_to" else start
-    return partial(_as_before, node) if bool(scalar_value(uniform) == 0) else None
+    return partial(_as_before, node) if is_zero(node.inputs[0]) else None
 
 
 def _placed(node: Node, outer: Mapping[Key, Tensor]) -> tuple[Tensor, Change] | None:
@@ -123,9 +122,8 @@ def _is_mask(inside: Tensor, slices: Node) -> bool:
     values, node = slices.inputs[0], inside.node
     if node.op.name == "slice_gradient":
         truth = node.inputs[0]
-        uniform = truth.node.inputs[0] if truth.op.name == "broadcast_to" else truth
         same = node.attrs == slices.attrs and truth.shape == values.shape
-        return same and scalar_value(uniform) is True
+        return same and _everywhere(truth) is True
     if node.op is not CONSTANT:
         return False
     mask: np.ndarray = node.attrs["value"]
@@ -155,3 +153,13 @@ def _places(node: Node, values: Tensor) -> tuple[tuple[int, ...], list[Tensor]] 
         positions = starts[axis] + steps[axis] * np.arange(counts[number], dtype=np.int64)
         indices.append(constant(positions.reshape((-1,) + (1,) * (len(cut) - 1 - number))))
     return tuple(cut), indices
+
+
+def is_zero(tensor: Tensor) -> bool:
+    """Zeros everywhere; a sum that starts from them is never -0.0."""
+    return bool(_everywhere(tensor) == 0)
+
+
+def _everywhere(tensor: Tensor) -> Any:
+    """The number that all elements are, if it is known; else None."""
+    return scalar_value(tensor.node.inputs[0] if tensor.op.name == "broadcast_to" else tensor)

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 
 from graphc.dtypes import is_floating
 from graphc.ir.graph import Graph
-from graphc.ir.leaf import PLACEHOLDER, scalar_value
+from graphc.ir.leaf import PLACEHOLDER
 from graphc.ir.lowering import Contraction, Scan
 from graphc.ir.node import Node, TensorType
 from graphc.ir.registry import BUILDER
 from graphc.ir.tensor import Tensor
 from graphc.ir.traversal import topological_order
-from graphc.passes.entries import change_entries
+from graphc.passes.entries import change_entries, is_zero
 from graphc.passes.loops import Body
 from graphc.passes.nested import rebuild
 from graphc.passes.totals import postpone
@@ -51,12 +51,6 @@ def move_out(graph: Graph) -> Graph:
         return results
 
     return rebuild(graph, replace)
-
-
-def is_zero(tensor: Tensor) -> bool:
-    """Zeros everywhere; a sum that starts from them is never -0.0."""
-    uniform = tensor.node.inputs[0] if tensor.op.name == "broadcast_to" else tensor
-    return bool(scalar_value(uniform) == 0)
 
 
 def _states(node: Node, inputs: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
