@@ -53,6 +53,9 @@ def inspect(
     dot: Annotated[
         Path | None, typer.Option("--dot", help="Draw the graph: a .svg or .dot file.")
     ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="All of it as one page, with pictures.")
+    ] = None,
     backend: Annotated[
         str | None, typer.Option("--backend", help="Compile for this backend instead.")
     ] = None,
@@ -84,7 +87,11 @@ def inspect(
     views = [name for name, wanted in chosen.items() if wanted]
     if dot is not None:
         show.write_dot(console, function, dot, "before" if views == ["before"] else "after")
-    elif views or source:
+    if html is not None:
+        show.write_page(console, function, html)
+    if dot is not None or html is not None:
+        return
+    if views or source:
         show.show_views(console, function, views, source or [])
     else:
         show.show_summary(console, function)

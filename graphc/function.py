@@ -281,7 +281,8 @@ class Function(FunctionText, CCallable):
         )
         assert self.stages.program is not None
         named = dict(zip(self.stages.size_names, sizes, strict=True))
-        return Text(format_profile(self.stages.program, named, laps, calls))
+        self._profiled = Text(format_profile(self.stages.program, named, laps, calls))
+        return self._profiled
 
     def repeat(self, count: int, /, *args: Any, **kwargs: Any) -> Any:
         """`count` calls in one: an epoch over an array of batches runs in native code.

@@ -4,10 +4,8 @@ Format: https://huggingface.co/docs/safetensors (a JSON header with names, dtype
 offsets, then the bytes).
 """
 
-import errno
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ import numpy as np
 
 from graphc.dtypes import bfloat16
 from graphc.errors import FileFormatError, MissingExtraError
+from graphc.whole_files import write_whole
 
 COMPLEX = "complex128"  # metadata: the names of arrays that the format has no dtype for
 
@@ -50,23 +49,7 @@ def write_tensors(
     pairs = [name for name, array in arrays.items() if array.dtype == np.complex128]
     contents = {name: _plain(array) for name, array in arrays.items()}
     notes = {**(metadata or {}), **({COMPLEX: json.dumps(pairs)} if pairs else {})}
-    target = Path(path)
-    # Said of the path that was given: below, a file of another name is made first.
-    if target.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
-    if not target.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "There is no such folder", str(target.parent))
-    handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(written.numpy.save(contents, notes or None))
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_mask())
-        os.replace(temporary, target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_whole(path, lambda file: file.write(written.numpy.save(contents, notes or None)))
 
 
 def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -101,13 +84,6 @@ def _plain(array: np.ndarray) -> np.ndarray:
     if array.dtype == np.complex128:
         return array[..., None].view(np.float64)
     return array
-
-
-def _mask() -> int:
-    """The process's mask for new files, which can only be read by setting it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
 
 
 def _library() -> Any:

@@ -1,7 +1,6 @@
 """Weights alone: .npz and .safetensors both ways, Keras's .h5 and .keras in."""
 
 import os
-import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from graphc.layers.configured import parameter_error, written
 from graphc.layers.layer import Layer, Parameter
 from graphc.layers.values import assign
 from graphc.tensor_files import read_tensors, write_tensors
+from graphc.whole_files import write_whole
 
 if TYPE_CHECKING:
     from graphc.layers.model import Model
@@ -46,16 +46,7 @@ def save_weights(model: "Model", path: str | os.PathLike[str]) -> None:
     if target.suffix == ".safetensors":
         write_tensors(target, arrays)
         return
-    handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_whole(target, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
 
 
 def load_weights(model: "Model", path: str | os.PathLike[str]) -> None:

@@ -201,6 +201,19 @@ def test_inspect_draws(graphc: Run, script: Path, tmp_path: Path) -> None:
     assert "<svg" in target.read_text(encoding="utf-8")
 
 
+def test_inspect_writes_a_page(graphc: Run, script: Path, tmp_path: Path) -> None:
+    target, picture = tmp_path / "out.html", tmp_path / "out.dot"
+    status, out, _ = graphc(
+        "inspect", f"{script}:train", "--html", str(target), "--dot", str(picture)
+    )
+    assert status == 0 and str(target) in out and str(picture) in out
+    text = target.read_text(encoding="utf-8")
+    assert "<h1>train</h1>" in text and text.rstrip().endswith("</html>")
+    missing = str(tmp_path / "none" / "out.html")
+    status, _, err = graphc("inspect", f"{script}:train", "--html", missing)
+    assert status == 2 and "out.html cannot be written" in " ".join(err.split())
+
+
 def test_inspect_on_another_backend(graphc: Run, script: Path) -> None:
     status, out, _ = graphc("inspect", f"{script}:train", "--backend", "reference", "--after")
     assert status == 0 and "graph train" in out

@@ -74,7 +74,9 @@ def show_summary(console: Console, function: Function) -> None:
         console.print(function.kernels())
         heading(console, "memory plan")
         console.print(function.memory_plan())
-    hint = "more: --before --rewrites --loops --source N --llvm --asm --dot graph.svg"
+    hint = (
+        "more: --before --rewrites --loops --source N --llvm --asm --dot graph.svg --html page.html"
+    )
     console.print(f"\n{hint}", style="dim")
 
 
@@ -102,6 +104,15 @@ def write_dot(console: Console, function: Function, path: Path, stage: str) -> N
     graph = function.stages.user_graph if stage == "before" else function.stages.graph
     try:
         write_picture(graph, path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}") from error
+    console.print(f"wrote {path}")
+
+
+def write_page(console: Console, function: Function, path: Path) -> None:
+    """Everything about the function as one HTML file."""
+    try:
+        function.to_html(path)
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}") from error
     console.print(f"wrote {path}")

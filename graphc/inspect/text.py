@@ -1,5 +1,7 @@
 """What a compiled function shows of itself: every stage as text, with the user's lines."""
 
+import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
 from graphc.backends.base import scratch_of
@@ -7,6 +9,7 @@ from graphc.backends.registry import DEFAULT
 from graphc.errors import ArgumentError, BackendError
 from graphc.inspect.memory import format_plan
 from graphc.ir.printer import format_graph
+from graphc.late_imports import late_module
 from graphc.loops.printer import format_program, summary
 from graphc.shapes import whole_number
 from graphc.surface import surface
@@ -31,7 +34,9 @@ class FunctionText:
 
     stages: "Stages"
     backend: str
+    optimized: bool
     _rewrites: bool
+    _profiled: Text | None = None  # the last profile that was taken
 
     @surface
     def dprint(self, stage: str = "after", file: TextIO | None = None) -> None:
@@ -132,6 +137,33 @@ class FunctionText:
             result["program"] = stages.found
             result["threads"] = stages.executable.threads
         return result
+
+    @surface
+    def to_html(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        sizes: Mapping[str, int] | None = None,
+    ) -> str | None:
+        """All of this as one HTML page: the function, the graph before and after the passes, the
+        rewrites with their equations, kernels as loops and as generated code, the memory plan as a
+        picture, and the last `profile` that was taken.
+
+        The page needs no network and nothing beside it. A click on a value marks its uses; a click
+        on a line of the user's marks what became of it at every stage. path: a file to write, which
+        appears whole or not at all; the answer is None then, and the text otherwise. sizes: values
+        of all symbolic sizes, for which the memory plan is drawn (256 each). Long texts of large
+        functions are cut, and say how to get the rest. ParameterError (E404): values of other
+        sizes. OSError as open() does.
+
+        >>> f.to_html("f.html", sizes={"n": 64})
+        """
+        view = late_module("graphc.inspect.html")
+        text: str = view.format_html(self, sizes)
+        if path is None:
+            return text
+        view.write_html(path, text)
+        return None
 
     def _backend_text(self, kind: str) -> Text:
         self._need_program(kind)

@@ -16,7 +16,7 @@ more than 16 elements and the values of variables are not part of the text.
 import keyword
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TextIO
 
@@ -229,20 +229,29 @@ def _is_inline(node: Node) -> bool:
 # --- graphs ------------------------------------------------------------------------------------
 
 
-def format_graph(graph: Graph) -> str:
-    """The whole graph as text; see the module's docstring."""
-    return _formatted(numbered_lengths(graph))
+def format_graph(
+    graph: Graph,
+    names_of: Callable[[Graph], Names] = Names,
+    width: Callable[[str], int] = len,
+) -> str:
+    """The whole graph as text; see the module's docstring.
+
+    names_of, width: for names that carry marks, which take no place in a column.
+    """
+    return _formatted(numbered_lengths(graph), names_of, width)
 
 
-def _formatted(graph: Graph) -> str:
-    names = Names(graph)
+def _formatted(
+    graph: Graph, names_of: Callable[[Graph], Names], width: Callable[[str], int]
+) -> str:
+    names = names_of(graph)
     inputs = ", ".join(f"{names.operand(t)}: {t.type}" for t in graph.inputs)
     lines = [f"graph {usable_name(graph.name)}({inputs})"]
     lines += [f"  variable {names.operand(v)}: {v.type}" for v in graph.variables]
     lines += [f"  {_constant_row(node, names)}" for node in names.constants]
     bodies = named_bodies(graph)
     for body, name in bodies.items():
-        inner = _formatted(body).splitlines()
+        inner = _formatted(body, names_of, width).splitlines()
         lines += [f"  {name}:", *(f"    {line}" for line in inner)]
     rows = [
         _Row(
@@ -254,7 +263,7 @@ def _formatted(graph: Graph) -> str:
         for node in graph.nodes
         if node.op not in (PLACEHOLDER, VARIABLE, CONSTANT)
     ]
-    lines += _aligned(rows)
+    lines += _aligned(rows, width)
     lines.append(f"  return {_results(graph, names)}".rstrip())
     return "\n".join(lines) + "\n"
 
@@ -276,18 +285,20 @@ class _Row:
     sources: str
 
 
-def _aligned(rows: Sequence[_Row], limit: int = 60) -> list[str]:
+def _aligned(rows: Sequence[_Row], width: Callable[[str], int] = len, limit: int = 60) -> list[str]:
     """Columns as wide as their entries, except that a very long entry does not widen them all."""
 
-    def width(entries: Iterable[str]) -> int:
-        return max((len(entry) for entry in entries if len(entry) <= limit), default=0)
+    def column(entries: Iterable[str]) -> list[str]:
+        found = [(entry, width(entry)) for entry in entries]
+        widest = max((one for _, one in found if one <= limit), default=0)
+        return [entry + " " * (widest - one) for entry, one in found]
 
-    names = width(row.names for row in rows)
-    text = width(row.text for row in rows)
-    types = width(row.types for row in rows)
+    names = column(row.names for row in rows)
+    texts = column(row.text for row in rows)
+    types = column(row.types for row in rows)
     return [
-        f"  {r.names:<{names}} = {r.text:<{text}}  : {r.types:<{types}}  {r.sources}".rstrip()
-        for r in rows
+        f"  {name} = {text}  : {kind}  {row.sources}".rstrip()
+        for name, text, kind, row in zip(names, texts, types, rows, strict=True)
     ]
 
 

@@ -34,13 +34,14 @@ HASHED_BYTES = 1 << 16  # larger constants are compared by identity, not by cont
 
 @dataclass(frozen=True, eq=False)
 class RewriteEntry:
-    """One hit: which rule of which group turned what into what."""
+    """One hit: which rule of which group turned what into what, and the rule's equation."""
 
     group: str
     rule: str
     old: Tensor
     new: Tensor
     sources: Sources
+    equation: str
 
     @cached_property
     def before(self) -> str:
@@ -286,7 +287,9 @@ class _Driver:
         self.fired[id(root.node)] = rule.name
         if self.log is not None:
             group = self.table.group[rule]
-            self.log.entries.append(RewriteEntry(group, rule.name, root, results[0], sources))
+            self.log.entries.append(
+                RewriteEntry(group, rule.name, root, results[0], sources, rule.equation)
+            )
         lineage = (*self.lineage.get(id(root.node), ()), rule.name)
         if len(lineage) > self.budget:
             raise RewriteError(

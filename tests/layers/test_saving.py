@@ -151,6 +151,8 @@ def test_weights_alone(suffix: str, tmp_path: Path) -> None:
     assert (other.predict(X) != model.predict(X)).any()
     other.load_weights(path)
     np.testing.assert_array_equal(other.predict(X), model.predict(X))
+    (tmp_path / "any").touch()
+    assert path.stat().st_mode == (tmp_path / "any").stat().st_mode  # others may read it, too
 
 
 @pytest.mark.parametrize(
