@@ -28,7 +28,7 @@ from graphc.passes.motion import move_out
 from graphc.passes.nested import fill_bodies, has_bodies, map_bodies
 from graphc.passes.stabilize import STABILIZE
 from graphc.passes.unroll import unroll
-from graphc.passes.vector_product import VECTOR_PRODUCT
+from graphc.passes.vector_product import VECTOR_FIRST, VECTOR_PRODUCT
 from graphc.records import dataclass
 from graphc.rewrite.driver import RewriteLog, rewrite
 from graphc.rewrite.rule import RuleTable
@@ -61,6 +61,14 @@ SIMPLIFY = Pass(
     "First, and in one sweep: stabilising patterns are written once, for one spelling of each "
     "expression, what they make is canonical again at once, and both look for log, softmax "
     "and sigmoid as whole ops, before composites are expanded. Loops follow at once.",
+)
+
+VECTORS_FIRST = Pass(
+    "vectors first",
+    RuleTable(vector_product=VECTOR_FIRST),
+    "In bodies, before products leave them: what is said of x_t @ W holds of W @ v_t as well.",
+    needed=lambda op: isinstance(op.lower, Contraction),
+    follows=True,
 )
 
 PIPELINE = (
@@ -156,7 +164,7 @@ def optimize_bodies(graph: Graph, log: RewriteLog, trace: Trace = _no_trace) -> 
     After simplify: equal values are one value then, in the graph and in the bodies.
     """
     graph = _through(graph, BEFORE_BODIES, trace)
-    graph = map_bodies(graph, lambda body: run_pass(body, SIMPLIFY, log))
+    graph = map_bodies(graph, lambda body: run_pass(run_pass(body, SIMPLIFY, log), VECTORS_FIRST, log))
     trace("simplify in loops and branches", graph)
     graph = _through(graph, AFTER_BODIES, trace)
     graph = _through(graph, (unroll,), trace)

@@ -1,6 +1,7 @@
 """What a loop adds up is added up after it, from the values of all steps.
 
 total + a_t.T @ b_t over all t = as.T @ bs       one product; so are outputs a_t @ W
+total + a_t[:, None] * b_t     = as.T @ bs
 total + sum(a_t)               = sum(as)
 total + f(a_t, b_t), a number  = sum(f(as, bs))  see number_sums.py
 """
@@ -17,7 +18,7 @@ from graphc.ir.traversal import topological_order, users_of
 from graphc.passes.loops import Body
 from graphc.passes.nested import Key
 from graphc.passes.number_sums import NumberSums, Sum, can_add
-from graphc.shapes import symbols_of
+from graphc.shapes import Shape, symbols_of
 
 Later = Callable[[Sequence[Tensor]], Tensor]
 
@@ -128,6 +129,14 @@ def _added(state: Tensor, following: Tensor) -> Tensor | None:
 def _total(term: Tensor, whole: Callable[[Tensor], Later]) -> Later | None:
     """The sum of a term over all steps, from the stacked values of what it is made of."""
     node = term.node
+    vectors = _outer_product(term)
+    if vectors is not None:
+        columns, rows = (whole(vector) for vector in vectors)
+
+        def outer_product(stacked: Sequence[Tensor]) -> Tensor:
+            return BUILDER.matmul(columns(stacked), rows(stacked), transpose_a=True)
+
+        return outer_product
     if isinstance(node.op.lower, Contraction) and is_floating(term.dtype):
         left, right = node.inputs
         flags = (node.attrs["transpose_a"], node.attrs["transpose_b"])
@@ -151,3 +160,24 @@ def _total(term: Tensor, whole: Callable[[Tensor], Later]) -> Later | None:
             axes = (0, *(axis + 1 for axis in node.attrs["axes"]))
             return lambda stacked: BUILDER.sum(values(stacked), axis=axes)
     return None
+
+
+def _outer_product(term: Tensor) -> tuple[Tensor, Tensor] | None:
+    """The vectors a and b of a[:, None] * b."""
+    if term.op.name != "multiply" or term.ndim != 2 or not is_floating(term.dtype):
+        return None
+    one, other = term.node.inputs
+    for column, row in ((one, other), (other, one)):
+        vectors = _vector(column, (term.shape[0], 1)), _vector(row, (1, term.shape[1]))
+        if vectors[0] is not None and vectors[1] is not None:
+            return vectors[0], vectors[1]
+    return None
+
+
+def _vector(tensor: Tensor, shape: Shape) -> Tensor | None:
+    """What has been given this shape, which has one axis besides one of size 1, to be repeated."""
+    if 1 not in shape or shape == (1, 1):
+        return None
+    if tensor.shape == shape and tensor.op.name in ("expand_dims", "reshape"):
+        tensor = tensor.node.inputs[0]
+    return tensor if tensor.shape == tuple(size for size in shape if size != 1) else None

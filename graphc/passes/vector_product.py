@@ -8,6 +8,7 @@ is the sum, once, as in products of matrices.
 """
 
 from graphc.dtypes import float32, is_floating, is_half
+from graphc.ir.leaf import PLACEHOLDER
 from graphc.ir.registry import Builder
 from graphc.ir.tensor import Tensor
 from graphc.rewrite.pattern import P, var
@@ -53,4 +54,13 @@ def _sum_of_products(b: Builder, x: Tensor, y: Tensor, axis: int, keepdims: bool
     return b.astype(b.sum(products, axis=axis, keepdims=keepdims), x.dtype)
 
 
+@rule(P.matmul(X, Y))
+def vector_first(b: Builder, root: Tensor, x: Tensor, y: Tensor) -> Tensor | None:
+    """w @ v = v @ w.T for a matrix that is given to the body of a loop"""
+    if not is_floating(root.dtype) or x.ndim != 2 or y.ndim != 1 or x.op is not PLACEHOLDER:
+        return None
+    return root.op(y, x, transpose_a=False, transpose_b=not root.node.attrs["transpose_a"])
+
+
 VECTOR_PRODUCT = (product_with_vector, thin_product)
+VECTOR_FIRST = (vector_first,)
