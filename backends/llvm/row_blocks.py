@@ -15,12 +15,13 @@
 In the first form everything waits for the row: its sum for the last lane, the logarithm for the
 sum, the next pass for the logarithm. In the second the rows of a pass do not wait for each other,
 and what is computed once a row is computed for several rows at once. Numbers pass from loop to
-loop through memory in the first cache.
+loop through memory in the first cache. Rows that are read once alone are cut for the last reason.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+from graphc.backends.llvm.lanes import survey
 from graphc.dtypes import float32, float64
 from graphc.loops.ir import Accumulate, Accumulator, For, Let, LoopKind, Scratch, Statement, Store
 from graphc.loops.tidy import loads_of, map_values, values_of, with_sizes
@@ -30,6 +31,8 @@ from graphc.shapes import Dim, Size, ceil_div, dim_min, symbols_of
 ROWS = 16  # of a block
 FEWEST = 32  # rows, where their number is known
 LONGEST = 100  # elements of a row: blocks of several arrays stay in the first cache
+WORTH = 16  # elements of a row that is read once, for each operation on its sum
+FEWEST_COSTLY = 8  # rows of which only numbers are
 DTYPES = (float32, float64)
 
 
@@ -70,8 +73,6 @@ class _Pass(NamedTuple):
 
 def _passes(rows: For) -> list[_Pass] | None:
     """The passes over a row, if rows may be cut so, and that is better."""
-    if isinstance(rows.extent, int) and rows.extent < FEWEST:
-        return None
     found: list[_Pass] = []
     numbers: list[Statement] = []
     waiting: dict[str, Accumulator] = {}
@@ -86,7 +87,7 @@ def _passes(rows: For) -> list[_Pass] | None:
                 numbers.append(item)
             case Store(buffer=buffer, accumulate=False) if buffer not in scratch:
                 numbers.append(item)
-            case For(kind="vector", extent=int(length)) if length <= LONGEST:
+            case For(kind="vector", extent=int()):
                 if not all(isinstance(one, Let | Accumulate | Store) for one in item.body):
                     return None
                 fed = {one.name: None for one in item.body if isinstance(one, Accumulate)}
@@ -100,8 +101,20 @@ def _passes(rows: For) -> list[_Pass] | None:
                 return None
     if numbers:
         found.append(_Pass(tuple(numbers), None))
-    several = sum(one.loop is not None for one in found) > 1
-    return found if several and not waiting and _are_apart(rows) else None
+    return found if not waiting and _pays(rows, found) and _are_apart(rows) else None
+
+
+def _pays(rows: For, passes: Sequence[_Pass]) -> bool:
+    lengths = [one.loop.extent for one in passes if one.loop is not None]
+    longest, fewest = LONGEST, FEWEST
+    if len(lengths) == 1:
+        cost = sum(survey(one.items).cost for one in passes if one.loop is None)
+        longest, fewest = cost * WORTH, FEWEST_COSTLY
+    elif not lengths:
+        return False
+    if isinstance(rows.extent, int) and rows.extent < fewest:
+        return False
+    return all(isinstance(length, int) and length <= longest for length in lengths)
 
 
 def _are_apart(rows: For) -> bool:

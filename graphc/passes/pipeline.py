@@ -27,6 +27,7 @@ from graphc.passes.loops import merge_loops
 from graphc.passes.motion import move_out
 from graphc.passes.nested import fill_bodies, has_bodies, map_bodies
 from graphc.passes.stabilize import STABILIZE
+from graphc.passes.turned import turn_matrices
 from graphc.passes.unroll import unroll
 from graphc.passes.vector_product import VECTOR_FIRST, VECTOR_PRODUCT
 from graphc.records import dataclass
@@ -155,6 +156,7 @@ AFTER_BODIES = (
     keep_products,  # those of stacked values, which the loop has made already
     keep_sums,  # once it is known what loops stack for each other
     drop_unneeded,  # what has left the loops
+    turn_matrices,  # after products have left, and what others call them is no longer asked
 )
 
 
@@ -164,7 +166,9 @@ def optimize_bodies(graph: Graph, log: RewriteLog, trace: Trace = _no_trace) -> 
     After simplify: equal values are one value then, in the graph and in the bodies.
     """
     graph = _through(graph, BEFORE_BODIES, trace)
-    graph = map_bodies(graph, lambda body: run_pass(run_pass(body, SIMPLIFY, log), VECTORS_FIRST, log))
+    graph = map_bodies(
+        graph, lambda body: run_pass(run_pass(body, SIMPLIFY, log), VECTORS_FIRST, log)
+    )
     trace("simplify in loops and branches", graph)
     graph = _through(graph, AFTER_BODIES, trace)
     graph = _through(graph, (unroll,), trace)

@@ -20,6 +20,8 @@ from graphc.passes.nested import Key
 from graphc.passes.number_sums import NumberSums, Sum, can_add
 from graphc.shapes import Shape, symbols_of
 
+ONE_AXIS = frozenset({"expand_dims", "reshape", "permute_dims"})  # where others have size 1
+
 Later = Callable[[Sequence[Tensor]], Tensor]
 
 
@@ -134,7 +136,11 @@ def _total(term: Tensor, whole: Callable[[Tensor], Later]) -> Later | None:
         columns, rows = (whole(vector) for vector in vectors)
 
         def outer_product(stacked: Sequence[Tensor]) -> Tensor:
-            return BUILDER.matmul(columns(stacked), rows(stacked), transpose_a=True)
+            one, other = (
+                BUILDER.reshape(values, (values.shape[0], size))
+                for values, size in zip((columns(stacked), rows(stacked)), term.shape, strict=True)
+            )
+            return BUILDER.matmul(one, other, transpose_a=True)
 
         return outer_product
     if isinstance(node.op.lower, Contraction) and is_floating(term.dtype):
@@ -175,9 +181,10 @@ def _outer_product(term: Tensor) -> tuple[Tensor, Tensor] | None:
 
 
 def _vector(tensor: Tensor, shape: Shape) -> Tensor | None:
-    """What has been given this shape, which has one axis besides one of size 1, to be repeated."""
-    if 1 not in shape or shape == (1, 1):
+    """What has been given this shape, one axis beside another one of size 1, to be repeated."""
+    fits = tensor.shape == shape or (shape[0] == 1 and tensor.shape == shape[1:])
+    if not fits or shape.count(1) != 1:
         return None
-    if tensor.shape == shape and tensor.op.name in ("expand_dims", "reshape"):
+    if tensor.shape == shape and tensor.op.name in ONE_AXIS:
         tensor = tensor.node.inputs[0]
-    return tensor if tensor.shape == tuple(size for size in shape if size != 1) else None
+    return tensor

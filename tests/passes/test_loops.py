@@ -131,3 +131,91 @@ def test_products_of_the_step_are_kept_for_its_gradient() -> None:
         )(*arrays)
         for got, wanted in zip(f(*arrays), expected, strict=True):
             np.testing.assert_allclose(got, wanted, rtol=1e-9, atol=1e-12)
+
+
+def vectors(cells: int = 5) -> list[Tensor]:
+    shapes = {"x": ("t", 3), "h": (cells,), "w": (cells, 3), "u": (cells, cells)}
+    return [gc.placeholder(name, shape, "float64") for name, shape in shapes.items()]
+
+
+def test_a_matrix_times_a_vector_leaves_as_products_of_matrices_do() -> None:
+    """W @ x_t before the loop, U @ h_t kept for the gradient, outer products summed after it."""
+    x, h, w, u = vectors()
+    final, states = gc.scan(lambda h, e: (gc.tanh(u @ h + w @ e), h), h, x)
+    results = [gc.sum(states) + gc.sum(final)]
+    results += gc.grad(results[0], [x, h, w, u])
+    f = gc.function([x, h, w, u], results)
+    forward, backward = loops(f)
+    assert backward.attrs["carries"] == 1  # the totals of w and u are gone
+    for loop in (forward, backward):
+        sums = [node for node in loop.attrs["body"].nodes if node.op.name == "sum"]
+        assert [node.attrs["axes"] for node in sums] == [(0,)]  # of columns: u is turned forwards
+    assert products(f.stages.graph.nodes) == 4  # w @ x_t, and the gradients of x, w and u
+    rng = np.random.default_rng(0)
+    plain = gc.function([x, h, w, u], results, optimize=False, backend="reference")
+    for steps in (0, 1, 9):
+        values = [rng.normal(size=shape) for shape in ((steps, 3), (5,), (5, 3), (5, 5))]
+        for got, wanted in zip(f(*values), plain(*values), strict=True):
+            np.testing.assert_allclose(got, wanted, rtol=1e-10, atol=1e-12)
+
+
+def test_outer_products_of_any_orientation_are_summed_after_the_loop() -> None:
+    a = gc.placeholder("a", ("t", 4), "float64")
+    b = gc.placeholder("b", ("t", 1, 3), "float64")
+    zero = gc.zeros((4, 3), dtype="float64")
+
+    def step(
+        totals: tuple[Tensor, ...], e: tuple[Tensor, Tensor]
+    ) -> tuple[tuple[Tensor, ...], None]:
+        one, other, wide = totals
+        column, row = e
+        wide = wide + row.T * gc.sin(column)
+        return (one + column[:, None] * row, row * column[:, None] + other, wide), None
+
+    totals, _ = gc.scan(step, (zero + 1, zero, gc.zeros((3, 4), dtype="float64")), (a, b))
+    f = gc.function([a, b], totals)
+    assert all(loop.attrs["carries"] == 0 for loop in loops(f))
+    rng = np.random.default_rng(0)
+    for steps in (0, 1, 7):
+        left, right = rng.normal(size=(steps, 4)), rng.normal(size=(steps, 1, 3))
+        one, other, wide = f(left, right)
+        np.testing.assert_allclose(one, 1 + left.T @ right[:, 0], rtol=1e-12)
+        np.testing.assert_allclose(other, left.T @ right[:, 0], rtol=1e-12)
+        np.testing.assert_allclose(wide, right[:, 0].T @ np.sin(left), rtol=1e-12)
+
+
+def test_a_product_with_one_number_is_no_outer_product() -> None:
+    a, b = gc.placeholder("a", ("t", 4, 3), "float64"), gc.placeholder("b", ("t", 1), "float64")
+    total, _ = gc.scan(lambda c, e: (c + e[0] * e[1], None), gc.zeros((4, 3), "float64"), (a, b))
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(5, 4, 3)), rng.normal(size=(5, 1))
+    expected = np.sum(values[0] * values[1][:, None], axis=0)
+    np.testing.assert_allclose(gc.function([a, b], total)(*values), expected, rtol=1e-12)
+
+
+def test_small_matrices_are_turned_for_vectors() -> None:
+    def axes(loop: Node) -> list[tuple[int, ...]]:
+        """Those that the sums in a loop reduce."""
+        nodes = loop.attrs["body"].nodes
+        return [node.attrs["axes"] for node in nodes if node.op.name == "sum"]
+
+    def repeated(cells: int, steps: int, twice: bool = False) -> list[tuple[int, ...]]:
+        _, h, _, u = vectors(cells)
+
+        def step(h: Tensor, _: None) -> tuple[Tensor, None]:
+            return gc.tanh(u @ h) + (u[0] if twice else 0), None
+
+        (loop,) = loops(gc.function([h, u], gc.scan(step, h, None, length=steps)[0]))
+        return axes(loop)
+
+    assert repeated(5, 9) == repeated(180, 9) == [(0,)]
+    assert repeated(200, 9) == [(1,)], "long rows are read faster"
+    assert repeated(10, 2) == [(1,)], "of few steps"
+
+    _, h, _, u = vectors()
+    until = gc.while_loop(lambda h: gc.sum(gc.abs(u @ h)) > 1, lambda h: gc.tanh(u @ h) / 2, h)
+    f = gc.function([h, u], until)
+    plain = gc.function([h, u], until, optimize=False, backend="reference")
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=5), rng.normal(size=(5, 5))
+    np.testing.assert_allclose(f(*values), plain(*values), rtol=1e-12)

@@ -82,7 +82,7 @@ def test_the_name_of_a_size_is_not_taken() -> None:
 def test_where_rows_are_left_alone() -> None:
     assert blocks(TOTAL, SUM, LOG, LESS, extent=1000) is not None
     assert blocks(TOTAL, SUM, LOG, LESS, extent=31) is None, "few rows"
-    assert blocks(TOTAL, SUM, store("out", Local("total", float32), i)) is None, "one pass"
+    assert blocks(TOTAL, SUM, store("out", Local("total", float32), i)) is None, "nothing to do"
     for length in (129, Dim.symbol("m")):
         passes = [For("j", length, "vector", one.body) for one in (SUM, LESS)]
         assert blocks(TOTAL, passes[0], LOG, passes[1]) is None, "long rows"
@@ -95,6 +95,20 @@ def test_where_rows_are_left_alone() -> None:
     assert blocks(TOTAL, SUM, LOG, For("k", 2, "serial", (LESS,))) is None
     best = Accumulator("total", "argmax", float32, "place")
     assert blocks(best, SUM, LOG, LESS) is None
+
+
+def test_rows_that_are_read_once() -> None:
+    """The more there is to do with the sum, the longer rows may be."""
+    result = store("out", Local("t", float32), i)
+
+    def is_cut(length: Size, number: Let = LOG, extent: Size = n) -> bool:
+        body = TOTAL, For("j", length, "vector", SUM.body), number, result
+        return blocks(*body, extent=extent) is not None
+
+    assert is_cut(37) and is_cut(320) and is_cut(37, extent=8)
+    assert not is_cut(321) and not is_cut(Dim.symbol("m")) and not is_cut(37, extent=7)
+    light = Let("t", s.add(Local("total", float32), load("b", i)))
+    assert is_cut(16, light) and not is_cut(17, light)
 
 
 def test_sums_over_the_rows() -> None:
@@ -136,7 +150,13 @@ def picked(x: Tensor, c: Tensor, g: Tensor) -> list[Tensor]:
     return [share, largest, gc.sqrt(gc.sum(share * share, axis=-1)) * c[..., -1]]
 
 
-BUILD = (softmax, log_softmax, layer_norm, picked)
+def numbers(x: Tensor, c: Tensor, g: Tensor) -> list[Tensor]:
+    """Of rows that are read once."""
+    largest = gc.log1p(gc.abs(gc.max(x, axis=-1)))
+    return [gc.tanh(gc.sum(x * g, axis=-1) + c[..., 0]), largest, gc.sqrt(gc.sum(x * x, axis=-1))]
+
+
+BUILD = (softmax, log_softmax, layer_norm, picked, numbers)
 Build = Callable[[Tensor, Tensor, Tensor], list[Tensor]]
 
 
