@@ -97,6 +97,7 @@ with uncollected(stays=True):  # modules are many objects
     from graphc.ops.reduce import *
     from graphc.ops.running_extrema import *
     from graphc.ops.scatter import *
+    from graphc.ops.segments import *
     from graphc.ops.selection import *
     from graphc.ops.sets import *
     from graphc.ops.signals import *

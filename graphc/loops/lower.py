@@ -62,6 +62,7 @@ from graphc.loops.order import order_steps
 from graphc.loops.overwritten import with_states_in_place
 from graphc.loops.repeated import Outline, Repeated
 from graphc.loops.rows import row_kernel
+from graphc.loops.scattered_values import with_values_inside
 from graphc.loops.scatters import join_scatters
 from graphc.loops.schedule import schedule
 from graphc.loops.stored import Needs
@@ -180,7 +181,8 @@ class _Lowering(GraphBuffers):
         for step in partition.steps:
             self.lower_step(step, partition)
             self.steps += checks.get(step.number, [])
-        self.steps = order_steps(join_scatters(self.steps), self.buffers)
+        self.steps = with_values_inside(join_scatters(self.steps), self.buffers, self.joined_call)
+        self.steps = order_steps(self.steps, self.buffers)
         self.steps = before_followers(self.steps, self.buffers)
         self.steps = with_epilogues(self.steps, self.buffers, self.products, self.product_call)
         self.steps = with_rows_kept(self.steps, self.buffers, self.joined_call)
