@@ -21,7 +21,7 @@ from graphc.surface import surface
 
 __all__ = ["jit"]
 
-Signature = tuple[Structure, tuple[tuple[DType, tuple[bool, ...]], ...]]
+Signature = tuple[Structure, tuple[type, ...], tuple[tuple[DType, tuple[bool, ...]], ...]]
 
 
 MOST_RECENT = 256  # kinds of arguments whose function is remembered
@@ -74,7 +74,8 @@ class Jitted:
         if any(isinstance(leaf, Tensor) for leaf in leaves):  # inside another function
             return self.__wrapped__(*args, **kwargs), None
         arrays = _arrays(leaves, structure)
-        key = (structure, tuple((a.dtype, tuple(n == 1 for n in a.shape)) for a in arrays))
+        keys = tuple(type(part) for path in structure.paths() for part in path)  # 1, True, 1.0
+        key = (structure, keys, tuple((a.dtype, tuple(n == 1 for n in a.shape)) for a in arrays))
         compiled = self._compiled.get(key)
         if compiled is None:
             with self._compiling.current():
@@ -142,7 +143,7 @@ def _survey(values: Iterable[Any], leaves: list[Any], seen: list[Any]) -> bool:
         elif kind is bool or isinstance(value, np.generic):
             seen.append(kind)
         elif kind is dict:
-            seen += (kind, tuple(value))
+            seen += (kind, tuple(value), *map(type, value))
             if not _survey(value.values(), leaves, seen):
                 return False
             continue

@@ -277,6 +277,21 @@ def test_jit_knows_arguments_again() -> None:
         assert result(again, *arguments[number]) == expected[number]
 
 
+def test_jit_knows_keys_of_another_kind_from_each_other() -> None:
+    """1, 1.0 and True are equal as keys of a dict."""
+
+    @gc.jit(backend=REFERENCE)
+    def scaled(parts: dict[Any, Any]) -> Any:
+        return [part * key for key, part in parts.items()]
+
+    x = np.arange(3)
+    for _ in range(3):
+        for key in (1, 1.0, True):
+            (found,) = scaled({key: x})
+            assert found.dtype == (np.float32 if isinstance(key, float) else x.dtype)
+    assert len(scaled.functions) == 3
+
+
 def test_jit_inside_jit() -> None:
     @gc.jit(backend=REFERENCE)
     def square(x: gc.Tensor) -> gc.Tensor:
