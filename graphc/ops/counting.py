@@ -92,8 +92,22 @@ def _edges(name: str, bins: Any) -> Tensor:
     return tensor
 
 
-def _is_monotonic(steps: np.ndarray) -> bool:
-    return bool((steps >= 0).all())
+def _rises(name: str, edges: Tensor, *, or_falls: bool = False) -> bool | None:
+    """Whether constant edges go upwards; None for others, which are taken to be in order.
+
+    ParameterError for edges that do not. or_falls: unless they go downwards.
+    """
+    if edges.node.op is not CONSTANT:
+        return None
+    steps = np.diff(edges.node.attrs["value"].astype(float64))
+    rises = bool((steps >= 0).all())
+    if not rises and not (or_falls and (steps <= 0).all()):
+        raise ParameterError(
+            f"{name}: the bins are not in order",
+            source=current_source(),
+            fix="sort them: np.sort(bins)",
+        )
+    return rises
 
 
 @public
@@ -107,21 +121,13 @@ def digitize(x: Any, bins: Any, right: bool = False) -> Tensor:
     """
     edges = _edges("digitize", bins)
     size = edges.shape[0]
-    upwards: Any = BUILDER.all(edges[1:] >= edges[:-1])
-    if edges.node.op is CONSTANT:
-        steps = np.diff(edges.node.attrs["value"].astype(float64))
-        upwards = _is_monotonic(steps)
-        if not upwards and not _is_monotonic(-steps):
-            raise ParameterError(
-                "digitize: the bins are not in order",
-                source=current_source(),
-                fix="sort them: np.sort(bins)",
-            )
+    upwards: Any = _rises("digitize", edges, or_falls=True)
     side = "left" if right else "right"
     if upwards is True:
         return BUILDER.searchsorted(edges, x, side=side)
     row = BUILDER.flip(edges)
-    if upwards is not False:
+    if upwards is None:
+        upwards = BUILDER.all(edges[1:] >= edges[:-1])
         row = BUILDER.where(upwards, edges, row)
     found = BUILDER.searchsorted(row, x, side=side)
     return BUILDER.where(upwards, found, size - found)
@@ -145,8 +151,9 @@ def histogram(
     their sums take the place of counts. density: the counts divided by their sum and by the widths.
     Result: counts are int64, or of the dtype of float weights; found edges are of the dtype of x,
     float32 for integers, which are compared with them in float64. NaN lies in no bin.
-    ParameterError for no bins, and for a range that ends below its start; AssertionFailed at the
-    call where the range is to be found and x holds NaN or an infinity.
+    ParameterError for no bins, for constant edges that are not in order (others are taken to be),
+    and for a range that ends below its start or is wider than the dtype holds; AssertionFailed at
+    the call where the range is to be found and x holds NaN, an infinity, or numbers as far apart.
     """
     tensor = one_input("histogram", x, ANY_REAL)
     target = floating(tensor).dtype
@@ -159,6 +166,7 @@ def histogram(
         shown = edges.astype(target)
     else:
         shown = _edges("histogram", bins)
+        _rises("histogram", shown)
         flat, edges = promote_inputs("histogram", flat, shown)
         count = _bin_count(edges.shape[0] - 1)
         low, high = BUILDER.take(edges, 0), BUILDER.take(edges, -1)
@@ -216,7 +224,7 @@ def _range(x: Tensor, given: Any) -> tuple[Tensor, Tensor]:
     if given is not None:
         pair = isinstance(given, list | tuple) and len(given) == 2
         low, high = given if pair else (0, -1)
-        if is_weak(low) and is_weak(high) and not (low <= high and math.isfinite(high - low)):
+        if is_weak(low) and is_weak(high) and not (low <= high and _is_finite(low, high, x.dtype)):
             raise ParameterError(
                 f"histogram: range={given!r:.60}",
                 source=current_source(),
@@ -228,7 +236,13 @@ def _range(x: Tensor, given: Any) -> tuple[Tensor, Tensor]:
         high = BUILDER.max(x, initial=-math.inf)
         empty = low > high
         low, high = BUILDER.where(empty, 0, low), BUILDER.where(empty, 1, high)
-        finite = BUILDER.isfinite(low) & BUILDER.isfinite(high)
+        finite = BUILDER.isfinite(high - low)  # so are both
         low = BUILDER.assert_(low, finite, "histogram finds a finite range")
     half = BUILDER.where(BUILDER.equal(low, high), 0.5, 0)
     return low - half, high + half
+
+
+def _is_finite(low: Any, high: Any, dtype: DType) -> bool:
+    """Whether the numbers and what lies between them are in the range of the dtype."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(dtype.type(high) - dtype.type(low)))

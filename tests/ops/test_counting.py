@@ -157,12 +157,16 @@ def test_errors() -> None:
         (lambda: gc.histogram(x, 2.5), gc.ParameterError, "2.5 bins"),
         (lambda: gc.histogram(x, 3, (2, 1)), gc.ParameterError, "range"),
         (lambda: gc.histogram(x, 3, 1.5), gc.ParameterError, "range=1.5"),
+        (lambda: gc.histogram(x, 3, (-3e38, 3e38)), gc.ParameterError, "range"),
         (lambda: gc.histogram(x, [1.0]), gc.ParameterError, "0 bins"),
+        (lambda: gc.histogram(x, [3, 2, 1]), gc.ParameterError, "histogram: the bins are not in"),
+        (lambda: gc.histogram(x, [1.0, NAN, 2.0]), gc.ParameterError, "not in order"),
         (lambda: gc.histogram(x.astype("complex64")), gc.DTypeError, "complex64"),
     ]
     for call, kind, words in cases:
         with pytest.raises(kind, match=words):
             call()
     f = gc.function([x], gc.histogram(x))
-    with pytest.raises(gc.AssertionFailed, match="finite range"):
-        f([1, NAN])
+    for values in ([1, NAN], [1, INF], [-3e38, 3e38]):  # the last are too far apart
+        with pytest.raises(gc.AssertionFailed, match="finite range"):
+            f(values)
