@@ -105,6 +105,18 @@ def loss(array: np.ndarray, wanted: DType, *, weak: bool, downcast: bool = False
     return "precision would be lost"
 
 
+def integer_loss(value: float | np.ndarray, wanted: DType) -> str | None:
+    """What is lost if Python's numbers become integers; None if they are such integers."""
+    if isinstance(value, int):
+        limits = np.iinfo(wanted)
+        return None if limits.min <= value <= limits.max else _range_text(wanted)
+    array = np.asarray(value)
+    if not _in_range(array, wanted):
+        return _range_text(wanted)
+    cut = is_inexact(array.dtype) and bool((array != np.trunc(array)).any())
+    return "the fraction would be lost" if cut else None
+
+
 def real_view(array: np.ndarray) -> np.ndarray:
     """A dense complex array as the floats that it is made of: [..., 2], in the same memory.
 

@@ -12,7 +12,7 @@ from graphc.autodiff.forward import jvp
 from graphc.autodiff.gradient import vjp
 from graphc.backends.reference.interpreter import evaluate_tensors
 from graphc.dtypes import double, is_complex, is_inexact
-from graphc.errors import GradientError
+from graphc.errors import GradientError, ParameterError
 from graphc.function import Function
 from graphc.function import function as compile_function
 from graphc.ir.leaf import placeholder
@@ -20,6 +20,7 @@ from graphc.ir.opdef import Generator
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.records import dataclass
+from graphc.shapes import whole_number
 from graphc.surface import surface
 
 __all__ = ["verify_grad"]
@@ -57,12 +58,24 @@ def verify_grad(
     values of the terms. rng: generator or seed, by default 0: the same check every time.
     backend: what computes both sides; "reference" interprets, others compile.
 
-    Raises GradientError E308 that lists the worst elements: input, position, analytic, numeric.
+    Raises GradientError E308 that lists the worst elements: input, position, analytic, numeric;
+    ParameterError (E404): a negative tolerance or seed, a step that is not positive,
+    no directions.
 
     >>> gc.verify_grad(lambda x: gc.tanh(x).sum(), [np.linspace(-1, 1, 5)])
     """
+    if epsilon is not None:
+        check_number("epsilon", epsilon, above=0)
+    check_number("rtol", rtol)
+    check_number("atol", atol)
+    if (whole_number(directions) or 0) < 1:
+        raise ParameterError(
+            f"verify_grad: directions={directions!r:.60}",
+            source=current_source(),
+            fix="use a whole number >= 1",
+        )
+    generator = generator_of(rng)
     check = Check(function, inputs, epsilon, rtol, atol, evaluator(backend))
-    generator = np.random.default_rng(0 if rng is None else rng)
     for _ in range(directions):
         cotangents = [
             draw(generator, o.shape, is_complex(o.dtype)).astype(o.dtype) for o in check.outputs
@@ -90,6 +103,29 @@ def evaluator(backend: str) -> Evaluate:
         return list(compiled[key](*feeds.values()))
 
     return evaluate
+
+
+def check_number(name: str, value: Any, above: float | None = None) -> None:
+    """ParameterError for what is no real number, or not one that is allowed."""
+    fits = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if not fits or not (value >= 0 if above is None else above < value < np.inf):
+        raise ParameterError(
+            f"verify_grad: {name}={value!r:.60}",
+            source=current_source(),
+            fix="use a number >= 0" if above is None else f"use a finite number > {above}",
+        )
+
+
+def generator_of(rng: Any) -> Generator:
+    """A generator, or the one of a seed; ParameterError for what is neither."""
+    try:
+        return np.random.default_rng(0 if rng is None else rng)
+    except (TypeError, ValueError):
+        raise ParameterError(
+            f"verify_grad: rng={rng!r:.60}",
+            source=current_source(),
+            fix="use a generator, np.random.default_rng(0), or a seed: a whole number >= 0",
+        ) from None
 
 
 def draw(generator: Generator, shape: tuple[Any, ...], of_complex: bool = False) -> np.ndarray:

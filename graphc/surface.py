@@ -4,6 +4,7 @@
 it but a look at switches and functions.
 """
 
+import dataclasses
 import difflib
 import functools
 import inspect
@@ -43,25 +44,38 @@ KINDS: dict[Any, tuple[tuple[type, ...], str, str]] = {
 }
 
 
-def surface(function: F) -> F:
-    """The function with errors for arguments that do not fit its annotations."""
+def surface(function: F, always: bool = False) -> F:
+    """The function with errors for arguments that do not fit its annotations.
+
+    always: all arguments are looked at, after the function itself had nothing to say of them: for
+    constructors, which keep what would go wrong later.
+    """
     code = inspect.unwrap(function).__code__
     places = {name: place for place, name in enumerate(code.co_varnames[: code.co_argcount])}
-    at_once = tuple(
+    kinds = [
         (places.get(name, NOWHERE), name, kind)
         for name, kind in function.__annotations__.items()
-        if _means_otherwise(kind) and name != "return"
-    )
+        if name != "return"
+    ]
+    at_once = tuple(one for one in kinds if _means_otherwise(one[2]))
+    at_last = tuple(kinds) if always else ()
 
-    @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        for place, name, kind in at_once:
+    def look(checked: Sequence[tuple[int, str, Any]], args: Any, kwargs: Any) -> None:
+        for place, name, kind in checked:
             if place < len(args) or name in kwargs:
                 value = args[place] if place < len(args) else kwargs[name]
                 if not _fits(kind, value):
                     raise _unfit(function, _called(function, args), name, kind, value)
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if at_once:
+            look(at_once, args, kwargs)
         try:
-            return function(*args, **kwargs)
+            result = function(*args, **kwargs)
+            if at_last:
+                look(at_last, args, kwargs)
+            return result
         except GraphcError:
             raise
         except RAISED:
@@ -71,6 +85,14 @@ def surface(function: F) -> F:
             raise error from None
 
     return cast("F", call)
+
+
+def check_fields(record: Any) -> None:
+    """ArgumentError for a field of a dataclass that does not fit its annotation."""
+    for field in dataclasses.fields(record):
+        value = getattr(record, field.name)
+        if field.init and not _fits(field.type, value):
+            raise _unfit(type(record), type(record).__name__, field.name, field.type, value)
 
 
 def _means_otherwise(kind: Any) -> bool:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphc.layers.configured import parameter_error
+from graphc.layers.limits import is_real
 
 if TYPE_CHECKING:
     from graphc.layers.layer import Layer
@@ -33,8 +34,7 @@ def checked_flag(layer: "Layer", name: str, value: Any) -> bool:
 
 def checked_rate(layer: "Layer", value: Any, name: str = "rate") -> float:
     """A probability, 0 <= value < 1."""
-    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    if not number or not 0 <= value < 1:
+    if not is_real(value) or not 0 <= value < 1:
         raise parameter_error(
             f"{type(layer).__name__}: {name}={value!r:.60}",
             f"{name} is the part that is dropped, 0 <= {name} < 1",

@@ -7,10 +7,10 @@ from typing import Any
 import graphc as gc
 from graphc.layers import activations, initializers
 from graphc.layers.arguments import checked_rate, checked_units
-from graphc.layers.configured import parameter_error
 from graphc.layers.core import Dense
 from graphc.layers.kernels import KernelLayer
 from graphc.layers.layer import InputSpec, Layer
+from graphc.layers.limits import positive
 from graphc.layers.masks import hidden
 from graphc.layers.noise import Dropout, RandomLayer, dropped
 from graphc.layers.normalization import LayerNormalization
@@ -197,6 +197,7 @@ class TransformerBlock(Layer):
         self.ff_dim = checked_units(self, ff_dim, "ff_dim")
         self.rate = checked_rate(self, dropout, "dropout")
         self.activation = activations.get(activation)
+        positive(type(self).__name__, epsilon=epsilon)
         self.key_dim, self.epsilon = key_dim, epsilon
         self.norm_first, self.causal = norm_first, causal
         self.input_spec = InputSpec(ndim=3)
@@ -248,10 +249,7 @@ class PositionalEncoding(Layer):
 
     def __init__(self, max_wavelength: float = 10000.0, **options: Any) -> None:
         super().__init__(**options)
-        if not max_wavelength > 0:
-            raise parameter_error(
-                f"PositionalEncoding: max_wavelength={max_wavelength!r}", "use a number > 0"
-            )
+        positive("PositionalEncoding", max_wavelength=max_wavelength)
         self.max_wavelength = float(max_wavelength)
         self.input_spec = InputSpec(ndim=3)
 

@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import graphc as gc
+from graphc.layers.arguments import is_whole
 from graphc.layers.configured import Configured, Names, parameter_error, undefined
+from graphc.layers.limits import positive, within
 from graphc.records import dataclass
 
 __all__ = ["Constraint", "MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm", "get"]
@@ -19,6 +21,13 @@ class Constraint(Configured):
 
 
 Axes = int | Sequence[int]
+
+
+def _check_axis(owner: str, axis: Any) -> None:
+    """One axis, or several."""
+    several = axis if isinstance(axis, list | tuple) else (axis,)
+    if not all(map(is_whole, several)):
+        raise parameter_error(f"{owner}: axis={axis!r:.60}", "use an integer, or a list of them")
 
 
 def _norms(weight: gc.Tensor, axis: Axes) -> gc.Tensor:
@@ -43,8 +52,8 @@ class MaxNorm(Constraint):
     axis: Axes = 0
 
     def __post_init__(self) -> None:
-        if not self.max_value >= 0:
-            raise parameter_error(f"MaxNorm: max_value={self.max_value!r}", "use a number >= 0")
+        _check_axis("MaxNorm", self.axis)
+        within("MaxNorm", max_value=self.max_value)
 
     def __call__(self, weight: gc.Tensor) -> gc.Tensor:
         norms = _norms(weight, self.axis)
@@ -65,6 +74,9 @@ class UnitNorm(Constraint):
 
     axis: Axes = 0
 
+    def __post_init__(self) -> None:
+        _check_axis("UnitNorm", self.axis)
+
     def __call__(self, weight: gc.Tensor) -> gc.Tensor:
         return _rescaled(weight, _norms(weight, self.axis), 1)
 
@@ -79,6 +91,9 @@ class MinMaxNorm(Constraint):
     axis: Axes = 0
 
     def __post_init__(self) -> None:
+        _check_axis("MinMaxNorm", self.axis)
+        within("MinMaxNorm", min_value=self.min_value, max_value=self.max_value)
+        positive("MinMaxNorm", rate=self.rate)
         if not 0 <= self.min_value <= self.max_value:
             raise parameter_error(
                 f"MinMaxNorm: bounds {self.min_value!r} and {self.max_value!r}",

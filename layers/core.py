@@ -1,6 +1,6 @@
 """Dense, Activation, Lambda: the layers that most models have."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import graphc as gc
@@ -135,7 +135,7 @@ class PReLU(Layer):
         alpha_initializer: Any = "zeros",
         alpha_regularizer: Any = None,
         alpha_constraint: Any = None,
-        shared_axes: Any = None,
+        shared_axes: Sequence[int] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)

@@ -5,6 +5,7 @@ from typing import Any
 import graphc as gc
 from graphc.layers.arguments import checked_flag, checked_units
 from graphc.layers.layer import InputSpec, Layer
+from graphc.layers.limits import real
 
 __all__ = ["Embedding", "Masking"]
 
@@ -62,6 +63,7 @@ class Masking(Layer):
 
     def __init__(self, mask_value: float = 0.0, **options: Any) -> None:
         super().__init__(**options)
+        real("Masking", mask_value=mask_value)
         self.mask_value = float(mask_value)
         self.input_spec = InputSpec(min_ndim=3)
 

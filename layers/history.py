@@ -5,8 +5,8 @@ from typing import Any
 import graphc as gc
 from graphc.layers.activations import heaviside
 from graphc.layers.arguments import checked_units
-from graphc.layers.configured import parameter_error
 from graphc.layers.layer import InputSpec, Layer
+from graphc.layers.limits import positive
 from graphc.layers.noise import RandomLayer
 
 __all__ = ["RBF", "RBM", "Perceptron"]
@@ -76,8 +76,7 @@ class RBF(Layer):
     ) -> None:
         super().__init__(**options)
         self.units = checked_units(self, units)
-        if not gamma > 0:
-            raise parameter_error(f"RBF: gamma={gamma!r}", "use a number > 0")
+        positive("RBF", gamma=gamma)
         self.start, self.gamma_trainable = float(gamma), gamma_trainable
         self.centers_initializer = centers_initializer
         self.input_spec = InputSpec(ndim=2)

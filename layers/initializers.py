@@ -11,6 +11,7 @@ import numpy as np
 
 import graphc as gc
 from graphc.layers.configured import Configured, Names, parameter_error, undefined
+from graphc.layers.limits import positive, real, within
 from graphc.records import dataclass
 
 __all__ = [
@@ -82,7 +83,12 @@ class Initializer(Configured):
         seed = getattr(self, "seed", None)
         source: Any = rng  # None for those that do not draw
         if seed is not None or (rng is None and self.is_random):
-            source = np.random.default_rng(seed)
+            try:
+                source = np.random.default_rng(seed)
+            except (TypeError, ValueError):
+                raise parameter_error(
+                    f"{type(self).__name__}: seed={seed!r:.60}", "use a whole number >= 0, or None"
+                ) from None
         return np.asarray(self.draw(sizes, source, (in_axis, out_axis))).astype(gc.as_dtype(dtype))
 
     def draw(
@@ -136,6 +142,12 @@ class Constant(Initializer):
 
     value: Any = 0.0
 
+    def __post_init__(self) -> None:
+        if np.asarray(self.value).dtype.kind not in "biufV":  # V: bfloat16
+            raise parameter_error(
+                f"Constant: value={self.value!r:.60}", "use a real number, or an array of them"
+            )
+
     def draw(self, shape: Any, rng: Any, axes: Any) -> np.ndarray:
         value = np.asarray(self.value)
         try:
@@ -159,7 +171,8 @@ class RandomNormal(Initializer):
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        _checked("RandomNormal", "stddev", self.stddev, self.stddev >= 0, "use a number >= 0")
+        real("RandomNormal", mean=self.mean)
+        within("RandomNormal", stddev=self.stddev)
 
     def draw(self, shape: Shape, rng: np.random.Generator, axes: Any) -> np.ndarray:
         return rng.normal(self.mean, self.stddev, shape)
@@ -174,6 +187,7 @@ class RandomUniform(Initializer):
     seed: int | None = None
 
     def __post_init__(self) -> None:
+        real("RandomUniform", minval=self.minval, maxval=self.maxval)
         allowed = self.minval <= self.maxval
         _checked("RandomUniform", "minval", self.minval, allowed, "use minval <= maxval")
 
@@ -200,7 +214,8 @@ class TruncatedNormal(Initializer):
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        _checked("TruncatedNormal", "stddev", self.stddev, self.stddev >= 0, "use a number >= 0")
+        real("TruncatedNormal", mean=self.mean)
+        within("TruncatedNormal", stddev=self.stddev)
 
     def draw(self, shape: Shape, rng: np.random.Generator, axes: Any) -> np.ndarray:
         return self.mean + self.stddev * _truncated(rng, np.empty(shape).shape)
@@ -220,7 +235,7 @@ class VarianceScaling(Initializer):
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        _checked("VarianceScaling", "scale", self.scale, self.scale > 0, "use a number > 0")
+        positive("VarianceScaling", scale=self.scale)
         modes = ("fan_in", "fan_out", "fan_avg")
         _checked("VarianceScaling", "mode", self.mode, self.mode in modes, f"use one of {modes}")
         kinds = ("truncated_normal", "untruncated_normal", "uniform")
@@ -308,6 +323,9 @@ class Orthogonal(Initializer):
     gain: float = 1.0
     seed: int | None = None
 
+    def __post_init__(self) -> None:
+        real("Orthogonal", gain=self.gain)
+
     def draw(
         self, shape: tuple[int, ...], rng: np.random.Generator, axes: tuple[int, int]
     ) -> np.ndarray:
@@ -333,6 +351,9 @@ class Identity(Initializer):
     is_random = False
 
     gain: float = 1.0
+
+    def __post_init__(self) -> None:
+        real("Identity", gain=self.gain)
 
     def draw(self, shape: tuple[int, ...], rng: Any, axes: Any) -> np.ndarray:
         if len(shape) != 2:

@@ -52,7 +52,7 @@ class Layer(ParameterOwner):
         if cls.__module__.startswith("graphc.layers."):
             configs.REGISTRY.classes[cls.__name__] = cls
             if "__init__" in vars(cls):
-                cls.__init__ = surface(cls.__init__)  # type: ignore[method-assign]
+                cls.__init__ = surface(cls.__init__, always=True)  # type: ignore[method-assign]
         parameters = list(inspect.signature(cls.call).parameters.values())[1:]
         named = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
         cls._call_names = tuple(p.name for p in parameters if p.kind in named)
@@ -77,6 +77,7 @@ class Layer(ParameterOwner):
         layer.example_shape = None
         return layer
 
+    @surface
     def __init__(
         self,
         *,

@@ -5,9 +5,9 @@ from typing import Any
 
 import graphc as gc
 from graphc.layers.arguments import checked_rate
-from graphc.layers.configured import parameter_error
 from graphc.layers.context import current_context
 from graphc.layers.layer import InputSpec, Layer
+from graphc.layers.limits import within
 from graphc.layers.seeds import SeedGenerator
 
 __all__ = [
@@ -128,8 +128,7 @@ class GaussianNoise(RandomLayer):
 
     def __init__(self, stddev: float, seed: int | None = None, **options: Any) -> None:
         super().__init__(seed, **options)
-        if stddev < 0:
-            raise parameter_error(f"GaussianNoise: stddev={stddev!r}", "use a number >= 0")
+        within("GaussianNoise", stddev=stddev)
         self.stddev = float(stddev)
 
     def call(self, inputs: Any, training: bool = False) -> Any:

@@ -8,6 +8,7 @@ from graphc.layers.arguments import is_whole
 from graphc.layers.configured import parameter_error
 from graphc.layers.context import current_context
 from graphc.layers.layer import InputSpec, Layer
+from graphc.layers.limits import is_real, positive
 from graphc.layers.masks import spread_mask
 
 __all__ = [
@@ -42,8 +43,7 @@ class _Normalization(Layer):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        if not epsilon > 0:
-            raise parameter_error(f"{type(self).__name__}: epsilon={epsilon!r}", "use a number > 0")
+        positive(type(self).__name__, epsilon=epsilon)
         if not all(map(is_whole, axis if isinstance(axis, list | tuple) else (axis,))):
             raise parameter_error(
                 f"{type(self).__name__}: axis={axis!r:.60}", "an axis is a whole number, or several"
@@ -139,8 +139,8 @@ class BatchNormalization(_Normalization):
         super().__init__(
             axis, epsilon, center, scale, beta_initializer, gamma_initializer, **options
         )
-        if not 0 <= momentum <= 1:
-            raise parameter_error(f"BatchNormalization: momentum={momentum!r}", "use 0 to 1")
+        if not is_real(momentum) or not 0 <= momentum <= 1:
+            raise parameter_error(f"BatchNormalization: momentum={momentum!r:.60}", "use 0 to 1")
         self.momentum = float(momentum)
         self.moving_mean_initializer = moving_mean_initializer
         self.moving_variance_initializer = moving_variance_initializer

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import graphc as gc
-from graphc.layers.configured import Configured, Names, parameter_error
+from graphc.layers.configured import Configured, Names
+from graphc.layers.limits import within
 from graphc.records import dataclass
 
 __all__ = ["L1", "L1L2", "L2", "Regularizer", "get"]
@@ -18,12 +19,6 @@ class Regularizer(Configured):
         raise TypeError(f"{type(self).__name__} does not define __call__(variable)")
 
 
-def _check(name: str, **factors: float) -> None:
-    for argument, factor in factors.items():
-        if not factor >= 0:
-            raise parameter_error(f"{name}: {argument}={factor!r}", "use a number >= 0")
-
-
 @dataclass(frozen=True)
 class L1(Regularizer):
     """l1 * sum(|w|): small weights become 0. The gradient at 0 is 0."""
@@ -31,7 +26,7 @@ class L1(Regularizer):
     l1: float = 0.01
 
     def __post_init__(self) -> None:
-        _check("L1", l1=self.l1)
+        within("L1", l1=self.l1)
 
     def __call__(self, variable: gc.Tensor) -> gc.Tensor:
         return self.l1 * gc.sum(gc.abs(variable))
@@ -44,7 +39,7 @@ class L2(Regularizer):
     l2: float = 0.01
 
     def __post_init__(self) -> None:
-        _check("L2", l2=self.l2)
+        within("L2", l2=self.l2)
 
     def __call__(self, variable: gc.Tensor) -> gc.Tensor:
         return self.l2 * gc.sum(gc.square(variable))
@@ -58,7 +53,7 @@ class L1L2(Regularizer):
     l2: float = 0.0
 
     def __post_init__(self) -> None:
-        _check("L1L2", l1=self.l1, l2=self.l2)
+        within("L1L2", l1=self.l1, l2=self.l2)
 
     def __call__(self, variable: gc.Tensor) -> gc.Tensor:
         return self.l1 * gc.sum(gc.abs(variable)) + self.l2 * gc.sum(gc.square(variable))

@@ -34,7 +34,7 @@ class _Edges(Spatial):
             many = [value] * self.rank
         elif self.rank == 1 and len(many) == 2 and all(map(is_whole, many)):
             many = [many]
-        pairs = [(one, one) if is_whole(one) else tuple(one) for one in many]
+        pairs = [tuple(one) if isinstance(one, list | tuple) else (one, one) for one in many]
         wrong = any(
             len(pair) != 2 or not all(is_whole(width) and width >= 0 for width in pair)
             for pair in pairs

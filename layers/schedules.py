@@ -8,8 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import field
 from typing import Any
 
+import numpy as np
+
 import graphc as gc
 from graphc.layers.configured import Configured, Names, parameter_error
+from graphc.layers.limits import flag, positive, real, within
 from graphc.records import dataclass
 
 __all__ = [
@@ -43,17 +46,14 @@ class LearningRateSchedule(Configured):
         return float(gc.function([], self(step), backend="reference")())
 
 
-def _positive(name: str, **values: float) -> None:
-    for argument, value in values.items():
-        if not value > 0:
-            raise parameter_error(f"{name}: {argument}={value!r}", "use a number > 0")
-
-
 @dataclass(frozen=True)
 class ConstantSchedule(LearningRateSchedule):
     """Always the same rate."""
 
     learning_rate: float
+
+    def __post_init__(self) -> None:
+        within("ConstantSchedule", learning_rate=self.learning_rate)
 
     def rate(self, step: gc.Tensor) -> Any:
         return gc.full((), self.learning_rate, dtype="float64")
@@ -69,7 +69,9 @@ class ExponentialDecay(LearningRateSchedule):
     staircase: bool = False
 
     def __post_init__(self) -> None:
-        _positive("ExponentialDecay", decay_steps=self.decay_steps, decay_rate=self.decay_rate)
+        within("ExponentialDecay", initial_learning_rate=self.initial_learning_rate)
+        flag("ExponentialDecay", staircase=self.staircase)
+        positive("ExponentialDecay", decay_steps=self.decay_steps, decay_rate=self.decay_rate)
 
     def rate(self, step: gc.Tensor) -> Any:
         times = step / self.decay_steps
@@ -86,7 +88,8 @@ class StepDecay(LearningRateSchedule):
     factor: float = 0.5
 
     def __post_init__(self) -> None:
-        _positive("StepDecay", every=self.every, factor=self.factor)
+        within("StepDecay", initial_learning_rate=self.initial_learning_rate)
+        positive("StepDecay", every=self.every, factor=self.factor)
 
     def rate(self, step: gc.Tensor) -> Any:
         return self.initial_learning_rate * self.factor ** gc.floor(step / self.every)
@@ -102,7 +105,10 @@ class InverseTimeDecay(LearningRateSchedule):
     staircase: bool = False
 
     def __post_init__(self) -> None:
-        _positive("InverseTimeDecay", decay_steps=self.decay_steps)
+        within("InverseTimeDecay", initial_learning_rate=self.initial_learning_rate)
+        flag("InverseTimeDecay", staircase=self.staircase)
+        real("InverseTimeDecay", decay_rate=self.decay_rate)
+        positive("InverseTimeDecay", decay_steps=self.decay_steps)
 
     def rate(self, step: gc.Tensor) -> Any:
         times = step / self.decay_steps
@@ -124,7 +130,10 @@ class PolynomialDecay(LearningRateSchedule):
     cycle: bool = False
 
     def __post_init__(self) -> None:
-        _positive("PolynomialDecay", decay_steps=self.decay_steps)
+        within("PolynomialDecay", initial_learning_rate=self.initial_learning_rate)
+        real("PolynomialDecay", end_learning_rate=self.end_learning_rate, power=self.power)
+        flag("PolynomialDecay", cycle=self.cycle)
+        positive("PolynomialDecay", decay_steps=self.decay_steps)
 
     def rate(self, step: gc.Tensor) -> Any:
         length: Any = self.decay_steps
@@ -143,6 +152,12 @@ class PiecewiseConstantDecay(LearningRateSchedule):
     values: Sequence[float]
 
     def __post_init__(self) -> None:
+        for name, given in (("boundaries", self.boundaries), ("values", self.values)):
+            if isinstance(given, str) or not isinstance(given, Sequence | np.ndarray):
+                raise parameter_error(
+                    f"PiecewiseConstantDecay: {name}={given!r:.60}", "use a list of numbers"
+                )
+            real("PiecewiseConstantDecay", **{f"{name}[{k}]": one for k, one in enumerate(given)})
         bounds = list(self.boundaries)
         if len(self.values) != len(bounds) + 1 or bounds != sorted(bounds):
             raise parameter_error(
@@ -170,7 +185,12 @@ class CosineDecay(LearningRateSchedule):
     warmup_steps: int = 0
 
     def __post_init__(self) -> None:
-        _positive("CosineDecay", decay_steps=self.decay_steps)
+        within("CosineDecay", initial_learning_rate=self.initial_learning_rate)
+        real("CosineDecay", alpha=self.alpha)
+        within("CosineDecay", warmup_steps=self.warmup_steps)
+        if self.warmup_target is not None:
+            within("CosineDecay", warmup_target=self.warmup_target)
+        positive("CosineDecay", decay_steps=self.decay_steps)
 
     def rate(self, step: gc.Tensor) -> Any:
         start = self.initial_learning_rate
@@ -200,9 +220,10 @@ class CosineDecayRestarts(LearningRateSchedule):
     alpha: float = 0.0
 
     def __post_init__(self) -> None:
-        _positive("CosineDecayRestarts", first_decay_steps=self.first_decay_steps)
-        if not self.t_mul >= 1:
-            raise parameter_error(f"CosineDecayRestarts: t_mul={self.t_mul!r}", "use a number >= 1")
+        within("CosineDecayRestarts", initial_learning_rate=self.initial_learning_rate)
+        positive("CosineDecayRestarts", first_decay_steps=self.first_decay_steps)
+        within("CosineDecayRestarts", low=1, t_mul=self.t_mul)
+        real("CosineDecayRestarts", m_mul=self.m_mul, alpha=self.alpha)
 
     def rate(self, step: gc.Tensor) -> Any:
         done = step / self.first_decay_steps
@@ -230,7 +251,8 @@ class WarmUp(LearningRateSchedule):
     _after: LearningRateSchedule = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        _positive("WarmUp", warmup_steps=self.warmup_steps)
+        real("WarmUp", initial=self.initial)
+        positive("WarmUp", warmup_steps=self.warmup_steps)
         object.__setattr__(self, "_after", get(self.schedule))
 
     def rate(self, step: gc.Tensor) -> Any:

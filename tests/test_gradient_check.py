@@ -71,3 +71,25 @@ def test_nan_is_a_mismatch() -> None:
 def test_nothing_to_differentiate() -> None:
     with pytest.raises(gc.GradientError, match=r"\[E306\]"):
         gc.verify_grad(lambda n: n * 2, [np.array([1, 2])])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("rng", value) for value in (-1, "a", 1.5)),
+        *(("rtol", value) for value in (1j, -1.0, float("nan"), True)),
+        *(("atol", value) for value in (1j, -1.0, float("nan"))),
+        *(("epsilon", value) for value in (1j, 0.0, -1e-3, float("nan"), float("inf"))),
+        *(("directions", value) for value in (0, -1, 1.5)),
+    ],
+)
+def test_odd_options(name: str, value: Any) -> None:
+    with pytest.raises(gc.ParameterError, match=f"verify_grad: {name}=") as caught:
+        gc.verify_grad(lambda x: x * 2, [VALUES], **{name: value})
+    assert caught.value.code == "E404" and caught.value.fix
+    assert caught.value.source is not None
+
+
+def test_generators_of_all_kinds() -> None:
+    for rng in (np.random.default_rng(1), np.random.SeedSequence(2), [1, 2], 2**70, None):
+        gc.verify_grad(lambda x: x * 2, [VALUES], rng=rng)  # type: ignore[arg-type]

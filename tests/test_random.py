@@ -689,6 +689,13 @@ REFUSED: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
     "no key": (DTypeError, "no key", lambda: R.normal((3,))),  # type: ignore[arg-type]
     "a seed as key": (DTypeError, "no key", lambda: R.uniform(0, (3,))),  # type: ignore[arg-type]
     "several keys": (DTypeError, "no key", lambda: R.uniform(R.split(R.key(0)), (3,))),
+    "a seed of 71 bits": (
+        ParameterError,
+        "the seed is 1180591620717411303424",
+        lambda: R.key(2**70),
+    ),
+    "a seed below all": (ParameterError, r"2\*\*63", lambda: R.key(-(2**63) - 1)),
+    "data of 65 bits": (ParameterError, "fold_in: data is", lambda: R.fold_in(R.key(0), 2**64)),
     "a float seed": (DTypeError, "seed is no integer", lambda: R.key(1.5)),
     "a stream's seed": (DTypeError, "seed is no int", lambda: R.Stream("a")),  # type: ignore[arg-type]
     "a negative seed": (ParameterError, "seed is -1", lambda: R.Stream(-1)),

@@ -10,6 +10,7 @@ from graphc.shapes import Shape, Size, as_size, normalize_axes, whole_number
 
 ShapeLike = Size | Sequence[Size]
 AxisLike = int | Sequence[int]
+FAR = 1 << 62  # no array has so many rows
 
 
 def checked_axes(name: str, axis: AxisLike | None, ndim: int) -> tuple[int, ...]:
@@ -55,6 +56,11 @@ def checked_whole(name: str, what: str, value: Any) -> int:
             fix="pass an integer",
         )
     return number
+
+
+def checked_diagonal(name: str, what: str, value: Any) -> int:
+    """The number of a diagonal, as far as any matrix reaches."""
+    return max(-FAR, min(checked_whole(name, what, value), FAR))
 
 
 def checked_device(name: str, device: Any) -> None:

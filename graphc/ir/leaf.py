@@ -6,13 +6,16 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from graphc.conversion import as_array, is_weak_value, loss, shown
+from graphc.conversion import as_array, integer_loss, is_weak_value, loss, shown
 from graphc.dtypes import (
     all_dtypes,
     as_dtype,
     default_complex,
     default_float,
     int64,
+    is_bool,
+    is_complex,
+    is_integer,
 )
 from graphc.errors import DTypeError, FunctionError, GraphcError, ShapeError, SymbolicValueError
 from graphc.ir.lowering import IndexMap, Leaf, LoweringContext
@@ -231,6 +234,7 @@ def variable(value: Any, name: str | None = None, dtype: Any = None) -> Variable
     """A value that lives between calls; `updates` change it, `v.value` reads and sets it.
 
     value: array or number, copied. dtype: the array's own by default; Python floats are float32.
+    DTypeError for numbers that it does not hold; see constant.
     """
     name = f"variable_{next(_serial)}" if name is None else _check_name(name)
     if dtype is None and type(value) is np.ndarray and value.dtype in all_dtypes:
@@ -271,19 +275,33 @@ def _to_array(what: str, value: Any, dtype: Any) -> np.ndarray:
         if wanted is None:
             wanted = {"f": default_float, "c": default_complex}.get(array.dtype.kind, own)
         lost = loss(array, wanted, weak=True, downcast=True)
+        fix = "give another dtype, or pass an array"
+        if lost is None and is_integer(wanted):
+            lost = integer_loss(array, wanted)
+            fix = "round it first, or give a floating dtype"
         if lost is not None:
             raise DTypeError(
                 f"{what}{shown(value)} is no {wanted.name}: {lost}",
                 source=current_source(),
-                fix="give another dtype, or pass an array",
+                fix=fix,
             )
+    elif wanted is not None and is_complex(own) and not (is_complex(wanted) or is_bool(wanted)):
+        raise DTypeError(
+            f"{what}{shown(value)} is no {wanted.name}: the imaginary part would be lost",
+            source=current_source(),
+            fix="take its .real, its .imag or np.abs of it",
+        )
     with np.errstate(over="ignore"):
         return array.astype(own if wanted is None else wanted, copy=False)
 
 
 @public
 def constant(value: Any, dtype: Any = None, name: str | None = None) -> Tensor:
-    """A fixed array, copied. dtype: the array's own by default; Python floats are float32."""
+    """A fixed array, copied. dtype: the array's own by default; Python floats are float32.
+
+    Arrays become another dtype as by astype. Python's numbers must be in its range, and whole for
+    integers; else DTypeError.
+    """
     array = np.array(_to_array("", value, dtype), order="C", copy=True)
     array.flags.writeable = False
     return CONSTANT(value=array) if name is None else CONSTANT(value=array, name=_check_name(name))

@@ -138,6 +138,7 @@ class Example:
 Gradients = Sequence[Tensor | None]
 Answer = tuple[tuple[TensorType, ...], tuple[TensorType, ...], list[Constraint]]
 SHOWN = 6  # inputs that an error names
+LONGEST_SHAPE = 80  # characters of one in an error
 MOST_ANSWERS = 256  # kept for each op
 
 
@@ -306,7 +307,8 @@ def _is_possible(shape: Shape, bytes: int) -> bool:
 
 
 def impossible_shape(name: str, output: TensorType, sources: Sources) -> ShapeError:
-    shown = format_shape(output.shape)
+    text = format_shape(output.shape)
+    shown = text if len(text) <= LONGEST_SHAPE else f"{text[:LONGEST_SHAPE]}..."
     if any(isinstance(size, int) and size < 0 for size in output.shape):
         text, fix = f"{name}: negative size in {shown}", "sizes are ints >= 0 or symbolic"
     else:

@@ -8,13 +8,14 @@ from typing import Any, Literal
 
 import numpy as np
 
+from graphc.conversion import integer_loss
 from graphc.dtypes import (
     as_dtype,
     default_float,
     is_complex,
+    is_inexact,
     is_integer,
     real_dtype,
-    result_type,
     scalar_dtype,
 )
 from graphc.errors import DTypeError, ParameterError, ShapeError
@@ -27,7 +28,7 @@ from graphc.ir.parts import Parts, Value
 from graphc.ir.registry import BUILDER, Builder, public, register
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
-from graphc.ops.definition import is_weak
+from graphc.ops.definition import as_float, is_weak
 from graphc.scalar import expr as s
 from graphc.shapes import Dim
 
@@ -101,8 +102,16 @@ def full(shape: ShapeLike, fill_value: Any, dtype: Any = None, *, device: Any = 
             source=current_source(),
             fix="give a complex dtype, or a real number",
         )
-    if is_integer(target) and type(fill_value) is int:
-        result_type(target, fill_value)  # which refuses what is out of range
+    if is_integer(target) and not isinstance(fill_value, bool):
+        lost = integer_loss(fill_value, target)
+        if lost is not None:
+            raise DTypeError(
+                f"full: {fill_value!r:.60} is no {target.name}: {lost}",
+                source=current_source(),
+                fix="give another dtype, or round the number first",
+            )
+    if is_inexact(target):
+        as_float("full", fill_value)  # which refuses what no float holds
     with np.errstate(over="ignore"):
         value = np.asarray(fill_value).astype(target).item()
     return FULL(value=value, dtype=target, shape=sizes)

@@ -76,13 +76,7 @@ def promote_inputs(name: str, *values: Any) -> tuple[Tensor, ...]:
     except GraphcError as error:
         raise located(error, name) from None
     except OverflowError:
-        raise located(
-            DTypeError(
-                "an integer does not fit any dtype",
-                fix="write it as a float",
-            ),
-            name,
-        ) from None
+        raise _too_long(name) from None
 
 
 def _shared_dtype(values: tuple[Any, ...]) -> DType | None:
@@ -133,6 +127,19 @@ def _scalar(
         array = np.array(value, dtype=dtype)
     array.flags.writeable = False
     return array, TensorType(dtype, ())
+
+
+def as_float(name: str, value: Any) -> Any:
+    """A number of Python as a float, complex ones as they are; DTypeError for an endless one."""
+    try:
+        return value if isinstance(value, complex) else float(value)
+    except OverflowError:
+        raise _too_long(name) from None
+
+
+def _too_long(name: str) -> GraphcError:
+    error = DTypeError("an integer does not fit any dtype", fix="write it as a float")
+    return located(error, name)
 
 
 def check_dtype(name: str, dtype: DType, accepts: Accepts) -> None:

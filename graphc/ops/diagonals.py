@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from graphc.errors import ShapeError
-from graphc.ir.arguments import checked_axes, checked_whole
+from graphc.ir.arguments import checked_axes, checked_diagonal, checked_whole
 from graphc.ir.batch import leading
 from graphc.ir.leaf import as_tensor
 from graphc.ir.lowering import IndexMap, LoweringContext
@@ -71,7 +71,7 @@ def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
     the offset leads out of the matrix. ShapeError for axes that x does not have, or twice one.
     """
     matrices = _matrices("diagonal", x, (axis1, axis2))
-    offset = checked_whole("diagonal", "offset", offset)
+    offset = checked_diagonal("diagonal", "offset", offset)
     if offset > 0:
         matrices = matrices[..., offset:]
     elif offset < 0:
@@ -227,10 +227,10 @@ def tril(x: Any, k: int = 0) -> Tensor:
 
     x: at least two axes, any dtype; else ShapeError. NaN and infinities above become 0 too.
     """
-    return TRIANGLE(_matrices("tril", x), k=checked_whole("tril", "k", k), lower=True)
+    return TRIANGLE(_matrices("tril", x), k=checked_diagonal("tril", "k", k), lower=True)
 
 
 @public
 def triu(x: Any, k: int = 0) -> Tensor:
     """x with zeros below the k-th diagonal of its last two axes; see tril."""
-    return TRIANGLE(_matrices("triu", x), k=checked_whole("triu", "k", k), lower=False)
+    return TRIANGLE(_matrices("triu", x), k=checked_diagonal("triu", "k", k), lower=False)

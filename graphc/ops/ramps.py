@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from graphc.conversion import integer_loss, shown
 from graphc.dtypes import (
     DType,
     as_dtype,
@@ -22,7 +23,7 @@ from graphc.dtypes import (
     real_dtype,
 )
 from graphc.errors import DTypeError, ParameterError, ShapeError
-from graphc.ir.arguments import checked_device, checked_whole
+from graphc.ir.arguments import checked_device, checked_diagonal
 from graphc.ir.lowering import IndexMap, LoweringContext
 from graphc.ir.node import Attributes, Node, TensorType
 from graphc.ir.opdef import Example, Inference, OpDef
@@ -30,7 +31,7 @@ from graphc.ir.parts import Parts, Value
 from graphc.ir.registry import BUILDER, Builder, public, register
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
-from graphc.ops.definition import convert, is_weak
+from graphc.ops.definition import as_float, convert, is_weak
 from graphc.scalar import expr as s
 from graphc.scalar.expr import Expr, Index
 from graphc.shapes import Dim, Size, as_size, ceil_div, dim_max
@@ -121,6 +122,20 @@ def _length(start: float | Dim, stop: float | Dim, step: float) -> Size:
     return dim_max(ceil_div(span, int(abs(step))), 0)
 
 
+def _check_range(dtype: DType, start: float, step: float, length: Size) -> None:
+    """Whether an integer dtype holds all of these numbers."""
+    last = start + (length - 1) * step if isinstance(length, int) and length else start
+    # A negative step is for unsigned numbers, too.
+    for what, value, held in (("start", start, dtype), ("step", step, int64), ("end", last, dtype)):
+        lost = integer_loss(value, held)
+        if lost is not None:
+            raise DTypeError(
+                f"arange: the {what}, {shown(value)}, is no {held.name}: {lost}",
+                source=current_source(),
+                fix="give a dtype that holds all the numbers, or cast with .astype after it",
+            )
+
+
 @public
 def arange(
     start: Any, stop: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None
@@ -130,7 +145,7 @@ def arange(
     start, stop: numbers or symbolic sizes; the length is then symbolic too. step: a number, not 0.
     dtype: int64 for integers, float32 if one of them is a float.
     Raises ShapeError for step 0, DTypeError for bounds that are not numbers or mix floats and
-    symbolic sizes.
+    symbolic sizes, and for numbers that an integer dtype does not hold.
     """
     checked_device("arange", device)
     if stop is None:
@@ -154,6 +169,10 @@ def arange(
     length = _length(bounds[0], bounds[1], step)
     is_float = any(isinstance(value, float) for value in (*bounds, step))
     target = (default_float if is_float else int64) if dtype is None else as_dtype(dtype)
+    if isinstance(length, int) and length <= 1:
+        step = 1  # of any size: nothing is that many times away from start
+    if is_integer(target) and not isinstance(bounds[0], Dim):
+        _check_range(target, bounds[0], step, length)
     if is_integer(target) and is_float:
         return ARANGE(start=bounds[0], step=step, length=length, dtype=float64).astype(target)
     return ARANGE(start=bounds[0], step=step, length=length, dtype=target)
@@ -240,7 +259,9 @@ def linspace(
         return BUILDER.complex(real, imag)
     options = {"length": length, "dtype": target, "endpoint": bool(endpoint)}
     if all(is_weak(value) and not isinstance(value, Dim) for value in (start, stop)):
-        return LINSPACE(start=float(start), stop=float(stop), **options)
+        return LINSPACE(
+            start=as_float("linspace", start), stop=as_float("linspace", stop), **options
+        )
     first, last = convert(start, target), convert(stop, target)
     if first.ndim or last.ndim:
         raise ShapeError(
@@ -322,4 +343,4 @@ def eye(
     rows = _size("eye", n_rows)
     cols = rows if n_cols is None else _size("eye", n_cols)
     target = default_float if dtype is None else as_dtype(dtype)
-    return EYE(shape=(rows, cols), k=checked_whole("eye", "k", k), dtype=target)
+    return EYE(shape=(rows, cols), k=checked_diagonal("eye", "k", k), dtype=target)

@@ -25,6 +25,7 @@ from graphc.surface import surface
 __all__ = ["bits", "fold_in", "key", "split"]
 
 MASK = (1 << 64) - 1
+LEAST = -(1 << 63)  # of negative numbers, which stand for their 64 bits
 # So that children of a key have nothing in common with the numbers drawn from it.
 SPLIT_TWEAK = 0xA3EC647659359ACD
 FOLD_TWEAK = 0xD1B54A32D192ED03
@@ -102,6 +103,13 @@ def sizes_of(name: str, shape: ShapeLike) -> Shape:
 def _word_of(name: str, what: str, value: Any) -> Tensor:
     """An integer or an integer tensor of no axes as uint64[]."""
     if isinstance(value, int | np.integer) and not isinstance(value, bool):
+        if not LEAST <= value <= MASK:
+            raise ParameterError(
+                f"{name}: {what} is {value!r:.60}",
+                details=["allowed: -2**63 <= number < 2**64, as in integer tensors"],
+                source=current_source(),
+                fix="give a number in that range, such as one % 2**64",
+            )
         return as_word(int(value))
     tensor = as_tensor(value) if isinstance(value, Tensor | Dim | np.ndarray) else None
     if tensor is None or not is_integer(tensor.dtype) or tensor.ndim:
@@ -118,7 +126,11 @@ def _word_of(name: str, what: str, value: Any) -> Tensor:
 
 @surface
 def key(seed: Any) -> Tensor:
-    """The key of a seed: an int (modulo 2^64) or an integer tensor without axes. uint64[]."""
+    """The key of a seed: an int, -2^63 <= seed < 2^64, or an integer tensor without axes. uint64[].
+
+    A negative seed stands for its 64 bits. Raises ParameterError for larger ones, DTypeError for
+    what is no integer.
+    """
     return _word_of("key", "the seed", seed)
 
 
@@ -138,7 +150,7 @@ def split(key: Tensor, n: Size = 2) -> Tensor:
 def fold_in(key: Tensor, data: Any) -> Tensor:
     """A new key from a key and a number, such as the number of a step or layer: uint64[].
 
-    data: an int or an integer tensor without axes.
+    data: an int or an integer tensor without axes, as the seed of `key`.
     """
     parent = bitwise_xor(checked_key("fold_in", key), as_word(FOLD_TWEAK))
     return random_bits(parent, _word_of("fold_in", "data", data), (), uint64)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from graphc.layers.configured import parameter_error
+from graphc.surface import surface
 
 __all__ = ["Callback", "CallbackList", "History", "LambdaCallback"]
 
@@ -28,6 +29,11 @@ class Callback:
 
     params: what fit was called with: epochs, steps, verbose. model: what is trained.
     """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.__module__.startswith("graphc.layers.") and "__init__" in vars(cls):
+            cls.__init__ = surface(cls.__init__, always=True)  # type: ignore[method-assign]
 
     model: Any = None
     params: Mapping[str, Any] = {}

@@ -17,7 +17,7 @@ __all__ = ["CSVLogger", "LearningRateScheduler"]
 class LearningRateScheduler(Callback):
     """Before each epoch the learning rate becomes schedule(epoch, rate)."""
 
-    def __init__(self, schedule: Callable[[int, float], float], verbose: int = 0) -> None:
+    def __init__(self, schedule: Callable[[int, float], float], verbose: int | bool = 0) -> None:
         self.schedule, self.verbose = schedule, verbose
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:

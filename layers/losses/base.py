@@ -7,6 +7,7 @@ import graphc as gc
 from graphc.layers.configured import Configured, parameter_error, undefined, written
 from graphc.layers.masks import mask_of
 from graphc.records import dataclass
+from graphc.surface import check_fields
 
 REDUCTIONS = ("sum_over_batch_size", "mean", "sum", "mean_with_sample_weight", "none", None)
 EPSILON = 1e-7  # probabilities that may be 0 are kept this far from it, as in Keras
@@ -120,6 +121,8 @@ class Loss(Configured):
                 f"{type(self).__name__}: reduction={self.reduction!r}",
                 f"use one of {REDUCTIONS}",
             )
+        if type(self).__module__.startswith("graphc.layers."):  # users may annotate as they like
+            check_fields(self)
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> gc.Tensor:
         """The loss. y_true, y_pred: tensors or arrays. sample_weight: [samples], or of the shape

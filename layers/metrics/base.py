@@ -8,6 +8,7 @@ import graphc as gc
 from graphc.layers.configured import Configured, written
 from graphc.layers.losses.base import fitting_weight, over_last
 from graphc.records import dataclass
+from graphc.surface import check_fields
 
 Updates = dict[gc.Variable, gc.Tensor]
 
@@ -24,6 +25,8 @@ class Metric(Configured):
     name: str | None = None
 
     def __post_init__(self) -> None:
+        if type(self).__module__.startswith("graphc.layers."):  # users may annotate as they like
+            check_fields(self)
         self.name = self.name or _snake_case(type(self).__name__)
         self._kept: dict[str, gc.Variable] = {}
 

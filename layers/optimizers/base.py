@@ -7,7 +7,9 @@ import numpy as np
 
 import graphc as gc
 from graphc.layers import schedules, updates
+from graphc.layers.arguments import is_whole
 from graphc.layers.configured import Configured, described, parameter_error
+from graphc.layers.limits import limit, within
 from graphc.layers.updates.state import State, Updates, fitting, gradients, weights
 from graphc.surface import surface
 
@@ -27,6 +29,15 @@ class Options(TypedDict, total=False):
     name: str | None
 
 
+def parts_of_names(owner: str, given: Any) -> tuple[str, ...]:
+    """Several strings; one alone would be taken letter by letter."""
+    if isinstance(given, str) or not all(isinstance(part, str) for part in given):
+        raise parameter_error(
+            f"{owner}: exclude_from_weight_decay={given!r:.60}", "use a list of strings: ['bias']"
+        )
+    return tuple(given)
+
+
 class Optimizer(Configured):
     """Base of all optimizers: `optimizer.updates(loss, params)` is a dict for gc.function.
 
@@ -41,9 +52,15 @@ class Optimizer(Configured):
     A subclass defines `rule` and names its own arguments in `settings`.
     """
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.__module__.startswith("graphc.layers.") and "__init__" in vars(cls):
+            cls.__init__ = surface(cls.__init__)  # type: ignore[method-assign]
+
     settings: ClassVar[tuple[str, ...]] = ()
     decay_in_rule: ClassVar[bool] = False  # whether `rule` sees to weight_decay
 
+    @surface
     def __init__(
         self,
         learning_rate: Any = 0.001,
@@ -66,13 +83,16 @@ class Optimizer(Configured):
         self.use_ema, self.ema_momentum = use_ema, ema_momentum
         self.ema_overwrite_frequency = ema_overwrite_frequency
         self.gradient_accumulation_steps = gradient_accumulation_steps
-        self.exclude_from_weight_decay = tuple(exclude_from_weight_decay)
+        self.exclude_from_weight_decay = parts_of_names(
+            type(self).__name__, exclude_from_weight_decay
+        )
         self._check()
         self.schedule: schedules.LearningRateSchedule | None = None
         self._rate: gc.Variable | None = None
-        if isinstance(learning_rate, int | float | np.floating):
-            self._check_rate(learning_rate)
-            self._rate = gc.variable(np.float64(learning_rate), "learning_rate")
+        if isinstance(learning_rate, int | float | complex | np.number):
+            number: Any = learning_rate
+            within(type(self).__name__, learning_rate=number)
+            self._rate = gc.variable(np.float64(number), "learning_rate")
         else:
             self.schedule = schedules.get(learning_rate)
         self.iterations = gc.variable(np.int64(0), "iterations")
@@ -85,18 +105,13 @@ class Optimizer(Configured):
         given = [name for name in limits if getattr(self, name) is not None]
         if len(given) > 1:
             raise parameter_error(f"{kind}: {' and '.join(given)}", "use one way to clip")
-        for name in (*given, "ema_overwrite_frequency", "gradient_accumulation_steps"):
+        limit(kind, **{name: getattr(self, name) for name in given})
+        for name in ("ema_overwrite_frequency", "gradient_accumulation_steps"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise parameter_error(f"{kind}: {name}={value!r}", "use a number > 0")
-        if self.weight_decay is not None and not self.weight_decay >= 0:
-            raise parameter_error(f"{kind}: weight_decay={self.weight_decay!r}", "use one >= 0")
-
-    def _check_rate(self, rate: Any) -> None:
-        if not rate >= 0:
-            raise parameter_error(
-                f"{type(self).__name__}: learning_rate={rate!r}", "use a number >= 0"
-            )
+            if value is not None and (not is_whole(value) or value < 1):
+                raise parameter_error(f"{kind}: {name}={value!r:.60}", "use a whole number >= 1")
+        if self.weight_decay is not None:
+            within(kind, weight_decay=self.weight_decay)
 
     # --- the rate ----------------------------------------------------------------------------
 
@@ -116,7 +131,7 @@ class Optimizer(Configured):
                 code="E207",
                 fix="make the optimizer with a number, or change the schedule",
             )
-        self._check_rate(value)
+        within(type(self).__name__, learning_rate=value)
         self._rate.value = float(value)
 
     # --- updates -----------------------------------------------------------------------------

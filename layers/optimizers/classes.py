@@ -5,8 +5,9 @@ from typing import Any, ClassVar, Unpack
 import graphc as gc
 from graphc.layers import updates
 from graphc.layers.configured import Names
+from graphc.layers.limits import fraction, within
 from graphc.layers.optimizers.base import Optimizer, Options
-from graphc.layers.updates.state import Updates, fraction, within
+from graphc.layers.updates.state import Updates
 
 __all__ = [
     "AMSGrad",

@@ -3,7 +3,8 @@
 from typing import Any
 
 import graphc as gc
-from graphc.layers.updates.state import State, Updates, fitting, fraction, gradients, within
+from graphc.layers.limits import flag, fraction, within
+from graphc.layers.updates.state import State, Updates, fitting, gradients
 
 __all__ = ["adadelta", "adagrad", "rmsprop"]
 
@@ -51,6 +52,7 @@ def rmsprop(
     """
     within("rmsprop", learning_rate=learning_rate, epsilon=epsilon)
     fraction("rmsprop", rho=rho, momentum=momentum)
+    flag("rmsprop", centered=centered)
     kept, result = state or State(), Updates()
     grads, wrt = gradients(loss_or_grads, params)
     for w, g in zip(wrt, grads, strict=True):

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 import graphc as gc
-from graphc.layers.updates.state import State, Updates, fitting, fraction, weights, within
+from graphc.layers.limits import fraction, within
+from graphc.layers.updates.state import State, Updates, fitting, weights
 
 __all__ = ["ExponentialMovingAverage", "PolyakAverage"]
 

@@ -4,25 +4,20 @@ from collections.abc import Sequence
 from typing import Any
 
 import graphc as gc
-from graphc.layers.configured import parameter_error
+from graphc.layers import limits
 
 __all__ = ["clip_by_global_norm", "clip_by_norm", "clip_by_value", "global_norm"]
 
 
-def _check(name: str, limit: Any) -> None:
-    if isinstance(limit, int | float) and not limit > 0:
-        raise parameter_error(f"{name}: limit={limit!r}", "use a number > 0")
-
-
 def clip_by_value(grads: Sequence[gc.Tensor], limit: Any) -> list[gc.Tensor]:
     """Each element brought into [-limit, limit]."""
-    _check("clip_by_value", limit)
+    limits.limit("clip_by_value", limit=limit)
     return [gc.clip(grad, -limit, limit) for grad in grads]
 
 
 def clip_by_norm(grads: Sequence[gc.Tensor], limit: Any) -> list[gc.Tensor]:
     """Each gradient that is longer than limit, scaled back to it."""
-    _check("clip_by_norm", limit)
+    limits.limit("clip_by_norm", limit=limit)
     return [grad * _factor(global_norm([grad]), limit).astype(grad.dtype) for grad in grads]
 
 
@@ -32,7 +27,7 @@ def clip_by_global_norm(grads: Sequence[gc.Tensor], limit: Any) -> list[gc.Tenso
     The direction stays. Pascanu, Mikolov and Bengio, On the difficulty of training recurrent neural
     networks, 2013 (arXiv 1211.5063).
     """
-    _check("clip_by_global_norm", limit)
+    limits.limit("clip_by_global_norm", limit=limit)
     if not grads:
         return []
     factor = _factor(global_norm(grads), limit)

@@ -4,15 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import graphc as gc
-from graphc.layers.updates.state import (
-    State,
-    Updates,
-    fitting,
-    fraction,
-    gradients,
-    weights,
-    within,
-)
+from graphc.layers.limits import fraction, within
+from graphc.layers.updates.state import State, Updates, fitting, gradients, weights
 
 __all__ = ["apply_momentum", "apply_nesterov_momentum", "momentum", "nesterov_momentum", "sgd"]
 

@@ -3,16 +3,8 @@
 from typing import Any
 
 import graphc as gc
-from graphc.layers.updates.state import (
-    Fitting,
-    State,
-    Updates,
-    counted,
-    fitting,
-    fraction,
-    gradients,
-    within,
-)
+from graphc.layers.limits import flag, fraction, within
+from graphc.layers.updates.state import Fitting, State, Updates, counted, fitting, gradients
 
 __all__ = ["adam", "adamax", "adamw", "amsgrad", "lamb", "lion", "nadam"]
 
@@ -42,6 +34,7 @@ def adam(
     """
     within("adam", learning_rate=learning_rate, epsilon=epsilon)
     fraction("adam", beta1=beta1, beta2=beta2)
+    flag("adam", amsgrad=amsgrad)
     kept, result = state or State(), Updates()
     grads, wrt = gradients(loss_or_grads, params)
     t = counted(kept, step, result)

@@ -7,6 +7,7 @@ import numpy as np
 
 import graphc as gc
 from graphc.layers.configured import parameter_error, written
+from graphc.layers.limits import within
 
 Updates = dict[gc.Variable, gc.Tensor]
 
@@ -127,26 +128,14 @@ class Fitting:
         return self._found[param.dtype]
 
 
-def within(rule: str, low: float = 0.0, **values: Any) -> None:
-    """Numbers that must be at least `low`; tensors are not checked."""
-    for name, value in values.items():
-        if isinstance(value, int | float) and not value >= low:
-            raise parameter_error(f"{rule}: {name}={value!r}", f"use a number >= {low:g}")
-
-
-def fraction(rule: str, **values: Any) -> None:
-    """Numbers that must lie in [0, 1)."""
-    for name, value in values.items():
-        if isinstance(value, int | float) and not 0 <= value < 1:
-            raise parameter_error(f"{rule}: {name}={value!r}", "use a number from 0 to below 1")
-
-
 def counted(state: State, step: Any, updates: Updates) -> gc.Tensor:
     """The number of this update, 1 for the first, as float64; counts itself unless `step` is given.
 
     step: how many updates were made before.
     """
-    if step is None:
+    if step is not None:
+        within("updates", step=step)
+    else:
         step = state.scalar("step", 0, "int64")
         updates[step] = step + 1
     return gc.as_tensor(step).astype("float64") + 1

@@ -1,5 +1,6 @@
 """Constants, ramps and identity matrices, of static and symbolic sizes."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -180,3 +181,67 @@ def test_meshgrid_takes_rows_of_one_dtype() -> None:
         gc.meshgrid(gc.zeros(2), gc.arange(2))
     with pytest.raises(ValueError, match='"xy" or "ij"'):
         gc.meshgrid(gc.zeros(2), indexing="yx")  # type: ignore[arg-type]
+
+
+HELD: dict[str, Callable[[], Any]] = {
+    "1.5 is no int32: the fraction": lambda: gc.constant(1.5, "int32"),
+    "a list of 2 is no int8: the fraction": lambda: gc.asarray([1.0, 2.5], dtype="int8"),
+    "-0.5 is no uint8: uint8 holds 0": lambda: gc.as_tensor(-0.5, "uint8"),
+    "variable: 1.5 is no int32": lambda: gc.variable(1.5, dtype="int32"),
+    "float16 is no|complex128 is no float32: the im": lambda: gc.constant(np.array(1j), "float32"),
+    "full: 1.5 is no int32: the fraction": lambda: gc.full((2,), 1.5, "int32"),
+    "full: nan is no int32": lambda: gc.full((2,), math.nan, "int32"),
+    "full: 1e.300 is no int64": lambda: gc.full((2,), 1e300, "int64"),
+    "full: 300 is no uint8": lambda: gc.full_like(gc.zeros(2, "uint8"), 300),
+    "full: an integer does not fit": lambda: gc.full((2,), 10**400, "float32"),
+    "linspace: an integer does not fit": lambda: gc.linspace(0, 10**400, 3),
+    "arange: the end, 299, is no uint8": lambda: gc.arange(300, dtype="uint8"),
+    "arange: the start, -1, is no uint8": lambda: gc.arange(-1, 5, dtype="uint8"),
+    "arange: the start, 0.5, is no int32": lambda: gc.arange(0.5, 3, dtype="int32"),
+    "arange: the step, 0.5, is no int32": lambda: gc.arange(0, 3, 0.5, dtype="int32"),
+    "arange: the end, 92233720368547758": lambda: gc.arange(2**63 - 2, 2**63 + 3),
+    "arange: the step, 9223372036854775808": lambda: gc.arange(-(2**63), 1, 2**63),
+    "arange: the end, a value of type int": lambda: gc.arange(10**400),
+}
+
+
+@pytest.mark.parametrize("match", HELD)
+def test_numbers_that_a_dtype_does_not_hold(match: str) -> None:
+    with pytest.raises(DTypeError, match=match) as caught:
+        HELD[match]()
+    assert caught.value.fix and caught.value.source is not None
+    assert caught.value.source.describe().startswith("test_creation.py")
+
+
+def test_numbers_that_it_holds(compute: Compute) -> None:
+    found = compute(
+        lambda: (
+            gc.constant(2.0, "int32"),
+            gc.constant([1.0, -3.0], "int8"),
+            gc.constant(np.array([1.7, -1.7]), "int32"),  # arrays are cast, as by astype
+            gc.constant(1j, "complex64"),
+            gc.full((2,), 3.0, "uint8"),
+            gc.full((2,), 2**70, "float64"),
+            gc.arange(256, dtype="uint8"),
+            gc.arange(5, 0, -2, dtype="uint8"),
+            gc.arange(0.0, 2.5, dtype="int32"),
+            gc.arange(0, 2**63, 2**62),
+            gc.arange(0, 10, 2**63),
+            gc.arange(0, -10, -(2**70)),
+            gc.arange(0.0, 10.0, 1e300),
+            gc.arange(0, dtype="uint8"),
+        )
+    )
+    expected = [
+        *(2, [1, -3], [1, -1], 1j, [3, 3], [2.0**70] * 2, list(range(256)), [5, 3, 1], [0, 1, 2]),
+        *([0, 2**62], [0], [0], [0.0], []),
+    ]
+    assert [array.tolist() for array in found] == expected
+
+
+@pytest.mark.parametrize("k", [2**62 + 1, 2**63, 2**70, -(2**63), -(2**64) - 1, -(2**70)])
+def test_diagonals_beyond_any_matrix(compute: Compute, k: int) -> None:
+    x = np.ones((2, 3), np.float32)
+    unit, low, high = compute(lambda x: (gc.eye(2, 3, k), gc.tril(x, k), gc.triu(x, k)), x)
+    assert not unit.any()
+    assert low.all() == low.any() == (k > 0) and high.all() == high.any() == (k < 0)
