@@ -14,6 +14,7 @@ import numpy as np
 
 from graphc.errors import ArgumentError
 from graphc.function import Function
+from graphc.inspect.profile import checked_seconds
 from graphc.records import dataclass
 from graphc.surface import surface
 
@@ -105,7 +106,7 @@ def compare(
     calls = {name: partial(function, *args) for name, function in candidates.items()}
     functions = [f for f in candidates.values() if isinstance(f, Function)]
     with preserved_variables(functions):
-        samples = measure(calls, seconds)
+        samples = measure(calls, checked_seconds("compare", seconds))
     return Comparison({name: summarize(times) for name, times in samples.items()}, baseline)
 
 

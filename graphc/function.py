@@ -31,7 +31,7 @@ from graphc.function_checks import (
 )
 from graphc.function_files import Saved, named_variables, write_function
 from graphc.garbage import uncollected
-from graphc.inspect.profile import format_profile, measure
+from graphc.inspect.profile import checked_seconds, format_profile, measure
 from graphc.inspect.text import FunctionText, Text
 from graphc.ir.graph import Graph
 from graphc.ir.leaf import Variable
@@ -273,8 +273,10 @@ class Function(FunctionText, CCallable):
         The function is compiled once more, with a clock after every step, and called for about
         `seconds`. The rate of a kernel counts the buffers that it is given, each once: kernels
         that gather or repeat elements move other amounts. Variables keep their values. Raises as a
-        call does, and BackendError (E501) for backends without a clock (all but llvm).
+        call does, BackendError (E501) for backends without a clock (all but llvm), and
+        ParameterError (E404) for seconds below 0 or without an end.
         """
+        seconds = checked_seconds(f"{self.name}.profile", seconds)
         sizes, arrays = self.bound(*args, **kwargs)
         laps, calls = measure(
             self.stages, self.backend, sizes, arrays, snapshot(self._variables), seconds

@@ -87,13 +87,13 @@ def checked_values(program: Program, values: Mapping[str, int]) -> dict[str, int
     wrong = [name for name in values if name not in names]
     missing = [name for name in names if name not in values] if values else []
     numbers = {name: whole_number(value) for name, value in values.items()}
-    bad = [number for number in numbers.values() if number is None or number < 0]
+    bad = [n for n in numbers.values() if n is None or not 0 <= n < 1 << 63]
     if wrong or missing or bad:
-        given = ", ".join(f"{name}={value!r}" for name, value in values.items())
+        given = ", ".join(f"{name}={value!r:.60}" for name, value in values.items())
         raise ParameterError(
             f"{program.name}: sizes are {', '.join(names) or 'all known'}, got {given}",
             code="E404",
-            fix="give each of these sizes one integer, 0 or more, or none at all",
+            fix="give each of these sizes one integer, 0 or more and below 2**63, or none at all",
         )
     return {name: number for name in names if (number := numbers.get(name)) is not None}
 

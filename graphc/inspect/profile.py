@@ -2,13 +2,15 @@
 
 import time
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from graphc.backends.base import ProfilingBackend
 from graphc.backends.registry import get_backend
 from graphc.compiler import Stages
-from graphc.errors import BackendError
+from graphc.errors import BackendError, ParameterError
+from graphc.ir.source import current_source
 from graphc.loops.ir import Contraction, KernelCall, Program, Step
 from graphc.loops.printer import summary
 from graphc.records import dataclass
@@ -59,6 +61,19 @@ def measure(
         for after, start in zip(executable.laps(), before, strict=True)
     ]
     return laps, calls
+
+
+def checked_seconds(name: str, seconds: Any) -> float:
+    """A time to measure for; ParameterError (E404) for what is none, or has no end."""
+    real = isinstance(seconds, int | float | np.integer | np.floating)
+    if not real or isinstance(seconds, bool) or not 0 <= seconds < np.inf:
+        raise ParameterError(
+            f"{name}: seconds={seconds!r:.60}",
+            code="E404",
+            source=current_source(),
+            fix="give a finite number >= 0",
+        )
+    return float(seconds)
 
 
 def format_profile(program: Program, sizes: Mapping[str, int], laps: list[Lap], calls: int) -> str:

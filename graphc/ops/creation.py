@@ -82,7 +82,8 @@ def full(shape: ShapeLike, fill_value: Any, dtype: Any = None, *, device: Any = 
 
     shape: sizes, symbolic ones too. fill_value: a number, or a tensor that broadcasts to the
     shape. dtype: by default that of the value: float32, int64 or bool.
-    Raises ShapeError for what is not a shape, DTypeError for what is not a dtype.
+    Raises ShapeError for what is not a shape, DTypeError for what is not a dtype, and for a number
+    that it does not hold: 1.5 is no integer.
     """
     checked_device("full", device)
     sizes = checked_shape("full", shape)

@@ -27,6 +27,8 @@ from graphc.shapes import Dim, whole_number
 
 __all__ = ["while_loop"]
 
+ENDLESS = (1 << 63) - 1  # steps: no loop ever makes more
+
 # --- the op ------------------------------------------------------------------------------------
 # attrs: body and condition (graphs with the same inputs: carries, then values from outside),
 # carries (how many), length (the size that the loop binds), max_steps (or None); sequences, reverse
@@ -145,7 +147,7 @@ def while_loop(
             "length": Dim.symbol(fresh_length()),
             "reverse": False,
             "anchored": False,
-            "max_steps": steps,
+            "max_steps": None if steps is None else min(steps, ENDLESS),
         },
     )
     return rebuilt(init, made)

@@ -1,6 +1,9 @@
 """f.profile: a row per step, in the words of f.kernels; nothing changes."""
 
+import math
 import re
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,3 +52,19 @@ def test_other_backends_say_so(backend: str) -> None:
 def test_feeds_are_checked_as_in_a_call() -> None:
     with pytest.raises(gc.FeedError):
         trainer().profile(np.ones((7, 5), "float32"))
+
+
+@pytest.mark.parametrize("seconds", [1j, "a", None, [1], -1, math.nan, math.inf, True])
+def test_times_that_are_none(seconds: Any) -> None:
+    x = gc.placeholder("x", ("n",))
+    f = gc.function([x], gc.exp(x), name="f")
+    feed = np.ones(3, "float32")
+    calls: list[Callable[[], Any]] = [
+        lambda: f.profile(feed, seconds=seconds),
+        lambda: gc.benchmark(f, feed, seconds=seconds),
+        lambda: gc.compare({"f": f}, feed, seconds=seconds),
+    ]
+    for call in calls:
+        with pytest.raises(gc.ParameterError, match="seconds=") as caught:
+            call()
+        assert caught.value.code == "E404" and caught.value.fix

@@ -195,7 +195,7 @@ def test_the_plan_at_given_sizes() -> None:
     text = f.memory_plan(n=100)
     assert "at n=100" in text and f"  arena   {format_bytes(peak)}  " in text
     assert f"  bound   {format_bytes(f.stages.plan.live_bytes({'n': 100}))}  " in text
-    for sizes in ({"m": 3}, {"n": -1}, {"n": 1.5}, {"n": 3, "m": 4}):
+    for sizes in ({"m": 3}, {"n": -1}, {"n": 1.5}, {"n": 3, "m": 4}, {"n": 10**400}):
         with pytest.raises(gc.ParameterError) as caught:
             f.memory_plan(**sizes)
         assert caught.value.code == "E404"

@@ -455,3 +455,10 @@ def test_complex_carries_branches_and_gradients(backend: str) -> None:
         (f(point + width * way)[0] - f(point - width * way)[0]) / (2 * width) for way in (1, 1j)
     ]
     np.testing.assert_allclose(f(point)[1], slopes[0] + 1j * slopes[1], rtol=1e-7)
+
+
+@each_backend
+@pytest.mark.parametrize("most", [2**62, 2**63, 2**64, 2**70])
+def test_limits_beyond_the_integers(backend: str, most: int) -> None:
+    y = gc.while_loop(lambda c: c < 3, lambda c: c + 1, gc.constant(0), max_steps=most)
+    assert gc.function([], y, backend=backend)() == 3
