@@ -23,6 +23,7 @@ over scalar expressions, or into one of the few structured steps.
     MinimalFiltering()     convolutions with 3x3 windows by fewer products than they have
     FilterTransform()      what is made of a filter for that, and its gradient back
     DepthwiseProduct()     the same for gradients by filters whose groups have one channel in
+    ColumnFourier()        discrete Fourier transforms along an axis, others behind it side by side
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -221,6 +222,12 @@ class DepthwiseProduct:
 
 
 @dataclass(frozen=True, slots=True)
+class ColumnFourier:
+    """attrs: radices, whose product is the length of the transform, inverse, scale; see
+    ops.column_fourier."""
+
+
+@dataclass(frozen=True, slots=True)
 class Scan:
     """A loop over the graph in attrs["body"]; see ops.control."""
 
@@ -267,6 +274,7 @@ Lowering = (
     | MinimalFiltering
     | FilterTransform
     | DepthwiseProduct
+    | ColumnFourier
     | Scan
     | While
     | Branches

@@ -47,7 +47,7 @@ def joined(b: "Builder", value: Value) -> "Tensor":
     """A value as it crosses a border: both parts side by side in a trailing axis of 2."""
     if not isinstance(value, Parts):
         return value
-    whole = _taken_from(value)
+    whole = pairs_of(value)
     if whole is not None:
         return whole
     shape = value.real.shape
@@ -55,8 +55,8 @@ def joined(b: "Builder", value: Value) -> "Tensor":
         return b.stack([value.real, b.broadcast_to(value.imag, shape)], axis=-1)
 
 
-def _taken_from(value: Parts) -> "Tensor | None":
-    """What the parts are the two halves of, if they are."""
+def pairs_of(value: Parts) -> "Tensor | None":
+    """What the parts are the two halves of, along a trailing axis of 2; None if they are not."""
     found: list[Tensor] = []
     for side, part in enumerate(value):
         node = part.node

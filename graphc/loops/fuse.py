@@ -13,6 +13,7 @@ from graphc.dtypes import is_half
 from graphc.ir.graph import Graph
 from graphc.ir.lowering import (
     Branches,
+    ColumnFourier,
     Contraction,
     Cumulative,
     DepthwiseProduct,
@@ -67,6 +68,7 @@ BARRIERS = (
     MinimalFiltering,
     FilterTransform,
     DepthwiseProduct,
+    ColumnFourier,
 )
 
 Axes = tuple[int, ...] | None

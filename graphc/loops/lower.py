@@ -9,6 +9,7 @@ from dataclasses import replace
 from graphc.ir.graph import Graph
 from graphc.ir.lowering import (
     Branches,
+    ColumnFourier,
     DepthwiseProduct,
     FilterTransform,
     HostCall,
@@ -29,6 +30,7 @@ from graphc.ir.source import merge_sources
 from graphc.ir.tensor import Tensor
 from graphc.lapack import Operand
 from graphc.loops.buffers import GraphBuffers
+from graphc.loops.column_fourier import column_fourier_kernel
 from graphc.loops.depthwise_product import depthwise_product_kernel
 from graphc.loops.destinations import destinations
 from graphc.loops.draft import Draft, Naming
@@ -87,6 +89,7 @@ KERNELS_OF_NODES: dict[type, Callable[[Node], Kernel]] = {  # which nothing else
     MinimalFiltering: filtering_kernel,
     FilterTransform: filter_transform_kernel,
     DepthwiseProduct: depthwise_product_kernel,
+    ColumnFourier: column_fourier_kernel,
 }
 WITH_EPILOGUES: dict[type, Callable[[Node, Epilogue], Kernel]] = {
     WindowProduct: window_product_with,

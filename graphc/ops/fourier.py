@@ -30,6 +30,7 @@ from graphc.ir.parts import Parts, Value, joined
 from graphc.ir.registry import Builder, register
 from graphc.ir.tensor import Tensor
 from graphc.late_imports import late_module
+from graphc.ops.fourier_steps import complex_steps, has_steps, hermitian_steps, real_steps
 from graphc.shapes import Shape, Size, dim_max
 
 __all__ = ["fourier", "hermitian_fourier", "real_fourier"]
@@ -79,9 +80,20 @@ def _answer(result: Any, dtype: DType, pairs: bool) -> np.ndarray:
     return real_view(array) if pairs else array
 
 
-def _as_pairs(b: Builder, node: Node, inputs: Sequence[Value]) -> Value:
-    """The op on pairs of floats, which a host call takes and gives as they are."""
+def _in_parts(b: Builder, node: Node, inputs: Sequence[Value]) -> Value:
+    """The steps of a transform of known length; of others the op on pairs of floats, which a host
+    call takes and gives as they are."""
     (x,) = inputs
+    attrs = {name: value for name, value in node.attrs.items() if name != "pairs"}
+    if "axes" in attrs:
+        assert isinstance(x, Parts)
+        if all(has_steps(x.real.shape[axis]) for axis in attrs["axes"]):
+            return complex_steps(b, x, **attrs)
+    elif isinstance(x, Parts):
+        if has_steps(attrs["size"]):
+            return hermitian_steps(b, x, **attrs)
+    elif has_steps(x.shape[attrs["axis"]]):
+        return real_steps(b, x, **attrs)
     whole = node.op(joined(b, x), **{**node.attrs, "pairs": True})
     if not is_complex(node.types[0].dtype):
         return whole
@@ -145,7 +157,7 @@ FOURIER: OpDef = register(
         jvp=_same_transform,
         batch=shifted("axes"),
         traits=frozenset({"linear"}),
-        parts=_as_pairs,
+        parts=_in_parts,
         examples=_examples(
             lambda x, axis, inverse, scale: fourier(
                 x, (axis,) if x.ndim < 3 else (2, 0), inverse, scale
@@ -216,7 +228,7 @@ REAL: OpDef = register(
         jvp=lambda b, a, tangents: [None if tangents[0] is None else REAL(tangents[0], **a.attrs)],
         batch=shifted("axis"),
         traits=frozenset({"linear"}),
-        parts=_as_pairs,
+        parts=_in_parts,
         examples=_examples(
             lambda x, axis, inverse, scale: real_fourier(x, axis, inverse, scale), of_complex=False
         ),
@@ -274,7 +286,7 @@ HERMITIAN: OpDef = register(
         ],
         batch=shifted("axis"),
         traits=frozenset({"linear"}),
-        parts=_as_pairs,
+        parts=_in_parts,
         examples=_examples(
             lambda x, axis, inverse, scale: hermitian_fourier(
                 x, axis, 2 * x.shape[axis] - 1 - inverse, inverse, scale

@@ -1,0 +1,106 @@
+"""Fourier transforms down the columns of matrices, pass by pass.
+
+    x[j] -> y[k] = scale * sum_j x[j] w^(jk),   w = exp(-2 pi i / n), its conjugate where inverse
+
+One op with one structured form, which transforms of known length are expanded to (fourier_steps).
+Complex numbers are pairs: x and y are [2, before, n, behind], real parts first.
+
+A pass with radix r takes transforms of length m r apart into r transforms of length m: r numbers
+become the r sums of a short transform, and all but the first are multiplied with powers of w. The
+order in which passes store keeps the whole in its natural order (T. G. Stockham, "High-speed
+convolution and correlation", 1966).
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from graphc.dtypes import DType, complex_dtype, is_floating
+from graphc.errors import DTypeError, ShapeError
+from graphc.ir.lowering import ColumnFourier
+from graphc.ir.node import Attributes, TensorType
+from graphc.ir.opdef import Example, Generator, Inference, OpDef
+from graphc.ir.registry import register
+from graphc.ir.tensor import Tensor
+
+PRIMES = (3, 5, 7, 11, 13)  # and 2
+
+
+def radices_of(length: int) -> tuple[int, ...] | None:
+    """The radices of the passes; None for a length with another prime factor."""
+    odd: list[int] = []
+    for prime in PRIMES:
+        while length % prime == 0:
+            odd.append(prime)
+            length //= prime
+    twos = length.bit_length() - 1
+    if length != 1 << twos:
+        return None
+    eights, rest = divmod(twos, 3)
+    if rest == 1 and eights:
+        return (*[8] * (eights - 1), 4, 4, *odd)
+    return (*[8] * eights, *[1 << rest] * (rest > 0), *odd)
+
+
+def turns(radices: tuple[int, ...], inverse: bool, dtype: DType) -> np.ndarray:
+    """What passes multiply with, (count, 2): for each but the last, the powers 1 ... r - 1 of w^p,
+    for each of the m values of p; 1 number at least."""
+    length, found = math.prod(radices), [np.ones(1, complex)]
+    for radix in radices[:-1]:
+        powers = np.outer(np.arange(length // radix), np.arange(1, radix))
+        found.append(np.exp((2j if inverse else -2j) * np.pi / length * powers).ravel())
+        length //= radix
+    whole = np.concatenate(found)
+    return np.stack([whole.real, whole.imag], axis=-1).astype(dtype)
+
+
+def _infer(call: Inference) -> TensorType:
+    x, table = call.types
+    if not is_floating(x.dtype) or x.dtype != table.dtype:
+        raise DTypeError(f"{call.op}: {x} and {table}")
+    if x.ndim != 4 or x.shape[0] != 2 or x.shape[2] != math.prod(call.attrs["radices"]):
+        raise ShapeError(f"{call.op}: {x} for radices {call.attrs['radices']}")
+    return x
+
+
+def _reference(attrs: Attributes, x: np.ndarray, table: np.ndarray) -> Any:
+    numbers = (x[0] + 1j * x[1]).astype(complex_dtype(x.dtype))
+    if numbers.size == 0:
+        return x
+    if attrs["inverse"]:
+        found = np.fft.ifft(numbers, axis=1, norm="forward")
+    else:
+        found = np.fft.fft(numbers, axis=1)
+    return np.stack([found.real, found.imag]).astype(x.dtype) * x.dtype.type(attrs["scale"])
+
+
+def _examples(rng: Generator) -> list[Example]:
+    def example(shape: tuple[int, ...], **attrs: Any) -> Example:
+        radices = radices_of(shape[2])
+        assert radices is not None
+        table = turns(radices, attrs["inverse"], np.dtype("float64"))
+
+        def build(x: Tensor, table: Tensor) -> Tensor:
+            return COLUMN_FOURIER(x, table, radices=radices, **attrs)
+
+        return Example(build, (rng.normal(size=shape), table))
+
+    return [
+        example((2, 2, 6, 3), inverse=False, scale=1.0),
+        example((2, 1, 16, 2), inverse=True, scale=0.25),
+        example((2, 3, 35, 1), inverse=False, scale=1.0),
+        example((2, 0, 8, 3), inverse=False, scale=1.0),
+    ]
+
+
+COLUMN_FOURIER = register(
+    OpDef(
+        "column_fourier",
+        infer=_infer,
+        reference=_reference,
+        lower=ColumnFourier(),
+        traits=frozenset({"nondifferentiable"}),  # made after differentiation
+        examples=_examples,
+    )
+)

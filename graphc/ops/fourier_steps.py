@@ -1,0 +1,212 @@
+"""Fourier transforms of known length, in steps that backends compile.
+
+Their lengths have no prime factor above 13; scipy.fft does the others. Complex arrays are one array
+with the real parts first, [2, *shape]. Each transform runs down the columns of [2, before, n,
+behind] (column_fourier), which wants columns side by side:
+
+    few columns, short     the axes before the transform are put behind it, and back
+    few columns, long      n = n1 n2: transforms down the rows of matrices [n1, n2], products with
+                           powers of w, transforms down the rows of the transposed matrices
+    real numbers           n / 2 complex ones; the spectrum is taken apart into that of those with
+                           even and that of those with odd numbers
+"""
+
+import math
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from graphc.dtypes import DType
+from graphc.ir.leaf import constant
+from graphc.ir.parts import Parts, pairs_of
+from graphc.ir.registry import Builder
+from graphc.ir.tensor import Tensor
+from graphc.ops.column_fourier import COLUMN_FOURIER, radices_of, turns
+from graphc.shapes import Shape, Size, size_product
+
+LONGEST = 256  # rows of columns that are transformed at once: they stay in the first cache
+SHORT = 64  # rows for which axes change places
+LANES = 8  # columns side by side; fewer are few
+
+SCALES: Mapping[str, Callable[[int], float]] = {
+    "one": lambda count: 1.0,
+    "root": lambda count: count**-0.5,
+    "count": lambda count: 1 / count,
+}
+
+
+def has_steps(length: Size) -> bool:
+    """Whether transforms of this length are compiled."""
+    return isinstance(length, int) and length >= 1 and radices_of(length) is not None
+
+
+def complex_steps(b: Builder, x: Parts, axes: tuple[int, ...], inverse: bool, scale: str) -> Parts:
+    """The op `fourier`."""
+    whole = _whole(b, x)
+    shape = whole.shape[1:]
+    factor = SCALES[scale](math.prod(_length(shape[axis]) for axis in axes))
+    for axis in axes:
+        columns = _columns(b, b.reshape(whole, (2, *_around(shape, axis))), inverse, factor)
+        whole, factor = b.reshape(columns, (2, *shape)), 1.0
+    return _parts(whole)
+
+
+def real_steps(b: Builder, x: Tensor, axis: int, inverse: bool, scale: str) -> Parts:
+    """The op `real_fourier`."""
+    before, size, behind = _around(x.shape, axis)
+    length = _length(size)
+    factor = SCALES[scale](length)
+    rows = b.reshape(x, (before, length, behind))
+    if length % 2:
+        columns = _columns(b, b.stack([rows, b.zeros_like(rows)], axis=0), False, factor)
+        found = _parts(columns[:, :, : length // 2 + 1])
+    else:
+        pairs = b.reshape(rows, (before, length // 2, 2, behind))
+        columns = _columns(b, b.permute_dims(pairs, (2, 0, 1, 3)), False, 1.0)
+        found = _taken_apart(b, columns, factor)
+    if inverse:
+        found = Parts(found.real, b.negative(found.imag))
+    shape = (*x.shape[:axis], length // 2 + 1, *x.shape[axis + 1 :])
+    return Parts(b.reshape(found.real, shape), b.reshape(found.imag, shape))
+
+
+def hermitian_steps(
+    b: Builder, x: Parts, axis: int, size: Size, inverse: bool, scale: str
+) -> Tensor:
+    """The op `hermitian_fourier`."""
+    length = _length(size)
+    shape = x.real.shape
+    before, _, behind = _around(shape, axis)
+    real, imag = (
+        b.reshape(part, (before, length // 2 + 1, behind))
+        for part in (x.real, b.broadcast_to(x.imag, shape))
+    )
+    alone = b.reshape(b.equal(b.multiply(b.arange(length // 2 + 1), 2) % length, 0), (-1, 1))
+    imag = b.where(alone, 0, imag if inverse else b.negative(imag))
+    factor = SCALES[scale](length)
+    if length % 2:
+        rest = [b.flip(part[:, 1:], axis=1) for part in (real, imag)]
+        whole = b.stack(
+            [b.concat([real, rest[0]], axis=1), b.concat([imag, b.negative(rest[1])], axis=1)],
+            axis=0,
+        )
+        found = _columns(b, whole, True, factor)[0]
+    else:
+        columns = _columns(b, _put_together(b, Parts(real, imag), length // 2), True, factor)
+        found = b.permute_dims(columns, (1, 2, 0, 3))
+    return b.reshape(found, (*shape[:axis], length, *shape[axis + 1 :]))
+
+
+def _length(size: Size) -> int:
+    assert isinstance(size, int)
+    return size
+
+
+def _around(shape: Shape, axis: int) -> tuple[Size, Size, Size]:
+    return size_product(shape[:axis]), shape[axis], size_product(shape[axis + 1 :])
+
+
+def _whole(b: Builder, x: Parts) -> Tensor:
+    pairs = pairs_of(x)
+    if pairs is not None:
+        return b.permute_dims(pairs, (pairs.ndim - 1, *range(pairs.ndim - 1)))
+    return b.stack([x.real, b.broadcast_to(x.imag, x.real.shape)], axis=0)
+
+
+def _parts(whole: Tensor) -> Parts:
+    return Parts(whole[0], whole[1])
+
+
+def _powers(count: int, numbers: np.ndarray, inverse: bool, dtype: DType) -> tuple[Tensor, Tensor]:
+    """exp(-2 pi i numbers / count), or its conjugate: real and imaginary parts."""
+    whole = np.exp((2j if inverse else -2j) * np.pi / count * (numbers % count))
+    return constant(whole.real.astype(dtype)), constant(whole.imag.astype(dtype))
+
+
+# --- complex numbers -----------------------------------------------------------------------------
+
+
+def _columns(b: Builder, x: Tensor, inverse: bool, factor: float) -> Tensor:
+    """The transforms down the columns of [2, before, n, behind], times a factor."""
+    _, before, size, behind = x.shape
+    length = _length(size)
+    columns = behind if isinstance(behind, int) else LANES
+    if length > LONGEST or (length > SHORT and columns < LANES):
+        return _matrices(b, x, inverse, factor)
+    if columns < LANES and before != 1:
+        turned = b.reshape(b.permute_dims(x, (0, 2, 1, 3)), (2, 1, length, before * behind))
+        found = b.reshape(_passes(b, turned, inverse, factor), (2, length, before, behind))
+        return b.permute_dims(found, (0, 2, 1, 3))
+    return _passes(b, x, inverse, factor)
+
+
+def _passes(b: Builder, x: Tensor, inverse: bool, factor: float) -> Tensor:
+    radices = radices_of(_length(x.shape[2]))
+    assert radices is not None
+    if not radices:
+        return x if factor == 1 else b.multiply(x, factor)
+    table = constant(turns(radices, inverse, x.dtype))
+    return COLUMN_FOURIER(x, table, radices=radices, inverse=inverse, scale=factor)
+
+
+def _matrices(b: Builder, x: Tensor, inverse: bool, factor: float) -> Tensor:
+    """n = n1 n2, j = n2 j1 + j2, k = k1 + n1 k2:
+
+    y[k] = sum_j2 w2^(j2 k2) w^(j2 k1) sum_j1 w1^(j1 k1) x[j]
+    """
+    _, before, size, behind = x.shape
+    length = _length(size)
+    many = _near_root(length)
+    few = length // many
+    inner = _columns(b, b.reshape(x, (2, before, many, few * behind)), inverse, 1.0)
+    shape = (2, before, many, few, behind)
+    turned = b.permute_dims(b.reshape(inner, shape), (0, 1, 3, 2, 4))
+    numbers = np.outer(np.arange(few), np.arange(many))[:, :, None]
+    c, s = _powers(length, numbers, inverse, x.dtype)
+    real, imag = turned[0], turned[1]
+    moved = b.stack([real * c - imag * s, real * s + imag * c], axis=0)
+    found = _columns(b, b.reshape(moved, (2, before, few, many * behind)), inverse, factor)
+    return b.reshape(found, x.shape)
+
+
+def _near_root(length: int) -> int:
+    """The least divisor that is no less than the square root."""
+    return next(d for d in range(math.isqrt(length - 1) + 1, length + 1) if length % d == 0)
+
+
+# --- real numbers --------------------------------------------------------------------------------
+
+
+def _taken_apart(b: Builder, columns: Tensor, factor: float) -> Parts:
+    """The first half of the spectrum of x, and its middle, from that of x[2 j] + i x[2 j + 1]:
+
+    X[k] = E + w^k O,  2 E = Z[k] + conj(Z[n - k]),  2 O = -i (Z[k] - conj(Z[n - k]))
+    """
+    count = _length(columns.shape[2])
+    c, s = _powers(2 * count, np.arange(1, count)[:, None], False, columns.dtype)
+    half = factor / 2
+    here = columns[:, :, 1:]
+    there = b.flip(here, axis=2)
+    even_real, odd_imag = (here[0] + there[0]) * half, (there[0] - here[0]) * half
+    even_imag, odd_real = (here[1] - there[1]) * half, (here[1] + there[1]) * half
+    first = columns[:, :, :1] * factor
+    real = [first[0] + first[1], even_real + c * odd_real - s * odd_imag, first[0] - first[1]]
+    none = b.zeros_like(first[0])
+    imag = [none, even_imag + s * odd_real + c * odd_imag, none]
+    return Parts(b.concat(real, axis=1), b.concat(imag, axis=1))
+
+
+def _put_together(b: Builder, x: Parts, count: int) -> Tensor:
+    """Z = E + i O with E = X[k] + conj(X[n - k]) and O = w^(-k) (X[k] - conj(X[n - k]))."""
+    c, s = _powers(2 * count, np.arange(count)[:, None], True, x.real.dtype)
+    real, imag = (part[:, :count] for part in x)
+    real_there, imag_there = (b.flip(part[:, 1:], axis=1) for part in x)
+    even_real, even_imag = real + real_there, imag - imag_there
+    odd_real, odd_imag = real - real_there, imag + imag_there
+    return b.stack(
+        [
+            even_real - (c * odd_imag + s * odd_real),
+            even_imag + (c * odd_real - s * odd_imag),
+        ],
+        axis=0,
+    )
