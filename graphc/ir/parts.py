@@ -10,7 +10,7 @@ inputs: for each input of the node a `Parts` if it is complex, else the real ten
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 from graphc.ir.source import source_scope
 
@@ -28,6 +28,17 @@ class Parts(NamedTuple):
 
 
 Value: TypeAlias = "Tensor | Parts"
+
+T = TypeVar("T")
+PARTS_AXIS = {"first": 0, "middle": 2, "last": 3}  # in an array of pairs with three other axes
+
+
+def with_parts(layout: str, place: Sequence[T], part: T) -> tuple[T, ...]:
+    """The three others and that of the parts, in order."""
+    axis = PARTS_AXIS[layout]
+    return (*place[:axis], part, *place[axis:])
+
+
 PartsRule = Callable[..., Any]
 
 

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from graphc.ir.node import Node
+from graphc.ir.parts import PARTS_AXIS, with_parts
 from graphc.loops.ir import Kernel, Let, Scratch, Statement
 from graphc.loops.kernel_writer import KernelWriter, kernel_of_node
 from graphc.scalar.expr import Call, Expr, Local, constant
@@ -41,13 +42,16 @@ class _Passes(KernelWriter):
 
     def __init__(self, node: Node, symbols: set[str]) -> None:
         super().__init__(node, symbols)
+        where = PARTS_AXIS[node.attrs["given"]]
+        shape = node.inputs[0].shape
+        self.extents: tuple[Size, ...] = (*shape[:where], *shape[where + 1 :])
         self.sign = 1 if node.attrs["inverse"] else -1
         self.lines: list[Statement] = []
         self.count = 0
 
     def statements(self) -> list[Statement]:
         radices: tuple[int, ...] = self.node.attrs["radices"]
-        _, before, length, behind = self.node.types[0].shape
+        before, length, behind = self.extents
         body: list[Statement] = [
             Scratch(f"{part}{number}", self.dtype, (length,))
             for number in range(min(len(radices) - 1, 2))
@@ -103,21 +107,22 @@ class _Passes(KernelWriter):
 
     def read(self, source: int | None, row: Size) -> _Number:
         if source is None:
-            here = (self.batch(), row, self.here("k"))
-            return self.named_number(_Number(*(self.load("x", side, *here) for side in (0, 1))))
+            places = (self.place("given", row, side) for side in (0, 1))
+            return self.named_number(_Number(*(self.load("x", *place) for place in places)))
         parts = (self.load(f"{part}{source}", row) for part in ("real", "imag"))
         return self.named_number(_Number(*parts))
 
     def write(self, target: int | None, row: Size, value: _Number) -> None:
         for side, (name, part) in enumerate(zip(("real", "imag"), value, strict=True)):
             if target is None:
-                place = (side, self.batch(), row, self.here("k"))
-                self.lines.append(self.store("out", place, part))
+                self.lines.append(self.store("out", self.place("made", row, side), part))
             else:
                 self.lines.append(self.store(f"{name}{target}", (row,), part))
 
-    def batch(self) -> Size:
-        return 0 if self.node.types[0].shape[1] == 1 else self.here("b")
+    def place(self, layout: str, row: Size, side: int) -> tuple[Size, ...]:
+        """Of a part in x ("given") or in the result ("made")."""
+        batch = 0 if self.extents[0] == 1 else self.here("b")
+        return with_parts(self.node.attrs[layout], (batch, row, self.here("k")), side)
 
     # Short transforms
 

@@ -3,7 +3,11 @@
     x[j] -> y[k] = scale * sum_j x[j] w^(jk),   w = exp(-2 pi i / n), its conjugate where inverse
 
 One op with one structured form, which transforms of known length are expanded to (fourier_steps).
-Complex numbers are pairs: x and y are [2, before, n, behind], real parts first.
+Complex numbers are pairs, and attrs["given"] and attrs["made"] say where those of x and of y are:
+
+    first     [2, before, n, behind]
+    middle    [before, n, 2, behind]     real numbers of which every other one is an imaginary part
+    last      [before, n, behind, 2]     complex numbers at the borders of a program
 
 A pass with radix r takes transforms of length m r apart into r transforms of length m: r numbers
 become the r sums of a short transform, and all but the first are multiplied with powers of w. The
@@ -21,6 +25,7 @@ from graphc.errors import DTypeError, ShapeError
 from graphc.ir.lowering import ColumnFourier
 from graphc.ir.node import Attributes, TensorType
 from graphc.ir.opdef import Example, Generator, Inference, OpDef
+from graphc.ir.parts import PARTS_AXIS, with_parts
 from graphc.ir.registry import register
 from graphc.ir.tensor import Tensor
 
@@ -59,25 +64,29 @@ def _infer(call: Inference) -> TensorType:
     x, table = call.types
     if not is_floating(x.dtype) or x.dtype != table.dtype:
         raise DTypeError(f"{call.op}: {x} and {table}")
-    if x.ndim != 4 or x.shape[0] != 2 or x.shape[2] != math.prod(call.attrs["radices"]):
-        raise ShapeError(f"{call.op}: {x} for radices {call.attrs['radices']}")
-    return x
+    where, length = PARTS_AXIS[call.attrs["given"]], math.prod(call.attrs["radices"])
+    place = (*x.shape[:where], *x.shape[where + 1 :])
+    if x.ndim != 4 or x.shape[where] != 2 or place[1] != length:
+        raise ShapeError(f"{call.op}: {x}, pairs {call.attrs['given']}, of {length}")
+    return TensorType(x.dtype, with_parts(call.attrs["made"], place, 2))
 
 
 def _reference(attrs: Attributes, x: np.ndarray, table: np.ndarray) -> Any:
-    numbers = (x[0] + 1j * x[1]).astype(complex_dtype(x.dtype))
-    if numbers.size == 0:
-        return x
-    if attrs["inverse"]:
-        found = np.fft.ifft(numbers, axis=1, norm="forward")
-    else:
-        found = np.fft.fft(numbers, axis=1)
-    return np.stack([found.real, found.imag]).astype(x.dtype) * x.dtype.type(attrs["scale"])
+    real, imag = np.moveaxis(x, PARTS_AXIS[attrs["given"]], 0)
+    found = (real + 1j * imag).astype(complex_dtype(x.dtype))
+    if found.size:
+        if attrs["inverse"]:
+            found = np.fft.ifft(found, axis=1, norm="forward")
+        else:
+            found = np.fft.fft(found, axis=1)
+    parts = np.stack([found.real, found.imag], axis=PARTS_AXIS[attrs["made"]])
+    return parts.astype(x.dtype) * x.dtype.type(attrs["scale"])
 
 
 def _examples(rng: Generator) -> list[Example]:
     def example(shape: tuple[int, ...], **attrs: Any) -> Example:
-        radices = radices_of(shape[2])
+        where = PARTS_AXIS[attrs["given"]]
+        radices = radices_of((*shape[:where], *shape[where + 1 :])[1])
         assert radices is not None
         table = turns(radices, attrs["inverse"], np.dtype("float64"))
 
@@ -87,10 +96,10 @@ def _examples(rng: Generator) -> list[Example]:
         return Example(build, (rng.normal(size=shape), table))
 
     return [
-        example((2, 2, 6, 3), inverse=False, scale=1.0),
-        example((2, 1, 16, 2), inverse=True, scale=0.25),
-        example((2, 3, 35, 1), inverse=False, scale=1.0),
-        example((2, 0, 8, 3), inverse=False, scale=1.0),
+        example((2, 2, 6, 3), inverse=False, scale=1.0, given="first", made="first"),
+        example((1, 16, 2, 2), inverse=True, scale=0.25, given="middle", made="last"),
+        example((3, 35, 1, 2), inverse=False, scale=1.0, given="last", made="middle"),
+        example((2, 0, 8, 3), inverse=False, scale=1.0, given="first", made="last"),
     ]
 
 

@@ -1,8 +1,7 @@
 """Fourier transforms of known length, in steps that backends compile.
 
-Their lengths have no prime factor above 13; scipy.fft does the others. Complex arrays are one array
-with the real parts first, [2, *shape]. Each transform runs down the columns of [2, before, n,
-behind] (column_fourier), which wants columns side by side:
+Their lengths have no prime factor above 13; scipy.fft does the others. Each transform runs down the
+columns of an array (column_fourier), which wants columns side by side:
 
     few columns, short     the axes before the transform are put behind it, and back
     few columns, long      n = n1 n2: transforms down the rows of matrices [n1, n2], products with
@@ -13,12 +12,13 @@ behind] (column_fourier), which wants columns side by side:
 
 import math
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
 from graphc.dtypes import DType
 from graphc.ir.leaf import constant
-from graphc.ir.parts import Parts, pairs_of
+from graphc.ir.parts import PARTS_AXIS, Parts, pairs_of, with_parts
 from graphc.ir.registry import Builder
 from graphc.ir.tensor import Tensor
 from graphc.ops.column_fourier import COLUMN_FOURIER, radices_of, turns
@@ -40,15 +40,40 @@ def has_steps(length: Size) -> bool:
     return isinstance(length, int) and length >= 1 and radices_of(length) is not None
 
 
+class _Columns(NamedTuple):
+    """Pairs, in four axes; layout: see column_fourier."""
+
+    values: Tensor
+    layout: str
+
+    @property
+    def extents(self) -> tuple[Size, ...]:
+        """(before, n, behind)"""
+        axis, shape = PARTS_AXIS[self.layout], self.values.shape
+        return (*shape[:axis], *shape[axis + 1 :])
+
+    def in_order(self, b: Builder, layout: str) -> "_Columns":
+        """In another layout."""
+        axes = list(range(4))
+        axes.insert(PARTS_AXIS[layout], axes.pop(PARTS_AXIS[self.layout]))
+        return (
+            self if layout == self.layout else _Columns(b.permute_dims(self.values, axes), layout)
+        )
+
+
 def complex_steps(b: Builder, x: Parts, axes: tuple[int, ...], inverse: bool, scale: str) -> Parts:
     """The op `fourier`."""
-    whole = _whole(b, x)
-    shape = whole.shape[1:]
+    shape = x.real.shape
+    whole, layout = pairs_of(x), "last"
+    if whole is None:
+        whole, layout = b.stack([x.real, b.broadcast_to(x.imag, shape)], axis=0), "first"
     factor = SCALES[scale](math.prod(_length(shape[axis]) for axis in axes))
     for axis in axes:
-        columns = _columns(b, b.reshape(whole, (2, *_around(shape, axis))), inverse, factor)
-        whole, factor = b.reshape(columns, (2, *shape)), 1.0
-    return _parts(whole)
+        given = _Columns(b.reshape(whole, with_parts(layout, _around(shape, axis), 2)), layout)
+        layout = "last" if axis == axes[-1] else "first"
+        whole, factor = _columns(b, given, layout, inverse, factor), 1.0
+    found = b.reshape(whole, (*shape, 2))
+    return Parts(found[..., 0], found[..., 1])
 
 
 def real_steps(b: Builder, x: Tensor, axis: int, inverse: bool, scale: str) -> Parts:
@@ -56,14 +81,14 @@ def real_steps(b: Builder, x: Tensor, axis: int, inverse: bool, scale: str) -> P
     before, size, behind = _around(x.shape, axis)
     length = _length(size)
     factor = SCALES[scale](length)
-    rows = b.reshape(x, (before, length, behind))
     if length % 2:
-        columns = _columns(b, b.stack([rows, b.zeros_like(rows)], axis=0), False, factor)
-        found = _parts(columns[:, :, : length // 2 + 1])
+        rows = b.reshape(x, (before, length, behind))
+        whole = _Columns(b.stack([rows, b.zeros_like(rows)], axis=0), "first")
+        columns = _columns(b, whole, "first", False, factor)[:, :, : length // 2 + 1]
+        found = Parts(columns[0], columns[1])
     else:
-        pairs = b.reshape(rows, (before, length // 2, 2, behind))
-        columns = _columns(b, b.permute_dims(pairs, (2, 0, 1, 3)), False, 1.0)
-        found = _taken_apart(b, columns, factor)
+        pairs = _Columns(b.reshape(x, (before, length // 2, 2, behind)), "middle")
+        found = _taken_apart(b, _columns(b, pairs, "first", False, 1.0), factor)
     if inverse:
         found = Parts(found.real, b.negative(found.imag))
     shape = (*x.shape[:axis], length // 2 + 1, *x.shape[axis + 1 :])
@@ -90,10 +115,10 @@ def hermitian_steps(
             [b.concat([real, rest[0]], axis=1), b.concat([imag, b.negative(rest[1])], axis=1)],
             axis=0,
         )
-        found = _columns(b, whole, True, factor)[0]
+        found = _columns(b, _Columns(whole, "first"), "first", True, factor)[0]
     else:
-        columns = _columns(b, _put_together(b, Parts(real, imag), length // 2), True, factor)
-        found = b.permute_dims(columns, (1, 2, 0, 3))
+        whole = _put_together(b, Parts(real, imag), length // 2)
+        found = _columns(b, _Columns(whole, "first"), "middle", True, factor)
     return b.reshape(found, (*shape[:axis], length, *shape[axis + 1 :]))
 
 
@@ -106,17 +131,6 @@ def _around(shape: Shape, axis: int) -> tuple[Size, Size, Size]:
     return size_product(shape[:axis]), shape[axis], size_product(shape[axis + 1 :])
 
 
-def _whole(b: Builder, x: Parts) -> Tensor:
-    pairs = pairs_of(x)
-    if pairs is not None:
-        return b.permute_dims(pairs, (pairs.ndim - 1, *range(pairs.ndim - 1)))
-    return b.stack([x.real, b.broadcast_to(x.imag, x.real.shape)], axis=0)
-
-
-def _parts(whole: Tensor) -> Parts:
-    return Parts(whole[0], whole[1])
-
-
 def _powers(count: int, numbers: np.ndarray, inverse: bool, dtype: DType) -> tuple[Tensor, Tensor]:
     """exp(-2 pi i numbers / count), or its conjugate: real and imaginary parts."""
     whole = np.exp((2j if inverse else -2j) * np.pi / count * (numbers % count))
@@ -126,47 +140,60 @@ def _powers(count: int, numbers: np.ndarray, inverse: bool, dtype: DType) -> tup
 # --- complex numbers -----------------------------------------------------------------------------
 
 
-def _columns(b: Builder, x: Tensor, inverse: bool, factor: float) -> Tensor:
-    """The transforms down the columns of [2, before, n, behind], times a factor."""
-    _, before, size, behind = x.shape
+def _columns(b: Builder, x: _Columns, made: str, inverse: bool, factor: float) -> Tensor:
+    """The transforms down the columns, times a factor, in the layout `made`."""
+    before, size, behind = x.extents
     length = _length(size)
     columns = behind if isinstance(behind, int) else LANES
     if length > LONGEST or (length > SHORT and columns < LANES):
-        return _matrices(b, x, inverse, factor)
-    if columns < LANES and before != 1:
-        turned = b.reshape(b.permute_dims(x, (0, 2, 1, 3)), (2, 1, length, before * behind))
-        found = b.reshape(_passes(b, turned, inverse, factor), (2, length, before, behind))
-        return b.permute_dims(found, (0, 2, 1, 3))
-    return _passes(b, x, inverse, factor)
+        return _matrices(b, x, made, inverse, factor)
+    if columns >= LANES or before == 1:
+        return _passes(b, x, made, inverse, factor)
+    rows = b.reshape(_rows_first(b, x), (1, length, 2, before * behind))
+    found = _passes(b, _Columns(rows, "middle"), "middle", inverse, factor)
+    found = b.permute_dims(b.reshape(found, (length, 2, before, behind)), (2, 0, 1, 3))
+    return _Columns(found, "middle").in_order(b, made).values
 
 
-def _passes(b: Builder, x: Tensor, inverse: bool, factor: float) -> Tensor:
-    radices = radices_of(_length(x.shape[2]))
+def _rows_first(b: Builder, x: _Columns) -> Tensor:
+    """[n, 2, before, behind]"""
+    return b.permute_dims(x.in_order(b, "middle").values, (1, 2, 0, 3))
+
+
+def _passes(b: Builder, x: _Columns, made: str, inverse: bool, factor: float) -> Tensor:
+    radices = radices_of(_length(x.extents[1]))
     assert radices is not None
     if not radices:
-        return x if factor == 1 else b.multiply(x, factor)
-    table = constant(turns(radices, inverse, x.dtype))
-    return COLUMN_FOURIER(x, table, radices=radices, inverse=inverse, scale=factor)
+        whole = x.in_order(b, made).values
+        return whole if factor == 1 else b.multiply(whole, factor)
+    table = constant(turns(radices, inverse, x.values.dtype))
+    attrs = {"given": x.layout, "made": made, "inverse": inverse, "scale": factor}
+    return COLUMN_FOURIER(x.values, table, radices=radices, **attrs)
 
 
-def _matrices(b: Builder, x: Tensor, inverse: bool, factor: float) -> Tensor:
+def _matrices(b: Builder, x: _Columns, made: str, inverse: bool, factor: float) -> Tensor:
     """n = n1 n2, j = n2 j1 + j2, k = k1 + n1 k2:
 
     y[k] = sum_j2 w2^(j2 k2) w^(j2 k1) sum_j1 w1^(j1 k1) x[j]
     """
-    _, before, size, behind = x.shape
+    before, size, behind = x.extents
     length = _length(size)
     many = _near_root(length)
     few = length // many
-    inner = _columns(b, b.reshape(x, (2, before, many, few * behind)), inverse, 1.0)
-    shape = (2, before, many, few, behind)
-    turned = b.permute_dims(b.reshape(inner, shape), (0, 1, 3, 2, 4))
+    if x.layout == "middle":
+        x = x.in_order(b, "last" if behind == 1 else "first")
+    split = with_parts(x.layout, (before, many, few * behind), 2)
+    inner = _columns(b, _Columns(b.reshape(x.values, split), x.layout), "first", inverse, 1.0)
+    turned = b.permute_dims(b.reshape(inner, (2, before, many, few, behind)), (0, 1, 3, 2, 4))
     numbers = np.outer(np.arange(few), np.arange(many))[:, :, None]
-    c, s = _powers(length, numbers, inverse, x.dtype)
+    c, s = _powers(length, numbers, inverse, inner.dtype)
     real, imag = turned[0], turned[1]
     moved = b.stack([real * c - imag * s, real * s + imag * c], axis=0)
-    found = _columns(b, b.reshape(moved, (2, before, few, many * behind)), inverse, factor)
-    return b.reshape(found, x.shape)
+    moved = b.reshape(moved, (2, before, few, many * behind))
+    last = made if made != "middle" else "last" if behind == 1 else "first"
+    found = _columns(b, _Columns(moved, "first"), last, inverse, factor)
+    found = b.reshape(found, with_parts(last, (before, length, behind), 2))
+    return _Columns(found, last).in_order(b, made).values
 
 
 def _near_root(length: int) -> int:
