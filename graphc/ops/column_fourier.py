@@ -66,7 +66,8 @@ def _infer(call: Inference) -> TensorType:
         raise DTypeError(f"{call.op}: {x} and {table}")
     where, length = PARTS_AXIS[call.attrs["given"]], math.prod(call.attrs["radices"])
     place = (*x.shape[:where], *x.shape[where + 1 :])
-    if x.ndim != 4 or x.shape[where] != 2 or place[1] != length:
+    sizes = (x.shape[where], place[1]) if x.ndim == 4 else (0, 0)
+    if any(isinstance(size, int) and size != n for size, n in zip(sizes, (2, length), strict=True)):
         raise ShapeError(f"{call.op}: {x}, pairs {call.attrs['given']}, of {length}")
     return TensorType(x.dtype, with_parts(call.attrs["made"], place, 2))
 

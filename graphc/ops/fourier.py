@@ -23,6 +23,7 @@ from graphc.dims import floor_div
 from graphc.dtypes import DType, complex_dtype, is_complex, real_dtype
 from graphc.errors import DTypeError, ShapeError
 from graphc.ir.batch import shifted
+from graphc.ir.leaf import constant
 from graphc.ir.lowering import HostCall
 from graphc.ir.node import Attributes, Node, TensorType
 from graphc.ir.opdef import Application, Example, Generator, Gradients, Inference, OpDef
@@ -203,9 +204,13 @@ def _reference_real_fourier(attrs: Attributes, x: np.ndarray) -> np.ndarray:
 
 def _weights(b: Builder, count: Size, size: Size, like: Tensor, axis: int, inner: float) -> Tensor:
     """1 for the entries that stand for themselves, 0 and n / 2; `inner` for those of a pair."""
+    dtype = real_dtype(like.dtype)
+    if isinstance(count, int) and isinstance(size, int):
+        numbers = np.where(np.arange(count) * 2 % size == 0, 1, inner).astype(dtype)
+        return constant(numbers.reshape((count, *(1,) * (like.ndim - 1 - axis))))
     position = b.arange(count)
     alone = b.logical_or(b.equal(position, 0), b.equal(b.multiply(position, 2), size))
-    weights = b.where(alone, 1, b.full((count,), inner, real_dtype(like.dtype)))
+    weights = b.where(alone, 1, b.full((count,), inner, dtype))
     return b.reshape(weights, (count, *(1,) * (like.ndim - 1 - axis)))
 
 

@@ -54,11 +54,14 @@ class _Columns(NamedTuple):
 
     def in_order(self, b: Builder, layout: str) -> "_Columns":
         """In another layout."""
+        if layout == self.layout:
+            return self
+        if self.extents[2] == 1 and "first" not in (layout, self.layout):
+            place = with_parts(layout, self.extents, 2)
+            return _Columns(b.reshape(self.values, place), layout)
         axes = list(range(4))
         axes.insert(PARTS_AXIS[layout], axes.pop(PARTS_AXIS[self.layout]))
-        return (
-            self if layout == self.layout else _Columns(b.permute_dims(self.values, axes), layout)
-        )
+        return _Columns(b.permute_dims(self.values, axes), layout)
 
 
 def complex_steps(b: Builder, x: Parts, axes: tuple[int, ...], inverse: bool, scale: str) -> Parts:
@@ -106,7 +109,7 @@ def hermitian_steps(
         b.reshape(part, (before, length // 2 + 1, behind))
         for part in (x.real, b.broadcast_to(x.imag, shape))
     )
-    alone = b.reshape(b.equal(b.multiply(b.arange(length // 2 + 1), 2) % length, 0), (-1, 1))
+    alone = constant((np.arange(length // 2 + 1) * 2 % length == 0)[:, None])
     imag = b.where(alone, 0, imag if inverse else b.negative(imag))
     factor = SCALES[scale](length)
     if length % 2:
@@ -134,6 +137,7 @@ def _around(shape: Shape, axis: int) -> tuple[Size, Size, Size]:
 def _powers(count: int, numbers: np.ndarray, inverse: bool, dtype: DType) -> tuple[Tensor, Tensor]:
     """exp(-2 pi i numbers / count), or its conjugate: real and imaginary parts."""
     whole = np.exp((2j if inverse else -2j) * np.pi / count * (numbers % count))
+    whole.imag[numbers * 2 % count == 0] = 0
     return constant(whole.real.astype(dtype)), constant(whole.imag.astype(dtype))
 
 
@@ -207,20 +211,16 @@ def _near_root(length: int) -> int:
 def _taken_apart(b: Builder, columns: Tensor, factor: float) -> Parts:
     """The first half of the spectrum of x, and its middle, from that of x[2 j] + i x[2 j + 1]:
 
-    X[k] = E + w^k O,  2 E = Z[k] + conj(Z[n - k]),  2 O = -i (Z[k] - conj(Z[n - k]))
+    X[k] = E + w^k O,  2 E = Z[k] + conj(Z[n - k]),  2 O = -i (Z[k] - conj(Z[n - k])),  Z[n] = Z[0]
     """
     count = _length(columns.shape[2])
-    c, s = _powers(2 * count, np.arange(1, count)[:, None], False, columns.dtype)
-    half = factor / 2
-    here = columns[:, :, 1:]
-    there = b.flip(here, axis=2)
+    c, s = _powers(2 * count, np.arange(count + 1)[:, None], False, columns.dtype)
+    here = b.concat([columns, columns[:, :, :1]], axis=2)
+    there, half = b.flip(here, axis=2), factor / 2
     even_real, odd_imag = (here[0] + there[0]) * half, (there[0] - here[0]) * half
     even_imag, odd_real = (here[1] - there[1]) * half, (here[1] + there[1]) * half
-    first = columns[:, :, :1] * factor
-    real = [first[0] + first[1], even_real + c * odd_real - s * odd_imag, first[0] - first[1]]
-    none = b.zeros_like(first[0])
-    imag = [none, even_imag + s * odd_real + c * odd_imag, none]
-    return Parts(b.concat(real, axis=1), b.concat(imag, axis=1))
+    real = even_real + c * odd_real - s * odd_imag
+    return Parts(real, even_imag + s * odd_real + c * odd_imag)
 
 
 def _put_together(b: Builder, x: Parts, count: int) -> Tensor:
