@@ -6,8 +6,9 @@
                         given: y is real                               one axis
 
 w = exp(-2 pi i / n), or its conjugate for the inverse direction; c = 1, 1 / sqrt(n) or 1 / n, as
-attrs["scale"] says. The transforms are computed by scipy.fft, one host call each, on numbers in
-their own precision. The matrices are symmetric, so the derivatives are transforms again.
+attrs["scale"] says. The matrices are symmetric, so the derivatives are transforms again. Those of
+known length become steps that are compiled (fourier_steps), where it has small prime factors; the
+others are computed by scipy.fft, one host call each, on numbers in their own precision.
 
 After complex tensors have become pairs (`passes.complex_parts`), complex numbers stand in a
 trailing axis of 2, and attrs["pairs"] is True.
