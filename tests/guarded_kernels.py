@@ -119,6 +119,12 @@ def elementwise_inputs(dtype: str) -> list[Any]:
     return [("x", ("m",), dtype), ("y", ("m",), dtype)]
 
 
+def transformed(x: Any) -> list[Any]:
+    spectrum = gc.fft.rfft(x, axis=1)
+    whole = gc.fft.fft(x * (1 + 2j), axis=1)
+    return [gc.real(whole), gc.imag(whole), gc.fft.irfft(spectrum * 2, n=x.shape[1], axis=1)]
+
+
 def more_cases() -> Iterator[tuple[str, Case]]:
     for dtype in ("float32", "float64"):
         of_products: list[tuple[str, tuple[Any, ...]]] = [("x", ("m", "k")), ("y", ("k", "n"))]
@@ -231,3 +237,6 @@ def more_cases() -> Iterator[tuple[str, Case]]:
     )
     for dtype in ("float32", "float64"):
         yield f"overlapping pools {dtype}", Case([("x", ("p", 3, "h", "w"), dtype)], pools, IMAGES)
+    for points, dtype in ((12, "float32"), (35, "float64"), (100, "float32"), (300, "float32")):
+        inputs = [("x", ("p", points, "h"), dtype)]
+        yield f"transforms of {points}", Case(inputs, transformed, along("p", "h"))

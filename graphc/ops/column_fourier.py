@@ -48,6 +48,14 @@ def radices_of(length: int) -> tuple[int, ...] | None:
     return (*[8] * eights, *[1 << rest] * (rest > 0), *odd)
 
 
+def count_of_turns(radices: tuple[int, ...]) -> int:
+    count, left = 1, math.prod(radices)
+    for radix in radices[:-1]:
+        left //= radix
+        count += left * (radix - 1)
+    return count
+
+
 def turns(radices: tuple[int, ...], inverse: bool, dtype: DType) -> np.ndarray:
     """What passes multiply with, (count, 2): for each but the last, the powers 1 ... r - 1 of w^p,
     for each of the m values of p; 1 number at least."""
@@ -64,12 +72,15 @@ def _infer(call: Inference) -> TensorType:
     x, table = call.types
     if not is_floating(x.dtype) or x.dtype != table.dtype:
         raise DTypeError(f"{call.op}: {x} and {table}")
-    where, length = PARTS_AXIS[call.attrs["given"]], math.prod(call.attrs["radices"])
-    place = (*x.shape[:where], *x.shape[where + 1 :])
-    sizes = (x.shape[where], place[1]) if x.ndim == 4 else (0, 0)
-    if any(isinstance(size, int) and size != n for size, n in zip(sizes, (2, length), strict=True)):
-        raise ShapeError(f"{call.op}: {x}, pairs {call.attrs['given']}, of {length}")
-    return TensorType(x.dtype, with_parts(call.attrs["made"], place, 2))
+    if x.ndim != 4 or table.ndim != 2:
+        raise ShapeError(f"{call.op}: {x} and {table}, allowed are 4 and 2 axes")
+    where, radices = PARTS_AXIS[call.attrs["given"]], call.attrs["radices"]
+    before, rows, behind = (*x.shape[:where], *x.shape[where + 1 :])
+    call.require_equal(x.shape[where], 2, f"pairs along axis {where}")
+    call.require_equal(rows, math.prod(radices), f"rows of radices {radices}")
+    call.require_equal(table.shape[0], count_of_turns(radices), f"powers for radices {radices}")
+    call.require_equal(table.shape[1], 2, "pairs of powers")
+    return TensorType(x.dtype, with_parts(call.attrs["made"], (before, rows, behind), 2))
 
 
 def _reference(attrs: Attributes, x: np.ndarray, table: np.ndarray) -> Any:
