@@ -35,7 +35,14 @@ from graphc.loops.ir import (
     Store,
 )
 from graphc.loops.order import uses
-from graphc.loops.tidy import loads_of, map_values, renamed, statements_of, with_sizes
+from graphc.loops.tidy import (
+    fresh_name,
+    loads_of,
+    map_values,
+    renamed,
+    statements_of,
+    with_sizes,
+)
 from graphc.records import dataclass
 from graphc.scalar.expr import Expr, Index, Load, transform
 from graphc.shapes import Dim, Shape, Size, substitute, symbols_of
@@ -100,7 +107,7 @@ def _joined(
         if same and same[0].shape == parameter.shape:
             names[parameter.name] = same[0].name
             continue
-        names[parameter.name] = _fresh(parameter.name, taken)
+        names[parameter.name] = fresh_name(parameter.name, taken)
         parameters.append(
             Parameter(names[parameter.name], parameter.dtype, parameter.shape, parameter.written)
         )
@@ -108,9 +115,9 @@ def _joined(
     axes, shared = _axes(other.loop.body), _axes(one.loop.body) - {one.loop.axis}
     for inner in sorted(other.names()):
         if inner not in axes & shared:  # loops that follow each other may run along one axis
-            names[inner] = _fresh(inner, taken)
+            names[inner] = fresh_name(inner, taken)
     names[other.loop.axis] = one.loop.axis
-    row = _fresh(f"row_{name}", taken)
+    row = fresh_name(f"row_{name}", taken)
     start = renamed([*other.lets], names)
     scratch = Scratch(row, one.own.dtype, one.shape[1:])
     body = (
@@ -133,14 +140,6 @@ def _joined(
         f"{first.comment}, {second.comment}",
     )
     return kernel, tuple(arguments)
-
-
-def _fresh(name: str, taken: set[str]) -> str:
-    number, found = 2, name
-    while found in taken:
-        found, number = f"{name}_{number}", number + 1
-    taken.add(found)
-    return found
 
 
 @dataclass(frozen=True, slots=True)

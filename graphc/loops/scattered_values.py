@@ -20,6 +20,7 @@ from graphc.ir.source import merge_sources
 from graphc.loops.ir import Buffer, For, Kernel, KernelCall, Let, Parameter, Statement, Step, Store
 from graphc.loops.order import uses
 from graphc.loops.tidy import (
+    fresh_name,
     loads_of,
     map_values,
     renamed,
@@ -93,13 +94,13 @@ def _joined(
     arguments = [a for a in scatter.arguments if a != name]
     for parameter, argument in _passed(producer):
         if parameter is not own:
-            names[parameter.name] = _fresh(parameter.name, taken)
+            names[parameter.name] = fresh_name(parameter.name, taken)
             shape = tuple(_bound(size, producer) for size in parameter.shape)
             parameters.append(Parameter(names[parameter.name], parameter.dtype, shape))
             arguments.append(argument)
     for item in statements_of(producer.kernel.body):
         if isinstance(item, Let):
-            names[item.name] = _fresh(item.name, taken)
+            names[item.name] = fresh_name(item.name, taken)
     made = renamed(with_sizes(producer.kernel.body, _sizes(producer)), names)
     body = with_sizes(scatter.kernel.body, _sizes(scatter))
     rows = _together(made, body[-1], values.name)
@@ -132,14 +133,6 @@ def _bound(size: Size, call: KernelCall) -> Size:
 
 def _extents(body: Sequence[Statement]) -> Iterator[Size]:
     return (item.extent for item in statements_of(body) if isinstance(item, For))
-
-
-def _fresh(name: str, taken: set[str]) -> str:
-    number, found = 2, name
-    while found in taken:
-        found, number = f"{name}_{number}", number + 1
-    taken.add(found)
-    return found
 
 
 def _only_store(kernel: Kernel) -> Store | None:

@@ -307,6 +307,15 @@ def with_sizes(body: Sequence[Statement], shift: Mapping[str, Size]) -> list[Sta
     return result
 
 
+def fresh_name(name: str, taken: set[str]) -> str:
+    """The name, with a number if it is taken; it is taken from then on."""
+    number, found = 2, name
+    while found in taken:
+        found, number = f"{name}_{number}", number + 1
+    taken.add(found)
+    return found
+
+
 def renamed(body: Sequence[Statement], names: Mapping[str, str]) -> list[Statement]:
     """The statements, with other names for loops, values and arrays."""
     axes: dict[str, Size] = {old: Dim.symbol(new) for old, new in names.items()}
