@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from graphc.ir.graph import Graph
-from graphc.ir.lowering import Composite, Contraction
+from graphc.ir.lowering import Composite, Contraction, ScatterAdd
 from graphc.ir.opdef import OpDef
 from graphc.ir.verifier import verify
 from graphc.passes.branches import choose_branches, sink_into_branches
@@ -27,6 +27,7 @@ from graphc.passes.loops import merge_loops
 from graphc.passes.motion import move_out
 from graphc.passes.nested import fill_bodies, has_bodies, map_bodies
 from graphc.passes.stabilize import STABILIZE
+from graphc.passes.table_entries import TABLE_ENTRIES
 from graphc.passes.turned import turn_matrices
 from graphc.passes.unroll import unroll
 from graphc.passes.vector_product import VECTOR_FIRST, VECTOR_PRODUCT
@@ -80,6 +81,13 @@ PIPELINE = (
         "After stabilising rules, which would take the expansions apart: backends know simple ops "
         "alone, and an expansion often has less to do than its op could know.",
         needed=lambda op: isinstance(op.lower, Composite),
+        follows=True,
+    ),
+    Pass(
+        "entries",
+        RuleTable(entries=TABLE_ENTRIES, canonicalize=CANONICAL),
+        "When sums of what is scattered are in their last form.",
+        needed=lambda op: isinstance(op.lower, ScatterAdd),
         follows=True,
     ),
     Pass(
