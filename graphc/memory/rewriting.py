@@ -23,8 +23,8 @@ from graphc.memory.lives import buffers_of, uses_of
 def rewriting_steps(program: Program) -> tuple[KernelCall, ...]:
     """The steps that write new values, if all of them may lie where the old ones do; else none.
 
-    Not found: new values that do not depend on the old one, such as a swap of two variables.
-    Programs whose variables are too small for it: those with an epilogue among these steps.
+    Not found: a swap of two variables, which needs both old values; programs whose variables are
+    too small for it, with an epilogue among these steps.
     """
     steps = program.steps
     written: dict[str, list[int]] = {}
@@ -40,11 +40,11 @@ def rewriting_steps(program: Program) -> tuple[KernelCall, ...]:
     found: dict[int, KernelCall] = {}
     for old, new in program.updates:
         places = written.get(new, [])
-        if len(places) != 1 or used.get(old) != places[0]:
+        if len(places) != 1 or used.get(old, -1) > places[0]:
             return ()
         step = steps[places[0]]
         assert isinstance(step, KernelCall)
-        if not donors.may_overwrite(step, old, new):
+        if old in step.arguments and not donors.may_overwrite(step, old, new):
             return ()
         found[places[0]] = step
     if not found or not all(isinstance(s, KernelCall | Contraction) for s in steps[min(found) :]):

@@ -101,3 +101,51 @@ def test_small_variables_stay() -> None:
     v, x = gc.variable(np.ones((8, 8), "float32"), "v"), gc.placeholder("x", (8, 8))
     f = gc.function([x], gc.sum(x @ v.T), updates={v: v - x.T @ x})
     assert not rewriting_steps(program_of(f))
+
+
+def trained_table() -> tuple[gc.Function, gc.Variable, gc.Variable]:
+    """The new bias is made in a kernel before a check, the new table can only be the last."""
+    table = gc.variable(np.ones((1 << 16, 16), "float32"), "table")
+    bias = gc.variable(np.zeros(16, "float32"), "bias")
+    i = gc.placeholder("i", ("n",), "int64")
+    rows = gc.nn.softmax(table[i] + bias, axis=1)
+    loss = gc.assert_(gc.sum(rows**2), gc.sum(rows) < 100, "many rows")
+    slopes = gc.grad(gc.sum(rows**2), [table, bias])
+    updates = {v: v - 0.5 * slope for v, slope in zip((table, bias), slopes, strict=True)}
+    return gc.function([i], loss, updates=updates), table, bias
+
+
+def test_small_new_values_are_copied_behind_all_checks() -> None:
+    f, table, bias = trained_table()
+    program = program_of(f)
+    assert len(rewriting_steps(program)) == 2
+    assert any(name.startswith("early_") for name in program.buffers)
+    reference, other_table, other_bias = trained_table()
+    reference = gc.function(
+        reference.inputs, list(reference.stages.user_graph.results), backend="reference"
+    )
+    for rows in (np.array([1, 5, 1]), np.arange(40) * 7):
+        expected = reference(rows)
+        place = table.storage.array.ctypes.data
+        np.testing.assert_allclose(f(rows), expected[0], rtol=1e-5)
+        np.testing.assert_allclose(table.value, expected[1], rtol=1e-5)
+        np.testing.assert_allclose(bias.value, expected[2], rtol=1e-4, atol=1e-6)
+        assert table.storage.array.ctypes.data == place
+        other_table.value, other_bias.value = table.value, bias.value
+    before = table.value, bias.value
+    for rows, error in (
+        (np.arange(200), gc.AssertionFailed),
+        (np.array([1 << 16]), gc.IndexOutOfRange),
+    ):
+        for _ in range(3):
+            with pytest.raises(error):
+                f(rows)
+        np.testing.assert_array_equal(table.value, before[0])
+        np.testing.assert_array_equal(bias.value, before[1])
+
+
+def test_larger_ones_stay_in_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("graphc.loops.updates_last.SMALL", 0)
+    f, *_ = trained_table()
+    assert not rewriting_steps(program_of(f))
+    assert not any(name.startswith("early_") for name in program_of(f).buffers)

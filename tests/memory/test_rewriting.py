@@ -38,7 +38,7 @@ def test_a_check_before_the_first_new_value() -> None:
 
 
 CASES: list[tuple[bool | None, Any]] = [  # whether it may be; None where either is right
-    (False, lambda v, w, x: {v: w, w: v}),
+    (True, lambda v, w, x: {v: w, w: v}),  # small ones are copied at the end
     (None, lambda v, w, x: {v: w + v, w: v + x}),
     (None, lambda v, w, x: {v: w + v, w: w - gc.sum(v, axis=0)}),
     (False, lambda v, w, x: {v: v.T + x}),
@@ -53,7 +53,7 @@ CASES: list[tuple[bool | None, Any]] = [  # whether it may be; None where either
     (True, lambda v, w, x: {v: 0.9 * v + x.T @ x, w: w - (0.9 * v + x.T @ x)}),
     (True, lambda v, w, x: {v: v - gc.nn.softmax(x.T @ x, axis=-1)}),
     (False, lambda v, w, x: {v: v[::-1] + v}),
-    (False, lambda v, w, x: {v: x}),
+    (True, lambda v, w, x: {v: x}),
     (None, lambda v, w, x: {v: gc.cumulative_sum(v, axis=0)}),
     (None, lambda v, w, x: {v: gc.nn.softmax(v, axis=-1)}),
     (None, lambda v, w, x: {v: gc.where(x > 30, v, v + w), w: w + 1}),
