@@ -16,7 +16,17 @@ import numpy as np
 
 from graphc.dtypes import DType, int32, int64, is_floating, is_signed
 from graphc.ir.node import Node
-from graphc.loops.ir import Accumulate, Accumulator, For, If, Let, Scratch, Statement, Store
+from graphc.loops.ir import (
+    Accumulate,
+    Accumulator,
+    For,
+    If,
+    Let,
+    LoopKind,
+    Scratch,
+    Statement,
+    Store,
+)
 from graphc.loops.values import domain_index
 from graphc.scalar.expr import (
     Expr,
@@ -120,6 +130,17 @@ class _Row:
         given = {"values": element, "positions": position}
         return [self.put(name, self.at(to), given[name]) for name in self.written]
 
+    def all_keys(self) -> list[Statement]:
+        """keys of the whole row, made side by side."""
+        keys = key_dtype(self.dtype)
+        fill = self.put("keys", (self.e,), self.key(Local("element", self.dtype)))
+        body = (Let("element", self.element, self.sources), fill)
+        kind: LoopKind = "vector" if self.is_last else "serial"
+        return [
+            Scratch("keys", keys, (self.size,)),
+            For(self.axis, self.size, kind, body),
+        ]
+
     # --- by counting -------------------------------------------------------------------------
 
     def by_counting(self) -> list[Statement]:
@@ -140,15 +161,8 @@ class _Row:
                 (Accumulate("rank", cast(before, count), None, self.sources),),
             )
 
-        fill = self.put("keys", (self.e,), self.key(Local("element", self.dtype)))
         return [
-            Scratch("keys", keys, (self.size,)),
-            For(
-                self.axis,
-                self.size,
-                "vector" if self.is_last else "serial",
-                (Let("element", self.element, self.sources), fill),
-            ),
+            *self.all_keys(),
             self.along(
                 [
                     Let("mine", Load("keys", (self.e,), keys), self.sources),
@@ -269,10 +283,7 @@ class _Row:
             return body
 
         more = self.put("found", (zero,), minimum(add(found, one), Index(count)))
-        read: list[Statement] = [
-            Let("element", self.element, self.sources),
-            Let("key", self.key(Local("element", self.dtype)), self.sources),
-        ]
+        read: list[Statement] = [Let("key", Load("keys", (self.e,), keys), self.sources)]
         enter: list[Statement] = [more]
         if count > 1:
             shift = moved_in(count - 1 - j)
@@ -288,6 +299,7 @@ class _Row:
         given: dict[str, Expr] = {"values": Load("x", self.at(to), self.dtype), "positions": to}
         write = [self.put(name, self.at(Index(j)), given[name]) for name in self.written]
         return [
+            *self.all_keys(),
             Scratch("best", keys, (count,)),
             Scratch("origin", int64, (count,)),
             Scratch("found", int64, (1,)),

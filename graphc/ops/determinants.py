@@ -1,4 +1,7 @@
-"""Determinants by the LU factorisation, their signs and logarithms, and matrices of cofactors."""
+"""Determinants by the LU factorisation, their signs and logarithms, and matrices of cofactors.
+
+Of matrices up to 3 x 3 by their formulas, for many of them side by side.
+"""
 
 from typing import Any, NamedTuple
 
@@ -49,6 +52,15 @@ def _parity(b: Builder, exchanges: Tensor, like: Tensor) -> Tensor:
 
 
 def _build_det(b: Builder, a: Tensor) -> Tensor:
+    if a.shape[-1] == 1:
+        return a[..., 0, 0]
+    if _is_small(a):
+        first = _small_cofactors(a)[0]
+        terms = [a[..., 0, j] * cofactor for j, cofactor in enumerate(first)]
+        total = terms[0]
+        for term in terms[1:]:
+            total = b.add(total, term)
+        return total
     factors, exchanges, _ = b.lapack("getrf", a, caller="lu")
     pivots = b.diagonal(factors, 0, -2, -1)
     return b.multiply(_parity(b, exchanges, a), b.prod(pivots, axis=-1))
@@ -84,8 +96,9 @@ def det(x: Any) -> Tensor:
     """The determinant of square matrices: [..., n, n] -> [...]; of a 0 x 0 matrix it is 1.
 
     float32 or float64; integers and bool become float32. It overflows easily: see slogdet.
-    The gradient is the matrix of cofactors, right at singular matrices too; it takes a singular
-    value decomposition. Second derivatives need regular matrices. Raises ShapeError, DTypeError.
+    The gradient is the matrix of cofactors, right at singular matrices too; beyond 3 x 3 it takes a
+    singular value decomposition. Second derivatives need regular matrices.
+    Raises ShapeError, DTypeError.
     """
     return DET(square_input("det", x))
 
@@ -102,6 +115,25 @@ def _reference_cofactors(attrs: Attributes, a: np.ndarray) -> np.ndarray:
     return np.asarray(scaled @ vh).astype(a.dtype)
 
 
+def _is_small(a: Tensor) -> bool:
+    return a.shape[-1] in (2, 3)
+
+
+def _small_cofactors(a: Tensor) -> list[list[Tensor]]:
+    """The determinants of what is left without row i and column j, with their signs."""
+    n = int(a.shape[-1])
+
+    def cofactor(i: int, j: int) -> Tensor:
+        # Counted on from (i, j), round the matrix: the sign is in the order of the columns.
+        if n == 3:
+            (r, t), (c, d) = ((i + 1) % 3, (i + 2) % 3), ((j + 1) % 3, (j + 2) % 3)
+            return a[..., r, c] * a[..., t, d] - a[..., r, d] * a[..., t, c]
+        other = a[..., 1 - i, 1 - j]
+        return other if i == j else -other
+
+    return [[cofactor(i, j) for j in range(n)] for i in range(n)]
+
+
 def _build_cofactors(b: Builder, a: Tensor) -> Tensor:
     """Of A = U S V^T: C = det(U) det(V) U S' V^T, S' the products of all singular values but one.
 
@@ -109,6 +141,11 @@ def _build_cofactors(b: Builder, a: Tensor) -> Tensor:
     are the product of those of the factors.
     """
     n = a.shape[-1]
+    if n == 1:
+        return b.ones_like(a)
+    if _is_small(a):
+        rows = [b.stack(row, axis=-1) for row in _small_cofactors(a)]
+        return b.stack(rows, axis=-2)
     u, s, vh = b.lapack("gesdd", a, caller="det", vectors="S", p=n, q=n)
     others = b.where(b.eye(n, dtype="bool"), b.ones((), a.dtype), b.expand_dims(s, -2))
     sign = b.sign(b.multiply(DET(u), DET(vh)))

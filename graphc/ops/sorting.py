@@ -20,8 +20,9 @@ from graphc.ops.along_axis import added_at
 from graphc.ops.definition import one_input, promote_inputs
 from graphc.shapes import Dim, Size, dim_max
 
-SELECTED = 32  # of longer rows so many are selected, more are taken from the sorted row
-SORTED = 256
+SELECTED = 32  # so many at most are selected, more are taken from the sorted row
+SORTED = 256  # elements of a short row, of which a tenth is selected, or
+FEW = 8
 
 __all__ = ["argsort", "searchsorted", "sort", "top_k"]
 
@@ -113,7 +114,7 @@ def top_k(x: Any, k: Size, axis: int = -1, *, largest: bool = True) -> tuple[Ten
     k = int(k) if isinstance(k, np.integer) else k
     if isinstance(k, int) and (k < 0 or (isinstance(size, int) and k > size)):
         raise _wrong_count(tensor, k, axis)
-    if isinstance(k, int) and 0 < k <= SELECTED and not (isinstance(size, int) and size <= SORTED):
+    if isinstance(k, int) and 0 < k <= SELECTED and _is_few(k, size):
         return _selected(tensor, k, axis, bool(largest))
     before, after = tensor.shape[:axis], tensor.shape[axis + 1 :]
     sizes, starts = (*before, k, *after), (0,) * tensor.ndim
@@ -122,6 +123,10 @@ def top_k(x: Any, k: Size, axis: int = -1, *, largest: bool = True) -> tuple[Ten
         BUILDER.strided_slice(values, starts, sizes),
         BUILDER.strided_slice(positions, starts, sizes),
     )
+
+
+def _is_few(k: int, size: Size) -> bool:
+    return not isinstance(size, int) or size > SORTED or k <= max(FEW, size // 10)
 
 
 def _selected(x: Tensor, k: int, axis: int, largest: bool) -> tuple[Tensor, Tensor]:

@@ -357,6 +357,28 @@ def test_in_a_loop() -> None:
     close(stacked, np.linalg.det(array))
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+def test_determinants_of_small_matrices_and_their_gradients(backend: str, n: int) -> None:
+    """By formulas up to 3 x 3; the gradient is right where the matrix is singular, too."""
+    array = matrices(5, n, n, seed=n)
+    array[1, -1] = 2 * array[1, 0]
+    array[2], array[3, 0] = 0, 0
+    x = gc.placeholder("x", ("k", n, n), "float64")
+    value = la.det(x)
+    f = gc.function([x], [value, gc.grad(gc.sum(value), x)], backend=backend)
+    found, slope = f(array)
+    np.testing.assert_allclose(found, np.linalg.det(array), rtol=1e-12, atol=1e-13)
+    for i in range(n):
+        for j in range(n):
+            rest = np.delete(np.delete(array, i, axis=-2), j, axis=-1)
+            cofactor = (-1) ** (i + j) * np.linalg.det(rest)
+            np.testing.assert_allclose(slope[:, i, j], cofactor, rtol=1e-10, atol=1e-12)
+    program = f.stages.program
+    if program is not None:
+        assert any(isinstance(step, Lapack) for step in program.steps) == (n > 3)
+
+
 def test_in_a_branch_that_is_not_taken() -> None:
     x, flag = gc.placeholder("x", ("n", "n"), "float64"), gc.placeholder("flag", (), "bool")
     f = gc.function([flag, x], gc.cond(flag, lambda: la.inv(x), lambda: 2 * x))

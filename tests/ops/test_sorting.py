@@ -167,6 +167,26 @@ def test_top_k(backend: str) -> None:
     assert nothing.shape == nowhere.shape == (2, 0) and nowhere.dtype == np.int64
 
 
+@pytest.mark.parametrize("largest", [True, False])
+def test_top_k_of_rows_of_any_length(largest: bool) -> None:
+    """Few are selected, more are sorted: the same elements of the same rows."""
+    rng = np.random.default_rng(3)
+    for size in (1, 2, 8, 9, 30, 100, 257):
+        x = rng.integers(-9, 9, size=(4, size)).astype("float32")
+        x[0, ::2] = NAN
+        counts = sorted({1, 2, 8, 9, size // 10, size // 10 + 1, size} & set(range(1, size + 1)))
+        found = run(
+            "llvm",
+            lambda x, counts=counts: [y for k in counts for y in gc.top_k(x, k, largest=largest)],
+            x,
+        )
+        order = descending(x) if largest else np.argsort(x, axis=-1, kind="stable")
+        for number, k in enumerate(counts):
+            expected = np.take_along_axis(x, order[:, :k], -1)
+            np.testing.assert_array_equal(found[2 * number + 1], order[:, :k])
+            np.testing.assert_array_equal(found[2 * number], expected)
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_top_k_of_long_rows(backend: str) -> None:
     """Selected, not sorted: NaN, ties, the highest and lowest numbers, fewer numbers than k."""
