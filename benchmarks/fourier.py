@@ -3,11 +3,11 @@
 python benchmarks/fourier.py [--threads 1]
 
 Single precision, one function of one transform each; JAX where it is installed. Candidates take
-turns, medians. Set `taskset -c 0` around it for JAX on one thread.
+turns: medians, and the share of a candidate's time that graphc takes. With `taskset -c 0` around it
+JAX has one thread.
 """
 
 import argparse
-import statistics
 import time
 from collections.abc import Callable
 from importlib import import_module
@@ -19,8 +19,7 @@ import scipy.fft
 
 import graphc as gc
 
-ROUNDS = 30
-SECONDS = 0.004  # of a round, at least
+SECONDS = 0.3  # for each candidate
 Case = tuple[str, tuple[int, ...], tuple[int, ...]]  # function, shape, axes
 CASES: tuple[Case, ...] = (
     *(("fftn", (n,), (0,)) for n in (64, 1000, 4096, 65536, 1 << 20)),
@@ -75,24 +74,11 @@ def main() -> None:
     gc.run(gc.ones((2,)))  # what the first compilation loads
     for case in CASES:
         calls, compiled = candidates(case, threads)
-        calls["graphc"]()
-        start = time.perf_counter()
-        calls["graphc"]()
-        count = max(1, int(SECONDS / (time.perf_counter() - start)))
-        seconds: dict[str, list[float]] = {name: [] for name in calls}
-        for _ in range(ROUNDS):
-            for name, call in calls.items():
-                start = time.perf_counter()
-                for _ in range(count):
-                    call()
-                seconds[name].append((time.perf_counter() - start) / count)
-        own = statistics.median(seconds["graphc"])
-        cells = [f"graphc {own * 1e6:9.1f} us"]
-        for name in list(calls)[1:]:
-            ratio = statistics.median(
-                a / b for a, b in zip(seconds["graphc"], seconds[name], strict=True)
-            )
-            cells.append(f"{name} {statistics.median(seconds[name]) * 1e6:9.1f} us  {ratio:.2f}")
+        found = gc.compare(calls, seconds=SECONDS * len(calls), baseline="graphc")
+        cells = []
+        for name, timing in found.timings.items():
+            ratio = f"  {found.ratio(name):.2f}" if name != "graphc" else ""
+            cells.append(f"{name} {timing.median * 1e6:9.1f} us{ratio}")
         function, shape, axes = case
         what = f"{function} {'x'.join(map(str, shape))} along {','.join(map(str, axes))}"
         print(f"{what:<28}{'   '.join(cells)}   compiled {compiled * 1e3:.0f} ms", flush=True)

@@ -9,7 +9,6 @@ times stand alone. JAX takes as many threads as it may run on: hence `taskset`.
 """
 
 import argparse
-import statistics
 import time
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -20,8 +19,7 @@ import numpy as np
 
 import graphc as gc
 
-ROUNDS = 15
-SECONDS = 0.004  # of a round, at least
+SECONDS = 0.3  # for each candidate
 RNG = np.random.default_rng(0)
 Function = Callable[..., Any]
 
@@ -330,23 +328,11 @@ def agree(found: Sequence[Any], expected: Sequence[Any]) -> bool:
 
 def in_turns(calls: dict[str, Function]) -> str:
     """The time of each, and the ratio of the first to the others."""
-    first = next(iter(calls.values()))
-    first()
-    start = time.perf_counter()
-    first()
-    count = max(1, int(SECONDS / (time.perf_counter() - start)))
-    seconds: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(ROUNDS):
-        for name, call in calls.items():
-            start = time.perf_counter()
-            for _ in range(count):
-                call()
-            seconds[name].append((time.perf_counter() - start) / count)
-    own, *others = seconds.values()
-    shown = f"{statistics.median(own) * 1e6:8.0f}"
+    found = gc.compare(calls, seconds=SECONDS * len(calls))
+    own, *others = found.timings
+    shown = f"{found.timings[own].median * 1e6:8.0f}"
     for other in others:
-        ratio = statistics.median(a / b for a, b in zip(own, other, strict=True))
-        shown += f" /{statistics.median(other) * 1e6:7.0f} us {ratio:5.2f}"
+        shown += f" /{found.timings[other].median * 1e6:7.0f} us {found.ratio(other):5.2f}"
     return shown
 
 

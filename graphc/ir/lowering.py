@@ -223,8 +223,8 @@ class DepthwiseProduct:
 
 @dataclass(frozen=True, slots=True)
 class ColumnFourier:
-    """attrs: radices, whose product is the length of the transform, inverse, scale; see
-    ops.column_fourier."""
+    """attrs: radices, whose product is the length of the transform, inverse, scale, given and made;
+    see ops.column_fourier."""
 
 
 @dataclass(frozen=True, slots=True)
