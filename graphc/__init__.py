@@ -50,6 +50,7 @@ with uncollected(stays=True):  # modules are many objects
     from graphc.ops.add_n import *
     from graphc.ops.arithmetic import *
     from graphc.ops.arrangement import *
+    from graphc.ops.associative import *
     from graphc.ops.bessel_functions import *
     from graphc.ops.bitwise import *
     from graphc.ops.branches import *

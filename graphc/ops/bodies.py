@@ -49,6 +49,7 @@ def call(loop: str, what: str, function: Callable[..., Tree], *arguments: Tree) 
 
 ARGUMENTS = {
     ("scan", "the step"): "the carry and one element of each sequence",
+    ("associative_scan", "the function"): "what came before and the next element",
     ("map", "the function"): "one element of each sequence",
     ("fori_loop", "the step"): "the position and the carry",
     ("while_loop", "the body"): "the carry",
