@@ -20,6 +20,7 @@ _RENAMED = {
     "atan": "arctan",
     "atan2": "arctan2",
     "atanh": "arctanh",
+    "bitcast": "bitcast_convert_type",
     "bitwise_invert": "bitwise_not invert",
     "bitwise_left_shift": "left_shift",
     "bitwise_right_shift": "right_shift",
@@ -112,7 +113,7 @@ _WRITTEN = {
     "size": "x.size",
     "squared_difference": "graphc.square(x - y)",
     "variable_scope": "name= of graphc.variable",
-    "view": "x.reshape(shape)",
+    "view": "x.reshape(shape), or graphc.bitcast(x, dtype)",
     "vstack": "graphc.concat([x, y], axis=0)",
 }
 HERE = {other: f"graphc.{own}" for own, others in _RENAMED.items() for other in others.split()}

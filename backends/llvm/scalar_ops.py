@@ -22,6 +22,7 @@ from graphc.dtypes import (
     float64,
     is_bool,
     is_floating,
+    is_half,
     is_signed,
 )
 from graphc.scalar.foreign import Foreign
@@ -76,6 +77,10 @@ def _convert(op: str, a: Val, type: str) -> str:
     return f"{op} {a.ir_type} {a.text} to {vector_type(type, a.lanes)}"
 
 
+def _same_bits(b: TextBuilder, a: Val, dtype: DType) -> Val:
+    return b.bitcast(a, register_type(dtype))
+
+
 def _from_half(b: TextBuilder, a: Val) -> Val:
     return b.emit(_convert("fpext", a, "float"), "float", a.lanes)
 
@@ -111,7 +116,11 @@ def emit_operation(
     if op == "cast":
         return emit_cast(b, args[0], operand, result)
     if op == "bits":
-        return b.bitcast(args[0], register_type(result))
+        half = is_half(operand)
+        return to_memory(b, args[0], operand) if half else _same_bits(b, args[0], result)
+    if op == "from_bits":
+        half = is_half(result)
+        return from_memory(b, args[0], result) if half else _same_bits(b, args[0], result)
     if op == "select":
         return b.select(*args)
     if is_floating(operand):

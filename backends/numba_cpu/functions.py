@@ -218,8 +218,10 @@ asinh, acosh, atanh = _unary(math.asinh), _unary(math.acosh), _unary(math.atanh)
 atan2, copysign, power = _binary(math.atan2), _binary(math.copysign), _binary(math.pow)
 
 
-bits32 = compiled(lambda x: np.float32(x).view(np.uint32))
-bits64 = compiled(lambda x: np.float64(x).view(np.uint64))
+float32_bits = compiled(lambda x: np.float32(x).view(np.uint32))
+float64_bits = compiled(lambda x: np.float64(x).view(np.uint64))
+float32_value = compiled(lambda bits: np.uint32(bits).view(np.float32))
+float64_value = compiled(lambda bits: np.uint64(bits).view(np.float64))
 
 # Casts
 

@@ -123,7 +123,11 @@ class PythonDialect(Dialect):
             case "cast", (x,):
                 return self.cast(x, dtype)
             case "bits", (x,):
-                return f"bits{8 * dtype.itemsize}({self.text(x)})", ATOM
+                name = _ROUNDING[x.dtype] if is_half(x.dtype) else x.dtype.name
+                return f"{name}_bits({self.text(x)})", ATOM
+            case "from_bits", (x,):
+                name = _ROUNDING[dtype] if is_half(dtype) else dtype.name
+                return f"{name}_value({self.text(x)})", ATOM
         piece = self.operation(op, args, dtype)
         if is_half(dtype) and op not in _EXACT_ON_HALVES:
             return f"{_ROUNDING[dtype]}({piece[0]})", ATOM

@@ -130,7 +130,12 @@ def apply_quietly(op: str, args: Sequence[Value], dtype: DType) -> Value:
     """`apply_op` for callers that have silenced numpy's floating-point warnings."""
     if isinstance(op, Foreign):
         return op.evaluate(*args)[()]
-    result = np.asarray(cast_value(args[0], dtype) if op == "cast" else _MEANING[op](*args))
+    if op == "cast":
+        result = cast_value(args[0], dtype)
+    elif op == "from_bits":
+        result = np.asarray(args[0]).view(dtype)
+    else:
+        result = np.asarray(_MEANING[op](*args))
     if result.dtype != dtype:
         raise VerificationError(f"{op} of {args[0].dtype} gives {result.dtype}, not {dtype}")
     return result[()]

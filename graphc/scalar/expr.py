@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from graphc.dtypes import DType, bool_, float32, int64, is_floating, uint32, uint64
+from graphc.dtypes import DType, bool_, int64, is_floating, uint16, uint32, uint64
 from graphc.records import dataclass
 from graphc.shapes import Dim, Size
 
@@ -76,7 +76,7 @@ FLOAT_FUNCTIONS = (
     "cbrt", "copysign",
 )
 # fmt: on
-OTHER = ("select", "cast", "bits")
+OTHER = ("select", "cast", "bits", "from_bits")
 SCALAR_OPS = frozenset((*ARITHMETIC, *ROUNDING, *COMPARISON, *BITWISE, *FLOAT_FUNCTIONS, *OTHER))
 
 # Relative cost of one element, for fusion: 1 = an addition. From instruction counts of the
@@ -188,8 +188,13 @@ def cast(x: Expr, dtype: DType) -> Expr:
 
 
 def bits(x: Expr) -> Expr:
-    """The bits of a float32 or float64 as an unsigned integer."""
-    return Call("bits", (x,), uint32 if x.dtype == float32 else uint64)
+    """The bits of a float as an unsigned integer of its width."""
+    return Call("bits", (x,), {2: uint16, 4: uint32, 8: uint64}[x.dtype.itemsize])
+
+
+def from_bits(x: Expr, dtype: DType) -> Expr:
+    """The float of `dtype` that has the bits of an unsigned integer of its width."""
+    return Call("from_bits", (x,), dtype)
 
 
 def is_nan(x: Expr) -> Expr:

@@ -4,13 +4,16 @@ from collections.abc import Callable, Sequence
 
 from graphc.dtypes import (
     DType,
+    bfloat16,
     bool_,
+    float16,
     float32,
     float64,
     is_bool,
     is_floating,
     is_integer,
     is_numeric,
+    uint16,
     uint32,
     uint64,
 )
@@ -38,7 +41,7 @@ def _bits(dtype: DType) -> bool:
     return is_integer(dtype) or is_bool(dtype)
 
 
-_BITS_OF = {float32: uint32, float64: uint64}
+_BITS_OF = {float16: uint16, bfloat16: uint16, float32: uint32, float64: uint64}
 _UNARY = frozenset((*ROUNDING, *FLOAT_FUNCTIONS, "neg", "abs", "not")) - {
     "atan2",
     "pow",
@@ -69,7 +72,10 @@ def type_error(op: str, operands: Sequence[DType], result: DType) -> str | None:
         return None if fits else f"select takes bool, {result}, {result}, got {names}"
     if op == "bits":
         fits = len(operands) == 1 and _BITS_OF.get(operands[0]) == result
-        return None if fits else f"bits takes float32 or float64, got {names} for {result}"
+        return None if fits else f"bits takes a float, got {names} for {result}"
+    if op == "from_bits":
+        fits = len(operands) == 1 and _BITS_OF.get(result) == operands[0]
+        return None if fits else f"from_bits takes the bits of {result}, got {names}"
     if isinstance(op, Foreign):
         wanted = ", ".join(dtype.name for dtype in op.operands)
         fits = tuple(operands) == op.operands and result == op.result

@@ -43,3 +43,66 @@ def test_floats_have_no_bits_here() -> None:
         with pytest.raises(DTypeError, match="not for float32") as caught:
             build(x)
         assert "test_bitwise.py:" in str(caught.value)
+
+
+FLOATS = [0.0, -0.0, 1.5, -2.25, np.inf, -np.inf, 6e-8, -3e-5, 1e-310, 65504.0, 1e300]
+
+
+@pytest.mark.parametrize("backend", ["reference", "interpreter", "llvm", "numba_cpu"])
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        ("float64", "int64"),
+        ("float64", "uint64"),
+        ("float32", "int32"),
+        ("float32", "uint32"),
+        ("float16", "uint16"),
+        ("float16", "int16"),
+        ("bfloat16", "uint16"),
+        ("int32", "uint32"),
+        ("uint8", "int8"),
+        ("float16", "bfloat16"),
+    ],
+)
+def test_bitcast(backend: str, source: str, target: str) -> None:
+    """There and back, beside numpy's view; with something else done to the bits in the kernel."""
+    one, other = gc.dtypes.as_dtype(source), gc.dtypes.as_dtype(target)
+    with np.errstate(all="ignore"):
+        values = np.array(FLOATS * 3).astype(one)
+    x = gc.placeholder("x", ("n",), source)
+    there = gc.bitcast(x, target)
+    assert there.dtype == other
+    f = gc.function([x], [there, gc.bitcast(there, source)], backend=backend)
+    found, back = f(values)
+    word = f"u{one.itemsize}"
+    np.testing.assert_array_equal(found.view(word), values.view(word))
+    np.testing.assert_array_equal(back.view(word), values.view(word))
+
+
+def test_bitcast_in_a_kernel(compute: Compute) -> None:
+    """The trick of the fast inverse square root."""
+    x = np.linspace(0.1, 9, 37).astype("float32")
+    found = compute(lambda x: gc.bitcast(0x5F3759DF - (gc.bitcast(x, "int32") >> 1), "float32"), x)
+    np.testing.assert_allclose(found, 1 / np.sqrt(x), rtol=0.04)
+    np.testing.assert_array_equal(found, (0x5F3759DF - (x.view("int32") >> 1)).view("float32"))
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "text"),
+    [
+        ("float32", "int64", "widths"),
+        ("bool", "uint8", "not for bool"),
+        ("float64", "complex64", "not for complex64"),
+    ],
+)
+def test_bitcast_refuses(source: str, target: str, text: str) -> None:
+    x = gc.placeholder("x", (3,), source)
+    with pytest.raises(DTypeError, match=text) as caught:
+        gc.bitcast(x, target)
+    assert "test_bitwise.py" in str(caught.value)
+
+
+def test_bitcast_has_no_derivative() -> None:
+    x = gc.placeholder("x", (3,))
+    with pytest.raises(gc.GraphcError, match="bitcast"):
+        gc.grad(gc.sum(gc.bitcast(gc.bitcast(x, "int32"), "float32")), x)

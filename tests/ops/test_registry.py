@@ -28,7 +28,7 @@ from graphc.shapes import Dim, Size
 
 LEAVES = {"placeholder", "variable", "constant", "dim"}
 # These make float64 of their own accord: the dtype is an argument.
-DTYPE_IS_ARGUMENT = {"astype", "one_hot"}
+DTYPE_IS_ARGUMENT = {"astype", "bitcast", "one_hot"}
 DTYPES = ("float64", "float32", "int32", "int64", "bool")
 NAMES = sorted(set(OPS) - LEAVES)
 

@@ -39,7 +39,7 @@ from graphc.scalar.types import ACCEPTS, type_error
 from graphc.shapes import Dim
 
 BINARY = frozenset((*ARITHMETIC, *COMPARISON, *BITWISE, "atan2", "pow", "copysign"))
-UNARY = SCALAR_OPS - {"select", "cast", "bits"} - BINARY | {"neg", "abs", "not"}
+UNARY = SCALAR_OPS - {"select", "cast", "bits", "from_bits"} - BINARY | {"neg", "abs", "not"}
 
 
 def operands(op: str, dtype: DType) -> list[Value]:
@@ -61,7 +61,7 @@ def test_results_keep_the_dtype(dtype: DType) -> None:
 
 
 def test_every_operation_has_a_meaning_and_a_type() -> None:
-    assert set(ACCEPTS) | {"select", "cast", "bits"} == SCALAR_OPS
+    assert set(ACCEPTS) | {"select", "cast", "bits", "from_bits"} == SCALAR_OPS
 
 
 def test_a_wrong_dtype_is_refused() -> None:
@@ -216,7 +216,10 @@ def test_types() -> None:
     assert type_error("bits", [float64], uint64) is None
     assert type_error("bits", [float32], uint64) is not None
     assert type_error("bits", [int64], uint64) is not None
-    for op in SCALAR_OPS - {"cast", "select", "bits"}:
+    assert type_error("from_bits", [uint64], float64) is None
+    assert type_error("from_bits", [uint64], float32) is not None
+    assert type_error("from_bits", [int64], float64) is not None
+    for op in SCALAR_OPS - {"cast", "select", "bits", "from_bits"}:
         arity = 1 if op in UNARY else 2
         assert type_error(op, [float32] * (3 - arity), float32) is not None, op
         dtype = float32 if ACCEPTS[op](float32) else int64
