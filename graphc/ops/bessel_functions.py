@@ -116,13 +116,14 @@ _INFINITE = 1000.0  # exp(x / 2)**2 overflows on the way
 def _near(b: Builder, x: Tensor, odd: bool) -> Tensor:
     t = b.square(b.multiply(x, 0.5))
     if not odd:
-        return b.polynomial(t, _I0_NEAR)
-    return b.multiply(b.multiply(x, 0.5), b.polynomial(t, _I1_NEAR))
+        return b.polynomial(t, _I0_NEAR, within=(0, 16))
+    return b.multiply(b.multiply(x, 0.5), b.polynomial(t, _I1_NEAR, within=(0, 16)))
 
 
 def _far(b: Builder, a: Tensor, odd: bool) -> Tensor:
     """exp(-a) times the function, a >= 8"""
-    smooth = b.polynomial(b.subtract(b.divide(16, a), 1), _I1_FAR if odd else _I0_FAR)
+    table = _I1_FAR if odd else _I0_FAR
+    smooth = b.polynomial(b.subtract(b.divide(16, a), 1), table, within=(-1, 1))
     return b.divide(smooth, b.sqrt(a))
 
 
@@ -184,6 +185,7 @@ i0 = define_composed(
     reference=_infinite("i0", odd=False),
     partials=(lambda b, a: b.i1(a.inputs[0]),),
     domain=(-9.0, 9.0),
+    single=True,
 )
 i1 = define_composed(
     "i1",
@@ -192,6 +194,7 @@ i1 = define_composed(
     reference=_infinite("i1", odd=True),
     partials=(double_partial(_i1_slope),),
     domain=(-9.0, 9.0),
+    single=True,
 )
 i0e = define_composed(
     "i0e",
@@ -200,6 +203,7 @@ i0e = define_composed(
     reference=scipy_special("i0e"),
     partials=(double_partial(_i0e_slope),),
     domain=(0.3, 12.0),
+    single=True,
 )
 i1e = define_composed(
     "i1e",
@@ -208,4 +212,5 @@ i1e = define_composed(
     reference=scipy_special("i1e"),
     partials=(double_partial(_i1e_slope),),
     domain=(0.3, 12.0),
+    single=True,
 )

@@ -12,7 +12,7 @@ import math
 
 from graphc.ir.registry import Builder
 from graphc.ir.tensor import Tensor
-from graphc.ops.composed import define_composed, double_partial, scipy_special
+from graphc.ops.composed import define_composed, double_partial, scipy_special, single_partial
 
 __all__ = ["erfc", "erfcinv", "erfcx", "erfinv", "log_ndtr", "ndtr", "ndtri"]
 
@@ -133,18 +133,27 @@ _TAIL = (
 
 
 def _scaled(b: Builder, a: Tensor) -> Tensor:
-    """erfcx(a) for a >= 0, exactly 1 at 0"""
-    t = b.subtract(1, b.divide(7.5, b.add(a, 3.75)))
-    top = b.add(b.multiply(b.add(t, 1), b.polynomial(t, _SCALED)), 1)
-    return b.divide(top, b.add(b.multiply(a, 2), 1))
+    """erfcx(a) for a >= 0, exactly 1 at 0. 1 + t is 2a / (a + 3.75), without cancellation."""
+    held = b.minimum(a, 1e30)
+    above = b.divide(b.multiply(held, 2), b.add(held, 3.75))
+    top = b.add(b.multiply(above, _in_range(b, b.subtract(above, 1), _SCALED)), 1)
+    return b.divide(b.multiply(top, 0.5), b.add(a, 0.5))  # 2a may overflow
+
+
+def _in_range(b: Builder, t: Tensor, coefficients: tuple[float, ...]) -> Tensor:
+    return b.polynomial(t, coefficients, within=(-1, 1))
 
 
 def _gaussian(b: Builder, a: Tensor, factor: float) -> Tensor:
-    """exp(factor a^2) for |a| < 2^20: a^2 is split, for its rounding error would be amplified"""
+    """exp(factor a^2) for |a| < 64. The rounding error of a^2 would be amplified: it is h^2 + rest,
+    and what the rounding of this sum has lost is made up for."""
     h = b.multiply(b.round(b.multiply(a, 16)), 1 / 16)
+    whole = b.square(h)
     rest = b.multiply(b.subtract(a, h), b.add(a, h))
-    whole = b.exp(b.multiply(b.square(h), factor))
-    return b.multiply(whole, b.exp(b.multiply(rest, factor)))
+    square = b.add(whole, rest)
+    lost = b.subtract(rest, b.subtract(square, whole))
+    power = b.exp(b.multiply(square, factor))
+    return b.multiply(power, b.add(b.multiply(lost, factor), 1))
 
 
 def _tail(b: Builder, x: Tensor, factor: float, scale: float, beyond: float) -> Tensor:
@@ -182,10 +191,10 @@ def _inverse(b: Builder, x: Tensor, complement: Tensor) -> Tensor:
     """erfinv(x), given 1 - x^2 with all its digits"""
     w = b.negative(b.log(complement))
     root = b.sqrt(w)
-    centre = b.polynomial(b.subtract(b.multiply(w, 0.32), 1), _CENTRE)
-    middle = b.polynomial(b.subtract(b.multiply(root, 0.8), 3), _MIDDLE)
+    centre = _in_range(b, b.subtract(b.multiply(w, 0.32), 1), _CENTRE)
+    middle = _in_range(b, b.subtract(b.multiply(root, 0.8), 3), _MIDDLE)
     z = b.maximum(b.divide(1, root), 1 / 28)
-    tail = b.polynomial(b.subtract(b.multiply(z, 280 / 23), 33 / 23), _TAIL)
+    tail = _in_range(b, b.subtract(b.multiply(z, 280 / 23), 33 / 23), _TAIL)
     far = b.where(b.less(root, 5), middle, b.multiply(root, tail))
     return b.multiply(x, b.where(b.less(w, 6.25), centre, far))
 
@@ -218,13 +227,16 @@ def _erfcx_slope(b: Builder, x: Tensor) -> Tensor:
 
 
 def _density(b: Builder, x: Tensor) -> Tensor:
-    return b.multiply(b.exp(b.multiply(b.square(x), -0.5)), 1 / math.sqrt(2 * math.pi))
+    power = _gaussian(b, b.minimum(b.abs(x), 40), -0.5)
+    return b.multiply(power, 1 / math.sqrt(2 * math.pi))
 
 
 def _log_ndtr_slope(b: Builder, x: Tensor) -> Tensor:
-    """density / ndtr = sqrt(2/pi) / erfcx(-x / sqrt(2)): nothing underflows for x < 0"""
-    scaled = b.erfcx(b.multiply(x, -math.sqrt(0.5)))
-    return b.divide(math.sqrt(2 / math.pi), scaled)
+    """density / ndtr = sqrt(2/pi) / erfcx(-x / sqrt(2)), where nothing underflows for x < 0"""
+    negative = b.less(x, 0)
+    scaled = b.erfcx(b.multiply(b.where(negative, x, 0), -math.sqrt(0.5)))
+    below = b.divide(math.sqrt(2 / math.pi), scaled)
+    return b.where(negative, below, b.divide(_density(b, x), b.ndtr(x)))
 
 
 erfc = define_composed(
@@ -233,10 +245,13 @@ erfc = define_composed(
     build=_erfc,
     reference=scipy_special("erfc"),
     partials=(
-        double_partial(
-            lambda b, x: b.multiply(b.exp(b.negative(b.square(x))), -2 / math.sqrt(math.pi))
+        single_partial(
+            lambda b, x: b.multiply(
+                _gaussian(b, b.minimum(b.abs(x), 28), -1.0), -2 / math.sqrt(math.pi)
+            )
         ),
     ),
+    single=True,
 )
 erfcx = define_composed(
     "erfcx",
@@ -245,6 +260,7 @@ erfcx = define_composed(
     build=_erfcx,
     reference=scipy_special("erfcx"),
     partials=(double_partial(_erfcx_slope),),
+    single=True,
 )
 erfinv = define_composed(
     "erfinv",
@@ -254,6 +270,7 @@ erfinv = define_composed(
     reference=scipy_special("erfinv"),
     partials=(lambda b, a: b.multiply(b.exp(b.square(a.output)), math.sqrt(math.pi) / 2),),
     domain=(-0.9, 0.9),
+    single=True,
 )
 erfcinv = define_composed(
     "erfcinv",
@@ -263,20 +280,23 @@ erfcinv = define_composed(
     reference=scipy_special("erfcinv"),
     partials=(lambda b, a: b.multiply(b.exp(b.square(a.output)), -math.sqrt(math.pi) / 2),),
     domain=(0.1, 1.9),
+    single=True,
 )
 ndtr = define_composed(
     "ndtr",
     "The standard normal distribution function: the probability of values up to x.",
     build=_ndtr,
     reference=scipy_special("ndtr"),
-    partials=(double_partial(_density),),
+    partials=(single_partial(_density),),
+    single=True,
 )
 log_ndtr = define_composed(
     "log_ndtr",
     "log(ndtr(x)), also where ndtr underflows or is nearly 1.",
     build=_log_ndtr,
     reference=scipy_special("log_ndtr"),
-    partials=(double_partial(_log_ndtr_slope),),
+    partials=(single_partial(_log_ndtr_slope),),
+    single=True,
 )
 ndtri = define_composed(
     "ndtri",
@@ -288,4 +308,5 @@ ndtri = define_composed(
         lambda b, a: b.multiply(b.exp(b.multiply(b.square(a.output), 0.5)), math.sqrt(2 * math.pi)),
     ),
     domain=(0.05, 0.95),
+    single=True,
 )

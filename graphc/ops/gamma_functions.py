@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from graphc.dtypes import float32, float64
 from graphc.errors import DTypeError
 from graphc.ir.registry import BUILDER, Builder, public
 from graphc.ir.source import current_source
@@ -82,7 +83,8 @@ _DIGAMMA = (
 )
 _ROOT, _ROOT_REST = 0.46163214496836236, -1.5522348162858677e-17  # digamma(1 + root) = 0
 _STEPS = 6  # of the recurrence
-_LOWEST = -1e300  # an integer: the limits at -inf are taken for what holds at integers
+# Integers, whose gammaln is finite for +x: the limits at -inf are taken for what holds at integers
+_LOWEST = {float32: -1e36, float64: -1e300}
 
 
 def _distance(b: Builder, x: Tensor) -> Tensor:
@@ -112,13 +114,13 @@ def _product(b: Builder, v: Tensor) -> Tensor:
 
 def _log_near(b: Builder, t: Tensor) -> Tensor:
     """log(gamma(1 + t)), 0 <= t <= 1"""
-    smooth = b.polynomial(b.subtract(b.multiply(t, 2), 1), _LOG_GAMMA)
+    smooth = b.polynomial(b.subtract(b.multiply(t, 2), 1), _LOG_GAMMA, within=(-1, 1))
     return b.multiply(b.multiply(t, b.subtract(t, 1)), smooth)
 
 
 def _gammaln(b: Builder, x: Tensor) -> Tensor:
     """At x < 0: log(pi / |sin(pi x)|) - log(gamma(1 - x)); at 0 < x < 1: less log(x)"""
-    x = b.maximum(x, _LOWEST)
+    x = b.maximum(x, _LOWEST[x.dtype])
     v = _distance(b, x)
     near = b.add(b.log(_product(b, v)), _log_near(b, _fraction(b, v)))
     w = b.add(v, 1)
@@ -133,7 +135,7 @@ def _gammaln(b: Builder, x: Tensor) -> Tensor:
 
 def _gamma(b: Builder, x: Tensor) -> Tensor:
     """x^(x - 1/2) overflows before gamma(x), so its root y enters twice."""
-    x = b.maximum(x, _LOWEST)
+    x = b.maximum(x, _LOWEST[x.dtype])
     v = _distance(b, x)
     near = b.multiply(_product(b, v), b.exp(_log_near(b, _fraction(b, v))))
     a = b.minimum(b.abs(x), 200)
@@ -152,11 +154,13 @@ def _gamma(b: Builder, x: Tensor) -> Tensor:
 
 def _digamma(b: Builder, x: Tensor) -> Tensor:
     """At x < 0: digamma(1 - x) - pi cot(pi x); at 0 < x < 1: digamma(1 + x) - 1 / x"""
-    x = b.maximum(x, _LOWEST)
+    x = b.maximum(x, _LOWEST[x.dtype])
     v = _distance(b, x)
     t = _fraction(b, v)
-    smooth = b.polynomial(b.subtract(b.multiply(t, 2), 1), _DIGAMMA)
-    near = b.multiply(b.subtract(b.subtract(t, _ROOT), _ROOT_REST), smooth)
+    smooth = b.polynomial(b.subtract(b.multiply(t, 2), 1), _DIGAMMA, within=(-1, 1))
+    root = _ROOT if x.dtype == float64 else float(np.float32(_ROOT))
+    beside = b.subtract(b.subtract(t, root), _ROOT - root + _ROOT_REST)
+    near = b.multiply(beside, smooth)
     for factor in _factors(b, v, math.inf):
         near = b.add(near, b.divide(1, factor))
     w = b.add(v, 1)
@@ -213,6 +217,7 @@ gammaln = define_composed(
     reference=_gammaln_values,
     partials=(lambda b, a: b.digamma(a.inputs[0]),),
     domain=(0.3, 12.0),
+    single=True,
 )
 gamma = define_composed(
     "gamma",
@@ -231,6 +236,7 @@ digamma = define_composed(
     reference=scipy_special("digamma"),
     partials=(lambda b, a: b.polygamma(1, a.inputs[0]),),
     domain=(0.3, 12.0),
+    single=True,
 )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from graphc.dtypes import float32
 from graphc.ir.lowering import Elementwise
 from graphc.ir.node import Attributes
 from graphc.ir.opdef import Application, Example, OpDef
@@ -14,7 +15,7 @@ from graphc.ir.tensor import Tensor
 from graphc.ops.composed import define_composed
 from graphc.ops.definition import floating, jvp_from_partials, one_input, vjp_from_partials
 from graphc.ops.elementwise_definition import wide
-from graphc.scalar.polynomial import derivative, horner
+from graphc.scalar.polynomial import derivative, economized, horner
 
 __all__ = ["sinc"]
 
@@ -46,13 +47,20 @@ POLYNOMIAL = register(
 
 
 @public
-def polynomial(x: Any, coefficients: Sequence[float]) -> Tensor:
+def polynomial(
+    x: Any, coefficients: Sequence[float], within: tuple[float, float] | None = None
+) -> Tensor:
     """c[0] + c[1] x + c[2] x**2 + ... by Horner's rule.
 
     x: any shape; integers and bool become float32. coefficients: Python numbers, at least one.
+    within: the range of x, in which the polynomial has no zero; then float32 takes only as many
+    coefficients as it needs.
     """
     tensor = floating(one_input("polynomial", x))
-    return POLYNOMIAL(tensor, coefficients=tuple(float(c) for c in coefficients))
+    numbers = tuple(float(c) for c in coefficients)
+    if within is not None and tensor.dtype == float32:
+        numbers = economized(numbers, *within)
+    return POLYNOMIAL(tensor, coefficients=numbers)
 
 
 # --- sin and cos of pi x -------------------------------------------------------------------------
@@ -73,7 +81,7 @@ _SINE = (
 
 def _sine(b: Builder, r: Tensor) -> Tensor:
     """sin(pi r) for |r| <= 1/2"""
-    return b.multiply(r, b.polynomial(b.square(r), _SINE))
+    return b.multiply(r, b.polynomial(b.square(r), _SINE, within=(0, 0.25)))
 
 
 def _remainder(b: Builder, x: Tensor) -> Tensor:
@@ -116,6 +124,7 @@ sinpi = define_composed(
     build=_sin_pi,
     reference=_quiet(_sin_pi_values),
     partials=(lambda b, a: b.multiply(b.cospi(a.inputs[0]), math.pi),),
+    single=True,
 )
 cospi = define_composed(
     "cospi",
@@ -123,6 +132,7 @@ cospi = define_composed(
     build=_cos_pi,
     reference=_quiet(_cos_pi_values),
     partials=(lambda b, a: b.multiply(b.sinpi(a.inputs[0]), -math.pi),),
+    single=True,
 )
 
 # sinc(x)' / x in x^2: the Taylor series
@@ -159,4 +169,5 @@ sinc = define_composed(
     build=_sinc,
     reference=_sinc_values,
     partials=(_sinc_partial,),
+    single=True,
 )

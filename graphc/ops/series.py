@@ -24,7 +24,7 @@ _LOG_SLOPE = (0.0, *(c / (2 * k) for k, c in enumerate(BERNOULLI, 1)))
 def stirling(b: Builder, x: Tensor) -> Tensor:
     """log(gamma(x)) - ((x - 1/2) log(x) - x + log(2 pi) / 2) for x >= 8"""
     inverse = b.divide(1, x)
-    return b.multiply(inverse, b.polynomial(b.square(inverse), _STIRLING))
+    return b.multiply(inverse, b.polynomial(b.square(inverse), _STIRLING, within=(0, 1 / 64)))
 
 
 def digamma_far(b: Builder, x: Tensor) -> Tensor:

@@ -1,6 +1,10 @@
 """Polynomials with fixed coefficients, as scalar expressions."""
 
 from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+from numpy.polynomial import Chebyshev, Polynomial
 
 from graphc.scalar.expr import Expr, add, like, mul
 
@@ -16,3 +20,26 @@ def horner(x: Expr, coefficients: Sequence[float]) -> Expr:
 def derivative(coefficients: Sequence[float]) -> tuple[float, ...]:
     """The coefficients of the derivative; that of a constant is (0.0,)."""
     return tuple(k * c for k, c in enumerate(coefficients) if k) or (0.0,)
+
+
+_SINGLE = 2.0**-26  # a quarter of what rounding to float32 may change
+
+
+@cache
+def economized(coefficients: tuple[float, ...], low: float, high: float) -> tuple[float, ...]:
+    """Fewer coefficients, for float32: relative errors up to 2^-26 for low <= x <= high.
+
+    The last terms of the series of Chebyshev polynomials are left out (C. Lanczos, "Applied
+    Analysis", 1956, chapter 7: economization). The polynomial has no zero in the range.
+    """
+    full = Polynomial(coefficients)
+    series = full.convert(kind=Chebyshev, domain=[low, high])
+    least = float(np.abs(full(np.linspace(low, high, 257))).min())
+    count, left_out = len(coefficients), 0.0
+    while count > 1:
+        left_out += abs(float(series.coef[count - 1]))
+        if left_out > _SINGLE * least:
+            break
+        count -= 1
+    shorter = Chebyshev(series.coef[:count], domain=[low, high]).convert(kind=Polynomial)
+    return tuple(float(c) for c in shorter.coef)

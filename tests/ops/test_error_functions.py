@@ -168,3 +168,16 @@ def test_slopes_in_the_tails() -> None:
 
 def test_integers_become_float32() -> None:
     assert gc.erfc(gc.constant(np.array([1, 2]))).dtype == np.float32
+
+
+def test_far_beyond_in_single_precision() -> None:
+    x = np.array([1e37, 2e38, 3.4e38], "float32")
+    np.testing.assert_allclose(value_of(gc.erfcx, x), 1 / (x * np.sqrt(np.pi)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("build", [gc.erfc, gc.ndtr, gc.log_ndtr])
+def test_derivatives_in_single_precision_hold_far_from_zero(build: Any) -> None:
+    """x^2 / 2 is rounded there, and exp of it would keep few digits."""
+    x = np.linspace(0, 9, 37)
+    single = gradient_at(build, x.tolist(), "float32")
+    np.testing.assert_allclose(single, gradient_at(build, x.tolist()), rtol=1e-6, atol=1e-36)
