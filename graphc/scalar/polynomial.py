@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
-from numpy.polynomial import Chebyshev, Polynomial
 
 from graphc.scalar.expr import Expr, add, like, mul
 
@@ -32,8 +31,8 @@ def economized(coefficients: tuple[float, ...], low: float, high: float) -> tupl
     The last terms of the series of Chebyshev polynomials are left out (C. Lanczos, "Applied
     Analysis", 1956, chapter 7: economization). The polynomial has no zero in the range.
     """
-    full = Polynomial(coefficients)
-    series = full.convert(kind=Chebyshev, domain=[low, high])
+    full = np.polynomial.Polynomial(coefficients)
+    series = full.convert(kind=np.polynomial.Chebyshev, domain=[low, high])
     least = float(np.abs(full(np.linspace(low, high, 257))).min())
     count, left_out = len(coefficients), 0.0
     while count > 1:
@@ -41,5 +40,5 @@ def economized(coefficients: tuple[float, ...], low: float, high: float) -> tupl
         if left_out > _SINGLE * least:
             break
         count -= 1
-    shorter = Chebyshev(series.coef[:count], domain=[low, high]).convert(kind=Polynomial)
-    return tuple(float(c) for c in shorter.coef)
+    kept = np.polynomial.Chebyshev(series.coef[:count], domain=[low, high])
+    return tuple(float(c) for c in kept.convert(kind=np.polynomial.Polynomial).coef)
