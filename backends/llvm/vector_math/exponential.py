@@ -109,6 +109,20 @@ DOUBLE = _Tables(
     expm1_tiny=2.0**-54,
 )
 TABLES = {"float": FLOAT, "double": DOUBLE}
+# (e^r - 1 - r) / r^2 for -ln2/4 <= r <= 3/4 ln2, relative to e^r - 1, float64
+EXPM1_ABOVE: tuple[float, ...] = (
+    0.5,
+    0.1666666666666668,
+    0.041666666666666206,
+    0.00833333333331308,
+    0.0013888888889875557,
+    0.00019841269919860559,
+    2.480158146888262e-05,
+    2.755731772255594e-06,
+    2.7566437231548134e-07,
+    2.4760032546526838e-08,
+    2.4560683123826597e-09,
+)
 DOWN = {"float": 64, "double": 600}  # 2^(n + DOWN) is normal where 2^n, n <= 0, is a number
 
 
@@ -117,11 +131,14 @@ def clamp(b: TextBuilder, x: Val, low: float, high: float) -> Val:
     return b.minimum(b.maximum(x, b.const(low, x)), b.const(high, x))
 
 
-def reduce_argument(b: TextBuilder, x: Val, bias: int) -> tuple[Val, Val, Val]:
-    """(bits whose low part is n + bias, n, r) with x = n*ln2 + r and |r| <= ln2/2."""
+def reduce_argument(b: TextBuilder, x: Val, bias: int, down: float = 0.0) -> tuple[Val, Val, Val]:
+    """(bits whose low part is n + bias, n, r) with x = n*ln2 + r and |r - down*ln2| <= ln2/2."""
     f, tables = FORMATS[x.type], TABLES[x.type]
     shifter = b.const(f.shifter + bias, x)
-    shifted = b.fma(x, b.const(LOG2_E, x), shifter)
+    if down:
+        shifted = b.fadd(b.fma(x, b.const(LOG2_E, x), b.const(-down, x)), shifter)
+    else:
+        shifted = b.fma(x, b.const(LOG2_E, x), shifter)
     n = b.fsub(shifted, shifter)
     r = b.fma(n, b.const(-tables.ln2[0], x), x)
     r = b.fma(n, b.const(-tables.ln2[1], x), r)
@@ -218,6 +235,24 @@ def expm1(b: TextBuilder, x: Val) -> Val:
     y = b.fadd(y, y)
     tiny = b.fcmp("olt", b.fabs(x), b.const(tables.expm1_tiny, x))
     return b.select(tiny, x, y)  # keeps -0 and the last bit of subnormals
+
+
+def expm1_in_range(b: TextBuilder, x: Val) -> Val:
+    """e^x - 1 for x >= 0 where e^x is a finite number; exactly x where it rounds to that.
+
+    In float64 -ln2/4 <= r <= 3/4 ln2, so that n > 0 only where the result is above 1/2: there it is
+    a sum of rounded terms.
+    """
+    f = FORMATS[x.type]
+    if x.type == "double":
+        coefficients = EXPM1_ABOVE
+        bits, _, r = reduce_argument(b, x, f.bias, down=0.25)
+    else:
+        coefficients = TABLES[x.type].expm1
+        bits, _, r = reduce_argument(b, x, f.bias)
+    rest = b.fmul(b.fmul(r, r), horner(b, r, coefficients))
+    power = power_of_two(b, bits)
+    return b.fma(power, rest, b.fma(power, r, b.fsub(power, b.const(1.0, x))))
 
 
 def sigmoid(b: TextBuilder, x: Val) -> Val:

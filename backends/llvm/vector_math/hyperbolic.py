@@ -3,7 +3,7 @@
 from graphc.backends.llvm.text import TextBuilder, Val
 from graphc.backends.llvm.vector_math import tabulated
 from graphc.backends.llvm.vector_math.arithmetic import flip_sign, horner, sign_bits
-from graphc.backends.llvm.vector_math.exponential import exp, exp_in_range
+from graphc.backends.llvm.vector_math.exponential import exp, expm1_in_range
 from graphc.backends.llvm.vector_math.logarithm import log1p_in_range
 
 # (sinh(x)/x - 1) / x^2 in x^2, |x| <= 1
@@ -22,29 +22,6 @@ SINH = {
         2.5052126862314595e-08,
         1.605699993579756e-10,
         7.765917606255129e-13,
-    ),
-}
-# (tanh(x)/x - 1) / x^2 in x^2, |x| <= 5/8
-TANH = {
-    "float": (
-        -0.3333328068256378,
-        0.13331416249275208,
-        -0.05373793840408325,
-        0.02063411846756935,
-        -0.005700091831386089,
-    ),
-    "double": (
-        -0.33333333333332854,
-        0.1333333333326198,
-        -0.053968253931228026,
-        0.021869487575368433,
-        -0.008863220994754053,
-        0.0035919891197597146,
-        -0.0014549586367247225,
-        0.0005863158413755331,
-        -0.00022856294301800401,
-        7.714305750434755e-05,
-        -1.6071982774615864e-05,
     ),
 }
 TANH_IS_ONE = {"float": 9.5, "double": 20.0}  # from here on
@@ -77,16 +54,15 @@ def cosh(b: TextBuilder, x: Val) -> Val:
 
 
 def tanh(b: TextBuilder, x: Val) -> Val:
-    """1 - 2/(e^2|x| + 1) with the sign of x."""
+    """g / (g + 2) with g = e^2|x| - 1, and the sign of x."""
     if b.waits and x.lanes in tabulated.LANES:
         return tabulated.tanh(b, x)
-    one = b.const(1.0, x)
-    a = b.fabs(x)
-    held = b.minimum(a, b.const(TANH_IS_ONE[x.type], x))  # NaN stays
-    power = exp_in_range(b, b.fadd(held, held))
-    far = b.fsub(one, b.fdiv(b.const(2.0, x), b.fadd(power, one)))
-    near = b.fcmp("olt", a, b.const(0.625, x))
-    return _signed(b, b.select(near, _odd(b, a, TANH[x.type]), far), x)
+    held = b.minimum(b.fabs(x), b.const(TANH_IS_ONE[x.type], x))  # NaN stays
+    grown = expm1_in_range(b, b.fadd(held, held))
+    quotient = b.fdiv(grown, b.fadd(grown, b.const(2.0, x)))
+    refined = b.fmul(b.fma(b.fneg(grown), quotient, grown), b.const(0.5, x))
+    near = b.fcmp("olt", grown, b.const(1.0, x))
+    return _signed(b, b.select(near, refined, quotient), x)
 
 
 def _log1p_or_log_of_double(b: TextBuilder, a: Val, argument: Val) -> Val:
