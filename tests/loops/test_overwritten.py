@@ -140,6 +140,31 @@ def test_a_state_that_another_becomes_and_old_ones_that_are_read_late() -> None:
 
 
 @pytest.mark.parametrize("backend", ["interpreter", "numba_cpu", "llvm"])
+def test_a_state_that_changes_between_two_changes_of_another(backend: str) -> None:
+    """The first change of the table adds the old row, the second one the new row."""
+
+    def step(c: Any, r: Any) -> tuple[Any, Any]:
+        row, table = c
+        k, places = r
+        changed = row.at[k].set(gc.astype(places[0], "float32"))
+        return (changed, table.at[places].add(row).at[places].add(changed)), None
+
+    row, table = gc.placeholder("row", (3,)), gc.placeholder("table", (SIZE,))
+    k, places = gc.placeholder("k", ("t",), "int64"), gc.placeholder("places", ("t", 3), "int64")
+    final, _ = gc.scan(step, (row, table), (k, places))
+    f = gc.function([row, table, k, places], list(final), backend=backend)
+    expected_row, expected = X[:3].copy(), X.copy()
+    which, rows = PLACES % 3, np.random.default_rng(1).integers(0, SIZE, (STEPS, 3))
+    for one, three in zip(which, rows, strict=True):
+        np.add.at(expected, three, expected_row)
+        expected_row[one] = three[0]
+        np.add.at(expected, three, expected_row)
+    found_row, found = f(X[:3], X, which, rows)
+    np.testing.assert_array_equal(found_row, expected_row)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("backend", ["interpreter", "numba_cpu", "llvm"])
 def test_loops_that_test(backend: str) -> None:
     """Primes by their sieve: a table that the loop marks."""
     n = 50
