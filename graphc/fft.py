@@ -6,7 +6,7 @@ n), "ortho" (both, by sqrt(n)). Each function is one call of scipy.fft; float32 
 computed in single precision. Sizes may be symbolic; derivatives are transforms again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any
 
 from graphc.dims import floor_div
@@ -18,7 +18,7 @@ from graphc.ir.registry import BUILDER
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.ops.fourier import fourier, half, hermitian_fourier, real_fourier
-from graphc.shapes import Size, as_size
+from graphc.shapes import Dim, Size, as_size
 from graphc.surface import surface
 
 __all__ = [
@@ -184,20 +184,20 @@ def fftfreq(n: Size, /, *, d: float = 1.0, dtype: Any = None, device: Any = None
     n: a size, symbolic ones too. d: the distance of samples. dtype: float32 by default.
     Raises DTypeError for a dtype that is not floating, ShapeError for n below 1.
     """
-    count, target = _frequencies("fftfreq", n, dtype, device)
+    count, distance, target = _frequencies("fftfreq", n, d, dtype, device)
     b = BUILDER
     position = b.arange(count)
     wrapped = b.where(b.less(position, floor_div(count + 1, 2)), position, position - count)
-    return b.divide(b.astype(wrapped, target), b.multiply(b.as_tensor(count, target), d))
+    return b.divide(b.astype(wrapped, target), b.multiply(b.as_tensor(count, target), distance))
 
 
 @surface
 def rfftfreq(n: Size, /, *, d: float = 1.0, dtype: Any = None, device: Any = None) -> Tensor:
     """The frequencies of the points of `rfft`: [0, 1, ..., n // 2] / (n d). As `fftfreq`."""
-    count, target = _frequencies("rfftfreq", n, dtype, device)
+    count, distance, target = _frequencies("rfftfreq", n, d, dtype, device)
     b = BUILDER
     position = b.astype(b.arange(half(count)), target)
-    return b.divide(position, b.multiply(b.as_tensor(count, target), d))
+    return b.divide(position, b.multiply(b.as_tensor(count, target), distance))
 
 
 @surface
@@ -316,7 +316,7 @@ def _axes(
         count = x.ndim if s is None else len(s)
         axes = tuple(range(-count, 0))
     chosen = tuple(checked_axes(name, tuple(axes), x.ndim))
-    if not chosen or (s is not None and len(s) != len(chosen)):
+    if not chosen or isinstance(s, Set) or (s is not None and len(s) != len(chosen)):
         raise ShapeError(
             f"{name}: s={s}, axes={axes} for {x.type}",
             source=current_source(),
@@ -336,8 +336,16 @@ def _scale(name: str, norm: str, inverse: bool) -> str:
     return OTHER[scale] if inverse else scale
 
 
-def _frequencies(name: str, n: Any, dtype: Any, device: Any) -> tuple[Size, Any]:
+def _frequencies(name: str, n: Any, d: Any, dtype: Any, device: Any) -> tuple[Size, Tensor, Any]:
     checked_device(name, device)
+    distance = _given(name, d)
+    if distance.ndim or is_complex(distance.dtype):
+        raise ParameterError(
+            f"{name}: d={d!r:.60}",
+            details=[f"got {distance.type}, allowed: a real number"],
+            source=current_source(),
+            fix="give the distance of two samples as a number, or a real tensor of no axes",
+        )
     target = default_float if dtype is None else as_dtype(dtype)
     if not is_floating(target):
         raise DTypeError(
@@ -347,7 +355,9 @@ def _frequencies(name: str, n: Any, dtype: Any, device: Any) -> tuple[Size, Any]
             source=current_source(),
             fix='use dtype="float32" or "float64"',
         )
-    return _points(name, n, 0), target
+    if isinstance(d, Tensor | Dim):
+        return _points(name, n, 0), distance.astype(target), target
+    return _points(name, n, 0), as_tensor(float(d), target), target
 
 
 def _shifted(name: str, x: Any, axes: AxisLike | None, direction: int) -> Tensor:

@@ -9,6 +9,8 @@ import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import numpy as np
+
 from graphc.dtypes import is_complex
 from graphc.errors import ParameterError, ShapeError
 from graphc.ir.arguments import AxisLike, checked_axes
@@ -181,10 +183,7 @@ def vector_norm(
     """
     tensor = floating(one_input("vector_norm", x))
     axes = None if axis is None else checked_axes("vector_norm", axis, tensor.ndim)
-    if isinstance(ord, str) or not isinstance(ord, int | float):
-        raise ParameterError(
-            f"vector_norm: ord is {ord!r:.40}", source=current_source(), fix="give a number"
-        )
+    ord = _order(ord)
     options: dict[str, Any] = {"axis": axes, "keepdims": keepdims}
     size = BUILDER.abs(tensor) if ord != 2 or is_complex(tensor.dtype) else tensor
     if ord == 2:
@@ -197,7 +196,23 @@ def vector_norm(
         return BUILDER.sum(BUILDER.not_equal(size, 0).astype(size.dtype), **options)
     if ord == 1:
         return BUILDER.sum(size, **options)
-    return BUILDER.pow(BUILDER.sum(BUILDER.pow(size, float(ord)), **options), 1 / float(ord))
+    return BUILDER.pow(BUILDER.sum(BUILDER.pow(size, ord), **options), 1 / ord)
+
+
+def _order(ord: Any) -> float:
+    """The order of a norm of vectors as a number of Python."""
+    if isinstance(ord, np.ndarray) and not ord.ndim:
+        ord = ord.item()
+    try:
+        if isinstance(ord, int | float | np.integer | np.floating):
+            return float(ord)
+    except OverflowError:  # beyond all floats
+        pass
+    raise ParameterError(
+        f"vector_norm: ord is {ord!r:.40}",
+        source=current_source(),
+        fix="give a number, such as 1, 2 or float('inf')",
+    )
 
 
 def _root(total: Tensor) -> Tensor:

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from graphc.errors import ShapeError
+import numpy as np
+
+from graphc.errors import ArgumentError, ShapeError
 from graphc.ir.registry import BUILDER, public
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
@@ -17,7 +19,7 @@ from graphc.ir.windows import (
 )
 from graphc.ops.convolution import CONVOLUTION, INPUT_GRADIENT
 from graphc.ops.definition import REAL, check_dtype, promote_inputs
-from graphc.shapes import Dim, Shape, Size
+from graphc.shapes import Dim, Shape, Size, whole_number
 
 __all__ = [
     "conv",
@@ -58,16 +60,27 @@ def _operands(
 
 
 def _checked_groups(name: str, groups: Size) -> Size:
-    found = groups if isinstance(groups, int) and not isinstance(groups, bool) else 0
     if isinstance(groups, Dim):
         return groups
-    if found < 1:
+    found = whole_number(groups)
+    if found is None or found < 1:
         raise ShapeError(
             f"{name}: groups={groups!r}",
             source=current_source(),
             fix="give a whole number >= 1, or a symbolic size",
         )
     return found
+
+
+def _checked_flip(name: str, filter_flip: Any) -> bool:
+    known = isinstance(filter_flip, bool | np.bool_)
+    if not known and not (type(filter_flip) is int and filter_flip in (0, 1)):
+        raise ArgumentError(
+            f"{name}: filter_flip={filter_flip!r:.60} is not True or False",
+            source=current_source(),
+            fix="pass True or False",
+        )
+    return bool(filter_flip)
 
 
 def _kernel(w: Tensor, last: bool) -> Shape:
@@ -96,7 +109,7 @@ def _conv(
     x, w, spatial, last = _operands(name, x, w, layout, rank)
     return CONVOLUTION(
         x,
-        _turned(w, last) if filter_flip else w,
+        _turned(w, last) if _checked_flip(name, filter_flip) else w,
         stride=numbers(name, "stride", stride, spatial),
         dilation=numbers(name, "dilation", dilation, spatial),
         padding=checked_padding(name, padding, spatial),
@@ -225,7 +238,7 @@ def _conv_transpose(
         )
     return INPUT_GRADIENT(
         x,
-        _turned(w, last) if filter_flip else w,
+        _turned(w, last) if _checked_flip(name, filter_flip) else w,
         spatial=sizes,
         stride=steps,
         dilation=windows.dilation,

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral
 from typing import TypeAlias
 
+import numpy as np
+
 from graphc.dims import (
     Dim,
     Size,
@@ -57,11 +59,12 @@ Shape: TypeAlias = tuple[Size, ...]
 
 
 def as_size(value: object) -> Size:
-    """``value`` as a size: an ``int``, a numpy integer or a Dim."""
+    """``value`` as a size: what `whole_number` takes, or a Dim."""
     if isinstance(value, Dim):
         return value
-    if isinstance(value, Integral) and not isinstance(value, bool):
-        return int(value)
+    number = whole_number(value)
+    if number is not None:
+        return number
     raise ShapeError(
         f"a size is an integer or a symbolic dimension, got {value!r} of type "
         f"{type(value).__name__}",
@@ -108,7 +111,12 @@ def format_shape(shape: Shape) -> str:
 
 
 def whole_number(value: object) -> int | None:
-    """An integer of Python or numpy as an int; None for a bool and for all else."""
+    """An integer of Python or numpy, or an array of one without axes, as an int; else None.
+
+    A bool is no integer.
+    """
+    if isinstance(value, np.ndarray) and not value.ndim:
+        value = value.item()
     return int(value) if isinstance(value, Integral) and not isinstance(value, bool) else None
 
 
@@ -140,6 +148,8 @@ def normalize_axes(axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ..
     """The axes counted from 0, in the order given; None means all of them."""
     if axis is None:
         return tuple(range(ndim))
+    if isinstance(axis, np.ndarray) and axis.ndim == 1:
+        axis = axis.tolist()
     if not isinstance(axis, Sequence) or isinstance(axis, str):
         return (normalize_axis(axis, ndim),)
     axes = tuple(normalize_axis(one, ndim) for one in axis)

@@ -6,13 +6,17 @@ describes it in a saved model.
 
 import dataclasses
 import difflib
+import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar, cast
+
+import numpy as np
 
 import graphc as gc
 from graphc.errors import Location
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def written() -> Location | None:
@@ -36,8 +40,49 @@ def undefined(owner: object, signature: str) -> gc.FunctionError:
     )
 
 
+def plain_number(value: Any) -> Any:
+    """A number of numpy, or an array of one without axes, as a number of Python.
+
+    float64 of numpy would make float64 of the weights that it meets, and no file holds it.
+    """
+    if isinstance(value, np.ndarray) and not value.ndim:
+        value = value[()]
+    if isinstance(value, np.bool_ | np.integer):
+        return value.item()
+    return float(value) if isinstance(value, np.floating) else value
+
+
+def with_plain_numbers(function: F) -> F:
+    """The function with `plain_number` of each argument."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        plain = {name: plain_number(value) for name, value in kwargs.items()}
+        return function(*map(plain_number, args), **plain)
+
+    return cast("F", call)
+
+
 class Configured:
     """A dataclass whose fields are plain values, or objects of this kind."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        checks = vars(cls).get("__post_init__")
+        if checks is not None:
+
+            def checked(self: Any) -> None:
+                Configured.__post_init__(self)
+                checks(self)
+
+            cls.__post_init__ = checked  # type: ignore[method-assign]
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            given = getattr(self, field.name, None)
+            plain = plain_number(given)
+            if plain is not given:
+                object.__setattr__(self, field.name, plain)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor as plain values, for JSON."""
@@ -56,7 +101,7 @@ def described(value: Any) -> Any:
         return {"class_name": type(value).__name__, "config": value.get_config()}
     if isinstance(value, list | tuple):
         return [described(item) for item in value]
-    return value
+    return plain_number(value)
 
 
 def plain(name: str) -> str:

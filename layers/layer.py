@@ -10,7 +10,7 @@ import numpy as np
 import graphc as gc
 from graphc.layers import configs, regularizers
 from graphc.layers.calls import InputSpec, LayerCall, LayerOutput, Shape
-from graphc.layers.configured import undefined, written
+from graphc.layers.configured import parameter_error, undefined, with_plain_numbers, written
 from graphc.layers.context import CallContext, current_context
 from graphc.layers.masks import mask_of, masks_of
 from graphc.layers.naming import automatic_name, snake_case
@@ -52,7 +52,8 @@ class Layer(ParameterOwner):
         if cls.__module__.startswith("graphc.layers."):
             configs.REGISTRY.classes[cls.__name__] = cls
             if "__init__" in vars(cls):
-                cls.__init__ = surface(cls.__init__, always=True)  # type: ignore[method-assign]
+                checked = surface(cls.__init__, always=True)
+                cls.__init__ = with_plain_numbers(checked)  # type: ignore[method-assign]
         parameters = list(inspect.signature(cls.call).parameters.values())[1:]
         named = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
         cls._call_names = tuple(p.name for p in parameters if p.kind in named)
@@ -63,11 +64,14 @@ class Layer(ParameterOwner):
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         if not cls.takes_tensors:
             _refuse_tensors(cls, args, kwargs)
+        name = kwargs.get("name")
+        if name is not None and not isinstance(name, str):
+            raise parameter_error(f"{cls.__name__}: name={name!r:.60}", "a name is a string")
         layer = super().__new__(cls)
         layer._given = (args, kwargs)
         layer._params: list[Parameter] = []  # type: ignore[misc]
-        layer._automatic = kwargs.get("name") is None
-        layer._name = str(kwargs.get("name") or automatic_name(snake_case(cls.__name__)))
+        layer._automatic = name is None
+        layer._name = name or automatic_name(snake_case(cls.__name__))
         layer._trainable = True
         layer._wanted_dtype = None
         layer._dtype = None

@@ -20,15 +20,17 @@ def is_real(value: Any) -> bool:
 
 
 def _check(owner: str, fits: bool, name: str, value: Any, allowed: str) -> None:
-    # What a tensor or an array holds is known later.
-    if not fits and not isinstance(value, gc.Tensor | np.ndarray):
+    # What a tensor or an array of real numbers holds is known later.
+    if isinstance(value, gc.Tensor | np.ndarray) and value.dtype.kind not in "bcmMOSU":
+        fits = not value.dtype.names
+    if not fits:
         raise parameter_error(f"{owner}: {name}={value!r:.60}", f"use a {allowed}")
 
 
 def flag(owner: str, **values: Any) -> None:
     """True or False."""
     for name, value in values.items():
-        if not isinstance(value, bool | np.bool_):
+        if not isinstance(value, bool | np.bool_) and not (type(value) is int and value in (0, 1)):
             raise parameter_error(f"{owner}: {name}={value!r:.60}", "use True or False")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 import graphc as gc
+from graphc.layers.configured import parameter_error, plain_number
 
 __all__ = ["SeedGenerator", "set_random_seed"]
 
@@ -29,12 +30,24 @@ class _Source:
 _source = _Source()
 
 
+def _checked_seed(name: str, seed: Any, least: int | None = None) -> int:
+    number = plain_number(seed)
+    if (
+        not isinstance(number, int)
+        or isinstance(number, bool)
+        or (least is not None and number < least)
+    ):
+        text = "a seed is a whole number" + ("" if least is None else f" >= {least}")
+        raise parameter_error(f"{name}: seed={seed!r:.60}", text)
+    return number
+
+
 def set_random_seed(seed: int) -> None:
     """Fix all that layers draw from now on: first weights, masks, the order of examples.
 
     The same seed and the same program give the same model. Without it every process differs.
     """
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(_checked_seed("set_random_seed", seed, least=0))
     with _source.lock:
         _source.generator = generator
 
@@ -70,7 +83,7 @@ class SeedGenerator:
     """
 
     def __init__(self, seed: int | None = None, name: str = "seed_generator_state") -> None:
-        start = new_seed() if seed is None else int(seed)
+        start = new_seed() if seed is None else _checked_seed("SeedGenerator", seed)
         self.state = gc.variable(np.array([start % (1 << 64), 0], np.uint64), name)
         self.state.default_update = _advanced
 

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from graphc.errors import ArgumentError, FunctionError, ShapeError
 from graphc.ir.source import current_source
 from graphc.ir.tensor import CPU
@@ -29,7 +31,9 @@ def checked_axis(name: str, axis: int, ndim: int) -> int:
 def checked_shape(name: str, shape: ShapeLike) -> Shape:
     """A size or several as a tuple."""
     try:
-        if isinstance(shape, Sequence) and not isinstance(shape, str):
+        if isinstance(shape, np.ndarray) and shape.ndim == 1:
+            shape = shape.tolist()
+        if isinstance(shape, Sequence) and not isinstance(shape, str | bytes | bytearray):
             return tuple(as_size(size) for size in shape)
         return (as_size(shape),)
     except ShapeError as error:
@@ -65,7 +69,7 @@ def checked_diagonal(name: str, what: str, value: Any) -> int:
 
 def checked_device(name: str, device: Any) -> None:
     """Where a function runs is said where it is compiled; expressions know the CPU alone."""
-    if device is not None and device != CPU:
+    if device is not None and not (isinstance(device, str) and device == CPU):
         raise FunctionError(
             f"{name}: there is no device {device!r:.40}",
             code="E205",

@@ -12,6 +12,8 @@ Along an axis of size n, with `before` and `after` entries of padding:
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import numpy as np
+
 from graphc.errors import ShapeError
 from graphc.ir.opdef import Inference
 from graphc.ir.source import current_source
@@ -30,6 +32,7 @@ from graphc.shapes import (
 Pairs = tuple[tuple[Size, Size], ...]
 Padding = Literal["same"] | Pairs
 
+MOST = 2**62  # of a stride or a dilation: no array is so long
 LAYOUTS = {
     **dict.fromkeys(("NCW", "NCHW", "NCDHW"), False),
     **dict.fromkeys(("NWC", "NHWC", "NDHWC"), True),
@@ -138,24 +141,33 @@ def channels_last(name: str, layout: str | None, spatial: int) -> bool:
     if layout is None:
         return False
     known = [text for text in LAYOUTS if len(text) == spatial + 2]
-    if layout not in known:
+    if not isinstance(layout, str) or layout not in known:
         raise _wrong(
             name,
-            f"layout {layout!r} is not one of x with {spatial} spatial axes",
+            f"layout {layout!r:.60} is not one of x with {spatial} spatial axes",
             " or ".join(known),
         )
     return LAYOUTS[layout]
 
 
+def _listed(value: Any) -> tuple[Any, ...] | None:
+    """The items of a list, tuple or array; None for a single value."""
+    if isinstance(value, np.ndarray) and value.ndim:
+        return tuple(value.tolist())
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray):
+        return tuple(value)
+    return None
+
+
 def numbers(name: str, what: str, value: Any, spatial: int, least: int = 1) -> tuple[int, ...]:
     """One whole number for each spatial axis, from one for all or from a sequence."""
-    given = value if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
-    found = tuple(given) * (spatial if len(given) == 1 else 1)
+    given = _listed(value)
+    found = (value,) * spatial if given is None else given * (spatial if len(given) == 1 else 1)
     whole = tuple(number for item in found if (number := whole_number(item)) is not None)
-    if len(found) != spatial or len(whole) != spatial or any(item < least for item in whole):
+    if len(found) != spatial or len(whole) != spatial or any(not least <= n <= MOST for n in whole):
         raise _wrong(
             name,
-            f"{what}={value!r}",
+            f"{what}={value!r:.60}",
             f"give a whole number >= {least}, or {spatial} of them, one for each spatial axis",
         )
     return whole
@@ -163,8 +175,8 @@ def numbers(name: str, what: str, value: Any, spatial: int, least: int = 1) -> t
 
 def window_sizes(name: str, what: str, value: Any, spatial: int) -> Shape:
     """One size >= 1 for each spatial axis; sizes may be symbolic."""
-    given = value if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
-    found = tuple(given) * (spatial if len(given) == 1 else 1)
+    given = _listed(value)
+    found = (value,) * spatial if given is None else given * (spatial if len(given) == 1 else 1)
     try:
         sizes = tuple(as_size(item) for item in found)
     except ShapeError:
@@ -172,7 +184,7 @@ def window_sizes(name: str, what: str, value: Any, spatial: int) -> Shape:
     if len(sizes) != spatial or any(isinstance(size, int) and size < 1 for size in sizes):
         raise _wrong(
             name,
-            f"{what}={value!r}",
+            f"{what}={value!r:.60}",
             f"give a size >= 1, or {spatial} of them, one for each spatial axis",
         )
     return sizes
@@ -190,16 +202,17 @@ def checked_padding(name: str, padding: Any, spatial: int) -> Padding:
         if padding.lower() == "valid":
             return ((0, 0),) * spatial
         raise _wrong(name, f"padding={padding!r} is not known", fix)
-    given = tuple(padding) if isinstance(padding, Sequence) else (padding,) * spatial
+    several = _listed(padding)
+    given = (padding,) * spatial if several is None else several
     pairs: list[tuple[Size, Size]] = []
     for item in given:
-        pair = tuple(item) if isinstance(item, Sequence) else (item, item)
+        pair = _listed(item) or (item, item)
         try:
             sizes = tuple(as_size(width) for width in pair)
         except ShapeError:
             sizes = ()
         if len(sizes) != 2 or any(_may_be_negative(width) for width in sizes):
-            raise _wrong(name, f"padding={padding!r}", fix)
+            raise _wrong(name, f"padding={padding!r:.60}", fix)
         pairs.append((sizes[0], sizes[1]))
     if len(pairs) != spatial:
         raise _wrong(name, f"padding={padding!r} is for {len(pairs)} spatial axes", fix)

@@ -17,7 +17,7 @@ from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.ops import complex_formulas as formulas
 from graphc.ops.definition import NUMERIC, check_dtype, promote_inputs
-from graphc.shapes import Shape, Size, size_product
+from graphc.shapes import Shape, Size, size_product, whole_number
 
 __all__ = ["dot", "matmul", "outer", "tensordot", "vecdot"]
 
@@ -366,15 +366,16 @@ def tensordot(x1: Any, x2: Any, axes: int | Sequence[AxisLike] = 2) -> Tensor:
 def _paired_axes(
     a: Tensor, b: Tensor, axes: int | Sequence[AxisLike]
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    if isinstance(axes, int):
-        if not 0 <= axes <= min(a.ndim, b.ndim):
+    count = int(axes) if isinstance(axes, bool) else whole_number(axes)
+    if count is not None:
+        if not 0 <= count <= min(a.ndim, b.ndim):
             raise ShapeError(
-                f"tensordot: cannot sum over {axes} axes of {a.type} and {b.type}",
+                f"tensordot: cannot sum over {count} axes of {a.type} and {b.type}",
                 source=current_source(),
                 fix="give a number of axes that both have, or axes=([of x1], [of x2])",
             )
-        return tuple(range(a.ndim - axes, a.ndim)), tuple(range(axes))
-    if len(axes) != 2:
+        return tuple(range(a.ndim - count, a.ndim)), tuple(range(count))
+    if isinstance(axes, int) or len(axes) != 2:
         raise ShapeError(
             f"tensordot: axes={axes!r:.60} are not two",
             source=current_source(),

@@ -244,5 +244,8 @@ def _range(x: Tensor, given: Any) -> tuple[Tensor, Tensor]:
 
 def _is_finite(low: Any, high: Any, dtype: DType) -> bool:
     """Whether the numbers and what lies between them are in the range of the dtype."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.isfinite(dtype.type(high) - dtype.type(low)))
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return bool(np.isfinite(dtype.type(high) - dtype.type(low)))
+    except OverflowError:  # integers beyond all floats
+        return False

@@ -265,8 +265,9 @@ def multinomial(
     """
     name = "multinomial"
     target = _count_dtype(name, dtype)
-    check_range(name, "p", p, NOT_NEGATIVE)
-    weights = stop_gradient(as_tensor(p).astype(float64))
+    weights = as_tensor(p)
+    check_range(name, "p", weights, NOT_NEGATIVE)
+    weights = stop_gradient(weights.astype(float64))
     if weights.ndim == 0:
         raise ShapeError(
             f"{name}: p has no axis of outcomes",

@@ -133,8 +133,9 @@ def dirichlet(key: Key, alpha: Any, shape: ShapeLike | None = None, dtype: Any =
     """
     target = float_dtype("dirichlet", dtype)
     work = working_dtype(target)
-    check_range("dirichlet", "alpha", alpha, POSITIVE)
-    given = as_tensor(alpha).astype(work)
+    given = as_tensor(alpha)
+    check_range("dirichlet", "alpha", given, POSITIVE)
+    given = given.astype(work)
     if given.ndim == 0:
         raise ShapeError(
             "dirichlet: alpha has no axis",

@@ -87,7 +87,11 @@ def check_range(name: str, what: str, value: Any, allowed: Allowed) -> None:
     known = fixed(value)
     if known is None:
         return
+    if isinstance(known, int):
+        _check_finite(name, what, known)
     array = np.asarray(known)
+    if array.dtype.kind in "cmMOSU" or array.dtype.names:
+        raise _refused(name, what, known)
     wrong = ~np.asarray(allowed.holds(array))
     if wrong.any():
         raise ParameterError(
@@ -96,6 +100,18 @@ def check_range(name: str, what: str, value: Any, allowed: Allowed) -> None:
             source=current_source(),
             fix="give values in the range that is allowed",
         )
+
+
+def _check_finite(name: str, what: str, value: int) -> None:
+    try:
+        float(value)
+    except OverflowError:
+        raise ParameterError(
+            f"{name}: {what} is {value!r:.40}...",
+            details=["allowed: numbers that float64 holds, up to 1.8e308"],
+            source=current_source(),
+            fix="give a smaller number, or float('inf')",
+        ) from None
 
 
 def _refused(name: str, what: str, value: Any) -> DTypeError:

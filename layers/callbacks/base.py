@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from graphc.layers.configured import parameter_error
+from graphc.layers.configured import parameter_error, with_plain_numbers
 from graphc.surface import surface
 
 __all__ = ["Callback", "CallbackList", "History", "LambdaCallback"]
@@ -33,7 +33,8 @@ class Callback:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if cls.__module__.startswith("graphc.layers.") and "__init__" in vars(cls):
-            cls.__init__ = surface(cls.__init__, always=True)  # type: ignore[method-assign]
+            checked = surface(cls.__init__, always=True)
+            cls.__init__ = with_plain_numbers(checked)  # type: ignore[method-assign]
 
     model: Any = None
     params: Mapping[str, Any] = {}

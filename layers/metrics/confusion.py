@@ -26,7 +26,8 @@ def _decisions(
     name = str(metric.name)
     if classes == 1:
         target = same_rank(name, gc.as_tensor(y_true), prediction) > 0.5
-        return target.astype("float64"), (prediction > (threshold or 0.5)).astype("float64")
+        level = 0.5 if threshold is None else threshold
+        return target.astype("float64"), (prediction > level).astype("float64")
     if gc.as_tensor(y_true).ndim == prediction.ndim and threshold is not None:
         target = (same_rank(name, gc.as_tensor(y_true), prediction) > 0.5).astype("float64")
     else:
@@ -141,6 +142,11 @@ class ConfusionMatrix(Metric):
     """
 
     num_classes: int = 2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.num_classes < 1:
+            raise parameter_error(f"{self.name}: num_classes={self.num_classes}", "use >= 1")
 
     def update(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Updates:
         prediction, count = gc.as_tensor(y_pred), self.num_classes

@@ -8,7 +8,12 @@ import numpy as np
 import graphc as gc
 from graphc.layers import schedules, updates
 from graphc.layers.arguments import is_whole
-from graphc.layers.configured import Configured, described, parameter_error
+from graphc.layers.configured import (
+    Configured,
+    described,
+    parameter_error,
+    with_plain_numbers,
+)
 from graphc.layers.limits import limit, within
 from graphc.layers.updates.state import State, Updates, fitting, gradients, weights
 from graphc.surface import surface
@@ -55,11 +60,12 @@ class Optimizer(Configured):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if cls.__module__.startswith("graphc.layers.") and "__init__" in vars(cls):
-            cls.__init__ = surface(cls.__init__)  # type: ignore[method-assign]
+            cls.__init__ = with_plain_numbers(surface(cls.__init__))  # type: ignore[method-assign]
 
     settings: ClassVar[tuple[str, ...]] = ()
     decay_in_rule: ClassVar[bool] = False  # whether `rule` sees to weight_decay
 
+    @with_plain_numbers
     @surface
     def __init__(
         self,

@@ -3,12 +3,14 @@
 from typing import Any
 
 import graphc as gc
+from graphc.layers.configured import with_plain_numbers
 from graphc.layers.limits import flag, fraction, within
 from graphc.layers.updates.state import State, Updates, fitting, gradients
 
 __all__ = ["adadelta", "adagrad", "rmsprop"]
 
 
+@with_plain_numbers
 def adagrad(
     loss_or_grads: Any,
     params: Any,
@@ -33,6 +35,7 @@ def adagrad(
     return result
 
 
+@with_plain_numbers
 def rmsprop(
     loss_or_grads: Any,
     params: Any,
@@ -71,6 +74,7 @@ def rmsprop(
     return result
 
 
+@with_plain_numbers
 def adadelta(
     loss_or_grads: Any,
     params: Any,

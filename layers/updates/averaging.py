@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 import graphc as gc
+from graphc.layers.configured import plain_number
 from graphc.layers.limits import fraction, within
 from graphc.layers.updates.state import State, Updates, fitting, weights
 
@@ -51,7 +52,7 @@ class ExponentialMovingAverage(WeightAverage):
     def __init__(self, decay: float = 0.999, state: State | None = None) -> None:
         super().__init__(state)
         fraction("ExponentialMovingAverage", decay=decay)
-        self.decay = decay
+        self.decay = plain_number(decay)
 
     def next_mean(self, average: gc.Variable, new: gc.Tensor, count: gc.Variable) -> gc.Tensor:
         return gc.where(count == 0, new, self.decay * average + (1 - self.decay) * new)

@@ -5,22 +5,26 @@ from typing import Any
 
 import graphc as gc
 from graphc.layers import limits
+from graphc.layers.configured import with_plain_numbers
 
 __all__ = ["clip_by_global_norm", "clip_by_norm", "clip_by_value", "global_norm"]
 
 
+@with_plain_numbers
 def clip_by_value(grads: Sequence[gc.Tensor], limit: Any) -> list[gc.Tensor]:
     """Each element brought into [-limit, limit]."""
     limits.limit("clip_by_value", limit=limit)
     return [gc.clip(grad, -limit, limit) for grad in grads]
 
 
+@with_plain_numbers
 def clip_by_norm(grads: Sequence[gc.Tensor], limit: Any) -> list[gc.Tensor]:
     """Each gradient that is longer than limit, scaled back to it."""
     limits.limit("clip_by_norm", limit=limit)
     return [grad * _factor(global_norm([grad]), limit).astype(grad.dtype) for grad in grads]
 
 
+@with_plain_numbers
 def clip_by_global_norm(grads: Sequence[gc.Tensor], limit: Any) -> list[gc.Tensor]:
     """All gradients by one factor, so that together they are no longer than limit.
 

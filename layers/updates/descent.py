@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import graphc as gc
+from graphc.layers.configured import with_plain_numbers
 from graphc.layers.limits import fraction, within
 from graphc.layers.updates.state import State, Updates, fitting, gradients, weights
 
 __all__ = ["apply_momentum", "apply_nesterov_momentum", "momentum", "nesterov_momentum", "sgd"]
 
 
+@with_plain_numbers
 def sgd(loss_or_grads: Any, params: Any, learning_rate: Any) -> Updates:
     """w <- w - rate g: stochastic gradient descent (Robbins and Monro, 1951)."""
     within("sgd", learning_rate=learning_rate)
@@ -17,6 +19,7 @@ def sgd(loss_or_grads: Any, params: Any, learning_rate: Any) -> Updates:
     return {w: w - fitting(learning_rate, w) * g for w, g in zip(wrt, grads, strict=True)}
 
 
+@with_plain_numbers
 def momentum(
     loss_or_grads: Any,
     params: Any,
@@ -33,6 +36,7 @@ def momentum(
     return apply_momentum(steps, params, momentum, state=state)
 
 
+@with_plain_numbers
 def nesterov_momentum(
     loss_or_grads: Any,
     params: Any,
@@ -50,6 +54,7 @@ def nesterov_momentum(
     return apply_nesterov_momentum(steps, params, momentum, state=state)
 
 
+@with_plain_numbers
 def apply_momentum(
     updates: Mapping[gc.Variable, gc.Tensor],
     params: Any = None,
@@ -70,6 +75,7 @@ def apply_momentum(
     return result
 
 
+@with_plain_numbers
 def apply_nesterov_momentum(
     updates: Mapping[gc.Variable, gc.Tensor],
     params: Any = None,

@@ -3,6 +3,7 @@
 from typing import Any
 
 import graphc as gc
+from graphc.layers.configured import with_plain_numbers
 from graphc.layers.limits import flag, fraction, within
 from graphc.layers.updates.state import Fitting, State, Updates, counted, fitting, gradients
 
@@ -13,6 +14,7 @@ def _mean(kept: gc.Variable, beta: float, new: gc.Tensor) -> gc.Tensor:
     return beta * kept + (1 - beta) * new
 
 
+@with_plain_numbers
 def adam(
     loss_or_grads: Any,
     params: Any,
@@ -54,12 +56,14 @@ def adam(
     return result
 
 
+@with_plain_numbers
 def amsgrad(loss_or_grads: Any, params: Any, learning_rate: Any = 0.001, **options: Any) -> Updates:
     """`adam` with the largest mean square so far: Reddi, Kale and Kumar, On the convergence of Adam
     and beyond, 2018 (arXiv 1904.09237), with Adam's corrections of bias."""
     return adam(loss_or_grads, params, learning_rate, amsgrad=True, **options)
 
 
+@with_plain_numbers
 def adamw(
     loss_or_grads: Any,
     params: Any,
@@ -79,6 +83,7 @@ def adamw(
     return result
 
 
+@with_plain_numbers
 def adamax(
     loss_or_grads: Any,
     params: Any,
@@ -106,6 +111,7 @@ def adamax(
     return result
 
 
+@with_plain_numbers
 def nadam(
     loss_or_grads: Any,
     params: Any,
@@ -144,6 +150,7 @@ def nadam(
     return result
 
 
+@with_plain_numbers
 def lion(
     loss_or_grads: Any,
     params: Any,
@@ -173,6 +180,7 @@ def lion(
     return result
 
 
+@with_plain_numbers
 def lamb(
     loss_or_grads: Any,
     params: Any,
