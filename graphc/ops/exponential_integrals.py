@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from graphc.dtypes import float64
 from graphc.errors import DTypeError
 from graphc.ir.opdef import Application, Example, Generator
 from graphc.ir.registry import Builder, public
@@ -32,8 +33,8 @@ _SERIES = tuple((-1) ** k / ((k + 1) * math.factorial(k + 1)) for k in range(17)
 def _integral(b: Builder, x: Tensor, n: int) -> Tensor:
     """exp(x) E_n(x) for x > 0, n >= 1; for n = 1 at x >= 1/2"""
     gap = x + (n - 1.0)
-    quadratic = (2 * FALL) / (gap + b.sqrt(b.square(gap) + x * (2 * FALL)))
-    width = b.minimum(quadratic, b.maximum(b.log((2 * FALL) / x), 2))
+    quadratic = (2 * FALL[float64]) / (gap + b.sqrt(b.square(gap) + x * (2 * FALL[float64])))
+    width = b.minimum(quadratic, b.maximum(b.log((2 * FALL[float64]) / x), 2))
     gap, x = b.expand_dims(gap, -1), b.expand_dims(x, -1)
     (value,) = integrals(b, width, lambda w: (b.exp(-(gap * w) - x * expm1_rest(b, w)),))
     return value

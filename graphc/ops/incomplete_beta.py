@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from graphc.dtypes import float64
 from graphc.ir.opdef import Example, Generator
 from graphc.ir.registry import Builder, public
 from graphc.ir.tensor import Tensor
@@ -32,10 +33,10 @@ _NEWTON_STEPS = 8
 def _tail(b: Builder, p: Tensor, n: Tensor, x: Tensor) -> tuple[Tensor, ...]:
     """The integral for exponents p and n - p, p >= 8 and x <= p / n, and those with log(t / x) and
     log((1 - t) / (1 - x)) as factors."""
-    width = (FALL - n * b.log1p(-x)) / p
+    width = (FALL[float64] - n * b.log1p(-x)) / p
     for _ in range(_NEWTON_STEPS):  # from above, for the function is convex
         odds = x * b.expm1(-width)
-        rest = p * width + n * b.log1p(odds) - FALL
+        rest = p * width + n * b.log1p(odds) - FALL[float64]
         width = width - rest / (p - n * x * b.exp(-width) / (1 + odds))
     p, n, x = (b.expand_dims(value, -1) for value in (p, n, x))
 

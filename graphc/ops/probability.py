@@ -194,4 +194,5 @@ kl_div = define_composed(
         lambda b, a: b.subtract(1, b.divide(a.inputs[0], a.inputs[1])),
     ),
     domain=(0.2, 4.0),
+    single=True,
 )
