@@ -68,6 +68,7 @@ with uncollected(stays=True):  # modules are many objects
     from graphc.ops.decompositions import *
     from graphc.ops.determinants import *
     from graphc.ops.diagonals import *
+    from graphc.ops.eigenvalues import *
     from graphc.ops.einsum import *
     from graphc.ops.elementwise import *
     from graphc.ops.error_functions import *
@@ -82,6 +83,7 @@ with uncollected(stays=True):  # modules are many objects
     from graphc.ops.indexing import *
     from graphc.ops.joining import *
     from graphc.ops.lapack import *
+    from graphc.ops.lu_factors import *
     from graphc.ops.matrix_functions import *
     from graphc.ops.movement import *
     from graphc.ops.nan_reductions import *

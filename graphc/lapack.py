@@ -6,16 +6,13 @@ says in each line what that makes of the routine. Routines come from the functio
 scipy exports, `scipy.linalg.cython_lapack` and `cython_blas`, with 32-bit integers.
 """
 
-import ctypes
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import field
-from functools import cache
 
 import numpy as np
 
 from graphc.dims import Size, dim_max, dim_min
 from graphc.dtypes import DType, int32
-from graphc.late_imports import late_module
 from graphc.records import dataclass
 
 Sizes = Mapping[str, Size]
@@ -121,6 +118,20 @@ ROUTINES: dict[str, Routine] = {
         required=("n",),
         status=2,
     ),
+    # a matrix that lies by columns: a = P @ L @ U, the factors by columns too; otherwise as getrf.
+    "getrf_columns": Routine(
+        "getrf",
+        (Operand(("n", "m")),),
+        (
+            Operand(("n", "m"), start=0),
+            Operand(("least",), integer=True),
+            Operand((), integer=True),
+        ),
+        ("m", "n", "out0", "m", "out1", "info"),
+        required=("m", "n"),
+        derived={"least": _least},
+        status=2,
+    ),
     # Rows of the output solve a @ row = right-hand side with "T", a.T @ row with "N".
     "getrs": Routine(
         "getrs",
@@ -189,6 +200,50 @@ ROUTINES: dict[str, Routine] = {
             "work": lambda s: 1 + (2 + BLOCK) * s["n"],
             "integers": lambda s: 1,
         },
+    ),
+    # A matrix that lies by columns: parts of its eigenvalues, and its eigenvectors by columns. Of
+    # two conjugate ones the first column is the real part, the second the imaginary one.
+    "geev": Routine(
+        "geev",
+        (_MATRIX,),
+        (Operand(("n",)), Operand(("n",)), Operand(("n", "n"))),
+        (
+            *("'N'", "'V'", "n", "work1", "n", "out0", "out1", "work0", "n", "out2", "n"),
+            *("work0", "work", "info"),
+        ),
+        required=("n",),
+        workspace=(Operand(("work",)), _COPY),
+        derived={"work": lambda s: (4 + BLOCK) * s["n"]},
+    ),
+    "geev_values": Routine(
+        "geev",
+        (_MATRIX,),
+        (Operand(("n",)), Operand(("n",))),
+        (
+            *("'N'", "'N'", "n", "work1", "n", "out0", "out1", "work0", "n", "work0", "n"),
+            *("work0", "work", "info"),
+        ),
+        required=("n",),
+        workspace=(Operand(("work",)), _COPY),
+        derived={"work": lambda s: (3 + BLOCK) * s["n"]},
+    ),
+    # A matrix that lies by columns = Z @ T @ Z.T, both by columns; no eigenvalues are selected.
+    "gees": Routine(
+        "gees",
+        (_MATRIX,),
+        (_COPY, Operand(("n", "n"))),
+        (
+            *("'V'", "'N'", "work0", "n", "out0", "n", "work3", "work1", "work2", "out1", "n"),
+            *("work0", "work", "work3", "info"),
+        ),
+        required=("n",),
+        workspace=(
+            Operand(("work",)),
+            Operand(("n",)),
+            Operand(("n",)),
+            Operand(("n",), integer=True),
+        ),
+        derived={"work": lambda s: (3 + BLOCK) * s["n"]},
     ),
     # a.T = U~ @ S @ V~.T: the rows of U~ are those of Vh.T, and the rows of V~.T those of U.T.
     "gesdd": Routine(
@@ -274,99 +329,3 @@ def explain_failure(routine: str, caller: str, code: int, batched: bool) -> tupl
         f"{caller}: the iteration did not converge for {subject}",
         "the matrix probably holds nan or infinity",
     )
-
-
-# --- calls from Python ---------------------------------------------------------------------------
-
-
-@cache
-def routine_address(symbol: str, library: str) -> int:
-    """Where a routine lies in this process."""
-    table = late_module(f"scipy.linalg.cython_{library}").__pyx_capi__
-    get_name = ctypes.pythonapi.PyCapsule_GetName
-    get_name.restype, get_name.argtypes = ctypes.c_char_p, [ctypes.py_object]
-    get_pointer = ctypes.pythonapi.PyCapsule_GetPointer
-    get_pointer.restype = ctypes.c_void_p
-    get_pointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
-    address: int = get_pointer(table[symbol], get_name(table[symbol]))
-    return address
-
-
-@cache
-def _function(symbol: str, library: str, count: int) -> Callable[..., None]:
-    prototype = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * count)
-    function: Callable[..., None] = prototype(routine_address(symbol, library))
-    return function
-
-
-def allocate(
-    routine: Routine,
-    dtype: DType,
-    sizes: Mapping[str, int],
-    operands: Sequence[Operand],
-    batch: int,
-) -> list[np.ndarray]:
-    """Arrays for all matrices of a batch."""
-    return [
-        np.empty((batch, *(sizes[name] for name in operand.shape)), operand.dtype(dtype))
-        for operand in operands
-    ]
-
-
-def run_routine(
-    name: str,
-    dtype: DType,
-    inputs: Sequence[np.ndarray],
-    outputs: Sequence[np.ndarray],
-    batch: int,
-    sizes: Mapping[str, int],
-    options: Mapping[str, str],
-) -> int:
-    """The routine on every matrix of a batch; 0, or the code of the first failure.
-
-    inputs, outputs: dense. sizes: all of one matrix.
-    """
-    routine = ROUTINES[name]
-    inputs, outputs = (
-        [
-            array.reshape((batch, *(sizes[size] for size in operand.shape)), copy=False)
-            for array, operand in zip(arrays, operands, strict=True)
-        ]
-        for arrays, operands in ((inputs, routine.inputs), (outputs, routine.outputs))
-    )
-    if any(sizes[size] == 0 for size in routine.required):
-        for output in outputs:
-            output[...] = 0
-        return 0
-    workspace = allocate(routine, dtype, sizes, routine.workspace, 1)
-    numbers = {size: ctypes.c_int32(min(value, MOST)) for size, value in sizes.items()}
-    letters = {option: ctypes.c_char(letter.encode()) for option, letter in options.items()}
-    status = ctypes.c_int32()
-    one = np.ones((), dtype)
-    fixed = {key: ctypes.addressof(cell) for key, cell in numbers.items()}
-    fixed |= {key: ctypes.addressof(cell) for key, cell in letters.items()}
-    fixed |= {"one": one.ctypes.data, "info": ctypes.addressof(status)}
-    fixed |= {f"work{number}": array.ctypes.data for number, array in enumerate(workspace)}
-    quoted = {text: ctypes.c_char(text[1].encode()) for text in routine.arguments if text[0] == "'"}
-    fixed |= {text: ctypes.addressof(cell) for text, cell in quoted.items()}
-    call = _function(symbol_of(routine, dtype), routine.library, len(routine.arguments))
-    arrays = {f"in{n}": array for n, array in enumerate(inputs)}
-    arrays |= {f"out{n}": array for n, array in enumerate(outputs)}
-    moving = {key: (array.ctypes.data, array.strides[0]) for key, array in arrays.items()}
-    for matrix in range(batch):
-        if routine.guard is not None and inputs[routine.guard][matrix] != 0:
-            return encode(matrix, int(inputs[routine.guard][matrix]))
-        for operand, target in zip(routine.outputs, outputs, strict=True):
-            if operand.start is not None:
-                target[matrix] = inputs[operand.start][matrix]
-        for operand, target in zip(routine.workspace, workspace, strict=True):
-            if operand.start is not None:
-                target[0] = inputs[operand.start][matrix]
-        at = {key: start + matrix * stride for key, (start, stride) in moving.items()}
-        status.value = 0
-        call(*(at[key] if key in at else fixed[key] for key in routine.arguments))
-        if routine.status is not None:
-            outputs[routine.status][matrix] = status.value
-        elif status.value != 0:
-            return encode(matrix, status.value)
-    return 0

@@ -5,38 +5,45 @@ computed by LAPACK in float32 or float64; integers and bool become float32. What
 for some values raises LinearAlgebraError (E406) at the call, before anything is written.
 """
 
-import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
-import numpy as np
-
 from graphc.dtypes import is_complex
 from graphc.errors import ParameterError, ShapeError
-from graphc.ir.arguments import AxisLike, checked_axes
+from graphc.ir.arguments import checked_axes
 from graphc.ir.leaf import as_tensor
 from graphc.ir.registry import BUILDER
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
+from graphc.linalg_norms import cond, matrix_norm, norm, vector_norm
 from graphc.ops.contraction import matmul, outer, tensordot, vecdot
 from graphc.ops.decompositions import QRResult, cholesky, qr
-from graphc.ops.definition import floating, one_input, promote_inputs
+from graphc.ops.definition import promote_inputs
 from graphc.ops.determinants import SlogdetResult, det, slogdet
 from graphc.ops.diagonals import diagonal as diagonal_of_axes
+from graphc.ops.eigenvalues import EigResult, SchurResult, eig, eigvals, schur
+from graphc.ops.lu_factors import LUFactorResult, LUResult, lu, lu_factor, lu_solve
 from graphc.ops.matrices import matrix_input, square_input
-from graphc.ops.matrix_functions import expm
+from graphc.ops.matrix_functions import expm, sqrtm
 from graphc.ops.movement import matrix_transpose
 from graphc.ops.products import cross
 from graphc.ops.pseudoinverse import LstsqResult, lstsq, matrix_rank, pinv
 from graphc.ops.solving import inv, solve, triangular_solve
 from graphc.ops.spectra import EighResult, SVDResult, eigh, eigvalsh, svd, svdvals
-from graphc.shapes import whole_number
+from graphc.shapes import size_product, whole_number
 from graphc.surface import surface
 
 __all__ = [
     # factors
     "cholesky",
+    "cho_factor",
+    "lu",
+    "lu_factor",
+    "polar",
     "qr",
+    "schur",
+    "eig",
+    "eigvals",
     "eigh",
     "eigvalsh",
     "svd",
@@ -45,10 +52,14 @@ __all__ = [
     "solve",
     "triangular_solve",
     "cho_solve",
+    "lu_solve",
+    "tensorsolve",
     "inv",
+    "tensorinv",
     "pinv",
     "lstsq",
     "expm",
+    "sqrtm",
     # numbers
     "det",
     "slogdet",
@@ -67,23 +78,27 @@ __all__ = [
     "tensordot",
     "vecdot",
     # parts
+    "block_diag",
+    "circulant",
     "diagonal",
+    "hankel",
     "matrix_transpose",
     "toeplitz",
     # results
+    "EigResult",
     "EighResult",
+    "LUFactorResult",
+    "LUResult",
     "LstsqResult",
     "QRResult",
     "SVDResult",
+    "SchurResult",
     "SlogdetResult",
 ]
 
 
 def __dir__() -> list[str]:
     return __all__
-
-
-Order = float | Literal["fro", "nuc"] | None
 
 
 @surface
@@ -111,6 +126,70 @@ def cho_solve(c: Any, b: Any, *, lower: bool = True) -> Tensor:
     lower. See triangular_solve, which is called twice."""
     first = triangular_solve(c, b, lower=lower, transpose=not lower)
     return triangular_solve(c, first, lower=lower, transpose=lower)
+
+
+@surface
+def cho_factor(x: Any, *, lower: bool = False) -> tuple[Tensor, bool]:
+    """(c, lower) for `cho_solve(c, b, lower=lower)`, c = cholesky(x, upper=not lower), with zeros
+    in the other triangle; scipy.linalg.cho_factor. See cholesky."""
+    return cholesky(x, upper=not lower), bool(lower)
+
+
+@surface
+def polar(x: Any, side: Literal["right", "left"] = "right") -> tuple[Tensor, Tensor]:
+    """(U, P) with x = U @ P, or P @ U for the left side: U has orthonormal columns or rows, P is
+    symmetric with no eigenvalue below 0; by the singular value decomposition; scipy.linalg.polar.
+
+    x: [..., m, n], U: [..., m, n], P: [..., n, n], or [..., m, m] for the left. float32 or float64;
+    integers and bool become float32. Raises ShapeError, DTypeError, ParameterError for another
+    side; see svd for gradients.
+    """
+    if side not in ("right", "left"):
+        raise ParameterError(
+            f"polar: side is {side!r:.40}", source=current_source(), fix='"right" or "left"'
+        )
+    u, s, vh = svd(matrix_input("polar", x), full_matrices=False)
+    if side == "right":
+        factor = matmul(matrix_transpose(vh), BUILDER.expand_dims(s, -1) * vh)
+    else:
+        factor = matmul(u * BUILDER.expand_dims(s, -2), matrix_transpose(u))
+    return matmul(u, vh), factor
+
+
+@surface
+def tensorsolve(a: Any, b: Any, axes: Sequence[int] | None = None) -> Tensor:
+    """The x with tensordot(a, x, x.ndim) = b; numpy.linalg.tensorsolve.
+
+    a: [*b.shape, *x.shape], with as many entries in both parts. axes: of a, moved to its end
+    before. float32 or float64; integers and bool become float32. Raises ShapeError, DTypeError;
+    LinearAlgebraError (E406) for a singular a.
+    """
+    tensor, rhs = as_tensor(a), as_tensor(b)
+    if axes is not None:
+        own = checked_axes("tensorsolve", tuple(axes), tensor.ndim)
+        rest = [axis for axis in range(tensor.ndim) if axis not in own]
+        tensor = BUILDER.permute_dims(tensor, (*rest, *own))
+    shape = tensor.shape[rhs.ndim :]
+    flat = BUILDER.reshape(tensor, (rhs.size, size_product(shape)))
+    return BUILDER.reshape(solve(flat, BUILDER.reshape(rhs, (-1,))), shape)
+
+
+@surface
+def tensorinv(x: Any, ind: int = 2) -> Tensor:
+    """The y with tensordot(y, tensordot(x, z, z.ndim), ind) = z; numpy.linalg.tensorinv.
+
+    x: the product of its first `ind` sizes is that of the others. Result: [*x.shape[ind:],
+    *x.shape[:ind]]. float32 or float64; integers and bool become float32. Raises ShapeError,
+    DTypeError, ParameterError for an ind below 1; LinearAlgebraError (E406) for a singular x.
+    """
+    tensor, first = as_tensor(x), whole_number(ind)
+    if first is None or first < 1:
+        raise ParameterError(
+            f"tensorinv: ind is {ind!r:.40}", source=current_source(), fix="an int above 0"
+        )
+    before, behind = tensor.shape[:first], tensor.shape[first:]
+    flat = BUILDER.reshape(tensor, (size_product(before), size_product(behind)))
+    return BUILDER.reshape(inv(flat), (*behind, *before))
 
 
 @surface
@@ -162,147 +241,6 @@ def multi_dot(arrays: Sequence[Any]) -> Tensor:
     return result
 
 
-# --- norms ---------------------------------------------------------------------------------------
-
-
-@surface
-def vector_norm(
-    x: Any,
-    /,
-    *,
-    axis: AxisLike | None = None,
-    keepdims: bool = False,
-    ord: float = 2,
-) -> Tensor:
-    """The norm of the elements along `axis`, or of all: sum(abs(x) ** ord) ** (1 / ord).
-
-    ord: any number; inf and -inf for the largest and the smallest, 0 for how many are not 0.
-    x: floats or complex; integers and bool become float32. Where all elements are 0, the gradient
-    for ord = 2 is 0. Raises ShapeError for axes that x does not have, ParameterError for another
-    ord.
-    """
-    tensor = floating(one_input("vector_norm", x))
-    axes = None if axis is None else checked_axes("vector_norm", axis, tensor.ndim)
-    ord = _order(ord)
-    options: dict[str, Any] = {"axis": axes, "keepdims": keepdims}
-    size = BUILDER.abs(tensor) if ord != 2 or is_complex(tensor.dtype) else tensor
-    if ord == 2:
-        return _root(BUILDER.sum(BUILDER.square(size), **options))
-    if ord == math.inf:
-        return BUILDER.max(size, **options)
-    if ord == -math.inf:
-        return BUILDER.min(size, **options)
-    if ord == 0:
-        return BUILDER.sum(BUILDER.not_equal(size, 0).astype(size.dtype), **options)
-    if ord == 1:
-        return BUILDER.sum(size, **options)
-    return BUILDER.pow(BUILDER.sum(BUILDER.pow(size, ord), **options), 1 / ord)
-
-
-def _order(ord: Any) -> float:
-    """The order of a norm of vectors as a number of Python."""
-    if isinstance(ord, np.ndarray) and not ord.ndim:
-        ord = ord.item()
-    try:
-        if isinstance(ord, int | float | np.integer | np.floating):
-            return float(ord)
-    except OverflowError:  # beyond all floats
-        pass
-    raise ParameterError(
-        f"vector_norm: ord is {ord!r:.40}",
-        source=current_source(),
-        fix="give a number, such as 1, 2 or float('inf')",
-    )
-
-
-def _root(total: Tensor) -> Tensor:
-    """The square root, with a derivative of 0 at 0."""
-    is_zero = BUILDER.equal(total, 0)
-    return BUILDER.where(is_zero, 0, BUILDER.sqrt(BUILDER.where(is_zero, 1, total)))
-
-
-@surface
-def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Order = "fro") -> Tensor:
-    """The norm of matrices: [..., m, n] -> [...], or [..., 1, 1] with keepdims.
-
-    ord: "fro" the root of the sum of squares, "nuc" the sum of the singular values, 2 and -2 the
-    largest and the smallest singular value, 1 and -1 the largest and smallest sum of a column's
-    absolute values, inf and -inf of a row's. float32 or float64; integers and bool become
-    float32; complex numbers where no singular values are needed. Raises ShapeError, DTypeError,
-    ParameterError for another ord.
-    """
-    tensor = as_tensor(x)
-    if is_complex(tensor.dtype) and ord not in ("nuc", 2, -2):
-        tensor = BUILDER.abs(tensor)
-    tensor = matrix_input("matrix_norm", tensor)
-    both = (-2, -1)
-    if ord is None or ord == "fro":
-        return vector_norm(tensor, axis=both, keepdims=keepdims)
-    if ord == "nuc" or ord in (2, -2):
-        s = svdvals(tensor)
-        reduce = {"nuc": BUILDER.sum, 2: BUILDER.max, -2: BUILDER.min}[ord]
-        value = reduce(s, axis=-1)
-        return BUILDER.expand_dims(BUILDER.expand_dims(value, -1), -1) if keepdims else value
-    if ord in (1, -1, math.inf, -math.inf):
-        summed, other = (-2, -1) if ord in (1, -1) else (-1, -2)
-        sums = BUILDER.sum(BUILDER.abs(tensor), axis=summed, keepdims=True)
-        extreme = BUILDER.max if ord > 0 else BUILDER.min
-        value = extreme(sums, axis=other, keepdims=True)
-        return value if keepdims else BUILDER.squeeze(value, axis=both)
-    raise ParameterError(
-        f"matrix_norm: ord is {ord!r:.40}",
-        source=current_source(),
-        fix='"fro", "nuc", 1, -1, 2, -2, inf or -inf',
-    )
-
-
-@surface
-def norm(
-    x: Any,
-    ord: Order = None,
-    axis: AxisLike | None = None,
-    keepdims: bool = False,
-) -> Tensor:
-    """numpy's norm: of a vector along one axis, of a matrix along two, of all elements by default.
-
-    Without `axis`, an `ord` asks for a tensor of one or two axes. See vector_norm and matrix_norm.
-    """
-    tensor = floating(one_input("norm", x))
-    if axis is None and ord is None:
-        return vector_norm(tensor, keepdims=keepdims)
-    axes = tuple(range(tensor.ndim)) if axis is None else checked_axes("norm", axis, tensor.ndim)
-    if len(axes) == 1:
-        return vector_norm(tensor, axis=axes, keepdims=keepdims, ord=2 if ord is None else ord)  # type: ignore[arg-type]
-    if len(axes) != 2:
-        raise ShapeError(
-            f"norm: {len(axes)} axes of {tensor.type}",
-            source=current_source(),
-            fix="a norm goes along one axis, two axes, or all of them without ord",
-        )
-    moved = BUILDER.moveaxis(tensor, axes, (-2, -1))
-    result = matrix_norm(moved, keepdims=keepdims, ord=ord)
-    return BUILDER.moveaxis(result, (-2, -1), axes) if keepdims else result
-
-
-@surface
-def cond(x: Any, p: Order = None) -> Tensor:
-    """The condition number of matrices: norm(x, p) * norm(inv(x), p); inf of zeros.
-
-    p: None or 2 for the largest singular value divided by the smallest, of matrices [..., m, n]; -2
-    for the inverse of that; else an ord of `matrix_norm`, of square matrices, where a singular one
-    raises LinearAlgebraError (E406). Raises ShapeError, DTypeError, ParameterError for another p.
-    """
-    tensor = matrix_input("cond", x)
-    if p is None or p in (2, -2):
-        values = svdvals(tensor)
-        largest, smallest = BUILDER.max(values, axis=-1), BUILDER.min(values, axis=-1)
-        ratio = BUILDER.divide(smallest, largest) if p == -2 else BUILDER.divide(largest, smallest)
-    else:
-        ratio = matrix_norm(tensor, ord=p) * matrix_norm(inv(tensor), ord=p)
-    is_bad = BUILDER.any(BUILDER.isnan(tensor), axis=(-2, -1))
-    return BUILDER.where(BUILDER.isnan(ratio) & ~is_bad, math.inf, ratio)
-
-
 @surface
 def toeplitz(c: Any, r: Any = None) -> Tensor:
     """The matrix that is constant along its diagonals: c is its first column, r its first row.
@@ -312,14 +250,74 @@ def toeplitz(c: Any, r: Any = None) -> Tensor:
     """
     column, row = promote_inputs("toeplitz", c, BUILDER.conj(as_tensor(c)) if r is None else r)
     for vector in (column, row):
-        if vector.ndim != 1:
-            raise ShapeError(
-                f"toeplitz: got {vector.type}, allowed is one axis",
-                source=current_source(),
-                fix="give vectors: the first column and the first row",
-            )
+        _require_vector("toeplitz", vector)
     if is_complex(column.dtype):
         parts = (toeplitz(part(column), part(row)) for part in (BUILDER.real, BUILDER.imag))
         return BUILDER.complex(*parts)
     line = BUILDER.concat([BUILDER.flip(column), row[1:]])
     return BUILDER.flip(BUILDER.sliding_windows(line, column.shape[0]), 0)
+
+
+@surface
+def hankel(c: Any, r: Any = None) -> Tensor:
+    """The matrix that is constant along its antidiagonals: c is its first column, r its last row.
+
+    c, r: vectors of m and n entries, any dtypes, which are promoted; r[0] does not count, and r is
+    zeros by default. Result: [m, n]. Raises ShapeError for other axes.
+    """
+    column, row = promote_inputs("hankel", c, BUILDER.zeros_like(as_tensor(c)) if r is None else r)
+    for vector in (column, row):
+        _require_vector("hankel", vector)
+    return BUILDER.flip(toeplitz(BUILDER.flip(column), BUILDER.concat([column[-1:], row[1:]])), 0)
+
+
+@surface
+def circulant(c: Any) -> Tensor:
+    """The square matrix whose first column is c, each next one turned down by one.
+
+    c: [n], any dtype. Result: [n, n]. Raises ShapeError for other axes.
+    """
+    column = as_tensor(c)
+    _require_vector("circulant", column)
+    return toeplitz(column, BUILDER.roll(BUILDER.flip(column), 1))
+
+
+def _require_vector(name: str, vector: Tensor) -> None:
+    if vector.ndim != 1:
+        raise ShapeError(
+            f"{name}: got {vector.type}, allowed is one axis",
+            source=current_source(),
+            fix="give a vector",
+        )
+
+
+@surface
+def block_diag(*arrays: Any) -> Tensor:
+    """The matrix with these matrices along its diagonal, and zeros elsewhere; scipy's block_diag.
+
+    arrays: of at most two axes, of any dtypes, which are promoted; vectors are rows. Result:
+    [sum of rows, sum of columns]. Raises ShapeError for more axes, ParameterError for no arrays.
+    """
+    if not arrays:
+        raise ParameterError(
+            "block_diag: got no arrays", source=current_source(), fix="give at least one"
+        )
+    blocks = []
+    for tensor in promote_inputs("block_diag", *arrays):
+        if tensor.ndim > 2:
+            raise ShapeError(
+                f"block_diag: got {tensor.type}, allowed are two axes at most",
+                source=current_source(),
+                fix="give matrices",
+            )
+        while tensor.ndim < 2:
+            tensor = BUILDER.expand_dims(tensor, 0)
+        blocks.append(tensor)
+    rows = []
+    for place, block in enumerate(blocks):
+        line = [
+            block if other == place else BUILDER.zeros((block.shape[0], one.shape[1]), block.dtype)
+            for other, one in enumerate(blocks)
+        ]
+        rows.append(BUILDER.concat(line, axis=1))
+    return BUILDER.concat(rows, axis=0)

@@ -7,7 +7,7 @@ from graphc.backends.llvm.jit import library_symbols
 from graphc.backends.llvm.one_thread import PARALLEL, one_thread_address
 from graphc.backends.llvm.pool import parallel_address
 from graphc.backends.llvm.vector_math import LIBM_SYMBOLS
-from graphc.lapack import routine_address
+from graphc.lapack_calls import routine_address
 
 C_SYMBOLS = (
     *("fmod", "fmodf", "memset", "memcpy", "memcmp", "memmove", "realloc", "free", "time"),

@@ -8,7 +8,8 @@ import numpy as np
 
 from graphc.backends.numba_cpu.functions import first_outside
 from graphc.dtypes import is_half, uint64
-from graphc.lapack import ROUTINES, run_routine
+from graphc.lapack import ROUTINES
+from graphc.lapack_calls import run_routine
 from graphc.loops.host import BoundHostCall
 from graphc.loops.ir import Fault, HostCall, Program
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from graphc.dtypes import float64, is_floating
 from graphc.errors import VerificationError
-from graphc.lapack import ROUTINES, allocate, run_routine
+from graphc.lapack import ROUTINES
+from graphc.lapack_calls import allocate, run_routine
 from graphc.loops.accumulators import Cell
 from graphc.loops.blame import blame
 from graphc.loops.host import BoundHostCall

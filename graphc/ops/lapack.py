@@ -17,7 +17,8 @@ from graphc.ir.node import Attributes, TensorType
 from graphc.ir.opdef import Example, Generator, Inference, OpDef
 from graphc.ir.registry import BUILDER, public, register
 from graphc.ir.tensor import Tensor
-from graphc.lapack import ROUTINES, RoutineFailure, allocate, run_routine
+from graphc.lapack import ROUTINES, RoutineFailure
+from graphc.lapack_calls import allocate, run_routine
 from graphc.shapes import evaluate, size_product
 
 __all__: list[str] = []
@@ -121,12 +122,16 @@ def _orthogonal(x: Tensor) -> Sequence[Tensor]:
 _CALLS: dict[str, Callable[[Tensor], Sequence[Tensor]]] = {
     "potrf": lambda x: lapack("potrf", _symmetric(x), caller="cholesky"),
     "getrf": lambda x: lapack("getrf", _regular(x), caller="solve"),
+    "getrf_columns": lambda x: lapack("getrf_columns", _regular(x), caller="lu"),
     "getrs": _factor_and_solve,
     "trsm": _triangular_solve,
     "gelqf": lambda x: lapack("gelqf", _regular(x), caller="qr"),
     "orglq": _orthogonal,
     "syevd": lambda x: lapack("syevd", _symmetric(x), caller="eigh"),
     "syevd_values": lambda x: lapack("syevd_values", _symmetric(x), caller="eigvalsh"),
+    "geev": lambda x: lapack("geev", _symmetric(x), caller="eig"),
+    "geev_values": lambda x: lapack("geev_values", _symmetric(x), caller="eigvals"),
+    "gees": lambda x: lapack("gees", _symmetric(x), caller="schur"),
     "gesdd": lambda x: lapack(
         "gesdd", _symmetric(x), caller="svd", vectors="S", p=x.shape[-1], q=x.shape[-1]
     ),

@@ -13,6 +13,7 @@ from graphc.ir.registry import BUILDER, OPS, Builder
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.ops.definition import floating, one_input, promote_inputs
+from graphc.shapes import Shape
 
 
 def matrix_input(name: str, x: Any) -> Tensor:
@@ -69,6 +70,31 @@ def _checked(name: str, x: Tensor) -> Tensor:
             fix="the last two axes are the rows and columns of the matrices",
         )
     return _floats(name, x)
+
+
+def in_one_batch(name: str, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Both operands with the same batch axes; or a as one matrix for all."""
+    rows, size = b.shape[-2], a.shape[-1]
+    if isinstance(rows, int) and isinstance(size, int) and rows != size:
+        raise ShapeError(
+            f"{name}: the right-hand side has {rows} rows, the matrix {size}",
+            details=[f"matrix: {a.type}    right-hand side: {b.type}"],
+            source=current_source(),
+            fix="a right-hand side of one axis is a vector; of several, its columns are solved",
+        )
+    batch_a, batch_b = a.shape[:-2], b.shape[:-2]
+    if batch_a == batch_b or not batch_a:
+        return a, b
+    batch: Shape = BUILDER.add(_flags(batch_a), _flags(batch_b)).shape
+    return (
+        BUILDER.broadcast_to(a, (*batch, *a.shape[-2:])),
+        BUILDER.broadcast_to(b, (*batch, *b.shape[-2:])),
+    )
+
+
+def _flags(shape: Shape) -> Tensor:
+    """Something of this shape, to broadcast by the rules and errors of arithmetic."""
+    return BUILDER.zeros(shape)
 
 
 def square_type(call: Inference) -> TensorType:

@@ -1,4 +1,4 @@
-"""Functions of whole matrices: the exponential."""
+"""Functions of whole matrices: the exponential and the square root."""
 
 from typing import Any
 
@@ -11,7 +11,15 @@ from graphc.ir.node import Attributes
 from graphc.ir.opdef import Application, Gradients, OpDef
 from graphc.ir.registry import Builder, public, register
 from graphc.ir.tensor import Tensor
-from graphc.ops.matrices import identity, matrix_examples, mT, square_input, square_type
+from graphc.ops.matrices import (
+    identity,
+    matrix_examples,
+    mT,
+    regular,
+    routine,
+    square_input,
+    square_type,
+)
 
 __all__: list[str] = []  # public in the namespace graphc.linalg
 
@@ -90,23 +98,23 @@ def _weighted(b: Builder, factors: tuple[float, ...], powers: list[Tensor]) -> T
     return total
 
 
-def _derivative(b: Builder, a: Tensor, direction: Tensor) -> Tensor:
-    """exp([[a, d], [0, a]]) = [[exp(a), its derivative in direction d], [0, exp(a)]] (Najfeld and
-    Havel 1995, "Derivatives of the matrix exponential and their computation")."""
+def _derivative(b: Builder, function: OpDef, a: Tensor, direction: Tensor) -> Tensor:
+    """f([[a, d], [0, a]]) = [[f(a), its derivative in direction d], [0, f(a)]] (Mathias 1996, "A
+    chain rule for matrix functions and applications")."""
     n = a.shape[-1]
     above = b.concat([a, direction], axis=-1)
     below = b.concat([b.zeros_like(a), a], axis=-1)
-    return EXPM(b.concat([above, below], axis=-2))[..., :n, n:]
+    return function(b.concat([above, below], axis=-2))[..., :n, n:]
 
 
-def _jvp_expm(b: Builder, a: Application, tangents: Gradients) -> Gradients:
-    return [None if tangents[0] is None else _derivative(b, a.inputs[0], tangents[0])]
+def _jvp(b: Builder, a: Application, tangents: Gradients) -> Gradients:
+    return [None if tangents[0] is None else _derivative(b, a.node.op, a.inputs[0], tangents[0])]
 
 
-def _vjp_expm(b: Builder, a: Application, gradients: Gradients) -> Gradients:
+def _vjp(b: Builder, a: Application, gradients: Gradients) -> Gradients:
     """The adjoint of the derivative at x is the derivative at x.T."""
     assert gradients[0] is not None
-    return [_derivative(b, mT(b, a.inputs[0]), gradients[0])]
+    return [_derivative(b, a.node.op, mT(b, a.inputs[0]), gradients[0])]
 
 
 EXPM: OpDef = register(
@@ -115,8 +123,8 @@ EXPM: OpDef = register(
         infer=square_type,
         reference=_reference_expm,
         lower=Composite(_build_expm),
-        vjp=_vjp_expm,
-        jvp=_jvp_expm,
+        vjp=_vjp,
+        jvp=_jvp,
         batch=leading,
         examples=matrix_examples(lambda x: expm(x * 3), ((2, 2, 2), (0, 0))),
     )
@@ -131,3 +139,100 @@ def expm(x: Any, /) -> Tensor:
     Raises ShapeError, DTypeError.
     """
     return EXPM(square_input("expm", x))
+
+
+# --- square root ---------------------------------------------------------------------------------
+
+MOST_STEPS = 60  # many times what converges needs
+FAR = 0.01  # scaling pays beyond this distance from the identity
+
+
+def _close(dtype: Any) -> float:
+    """How far from the identity one step more is exact."""
+    return 1e-4 if dtype == float32 else 1e-8
+
+
+def _reference_sqrtm(attrs: Attributes, a: np.ndarray) -> np.ndarray:
+    one, n = np.eye(a.shape[-1], dtype=a.dtype), max(a.shape[-1], 1)
+    x, m = a, a
+    done = np.zeros((*a.shape[:-2], 1, 1), dtype=bool)
+    for _ in range(MOST_STEPS):
+        if done.all():
+            break
+        far = np.sqrt(np.sum(np.square(m - one), axis=(-2, -1), keepdims=True))
+        factors, exchanges, status = routine("getrf", m, caller="lu")
+        held = factors, exchanges, np.zeros_like(status), np.broadcast_to(one, m.shape)
+        pivots = np.abs(np.diagonal(factors, axis1=-2, axis2=-1))
+        scale = np.exp(-np.sum(np.log(pivots), axis=-1) / n)[..., None, None]
+        factor = np.where(far > FAR, scale, 1)
+        inverse = routine("getrs", *held, caller="sqrtm", transpose="N")[0] / factor
+        moved = 0.5 * np.sqrt(factor) * (x + x @ inverse)
+        nearer = 0.5 * (one + 0.5 * (factor * m + inverse))
+        x = np.where(done, x, np.where(np.isfinite(far), moved, np.nan)).astype(a.dtype)
+        m = np.where(done, m, nearer).astype(a.dtype)
+        done = done | ~(far > _close(a.dtype) * n)
+    return np.where(done, x, a.dtype.type(np.nan))
+
+
+def _build_sqrtm(b: Builder, a: Tensor) -> Tensor:
+    """M[0] = X[0] = a, with factors f = |det M|^(-1/n) as long as M is far from the identity:
+
+        X' = sqrt(f) (X + X (f M)^-1) / 2    M' = (1 + (f M + (f M)^-1) / 2) / 2
+
+    X goes to the root and M to the identity, twice as many digits each step. A singular M, whose
+    factors are used all the same, makes nan."""
+    one, n = identity(b, a), b.astype(b.maximum(a.shape[-1], 1), a.dtype)
+    start = b.zeros((*a.shape[:-2], 1, 1), "bool")
+
+    def step(x: Tensor, m: Tensor, done: Tensor) -> tuple[Tensor, ...]:
+        far = b.sqrt(b.sum(b.square(b.subtract(m, one)), axis=(-2, -1), keepdims=True))
+        factors, exchanges, status = b.lapack("getrf", m, caller="lu")
+        held = factors, exchanges, b.zeros_like(status), b.broadcast_to(one, m.shape)
+        size = b.sum(b.log(b.abs(b.diagonal(factors, 0, -2, -1))), axis=-1)
+        scale = b.expand_dims(b.expand_dims(b.exp(b.negative(b.divide(size, n))), -1), -1)
+        factor = b.where(b.greater(far, FAR), scale, 1)
+        inverse = b.divide(b.lapack("getrs", *held, caller="sqrtm", transpose="N")[0], factor)
+        moved = b.multiply(b.add(x, b.matmul(x, inverse)), b.multiply(b.sqrt(factor), 0.5))
+        mean = b.multiply(b.add(b.multiply(m, factor), inverse), 0.5)
+        nearer = b.multiply(b.add(one, mean), 0.5)
+        moved = b.where(b.isfinite(far), moved, np.nan)
+        over = b.logical_not(b.greater(far, b.multiply(n, _close(a.dtype))))
+        return b.where(done, x, moved), b.where(done, m, nearer), b.logical_or(done, over)
+
+    _, (found, _, done) = b.while_loop(
+        lambda carry: b.logical_and(
+            b.less(carry[0], MOST_STEPS), b.logical_not(b.all(carry[1][2]))
+        ),
+        lambda carry: (b.add(carry[0], 1), step(*carry[1])),
+        (0, (a, a, start)),
+    )
+    return b.where(done, found, np.nan)
+
+
+SQRTM: OpDef = register(
+    OpDef(
+        "sqrtm",
+        infer=square_type,
+        reference=_reference_sqrtm,
+        lower=Composite(_build_sqrtm),
+        vjp=_vjp,
+        jvp=_jvp,
+        batch=leading,
+        examples=matrix_examples(
+            lambda x: sqrtm(regular(x)), ((3, 3), (2, 2, 2), (1, 1), (0, 0), (0, 2, 2))
+        ),
+    )
+)
+
+
+@public
+def sqrtm(x: Any, /) -> Tensor:
+    """The principal square root of square matrices, r @ r = x: [..., n, n]; scipy.linalg.sqrtm.
+
+    The real root whose eigenvalues have positive real parts, by the product form of Denman's and
+    Beavers' iteration (Cheng, Higham, Kenney and Laub 2001, "Approximating the logarithm of a
+    matrix to specified accuracy"). Singular matrices and those with an eigenvalue on the negative
+    real axis give nan. float32 or float64; integers and bool become float32. Raises ShapeError,
+    DTypeError.
+    """
+    return SQRTM(square_input("sqrtm", x))

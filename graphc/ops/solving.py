@@ -21,6 +21,7 @@ from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.ops.matrices import (
     identity,
+    in_one_batch,
     matrix_examples,
     matrix_inputs,
     mT,
@@ -30,7 +31,7 @@ from graphc.ops.matrices import (
     square_input,
     square_type,
 )
-from graphc.shapes import Shape, size_product
+from graphc.shapes import size_product
 
 __all__: list[str] = []  # public in the namespace graphc.linalg
 
@@ -170,31 +171,6 @@ def solve_system(a: Tensor, b: Tensor, transpose: bool = False, caller: str = "s
     """
     a, b = in_one_batch(caller, a, b)
     return SOLVE(a, b, transpose=transpose, caller=caller)
-
-
-def in_one_batch(name: str, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Both operands with the same batch axes; or a as one matrix for all."""
-    rows, size = b.shape[-2], a.shape[-1]
-    if isinstance(rows, int) and isinstance(size, int) and rows != size:
-        raise ShapeError(
-            f"{name}: the right-hand side has {rows} rows, the matrix {size}",
-            details=[f"matrix: {a.type}    right-hand side: {b.type}"],
-            source=current_source(),
-            fix="a right-hand side of one axis is a vector; of several, its columns are solved",
-        )
-    batch_a, batch_b = a.shape[:-2], b.shape[:-2]
-    if batch_a == batch_b or not batch_a:
-        return a, b
-    batch: Shape = BUILDER.add(_flags(batch_a), _flags(batch_b)).shape
-    return (
-        BUILDER.broadcast_to(a, (*batch, *a.shape[-2:])),
-        BUILDER.broadcast_to(b, (*batch, *b.shape[-2:])),
-    )
-
-
-def _flags(shape: Shape) -> Tensor:
-    """Something of this shape, to broadcast by the rules and errors of arithmetic."""
-    return BUILDER.zeros(shape)
 
 
 # --- inverse -------------------------------------------------------------------------------------

@@ -73,16 +73,18 @@ VECTORS_FIRST = Pass(
     follows=True,
 )
 
+EXPANSIONS = Pass(
+    "expand",
+    RuleTable(expand=EXPAND, canonicalize=CANONICAL, fold=FOLD),
+    "After stabilising rules, which would take the expansions apart: backends know simple ops "
+    "alone, and an expansion often has less to do than its op could know. Loops in it follow.",
+    needed=lambda op: isinstance(op.lower, Composite),
+    follows=True,
+)
+
 PIPELINE = (
     SIMPLIFY,
-    Pass(
-        "expand",
-        RuleTable(expand=EXPAND, canonicalize=CANONICAL, fold=FOLD),
-        "After stabilising rules, which would take the expansions apart: backends know simple ops "
-        "alone, and an expansion often has less to do than its op could know.",
-        needed=lambda op: isinstance(op.lower, Composite),
-        follows=True,
-    ),
+    EXPANSIONS,
     Pass(
         "entries",
         RuleTable(entries=TABLE_ENTRIES, canonicalize=CANONICAL),
@@ -143,6 +145,8 @@ def optimize(
         if one is SIMPLIFY and has_bodies(graph):
             graph = run_pass(optimize_bodies(graph, log, trace), one, log)
             trace("simplify after loops and branches", graph)
+        if one is EXPANSIONS and has_bodies(graph):
+            graph = map_bodies(graph, lambda body: _expanded(body, log))
         if check:
             verify(graph)
     return graph, log
@@ -183,6 +187,13 @@ def optimize_bodies(graph: Graph, log: RewriteLog, trace: Trace = _no_trace) -> 
     graph = map_bodies(graph, lambda body: optimize(body, log=log)[0])
     trace("all passes in loops and branches", graph)
     return graph
+
+
+def _expanded(body: Graph, log: RewriteLog) -> Graph:
+    """A body, optimised if it has composites still: one that came with an expansion."""
+    if any(EXPANSIONS.needed(node.op) for node in body.nodes):
+        return optimize(body, log=log)[0]
+    return map_bodies(body, lambda inner: _expanded(inner, log)) if has_bodies(body) else body
 
 
 def _through(graph: Graph, steps: Sequence[Callable[[Graph], Graph]], trace: Trace) -> Graph:

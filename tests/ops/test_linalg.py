@@ -55,9 +55,80 @@ def close(found: Any, expected: Any, dtype: str = "float64") -> None:
 
 Case = tuple[Callable[..., Any], Callable[..., Any], tuple[np.ndarray, ...]]
 SQUARE, TALL, WIDE = matrices(2, 4, 4), matrices(2, 5, 3), matrices(3, 5)
+POSITIVE = positive(4, 4)
+SKEW = np.triu(SQUARE[1]) - np.triu(SQUARE[1]).T
+
+
+def ordered(values: Any) -> list[Any]:
+    """Real and imaginary parts, upwards: conjugate pairs come in any order of real parts."""
+    return [gc.sort(gc.real(values)), gc.sort(gc.imag(values))]
+
+
+def _ordered_eigenvalues(x: np.ndarray) -> np.ndarray:
+    values = np.linalg.eigvals(x)
+    return np.stack([np.sort(values.real), np.sort(values.imag)])
+
+
 EXACT: dict[str, Case] = {
     "expm": (la.expm, scipy.linalg.expm, (3 * SQUARE,)),
     "expm of several sizes": (la.expm, scipy.linalg.expm, (SQUARE * [[[0.1]], [[5.0]]],)),
+    "sqrtm": (
+        la.sqrtm,
+        lambda x: np.stack([scipy.linalg.sqrtm(one) for one in x]),
+        (np.stack([POSITIVE + SKEW, POSITIVE * 1e-9, np.eye(4) + np.triu(SQUARE[0])]),),
+    ),
+    "lu": (la.lu, scipy.linalg.lu, (SQUARE,)),
+    "lu tall": (la.lu, scipy.linalg.lu, (TALL,)),
+    "lu wide": (la.lu, scipy.linalg.lu, (WIDE,)),
+    "lu_factor": (
+        lambda x: la.lu_factor(x).lu,
+        lambda x: scipy.linalg.lu_factor(x)[0],
+        (SQUARE[0],),
+    ),
+    "lu_solve": (
+        lambda a, b: la.lu_solve(la.lu_factor(a), b),
+        np.linalg.solve,
+        (SQUARE, matrices(2, 4, 3)),
+    ),
+    "lu_solve vector": (
+        lambda a, b: la.lu_solve(la.lu_factor(a), b),
+        np.linalg.solve,
+        (SQUARE[0], matrices(4)),
+    ),
+    "lu_solve turned": (
+        lambda a, b: la.lu_solve(la.lu_factor(a), b, trans=1),
+        lambda a, b: np.linalg.solve(a.T, b),
+        (SQUARE[0], matrices(3, 4, 2)),
+    ),
+    "schur": (la.schur, scipy.linalg.schur, (SQUARE[0],)),
+    "eigvals": (lambda x: gc.stack(ordered(la.eigvals(x))), _ordered_eigenvalues, (SQUARE,)),
+    "cho_factor": (
+        lambda x: la.cho_factor(x)[0],
+        lambda x: np.triu(scipy.linalg.cho_factor(x)[0]),
+        (POSITIVE,),
+    ),
+    "polar": (la.polar, scipy.linalg.polar, (SQUARE[0],)),
+    "polar left": (
+        lambda x: la.polar(x, "left"),
+        lambda x: scipy.linalg.polar(x, side="left"),
+        (WIDE,),
+    ),
+    "tensorsolve": (la.tensorsolve, np.linalg.tensorsolve, (matrices(2, 3, 6), matrices(2, 3))),
+    "tensorsolve axes": (
+        lambda a, b: la.tensorsolve(a, b, axes=(0, 2)),
+        lambda a, b: np.linalg.tensorsolve(a, b, axes=(0, 2)),
+        (matrices(2, 6, 3), matrices(6)),
+    ),
+    "tensorinv": (la.tensorinv, np.linalg.tensorinv, (matrices(4, 6, 8, 3),)),
+    "tensorinv 1": (
+        lambda x: la.tensorinv(x, ind=1),
+        lambda x: np.linalg.tensorinv(x, ind=1),
+        (matrices(6, 2, 3),),
+    ),
+    "hankel": (la.hankel, scipy.linalg.hankel, (matrices(4),)),
+    "hankel of two": (la.hankel, scipy.linalg.hankel, (matrices(4), matrices(3))),
+    "circulant": (la.circulant, scipy.linalg.circulant, (matrices(5),)),
+    "block_diag": (la.block_diag, scipy.linalg.block_diag, (TALL[0], matrices(2), matrices(1, 4))),
     "solve": (la.solve, np.linalg.solve, (SQUARE, matrices(2, 4, 3))),
     "solve vector": (la.solve, np.linalg.solve, (SQUARE, matrices(4))),
     "solve one matrix": (la.solve, np.linalg.solve, (matrices(4, 4), matrices(2, 4, 3))),
@@ -411,3 +482,102 @@ def test_one_function_serves_all_sizes() -> None:
         for square in (full_u, full_vh, q):
             unit = np.broadcast_to(np.eye(square.shape[-1]), square.shape)
             close(square @ square.mT, unit, "float32")
+
+
+# --- general eigenvalues, roots, factors ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("size", [1, 2, 5, 40])
+def test_eig(backend: str, dtype: str, size: int) -> None:
+    x = matrices(2, size, size, seed=size).astype(dtype)
+    values, vectors = call(la.eig, x, backend=backend)
+    assert values.dtype == vectors.dtype == ("complex64" if dtype == "float32" else "complex128")
+    close(x @ vectors, vectors * values[:, None, :], dtype)
+    close(np.linalg.norm(vectors, axis=-2), np.ones((2, size)), dtype)
+    expected = np.linalg.eig(x)
+    close(np.sum(values, axis=-1), np.trace(x, axis1=-2, axis2=-1), dtype)
+    close(np.prod(values, axis=-1), np.prod(expected.eigenvalues, axis=-1), dtype)
+    close(call(la.eigvals, x, backend=backend)[0].sum(-1), values.sum(-1), dtype)
+
+
+def test_eig_of_a_rotation() -> None:
+    x = np.array([[0.0, -2.0], [2.0, 0.0]])
+    values, vectors = call(la.eig, x)
+    expected = np.linalg.eig(x)
+    np.testing.assert_allclose(values, expected.eigenvalues, atol=1e-14)
+    np.testing.assert_allclose(vectors, expected.eigenvectors, atol=1e-14)
+
+
+@pytest.mark.parametrize("function", [la.eig, la.eigvals, la.schur])
+def test_eigenvalues_of_nan(function: Any) -> None:
+    with pytest.raises(LinearAlgebraError, match="did not converge"):
+        call(function, np.full((3, 3), np.nan))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_schur_of_a_rotation(dtype: str) -> None:
+    x = matrices(3, 6, 6).astype(dtype)
+    t, z = call(la.schur, x)
+    close(z @ t @ np.swapaxes(z, 1, 2), x, dtype)
+    close(z @ np.swapaxes(z, 1, 2), np.broadcast_to(np.eye(6), z.shape), dtype)
+    assert np.all(np.tril(t, -2) == 0)
+
+
+def test_roots_that_are_not_real() -> None:
+    """One root, among matrices that have none."""
+    bad = [np.diag([1.0, -1.0]), np.full((2, 2), np.nan), np.zeros((2, 2)), -POSITIVE[:2, :2]]
+    bad += [np.diag([-1.0, -2.0]), np.diag([-3.0, 2.0]), np.ones((2, 2))]
+    (found,) = call(la.sqrtm, np.stack([np.diag([1.0, 4.0]), *bad]))
+    np.testing.assert_allclose(found[0], np.diag([1.0, 2.0]), rtol=1e-14)
+    assert np.isnan(found[1:]).all()
+
+
+@pytest.mark.parametrize("scale", [1e-150, 1e-3, 1.0, 1e150])
+def test_roots_of_all_sizes(scale: float) -> None:
+    x = scale * (positive(30, 30) + np.triu(matrices(30, 30)))
+    (found,) = call(la.sqrtm, x)
+    limit = 1e-10 * np.abs(x / scale).max()
+    np.testing.assert_allclose(found @ found / scale, x / scale, atol=limit)
+
+
+def test_pivots() -> None:
+    x = matrices(6, 4)
+    found, pivots = call(la.lu_factor, x)
+    expected = scipy.linalg.lapack.dgetrf(x)
+    np.testing.assert_allclose(found, expected[0], rtol=1e-12)
+    np.testing.assert_array_equal(pivots, expected[1])
+    assert pivots.dtype == "int32"
+
+
+def test_factors_of_a_singular_matrix() -> None:
+    x = np.ones((3, 3))
+    p, lower, upper = call(la.lu, x)
+    np.testing.assert_array_equal(p @ lower @ upper, x)
+    with pytest.raises(LinearAlgebraError, match="singular"):
+        call(lambda a: la.lu_solve(la.lu_factor(a), gc.ones((3,), "float64")), x)
+
+
+@pytest.mark.parametrize(
+    ("build", "error", "text"),
+    [
+        (lambda x: la.lu_solve(x, x), ParameterError, "pair"),
+        (lambda x: la.lu_solve(la.lu_factor(x), x, trans=2), ParameterError, "trans"),
+        (lambda x: la.lu_solve((x, x), x), ShapeError, "do not fit"),
+        (lambda x: la.lu_solve(la.lu_factor(x[:2]), x[:2]), ShapeError, "square"),
+        (lambda x: la.eig(x[:2]), ShapeError, "square"),
+        (lambda x: la.eig(x.astype("complex64")), DTypeError, "complex64"),
+        (lambda x: la.sqrtm(x[0]), ShapeError, "2 axes"),
+        (lambda x: la.polar(x, "up"), ParameterError, "side"),  # type: ignore[arg-type]
+        (lambda x: la.tensorinv(x, 0), ParameterError, "ind"),
+        (lambda x: la.block_diag(), ParameterError, "no arrays"),
+        (lambda x: la.block_diag(x[None]), ShapeError, "two axes"),
+        (lambda x: la.circulant(x), ShapeError, "one axis"),
+        (lambda x: gc.grad(gc.sum(la.schur(x).T), x), gc.GraphcError, "schur"),
+    ],
+)
+def test_what_new_functions_refuse(build: Any, error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text) as caught:
+        build(gc.placeholder("x", (3, 3)))
+    assert "test_linalg.py" in str(caught.value)

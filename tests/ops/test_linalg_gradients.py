@@ -19,7 +19,21 @@ TALL, WIDE = RNG.uniform(-1, 1, size=(2, 4, 2)), RNG.uniform(-1, 1, size=(2, 4))
 VECTOR, RIGHT = RNG.uniform(-1, 1, size=3), RNG.uniform(-1, 1, size=(3, 2))
 BATCH = np.stack([SQUARE, SQUARE.T + np.eye(3)])
 
+TURNING = np.array([[1.0, -2, 0.3], [2.5, 0.5, 0.1], [0.2, -0.4, 3]])
+
 Build = Callable[..., Any]
+
+
+def _parts(z: Tensor) -> list[Tensor]:
+    return [gc.real(z), gc.imag(z)]
+
+
+def _projections(x: Tensor) -> list[Tensor]:
+    """v v^H of each eigenvector: the phases of the vectors do not matter."""
+    v = la.eig(x).eigenvectors
+    return _parts(gc.einsum("ik,jk->kij", v, gc.conj(v)))
+
+
 SMOOTH: dict[str, tuple[Build, tuple[np.ndarray, ...]]] = {
     "solve": (la.solve, (SQUARE, RIGHT)),
     "solve vector": (la.solve, (SQUARE, VECTOR)),
@@ -49,6 +63,21 @@ SMOOTH: dict[str, tuple[Build, tuple[np.ndarray, ...]]] = {
     "pinv wide": (la.pinv, (WIDE,)),
     "lstsq": (lambda a, b: la.lstsq(a, b)[:2], (TALL, RNG.uniform(-1, 1, size=(4,)))),
     "expm": (la.expm, (SQUARE,)),
+    "sqrtm": (la.sqrtm, (SQUARE,)),
+    "lu": (la.lu, (BATCH,)),
+    "lu tall": (lambda x: la.lu(x)[1:], (TALL,)),
+    "lu wide": (lambda x: la.lu(x)[1:], (WIDE,)),
+    "lu_factor": (lambda x: la.lu_factor(x).lu, (SQUARE[::-1],)),
+    "lu_solve": (lambda a, b: la.lu_solve(la.lu_factor(a), b), (BATCH, RIGHT)),
+    "lu_solve turned": (
+        lambda a, b: la.lu_solve(la.lu_factor(a), b, trans=1),
+        (SQUARE[::-1], VECTOR),
+    ),
+    "eigvals": (lambda x: _parts(la.eigvals(x)), (TURNING,)),
+    "eigenvalues": (lambda x: _parts(la.eig(x).eigenvalues), (TURNING,)),
+    "projections": (_projections, (TURNING,)),
+    "polar": (la.polar, (SQUARE,)),
+    "tensorinv": (lambda x: la.tensorinv(x, ind=1), (SQUARE,)),
     "matrix_power": (lambda x: la.matrix_power(x, 3), (SQUARE,)),
     "matrix_power -2": (lambda x: la.matrix_power(x, -2), (SQUARE,)),
     "nuclear norm": (lambda x: la.norm(x, "nuc"), (WIDE,)),
