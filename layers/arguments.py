@@ -16,6 +16,13 @@ def is_whole(value: Any) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
+def check_counts(least: int, **given: Any) -> None:
+    """Whole numbers, `least` or more, or None."""
+    for name, value in given.items():
+        if value is not None and (not is_whole(value) or value < least):
+            raise parameter_error(f"{name}={value!r:.60}", f"use a whole number >= {least}")
+
+
 def checked_units(layer: "Layer", value: Any, name: str = "units", least: int = 1) -> int:
     """A whole number, `least` or more."""
     if not is_whole(value) or value < least:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 import graphc as gc
+from graphc.layers import limits
 from graphc.layers.configured import written
 from graphc.records import dataclass
 
@@ -121,6 +122,7 @@ def weighted(
     if labels.shape[1] != 1:
         raise data_error("class_weight: a sample has several labels", "use sample_weight")
     factors = np.ones(len(labels), "float32")
+    limits.real("class_weight", **{str(label): factor for label, factor in class_weight.items()})
     for label, factor in class_weight.items():
         factors[labels[:, 0] == label] = factor
     return factors if weight is None else (weight * factors.reshape(-1, *(1,) * (weight.ndim - 1)))

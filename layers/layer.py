@@ -125,6 +125,8 @@ class Layer(ParameterOwner):
         (E241): an input that does not fit.
         """
         args, kwargs = self._positional(as_tensors(args), as_tensors(kwargs))
+        if not args:
+            self._check_call(args, kwargs | ({"training": False} if self._wants_training else {}))
         outer = current_context()
         recorded = dict(kwargs) if training is None else {**kwargs, "training": bool(training)}
         wanted = (outer is not None and outer._training) if training is None else bool(training)
@@ -150,7 +152,11 @@ class Layer(ParameterOwner):
         extra = {"training": context._training} if self._wants_training else {}
         if extra and self.differs_in_training:
             context.touch()
-        result = self.call(*args, **kwargs, **extra)
+        try:
+            result = self.call(*args, **kwargs, **extra)
+        except TypeError:
+            self._check_call(args, {**kwargs, **extra})
+            raise
         seen = {tensor.key for tensor in [*call.inputs, *tensors_in([args, kwargs])]}
         masks = iter(self._output_masks(call.args, kwargs.get("mask"), result))
 
@@ -170,6 +176,18 @@ class Layer(ParameterOwner):
     def differs_in_training(self) -> bool:
         """Whether a `call` that is told `training` gives another result in training."""
         return True
+
+    def _check_call(self, args: Any, kwargs: Any) -> None:
+        """ArgumentError for what `call` has no parameters for."""
+        signature = inspect.signature(self.call)
+        try:
+            signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise gc.ArgumentError(
+                f"{type(self).__name__} {self.name!r}: {error}",
+                source=written(),
+                fix=f"it takes {', '.join(signature.parameters)}",
+            ) from None
 
     def _positional(self, args: Any, kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Tensors that were given by the names of the next arguments of `call`, in their order."""

@@ -1,12 +1,13 @@
 """Model: layers put together, from inputs to outputs or by subclassing."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
 import graphc as gc
 from graphc.layers import saving, weight_files
 from graphc.layers.architecture import described_graph, restored_graph
+from graphc.layers.arguments import is_whole
 from graphc.layers.configured import written
 from graphc.layers.functional import LayerGraph
 from graphc.layers.layer import Layer, Parameter
@@ -113,7 +114,7 @@ class Model(Trainer):
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """A layer by its name (or the name that it has in the summary), or by its position."""
         if index is not None:
-            return self.layers[index]
+            return self._layer_at(index)
         for label, layer in self.sublayers():
             if name in (label, layer.name):
                 return layer
@@ -124,6 +125,17 @@ class Model(Trainer):
             source=written(),
             fix="give one of these names; model.summary() lists them",
         )
+
+    def _layer_at(self, index: int) -> Layer:
+        layers = self.layers
+        if not is_whole(index) or not -len(layers) <= index < len(layers):
+            raise gc.FunctionError(
+                f"model {self.name!r} has no layer number {index!r:.60}",
+                code="E231",
+                source=written(),
+                fix=f"it has {len(layers)} layers, which are counted from 0",
+            )
+        return layers[index]
 
     # --- the call ---
 
@@ -223,7 +235,8 @@ class Model(Trainer):
         return picture_of(self, path)
 
     @surface
-    def summary(self, print_fn: Any = print) -> None:
+    @surface
+    def summary(self, print_fn: Callable[[str], Any] = print) -> None:
         """Print the layers, the shapes of their results and the numbers of their weights."""
         print_fn(summary_of(self))
 

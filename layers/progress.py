@@ -5,14 +5,19 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from graphc.layers.configured import parameter_error
 
 
 def verbosity(verbose: Any) -> int:
     """0: nothing, 1: a bar, 2: a line for each epoch. "auto": a bar in a terminal, else lines."""
-    if verbose == "auto":
+    if isinstance(verbose, str) and verbose == "auto":
         return 1 if sys.stdout.isatty() else 2
+    if not isinstance(verbose, int | np.integer) or verbose not in (0, 1, 2):
+        raise parameter_error(f"verbose={verbose!r:.60}", 'use 0, 1, 2 or "auto"')
     return int(verbose)
 
 

@@ -15,6 +15,7 @@ from graphc.errors import FileFormatError
 from graphc.layers import configs, optimizers
 from graphc.layers.configured import written
 from graphc.layers.values import assign
+from graphc.surface import surface
 from graphc.tensor_files import read_tensors, write_tensors
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def _compile_config(model: "Model") -> dict[str, Any]:
     }
 
 
+@surface
 def load_model(
     path: str | os.PathLike[str],
     custom_objects: Mapping[str, Any] | None = None,

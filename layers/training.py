@@ -1,14 +1,16 @@
 """Trainer: fit, evaluate and predict, for every model."""
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 import graphc as gc
 from graphc.layers import callbacks as hooks
+from graphc.layers.arguments import check_counts
 from graphc.layers.compiled import Compiled, Data
-from graphc.layers.configured import parameter_error, written
+from graphc.layers.configured import written
 from graphc.layers.feeding import ArrayData, Arrays, Batch, check_lengths, data_error, is_array
 from graphc.layers.progress import Display
 from graphc.layers.steps import FINITE, Settings, Steps
@@ -63,10 +65,10 @@ class Trainer(Compiled):
             )
         data, steps = self._data(x, y, sample_weight, class_weight, batch_size)
         per_call = self._steps_per_call if steps_per_call is None else steps_per_call
-        if isinstance(epochs, bool) or not isinstance(epochs, int | np.integer) or epochs < 0:
-            raise parameter_error(f"epochs={epochs!r}", "use a whole number >= 0")
-        if isinstance(per_call, bool) or not isinstance(per_call, int) or per_call < 1:
-            raise parameter_error(f"steps_per_call={per_call!r}", "use a whole number >= 1")
+        check_counts(0, epochs=epochs, initial_epoch=initial_epoch)
+        check_counts(1, steps_per_epoch=steps_per_epoch, steps_per_call=per_call)
+        check_counts(1, validation_steps=validation_steps, validation_freq=validation_freq)
+        check_counts(1, validation_batch_size=validation_batch_size)
         listeners = hooks.CallbackList(callbacks, add_history=True)
         guarded = not any(isinstance(c, hooks.TerminateOnNaN) for c in listeners.callbacks)
         total = steps_per_epoch or data.steps()
@@ -216,9 +218,11 @@ class Trainer(Compiled):
             for name, value in steps.run("test", batch).items():
                 sums[name] = sums.get(name, 0.0) + value * batch.size
             count += batch.size
-        results = steps.results() if count else {}
+        if not count:
+            raise data_error("there is no data to test on", "give one example at least")
+        results = steps.results()
         steps.reset()
-        return {name: value / max(count, 1) for name, value in sums.items()} | results
+        return {name: value / count for name, value in sums.items()} | results
 
     # --- evaluate, predict, single batches ---
 
@@ -235,6 +239,7 @@ class Trainer(Compiled):
         return_dict: bool = False,
     ) -> Any:
         """The loss and the metrics, of prediction: a number, a list, or a dict by name."""
+        check_counts(1, steps=steps)
         data, functions = self._data(x, y, sample_weight, None, batch_size, usual=256)
         listeners = hooks.CallbackList(callbacks, model=self)
         listeners.on_test_begin()
@@ -261,6 +266,7 @@ class Trainer(Compiled):
         A model needs no compile for this. batch_size: 256 by default, or that of its Input.
         callbacks: hear on_predict_begin and on_predict_end.
         """
+        check_counts(1, steps=steps)
         listeners = hooks.CallbackList(callbacks, model=self)
         listeners.on_predict_begin()
         found = self._predicted(x, batch_size, steps)
@@ -269,9 +275,8 @@ class Trainer(Compiled):
 
     def _predicted(self, x: Any, batch_size: int | None, steps: int | None) -> Any:
         if not is_array(x) and not isinstance(x, dict) and isinstance(x, Iterable):
-            items = [item[0] if isinstance(item, tuple) else item for item in x]
-            parts = [self._predicted(item, batch_size, None) for item in items[:steps]]
-            return _joined(parts)
+            items = (item[0] if isinstance(item, tuple) else item for item in islice(x, steps))
+            return _joined([self._predicted(item, batch_size, None) for item in items])
         arrays = self._arrays(x)
         size = check_lengths([("x", a) for a in arrays])
         functions = self._predictor(arrays, x)
@@ -327,6 +332,8 @@ class Trainer(Compiled):
     ) -> Any:
         data, steps = self._data(x, y, weight, class_weight, None)
         assert isinstance(data, ArrayData)
+        if not data.size:
+            raise data_error("the batch has no examples", "give one example at least")
         steps.reset()
         batch = Batch(data.x, data.y, data.weight, data.size)
         values = self._run(steps, kind, batch) | steps.results()
@@ -348,6 +355,8 @@ def _whole(value: Any) -> Any:
 
 def _joined(parts: list[Any]) -> Any:
     """Structures of arrays joined along the first axis."""
+    if not parts:
+        raise data_error("the generator yields nothing", "yield arrays of examples")
     first = parts[0]
     columns = [leaves(part) for part in parts]
     arrays = iter([np.concatenate(column) for column in zip(*columns, strict=True)])

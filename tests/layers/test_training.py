@@ -335,6 +335,13 @@ def test_input_with_the_shape_of_all_data() -> None:
         {"validation_split": 1.5},
         {"validation_split": 0.001},
         {"class_weight": {0: 1.0}, "y": np.zeros((100, 2, 2))},
+        {"class_weight": {0: "a"}},
+        {"initial_epoch": -1},
+        {"steps_per_epoch": 1.5},
+        {"validation_steps": 0, "validation_data": (X, TARGETS)},
+        {"validation_freq": 0},
+        {"validation_batch_size": 0},
+        {"validation_data": (X[:0], TARGETS[:0])},
     ],
 )
 def test_options_that_cannot_be(options: Any) -> None:
@@ -352,3 +359,36 @@ def test_lists_of_numbers_and_lists_of_arrays() -> None:
 
 def test_no_examples_to_predict() -> None:
     assert linear().predict(X[:0]).shape == (0, 1)
+
+
+def test_no_examples_to_train_or_test_on() -> None:
+    model = linear()
+    for use in (model.train_on_batch, model.evaluate):
+        with pytest.raises(gc.FeedError, match="one example at least"):
+            use(X[:0], TARGETS[:0])
+    with pytest.raises(gc.FeedError, match="yields nothing"):
+        model.predict(iter([]))
+
+
+def test_a_stream_without_an_end() -> None:
+    endless = (X[:2] for _ in iter(int, 1))
+    assert linear().predict(endless, steps=3).shape == (6, 1)
+
+
+@pytest.mark.parametrize(
+    ("use", "text"),
+    [
+        (lambda model: model.fit(X, TARGETS, verbose="x"), "verbose='x'"),
+        (lambda model: model.predict(iter([X]), steps=0), "steps=0"),
+        (lambda model: model.get_layer(index=9), "no layer number 9"),
+        (lambda model: model.summary(5), "print_fn=5"),
+        (lambda model: layers.load_model(5), "path=5"),  # type: ignore[arg-type]
+        (lambda model: model(), "missing"),
+        (lambda model: model.layers[-1](X, X), "positional"),
+        (lambda model: model.layers[-1](X, twice=True), "twice"),
+    ],
+)
+def test_what_the_methods_do_not_take(use: Any, text: str) -> None:
+    with pytest.raises(gc.GraphcError) as caught:
+        use(linear())
+    assert text in str(caught.value) and "test_training.py" in str(caught.value)
