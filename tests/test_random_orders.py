@@ -9,6 +9,8 @@ from scipy import stats
 
 import graphc as gc
 from graphc.errors import IndexOutOfRange
+from graphc.random.keys import draws_of
+from graphc.random.selection import few_of_many
 
 R = gc.random
 SIGNIFICANT = 1e-4  # of a fixed seed: a failure is a defect, not chance
@@ -76,6 +78,19 @@ def test_draws_without_replacement(weighted: bool) -> None:
     assert stats.chisquare(counted(rows, outcomes), expected * 3000).pvalue > SIGNIFICANT
 
 
+def test_the_steps_of_a_shuffle_draw_every_order_equally_often() -> None:
+    """Many of few, so that places change twice; and few of many, each element in each place."""
+    keys = R.split(R.key(4), 6000)
+    rows = value(gc.map(lambda k: few_of_many(draws_of("choice", k), 5, 4), keys))
+    observed = counted(rows, list(itertools.permutations(range(5), 4)))
+    assert stats.chisquare(observed).pvalue > SIGNIFICANT
+    rows = value(gc.vmap(lambda k: R.choice(k, 512, (32,), replace=False))(keys))
+    assert all(len(set(row)) == 32 for row in rows.tolist())
+    for place in (0, 1, 31):
+        observed = np.bincount(rows[:, place], minlength=512)
+        assert len(observed) == 512 and stats.chisquare(observed).pvalue > SIGNIFICANT
+
+
 def test_elements_with_probability_zero_are_not_drawn() -> None:
     names = gc.constant(np.array([10, 20, 30, 40]))
     drawn = value(R.choice(R.key(0), names, (2,), [0.0, 0.5, 0.0, 0.5], replace=False))
@@ -99,6 +114,7 @@ def test_equal_orders_on_every_backend(backend: str) -> None:
         R.permutation(R.key(1), x.shape[0]),
         R.permuted(R.key(2), x, axis=0),
         R.choice(R.key(3), x.shape[0], (2,), replace=False),
+        R.choice(R.key(4), 1000, (40,), replace=False),
     ]
     run = gc.function([x], outputs, backend=backend, check=True)
     oracle = gc.function([x], outputs, backend="reference")
@@ -135,3 +151,15 @@ def test_vectors_of_unfit_parameters() -> None:
         R.multivariate_normal(R.key(0), np.zeros(3), np.eye(2))
     with pytest.raises(gc.LinearAlgebraError):
         value(R.multivariate_normal(R.key(0), np.zeros(2), -np.eye(2)))
+
+
+@pytest.mark.parametrize("bounds", [(-2.0, 2.0), (7.5, 9.0), (20.0, 21.0), (-30.0, -29.0)])
+def test_truncated_normal_numbers_far_out(bounds: tuple[float, float]) -> None:
+    """In float32 as in float64, whether float32 holds the probabilities or not."""
+    single, double = (
+        value(R.truncated_normal(R.key(6), (5000,), *bounds, dtype))
+        for dtype in ("float32", "float64")
+    )
+    np.testing.assert_allclose(single, double, rtol=3e-6, atol=1e-6)
+    law = stats.truncnorm(*bounds)
+    assert stats.kstest(double, law.cdf).pvalue > SIGNIFICANT

@@ -10,16 +10,21 @@ from graphc.ir.arguments import ShapeLike, checked_axis
 from graphc.ir.leaf import as_tensor
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
-from graphc.ops.extrema import argmax
+from graphc.ops.comparison import where
+from graphc.ops.control import scan
+from graphc.ops.creation import full
+from graphc.ops.elementwise import maximum
+from graphc.ops.extrema import argmax, max
 from graphc.ops.indexing import take
 from graphc.ops.movement import moveaxis, reshape
+from graphc.ops.ramps import arange
 from graphc.ops.sorting import argsort, top_k
 from graphc.ops.take_along_axis import take_along_axis
 from graphc.ops.transcendental import log
 from graphc.random.continuous import standard_gumbel
-from graphc.random.keys import Key, draws_of, sizes_of
+from graphc.random.keys import Draws, Key, draws_of, sizes_of
 from graphc.random.parameters import NOT_NEGATIVE, check_range, fixed, working_dtype
-from graphc.random.uniforms import integers
+from graphc.random.uniforms import high_product, integers
 from graphc.shapes import Dim, Size, format_shape, size_product
 from graphc.surface import surface
 
@@ -70,8 +75,9 @@ def choice(
 
     a: a size n, for integers in [0, n), or a tensor, for its entries along `axis`. p: their
     probabilities, one axis, up to a factor; equal by default. replace = False: no element twice,
-    in the order in which they would be drawn one by one; by the largest of log(p) plus Gumbel noise
-    (W. Kool et al., "Stochastic beams and where to find them", 2019). The result has the shape in
+    in the order in which they would be drawn one by one: few of many by the first steps of a
+    shuffle, else by the largest of log(p) plus Gumbel noise (W. Kool et al., "Stochastic beams and
+    where to find them", 2019). The result has the shape in
     place of the axis.
     Raises ParameterError where n is 0 or a probability is negative, and where more elements are to
     be drawn without replacement than there are with p > 0; IndexOutOfRange at the call, where n or
@@ -133,10 +139,44 @@ def _check_enough(count: Size, wanted: Size) -> None:
 def _without_replacement(key: Key, weights: Tensor | None, count: Size, wanted: Size) -> Tensor:
     """Positions: int64[wanted]."""
     draws = draws_of("choice", key)
+    if weights is None and _are_few(wanted, count):
+        return few_of_many(draws, count, wanted)
     if weights is None:
         return top_k(draws.bits((count,), uint64), wanted)[1]
     noise = standard_gumbel(draws, weights.shape, working_dtype(weights.dtype))
     return top_k(log(weights) + noise, wanted)[1]
+
+
+def _are_few(wanted: Size, count: Size) -> bool:
+    """Whether `few_of_many` takes less time than random bits for all."""
+    if not isinstance(count, int) or not isinstance(wanted, int):
+        return False
+    return 0 < wanted <= count // 16 and wanted * wanted <= 32 * count
+
+
+def few_of_many(draws: Draws, count: Size, wanted: Size) -> Tensor:
+    """The first steps of the shuffle of Fisher and Yates (D. Knuth, "The Art of Computer
+    Programming", 3.4.2, algorithm P) of 0, 1, ..., count - 1: step i draws place j >= i, and what
+    stood at i comes to j. Only the places that have changed are kept, newest last: the time grows
+    with wanted^2, not with count."""
+    slots = arange(wanted, dtype=int64)
+    words = draws.bits((wanted,), uint64)
+    left = (count - slots).astype(uint64)
+    drawn_places = slots + high_product(words, left).astype(int64)
+
+    def step(state: tuple[Tensor, Tensor], x: tuple[Tensor, Tensor]) -> Any:
+        places, values = state
+        i, j = x
+
+        def standing(place: Tensor) -> Tensor:
+            newest = max(where(places == place, slots, -1))
+            return where(newest >= 0, take(values, maximum(newest, 0)), place)
+
+        return (places.at[i].set(j), values.at[i].set(standing(i))), standing(j)
+
+    start = (full((wanted,), -1, int64), full((wanted,), 0, int64))
+    chosen: Tensor = scan(step, start, (slots, drawn_places))[1]
+    return chosen
 
 
 # --- orders ---------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from graphc.ir.leaf import as_tensor
 from graphc.ir.registry import BUILDER
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
-from graphc.ops.comparison import where
+from graphc.ops.comparison import logical_xor, where
 from graphc.ops.elementwise import maximum, minimum
 from graphc.random.keys import Key, draws_of
 from graphc.random.parameters import fixed, float_dtype, parameter, shape_of, shifted
@@ -19,6 +19,14 @@ from graphc.random.uniforms import open_unit
 from graphc.surface import surface
 
 __all__ = ["truncated_normal"]
+
+
+def _hold_probable(lower: Any, upper: Any) -> bool:
+    """Whether bounds are known, and probabilities between them float32 numbers: they are 2^-65
+    times the largest and more."""
+    if lower is None or upper is None:
+        return False
+    return bool(np.all((np.asarray(lower) < 8) & (np.asarray(upper) > -8)))
 
 
 @surface
@@ -33,8 +41,8 @@ def truncated_normal(
 ) -> Tensor:
     """loc + scale * z for standard normal numbers z between lower and upper.
 
-    By inversion, computed in float64: the quantile of a uniform number between the probabilities
-    of the bounds, both taken in the lower tail, so that bounds like (10, 11) are exact too. Bounds
+    By inversion: the quantile of a uniform number, float64, between the probabilities of the
+    bounds, both taken in the lower tail, so that bounds like (10, 11) are exact too. Bounds
     may be infinite, or tensors that broadcast to the shape; shape = None: that of the bounds
     together. Gradients flow to lower, upper, loc and scale.
     Raises ParameterError where lower >= upper is known.
@@ -57,7 +65,11 @@ def truncated_normal(
     first, last = where(mirrored, -high, low), where(mirrored, -low, high)
     begin, end = BUILDER.ndtr(first), BUILDER.ndtr(last)
     u = minimum(open_unit(draws_of(name, key), sizes, float64), 1 - 2.0**-53)
-    z = BUILDER.ndtri(begin + u * (end - begin))
-    noise = minimum(maximum(where(mirrored, -z, z), low), high)
+    probability = begin + u * (end - begin)
+    above = probability > 0.5
     work = float64 if target == float64 else float32
-    return shifted(name, noise.astype(work), loc, scale, target)
+    wide = float32 if work == float32 and _hold_probable(*known) else float64
+    z = BUILDER.ndtri(where(above, 1 - probability, probability).astype(wide)).astype(work)
+    turned = logical_xor(mirrored, above)
+    noise = minimum(maximum(where(turned, -z, z), low.astype(work)), high.astype(work))
+    return shifted(name, noise, loc, scale, target)

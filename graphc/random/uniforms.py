@@ -112,7 +112,7 @@ def _bound(what: str, value: Any, shape: Shape) -> Tensor:
     return spread("integers", what, tensor.astype(uint64), shape)
 
 
-def _high_product(words: Tensor, count: Tensor) -> Tensor:
+def high_product(words: Tensor, count: Tensor) -> Tensor:
     """The high 64 bits of words * count."""
     low, half = as_word(0xFFFFFFFF), as_word(32)
     x0, x1 = bitwise_and(words, low), bitwise_right_shift(words, half)
@@ -185,7 +185,7 @@ def integers(
     if known_low is not None and known_high is not None and known_high - known_low == 1 << 64:
         return (words + first).astype(target)
     count = _bound("high", high, sizes) - first
-    return (_high_product(words, count) + first).astype(target)
+    return (high_product(words, count) + first).astype(target)
 
 
 # --- coins ----------------------------------------------------------------------------------------
