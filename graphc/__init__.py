@@ -53,6 +53,7 @@ with uncollected(stays=True):  # modules are many objects
     from graphc.ops.associative import *
     from graphc.ops.bessel_functions import *
     from graphc.ops.bitwise import *
+    from graphc.ops.box_cox import *
     from graphc.ops.branches import *
     from graphc.ops.checks import *
     from graphc.ops.comparison import *
@@ -65,6 +66,8 @@ with uncollected(stays=True):  # modules are many objects
     from graphc.ops.cumulative import *
     from graphc.ops.custom import *
     from graphc.ops.custom_elementwise import *
+    from graphc.ops.dawson_integral import *
+    from graphc.ops.decaying_bessel import *
     from graphc.ops.decompositions import *
     from graphc.ops.determinants import *
     from graphc.ops.diagonals import *
@@ -88,6 +91,7 @@ with uncollected(stays=True):  # modules are many objects
     from graphc.ops.movement import *
     from graphc.ops.nan_reductions import *
     from graphc.ops.neural import *
+    from graphc.ops.oscillating_bessel import *
     from graphc.ops.padding import *
     from graphc.ops.patterns import *
     from graphc.ops.polynomial import *
@@ -113,6 +117,7 @@ with uncollected(stays=True):  # modules are many objects
     from graphc.ops.take_along_axis import *
     from graphc.ops.tolerance import *
     from graphc.ops.transcendental import *
+    from graphc.ops.trigonometric_integrals import *
     from graphc.ops.while_loop import *
     from graphc.ops.windows import *
     from graphc.ops.zeta_functions import *
