@@ -24,6 +24,10 @@ def value(tensor: Any, backend: str = "llvm") -> Any:
     return gc.function([], tensor, backend=backend)()
 
 
+EDGES = np.linspace(-19.0, 21.0, 20001)
+SIDE = 0.5 * np.sign(EDGES - 1) * stats.maxwell.cdf(np.abs(EDGES - 1) / 2)
+DOUBLE_MAXWELL = np.diff(SIDE) / np.diff(EDGES), EDGES
+
 # Name -> expression in the standard form, its distribution function, mean and variance.
 CONTINUOUS: dict[str, tuple[Build, Any]] = {
     "uniform": (R.uniform, stats.uniform()),
@@ -44,6 +48,47 @@ CONTINUOUS: dict[str, tuple[Build, Any]] = {
     "lognormal": (
         lambda k, s, d: R.lognormal(k, s, d, 0.5, 0.4),
         stats.lognorm(0.4, 0, 1.6487212707),
+    ),
+    "maxwell": (lambda k, s, d: R.maxwell(k, s, d, 1.0, 2.0), stats.maxwell(1, 2)),
+    "double_sided_maxwell": (
+        lambda k, s, d: gc.square(R.double_sided_maxwell(k, s, d)),
+        stats.chi2(3),
+    ),
+    "double_sided_maxwell with parameters": (
+        lambda k, s, d: R.double_sided_maxwell(k, s, d, 1.0, 2.0),
+        stats.rv_histogram(DOUBLE_MAXWELL, density=True),
+    ),
+    "wald": (lambda k, s, d: R.wald(k, s, 2.0, d), stats.invgauss(2.0)),
+    "wald with scale": (lambda k, s, d: R.wald(k, s, 0.5, d, 3.0), stats.invgauss(0.5 / 3, 0, 3)),
+    "triangular": (
+        lambda k, s, d: R.triangular(k, s, -1, 0.5, 3, d),
+        stats.triang(1.5 / 4, -1, 4),
+    ),
+    "triangular that falls": (
+        lambda k, s, d: R.triangular(k, s, 0, 0, 2, d),
+        stats.triang(0, 0, 2),
+    ),
+    "triangular that rises": (
+        lambda k, s, d: R.triangular(k, s, 0, 2, 2, d),
+        stats.triang(1, 0, 2),
+    ),
+    "f": (lambda k, s, d: R.f(k, s, 3.0, 12.0, d), stats.f(3, 12)),
+    "generalized_normal": (lambda k, s, d: R.generalized_normal(k, s, 3.0, d), stats.gennorm(3)),
+    "generalized_normal below 1": (
+        lambda k, s, d: R.generalized_normal(k, s, 0.7, d),
+        stats.gennorm(0.7),
+    ),
+    "radius in a ball": (
+        lambda k, s, d: gc.linalg.vector_norm(R.ball(k, 3, shape=s, dtype=d), axis=-1) ** 3,
+        stats.uniform(),
+    ),
+    "angle in a ball": (
+        lambda k, s, d: R.ball(k, 2, 1.0, s, d)[:, 1],
+        stats.triang(0.5, -1, 2),
+    ),
+    "entries of orthogonal matrices": (
+        lambda k, s, d: gc.square(R.orthogonal(k, 3, (s[0],), d)[:, 1, 2]),
+        stats.beta(0.5, 1),
     ),
     "rayleigh": (lambda k, s, d: R.rayleigh(k, s, d, 2.0), stats.rayleigh(0, 2)),
     "weibull": (lambda k, s, d: R.weibull(k, s, 0.7, d, 3.0), stats.weibull_min(0.7, 0, 3)),
@@ -309,6 +354,12 @@ FUNCTIONS: dict[str, Callable[[gc.Tensor, Any], gc.Tensor]] = {
     "loggamma": lambda k, s: R.loggamma(k, s, 0.5),
     "lognormal": R.lognormal,
     "rayleigh": R.rayleigh,
+    "maxwell": R.maxwell,
+    "double_sided_maxwell": R.double_sided_maxwell,
+    "wald": R.wald,
+    "triangular": R.triangular,
+    "f": lambda k, s: R.f(k, s, 3.0, 4.0),
+    "generalized_normal": lambda k, s: R.generalized_normal(k, s, 1.5),
     "weibull": lambda k, s: R.weibull(k, s, 2.0),
     "pareto": lambda k, s: R.pareto(k, s, 2.0),
     "chisquare": lambda k, s: R.chisquare(k, s, 3.0),
@@ -330,7 +381,7 @@ def test_shapes(name: str) -> None:
 
 
 SEVERAL_FOR_EACH = {"gamma", "beta", "categorical", "loggamma", "chisquare", "student_t"}
-SEVERAL_FOR_EACH |= {"negative_binomial"}
+SEVERAL_FOR_EACH |= {"negative_binomial", "f", "generalized_normal"}
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -786,3 +837,59 @@ def test_ndtri_is_the_oracle_of_truncation() -> None:
     inside = special.ndtr(0.1) - special.ndtr(-0.5)
     share = inside / (special.ndtr(0.25) - special.ndtr(-0.5))
     assert abs((found < 0.1).mean() - share) < 4.5 * 0.5 / 20000**0.5
+
+
+# --- points and matrices -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("n", "m"), [(4, None), (5, 2), (2, 5), (1, 1), (0, None)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_orthogonal_matrices(n: int, m: int | None, dtype: str) -> None:
+    found = value(R.orthogonal(R.key(3), n, (6,), dtype, m))
+    columns = n if m is None else m
+    assert found.shape == (6, n, columns) and found.dtype == dtype
+    turned = found if columns <= n else np.swapaxes(found, -1, -2)
+    product = np.swapaxes(turned, -1, -2) @ turned
+    unit = np.broadcast_to(np.eye(min(n, columns)), product.shape)
+    np.testing.assert_allclose(product, unit, atol=1e-5)
+
+
+def test_orthogonal_matrices_of_symbolic_size() -> None:
+    x = gc.placeholder("x", ("n",))
+    f = gc.function([x], R.orthogonal(R.key(0), x.shape[0]), on_unused_input="ignore")
+    found = f(np.zeros(7, "float32"))
+    np.testing.assert_allclose(found @ found.T, np.eye(7), atol=1e-5)
+
+
+@pytest.mark.parametrize("p", [0.5, 1.0, 2.0, 7.0])
+def test_points_stay_in_their_ball(p: float) -> None:
+    found = value(R.ball(R.key(5), 3, p, (2, 400), "float64"))
+    assert found.shape == (2, 400, 3)
+    size = np.sum(np.abs(found) ** p, axis=-1)
+    assert 0.9 < size.max() <= 1.0
+    np.testing.assert_allclose((size ** (1 / p) < 0.5).mean(), 1 / 8, atol=0.05)
+
+
+def test_gradients_of_what_follows_from_uniform_and_normal_numbers() -> None:
+    key, s = R.key(9), (5,)
+    one = np.array([0.3, -0.2, 0.1, 0.0, 0.4])
+    gc.verify_grad(
+        lambda a, b, c: R.triangular(key, s, a, b, c, "float64"), [one, one + 0.5, one + 2]
+    )
+    gc.verify_grad(lambda a, b: R.maxwell(key, s, "float64", a, b), [one, one + 2])
+    gc.verify_grad(lambda a, b: R.double_sided_maxwell(key, s, "float64", a, b), [one, one + 2])
+    gc.verify_grad(lambda a, b: R.wald(key, s, a, "float64", b), [one + 1, one + 2])
+
+
+def test_parameters_of_these_that_are_refused() -> None:
+    key = R.key(0)
+    with pytest.raises(ParameterError, match="not in order"):
+        R.triangular(key, (3,), 2.0, 1.0, 3.0)
+    with pytest.raises(ParameterError, match="mean is -1"):
+        R.wald(key, (3,), -1.0)
+    with pytest.raises(ParameterError, match="p is 0"):
+        R.ball(key, 3, 0)
+    with pytest.raises(ParameterError, match="dfden is -2"):
+        R.f(key, (3,), 1.0, -2.0)
+    with pytest.raises(DTypeError, match="orthogonal"):
+        R.orthogonal(key, 3, dtype="int32")

@@ -3,20 +3,22 @@ normal and gamma numbers. Gradients flow to all parameters."""
 
 from typing import Any
 
-from graphc.dtypes import float32
-from graphc.errors import ShapeError
+from graphc.dtypes import DType, float32, uint32
+from graphc.errors import ParameterError, ShapeError
 from graphc.ir.arguments import ShapeLike
 from graphc.ir.leaf import as_tensor
 from graphc.ir.registry import BUILDER
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
-from graphc.ops.power import sqrt
+from graphc.ops.comparison import where
+from graphc.ops.power import sqrt, square
 from graphc.ops.transcendental import exp, log
 from graphc.random.continuous import standard_gumbel, standard_normal
-from graphc.random.keys import Key, draws_of, sizes_of
+from graphc.random.keys import Draws, Key, draws_of, sizes_of
 from graphc.random.parameters import (
     POSITIVE,
     check_range,
+    fixed,
     float_dtype,
     parameter,
     shape_of,
@@ -26,16 +28,24 @@ from graphc.random.parameters import (
 )
 from graphc.random.rejection import gamma_numbers, positive_tensor
 from graphc.random.uniforms import open_unit
+from graphc.shapes import Shape
 from graphc.surface import surface
 
 __all__ = [
     "chisquare",
     "dirichlet",
+    "double_sided_maxwell",
+    "f",
+    "generalized_normal",
     "lognormal",
+    "maxwell",
     "multivariate_normal",
     "pareto",
     "rayleigh",
     "student_t",
+    "triangular",
+    "two_sided_power",
+    "wald",
     "weibull",
 ]
 
@@ -57,6 +67,102 @@ def rayleigh(key: Key, shape: ShapeLike = (), dtype: Any = float32, scale: Any =
     target, sizes = float_dtype("rayleigh", dtype), sizes_of("rayleigh", shape)
     u = open_unit(draws_of("rayleigh", key), sizes, working_dtype(target))
     return shifted("rayleigh", sqrt(log(u) * -2.0), 0.0, scale, target)
+
+
+@surface
+def maxwell(
+    key: Key, shape: ShapeLike = (), dtype: Any = float32, loc: Any = 0.0, scale: Any = 1.0
+) -> Tensor:
+    """Maxwell's speeds: loc + scale times the length of three normal numbers."""
+    target, sizes = float_dtype("maxwell", dtype), sizes_of("maxwell", shape)
+    noise = _speeds(draws_of("maxwell", key), sizes, working_dtype(target))
+    return shifted("maxwell", noise, loc, scale, target)
+
+
+@surface
+def double_sided_maxwell(
+    key: Key, shape: ShapeLike = (), dtype: Any = float32, loc: Any = 0.0, scale: Any = 1.0
+) -> Tensor:
+    """Maxwell's speeds of either sign: loc + scale s m, s = -1 or 1."""
+    name = "double_sided_maxwell"
+    target, sizes = float_dtype(name, dtype), sizes_of(name, shape)
+    draws = draws_of(name, key)
+    noise = _with_signs(draws, _speeds(draws, sizes, working_dtype(target)))
+    return shifted(name, noise, loc, scale, target)
+
+
+def _speeds(draws: Draws, shape: Shape, dtype: DType) -> Tensor:
+    """sqrt(z^2 - 2 log(u)): the squares of two normal numbers are an exponential one"""
+    z = standard_normal(draws, shape, dtype)
+    return sqrt(square(z) - log(open_unit(draws, shape, dtype)) * 2)
+
+
+def _with_signs(draws: Draws, x: Tensor) -> Tensor:
+    """x or -x"""
+    return where(draws.bits(x.shape, uint32) >= 1 << 31, -x, x)
+
+
+@surface
+def wald(
+    key: Key,
+    shape: ShapeLike | None = None,
+    mean: Any = 1.0,
+    dtype: Any = float32,
+    scale: Any = 1.0,
+) -> Tensor:
+    """Wald's or inverse Gaussian numbers: when a motion of drift 1 / mean first reaches 1.
+
+    mean, scale > 0; the variance is mean^3 / scale. shape = None: that of mean and scale. By J.
+    Michael, W. Schucany and R. Haas 1976; gradients hold the choice of one of two roots fixed.
+    """
+    target, sizes = float_dtype("wald", dtype), shape_of("wald", shape, mean, scale)
+    work, draws = working_dtype(target), draws_of("wald", key)
+    centre = parameter("wald", "mean", mean, sizes, work, POSITIVE)
+    force = parameter("wald", "scale", scale, sizes, work, POSITIVE)
+    w = square(standard_normal(draws, sizes, work)) * (centre / force)
+    larger = 1 + w * 0.5 + sqrt(w + square(w) * 0.25)  # times mean; the other root is its inverse
+    is_other = open_unit(draws, sizes, work) * (1 + larger) < larger
+    return (where(is_other, 1 / larger, larger) * centre).astype(target)
+
+
+@surface
+def triangular(
+    key: Key,
+    shape: ShapeLike | None = None,
+    left: Any = 0.0,
+    mode: Any = 0.5,
+    right: Any = 1.0,
+    dtype: Any = float32,
+) -> Tensor:
+    """Numbers from left to right whose density rises to the mode in a line, and falls in a line.
+
+    left <= mode <= right, left < right; shape = None: that of the three. By inversion. Raises
+    ParameterError where they are known and not in this order.
+    """
+    name = "triangular"
+    target, sizes = float_dtype(name, dtype), shape_of(name, shape, left, mode, right)
+    known = [fixed(value) for value in (left, mode, right)]
+    if all(value is not None for value in known):
+        ordered = (known[0] <= known[1]) & (known[1] <= known[2]) & (known[0] < known[2])
+        if not as_tensor(ordered).node.attrs["value"].all():
+            raise ParameterError(
+                f"{name}: left, mode and right are not in order",
+                details=[f"left {left}    mode {mode}    right {right}"],
+                source=current_source(),
+                fix="left <= mode <= right, and left < right",
+            )
+    work = working_dtype(target)
+    low, top, high = (
+        parameter(name, what, value, sizes, work)
+        for what, value in (("left", left), ("mode", mode), ("right", right))
+    )
+    u = open_unit(draws_of(name, key), sizes, work)
+    width = high - low
+    rises = u * width < top - low
+    area = where(rises, u * (top - low), (1 - u) * (high - top)) * width
+    flat = area <= 0
+    step = where(flat, 0, sqrt(where(flat, 1, area)))
+    return where(rises, low + step, high - step).astype(target)
 
 
 @surface
@@ -100,6 +206,47 @@ def chisquare(
     target, sizes = float_dtype("chisquare", dtype), shape_of("chisquare", shape, df)
     freedom = positive_tensor("chisquare", "df", df, sizes, working_dtype(target))
     return (gamma_numbers(draws_of("chisquare", key), freedom * 0.5) * 2).astype(target)
+
+
+@surface
+def f(
+    key: Key,
+    shape: ShapeLike | None = None,
+    dfnum: Any = 1.0,
+    dfden: Any = 1.0,
+    dtype: Any = float32,
+) -> Tensor:
+    """Fisher's F: chi-square numbers of dfnum > 0 degrees of freedom over dfnum, divided by those
+    of dfden > 0 over dfden.
+
+    shape = None: that of both.
+    """
+    target, sizes = float_dtype("f", dtype), shape_of("f", shape, dfnum, dfden)
+    work, draws = working_dtype(target), draws_of("f", key)
+    top = positive_tensor("f", "dfnum", dfnum, sizes, work)
+    bottom = positive_tensor("f", "dfden", dfden, sizes, work)
+    first = gamma_numbers(draws, top * 0.5, logarithm=True)
+    second = gamma_numbers(draws, bottom * 0.5, logarithm=True)
+    return (exp(first - second) * (bottom / top)).astype(target)
+
+
+@surface
+def generalized_normal(
+    key: Key, shape: ShapeLike | None = None, p: Any = 2.0, dtype: Any = float32
+) -> Tensor:
+    """Numbers with a density proportional to exp(-|x|^p), p > 0: Laplace's for 1, normal ones of
+    variance 1/2 for 2. shape = None: that of p."""
+    name = "generalized_normal"
+    target, sizes = float_dtype(name, dtype), shape_of(name, shape, p)
+    power = positive_tensor(name, "p", p, sizes, working_dtype(target))
+    return two_sided_power(draws_of(name, key), power).astype(target)
+
+
+def two_sided_power(draws: Draws, power: Tensor) -> Tensor:
+    """Numbers with the density exp(-|x|^p): their powers are gamma numbers of 1 / p."""
+    inverse = 1 / power
+    height = gamma_numbers(draws, inverse, logarithm=True) * inverse
+    return _with_signs(draws, exp(height))
 
 
 @surface

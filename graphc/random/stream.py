@@ -17,6 +17,7 @@ from graphc.random import (
     continuous,
     counts,
     derived,
+    directions,
     keys,
     rejection,
     selection,
@@ -137,6 +138,14 @@ class Stream:
     rayleigh = _method(derived.rayleigh)
     weibull = _method(derived.weibull)
     pareto = _method(derived.pareto)
+    maxwell = _method(derived.maxwell)
+    double_sided_maxwell = _method(derived.double_sided_maxwell)
+    wald = _method(derived.wald)
+    triangular = _method(derived.triangular)
+    f = _method(derived.f)
+    generalized_normal = _method(derived.generalized_normal)
+    ball = _method(directions.ball)
+    orthogonal = _method(directions.orthogonal)
     poisson = _method(counts.poisson)
     binomial = _method(counts.binomial)
     geometric = _method(counts.geometric)
