@@ -11,53 +11,15 @@ __all__ = ["get"]
 
 Activation = Callable[[Any], gc.Tensor]
 
-SELU_SCALE = 1.0507009873554805  # Klambauer et al., 2017 (arXiv 1706.02515)
-SELU_ALPHA = 1.6732632423543772
-
 
 def linear(x: Any) -> Any:
     """x itself."""
     return x
 
 
-def elu(x: Any, alpha: float = 1.0) -> Any:
-    """x above 0, else alpha * (exp(x) - 1) (Clevert et al., 2015, arXiv 1511.07289)."""
-    return gc.where(x > 0, x, alpha * gc.expm1(x))
-
-
-def selu(x: Any) -> Any:
-    """The scaled elu that keeps mean 0 and variance 1 (Klambauer et al., arXiv 1706.02515)."""
-    return SELU_SCALE * elu(x, SELU_ALPHA)
-
-
-def relu6(x: Any) -> Any:
-    """relu, at most 6."""
-    return gc.clip(x, 0, 6)
-
-
 def leaky_relu(x: Any, negative_slope: float = 0.2) -> Any:
     """x above 0, else negative_slope * x; the slope is Keras's."""
     return gc.nn.leaky_relu(x, negative_slope)
-
-
-def softsign(x: Any) -> Any:
-    """x / (1 + |x|)"""
-    return x / (1 + gc.abs(x))
-
-
-def hard_sigmoid(x: Any) -> Any:
-    """relu6(x + 3) / 6"""
-    return relu6(x + 3) / 6
-
-
-def hard_silu(x: Any) -> Any:
-    """x * hard_sigmoid(x)"""
-    return x * hard_sigmoid(x)
-
-
-def mish(x: Any) -> Any:
-    """x * tanh(softplus(x)) (Misra, 2019, arXiv 1908.08681)"""
-    return x * gc.tanh(gc.softplus(x))
 
 
 def exponential(x: Any) -> Any:
@@ -73,20 +35,20 @@ def heaviside(x: Any) -> Any:
 _NAMES: dict[str, Activation] = {
     "linear": linear,
     "relu": gc.relu,
-    "relu6": relu6,
+    "relu6": gc.nn.relu6,
     "leaky_relu": leaky_relu,
-    "elu": elu,
-    "selu": selu,
+    "elu": gc.nn.elu,
+    "selu": gc.nn.selu,
     "gelu": gc.nn.gelu,
     "silu": gc.nn.silu,
     "swish": gc.nn.silu,
-    "mish": mish,
+    "mish": gc.nn.mish,
     "sigmoid": gc.sigmoid,
-    "hard_sigmoid": hard_sigmoid,
-    "hard_silu": hard_silu,
+    "hard_sigmoid": gc.nn.hard_sigmoid,
+    "hard_silu": gc.nn.hard_silu,
     "tanh": gc.tanh,
     "softplus": gc.softplus,
-    "softsign": softsign,
+    "softsign": gc.nn.softsign,
     "softmax": gc.softmax,
     "log_softmax": gc.nn.log_softmax,
     "exponential": exponential,

@@ -119,7 +119,7 @@ class ELU(Layer):
         self.alpha = alpha
 
     def call(self, inputs: Any) -> Any:
-        return activations.elu(inputs, self.alpha)
+        return gc.nn.elu(inputs, self.alpha)
 
 
 class PReLU(Layer):
