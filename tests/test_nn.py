@@ -111,7 +111,7 @@ def attention(q: Any, k: Any, v: Any, bias: Any = 0.0, mask: Any = True) -> np.n
     k, v = np.repeat(k, each, axis=-2), np.repeat(v, each, axis=-2)
     scores = np.einsum("btnh,bsnh->bnts", q, k) / math.sqrt(q.shape[-1]) + bias
     weights = scipy.special.softmax(np.where(mask, scores, -np.inf), axis=-1)
-    return np.einsum("bnts,bsnh->btnh", weights, v)
+    return np.asarray(np.einsum("bnts,bsnh->btnh", weights, v))
 
 
 @pytest.mark.parametrize("groups", [1, 2, 4])
@@ -124,10 +124,11 @@ def test_attention(groups: int) -> None:
         gc.placeholder(name, ("b", t, x.shape[2], 3), "float64")
         for name, x, t in (("q", q, "t"), ("k", k, "s"), ("v", v, "s"))
     ]
+    one, two, three = inputs
     outputs = [
-        nn.dot_product_attention(*inputs),
-        nn.dot_product_attention(*inputs, is_causal=True),
-        nn.dot_product_attention(*inputs, bias=bias, mask=mask),
+        nn.dot_product_attention(one, two, three),
+        nn.dot_product_attention(one, two, three, is_causal=True),
+        nn.dot_product_attention(one, two, three, bias, mask),
     ]
     found = gc.function(inputs, outputs)(q, k, v)
     causal = np.arange(5)[:, None] >= np.arange(6)
