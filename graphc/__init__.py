@@ -109,6 +109,7 @@ with uncollected(stays=True):  # modules are many objects
     from graphc.ops.sets import *
     from graphc.ops.signals import *
     from graphc.ops.slicing import *
+    from graphc.ops.slopes import *
     from graphc.ops.solving import *
     from graphc.ops.sorting import *
     from graphc.ops.spectra import *

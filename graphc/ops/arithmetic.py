@@ -19,10 +19,23 @@ from graphc.ops.definition import (
     Accepts,
     check_dtype,
     floating,
+    one_input,
     promote_inputs,
 )
 
-__all__ = ["fmax", "fmin", "fmod", "gcd", "heaviside", "lcm", "polyval", "select"]
+__all__ = [
+    "divmod",
+    "fmax",
+    "fmin",
+    "fmod",
+    "gcd",
+    "heaviside",
+    "lcm",
+    "logaddexp2",
+    "modf",
+    "polyval",
+    "select",
+]
 
 UNROLLED = 64  # terms of a polynomial that are written out; more are a loop
 
@@ -120,6 +133,34 @@ def lcm(x1: Any, x2: Any) -> Tensor:
     divisor = gcd(a, b)
     product: Tensor = BUILDER.floor_divide(BUILDER.abs(a), divisor) * BUILDER.abs(b)
     return product
+
+
+@public
+def divmod(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
+    """(floor_divide(x1, x2), remainder(x1, x2)). ShapeError where shapes do not broadcast."""
+    return BUILDER.floor_divide(x1, x2), BUILDER.remainder(x1, x2)
+
+
+@public
+def modf(x: Any) -> tuple[Tensor, Tensor]:
+    """(x - trunc(x), trunc(x)), both with the sign of x; of infinities 0 and the infinity.
+
+    x: any shape; integers and bool become float32.
+    """
+    tensor = floating(one_input("modf", x, ANY_REAL))
+    whole = BUILDER.trunc(tensor)
+    rest = BUILDER.where(BUILDER.isinf(tensor), 0, tensor - whole)
+    return BUILDER.copysign(rest, tensor), whole
+
+
+@public
+def logaddexp2(x1: Any, x2: Any) -> Tensor:
+    """log2(2**x1 + 2**x2) without overflow.
+
+    x1, x2: shapes that broadcast; integers and bool become float32. ShapeError where they do not.
+    """
+    a, b = (floating(x) for x in _pair("logaddexp2", x1, x2, ANY_REAL))
+    return BUILDER.logaddexp(a * math.log(2), b * math.log(2)) * (1 / math.log(2))
 
 
 # --- polynomials and choices ---------------------------------------------------------------------

@@ -10,6 +10,7 @@ from graphc.dtypes import (
     is_bool,
     is_complex,
     is_floating,
+    is_signed,
     uint8,
     uint16,
     uint32,
@@ -19,7 +20,7 @@ from graphc.errors import DTypeError
 from graphc.ir.lowering import Elementwise, LoweringContext
 from graphc.ir.node import TensorType
 from graphc.ir.opdef import Example, Generator, OpDef
-from graphc.ir.registry import public, register
+from graphc.ir.registry import BUILDER, public, register
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.ops.definition import INTEGER, INTEGRAL, one_input
@@ -29,6 +30,7 @@ from graphc.scalar.expr import Expr
 
 __all__ = [
     "bitcast",
+    "bitwise_count",
     "bitwise_and",
     "bitwise_invert",
     "bitwise_left_shift",
@@ -167,3 +169,24 @@ def bitcast(x: Any, dtype: Any, /) -> Tensor:
             fix=f"a dtype of {8 * tensor.dtype.itemsize} bits; x.astype(...) converts values",
         )
     return tensor if tensor.dtype == target else BITCAST(tensor, dtype=target)
+
+
+# --- counts --------------------------------------------------------------------------------------
+
+
+@public
+def bitwise_count(x: Any) -> Tensor:
+    """How many bits of |x| are set: uint8, of the shape of x.
+
+    x: integers, else DTypeError. Pairs, fours and bytes of bits are added side by side (H. Warren,
+    "Hacker's Delight", 5-1).
+    """
+    tensor = one_input("bitwise_count", x, INTEGER)
+    word = BUILDER.abs(tensor) if is_signed(tensor.dtype) else tensor
+    width = 8 * word.dtype.itemsize
+    bits = bitcast(word, _WORDS[word.dtype.itemsize])
+    ones = (1 << width) - 1
+    bits = bits - ((bits >> 1) & (ones // 3))
+    bits = (bits & (ones // 5)) + ((bits >> 2) & (ones // 5))
+    bits = (bits + (bits >> 4)) & (ones // 17)
+    return ((bits * (ones // 255)) >> (width - 8)).astype(uint8)

@@ -11,12 +11,14 @@ from graphc.ir.leaf import as_tensor
 from graphc.ir.registry import BUILDER, public
 from graphc.ir.tensor import Tensor
 from graphc.ir.trimmed import Trimmed
+from graphc.ops.definition import promote_inputs
 from graphc.shapes import Size
 
 __all__ = [
     "UniqueAllResult",
     "UniqueCountsResult",
     "UniqueInverseResult",
+    "isin",
     "unique_all",
     "unique_counts",
     "unique_inverse",
@@ -145,3 +147,24 @@ def unique_all(x: Any, /, *, size: Size | None = None, fill_value: Any = 0) -> U
         runs.inverse(),
         runs.counts(),
     )
+
+
+@public
+def isin(x: Any, test_elements: Any, *, invert: bool = False) -> Tensor:
+    """Whether each element of x is among test_elements: bool, of the shape of x.
+
+    x, test_elements: any shapes and real dtypes, which are promoted. NaN is in nothing. invert:
+    whether it is not. test_elements are sorted, and searched.
+    """
+    tensor, others = promote_inputs("isin", x, test_elements)
+    size = others.size
+    if isinstance(size, int) and size == 0:
+        return BUILDER.broadcast_to(bool(invert), tensor.shape)
+    row = BUILDER.sort(BUILDER.reshape(others, (-1,)))
+    if not isinstance(size, int):  # there may be none: then what stands here is not looked at
+        row = BUILDER.concat([row, BUILDER.zeros((1,), row.dtype)])
+    place = BUILDER.searchsorted(row[:size], tensor)
+    found = BUILDER.equal(BUILDER.take(row, BUILDER.minimum(place, row.shape[0] - 1)), tensor)
+    found = found & (place < size)
+    result: Tensor = ~found if invert else found
+    return result

@@ -21,7 +21,7 @@ from graphc.ops.definition import (
 )
 from graphc.shapes import Size, dim_max, dim_min
 
-__all__ = ["convolve", "correlate", "interp", "trapezoid", "unwrap"]
+__all__ = ["convolve", "correlate", "cumulative_trapezoid", "interp", "trapezoid", "unwrap"]
 
 Mode = Literal["full", "same", "valid"]
 
@@ -179,20 +179,44 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Tensor:
     the shape of y; without it the distances are dx. Result: y without the axis; 0 for fewer than
     two entries. ShapeError for an axis that y does not have, and where x does not fit.
     """
+    strips, axis = _strips("trapezoid", y, x, dx, axis)
+    return BUILDER.sum(strips, axis)
+
+
+@public
+def cumulative_trapezoid(
+    y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1, initial: Any = None
+) -> Tensor:
+    """The integral of y from the first entry to each other one along `axis`, by the trapezoidal
+    rule; scipy.integrate's.
+
+    y, x, dx: as of trapezoid. Result: of the shape of y with one entry less, or as many where
+    `initial`, most often 0, stands before them. ShapeError as in trapezoid.
+    """
+    strips, axis = _strips("cumulative_trapezoid", y, x, dx, axis)
+    sums = BUILDER.cumulative_sum(strips, axis=axis)
+    if initial is None:
+        return sums
+    first = BUILDER.zeros_like(_along(floating(as_tensor(y)), axis, slice(0, 1))) + initial
+    return BUILDER.concat([first.astype(sums.dtype), sums], axis=axis)
+
+
+def _strips(name: str, y: Any, x: Any, dx: Any, axis: int) -> tuple[Tensor, int]:
+    """The areas between neighbours, and the axis counted from 0."""
     values = (y,) if x is None else (y, x)
-    tensors = [floating(value) for value in promote_inputs("trapezoid", *values)]
+    tensors = [floating(value) for value in promote_inputs(name, *values)]
     tensor = tensors[0]
-    axis = checked_axis("trapezoid", axis, tensor.ndim)
+    axis = checked_axis(name, axis, tensor.ndim)
     means = (_along(tensor, axis, slice(1, None)) + _along(tensor, axis, slice(None, -1))) / 2
     if x is None:
-        return BUILDER.sum(means * dx, axis)
+        return means * dx, axis
     places = tensors[1]
     if places.ndim == 1:
         distances = BUILDER.diff(places)
         distances = BUILDER.reshape(distances, (-1, *(1,) * (tensor.ndim - axis - 1)))
     else:
         distances = BUILDER.diff(places, axis=axis)
-    return BUILDER.sum(means * distances, axis)
+    return means * distances, axis
 
 
 @public

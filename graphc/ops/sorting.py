@@ -24,7 +24,7 @@ SELECTED = 32  # so many at most are selected, more are taken from the sorted ro
 SORTED = 256  # elements of a short row, of which a tenth is selected, or
 FEW = 8
 
-__all__ = ["argsort", "searchsorted", "sort", "top_k"]
+__all__ = ["argsort", "lexsort", "searchsorted", "sort", "top_k"]
 
 # --- sort ----------------------------------------------------------------------------------------
 
@@ -95,6 +95,27 @@ def argsort(x: Any, axis: int = -1, *, descending: bool = False, stable: bool = 
     always keep their order. Raises ShapeError for an axis that x does not have.
     """
     return _sorted("argsort", x, axis, descending)[1]
+
+
+@public
+def lexsort(keys: Sequence[Any], axis: int = -1) -> Tensor:
+    """The order along `axis` by the last of the keys, of equal ones by the one before it, and so
+    on: int64.
+
+    keys: at least one, of one shape, any dtypes; NaN last. Raises ShapeError for no keys, and for
+    an axis that they do not have.
+    """
+    tensors = [one_input("lexsort", key) for key in keys]
+    if not tensors:
+        raise ShapeError(
+            "lexsort: got no keys", source=current_source(), fix="give keys, the last one first"
+        )
+    axis = checked_axis("lexsort", axis, tensors[0].ndim)
+    order = argsort(tensors[0], axis)
+    for key in tensors[1:]:
+        held = BUILDER.take_along_axis(key, order, axis=axis)
+        order = BUILDER.take_along_axis(order, argsort(held, axis), axis=axis)
+    return order
 
 
 @public

@@ -1,4 +1,4 @@
-"""Comparison within a tolerance, and numbers in place of NaN and infinities."""
+"""Comparison within a tolerance and of whole arrays; infinities, and numbers in place of them."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from graphc.ir.registry import BUILDER, public
 from graphc.ir.tensor import Tensor
 from graphc.ops.definition import one_input, promote_inputs
 
-__all__ = ["allclose", "isclose", "nan_to_num"]
+__all__ = ["allclose", "array_equal", "isclose", "isneginf", "isposinf", "nan_to_num"]
 
 
 @public
@@ -43,6 +43,37 @@ def allclose(
 ) -> Tensor:
     """Whether all elements are close: a bool scalar of `isclose`; True where there are none."""
     return BUILDER.all(isclose(x1, x2, rtol, atol, equal_nan))
+
+
+@public
+def array_equal(x1: Any, x2: Any, equal_nan: bool = False) -> Tensor:
+    """Whether two arrays have the same shape and elements: a bool scalar.
+
+    x1, x2: any dtypes, which are promoted. equal_nan: whether two NaN are equal. Sizes that are
+    symbolic have to be equal at the call, else FeedError.
+    """
+    a, b = promote_inputs("array_equal", x1, x2)
+    if a.ndim != b.ndim or any(
+        isinstance(one, int) and isinstance(other, int) and one != other
+        for one, other in zip(a.shape, b.shape, strict=True)
+    ):
+        return as_tensor(False)
+    same = BUILDER.equal(a, b)
+    if equal_nan:
+        same = same | BUILDER.isnan(a) & BUILDER.isnan(b)
+    return BUILDER.all(same)
+
+
+@public
+def isposinf(x: Any) -> Tensor:
+    """Whether each element is inf: bool. x: any shape and real dtype."""
+    return BUILDER.equal(one_input("isposinf", x), float("inf"))
+
+
+@public
+def isneginf(x: Any) -> Tensor:
+    """Whether each element is -inf: bool. x: any shape and real dtype."""
+    return BUILDER.equal(one_input("isneginf", x), float("-inf"))
 
 
 @public

@@ -125,3 +125,24 @@ def test_errors() -> None:
     for call, kind, words in cases:
         with pytest.raises(kind, match=words):
             call()
+
+
+def test_divmod_and_modf() -> None:
+    x, y = np.array([7.5, -7.5, 0.0, -0.0, 3.0]), np.array([2.0, 2.0, 3.0, 3.0, -1.25])
+    one, other = gc.placeholder("x", ("n",), "float64"), gc.placeholder("y", ("n",), "float64")
+    found = gc.function([one, other], gc.divmod(one, other))(x, y)
+    for part, expected in zip(found, np.divmod(x, y), strict=True):
+        np.testing.assert_array_equal(part, expected)
+    x = np.array([2.75, -2.75, 0.0, -0.0, np.inf, -np.inf, np.nan, -3.0])
+    for part, expected in zip(gc.function([one], gc.modf(one))(x), np.modf(x), strict=True):
+        np.testing.assert_array_equal(part, expected)
+        np.testing.assert_array_equal(np.signbit(part[:6]), np.signbit(expected[:6]))
+    gc.verify_grad(lambda x: gc.modf(x)[0], [np.array([0.3, -1.7])])
+
+
+def test_logaddexp2() -> None:
+    x, y = np.array([1.0, 2000.0, -np.inf, -3.0]), np.array([0.5, 1999.0, -np.inf, np.inf])
+    one, other = gc.placeholder("x", ("n",), "float64"), gc.placeholder("y", ("n",), "float64")
+    found = gc.function([one, other], gc.logaddexp2(one, other))(x, y)
+    np.testing.assert_allclose(found, np.logaddexp2(x, y), rtol=1e-14)
+    gc.verify_grad(gc.logaddexp2, [np.array([0.3, -1.7]), np.array([2.0, 4.0])])

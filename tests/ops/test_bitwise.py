@@ -106,3 +106,13 @@ def test_bitcast_has_no_derivative() -> None:
     x = gc.placeholder("x", (3,))
     with pytest.raises(gc.GraphcError, match="bitcast"):
         gc.grad(gc.sum(gc.bitcast(gc.bitcast(x, "int32"), "float32")), x)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "int32", "uint32", "int64", "uint64"])
+def test_bitwise_count(compute: Compute, dtype: str) -> None:
+    ends = np.iinfo(dtype)
+    x = np.random.default_rng(0).integers(ends.min, ends.max, 40, dtype=dtype, endpoint=True)
+    x[:3] = ends.min, ends.max, 0
+    found = compute(gc.bitwise_count, x)
+    np.testing.assert_array_equal(found, np.bitwise_count(x))
+    assert found.dtype == "uint8"

@@ -191,3 +191,36 @@ def test_errors() -> None:
     for call, kind, words in cases:
         with pytest.raises(kind, match=words):
             call()
+
+
+@pytest.mark.parametrize("name", ["hanning", "hamming", "blackman", "bartlett", "kaiser"])
+def test_windows(name: str) -> None:
+    more = (8.6,) if name == "kaiser" else ()
+    x = gc.placeholder("x", ("n",))
+    f = gc.function([x], getattr(gc, name)(x.shape[0], *more), on_unused_input="ignore")
+    for size in (0, 1, 2, 3, 8, 51):
+        expected = getattr(np, name)(size, *more)
+        found = gc.run(getattr(gc, name)(size, *more, dtype="float64"))
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-15)
+        np.testing.assert_allclose(f(np.zeros(size, "float32")), expected, atol=1e-6)
+    with pytest.raises(gc.DTypeError, match=name):
+        getattr(GC, name)(4, *more, dtype="int32")
+
+
+def test_slope_of_a_window() -> None:
+    gc.verify_grad(lambda beta: gc.kaiser(7, beta, "float64"), [2.5])
+
+
+@pytest.mark.parametrize("k", [-2, 0, 3])
+def test_triangles_and_positions(k: int) -> None:
+    for n, m in ((4, None), (3, 5), (5, 2), (0, None)):
+        np.testing.assert_array_equal(gc.run(gc.tri(n, m, k)), np.tri(n, m, k))
+        for name in ("tril_indices", "triu_indices"):
+            assert_same(gc.run(getattr(gc, name)(n, k, m)), getattr(np, name)(n, k, m))
+    for shape in ((2, 3), (4,), (), (2, 0)):
+        assert_same(gc.run(gc.indices(shape)), np.indices(shape))
+    x = gc.placeholder("x", ("n", 3))
+    f = gc.function([x], gc.indices(x.shape, "int32"), on_unused_input="ignore")
+    assert_same(f(np.zeros((2, 3), "float32")), np.indices((2, 3), "int32"))
+    with pytest.raises(gc.ShapeError, match="tril_indices"):
+        GC.tril_indices(x.shape[0])

@@ -65,3 +65,20 @@ def test_the_gradient_goes_to_the_first_of_equals() -> None:
     weighed = gc.unique_values(x, size=3) * gc.arange(1.0, 4.0)
     f = gc.function([x], gc.grad(gc.sum(weighed), x))
     np.testing.assert_array_equal(f([3, 1, 3, 2]), [3, 1, 0, 2])
+
+
+@pytest.mark.parametrize("dtype", ["int32", "float32", "bool"])
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_isin(dtype: str, count: int) -> None:
+    rng = np.random.default_rng(count)
+    x, others = rng.integers(0, 9, (3, 4)).astype(dtype), rng.integers(0, 9, count).astype(dtype)
+    if dtype == "float32":
+        x[0, :2] = np.nan, np.inf
+        others = np.concatenate([others, np.array([np.nan, -np.inf], dtype)]) if count else others
+    one = gc.placeholder("x", ("n", 4), dtype)
+    for other in (gc.placeholder("o", ("m",), dtype), gc.placeholder("o", others.shape, dtype)):
+        both = [gc.isin(one, other), gc.isin(one, other, invert=True)]
+        f = gc.function([one, other], both, on_unused_input="ignore")
+        found, inverted = f(x, others)
+        np.testing.assert_array_equal(found, np.isin(x, others))
+        np.testing.assert_array_equal(inverted, ~np.isin(x, others))

@@ -329,3 +329,14 @@ def test_errors() -> None:
     few = gc.function([short], gc.top_k(short, 3)[0])
     with pytest.raises(GraphcError):
         few(np.zeros(2, np.float32))
+
+
+@pytest.mark.parametrize("axis", [0, -1])
+def test_lexsort(axis: int) -> None:
+    rng = np.random.default_rng(0)
+    keys = [rng.integers(0, 3, (5, 7)).astype(d) for d in ("int32", "float32", "int64")]
+    inputs = [gc.placeholder(None, ("n", 7), key.dtype) for key in keys]
+    found = gc.function(inputs, gc.lexsort(inputs, axis))(*keys)
+    np.testing.assert_array_equal(found, np.lexsort(keys, axis))
+    with pytest.raises(ShapeError, match="no keys"):
+        gc.lexsort([])

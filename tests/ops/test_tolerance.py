@@ -96,3 +96,17 @@ def test_the_gradient_is_0_where_a_number_was_put_in() -> None:
 def test_shapes_that_do_not_broadcast() -> None:
     with pytest.raises(gc.ShapeError):
         gc.isclose(np.ones(2), np.ones(3))
+
+
+def test_equal_arrays_and_infinities() -> None:
+    x = np.array([1.0, np.nan, np.inf, -np.inf])
+    one, other = gc.placeholder("x", ("n",), "float64"), gc.placeholder("y", ("n",), "float64")
+    outputs = [gc.array_equal(one, other), gc.array_equal(one, other, equal_nan=True)]
+    f = gc.function([one, other], [*outputs, gc.isposinf(one), gc.isneginf(other)])
+    found = f(x, x)
+    assert not found[0] and found[1]
+    np.testing.assert_array_equal(found[2], np.isposinf(x))
+    np.testing.assert_array_equal(found[3], np.isneginf(x))
+    assert f(x[:1], x[:1])[0] and not f(x, x[::-1].copy())[1]
+    assert not gc.run(gc.array_equal(np.zeros(3), np.zeros(4)))
+    assert not gc.run(gc.array_equal(np.zeros(3), np.zeros((3, 1))))
