@@ -29,6 +29,12 @@ EQUAL: dict[str, Callable[[Any], Any]] = {
     "padding": lambda n: gc.nn.conv2d(IMAGES, FILTERS, groups=2, padding=n([[1, 0], [0, 1]])),
     "points": lambda n: gc.fft.fft(V, n=n(4), axis=n(0)),
     "distance": lambda n: gc.fft.fftfreq(n(5), d=n(2)),
+    "rows": lambda n: gc.top_k(V, n(2))[0],
+    "range": lambda n: gc.arange(n(2), n(9), n(3), dtype="int32"),
+    "bins": lambda n: gc.histogram(V, n(5))[0],
+    "widths": lambda n: gc.pad(X, n(1)),
+    "sizes": lambda n: gc.placeholder("z", (n(2), 3)),
+    "steps": lambda n: gc.scan(lambda c, _: (c, c), V, None, length=n(3))[1],
     "shape of draws": lambda n: gc.random.normal(KEY, n([2, 2])),
 }
 
@@ -54,6 +60,13 @@ def test_numbers_of_the_dtype_that_is_asked_for() -> None:
             np.testing.assert_allclose(found, expected, rtol=1e-15)
 
 
+def test_a_largest_number_of_numpy_does_not_widen() -> None:
+    one: Any
+    for one in (np.float64(1), np.array(1.0), 1, gc.constant(np.float32(1))):
+        assert gc.max(X, initial=one).dtype == gc.min(X, initial=one).dtype == gc.float32
+        assert float(gc.run(gc.max(gc.zeros((0,)), initial=one))) == 1
+
+
 HUGE = 10**400
 REFUSED: dict[str, tuple[Callable[[], Any], type[gc.GraphcError], str]] = {
     "order": (lambda: gc.linalg.vector_norm(V, ord=HUGE), gc.ParameterError, "ord is 1000"),
@@ -75,6 +88,12 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[gc.GraphcError], str]] = {
     "a set": (lambda: gc.fft.fftn(X, s={4, 5}), gc.ShapeError, "s={4, 5}"),  # type: ignore[arg-type]
     "bytes": (lambda: gc.random.normal(KEY, b"ab"), gc.ShapeError, "b'ab'"),
     "range": (lambda: gc.histogram(V, range=(0, HUGE)), gc.ParameterError, "range=(0, 1000"),
+    "correction": (lambda: gc.var(V, correction="1"), gc.ArgumentError, "correction='1'"),  # type: ignore[arg-type]
+    "large correction": (lambda: gc.nanstd(V, correction=HUGE), gc.ArgumentError, "correction"),
+    "share": (lambda: gc.quantile(V, "0.5"), gc.DTypeError, "q='0.5'"),
+    "initial": (lambda: gc.max(X, axis=0, initial=np.zeros(4)), gc.ShapeError, "initial=array"),
+    "name of sizes": (lambda: gc.placeholder("z", b"ab"), gc.ShapeError, "b'ab'"),
+    "length": (lambda: gc.scan(lambda c, _: (c, c), V, length=-1), gc.ShapeError, "size=-1"),
     "rate": (lambda: gc.random.poisson(KEY, (3,), HUGE), gc.ParameterError, "rate is 1000"),
     "complex": (lambda: gc.random.binomial(KEY, (3,), 1j), gc.DTypeError, "no number"),
     "letters": (lambda: gc.random.dirichlet(KEY, np.array(["a"])), gc.DTypeError, "array"),

@@ -67,6 +67,22 @@ def checked_diagonal(name: str, what: str, value: Any) -> int:
     return max(-FAR, min(checked_whole(name, what, value), FAR))
 
 
+def checked_number(name: str, what: str, value: Any) -> float:
+    """A real number that float64 holds: text is none."""
+    if isinstance(value, np.ndarray) and not value.ndim:
+        value = value.item()
+    try:
+        if isinstance(value, int | float | np.integer | np.floating):
+            return float(value)
+    except OverflowError:  # an integer beyond all floats
+        pass
+    raise ArgumentError(
+        f"{name}: {what}={value!r:.60} is not a number",
+        source=current_source(),
+        fix="pass a number",
+    )
+
+
 def checked_device(name: str, device: Any) -> None:
     """Where a function runs is said where it is compiled; expressions know the CPU alone."""
     if device is not None and not (isinstance(device, str) and device == CPU):

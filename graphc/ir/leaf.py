@@ -28,7 +28,7 @@ from graphc.ir.storage import Storage, replace_arrays, under_lock
 from graphc.ir.tensor import Tensor
 from graphc.ir.trimmed import Trimmed
 from graphc.scalar.expr import Expr, Index
-from graphc.shapes import Dim, Shape, Size, format_shape
+from graphc.shapes import Dim, Shape, Size, format_shape, whole_number
 
 _serial = itertools.count()  # names for the unnamed
 
@@ -191,15 +191,16 @@ def _placeholder_shape(
     name: str, shape: Sequence[int | str | Dim | np.integer[Any] | None]
 ) -> Shape:
     sizes: list[Size] = []
-    for axis, size in enumerate(shape):
+    given: Any = (shape,) if isinstance(shape, bytes | bytearray) else shape  # bytes are no sizes
+    for axis, size in enumerate(given):
         if size is None:
             sizes.append(Dim.symbol(f"_{name}_{axis}"))
         elif isinstance(size, str):
             sizes.append(dim(size))
         elif isinstance(size, Dim):
             sizes.append(size)
-        elif isinstance(size, int | np.integer) and not isinstance(size, bool) and size >= 0:
-            sizes.append(int(size))
+        elif (number := whole_number(size)) is not None and number >= 0:
+            sizes.append(number)
         else:
             raise ShapeError(
                 f"placeholder {name!r}: axis {axis} has size {size!r}",

@@ -12,6 +12,7 @@ import numpy as np
 
 from graphc.dtypes import int64, is_integer
 from graphc.errors import FunctionError, ParameterError, ShapeError
+from graphc.ir.arguments import checked_size
 from graphc.ir.graph import Graph
 from graphc.ir.leaf import PLACEHOLDER, as_tensor
 from graphc.ir.lowering import Scan
@@ -184,7 +185,7 @@ def _common_length(sequences: list[Tensor], length: Size | None) -> Size:
                 fix="sequences have the steps along their first axis",
             )
     if length is not None:
-        return as_size(length)
+        return checked_size("scan", length)
     if not sequences:
         raise ShapeError(
             "scan: neither sequences nor a length are given",

@@ -159,7 +159,7 @@ def histogram(
     target = floating(tensor).dtype
     weighed = BUILDER.reshape(_weights("histogram", weights, tensor), (-1,))
     flat = BUILDER.reshape(tensor.astype(_exact(tensor.dtype)), (-1,))
-    if is_weak(bins) or isinstance(bins, np.integer):
+    if is_weak(bins) or whole_number(bins) is not None:
         count = _bin_count(bins)
         low, high = _range(flat, range)
         edges, place = _equal_bins(flat, low, high, count)

@@ -7,7 +7,7 @@ import numpy as np
 
 from graphc.dtypes import is_complex, real_dtype
 from graphc.errors import ShapeError
-from graphc.ir.arguments import AxisLike, checked_axes
+from graphc.ir.arguments import AxisLike, checked_axes, checked_number
 from graphc.ir.leaf import as_tensor
 from graphc.ir.registry import BUILDER, public
 from graphc.ir.source import current_source
@@ -124,7 +124,8 @@ def cov(x: Any, y: Any = None, rowvar: bool = True, *, correction: float = 1.0) 
     unbiased estimate). Result: [variables, variables]; a scalar for a single one.
     Raises ShapeError for more than two axes, and for numbers of observations that differ.
     """
-    return _squeezed(_covariance("cov", x, y, rowvar, float(correction)))
+    number = checked_number("cov", "correction", correction)
+    return _squeezed(_covariance("cov", x, y, rowvar, number))
 
 
 @public

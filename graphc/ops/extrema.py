@@ -12,6 +12,7 @@ from graphc.ir.lowering import Reduction
 from graphc.ir.node import Attributes, TensorType
 from graphc.ir.opdef import Application, Gradients, Inference, OpDef
 from graphc.ir.registry import BUILDER, Builder, public, register
+from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.ops.definition import REAL, one_input
 from graphc.ops.over_axes import (
@@ -125,9 +126,7 @@ def max(
     Raises ShapeError, at build or at the call, for an empty axis without `initial`.
     """
     result = reduce_axes(MAX, x, axis, keepdims, REAL, allow_empty=initial is not None)
-    if initial is None or initial == lowest(result.dtype):
-        return result
-    return BUILDER.maximum(result, initial)
+    return _with_initial(BUILDER.maximum, result, initial, lowest(result.dtype))
 
 
 @public
@@ -141,9 +140,25 @@ def min(
     Raises ShapeError, at build or at the call, for an empty axis without `initial`.
     """
     result = reduce_axes(MIN, x, axis, keepdims, REAL, allow_empty=initial is not None)
-    if initial is None or initial == highest(result.dtype):
+    return _with_initial(BUILDER.minimum, result, initial, highest(result.dtype))
+
+
+def _with_initial(
+    larger: Callable[..., Tensor], result: Tensor, initial: Any, neutral: float
+) -> Tensor:
+    """The result and a number together; a number of numpy makes no other dtype of it."""
+    if isinstance(initial, np.generic | np.ndarray) and not initial.ndim:
+        initial = initial.item()
+    several = isinstance(initial, np.ndarray | list | tuple)
+    if several or (isinstance(initial, Tensor) and initial.ndim > 0):
+        raise ShapeError(
+            f"{result.op.name}: initial={initial!r:.60} is no number",
+            source=current_source(),
+            fix="give a number; gc.maximum and gc.minimum take arrays",
+        )
+    if initial is None or (not isinstance(initial, Tensor) and initial == neutral):
         return result
-    return BUILDER.minimum(result, initial)
+    return larger(result, initial)
 
 
 MAX = _register_extremum(max, "maximum", np.max)

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from graphc.dtypes import float32, is_complex, is_half, is_inexact, real_dtype
-from graphc.ir.arguments import AxisLike
+from graphc.ir.arguments import AxisLike, checked_number
 from graphc.ir.registry import BUILDER, public
 from graphc.ir.tensor import Tensor
 from graphc.ops.definition import ANY_REAL, REAL, one_input
@@ -107,7 +107,7 @@ def nanvar(
     values = _wide(tensor)
     deviation = values - nanmean(values, axis, keepdims=True)
     squares = _square(BUILDER.where(BUILDER.isnan(values), 0, deviation))
-    freedom = _count(values, axis, keepdims) - float(correction)
+    freedom = _count(values, axis, keepdims) - checked_number("nanvar", "correction", correction)
     divisor = BUILDER.where(freedom > 0, freedom, math.nan)
     variance = BUILDER.divide(BUILDER.sum(squares, axis, keepdims), divisor)
     return variance.astype(real_dtype(tensor.dtype))

@@ -154,7 +154,9 @@ def _pad_value(x: Tensor, value: Any) -> Scalar:
 
 def _widths(x: Tensor, pad_width: Any) -> Widths:
     """A pair for each axis; ShapeError for anything else."""
-    single = not isinstance(pad_width, Sequence | np.ndarray)
+    if isinstance(pad_width, np.ndarray):
+        pad_width = pad_width.tolist()
+    single = not isinstance(pad_width, Sequence)
     if single:
         pairs = [(pad_width, pad_width)] * x.ndim
     elif len(pad_width) == 2 and not any(isinstance(w, Sequence | np.ndarray) for w in pad_width):

@@ -131,6 +131,8 @@ def _shares(name: str, q: Any) -> Tensor:
         result: Tensor = BUILDER.assert_(q, inside, f"q of {name} is within its range", q)
         return result
     try:
+        if np.asarray(q).dtype.kind in "SU":
+            raise TypeError
         values = np.asarray(q, float64) / most
     except (TypeError, ValueError):
         raise DTypeError(

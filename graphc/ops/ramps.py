@@ -136,6 +136,12 @@ def _check_range(dtype: DType, start: float, step: float, length: Size) -> None:
             )
 
 
+def _plain(value: Any) -> Any:
+    """A number of numpy, or an array of one without axes, as a number of Python."""
+    single = isinstance(value, np.generic) or (isinstance(value, np.ndarray) and not value.ndim)
+    return value.item() if single else value
+
+
 @public
 def arange(
     start: Any, stop: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None
@@ -150,8 +156,8 @@ def arange(
     checked_device("arange", device)
     if stop is None:
         start, stop = 0, start
-    bounds = [value.item() if isinstance(value, np.generic) else value for value in (start, stop)]
-    step = step.item() if isinstance(step, np.generic) else step
+    bounds = [_plain(value) for value in (start, stop)]
+    step = _plain(step)
     for value in (*bounds, step):
         if not isinstance(value, int | float | Dim) or (value is step and isinstance(value, Dim)):
             raise DTypeError(

@@ -18,7 +18,7 @@ from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.ops.along_axis import added_at
 from graphc.ops.definition import one_input, promote_inputs
-from graphc.shapes import Dim, Size, dim_max
+from graphc.shapes import Dim, Size, dim_max, whole_number
 
 SELECTED = 32  # so many at most are selected, more are taken from the sorted row
 SORTED = 256  # elements of a short row, of which a tenth is selected, or
@@ -130,9 +130,10 @@ def top_k(x: Any, k: Size, axis: int = -1, *, largest: bool = True) -> tuple[Ten
     tensor = as_tensor(x)
     axis = checked_axis("top_k", axis, tensor.ndim)
     size = tensor.shape[axis]
-    if isinstance(k, bool) or not isinstance(k, int | Dim | np.integer):
+    number = k if isinstance(k, Dim) else whole_number(k)
+    if number is None:
         raise _wrong_count(tensor, k, axis)
-    k = int(k) if isinstance(k, np.integer) else k
+    k = number
     if isinstance(k, int) and (k < 0 or (isinstance(size, int) and k > size)):
         raise _wrong_count(tensor, k, axis)
     if isinstance(k, int) and 0 < k <= SELECTED and _is_few(k, size):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from graphc.dtypes import float64, is_complex
-from graphc.ir.arguments import AxisLike, checked_axes
+from graphc.ir.arguments import AxisLike, checked_axes, checked_number
 from graphc.ir.batch import shifted
 from graphc.ir.lowering import Composite
 from graphc.ir.node import Attributes, TensorType
@@ -147,7 +147,12 @@ def var(
         parts = (BUILDER.real(tensor), BUILDER.imag(tensor))
         one, other = (var(part, axes, keepdims, correction=correction) for part in parts)
         return BUILDER.add(one, other)
-    return VAR(tensor, axes=axes, keepdims=bool(keepdims), correction=float(correction))
+    return VAR(
+        tensor,
+        axes=axes,
+        keepdims=bool(keepdims),
+        correction=checked_number("var", "correction", correction),
+    )
 
 
 VAR = register(
