@@ -75,6 +75,10 @@ def _scaled_erfc(x: Any) -> Any:
     return mp.exp(x * x) * mp.erfc(x)
 
 
+def _dawson(x: Any) -> Any:
+    return mp.sqrt(mp.pi) / 2 * mp.exp(-x * x) * mp.erfi(x)
+
+
 def _spence(x: Any) -> Any:
     if x <= 2:
         return mp.re(mp.polylog(2, 1 - x))
@@ -185,6 +189,18 @@ CASES: dict[str, Case] = {
     "i0e": Case(lambda x: mp.besseli(0, x) * mp.exp(-abs(x)), low=-1e5, high=1e5),
     "i1e": Case(lambda x: mp.besseli(1, x) * mp.exp(-abs(x)), low=-1e5, high=1e5),
     "exp1": Case(mp.e1, low=0, high=750, common=(0, 12)),
+    "j0": Case(lambda x: mp.besselj(0, x), points=(0.0, 2.4, 5.5, 8.0), low=-8, high=8),
+    "j1": Case(lambda x: mp.besselj(1, x), points=(0.0, 3.8, 7.0, 8.0), low=-8, high=8),
+    "k0": Case(lambda x: mp.besselk(0, x), points=(0.0, 2.0, 8.0), low=0, high=700, common=(0, 20)),
+    "k0e": Case(lambda x: mp.besselk(0, x) * mp.exp(x), low=0, high=1e4, common=(0, 20)),
+    "k1": Case(lambda x: mp.besselk(1, x), points=(0.0, 2.0, 8.0), low=0, high=700, common=(0, 20)),
+    "k1e": Case(lambda x: mp.besselk(1, x) * mp.exp(x), low=0, high=1e4, common=(0, 20)),
+    "expi": Case(mp.ei, points=(0.0, 0.3725, 6.0), low=-700, high=700),
+    "dawsn": Case(_dawson, points=(0.0, 2.0, 4.0), low=-60, high=60),
+    "erfi": Case(mp.erfi, low=-26, high=26, common=(-9, 9)),
+    "sine_integral": Case(mp.si, low=-1e5, high=1e5, build=lambda x: gc.sici(x)[0]),
+    "fresnel_sine": Case(mp.fresnels, low=-1e4, high=1e4, build=lambda x: gc.fresnel(x)[0]),
+    "fresnel_cosine": Case(mp.fresnelc, low=-1e4, high=1e4, build=lambda x: gc.fresnel(x)[1]),
     "spence": Case(_spence, points=(0.0, 1.0, 2.0), low=0, common=(0, 12)),
     "zeta": Case(_zeta, arity=2, low=1.01, high=60, common=(1.01, 12)),
     "entr": Case(lambda x: -x * mp.log(x), points=(0.0, 1.0), low=0, common=(0, 12)),
@@ -225,6 +241,18 @@ LIMITS: dict[str, tuple[float, float]] = {
     "i0e": (1, 6),
     "i1e": (1, 6),
     "exp1": (1, 6),
+    "j0": (1, 30),
+    "j1": (1, 25),
+    "k0": (1, 15),
+    "k0e": (1, 12),
+    "k1": (1, 12),
+    "k1e": (1, 10),
+    "expi": (1, 6),
+    "dawsn": (1, 6),
+    "erfi": (1, 8),
+    "sine_integral": (1, 4),
+    "fresnel_sine": (1, 5),
+    "fresnel_cosine": (1, 6),
     "spence": (1, 6),
     "zeta": (1, 10),
     "kl_div": (1, 20),
