@@ -239,12 +239,14 @@ class FeedBinder:
                 source=source,
                 fix="feed a larger array",
             )
+        stretches = "broadcasting" in constraint.text and 1 in (left, right)
+        hint = "; a symbolic size does not stretch: write x[:, 0][:, None] for x[:, :1]"
         return FeedError(
             f"{constraint.text}: sizes differ: {', '.join(sides)}",
             code="E208" if issubclass(constraint.error, FunctionError) else "E107",
             details=details,
             source=source,
-            fix="feed arrays whose sizes agree",
+            fix="feed arrays whose sizes agree" + hint * stretches,
         )
 
     def origin_of(self, name: str) -> str:

@@ -98,6 +98,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[gc.GraphcError], str]] = {
     "complex": (lambda: gc.random.binomial(KEY, (3,), 1j), gc.DTypeError, "no number"),
     "letters": (lambda: gc.random.dirichlet(KEY, np.array(["a"])), gc.DTypeError, "array"),
     "objects": (lambda: gc.random.integers(KEY, (), np.array([None])), gc.DTypeError, "array"),
+    "corners": (lambda: gc.random.triangular(KEY, (), np.array(["a"])), gc.DTypeError, "array"),
     "low": (lambda: gc.random.integers(KEY, (2,), [1, 5], [2, 4]), gc.ParameterError, "below high"),
     "alpha": (lambda: gc.random.dirichlet(KEY, [1.0, -1.0]), gc.ParameterError, "-1.0"),
     "weights": (lambda: gc.random.multinomial(KEY, 3, [1.0, -1.0]), gc.ParameterError, "-1.0"),

@@ -198,3 +198,14 @@ def test_high_ranks(backend: str) -> None:
     f = gc.function([x], gc.sum(x * 2, axis=(1, 3, 5)), backend=backend)
     array = np.random.default_rng(0).integers(0, 9, (2, 3, 1, 2, 2, 1, 3)).astype("float32")
     np.testing.assert_array_equal(f(array), (array * 2).sum((1, 3, 5)))
+
+
+def test_a_symbolic_size_that_is_1_at_the_call_does_not_stretch() -> None:
+    x = gc.placeholder("x", ("n", "m"))
+    f = gc.function([x], x + x[:, :1])
+    for columns in (0, 1):
+        assert f(np.ones((2, columns), "float32")).shape == (2, columns)
+    with pytest.raises(gc.FeedError, match=r"write x\[:, 0\]\[:, None\] for x\[:, :1\]"):
+        f(np.ones((2, 3), "float32"))
+    g = gc.function([x], x + x[:, 0][:, None])
+    assert g(np.ones((2, 3), "float32")).shape == (2, 3)

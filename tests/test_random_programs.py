@@ -19,8 +19,9 @@ COUNT = {"updates": 12, "short rows": 10, "recurrences": 3}  # in the default ru
 
 @pytest.fixture(autouse=True)
 def rewriting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """New values take the memory of the old ones in small variables too."""
-    monkeypatch.setattr(importlib.import_module("graphc.function"), "REWRITTEN", 1)
+    """New values take the memory of the old ones in small variables too, and are written last."""
+    for module in ("graphc.function", "graphc.loops.updates_last"):
+        monkeypatch.setattr(importlib.import_module(module), "REWRITTEN", 1)
 
 
 def drawn(family: str, seed: int) -> RandomProgram:

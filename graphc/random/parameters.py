@@ -77,9 +77,11 @@ def known_integer(value: Any) -> int | None:
 
 def fixed(value: Any) -> Any:
     """The number or array, if it is known while the graph is built; else None."""
+    if isinstance(value, np.ndarray | np.generic | list | tuple):
+        value = as_tensor(value)
     if isinstance(value, Tensor):
         return value.node.attrs["value"] if value.node.op is CONSTANT else None
-    return value if isinstance(value, int | float | np.ndarray | np.generic) else None
+    return value if isinstance(value, int | float) else None
 
 
 def check_range(name: str, what: str, value: Any, allowed: Allowed) -> None:

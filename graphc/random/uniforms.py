@@ -122,11 +122,6 @@ def high_product(words: Tensor, count: Tensor) -> Tensor:
     return x1 * y1 + bitwise_right_shift(first, half) + bitwise_right_shift(second, half)
 
 
-def _known(value: Any) -> Any:
-    """A bound that is known, as numbers; a list, too."""
-    return value if isinstance(value, int) else fixed(as_tensor(value))
-
-
 def _check_bounds(low: Any, high: Any, dtype: DType) -> None:
     """What is known of the bounds fits together and fits the dtype."""
     limits = np.iinfo(dtype)
@@ -142,7 +137,7 @@ def _check_bounds(low: Any, high: Any, dtype: DType) -> None:
                 source=current_source(),
                 fix="use another dtype, or bounds that it holds",
             )
-    first, second = (_known(value) for value in (low, high))
+    first, second = fixed(low), fixed(high)
     if first is not None and second is not None and np.any(np.greater_equal(first, second)):
         raise ParameterError(
             f"integers: low {low if known_low is None else known_low} is not below high "
