@@ -60,7 +60,8 @@ def checked_choice(layer: "Layer", name: str, value: Any, allowed: Sequence[Any]
 
 def numbers(layer: "Layer", name: str, value: Any, count: int, least: int = 1) -> tuple[int, ...]:
     """A whole number for each of `count` axes; one number stands for all."""
-    many = (value,) * count if is_whole(value) else value
+    given = value.tolist() if isinstance(value, np.ndarray) else value
+    many = (given,) * count if is_whole(given) else given
     fits = isinstance(many, list | tuple) and len(many) == count
     if not fits or not all(is_whole(one) and one >= least for one in many):
         raise parameter_error(

@@ -122,6 +122,16 @@ def test_layers_by_numbers_of_numpy_train_and_are_saved(tmp_path: Path) -> None:
     loaded.fit(x, y, epochs=1, verbose=0)
 
 
+def test_sizes_as_arrays() -> None:
+    layers, x = gc.layers, gc.placeholder("x", ("n", 6, 6, 2))
+    for build in (
+        lambda size: layers.Conv2D(3, size, strides=size),
+        lambda size: layers.MaxPooling2D(size),
+    ):
+        found = build(np.array([2, 3]))(x)
+        assert found.shape == build((2, 3))(x).shape
+
+
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "name": (lambda: gc.layers.Dense(3, name=np.zeros(2)), "name=array"),
     "a number as a name": (lambda: gc.layers.Dense(3, name=5), "name=5"),
