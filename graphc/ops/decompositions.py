@@ -27,6 +27,7 @@ from graphc.ops.matrices import (
     square_input,
     square_type,
 )
+from graphc.ops.small_matrices import cholesky_factor, is_small
 from graphc.shapes import Size, dim_min
 
 __all__: list[str] = []  # public in the namespace graphc.linalg
@@ -39,6 +40,8 @@ def _reference_cholesky(attrs: Attributes, a: np.ndarray) -> np.ndarray:
 
 
 def _build_cholesky(b: Builder, a: Tensor) -> Tensor:
+    if is_small(a):
+        return cholesky_factor(b, a)
     return b.tril(b.lapack("potrf", a, caller="cholesky")[0])
 
 

@@ -31,6 +31,12 @@ from graphc.ops.matrices import (
     square_input,
     square_type,
 )
+from graphc.ops.small_matrices import (
+    entries,
+    is_small,
+    solution,
+    triangular_solution,
+)
 from graphc.shapes import size_product
 
 __all__: list[str] = []  # public in the namespace graphc.linalg
@@ -69,6 +75,8 @@ def _reference_solve(attrs: Attributes, a: np.ndarray, b: np.ndarray) -> np.ndar
 
 def _build_solve(b: Builder, a: Tensor, rhs: Tensor, transpose: bool, caller: str) -> Tensor:
     """LAPACK takes right-hand sides as rows; with one matrix for all, those of the whole batch."""
+    if is_small(a, rhs) and a.ndim == rhs.ndim:
+        return solution(b, entries(mT(b, a) if transpose else a), entries(rhs), caller)
     rows = mT(b, rhs)
     shape = rows.shape
     if a.ndim == 2 and len(shape) > 2:
@@ -184,6 +192,9 @@ def _reference_inv(attrs: Attributes, a: np.ndarray) -> np.ndarray:
 
 def _build_inv(b: Builder, a: Tensor, caller: str) -> Tensor:
     """Row i of the inverse solves a.T @ row = e_i."""
+    if is_small(a):
+        unit = b.broadcast_to(identity(b, a), a.shape)
+        return solution(b, entries(a), entries(unit), caller)
     rows = b.broadcast_to(identity(b, a), a.shape)
     factors = b.lapack("getrf", a, caller="lu")
     return b.lapack("getrs", *factors, rows, caller=caller, transpose="N")[0]
@@ -261,6 +272,8 @@ def _build_triangular(
     b: Builder, a: Tensor, rhs: Tensor, lower: bool, transpose: bool, unit_diagonal: bool
 ) -> Tensor:
     """Which diagonals have a 0, and where, is found beforehand: BLAS does not look."""
+    if is_small(a, rhs):
+        return triangular_solution(b, entries(a), entries(rhs), lower, transpose, unit_diagonal)
     if unit_diagonal or a.shape[-1] == 0:
         status = b.zeros(a.shape[:-2], int32)
     else:
