@@ -11,7 +11,8 @@ import numpy as np
 
 import graphc as gc
 
-SHAPES = ((64, 64), (512, 512), (1000, 8, 8))
+SHAPES = ((64, 64), (512, 512), (1000, 8, 8), (1000, 4, 4))
+SMALL = 4  # sizes up to here are known
 rng = np.random.default_rng(0)
 
 
@@ -22,7 +23,8 @@ def cases(dtype: str) -> list[tuple[str, Callable[..., Any], Callable[..., Any],
         a = rng.normal(size=shape).astype(dtype)
         positive = (a @ np.swapaxes(a, -1, -2) + np.eye(shape[-1])).astype(dtype)
         right = rng.normal(size=(*shape[:-1], 1)).astype(dtype)
-        sizes = ("k", "n", "n")[-len(shape) :]
+        size = shape[-1] if shape[-1] <= SMALL else "n"
+        sizes = ("k", size, size)[-len(shape) :]
         x, b = gc.placeholder("x", sizes, dtype), gc.placeholder("b", (*sizes[:-1], 1), dtype)
         text = "x".join(map(str, shape))
         found += [

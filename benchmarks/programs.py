@@ -32,6 +32,8 @@ class Library(NamedTuple):
     segment_sum: Function
     logsumexp: Function
     softplus: Function
+    gammaln: Function
+    log_ndtr: Function
 
 
 class Program(NamedTuple):
@@ -127,6 +129,34 @@ def gaussian_process(use: Library) -> Function:
         k = xp.exp(-d * d / (2 * width * width)) + 0.1 * xp.eye(200, dtype="float32")
         logs = xp.log(xp.linalg.diagonal(xp.linalg.cholesky(k)))
         return xp.sum(y * xp.linalg.solve(k, y)) / 2 + xp.sum(logs)
+
+    return loss
+
+
+@program(normal(1000, 4, 4), normal(1000, 4))
+def small_covariances(use: Library) -> Function:
+    """Normal numbers, each with a covariance of its own."""
+    xp = use.array
+
+    def loss(a: Any, x: Any) -> Any:
+        covariance = a @ a.mT + xp.eye(4, dtype="float32")
+        lower = xp.linalg.cholesky(covariance)
+        white = xp.linalg.solve(covariance, x[:, :, None])
+        heights = xp.log(xp.linalg.diagonal(lower))
+        return 0.5 * xp.sum(x * white[:, :, 0]) + xp.sum(heights)
+
+    return loss
+
+
+@program(np.abs(normal(20000)) + 0.2, np.abs(normal(20000)) + 0.5, normal(20000))
+def counts_and_thresholds(use: Library) -> Function:
+    """Negative binomial and probit terms: gammaln, and the normal distribution function."""
+    gammaln, log_ndtr = use.gammaln, use.log_ndtr
+    xp = use.array
+
+    def loss(y: Any, r: Any, z: Any) -> Any:
+        counts = gammaln(y + r) - gammaln(r) - gammaln(y + 1) + r * xp.log(r / (r + 1))
+        return -xp.sum(counts) - xp.sum(log_ndtr(z))
 
     return loss
 
@@ -286,7 +316,8 @@ def spectral_layer(use: Library) -> Function:
 
 def in_graphc(which: Program, threads: int) -> tuple[Function, Callable[[], Function]]:
     """The value, and what compiles value and gradients."""
-    use = Library(gc, gc.scan, gc.segment_sum, gc.logsumexp, gc.softplus)
+    own = (gc.scan, gc.segment_sum, gc.logsumexp, gc.softplus, gc.gammaln, gc.log_ndtr)
+    use = Library(gc, *own)
     inputs = [gc.placeholder(f"x{n}", a.shape, a.dtype) for n, a in enumerate(which.arrays)]
     floats = [x for x in inputs if x.dtype.kind == "f"]
     options: dict[str, Any] = {"threads": threads, "cache": False}
@@ -302,7 +333,15 @@ def in_graphc(which: Program, threads: int) -> tuple[Function, Callable[[], Func
 def in_jax(which: Program) -> tuple[Function, Callable[[], Function]]:
     jax: Any = import_module("jax")
     special: Any = import_module("jax.scipy.special")
-    use = Library(jax.numpy, jax.lax.scan, jax.ops.segment_sum, special.logsumexp, jax.nn.softplus)
+    use = Library(
+        jax.numpy,
+        jax.lax.scan,
+        jax.ops.segment_sum,
+        special.logsumexp,
+        jax.nn.softplus,
+        special.gammaln,
+        special.log_ndtr,
+    )
     floats = tuple(n for n, array in enumerate(which.arrays) if array.dtype.kind == "f")
     value = jax.jit(which.build(use))
 

@@ -134,13 +134,15 @@ def positions_along(loop: For, names: Sequence[str]) -> dict[str, Index]:
     }
 
 
-def pieces(extent: Size, body: Body, target: Target) -> list[Piece]:
-    """The pieces of a vector loop, in order."""
+def pieces(extent: Size, body: Body, target: Target, narrow: bool = False) -> list[Piece]:
+    """The pieces of a vector loop, in order. narrow: half a native vector at a time."""
     native = target.native_lanes(body.element_bytes)
     factor = 1 if body.cost > HEAVY else 2 if body.cost > LIGHT or not body.accumulated else 4
     masks = (body.access_bytes or {1}) <= target.masked_sizes
     while factor > 1 and factor * len(body.accumulated) > SUMS:
         factor //= 2
+    if narrow and native > 2:
+        native, factor = native // 2, 1
     blocked = body.sums > 1
     if blocked:
         factor = max(1, min(factor, REGISTERS // body.sums))

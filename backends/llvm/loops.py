@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from graphc.backends.llvm.accumulate import Combination
 from graphc.backends.llvm.expressions import Expressions
 from graphc.backends.llvm.lanes import Body, Piece, Survey, pieces, positions_along
-from graphc.backends.llvm.neighbours import groups
+from graphc.backends.llvm.neighbours import groups, stands_apart
 from graphc.backends.llvm.parallel import BEGIN, END
 from graphc.backends.llvm.prefetch import Ahead, ask, next_rows, read_last
 from graphc.backends.llvm.running import PREFIX, Running
@@ -262,7 +262,8 @@ class LoopEmitter:
         outer = {name: self.states[name] for name in names}
         has_positions = any(self.combinations[name].has_position for name in names)
         divided = loop is self.divided
-        cut = pieces(Dim.symbol(loop.axis) if divided else loop.extent, facts, self.target)
+        narrow = stands_apart(loop.body, loop.axis, self.memory.arrays)
+        cut = pieces(Dim.symbol(loop.axis) if divided else loop.extent, facts, self.target, narrow)
         if not cut:
             return
         if self.fused:
@@ -276,7 +277,7 @@ class LoopEmitter:
         stores = self.streaming.stores(loop, cut[0].lanes) if self.streaming else []
         lead = None if names else self._lead(loop, stores, start)
         if lead is not None:
-            cut, done = pieces(Dim.symbol(loop.axis), facts, self.target), lead
+            cut, done = pieces(Dim.symbol(loop.axis), facts, self.target, narrow), lead
         for piece in cut:
             for name in names:
                 self.states[name] = self.combinations[name].narrow(

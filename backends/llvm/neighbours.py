@@ -20,6 +20,7 @@ from graphc.shapes import Dim, Size
 
 HALF = 128  # bits; most instructions that shuffle do so within halves of a register
 TOGETHER = {"float": (4, 2), "i32": (4, 2), "double": (2,), "i64": (2,)}
+MANY = 8  # elements that are loaded or stored lane by lane
 Element = tuple[str, Size]  # an array, and a place in it
 
 
@@ -55,6 +56,23 @@ def groups(
                     found |= {(name, start + k): Group(start, count, k) for k in range(count)}
                     break
     return found
+
+
+def stands_apart(body: Sequence[Statement], axis: str, arrays: Mapping[str, Array]) -> bool:
+    """Whether a vector loop over `axis` mostly moves single elements: wide lanes then save little
+    time, and their code is long."""
+    together = groups(body, axis, arrays)
+    places: set[tuple[bool, Element]] = set()
+    stores = [(True, item.buffer, item.index) for item in body if isinstance(item, Store)]
+    loads = [(False, load.buffer, load.index) for load in loads_of_every_lane(body)]
+    for is_store, buffer, index in (*stores, *loads):
+        array = arrays.get(buffer)
+        place = None if array is None else index_polynomial(array, index)
+        if not isinstance(place, Dim) or place.coefficient(axis) in (None, 0, 1, -1, 2):
+            continue
+        if is_store or (buffer, place) not in together:
+            places.add((is_store, (buffer, place)))
+    return len(places) >= MANY
 
 
 def loads_of_every_lane(body: Sequence[Statement]) -> Iterator[Load]:

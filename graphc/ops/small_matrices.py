@@ -93,6 +93,8 @@ class Failures:
 
     def checked(self, values: Sequence[Tensor]) -> list[Tensor]:
         """The values, of the shape of the batch; the call fails where a pivot is useless."""
+        if not self.useless:
+            return list(values)
         b, status = self.b, as_tensor(np.int64(0))
         for number in reversed(range(len(self.useless))):
             status = b.where(self.useless[number], as_tensor(np.int64(number + 1)), status)
@@ -137,55 +139,88 @@ def _less_products(b: Builder, x: Tensor, left: list[Tensor], right: list[Tensor
 # --- equations -----------------------------------------------------------------------------------
 
 
-def solution(b: Builder, a: Rows, rhs: Rows, caller: str) -> Tensor:
-    """The x with a @ x = rhs, by elimination with the largest pivot of each column."""
-    size, failures = len(a), Failures(b, "getrs", caller)
-    rows = [[*left, *right] for left, right in zip(a, rhs, strict=True)]
-    for k in range(size):
-        for i in range(k + 1, size):  # the row with the larger entry comes to place k
+Exchanges = list[tuple[int, int, Tensor]]  # two rows, and where they change places
+
+
+def _exchanged(
+    b: Builder, where: Tensor, one: list[Tensor], other: list[Tensor]
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Two rows, in each other's place where that is wanted."""
+    pairs = list(zip(one, other, strict=True))
+    return (
+        [b.where(where, y, x) for x, y in pairs],
+        [b.where(where, x, y) for x, y in pairs],
+    )
+
+
+def _factors(b: Builder, a: Rows) -> tuple[Rows, Exchanges]:
+    """L without its ones and U in one matrix, of a with its rows exchanged in order: the row with
+    the largest entry comes to each place."""
+    rows, exchanges = [list(row) for row in a], []
+    for k in range(len(a)):
+        for i in range(k + 1, len(a)):
             larger = b.greater(b.abs(rows[i][k]), b.abs(rows[k][k]))
-            rows[k], rows[i] = (
-                [*rows[i][:k], *[b.where(larger, x, y) for x, y in zip(one, other, strict=True)]]
-                for one, other in ((rows[i][k:], rows[k][k:]), (rows[k][k:], rows[i][k:]))
-            )
-        failures.useless.append(b.equal(rows[k][k], 0))
+            rows[k], rows[i] = _exchanged(b, larger, rows[k], rows[i])
+            exchanges.append((k, i, larger))
         inverse = b.divide(1, rows[k][k])
-        for i in range(k + 1, size):
-            factor = b.multiply(rows[i][k], inverse)
-            for j in range(k + 1, len(rows[i])):
-                rows[i][j] = b.subtract(rows[i][j], b.multiply(factor, rows[k][j]))
+        for i in range(k + 1, len(a)):
+            rows[i][k] = b.multiply(rows[i][k], inverse)
+            for j in range(k + 1, len(a)):
+                rows[i][j] = b.subtract(rows[i][j], b.multiply(rows[i][k], rows[k][j]))
+    return rows, exchanges
+
+
+def _substituted(
+    b: Builder, a: Rows, rhs: Rows, *, forwards: bool, unit_diagonal: bool = False
+) -> Rows:
+    """The x with t @ x = rhs, t the lower triangle (forwards) or the upper one."""
+    size = len(a)
     found: Rows = [[] for _ in range(size)]
-    for k in reversed(range(size)):
-        for column in range(len(rhs[0])):
-            value = rows[k][size + column]
-            for j in range(k + 1, size):
-                value = b.subtract(value, b.multiply(rows[k][j], found[j][column]))
-            found[k].append(b.divide(value, rows[k][k]))
-    known = iter(failures.checked([entry for row in found for entry in row]))
-    return joined(b, [[next(known) for _ in row] for row in found])
+    for i in range(size) if forwards else range(size - 1, -1, -1):
+        before = range(i) if forwards else range(i + 1, size)
+        for column, value in enumerate(rhs[i]):
+            for j in before:
+                value = b.subtract(value, b.multiply(a[i][j], found[j][column]))
+            found[i].append(value if unit_diagonal else b.divide(value, a[i][i]))
+    return found
+
+
+def solution(b: Builder, a: Rows, rhs: Rows, transpose: bool, caller: str) -> Tensor:
+    """The x with a @ x = rhs, or a.T @ x = rhs, by elimination with the largest pivot of each
+    column. Both share the factors of a."""
+    factors, exchanges = _factors(b, a)
+    failures = Failures(b, "getrs", caller)
+    failures.useless = [b.equal(row[k], 0) for k, row in enumerate(factors)]
+    x = [list(row) for row in rhs]
+    if transpose:
+        turned = [list(column) for column in zip(*factors, strict=True)]
+        x = _substituted(b, turned, x, forwards=True)
+        x = _substituted(b, turned, x, forwards=False, unit_diagonal=True)
+        for k, i, larger in reversed(exchanges):
+            x[k], x[i] = _exchanged(b, larger, x[k], x[i])
+    else:
+        for k, i, larger in exchanges:
+            x[k], x[i] = _exchanged(b, larger, x[k], x[i])
+        x = _substituted(b, factors, x, forwards=True, unit_diagonal=True)
+        x = _substituted(b, factors, x, forwards=False)
+    return _joined_if_well(b, x, failures)
 
 
 def triangular_solution(
     b: Builder, a: Rows, rhs: Rows, lower: bool, transpose: bool, unit_diagonal: bool
 ) -> Tensor:
     """The x with t @ x = rhs, t the lower or upper triangle of a, or its transpose."""
-    size = len(a)
     failures = Failures(b, "trsm", "triangular_solve")
-    if transpose:
-        a = [[a[j][i] for j in range(size)] for i in range(size)]
-    forwards = lower is not transpose
-    order = range(size) if forwards else range(size - 1, -1, -1)
-    found: Rows = [[] for _ in range(size)]
-    for i in order:
-        before = range(i) if forwards else range(i + 1, size)
-        for column in range(len(rhs[0])):
-            value = rhs[i][column]
-            for j in before:
-                value = b.subtract(value, b.multiply(a[i][j], found[j][column]))
-            found[i].append(value if unit_diagonal else b.divide(value, a[i][i]))
-    values = [entry for row in found for entry in row]
     if not unit_diagonal:
-        failures.useless = [b.equal(a[i][i], 0) for i in range(size)]
-        values = failures.checked(values)
-    known = iter(values)
-    return joined(b, [[next(known) for _ in row] for row in found])
+        failures.useless = [b.equal(row[k], 0) for k, row in enumerate(a)]
+    if transpose:
+        a = [list(column) for column in zip(*a, strict=True)]
+    forwards = lower is not transpose
+    x = _substituted(b, a, rhs, forwards=forwards, unit_diagonal=unit_diagonal)
+    return _joined_if_well(b, x, failures)
+
+
+def _joined_if_well(b: Builder, rows: Rows, failures: Failures) -> Tensor:
+    """The matrices; the call fails where there is a failure."""
+    known = iter(failures.checked([entry for row in rows for entry in row]))
+    return joined(b, [[next(known) for _ in row] for row in rows])

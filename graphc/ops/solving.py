@@ -76,7 +76,7 @@ def _reference_solve(attrs: Attributes, a: np.ndarray, b: np.ndarray) -> np.ndar
 def _build_solve(b: Builder, a: Tensor, rhs: Tensor, transpose: bool, caller: str) -> Tensor:
     """LAPACK takes right-hand sides as rows; with one matrix for all, those of the whole batch."""
     if is_small(a, rhs) and a.ndim == rhs.ndim:
-        return solution(b, entries(mT(b, a) if transpose else a), entries(rhs), caller)
+        return solution(b, entries(a), entries(rhs), transpose, caller)
     rows = mT(b, rhs)
     shape = rows.shape
     if a.ndim == 2 and len(shape) > 2:
@@ -194,7 +194,7 @@ def _build_inv(b: Builder, a: Tensor, caller: str) -> Tensor:
     """Row i of the inverse solves a.T @ row = e_i."""
     if is_small(a):
         unit = b.broadcast_to(identity(b, a), a.shape)
-        return solution(b, entries(a), entries(unit), caller)
+        return solution(b, entries(a), entries(unit), False, caller)
     rows = b.broadcast_to(identity(b, a), a.shape)
     factors = b.lapack("getrf", a, caller="lu")
     return b.lapack("getrs", *factors, rows, caller=caller, transpose="N")[0]
