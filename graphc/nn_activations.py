@@ -89,7 +89,7 @@ def hard_tanh(x: Any) -> Tensor:
 @public
 def log_sigmoid(x: Any) -> Tensor:
     """log(sigmoid(x)), exact in both tails. x: any shape; integers and bool become float32."""
-    return -BUILDER.softplus(-floating(one_input("log_sigmoid", x)))
+    return BUILDER.log_expit(one_input("log_sigmoid", x))
 
 
 @public

@@ -41,44 +41,30 @@ def scipy_special(name: str) -> Callable[..., Any]:
     return function
 
 
-def in_double(build: Build) -> Build:
-    """(b, *tensors of one dtype, **attrs) -> build on them as float64, in their own dtype again."""
-
-    def run(b: Builder, *inputs: Tensor, **attrs: Any) -> Tensor:
-        wide_inputs = [convert(tensor, float64) for tensor in inputs]
-        return convert(build(b, *wide_inputs, **attrs), inputs[0].dtype)
-
-    return run
-
-
-def in_float(build: Build) -> Build:
-    """The same in float32, but for inputs of float64."""
+def computed(build: Build, *, single: bool = False) -> Build:
+    """(b, *tensors of one dtype, **attrs) -> build on them as float64, in their own dtype again;
+    single: float32 does but for float64."""
 
     def run(b: Builder, *inputs: Tensor, **attrs: Any) -> Tensor:
         dtype = inputs[0].dtype
-        used = float64 if dtype == float64 else float32
-        value = build(b, *(convert(tensor, used) for tensor in inputs), **attrs)
-        return convert(value, dtype)
+        used = float32 if single and dtype != float64 else float64
+        return convert(build(b, *(convert(tensor, used) for tensor in inputs), **attrs), dtype)
 
     return run
 
 
-def single_partial(build: Build) -> PartialRule:
-    """A partial derivative as a function (b, *inputs, **attrs) of the inputs, of their dtype."""
-
-    def partial(b: Builder, application: Application) -> Tensor:
-        return in_float(build)(b, *application.inputs, **application.attrs)
-
-    return partial
-
-
-def double_partial(build: Build) -> PartialRule:
+def double_partial(build: Build, *, single: bool = False) -> PartialRule:
     """A partial derivative as a function (b, *inputs, **attrs) of the inputs, in float64."""
 
     def partial(b: Builder, application: Application) -> Tensor:
-        return in_double(build)(b, *application.inputs, **application.attrs)
+        return computed(build, single=single)(b, *application.inputs, **application.attrs)
 
     return partial
+
+
+def single_partial(build: Build) -> PartialRule:
+    """The same in float32, but for inputs of float64."""
+    return double_partial(build, single=True)
 
 
 def register_composed(
@@ -99,7 +85,7 @@ def register_composed(
             name,
             infer=lambda call: TensorType(call.types[0].dtype, call.broadcast()),
             reference=lambda attrs, *arrays: wide(lambda *a: reference(*a, **attrs))(*arrays),
-            lower=Composite(in_float(build) if single else in_double(build)),
+            lower=Composite(computed(build, single=single)),
             vjp=None if partials is None else vjp_from_partials(partials),
             jvp=None if partials is None else jvp_from_partials(partials),
             traits=frozenset(("elementwise", *traits)),

@@ -9,6 +9,7 @@ import math
 from graphc.ir.registry import Builder
 from graphc.ir.tensor import Tensor
 from graphc.ops.composed import define_composed, double_partial, scipy_special
+from graphc.ops.series import gaussian
 
 __all__ = ["dawsn", "erfi"]
 
@@ -79,14 +80,16 @@ def _dawsn_slope(b: Builder, x: Tensor) -> Tensor:
 
 
 def _erfi(b: Builder, x: Tensor) -> Tensor:
-    """2 / sqrt(pi) exp(x^2) D(x); exp(x^2) in two parts, for x^2 is not exact."""
+    """2 / sqrt(pi) exp(x^2) D(x), where exp(x^2) alone would overflow first"""
     a = b.minimum(b.abs(x), 27)
-    head = b.round(a * 64) * (1 / 64)
-    tail = (a - head) * (a + head)
-    half = b.exp(b.square(head) * 0.5)
-    grown = half * (b.dawsn(a) * b.exp(tail) * (2 / math.sqrt(math.pi))) * half
+    half = gaussian(b, a, 0.5)
+    grown = half * (b.dawsn(a) * (2 / math.sqrt(math.pi))) * half
     value = b.where(b.greater(b.abs(x), 26.7), math.inf, grown)
     return b.where(b.isnan(x), x, b.where(b.less(x, 0), -value, value))
+
+
+def _erfi_slope(b: Builder, x: Tensor) -> Tensor:
+    return gaussian(b, b.minimum(b.abs(x), 27), 1.0) * (2 / math.sqrt(math.pi))
 
 
 dawsn = define_composed(
@@ -102,5 +105,5 @@ erfi = define_composed(
     "-i erf(i x) = 2 / sqrt(pi) times the integral of exp(t**2) over t from 0 to x.",
     build=_erfi,
     reference=scipy_special("erfi"),
-    partials=(double_partial(lambda b, x: b.exp(b.square(x)) * (2 / math.sqrt(math.pi))),),
+    partials=(double_partial(_erfi_slope),),
 )

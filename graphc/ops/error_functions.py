@@ -13,6 +13,7 @@ import math
 from graphc.ir.registry import Builder
 from graphc.ir.tensor import Tensor
 from graphc.ops.composed import define_composed, double_partial, scipy_special, single_partial
+from graphc.ops.series import gaussian
 
 __all__ = ["erfc", "erfcinv", "erfcx", "erfinv", "log_ndtr", "ndtr", "ndtri"]
 
@@ -144,22 +145,10 @@ def _in_range(b: Builder, t: Tensor, coefficients: tuple[float, ...]) -> Tensor:
     return b.polynomial(t, coefficients, within=(-1, 1))
 
 
-def _gaussian(b: Builder, a: Tensor, factor: float) -> Tensor:
-    """exp(factor a^2) for |a| < 64. The rounding error of a^2 would be amplified: it is h^2 + rest,
-    and what the rounding of this sum has lost is made up for."""
-    h = b.multiply(b.round(b.multiply(a, 16)), 1 / 16)
-    whole = b.square(h)
-    rest = b.multiply(b.subtract(a, h), b.add(a, h))
-    square = b.add(whole, rest)
-    lost = b.subtract(rest, b.subtract(square, whole))
-    power = b.exp(b.multiply(square, factor))
-    return b.multiply(power, b.add(b.multiply(lost, factor), 1))
-
-
 def _tail(b: Builder, x: Tensor, factor: float, scale: float, beyond: float) -> Tensor:
     """exp(factor x^2) erfcx(|x| scale), 0 from |x| = beyond on"""
     a = b.minimum(b.abs(x), beyond)
-    return b.multiply(_gaussian(b, a, factor), _scaled(b, b.multiply(a, scale)))
+    return b.multiply(gaussian(b, a, factor), _scaled(b, b.multiply(a, scale)))
 
 
 def _erfc(b: Builder, x: Tensor) -> Tensor:
@@ -170,7 +159,7 @@ def _erfc(b: Builder, x: Tensor) -> Tensor:
 def _erfcx(b: Builder, x: Tensor) -> Tensor:
     """For x < 0: 2 exp(x^2) - erfcx(|x|)"""
     value = _scaled(b, b.abs(x))
-    growth = _gaussian(b, b.minimum(b.abs(x), 28), 1.0)
+    growth = gaussian(b, b.minimum(b.abs(x), 28), 1.0)
     return b.where(b.less(x, 0), b.subtract(b.multiply(growth, 2), value), value)
 
 
@@ -227,7 +216,7 @@ def _erfcx_slope(b: Builder, x: Tensor) -> Tensor:
 
 
 def _density(b: Builder, x: Tensor) -> Tensor:
-    power = _gaussian(b, b.minimum(b.abs(x), 40), -0.5)
+    power = gaussian(b, b.minimum(b.abs(x), 40), -0.5)
     return b.multiply(power, 1 / math.sqrt(2 * math.pi))
 
 
@@ -247,7 +236,7 @@ erfc = define_composed(
     partials=(
         single_partial(
             lambda b, x: b.multiply(
-                _gaussian(b, b.minimum(b.abs(x), 28), -1.0), -2 / math.sqrt(math.pi)
+                gaussian(b, b.minimum(b.abs(x), 28), -1.0), -2 / math.sqrt(math.pi)
             )
         ),
     ),

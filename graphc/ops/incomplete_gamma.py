@@ -6,7 +6,7 @@ Both are D = x^a exp(-x) / gamma(a) times an integral over the smaller tail, in 
     Q(a, x) = D int_0^inf exp( a w - x (exp(w) - 1)) dw        for x > a
 
 The exponents fall from 0 without a turn and have no singularity nearby, so 32 points of Gauss and
-Legendre on the range where they matter have all digits, for every a from 8 on. Smaller a in the
+Legendre (16 for float32) where they matter have all digits, for every a from 8 on. Smaller a in the
 first integral are raised by 8 with P(a, x) = D / a + P(a + 1, x). The derivative by a has log(t)
 under the same integral, and nothing in it cancels.
 """

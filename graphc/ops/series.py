@@ -61,6 +61,21 @@ def expm1_rest(b: Builder, x: Tensor) -> Tensor:
     return b.where(near, series, b.expm1(x) - x)
 
 
+# --- exp of squares ------------------------------------------------------------------------------
+
+
+def gaussian(b: Builder, a: Tensor, factor: float) -> Tensor:
+    """exp(factor a^2) for |a| < 64. The rounding error of a^2 would be amplified: it is h^2 + rest,
+    and what the rounding of this sum has lost is made up for."""
+    h = b.multiply(b.round(b.multiply(a, 16)), 1 / 16)
+    whole = b.square(h)
+    rest = b.multiply(b.subtract(a, h), b.add(a, h))
+    square = b.add(whole, rest)
+    lost = b.subtract(rest, b.subtract(square, whole))
+    power = b.exp(b.multiply(square, factor))
+    return b.multiply(power, b.add(b.multiply(lost, factor), 1))
+
+
 # --- integrals over [0, width] by the points of Gauss and Legendre --------------------------------
 
 # The positive half of 32 points in [-1, 1], and their weights; numpy's have errors of 30 ulp

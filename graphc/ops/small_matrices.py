@@ -4,7 +4,7 @@ LAPACK takes about a tenth of a microsecond for a matrix of 4 x 4, whatever its 
 of a batch run in the lanes of vectors and are fused with what is around them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -91,10 +91,10 @@ class Failures:
         self.attrs = {"routine": routine, "caller": caller}
         self.useless: list[Tensor] = []
 
-    def checked(self, values: Sequence[Tensor]) -> list[Tensor]:
-        """The values, of the shape of the batch; the call fails where a pivot is useless."""
+    def checked_rows(self, rows: Rows) -> Rows:
+        """The entries, of the shape of the batch; the call fails where a pivot is useless."""
         if not self.useless:
-            return list(values)
+            return rows
         b, status = self.b, as_tensor(np.int64(0))
         for number in reversed(range(len(self.useless))):
             status = b.where(self.useless[number], as_tensor(np.int64(number + 1)), status)
@@ -104,7 +104,8 @@ class Failures:
         place = b.multiply(b.arange(count), as_tensor(np.int64(256)))
         code = b.where(b.equal(flat, 0), as_tensor(np.int64(ALL_WELL)), b.add(place, flat))
         found = b.min(code, initial=ALL_WELL)
-        return [FACTORED(value, found, batched=bool(shape), **self.attrs) for value in values]
+        attrs = {**self.attrs, "batched": bool(shape)}
+        return [[FACTORED(entry, found, **attrs) for entry in row] for row in rows]
 
 
 # --- Cholesky ------------------------------------------------------------------------------------
@@ -124,9 +125,8 @@ def cholesky_factor(b: Builder, a: Tensor) -> Tensor:
             rest = _less_products(b, rows[i][j], factor[i], factor[j])
             factor[i].append(b.multiply(rest, inverse))
         factor[j].append(root)
-    known = iter(failures.checked([entry for row in factor for entry in row]))
     zero = b.zeros_like(rows[0][0])
-    return joined(b, [[next(known) if j <= i else zero for j in range(size)] for i in range(size)])
+    return joined(b, [row + [zero] * (size - len(row)) for row in failures.checked_rows(factor)])
 
 
 def _less_products(b: Builder, x: Tensor, left: list[Tensor], right: list[Tensor]) -> Tensor:
@@ -178,10 +178,10 @@ def _substituted(
     found: Rows = [[] for _ in range(size)]
     for i in range(size) if forwards else range(size - 1, -1, -1):
         before = range(i) if forwards else range(i + 1, size)
+        known = [a[i][j] for j in before]
         for column, value in enumerate(rhs[i]):
-            for j in before:
-                value = b.subtract(value, b.multiply(a[i][j], found[j][column]))
-            found[i].append(value if unit_diagonal else b.divide(value, a[i][i]))
+            rest = _less_products(b, value, known, [found[j][column] for j in before])
+            found[i].append(rest if unit_diagonal else b.divide(rest, a[i][i]))
     return found
 
 
@@ -203,7 +203,7 @@ def solution(b: Builder, a: Rows, rhs: Rows, transpose: bool, caller: str) -> Te
             x[k], x[i] = _exchanged(b, larger, x[k], x[i])
         x = _substituted(b, factors, x, forwards=True, unit_diagonal=True)
         x = _substituted(b, factors, x, forwards=False)
-    return _joined_if_well(b, x, failures)
+    return joined(b, failures.checked_rows(x))
 
 
 def triangular_solution(
@@ -217,10 +217,4 @@ def triangular_solution(
         a = [list(column) for column in zip(*a, strict=True)]
     forwards = lower is not transpose
     x = _substituted(b, a, rhs, forwards=forwards, unit_diagonal=unit_diagonal)
-    return _joined_if_well(b, x, failures)
-
-
-def _joined_if_well(b: Builder, rows: Rows, failures: Failures) -> Tensor:
-    """The matrices; the call fails where there is a failure."""
-    known = iter(failures.checked([entry for row in rows for entry in row]))
-    return joined(b, [[next(known) for _ in row] for row in rows])
+    return joined(b, failures.checked_rows(x))
