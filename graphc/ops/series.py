@@ -1,4 +1,4 @@
-"""Series and a quadrature that special functions share.
+"""Series, a quadrature and exp of squares, which special functions share.
 
 Stirling's series are for arguments from 8 on (M. Abramowitz and I. Stegun, "Handbook of
 Mathematical Functions", 6.1.40 and 6.3.18).
