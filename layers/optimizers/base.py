@@ -34,11 +34,13 @@ class Options(TypedDict, total=False):
     name: str | None
 
 
-def parts_of_names(owner: str, given: Any) -> tuple[str, ...]:
+def parts_of_names(
+    owner: str, given: Any, setting: str = "exclude_from_weight_decay"
+) -> tuple[str, ...]:
     """Several strings; one alone would be taken letter by letter."""
     if isinstance(given, str) or not all(isinstance(part, str) for part in given):
         raise parameter_error(
-            f"{owner}: exclude_from_weight_decay={given!r:.60}", "use a list of strings: ['bias']"
+            f"{owner}: {setting}={given!r:.60}", "use a list of strings: ['bias']"
         )
     return tuple(given)
 

@@ -6,9 +6,14 @@ or a list of gradients, for example clipped ones. learning_rate is a number or a
 """
 
 from graphc.layers.updates.accumulation import *
+from graphc.layers.updates.adam_variants import *
 from graphc.layers.updates.adaptive import *
 from graphc.layers.updates.averaging import *
 from graphc.layers.updates.clipping import *
 from graphc.layers.updates.descent import *
+from graphc.layers.updates.factored import *
+from graphc.layers.updates.layerwise import *
 from graphc.layers.updates.moments import *
+from graphc.layers.updates.orthogonal import *
+from graphc.layers.updates.signs import *
 from graphc.layers.updates.state import State as State

@@ -7,10 +7,11 @@ from graphc.layers.configured import with_plain_numbers
 from graphc.layers.limits import flag, fraction, within
 from graphc.layers.updates.state import Fitting, State, Updates, counted, fitting, gradients
 
-__all__ = ["adam", "adamax", "adamw", "amsgrad", "lamb", "lion", "nadam"]
+__all__ = ["adam", "adamax", "adamw", "amsgrad", "lion", "nadam"]
 
 
-def _mean(kept: gc.Variable, beta: float, new: gc.Tensor) -> gc.Tensor:
+def running_mean(kept: gc.Variable, beta: float, new: gc.Tensor) -> gc.Tensor:
+    """The mean of what came before and of `new`, which counts 1 - beta."""
     return beta * kept + (1 - beta) * new
 
 
@@ -106,7 +107,7 @@ def adamax(
     rate = learning_rate / (1 - beta1 ** counted(kept, step, result))
     for w, g in zip(wrt, grads, strict=True):
         m, u = kept.slot(w, "mean"), kept.slot(w, "largest")
-        result[m], result[u] = _mean(m, beta1, g), gc.maximum(beta2 * u, gc.abs(g))
+        result[m], result[u] = running_mean(m, beta1, g), gc.maximum(beta2 * u, gc.abs(g))
         result[w] = w - fitting(rate, w) * result[m] / (result[u] + epsilon)
     return result
 
@@ -144,7 +145,7 @@ def nadam(
     square_bias = gc.sqrt(1 - beta2**t)
     for w, g in zip(wrt, grads, strict=True):
         m, v = kept.slot(w, "mean"), kept.slot(w, "mean_square")
-        result[m], result[v] = _mean(m, beta1, g), _mean(v, beta2, gc.square(g))
+        result[m], result[v] = running_mean(m, beta1, g), running_mean(v, beta2, gc.square(g))
         size = gc.sqrt(result[v]) / fitting(square_bias, w) + epsilon
         result[w] = w - (fitting(by_mean, w) * result[m] + fitting(by_gradient, w) * g) / size
     return result
@@ -172,45 +173,9 @@ def lion(
     grads, wrt = gradients(loss_or_grads, params)
     for w, g in zip(wrt, grads, strict=True):
         m = kept.slot(w, "mean")
-        direction = gc.sign(_mean(m, beta1, g))
+        direction = gc.sign(running_mean(m, beta1, g))
         if weight_decay:
             direction = direction + weight_decay * w
         result[w] = w - fitting(learning_rate, w) * direction
-        result[m] = _mean(m, beta2, g)
-    return result
-
-
-@with_plain_numbers
-def lamb(
-    loss_or_grads: Any,
-    params: Any,
-    learning_rate: Any = 0.001,
-    beta1: float = 0.9,
-    beta2: float = 0.999,
-    epsilon: float = 1e-6,
-    *,
-    weight_decay: float = 0.0,
-    state: State | None = None,
-    step: Any = None,
-) -> Updates:
-    """r = Adam's step without the rate + weight_decay w;  w <- w - rate (|w| / |r|) r.
-
-    The factor of norms is 1 where one of them is 0. You et al., Large batch optimization for deep
-    learning, 2020 (arXiv 1904.00962).
-    """
-    within("lamb", learning_rate=learning_rate, epsilon=epsilon, weight_decay=weight_decay)
-    fraction("lamb", beta1=beta1, beta2=beta2)
-    kept, result = state or State(), Updates()
-    grads, wrt = gradients(loss_or_grads, params)
-    t = counted(kept, step, result)
-    mean_bias, square_bias = 1 - beta1**t, gc.sqrt(1 - beta2**t)
-    for w, g in zip(wrt, grads, strict=True):
-        m, v = kept.slot(w, "mean"), kept.slot(w, "mean_square")
-        result[m], result[v] = _mean(m, beta1, g), _mean(v, beta2, gc.square(g))
-        size = gc.sqrt(result[v]) / fitting(square_bias, w) + epsilon
-        move = result[m] / fitting(mean_bias, w) / size + weight_decay * w
-        norm, length = (gc.sqrt(gc.sum(gc.square(x))) for x in (w, move))
-        usable = (norm > 0) & (length > 0)
-        trust = gc.where(usable, norm / gc.where(usable, length, 1), 1)
-        result[w] = w - fitting(learning_rate, w) * trust * move
+        result[m] = running_mean(m, beta2, g)
     return result

@@ -28,13 +28,20 @@ class State:
         """All of them, in the order in which they were made."""
         return [variable for _, variable in self._kept.values()]
 
-    def slot(self, param: gc.Variable, role: str, value: Any = 0.0) -> gc.Variable:
-        """The variable of this role of a weight: of its shape and dtype, `value` at first."""
+    def slot(
+        self, param: gc.Variable, role: str, value: Any = 0.0, axes: Sequence[int] | None = None
+    ) -> gc.Variable:
+        """The variable of this role of a weight: of its shape and dtype, `value` at first.
+
+        axes: those that keep their size; the others get size 1. All of them keep it without.
+        """
         key = (id(param), role)
         if key not in self._kept:
-            array = np.full(param.shape, value, param.dtype)
+            sizes = enumerate(param.shape)
+            shape = [size if axes is None or axis in axes else 1 for axis, size in sizes]
+            array = np.full(shape, value, param.dtype)
             self._kept[key] = (param, gc.variable(array, f"{param.name}_{role}"))
-        self._starts[key] = value
+        self._starts[key] = (value, None if axes is None else list(axes))
         return self._kept[key][1]
 
     def scalar(self, role: str, value: Any, dtype: str) -> gc.Variable:
@@ -54,11 +61,11 @@ class State:
         places = {id(param): place for place, param in enumerate(params)}
         found: list[list[Any]] = []
         for key, start in self._starts.items():
-            number, dtype = start if key[0] == 0 else (start, None)
+            number, kind = start  # the dtype of a scalar, the axes of a slot
             if type(number) not in (int, float):
                 return None
             if key[0] == 0 or key[0] in places:
-                found.append([places.get(key[0], -1), key[1], number, dtype])
+                found.append([places.get(key[0], -1), key[1], number, kind])
         return found
 
     def restore(
@@ -66,8 +73,10 @@ class State:
     ) -> list[gc.Variable]:
         """The variables of a recipe, in its order; those that are there already stay."""
         return [
-            self.scalar(role, value, dtype) if place < 0 else self.slot(params[place], role, value)
-            for place, role, value, dtype in recipe
+            self.scalar(role, value, kind)
+            if place < 0
+            else self.slot(params[place], role, value, kind)
+            for place, role, value, kind in recipe
         ]
 
 

@@ -130,6 +130,16 @@ def optimizers() -> dict[str, Any]:
         "adamw": (optim.AdamW, {"lr": 0.1, "weight_decay": 0.05}, {"weight_decay": 0.05}),
         "adamax": (optim.Adamax, {"lr": 0.1, "eps": 1e-30}, {"epsilon": 1e-30}),
         "nadam": (optim.NAdam, {"lr": 0.1}, {}),
+        "radam": (
+            optim.RAdam,
+            {"lr": 0.1, "eps": 0, "betas": (0.9, 0.99)},
+            {"epsilon": 0, "beta2": 0.99},
+        ),
+        "rprop": (
+            optim.Rprop,
+            {"lr": 0.1, "step_sizes": (0.01, 0.15)},
+            {"smallest": 0.01, "largest": 0.15},
+        ),
     }
     table: dict[str, Any] = {}
     for name, (cls, options, ours) in rules.items():

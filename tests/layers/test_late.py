@@ -117,6 +117,13 @@ OPTIMIZERS: dict[str, Callable[[], Any]] = {
     "rmsprop": lambda: optimizers.RMSprop(0.01),
     "centered": lambda: optimizers.RMSprop(0.01, centered=True),
     "adadelta": lambda: optimizers.Adadelta(0.01),
+    "adafactor": lambda: optimizers.Adafactor(0.01),
+    "absolute step": lambda: optimizers.Adafactor(0.01, relative_step=False),
+    "sm3": lambda: optimizers.SM3(0.01),
+    "rprop": lambda: optimizers.Rprop(0.01),
+    "novograd": lambda: optimizers.NovoGrad(0.01),
+    "muon": lambda: optimizers.Muon(0.01),
+    "muon without names": lambda: optimizers.Muon(0.01, exclude=()),
 }
 
 MODELS: dict[str, dict[str, Any]] = {

@@ -9,22 +9,7 @@ import pytest
 
 import graphc as gc
 from graphc.layers import optimizers, schedules, updates
-
-CLASSES = [
-    optimizers.SGD,
-    optimizers.Momentum,
-    optimizers.Nesterov,
-    optimizers.Adagrad,
-    optimizers.RMSprop,
-    optimizers.Adadelta,
-    optimizers.Adam,
-    optimizers.AdamW,
-    optimizers.AMSGrad,
-    optimizers.Adamax,
-    optimizers.Nadam,
-    optimizers.Lion,
-    optimizers.Lamb,
-]
+from graphc.layers.optimizers.named import CLASSES
 
 
 def problem() -> tuple[list[gc.Variable], gc.Tensor]:
@@ -115,6 +100,45 @@ def test_lamb_decays_within_its_step() -> None:
     assert np.allclose(w.value, same.value, rtol=1e-14)
 
 
+@pytest.mark.parametrize("name", ["lars", "novograd"])
+def test_decay_of_single_weights(name: str) -> None:
+    """The bias has the path that it has without decay, and the weight that of the function."""
+    params, alone = problem()[0], problem()[0]
+    params[1].name, params[0].name = "bias", "w"
+
+    def loss(pair: list[gc.Variable]) -> gc.Tensor:
+        return gc.sum(gc.square(pair[0] - 0.5)) + gc.square(pair[1] + 1)
+
+    cls = type(optimizers.get(name))
+    optimizer = cls(0.1, weight_decay=0.3, exclude_from_weight_decay=["bias"])
+    gc.function([], updates=optimizer.updates(loss(params), params)).repeat(4)
+    function = getattr(updates, name)
+    rules = function(loss(alone), [alone[0]], 0.1, weight_decay=0.3)
+    rules |= function(loss(alone), [alone[1]], 0.1)
+    gc.function([], updates=rules).repeat(4)
+    for one, other in zip(params, alone, strict=True):
+        assert np.allclose(one.value, other.value, rtol=1e-14)
+
+
+def test_muon_leaves_embeddings_and_vectors_to_adam() -> None:
+    rng = np.random.default_rng(0)
+    shapes = {"w": (3, 2), "word_embedding": (2, 2), "b": (2,)}
+    arrays = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    params = [gc.variable(array, name) for name, array in arrays.items()]
+    same = [gc.variable(array, name) for name, array in arrays.items()]
+
+    def loss(weights: list[gc.Variable]) -> gc.Tensor:
+        return gc.add_n([gc.sum(w**4) for w in weights])
+
+    muon = optimizers.Muon(0.1, epsilon=1e-8)
+    gc.function([], updates=muon.updates(loss(params), params)).repeat(3)
+    rules = updates.muon(loss(same), same[:1], 0.1, rms_rate=0.2)
+    rules |= updates.adam(loss(same), same[1:], 0.1)
+    gc.function([], updates=rules).repeat(3)
+    for one, other in zip(params, same, strict=True):
+        assert np.allclose(one.value, other.value, rtol=1e-12)
+
+
 def test_accumulation_counts_updates_not_batches() -> None:
     w, x = gc.variable(np.float64(0.0), "w"), gc.placeholder("x", (), "float64")
     sgd = optimizers.SGD(1.0, gradient_accumulation_steps=2)
@@ -136,8 +160,15 @@ def test_moving_means_overwrite() -> None:
 def test_names_and_errors() -> None:
     assert type(optimizers.get("adam")) is optimizers.Adam
     assert type(optimizers.get("rmsprop")) is optimizers.RMSprop
-    with pytest.raises(gc.ParameterError, match="did you mean Adam"):
-        optimizers.get("adan")
+    with pytest.raises(gc.ParameterError, match="did you mean AMSGrad"):
+        optimizers.get("amsgrat")
+    assert type(optimizers.get("adabelief")) is optimizers.AdaBelief
+    with pytest.raises(gc.ParameterError, match="Muon: exclude='embedding'"):
+        optimizers.Muon(exclude="embedding")
+    with pytest.raises(gc.ParameterError, match="smallest <= largest"):
+        optimizers.Rprop(smallest=2.0, largest=1.0)
+    with pytest.raises(gc.ParameterError, match=r"beta_2_decay=-2\.0"):
+        optimizers.Adafactor(beta_2_decay=-2.0)
     with pytest.raises(gc.ParameterError, match="one way to clip"):
         optimizers.SGD(clipnorm=1.0, clipvalue=1.0)
     with pytest.raises(gc.ParameterError, match="momentum=1"):
@@ -146,6 +177,10 @@ def test_names_and_errors() -> None:
         optimizers.SGD(gradient_accumulation_steps=0)
     with pytest.raises(gc.ParameterError, match="weight_decay=-1"):
         optimizers.AdamW(weight_decay=-1)
+
+
+def half_cosine(share: float) -> float:
+    return (1 - math.cos(math.pi * share)) / 2
 
 
 @pytest.mark.parametrize(
@@ -195,6 +230,34 @@ def test_names_and_errors() -> None:
             schedules.WarmUp(schedules.StepDecay(0.2, 10), 5),
             lambda t: 0.04 * t if t < 5 else 0.2 * 0.5 ** ((t - 5) // 10),
         ),
+        (
+            schedules.InverseSquareRootDecay(0.2, 10),
+            lambda t: 0.2 * math.sqrt(10 / max(t, 10)),
+        ),
+        (
+            schedules.PiecewiseLinear([5, 10, 30], [1.0, 3.0, 0.0]),
+            lambda t: np.interp(t, [5, 10, 30], [1.0, 3.0, 0.0]),
+        ),
+        (
+            schedules.OneCycle(0.5, 40, 0.25, 10.0, 100.0),
+            lambda t: (
+                0.05 + 0.45 * half_cosine(t / 10)
+                if t < 10
+                else 0.5 - 0.4995 * half_cosine(min(t - 10, 30) / 30)
+            ),
+        ),
+        (
+            schedules.OneCycle(0.5, 30, 1 / 3, 10.0, 100.0, "linear", True),
+            lambda t: np.interp(t, [0, 10, 20, 30], [0.05, 0.5, 0.05, 0.0005]),
+        ),
+        (
+            schedules.Cyclic(0.1, 0.5, 5, 15, 0.5),
+            lambda t: 0.1 + 0.4 * 0.5 ** (t // 20) * np.interp(t % 20, [0, 5, 20], [0.0, 1.0, 0.0]),
+        ),
+        (
+            schedules.Joined([0.3, schedules.StepDecay(0.2, 10), 0.1], [5, 30]),
+            lambda t: 0.3 if t < 5 else 0.2 * 0.5 ** ((t - 5) // 10) if t < 30 else 0.1,
+        ),
         (schedules.get(lambda step: 1 / (1 + step)), lambda t: 1 / (1 + t)),
     ],
 )
@@ -206,7 +269,7 @@ def test_schedules(schedule: schedules.LearningRateSchedule, formula: Any) -> No
     times = [0, 1, 5, 9, 10, 11, 20, 21, 29, 31, 45]
     assert np.allclose([f(t) for t in times], [formula(t) for t in times], rtol=1e-12, atol=1e-12)
     assert schedule.value(7) == pytest.approx(formula(7))
-    if not isinstance(schedule, schedules._Function):
+    if not isinstance(schedule, schedules.FunctionSchedule):
         config = {"class_name": type(schedule).__name__, "config": schedule.get_config()}
         assert schedules.get(json.loads(json.dumps(config))).value(7) == schedule.value(7)
 
@@ -216,6 +279,18 @@ def test_schedule_errors() -> None:
         schedules.CosineDecay(0.1, 0)
     with pytest.raises(gc.ParameterError, match="one value more"):
         schedules.PiecewiseConstantDecay([1, 2], [1.0, 2.0])
+    with pytest.raises(gc.ParameterError, match="as many values"):
+        schedules.PiecewiseLinear([2, 1], [1.0, 2.0])
+    with pytest.raises(gc.ParameterError, match=r"pct_start=0\.6"):
+        schedules.OneCycle(0.1, 10, 0.6, three_phase=True)
+    with pytest.raises(gc.ParameterError, match="anneal='exponential'"):
+        schedules.OneCycle(0.1, 10, anneal="exponential")
+    with pytest.raises(gc.ParameterError, match="step_size_down=0"):
+        schedules.Cyclic(0.1, 0.2, 10, 0)
+    with pytest.raises(gc.ParameterError, match="one schedule more"):
+        schedules.Joined([0.1], [3])
+    with pytest.raises(gc.ParameterError, match="schedules='cosine'"):
+        schedules.Joined("cosine", [3])
     with pytest.raises(gc.ParameterError, match="t_mul"):
         schedules.CosineDecayRestarts(0.1, 10, 0.5)
     with pytest.raises(gc.ParameterError, match="no schedule"):

@@ -27,6 +27,16 @@ ALL = [
     "nadam",
     "lion",
     "lamb",
+    "radam",
+    "adabelief",
+    "yogi",
+    "adan",
+    "lars",
+    "novograd",
+    "adafactor",
+    "sm3",
+    "sign_sgd",
+    "rprop",
 ]
 
 
@@ -72,6 +82,16 @@ def test_nesterov_worked_by_hand() -> None:
 @pytest.mark.parametrize(
     ("rule", "options", "expected"),
     [
+        ("radam", {}, 3 - 0.5 * 2),  # after one step, the spread is not known
+        ("adabelief", {"epsilon": 0.0}, 3 - 0.5 * 2 / 1.8),
+        ("yogi", {"initial_accumulator_value": 0.0, "epsilon": 0.5}, 3 - 0.5 * 2 / 2.5),
+        ("adan", {"epsilon": 0.5}, 3 - 0.5 * 2 / 2.5),
+        ("lars", {"trust_coefficient": 0.1, "weight_decay": 0.5}, 3 - 0.5 * 0.3 / 3.5 * 3.5),
+        ("novograd", {"epsilon": 0.5, "weight_decay": 0.1}, 3 - 0.5 * (2 / 2.5 + 0.3)),
+        ("adafactor", {}, 3 - 0.5 * 3),
+        ("sm3", {"momentum": 0.5}, 3 - 0.5 * 0.5),
+        ("sign_sgd", {"momentum": 0.5}, 3 - 0.5),
+        ("rprop", {}, 3 - 0.5),
         # The gradient is 2, the weight 3, the rate 0.5.
         ("sgd", {}, 3 - 0.5 * 2),
         ("adagrad", {"epsilon": 0.0}, 3 - 0.5),
@@ -112,7 +132,7 @@ def test_lion_and_lamb_in_numpy() -> None:
 @pytest.mark.parametrize("rule", ALL)
 def test_every_rule_finds_the_minimum_and_keeps_the_dtype(rule: str) -> None:
     w = gc.variable(np.array([1.0, -2.0], "float32"), "w")
-    rate = {"adadelta": 20.0, "adagrad": 0.5}.get(rule, 0.05)
+    rate = {"adadelta": 20.0, "adagrad": 0.5, "sm3": 0.5, "lars": 2.0}.get(rule, 0.05)
     loss = gc.sum(gc.square(w - 0.5))
     result = getattr(updates, rule)(loss, w, gc.constant(np.float64(rate)))
     assert all(new.dtype == old.dtype and new.shape == old.shape for old, new in result.items())
