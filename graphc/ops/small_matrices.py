@@ -118,7 +118,7 @@ def cholesky_factor(b: Builder, a: Tensor) -> Tensor:
     factor: Rows = [[] for _ in range(size)]
     for j in range(size):
         square = _less_products(b, rows[j][j], factor[j], factor[j])
-        failures.useless.append(b.logical_not(b.greater(square, 0)))
+        failures.useless.append(b.less_equal(square, 0))  # nan is no failure: it propagates
         root = b.sqrt(square)
         inverse = b.divide(1, root)
         for i in range(j + 1, size):

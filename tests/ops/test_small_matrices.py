@@ -83,6 +83,15 @@ def test_failures_name_the_matrix(backend: str) -> None:
         f(np.ones((2, 2), "float32"))
 
 
+@pytest.mark.parametrize("size", [1, 2, 4, 6])
+def test_nan_propagates_whatever_the_size(size: int) -> None:
+    a = np.stack([2 * np.eye(size), np.full((size, size), np.nan)])
+    lower = np.tril(np.full((size, size), np.nan))
+    for backend in (*BACKENDS, "reference"):
+        found = run(gc.linalg.cholesky, a, backend=backend)[1]
+        np.testing.assert_array_equal(found, lower)
+
+
 def test_a_failure_leaves_variables_as_they_were() -> None:
     state = gc.variable(np.eye(2), name="state")
     step = gc.placeholder("step", (2, 2), "float64")
