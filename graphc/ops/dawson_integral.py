@@ -68,7 +68,7 @@ def _dawsn(b: Builder, x: Tensor) -> Tensor:
     beyond = b.polynomial(b.minimum(v, 1 / 64) * 128 - 1, _DAWSON_FAR)
     tail = b.where(b.less(a, 4), two, b.where(b.less(a, 8), four, beyond)) * inverse * 0.5
     value = b.where(b.less(a, 2), value, tail)
-    return b.where(b.isnan(x), x, b.where(b.less(x, 0), -value, value))
+    return b.where(b.isnan(x), x, b.copysign(value, x))
 
 
 def _dawsn_slope(b: Builder, x: Tensor) -> Tensor:
@@ -85,7 +85,7 @@ def _erfi(b: Builder, x: Tensor) -> Tensor:
     half = gaussian(b, a, 0.5)
     grown = half * (b.dawsn(a) * (2 / math.sqrt(math.pi))) * half
     value = b.where(b.greater(b.abs(x), 26.7), math.inf, grown)
-    return b.where(b.isnan(x), x, b.where(b.less(x, 0), -value, value))
+    return b.where(b.isnan(x), x, b.copysign(value, x))
 
 
 def _erfi_slope(b: Builder, x: Tensor) -> Tensor:

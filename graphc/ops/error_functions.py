@@ -171,7 +171,8 @@ def _ndtr(b: Builder, x: Tensor) -> Tensor:
 def _log_ndtr(b: Builder, x: Tensor) -> Tensor:
     """log(erfcx(-x / sqrt(2)) / 2) - x^2 / 2 below -1, log1p(-Q) with Q = 1 - ndtr(x) above"""
     scaled = _scaled(b, b.multiply(b.abs(x), math.sqrt(0.5)))
-    below = b.subtract(b.log(b.multiply(scaled, 0.5)), b.multiply(b.square(x), 0.5))
+    square_half = b.multiply(b.multiply(x, 0.5), x)  # where x^2 overflows, this need not
+    below = b.subtract(b.log(b.multiply(scaled, 0.5)), square_half)
     above = b.log1p(b.negative(_ndtr(b, b.negative(x))))
     return b.where(b.less(x, -1), below, above)
 

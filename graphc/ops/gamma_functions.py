@@ -127,8 +127,10 @@ def _gammaln(b: Builder, x: Tensor) -> Tensor:
     main = b.multiply(b.subtract(w, 0.5), b.subtract(b.log(w), 1))
     far = b.add(b.add(main, math.log(2 * math.pi) / 2 - 0.5), stirling(b, w))
     value = b.where(b.less(w, 8), near, far)
-    sine = b.log(b.abs(b.sinpi(x)))
-    reflected = b.subtract(b.subtract(math.log(math.pi), sine), value)
+    tiny = b.greater(x, -1e-30)  # pi x may have few digits there
+    sine = b.log(b.abs(b.where(tiny, x, b.sinpi(x))))
+    rest = b.negative(b.add(sine, value))
+    reflected = b.where(tiny, rest, b.add(rest, math.log(math.pi)))
     shifted = b.where(b.less(x, 1), b.subtract(value, b.log(x)), value)
     return b.where(b.less(x, 0), reflected, shifted)
 

@@ -115,7 +115,7 @@ def _first(b: Builder, x: Tensor, order: int) -> Tensor:
         b.less(a, 8), _first_near(b, b.minimum(a, 8), order), _far(b, far, order, False)
     )
     value = b.where(b.isinf(a), 0, b.where(b.isnan(a), a, value))
-    return b.where(b.less(x, 0), -value, value) if order else value
+    return b.where(b.signbit(x), -value, value) if order else value
 
 
 def _second(b: Builder, x: Tensor, order: int) -> Tensor:

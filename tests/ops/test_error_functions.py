@@ -173,6 +173,8 @@ def test_integers_become_float32() -> None:
 def test_far_beyond_in_single_precision() -> None:
     x = np.array([1e37, 2e38, 3.4e38], "float32")
     np.testing.assert_allclose(value_of(gc.erfcx, x), 1 / (x * np.sqrt(np.pi)), rtol=1e-6)
+    x = np.array([-1.9e19, -2.6e19, -3e19], "float32")  # where x^2 is infinite, and x^2 / 2 not yet
+    np.testing.assert_allclose(value_of(gc.log_ndtr, x), [-1.805e38, -3.38e38, -INF], 1e-6)
 
 
 @pytest.mark.parametrize("build", [gc.erfc, gc.ndtr, gc.log_ndtr])

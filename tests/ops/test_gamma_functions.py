@@ -42,6 +42,8 @@ def test_gammaln_of_negative_numbers() -> None:
     """Between the zeros, which lie near -2.457, -2.748, -3.143, ..."""
     x = ranges(uniform(-2.3, 0), -logarithmic(1e-30, 0.1), uniform(-160, -20))
     assert_accurate(gc.gammaln, logarithm, x)
+    tiny = np.array([-1e-45, -3e-45, -1e-44, -1e-40, -1e-30], "float32")  # some below normal
+    np.testing.assert_allclose(value_of(gc.gammaln, tiny), -np.log(-tiny.astype("f8")), rtol=3e-7)
     zeros = uniform(-20, -2.3)
     expected = [float(logarithm(mp.mpf(v))) for v in zeros.tolist()]
     np.testing.assert_allclose(value_of(gc.gammaln, zeros), expected, rtol=1e-14, atol=3e-14)

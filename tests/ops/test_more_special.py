@@ -37,7 +37,7 @@ def test_bessel_functions_that_oscillate() -> None:
         assert_near(first, lambda x, order=order: mp.besselj(order, x), both_signs(x))
         assert_near(second, lambda x, order=order: mp.bessely(order, x), x, limit=4e-15)
     assert_values(gc.j0, [(0.0, 1.0), (INF, 0.0), (-INF, 0.0), (NAN, NAN)])
-    assert_values(gc.j1, [(0.0, 0.0), (INF, 0.0), (-INF, -0.0), (NAN, NAN)])
+    assert_values(gc.j1, [(0.0, 0.0), (-0.0, -0.0), (INF, 0.0), (-INF, -0.0), (NAN, NAN)])
     for second in (gc.y0, gc.y1):
         assert_values(second, [(0.0, -INF), (INF, 0.0), (-1.0, NAN), (NAN, NAN)])
 
@@ -67,10 +67,11 @@ def test_dawsn_and_erfi() -> None:
 
     x = ranges(both_signs(logarithmic(1e-30, 2)), uniform(-10, 10), logarithmic(8, 60))
     assert_accurate(gc.dawsn, dawson, x)
-    assert_values(gc.dawsn, [(0.0, 0.0), (INF, 0.0), (-INF, -0.0), (NAN, NAN)])
+    assert_values(gc.dawsn, [(0.0, 0.0), (-0.0, -0.0), (INF, 0.0), (-INF, -0.0), (NAN, NAN)])
     x = ranges(both_signs(logarithmic(1e-30, 2)), uniform(-26, 26))
     assert_accurate(gc.erfi, mp.erfi, x)
-    assert_values(gc.erfi, [(0.0, 0.0), (INF, INF), (-INF, -INF), (NAN, NAN), (27.0, INF)])
+    ends = [(INF, INF), (-INF, -INF), (NAN, NAN), (27.0, INF)]
+    assert_values(gc.erfi, [(0.0, 0.0), (-0.0, -0.0), *ends])
     slope = value_of(lambda x: gc.grad(gc.sum(gc.dawsn(x)), x), np.array([7.9, 8.1, 50.0, 1e6]))
     with mp.workdps(60):
         expected = [float(1 - 2 * mp.mpf(v) * dawson(mp.mpf(v))) for v in (7.9, 8.1, 50.0)]
