@@ -292,13 +292,19 @@ def binom(n: Any, k: Any, /) -> Tensor:
     """The binomial coefficient: in how many ways k of n can be chosen, 0 <= k <= n.
 
     n, k: shapes that broadcast, numbers that need not be whole; integers and bool become float32.
-    1 / ((n + 1) beta(n - k + 1, k + 1)). NaN for k < -1 and k > n + 1.
+    1 / ((n + 1) beta(n - k + 1, k + 1)). For k < 0 and k > n: 0 where n and k are whole, n >= 0;
+    NaN elsewhere beyond -1 and n + 1.
     Raises ShapeError where the shapes do not broadcast.
     """
+    b = BUILDER
     total, part = (floating(tensor) for tensor in promote_inputs("binom", n, k))
-    rest = BUILDER.subtract(total, part)
-    logarithm = betaln(BUILDER.add(rest, 1), BUILDER.add(part, 1))
-    return BUILDER.divide(BUILDER.exp(BUILDER.negative(logarithm)), BUILDER.add(total, 1))
+    whole = b.logical_and(b.equal(b.floor(part), part), b.equal(b.floor(total), total))
+    outside = b.logical_or(b.less(part, 0), b.greater(part, total))
+    none = b.logical_and(b.logical_and(outside, whole), b.greater_equal(total, 0))
+    part = b.where(none, 0, part)
+    logarithm = betaln(b.add(b.subtract(total, part), 1), b.add(part, 1))
+    value = b.divide(b.exp(b.negative(logarithm)), b.add(total, 1))
+    return b.where(none, 0, value)
 
 
 @public

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from graphc.dtypes import float32, float64
 from graphc.ir.opdef import Application
 from graphc.ir.registry import Builder
 from graphc.ir.tensor import Tensor
-from graphc.ops.composed import define_composed, scipy_special
+from graphc.ops.composed import define_composed, scipy_special, single_partial
 from graphc.ops.definition import FLOATING, Over, PartialRule
 from graphc.ops.elementwise_definition import FLOAT, define_elementwise, wide
 from graphc.ops.series import log1p_rest
@@ -144,30 +145,48 @@ entr = _define(
 )
 
 
-def _rel_entr(x: Expr, y: Expr) -> Expr:
-    zero = s.like(x, 0)
-    value = s.mul(x, s.log(s.div(x, y)))
-    value = s.select(s.and_(s.lt(zero, x), s.lt(zero, y)), value, s.like(x, math.inf))
-    value = s.select(s.and_(s.eq(x, zero), s.le(zero, y)), zero, value)
-    return s.select(s.or_(s.is_nan(x), s.is_nan(y)), s.add(x, y), value)
+def _log_ratio(b: Builder, x: Tensor, y: Tensor) -> Tensor:
+    """log(x / y) for x, y >= 0. Near x = y: log1p((x - y) / y), where x - y is exact. Where the
+    ratio leaves the normal numbers: that of x and y scaled, which does not."""
+    t = b.divide(b.subtract(x, y), y)
+    near = b.logical_and(b.greater(t, -0.5), b.less(t, 1))
+    least, shift = _SCALES[x.dtype]
+    ratio = b.divide(x, y)
+    low, high = b.less(ratio, least), b.greater(ratio, 1 / least)
+
+    def scaled(tensor: Tensor, power: int) -> Tensor:
+        larger, smaller = b.multiply(tensor, 2.0**power), b.multiply(tensor, 2.0**-power)
+        return b.where(low, larger, b.where(high, smaller, tensor))
+
+    far = b.log(b.divide(scaled(x, shift), scaled(y, -shift)))
+    lost = 2 * shift * math.log(2)
+    far = b.where(low, b.subtract(far, lost), b.where(high, b.add(far, lost), far))
+    return b.where(near, b.log1p(b.where(near, t, 0)), far)
 
 
-def _rel_entr_values(x: np.ndarray, y: np.ndarray) -> Any:
-    value = np.where((x > 0) & (y > 0), x * np.log(x / y), np.inf)
-    value = np.where((x == 0) & (y >= 0), 0.0, value)
-    return np.where(np.isnan(x) | np.isnan(y), np.nan, value)
+# Ratios below (or above one over it) are scaled; by these powers of two, once for x, once for y
+_SCALES = {float32: (2.0**-125, 80), float64: (2.0**-1021, 540)}
 
 
-rel_entr = _define(
+def _rel_entr(b: Builder, x: Tensor, y: Tensor) -> Tensor:
+    inside = b.logical_and(b.greater(x, 0), b.greater(y, 0))
+    p, q = b.where(inside, x, 1), b.where(inside, y, 1)
+    zero = b.logical_and(b.equal(x, 0), b.greater_equal(y, 0))
+    edge = b.where(b.logical_or(b.isnan(x), b.isnan(y)), math.nan, math.inf)
+    return b.where(inside, b.multiply(p, _log_ratio(b, p, q)), b.where(zero, 0, edge))
+
+
+rel_entr = define_composed(
     "rel_entr",
     "x1 log(x1 / x2), the terms of a relative entropy: 0 for x1 = 0, inf outside of x1, x2 >= 0.",
-    _rel_entr_values,
-    _rel_entr,
-    (
-        lambda b, a: b.add(b.log(b.divide(a.inputs[0], a.inputs[1])), 1),
+    build=_rel_entr,
+    reference=scipy_special("rel_entr"),
+    partials=(
+        single_partial(lambda b, x, y: b.add(_log_ratio(b, x, y), 1)),
         lambda b, a: b.negative(b.divide(a.inputs[0], a.inputs[1])),
     ),
     domain=(0.2, 4.0),
+    single=True,
 )
 
 
@@ -178,7 +197,7 @@ def _kl_div(b: Builder, x: Tensor, y: Tensor) -> Tensor:
     t = (p - q) / q
     near = b.logical_and(b.greater(t, -0.4), b.less(t, 0.7))
     close = p * log1p_rest(b, b.where(near, t, 0)) + (p - q) * t
-    value = b.where(near, close, p * b.log(p / q) + (q - p))
+    value = b.where(near, close, p * _log_ratio(b, p, q) + (q - p))
     zero = b.logical_and(b.equal(x, 0), b.greater_equal(y, 0))
     edge = b.where(zero, y, b.where(b.logical_or(b.isnan(x), b.isnan(y)), math.nan, math.inf))
     return b.where(inside, value, edge)
@@ -190,7 +209,7 @@ kl_div = define_composed(
     build=_kl_div,
     reference=scipy_special("kl_div"),
     partials=(
-        lambda b, a: b.log(b.divide(a.inputs[0], a.inputs[1])),
+        single_partial(_log_ratio),
         lambda b, a: b.subtract(1, b.divide(a.inputs[0], a.inputs[1])),
     ),
     domain=(0.2, 4.0),

@@ -64,6 +64,31 @@ def test_divergences(name: str) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["rel_entr", "kl_div"])
+def test_divergences_of_the_smallest_and_largest_numbers(name: str) -> None:
+    """Where x / y is no normal number, and log(x / y) is."""
+    divergence = getattr(gc, name)
+    for dtype, least, most in (("float32", 1e-45, 3e38), ("float64", 5e-324, 1e308)):
+        x = np.array([0.5, 26.0, least, least, most, 1e-30, least], dtype)
+        y = np.array([least, least * 1000, 14.0, most, least, most, least], dtype)
+        p, q = x.astype("longdouble"), y.astype("longdouble")
+        ratio = np.log(p) - np.log(q)
+        expected = p * ratio + (q - p if name == "kl_div" else 0)
+        limit = 5e-6 if dtype == "float32" else 1e-13
+        with np.errstate(over="ignore"):
+            np.testing.assert_allclose(
+                value_of(divergence, x, y), expected.astype(dtype), rtol=limit
+            )
+        found = value_of(lambda x, y: gc.grad(gc.sum(divergence(x, y)), x), x, y)
+        np.testing.assert_allclose(found, ratio + (name == "rel_entr"), rtol=limit, atol=limit)
+
+
+def test_rel_entr_near_equality() -> None:
+    y = logarithmic(1e-3, 1e3)
+    x = y * (1 + uniform(-0.1, 0.1))
+    assert_accurate(gc.rel_entr, lambda x, y: x * mp.log(x / y), x, y)
+
+
 def test_kl_div_near_equality() -> None:
     y = logarithmic(1e-3, 1e3)
     x = y * (1 + uniform(-0.1, 0.1))
@@ -79,6 +104,8 @@ def test_combinations_of_gamma_functions() -> None:
     expected = [special.multigammaln(v, 4) for v in b + 1.5]
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-13)
     assert gc.run(gc.binom(5, 2)) == pytest.approx(10, rel=1e-6)
+    n, k = np.array([4.0, 4, 4, 4, 0, 4.5]), np.array([5.0, 7, -1, -3, 1, 7])
+    np.testing.assert_array_equal(value_of(gc.binom, n, k), [0, 0, 0, 0, 0, np.nan])
     with pytest.raises(DTypeError, match="dimension"):
         gc.multigammaln(3.0, 0)
 
