@@ -55,6 +55,7 @@ with uncollected(stays=True):  # modules are many objects
     from graphc.ops.bitwise import *
     from graphc.ops.box_cox import *
     from graphc.ops.branches import *
+    from graphc.ops.broadcasting import *
     from graphc.ops.checks import *
     from graphc.ops.comparison import *
     from graphc.ops.complex_numbers import *

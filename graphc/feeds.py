@@ -240,7 +240,7 @@ class FeedBinder:
                 fix="feed a larger array",
             )
         stretches = "broadcasting" in constraint.text and 1 in (left, right)
-        hint = "; a symbolic size does not stretch: write x[:, 0][:, None] for x[:, :1]"
+        hint = "; a size that may be more than 1 does not stretch: say 1 in the shape of the input"
         return FeedError(
             f"{constraint.text}: sizes differ: {', '.join(sides)}",
             code="E208" if issubclass(constraint.error, FunctionError) else "E107",

@@ -201,11 +201,9 @@ def test_high_ranks(backend: str) -> None:
 
 
 def test_a_symbolic_size_that_is_1_at_the_call_does_not_stretch() -> None:
-    x = gc.placeholder("x", ("n", "m"))
-    f = gc.function([x], x + x[:, :1])
-    for columns in (0, 1):
-        assert f(np.ones((2, columns), "float32")).shape == (2, columns)
-    with pytest.raises(gc.FeedError, match=r"write x\[:, 0\]\[:, None\] for x\[:, :1\]"):
-        f(np.ones((2, 3), "float32"))
+    x, y = gc.placeholder("x", ("n", "m")), gc.placeholder("y", ("n", "k"))
+    f = gc.function([x, y], x + y)
+    with pytest.raises(gc.FeedError, match="say 1 in the shape of the input"):
+        f(np.ones((2, 3), "float32"), np.ones((2, 1), "float32"))
     g = gc.function([x], x + x[:, 0][:, None])
     assert g(np.ones((2, 3), "float32")).shape == (2, 3)

@@ -18,6 +18,7 @@ from graphc.ir.node import Attributes, Node, TensorType, unique_type
 from graphc.ir.parts import PartsRule
 from graphc.ir.registry import Builder
 from graphc.ir.source import Sources, current_sources
+from graphc.ir.stretching import stretched
 from graphc.ir.tensor import Tensor
 from graphc.records import dataclass
 from graphc.shapes import Dim, Shape, Size, broadcast_shapes, format_shape
@@ -193,7 +194,11 @@ class OpDef:
     def _node(self, inputs: tuple[Tensor, ...], attrs: Attributes) -> Node:
         sources = current_sources()
         given = tuple([tensor.node.types[tensor.index] for tensor in inputs])
-        types, _ = self.infer_types(given, attrs, sources, inputs)
+        types, constraints = self.infer_types(given, attrs, sources, inputs)
+        if constraints and "elementwise" in self.traits:
+            fitting = stretched(inputs)
+            if any(new is not old for new, old in zip(fitting, inputs, strict=True)):
+                return self._node(fitting, attrs)
         return Node(self, inputs, attrs, types, sources)
 
     def infer_types(

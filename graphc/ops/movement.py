@@ -8,7 +8,7 @@ import numpy as np
 from graphc.dims import divide
 from graphc.errors import ShapeError
 from graphc.ir.arguments import AxisLike, ShapeLike, checked_axes, checked_axis, checked_shape
-from graphc.ir.batch import Batch, shifted, with_attributes
+from graphc.ir.batch import shifted, with_attributes
 from graphc.ir.leaf import as_tensor
 from graphc.ir.lowering import IndexMap, LoweringContext, Reinterpret
 from graphc.ir.node import TensorType
@@ -22,7 +22,6 @@ from graphc.scalar.expr import Expr
 from graphc.shapes import (
     Shape,
     Size,
-    broadcast_shapes,
     dim_max,
     floor_div,
     format_shape,
@@ -30,8 +29,6 @@ from graphc.shapes import (
 )
 
 __all__ = [
-    "broadcast_arrays",
-    "broadcast_to",
     "expand_dims",
     "matrix_transpose",
     "moveaxis",
@@ -325,64 +322,3 @@ def expand_dims(x: Any, axis: AxisLike = 0) -> Tensor:
     count = len(axis) if isinstance(axis, Sequence) else 1
     axes = tuple(sorted(checked_axes("expand_dims", axis, x.ndim + count)))
     return EXPAND_DIMS(x, axis=axes) if axes else x
-
-
-# --- repetition ------------------------------------------------------------------------------
-
-
-def _infer_broadcast_to(call: Inference) -> TensorType:
-    (x,), shape = call.types, call.attrs["shape"]
-    text = f"{format_shape(x.shape)} to {format_shape(shape)}"
-    if x.ndim > len(shape):
-        raise ShapeError(
-            f"broadcast_to: {text} would drop axes",
-            fix="give a shape of at least as many axes; gc.reshape or gc.squeeze drop axes",
-        )
-    for axis in range(-x.ndim, 0):
-        if x.shape[axis] != 1:
-            call.require_equal(
-                x.shape[axis], shape[axis], f"{text}, axis {axis}", fix="only size 1 stretches"
-            )
-    return TensorType(x.dtype, shape)
-
-
-def _batch_broadcast_to(batch: Batch) -> Sequence[Tensor]:
-    shape = batch.attrs["shape"]
-    return batch.apply([batch.aligned(0, len(shape))], shape=(batch.size, *shape))
-
-
-BROADCAST_TO = register(
-    OpDef(
-        "broadcast_to",
-        infer=_infer_broadcast_to,
-        reference=lambda attrs, x: np.broadcast_to(x, attrs["shape"]).copy(),
-        lower=IndexMap(lambda context, index: context.read_broadcast(0, index)),
-        vjp=lambda b, a, gradients: [gradients[0]],  # the driver sums what was stretched
-        jvp=linear_jvp,
-        batch=_batch_broadcast_to,
-        traits=frozenset({"linear", "view"}),
-        parts=partwise,
-        examples=lambda rng: [
-            *_examples(lambda x: broadcast_to(x, (2, 3, *x.shape)))(rng),
-            Example(lambda x: broadcast_to(x, (3, 4, 5)), (rng.normal(size=(4, 1)),)),
-            Example(lambda x: broadcast_to(x, (0, 3)), (rng.normal(size=(1, 3)),)),
-        ],
-    )
-)
-
-
-@public
-def broadcast_to(x: Any, shape: ShapeLike) -> Tensor:
-    """x stretched to `shape` by numpy's rules; only a size that is known to be 1 stretches."""
-    x = as_tensor(x)
-    sizes = checked_shape("broadcast_to", shape)
-    return x if sizes == x.shape else BROADCAST_TO(x, shape=sizes)
-
-
-@public
-def broadcast_arrays(*arrays: Any) -> list[Tensor]:
-    """All arrays stretched to their common shape."""
-    tensors = [as_tensor(array) for array in arrays]
-    # Sizes that disagree are found by broadcast_to, which knows how to say it.
-    shape = broadcast_shapes([tensor.shape for tensor in tensors], lambda a, b, axis: None)
-    return [broadcast_to(tensor, shape) for tensor in tensors]

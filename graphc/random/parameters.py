@@ -11,7 +11,7 @@ from graphc.ir.arguments import ShapeLike
 from graphc.ir.leaf import CONSTANT, as_tensor
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
-from graphc.ops.movement import broadcast_arrays, broadcast_to
+from graphc.ops.broadcasting import broadcast_arrays, broadcast_to
 from graphc.random.keys import sizes_of
 from graphc.records import dataclass
 from graphc.shapes import Shape, format_shape
