@@ -41,6 +41,8 @@ class Routine:
     required: sizes without which there is nothing to call, and outputs are zeros. derived: sizes
     that follow from others. guard: an input with a status for each matrix, 0 where it may be used.
     status: the output that takes the status, which is an error at once where there is none.
+    complex: the matrices are complex; the last axis of their arrays, "two", has real and imaginary
+    parts.
     """
 
     symbol: str
@@ -52,6 +54,7 @@ class Routine:
     derived: Mapping[str, Callable[[Sizes], Size]] = field(default_factory=dict)
     guard: int | None = None
     status: int | None = None
+    complex: bool = False
     library: str = "lapack"
 
     @property
@@ -86,8 +89,9 @@ class Routine:
 
 
 def symbol_of(routine: Routine, dtype: DType) -> str:
-    """`dpotrf`"""
-    return ("s" if dtype.itemsize == 4 else "d") + routine.symbol
+    """`dpotrf`; dtype: of the numbers, or of their parts."""
+    single, double = ("c", "z") if routine.complex else ("s", "d")
+    return (single if dtype.itemsize == 4 else double) + routine.symbol
 
 
 def _least(sizes: Sizes) -> Size:
@@ -100,6 +104,8 @@ def _most(sizes: Sizes) -> Size:
 
 _MATRIX = Operand(("n", "n"))
 _COPY = Operand(("n", "n"), start=0)
+_COMPLEX = Operand(("n", "n", "two"))
+_COMPLEX_COPY = Operand(("n", "n", "two"), start=0)
 _EIGENVALUES = ("'U'", "n")
 
 ROUTINES: dict[str, Routine] = {
@@ -267,6 +273,97 @@ ROUTINES: dict[str, Routine] = {
             ),
             "integers": lambda s: 8 * _least(s),
         },
+    ),
+    "getrf_complex": Routine(
+        "getrf",
+        (_COMPLEX,),
+        (_COMPLEX_COPY, Operand(("n",), integer=True), Operand((), integer=True)),
+        ("n", "n", "out0", "n", "out1", "info"),
+        required=("n",),
+        status=2,
+        complex=True,
+    ),
+    # As gelqf and orglq; nothing is conjugated: a.T = L @ Q, so a = Q.T @ L.T.
+    "gelqf_complex": Routine(
+        "gelqf",
+        (Operand(("m", "n", "two")),),
+        (Operand(("m", "n", "two"), start=0), Operand(("least", "two"))),
+        ("n", "m", "out0", "n", "out1", "work0", "work", "info"),
+        required=("m", "n"),
+        workspace=(Operand(("work", "two")),),
+        derived={"least": _least, "work": lambda s: BLOCK * s["n"]},
+        complex=True,
+    ),
+    "unglq": Routine(
+        "unglq",
+        (Operand(("m", "p", "two")), Operand(("reflectors", "two"))),
+        (Operand(("m", "p", "two"), start=0),),
+        ("p", "m", "reflectors", "out0", "p", "in1", "work0", "work", "info"),
+        required=("m", "p"),
+        workspace=(Operand(("work", "two")),),
+        derived={"work": lambda s: BLOCK * s["p"]},
+        complex=True,
+    ),
+    # a.T = conj(a): rows of the output are the conjugates of the eigenvectors of a.
+    "heevd": Routine(
+        "heevd",
+        (_COMPLEX,),
+        (Operand(("n",)), _COMPLEX_COPY),
+        (
+            *("'V'", *_EIGENVALUES, "out1", "n", "out0", "work0", "work", "work1", "reals"),
+            *("work2", "integers", "info"),
+        ),
+        required=("n",),
+        workspace=(
+            Operand(("work", "two")),
+            Operand(("reals",)),
+            Operand(("integers",), integer=True),
+        ),
+        derived={
+            "work": lambda s: (2 + BLOCK) * s["n"] + s["n"] * s["n"],
+            "reals": lambda s: 1 + 5 * s["n"] + 2 * s["n"] * s["n"],
+            "integers": lambda s: 3 + 5 * s["n"],
+        },
+        complex=True,
+    ),
+    # A matrix that lies by columns: its eigenvalues, and its eigenvectors by columns.
+    "geev_complex": Routine(
+        "geev",
+        (_COMPLEX,),
+        (Operand(("n", "two")), Operand(("n", "n", "two"))),
+        (
+            *("'N'", "'V'", "n", "work1", "n", "out0", "work0", "n", "out1", "n"),
+            *("work0", "work", "work2", "info"),
+        ),
+        required=("n",),
+        workspace=(Operand(("work", "two")), _COMPLEX_COPY, Operand(("reals",))),
+        derived={"work": lambda s: (2 + BLOCK) * s["n"], "reals": lambda s: 2 * s["n"]},
+        complex=True,
+    ),
+    "gesdd_complex": Routine(
+        "gesdd",
+        (Operand(("m", "n", "two")),),
+        (Operand(("m", "p", "two")), Operand(("least",)), Operand(("q", "n", "two"))),
+        (
+            *("vectors", "n", "m", "work3", "n", "out1", "out2", "n", "out0", "p"),
+            *("work0", "work", "work1", "work2", "info"),
+        ),
+        required=("m", "n"),
+        workspace=(
+            Operand(("work", "two")),
+            Operand(("reals",)),
+            Operand(("integers",), integer=True),
+            Operand(("m", "n", "two"), start=0),
+        ),
+        derived={
+            "least": _least,
+            "work": lambda s: (
+                (2 * _least(s) + 4 + BLOCK) * _least(s) + (2 + BLOCK) * (s["m"] + s["n"])
+            ),
+            "reals": lambda s: (7 * _least(s) + 2 * _most(s) + 7) * _least(s) + 1,
+            "integers": lambda s: 8 * _least(s),
+        },
+        complex=True,
     ),
     "gesdd_values": Routine(
         "gesdd",

@@ -124,8 +124,13 @@ def trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Tensor:
 def cho_solve(c: Any, b: Any, *, lower: bool = True) -> Tensor:
     """The x with a @ x = b, from the factor c = cholesky(a), or cholesky(a, upper=True) if not
     lower. See triangular_solve, which is called twice."""
-    first = triangular_solve(c, b, lower=lower, transpose=not lower)
-    return triangular_solve(c, first, lower=lower, transpose=lower)
+    factor = as_tensor(c)
+    turned = BUILDER.conj(factor) if is_complex(factor.dtype) else factor
+    if lower:
+        first = triangular_solve(factor, b)
+        return triangular_solve(turned, first, transpose=True)
+    first = triangular_solve(turned, b, lower=False, transpose=True)
+    return triangular_solve(factor, first, lower=False)
 
 
 @surface
@@ -138,11 +143,12 @@ def cho_factor(x: Any, *, lower: bool = False) -> tuple[Tensor, bool]:
 @surface
 def polar(x: Any, side: Literal["right", "left"] = "right") -> tuple[Tensor, Tensor]:
     """(U, P) with x = U @ P, or P @ U for the left side: U has orthonormal columns or rows, P is
-    symmetric with no eigenvalue below 0; by the singular value decomposition; scipy.linalg.polar.
+    symmetric or Hermitian with no eigenvalue below 0; by the singular value decomposition;
+    scipy.linalg.polar.
 
-    x: [..., m, n], U: [..., m, n], P: [..., n, n], or [..., m, m] for the left. float32 or float64;
-    integers and bool become float32. Raises ShapeError, DTypeError, ParameterError for another
-    side; see svd for gradients.
+    x: [..., m, n], U: [..., m, n], P: [..., n, n], or [..., m, m] for the left. Floats of 4 and 8
+    bytes and complex numbers of them; integers and bool become float32. Raises ShapeError,
+    DTypeError, ParameterError for another side; see svd for gradients.
     """
     if side not in ("right", "left"):
         raise ParameterError(
@@ -150,9 +156,9 @@ def polar(x: Any, side: Literal["right", "left"] = "right") -> tuple[Tensor, Ten
         )
     u, s, vh = svd(matrix_input("polar", x), full_matrices=False)
     if side == "right":
-        factor = matmul(matrix_transpose(vh), BUILDER.expand_dims(s, -1) * vh)
+        factor = matmul(BUILDER.conj(matrix_transpose(vh)), BUILDER.expand_dims(s, -1) * vh)
     else:
-        factor = matmul(u * BUILDER.expand_dims(s, -2), matrix_transpose(u))
+        factor = matmul(u * BUILDER.expand_dims(s, -2), BUILDER.conj(matrix_transpose(u)))
     return matmul(u, vh), factor
 
 

@@ -3,20 +3,29 @@
 Of matrices up to 3 x 3 by their formulas, for many of them side by side.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from graphc.dtypes import is_complex, real_dtype
 from graphc.ir.batch import leading
 from graphc.ir.lowering import Composite
 from graphc.ir.node import Attributes, TensorType
 from graphc.ir.opdef import Application, Gradients, Inference, OpDef
-from graphc.ir.registry import Builder, public, register
+from graphc.ir.parts import expanded
+from graphc.ir.registry import BUILDER, Builder, public, register
 from graphc.ir.tensor import Tensor
 from graphc.ops.matrices import (
+    adjoint,
+    complex_matrix,
     identity,
     matrix_examples,
     mT,
+    of_complex,
+    of_inner_products,
+    of_pairs,
+    pairs,
     regular,
     routine,
     square_input,
@@ -34,9 +43,24 @@ def _infer_det(call: Inference) -> TensorType:
 
 
 def _reference_det(attrs: Attributes, a: np.ndarray) -> np.ndarray:
-    factors, exchanges, _ = routine("getrf", a, caller="lu")
+    factors, exchanges = _reference_factors(a)
     pivots = np.diagonal(factors, axis1=-2, axis2=-1)
     return np.asarray(_parity_of(exchanges) * np.prod(pivots, axis=-1)).astype(a.dtype)
+
+
+def _reference_factors(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    run, name = (of_complex, "getrf_complex") if is_complex(a.dtype) else (routine, "getrf")
+    factors, exchanges, _ = run(name, a, caller="lu")
+    return factors, exchanges
+
+
+def _factors(b: Builder, a: Tensor) -> tuple[Tensor, Tensor]:
+    """The triangular factors of a.T in one matrix, and the exchanged rows."""
+    if is_complex(a.dtype):
+        factors, exchanges, _ = b.lapack("getrf_complex", pairs(b, a), caller="lu")
+        return of_pairs(b, factors), exchanges
+    factors, exchanges, _ = b.lapack("getrf", a, caller="lu")
+    return factors, exchanges
 
 
 def _parity_of(exchanges: np.ndarray) -> np.ndarray:
@@ -61,15 +85,19 @@ def _build_det(b: Builder, a: Tensor) -> Tensor:
         for term in terms[1:]:
             total = b.add(total, term)
         return total
-    factors, exchanges, _ = b.lapack("getrf", a, caller="lu")
+    factors, exchanges = _factors(b, a)
     pivots = b.diagonal(factors, 0, -2, -1)
-    return b.multiply(_parity(b, exchanges, a), b.prod(pivots, axis=-1))
+    return b.multiply(_parity(b, exchanges, b.real(pivots)), b.prod(pivots, axis=-1))
 
 
 def _vjp_det(b: Builder, a: Application, gradients: Gradients) -> Gradients:
     """dA = g C, with C the matrix of cofactors, which for regular A is det(A) A^-T (Giles 2008,
-    2.2.4). It exists for singular A too."""
+    2.2.4). It exists for singular A too. Of complex A it is conj(det(A)) A^-H here."""
     assert gradients[0] is not None
+    if is_complex(a.output.dtype):
+        scaled = b.multiply(gradients[0], b.conj(a.output))
+        inverse = b.inverse(a.inputs[0], "det")
+        return [b.multiply(_as_matrix(b, scaled), adjoint(b, inverse))]
     return [b.multiply(_as_matrix(b, gradients[0]), COFACTORS(a.inputs[0]))]
 
 
@@ -78,15 +106,31 @@ def _as_matrix(b: Builder, x: Tensor) -> Tensor:
     return b.expand_dims(b.expand_dims(x, -1), -1)
 
 
+def _of_complex(function: Callable[[Tensor], Any]) -> Callable[[Tensor], list[Tensor]]:
+    """A function of regular complex matrices, as real and imaginary parts."""
+
+    def build(x: Tensor) -> list[Tensor]:
+        found = function(complex_matrix(regular(x), mT(BUILDER, x), hermitian=False))
+        results = found if isinstance(found, tuple) else (found,)
+        parts = [(BUILDER.real(one), BUILDER.imag(one)) for one in results]
+        return [part for pair in parts for part in pair]
+
+    return build
+
+
 DET: OpDef = register(
     OpDef(
         "det",
         infer=_infer_det,
         reference=_reference_det,
         lower=Composite(_build_det),
-        vjp=_vjp_det,
+        vjp=of_inner_products(_vjp_det),
         batch=leading,
-        examples=matrix_examples(lambda x: det(x)),
+        parts=expanded,
+        examples=lambda rng: [
+            *matrix_examples(lambda x: det(x))(rng),
+            *matrix_examples(_of_complex(det), ((4, 4), (2, 2, 2), (0, 0)))(rng),
+        ],
     )
 )
 
@@ -95,10 +139,11 @@ DET: OpDef = register(
 def det(x: Any) -> Tensor:
     """The determinant of square matrices: [..., n, n] -> [...]; of a 0 x 0 matrix it is 1.
 
-    float32 or float64; integers and bool become float32. It overflows easily: see slogdet.
-    The gradient is the matrix of cofactors, right at singular matrices too; beyond 3 x 3 it takes a
-    singular value decomposition. Second derivatives need regular matrices.
-    Raises ShapeError, DTypeError.
+    Floats of 4 and 8 bytes and complex numbers of them; integers and bool become float32. It
+    overflows easily: see slogdet. The gradient of complex matrices needs regular ones, and raises
+    LinearAlgebraError (E406) else. That of real matrices is the matrix of cofactors, right at
+    singular matrices too; beyond 3 x 3 it takes a singular value decomposition. Second derivatives
+    need regular matrices. Raises ShapeError, DTypeError.
     """
     return DET(square_input("det", x))
 
@@ -188,29 +233,34 @@ class SlogdetResult(NamedTuple):
 
 def _infer_slogdet(call: Inference) -> tuple[TensorType, TensorType]:
     result = _infer_det(call)
-    return result, result
+    return result, TensorType(real_dtype(result.dtype), result.shape)
 
 
 def _reference_slogdet(attrs: Attributes, a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    factors, exchanges, _ = routine("getrf", a, caller="lu")
+    factors, exchanges = _reference_factors(a)
     pivots = np.diagonal(factors, axis1=-2, axis2=-1)
     sign = _parity_of(exchanges) * np.prod(np.sign(pivots), axis=-1)
     logarithm = np.sum(np.log(np.abs(pivots)), axis=-1)
-    return np.asarray(sign).astype(a.dtype), np.asarray(logarithm).astype(a.dtype)
+    return np.asarray(sign).astype(a.dtype), np.asarray(logarithm).astype(real_dtype(a.dtype))
 
 
 def _build_slogdet(b: Builder, a: Tensor) -> tuple[Tensor, Tensor]:
-    factors, exchanges, _ = b.lapack("getrf", a, caller="lu")
+    factors, exchanges = _factors(b, a)
     pivots = b.diagonal(factors, 0, -2, -1)
-    sign = b.multiply(_parity(b, exchanges, a), b.prod(b.sign(pivots), axis=-1))
+    sign = b.multiply(_parity(b, exchanges, b.real(pivots)), b.prod(b.sign(pivots), axis=-1))
     return sign, b.sum(b.log(b.abs(pivots)), axis=-1)
 
 
 def _vjp_slogdet(b: Builder, a: Application, gradients: Gradients) -> Gradients:
-    """Of log|det A|: A^-T (Giles 2008, 2.2.4). The sign is constant."""
-    if gradients[1] is None:
+    """Of log|det A|: A^-H (Giles 2008, 2.2.4). The sign is constant but for its phase:
+    i imag(ds conj(s)) A^-H."""
+    scale = gradients[1]
+    if is_complex(a.inputs[0].dtype) and gradients[0] is not None:
+        phase = b.imag(b.multiply(gradients[0], b.conj(a.outputs[0])))
+        scale = b.complex(b.zeros_like(phase) if scale is None else scale, phase)
+    if scale is None:
         return [None]
-    return [b.multiply(_as_matrix(b, gradients[1]), mT(b, b.inverse(a.inputs[0], "slogdet")))]
+    return [b.multiply(_as_matrix(b, scale), adjoint(b, b.inverse(a.inputs[0], "slogdet")))]
 
 
 SLOGDET: OpDef = register(
@@ -219,9 +269,13 @@ SLOGDET: OpDef = register(
         infer=_infer_slogdet,
         reference=_reference_slogdet,
         lower=Composite(_build_slogdet),
-        vjp=_vjp_slogdet,
+        vjp=of_inner_products(_vjp_slogdet),
         batch=leading,
-        examples=matrix_examples(lambda x: slogdet(regular(x))),
+        parts=expanded,
+        examples=lambda rng: [
+            *matrix_examples(lambda x: slogdet(regular(x)))(rng),
+            *matrix_examples(_of_complex(slogdet), ((4, 4), (2, 2, 2), (0, 0)))(rng),
+        ],
     )
 )
 
@@ -230,7 +284,8 @@ SLOGDET: OpDef = register(
 def slogdet(x: Any) -> SlogdetResult:
     """Sign and logarithm of the absolute value of the determinant: [..., n, n] -> two of [...].
 
-    Of a singular matrix 0 and -inf. float32 or float64; integers and bool become float32. The
-    gradient needs regular matrices. Raises ShapeError, DTypeError.
+    Of a singular matrix 0 and -inf. Floats of 4 and 8 bytes and complex numbers of them, of which
+    the sign has the length 1; integers and bool become float32. The gradient needs regular
+    matrices. Raises ShapeError, DTypeError.
     """
     return SlogdetResult(*SLOGDET.apply((square_input("slogdet", x),), {}))

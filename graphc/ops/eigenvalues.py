@@ -4,16 +4,23 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from graphc.dtypes import is_complex
 from graphc.ir.batch import leading
 from graphc.ir.lowering import Composite
 from graphc.ir.node import Attributes, TensorType
 from graphc.ir.opdef import Application, Example, Generator, Gradients, Inference, OpDef
+from graphc.ir.parts import expanded
 from graphc.ir.registry import BUILDER, Builder, public, register
 from graphc.ir.tensor import Tensor
 from graphc.ops.matrices import (
+    adjoint,
     identity,
     matrix_examples,
     mT,
+    of_complex,
+    of_inner_products,
+    of_pairs,
+    pairs,
     routine,
     square_input,
     square_type,
@@ -76,10 +83,6 @@ def _joined(b: Builder, real: Tensor | None, imag: Tensor | None) -> Tensor | No
     return b.complex(zeros if real is None else real, zeros if imag is None else imag)
 
 
-def _adjoint(b: Builder, x: Tensor) -> Tensor:
-    return b.conj(mT(b, x))
-
-
 def _vjp_eig(b: Builder, a: Application, gradients: Gradients) -> Gradients:
     """dA = V^-H (diag(dw) + (V^H dV - V^H V Re diag(V^H dV)) / E*) V^H, E[i, j] = w[j] - w[i],
     nothing of the quotient on the diagonal (Boeddeker et al. 2017, "On the computation of
@@ -89,20 +92,27 @@ def _vjp_eig(b: Builder, a: Application, gradients: Gradients) -> Gradients:
     v, w = b.complex(*parts), b.complex(real, imag)
     value = _joined(b, gradients[0], gradients[1])
     vector = _joined(b, gradients[2], gradients[3])
-    unit = identity(b, a.inputs[0])
+    inner = _inner(b, w, v, value, vector, identity(b, a.inputs[0]))
+    return [_of_left(b, parts, b.matmul(inner, adjoint(b, v)))]
+
+
+def _inner(
+    b: Builder, w: Tensor, v: Tensor, value: Tensor | None, vector: Tensor | None, unit: Tensor
+) -> Tensor:
+    """What stands between V^-H and V^H."""
     terms = []
     if value is not None:
         terms.append(b.multiply(b.expand_dims(value, -1), unit))
     if vector is not None:
-        turned = b.matmul(_adjoint(b, v), vector)
+        turned = b.matmul(adjoint(b, v), vector)
         length = b.expand_dims(b.real(b.diagonal(turned, 0, -2, -1)), -2)
-        turned = b.subtract(turned, b.multiply(b.matmul(_adjoint(b, v), v), length))
+        turned = b.subtract(turned, b.multiply(b.matmul(adjoint(b, v), v), length))
         gaps = b.subtract(b.expand_dims(w, -2), b.expand_dims(w, -1))
         same = b.not_equal(unit, 0)
         quotient = b.divide(turned, b.conj(b.where(same, 1, gaps)))
         terms.append(b.where(same, 0, quotient))
-    inner = terms[0] if len(terms) == 1 else b.add(*terms)
-    return [_of_left(b, parts, b.matmul(inner, _adjoint(b, v)))]
+    inner: Tensor = terms[0] if len(terms) == 1 else b.add(*terms)
+    return inner
 
 
 def _of_left(b: Builder, parts: list[Tensor], product: Tensor) -> Tensor:
@@ -140,6 +150,56 @@ def _eig_examples(rng: Generator) -> list[Example]:
     return plain + matrix_examples(sizes, ((2, 2), (4, 4), (3, 3)))(rng)
 
 
+# Of complex matrices: eigenvalues and eigenvectors.
+
+
+def _infer_complex_eig(call: Inference) -> tuple[TensorType, ...]:
+    x = square_type(call)
+    return TensorType(x.dtype, x.shape[:-1]), x
+
+
+def _reference_complex_eig(attrs: Attributes, a: np.ndarray) -> tuple[np.ndarray, ...]:
+    values, rows = of_complex("geev_complex", np.swapaxes(a, -1, -2), caller="eig")
+    return values, np.swapaxes(rows, -1, -2).copy()
+
+
+def _build_complex_eig(b: Builder, a: Tensor) -> tuple[Tensor, ...]:
+    values, rows = b.lapack("geev_complex", pairs(b, mT(b, a)), caller="eig")
+    return of_pairs(b, values), mT(b, of_pairs(b, rows))
+
+
+def _vjp_complex_eig(b: Builder, a: Application, gradients: Gradients) -> Gradients:
+    w, v = a.outputs
+    inner = _inner(b, w, v, gradients[0], gradients[1], identity(b, b.real(a.inputs[0])))
+    product = b.matmul(inner, adjoint(b, v))
+    return [b.solve_system(adjoint(b, v), product, caller="eig")]
+
+
+def _complex_eig_examples(rng: Generator) -> list[Example]:
+    def build(x: Tensor) -> list[Tensor]:
+        """What the phases of the vectors do not matter to."""
+        turned = BUILDER.complex(_apart(x), BUILDER.multiply(mT(BUILDER, x), 0.3))
+        w, v = COMPLEX_EIG.apply((turned,), {})
+        sizes = BUILDER.real(BUILDER.multiply(v, BUILDER.conj(v)))
+        return [BUILDER.real(w), BUILDER.imag(w), sizes]
+
+    return matrix_examples(build, ((3, 3), (2, 2, 2), (1, 1), (0, 0)))(rng)
+
+
+COMPLEX_EIG: OpDef = register(
+    OpDef(
+        "complex_eig",
+        infer=_infer_complex_eig,
+        reference=_reference_complex_eig,
+        lower=Composite(_build_complex_eig),
+        vjp=of_inner_products(_vjp_complex_eig),
+        batch=leading,
+        parts=expanded,
+        examples=_complex_eig_examples,
+    )
+)
+
+
 EIG: OpDef = register(
     OpDef(
         "eig",
@@ -157,7 +217,8 @@ EIG: OpDef = register(
 def eig(x: Any, /) -> EigResult:
     """(eigenvalues, eigenvectors) of square matrices (LAPACK geev).
 
-    x: [..., n, n], float32 or float64; integers and bool become float32. eigenvalues: [..., n],
+    x: [..., n, n], floats of 4 and 8 bytes and complex numbers of them; integers and bool become
+    float32. eigenvalues: [..., n],
     complex64 or complex128, in the order of LAPACK, also where all are real. Column i of
     eigenvectors [..., n, n] belongs to eigenvalue i; it has the length 1, and its largest entry is
     real where the eigenvalue is not.
@@ -167,7 +228,10 @@ def eig(x: Any, /) -> EigResult:
     Raises ShapeError, DTypeError; LinearAlgebraError (E406) at the call where the iteration fails,
     as for nan.
     """
-    real, imag, *parts = EIG.apply((square_input("eig", x),), {})
+    a = square_input("eig", x)
+    if is_complex(a.dtype):
+        return EigResult(*COMPLEX_EIG.apply((a,), {}))
+    real, imag, *parts = EIG.apply((a,), {})
     return EigResult(BUILDER.complex(real, imag), BUILDER.complex(*parts))
 
 
@@ -183,7 +247,7 @@ def _vjp_eigvals(b: Builder, a: Application, gradients: Gradients) -> Gradients:
     *_, one, two = EIG.apply(a.inputs, {})
     value = _joined(b, gradients[0], gradients[1])
     assert value is not None
-    scaled = b.multiply(b.expand_dims(value, -1), _adjoint(b, b.complex(one, two)))
+    scaled = b.multiply(b.expand_dims(value, -1), adjoint(b, b.complex(one, two)))
     return [_of_left(b, [one, two], scaled)]
 
 
@@ -210,7 +274,10 @@ def eigvals(x: Any, /) -> Tensor:
     The gradient takes the eigenvectors, and raises LinearAlgebraError (E406) where they are
     dependent.
     """
-    return BUILDER.complex(*EIGVALS.apply((square_input("eigvals", x),), {}))
+    a = square_input("eigvals", x)
+    if is_complex(a.dtype):
+        return COMPLEX_EIG.apply((a,), {})[0]
+    return BUILDER.complex(*EIGVALS.apply((a,), {}))
 
 
 # --- Schur's form --------------------------------------------------------------------------------

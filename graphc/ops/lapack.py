@@ -119,6 +119,17 @@ def _orthogonal(x: Tensor) -> Sequence[Tensor]:
     return lapack("orglq", reflectors, scales, caller="qr")
 
 
+def _complex(x: Tensor) -> Tensor:
+    """x as real parts that make a Hermitian, positive definite matrix with some imaginary ones."""
+    turning = BUILDER.multiply(BUILDER.subtract(x, BUILDER.matrix_transpose(x)), 0.1)
+    return BUILDER.stack([_symmetric(x), turning], axis=-1)
+
+
+def _unitary(x: Tensor) -> Sequence[Tensor]:
+    reflectors, scales = lapack("gelqf_complex", _complex(x), caller="qr")
+    return lapack("unglq", reflectors, scales, caller="qr")
+
+
 _CALLS: dict[str, Callable[[Tensor], Sequence[Tensor]]] = {
     "potrf": lambda x: lapack("potrf", _symmetric(x), caller="cholesky"),
     "getrf": lambda x: lapack("getrf", _regular(x), caller="solve"),
@@ -136,6 +147,14 @@ _CALLS: dict[str, Callable[[Tensor], Sequence[Tensor]]] = {
         "gesdd", _symmetric(x), caller="svd", vectors="S", p=x.shape[-1], q=x.shape[-1]
     ),
     "gesdd_values": lambda x: lapack("gesdd_values", _symmetric(x), caller="svdvals"),
+    "getrf_complex": lambda x: lapack("getrf_complex", _complex(x), caller="lu"),
+    "gelqf_complex": lambda x: lapack("gelqf_complex", _complex(x), caller="qr"),
+    "unglq": _unitary,
+    "heevd": lambda x: lapack("heevd", _complex(x), caller="eigh"),
+    "geev_complex": lambda x: lapack("geev_complex", _complex(x), caller="eig"),
+    "gesdd_complex": lambda x: lapack(
+        "gesdd_complex", _complex(x), caller="svd", vectors="S", p=x.shape[-1], q=x.shape[-1]
+    ),
 }
 
 

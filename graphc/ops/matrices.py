@@ -5,15 +5,17 @@ from typing import Any
 
 import numpy as np
 
-from graphc.dtypes import DType, is_half
+from graphc.conversion import complex_view, real_view
+from graphc.dtypes import DType, is_complex, is_half
 from graphc.errors import DTypeError, ShapeError
 from graphc.ir.node import TensorType
-from graphc.ir.opdef import Example, Generator, Inference
+from graphc.ir.opdef import Application, Example, Generator, Gradients, Inference
 from graphc.ir.registry import BUILDER, OPS, Builder
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
+from graphc.lapack import ROUTINES
 from graphc.ops.definition import floating, one_input, promote_inputs
-from graphc.shapes import Shape
+from graphc.shapes import Shape, Size
 
 
 def matrix_input(name: str, x: Any) -> Tensor:
@@ -111,9 +113,77 @@ def routine(name: str, *inputs: np.ndarray, **attrs: Any) -> tuple[np.ndarray, .
     return outputs
 
 
+def of_complex(name: str, *inputs: np.ndarray, **attrs: Any) -> tuple[np.ndarray, ...]:
+    """A routine for complex matrices, on arrays: pairs of numbers go in and come out."""
+    found = routine(name, *(real_view(np.ascontiguousarray(x)) for x in inputs), **attrs)
+    operands = ROUTINES[name].outputs
+    return tuple(
+        complex_view(array) if operand.shape[-1:] == ("two",) else array
+        for array, operand in zip(found, operands, strict=True)
+    )
+
+
 def mT(b: Builder, x: Tensor) -> Tensor:
     """x with rows and columns exchanged."""
     return b.matrix_transpose(x)
+
+
+def adjoint(b: Builder, x: Tensor) -> Tensor:
+    """The conjugate transpose; the transpose of real matrices."""
+    return b.conj(mT(b, x))
+
+
+def hermitian_of_lower(b: Builder, x: Tensor) -> Tensor:
+    """The Hermitian matrix with this lower triangle; the diagonal counts without imaginary part."""
+    below = b.tril(x, -1)
+    return b.add(b.add(below, adjoint(b, below)), b.multiply(b.real(x), identity(b, b.real(x))))
+
+
+VJP = Callable[[Builder, Application, Gradients], Gradients]
+
+
+def of_inner_products(rule: VJP) -> VJP:
+    """A rule in which gradients of complex numbers are those of inner products, as in books:
+    dL = Re(conj(g) dz). Rules of ops have dL = Re(g dz)."""
+
+    def vjp(b: Builder, a: Application, gradients: Gradients) -> Gradients:
+        def turned(found: Gradients) -> list[Tensor | None]:
+            return [None if one is None else b.conj(one) for one in found]
+
+        return turned(rule(b, a, turned(gradients)))
+
+    return vjp
+
+
+# --- complex matrices as real ones twice as large ------------------------------------------------
+# [[re, -im], [im, re]] of a product is the product of those of its factors.
+
+
+def embedded(b: Builder, x: Tensor) -> Tensor:
+    """Complex [..., m, n] as real [..., 2 m, 2 n]."""
+    real, imag = b.real(x), b.imag(x)
+    above = b.concat([real, b.negative(imag)], axis=-1)
+    return b.concat([above, b.concat([imag, real], axis=-1)], axis=-2)
+
+
+def columns_of(b: Builder, x: Tensor) -> Tensor:
+    """The first columns of the embedding: complex [..., m, k] as real [..., 2 m, k]."""
+    return b.concat([b.real(x), b.imag(x)], axis=-2)
+
+
+def of_columns(b: Builder, x: Tensor, rows: Size) -> Tensor:
+    """The complex matrix whose embedding has these first columns: [..., 2 rows, k]."""
+    return b.complex(x[..., :rows, :], x[..., rows:, :])
+
+
+def pairs(b: Builder, x: Tensor) -> Tensor:
+    """Complex numbers as LAPACK takes them: real [..., 2]."""
+    return b.stack([b.real(x), b.imag(x)], axis=-1)
+
+
+def of_pairs(b: Builder, x: Tensor) -> Tensor:
+    """The complex numbers of real [..., 2]."""
+    return b.complex(x[..., 0], x[..., 1])
 
 
 def identity(b: Builder, like: Tensor, size: Any = None) -> Tensor:
@@ -122,19 +192,23 @@ def identity(b: Builder, like: Tensor, size: Any = None) -> Tensor:
 
 
 def of_lower_triangle(b: Builder, gradient: Tensor) -> Tensor:
-    """The gradient of a function that reads the lower triangle and takes the rest as symmetric.
+    """The gradient of a function that reads the lower triangle and takes the rest as symmetric, of
+    complex matrices as Hermitian.
 
     gradient: that of all entries of the symmetric matrix. Two entries move with each one below the
     diagonal; those above do not matter.
     """
+    diagonal = b.real(gradient)
     return b.add(
-        b.tril(b.add(gradient, mT(b, gradient)), -1),
-        b.multiply(gradient, identity(b, gradient)),
+        b.tril(b.add(gradient, adjoint(b, gradient)), -1),
+        b.multiply(diagonal, identity(b, diagonal)),
     )
 
 
 def from_lower_triangle(b: Builder, tangent: Tensor) -> Tensor:
     """The transpose of of_lower_triangle: the symmetric matrix with this lower triangle."""
+    if is_complex(tangent.dtype):
+        return hermitian_of_lower(b, tangent)
     return b.add(b.tril(tangent), mT(b, b.tril(tangent, -1)))
 
 
@@ -151,6 +225,13 @@ def positive(x: Tensor) -> Tensor:
     ramp = BUILDER.arange(x.shape[-1]).astype(x.dtype) + 2
     spread = BUILDER.multiply(identity(BUILDER, x), ramp)
     return BUILDER.add(BUILDER.multiply(BUILDER.add(x, mT(BUILDER, x)), 0.1), spread)
+
+
+def complex_matrix(real: Tensor, other: Tensor, hermitian: bool = True) -> Tensor:
+    """A complex matrix; hermitian: with the antisymmetric part of `other` as imaginary parts."""
+    if hermitian:
+        other = BUILDER.multiply(BUILDER.subtract(other, mT(BUILDER, other)), 0.2)
+    return BUILDER.complex(real, other)
 
 
 def matrix_examples(

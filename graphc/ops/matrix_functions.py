@@ -4,17 +4,19 @@ from typing import Any
 
 import numpy as np
 
-from graphc.dtypes import float32
+from graphc.dtypes import float32, is_complex
 from graphc.ir.batch import leading
 from graphc.ir.lowering import Composite
 from graphc.ir.node import Attributes
 from graphc.ir.opdef import Application, Gradients, OpDef
-from graphc.ir.registry import Builder, public, register
+from graphc.ir.registry import BUILDER, Builder, public, register
 from graphc.ir.tensor import Tensor
 from graphc.ops.matrices import (
+    embedded,
     identity,
     matrix_examples,
     mT,
+    of_columns,
     regular,
     routine,
     square_input,
@@ -117,6 +119,14 @@ def _vjp(b: Builder, a: Application, gradients: Gradients) -> Gradients:
     return [_derivative(b, a.node.op, mT(b, a.inputs[0]), gradients[0])]
 
 
+def _of_any(function: OpDef, a: Tensor) -> Tensor:
+    """A function of real or complex matrices; f of the embedding is the embedding of f."""
+    if not is_complex(a.dtype):
+        return function(a)
+    n = a.shape[-1]
+    return of_columns(BUILDER, function(embedded(BUILDER, a))[..., :n], n)
+
+
 EXPM: OpDef = register(
     OpDef(
         "expm",
@@ -135,10 +145,11 @@ EXPM: OpDef = register(
 def expm(x: Any, /) -> Tensor:
     """The exponential of square matrices, 1 + x + x @ x / 2 + ...: [..., n, n].
 
-    By scaling and squaring (Higham 2005). float32 or float64; integers and bool become float32.
+    By scaling and squaring (Higham 2005). Floats of 4 and 8 bytes and complex numbers of them;
+    integers and bool become float32.
     Raises ShapeError, DTypeError.
     """
-    return EXPM(square_input("expm", x))
+    return _of_any(EXPM, square_input("expm", x))
 
 
 # --- square root ---------------------------------------------------------------------------------
@@ -229,10 +240,10 @@ SQRTM: OpDef = register(
 def sqrtm(x: Any, /) -> Tensor:
     """The principal square root of square matrices, r @ r = x: [..., n, n]; scipy.linalg.sqrtm.
 
-    The real root whose eigenvalues have positive real parts, by the product form of Denman's and
+    The root whose eigenvalues have positive real parts, by the product form of Denman's and
     Beavers' iteration (Cheng, Higham, Kenney and Laub 2001, "Approximating the logarithm of a
     matrix to specified accuracy"). Singular matrices and those with an eigenvalue on the negative
-    real axis give nan. float32 or float64; integers and bool become float32. Raises ShapeError,
-    DTypeError.
+    real axis give nan. Floats of 4 and 8 bytes and complex numbers of them; integers and bool
+    become float32. Raises ShapeError, DTypeError.
     """
-    return SQRTM(square_input("sqrtm", x))
+    return _of_any(SQRTM, square_input("sqrtm", x))

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from graphc.dtypes import is_complex, real_dtype
 from graphc.errors import ShapeError
 from graphc.ir.batch import leading
 from graphc.ir.leaf import as_tensor
@@ -14,7 +15,16 @@ from graphc.ir.registry import BUILDER, Builder, public, register
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.ops.definition import convert
-from graphc.ops.matrices import matrix_examples, matrix_input, matrix_inputs, mT, regular, routine
+from graphc.ops.matrices import (
+    embedded,
+    matrix_examples,
+    matrix_input,
+    matrix_inputs,
+    mT,
+    of_columns,
+    regular,
+    routine,
+)
 from graphc.shapes import dim_max, dim_min
 
 __all__: list[str] = []  # public in the namespace graphc.linalg
@@ -22,16 +32,17 @@ __all__: list[str] = []  # public in the namespace graphc.linalg
 
 def default_tolerance(x: Tensor) -> Tensor:
     """max(m, n) times the precision of the dtype, as the Array API has it."""
-    size = convert(dim_max(x.shape[-2], x.shape[-1]), x.dtype)
-    return BUILDER.multiply(size, float(np.finfo(x.dtype).eps))
+    dtype = real_dtype(x.dtype)
+    size = convert(dim_max(x.shape[-2], x.shape[-1]), dtype)
+    return BUILDER.multiply(size, float(np.finfo(dtype).eps))
 
 
 def tolerance(x: Tensor, rtol: Any) -> Tensor:
-    """rtol as a tensor of the dtype of x."""
+    """rtol as a tensor of the dtype of x, or of its real part."""
     if rtol is None:
         return default_tolerance(x)
-    given = as_tensor(rtol)
-    return given if given.dtype == x.dtype else given.astype(x.dtype)
+    given, dtype = as_tensor(rtol), real_dtype(x.dtype)
+    return given if given.dtype == dtype else given.astype(dtype)
 
 
 def kept(b: Builder, s: Tensor, rtol: Tensor) -> Tensor:
@@ -120,18 +131,22 @@ def pinv(x: Any, /, *, rtol: Any = None) -> Tensor:
     """The Moore-Penrose pseudoinverse, by the singular value decomposition: [..., m, n] ->
     [..., n, m].
 
-    rtol: singular values up to rtol times the largest count as 0; a number or a tensor of the
-    batch axes, by default max(m, n) times the precision of the dtype. float32 or float64;
-    integers and bool become float32. The gradient is right as long as the rank does not change,
-    for equal singular values too. Raises ShapeError, DTypeError; LinearAlgebraError (E406) at the
-    call where the iteration fails, as for nan.
+    rtol: singular values up to rtol times the largest count as 0; a number or a tensor of the batch
+    axes, by default max(m, n) times the precision of the dtype. Floats of 4 and 8 bytes and complex
+    numbers of them; integers and bool become float32. The gradient is right as long as the rank
+    does not change, for equal singular values too. Raises ShapeError, DTypeError;
+    LinearAlgebraError (E406) at the call where the iteration fails, as for nan.
     """
     a = matrix_input("pinv", x)
     return _pinv(a, tolerance(a, rtol), "pinv")
 
 
 def _pinv(a: Tensor, rtol: Tensor, caller: str) -> Tensor:
-    return PINV(a, BUILDER.broadcast_to(rtol, a.shape[:-2]), caller=caller)
+    limit = BUILDER.broadcast_to(rtol, a.shape[:-2])
+    if not is_complex(a.dtype):
+        return PINV(a, limit, caller=caller)
+    whole = PINV(embedded(BUILDER, a), limit, caller=caller)
+    return of_columns(BUILDER, whole[..., : a.shape[-2]], a.shape[-1])
 
 
 class LstsqResult(NamedTuple):
@@ -150,8 +165,9 @@ def lstsq(a: Any, b: Any, *, rtol: Any = None) -> LstsqResult:
     a: [..., m, n]. b: one axis [m], or [..., m, k], each column a problem; batch axes broadcast.
     rtol: see pinv. x: [..., n] or [..., n, k]. residuals: the sums of squares of b - a @ x, always
     (numpy leaves them out where the rank is too low). rank: int64. s: the singular values of a.
-    float32 or float64; integers and bool become float32. The gradient of x is right as long as the
-    rank does not change. Raises ShapeError, DTypeError; LinearAlgebraError (E406).
+    Floats of 4 and 8 bytes and complex numbers of them; integers and bool become float32. The
+    gradient of x is right as long as the rank does not change. Raises ShapeError, DTypeError;
+    LinearAlgebraError (E406).
     """
     left, right = matrix_inputs("lstsq", a, b)
     left = matrix_input("lstsq", left)
@@ -168,8 +184,9 @@ def lstsq(a: Any, b: Any, *, rtol: Any = None) -> LstsqResult:
     right = BUILDER.expand_dims(right, -1) if is_vector else right
     limit = tolerance(left, rtol)
     x = BUILDER.matmul(_pinv(left, limit, "lstsq"), right)
-    rest = BUILDER.square(BUILDER.subtract(right, BUILDER.matmul(left, x)))
-    residuals = BUILDER.sum(rest, axis=-2)
+    rest = BUILDER.subtract(right, BUILDER.matmul(left, x))
+    squares = BUILDER.real(BUILDER.multiply(rest, BUILDER.conj(rest)))
+    residuals = BUILDER.sum(squares, axis=-2)
     if is_vector:
         x, residuals = BUILDER.squeeze(x, -1), BUILDER.squeeze(residuals, -1)
     _, s, _ = BUILDER.thin_svd(left, "lstsq")  # the same factors as the pseudoinverse's

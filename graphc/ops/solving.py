@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.dtypes import int32
+from graphc.dtypes import int32, is_complex
 from graphc.errors import DTypeError, ShapeError
 from graphc.ir.batch import Batch, leading
 from graphc.ir.leaf import as_tensor
@@ -20,11 +20,14 @@ from graphc.ir.registry import BUILDER, Builder, public, register
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.ops.matrices import (
+    columns_of,
+    embedded,
     identity,
     in_one_batch,
     matrix_examples,
     matrix_inputs,
     mT,
+    of_columns,
     regular,
     require_square,
     routine,
@@ -154,7 +157,8 @@ def solve(x1: Any, x2: Any) -> Tensor:
     """The x with x1 @ x = x2, by the LU factorisation with partial pivoting (LAPACK getrf, getrs).
 
     x1: [..., n, n]. x2: one axis [n], or [..., n, k] with k right-hand sides; batch axes broadcast.
-    float32 or float64; integers and bool become float32. Gradients solve with the same factors.
+    Floats of 4 and 8 bytes and complex numbers of them; integers and bool become float32. Gradients
+    solve with the same factors.
     Raises ShapeError, DTypeError; LinearAlgebraError (E406) at the call for a singular matrix,
     that is one whose factors have a pivot of exactly 0.
     """
@@ -178,7 +182,11 @@ def solve_system(a: Tensor, b: Tensor, transpose: bool = False, caller: str = "s
     caller: the function that errors name.
     """
     a, b = in_one_batch(caller, a, b)
-    return SOLVE(a, b, transpose=transpose, caller=caller)
+    if not is_complex(a.dtype):
+        return SOLVE(a, b, transpose=transpose, caller=caller)
+    whole = embedded(BUILDER, mT(BUILDER, a) if transpose else a)
+    found = SOLVE(whole, columns_of(BUILDER, b), transpose=False, caller=caller)
+    return of_columns(BUILDER, found, b.shape[-2])
 
 
 # --- inverse -------------------------------------------------------------------------------------
@@ -234,7 +242,8 @@ def inv(x: Any) -> Tensor:
     """The inverse of square matrices [..., n, n]. To multiply by it, `solve` is better; a product
     `inv(a) @ b` becomes one by itself.
 
-    float32 or float64; integers and bool become float32. Raises ShapeError, DTypeError;
+    Floats of 4 and 8 bytes and complex numbers of them; integers and bool become float32. Raises
+    ShapeError, DTypeError;
     LinearAlgebraError (E406) at the call for a singular matrix.
     """
     return inverse(square_input("inv", x))
@@ -243,7 +252,10 @@ def inv(x: Any) -> Tensor:
 @public
 def inverse(a: Tensor, caller: str = "inv") -> Tensor:
     """The inverse of square matrices of floats. caller: the function that errors name."""
-    return INV(a, caller=caller)
+    if not is_complex(a.dtype):
+        return INV(a, caller=caller)
+    n = a.shape[-1]
+    return of_columns(BUILDER, INV(embedded(BUILDER, a), caller=caller)[..., :n], n)
 
 
 # --- triangles -----------------------------------------------------------------------------------
@@ -366,7 +378,8 @@ def triangular_solve(
 
     x1: [..., n, n]; the other triangle is not read. x2: one axis [n], or [..., n, k]; batch axes
     broadcast. transpose: solve t.T @ x = x2. unit_diagonal: take the diagonal as ones, unread.
-    float32 or float64; integers and bool become float32. Raises ShapeError, DTypeError;
+    Floats of 4 and 8 bytes and complex numbers of them; integers and bool become float32. Raises
+    ShapeError, DTypeError;
     LinearAlgebraError (E406) at the call for a 0 on the diagonal.
     """
     a, b = matrix_inputs("triangular_solve", x1, as_tensor(x2))
@@ -382,5 +395,19 @@ def triangular_solve(
     if a.ndim < b.ndim:
         a = BUILDER.broadcast_to(a, (*b.shape[:-2], *a.shape[-2:]))
     flags = {"lower": bool(lower), "transpose": bool(transpose)}
+    if is_complex(a.dtype):
+        result = _complex_triangular(a, b, **flags, unit_diagonal=bool(unit_diagonal))
+        return BUILDER.squeeze(result, -1) if is_vector else result
     result = TRIANGULAR_SOLVE(a, b, **flags, unit_diagonal=bool(unit_diagonal))
     return BUILDER.squeeze(result, -1) if is_vector else result
+
+
+def _complex_triangular(
+    a: Tensor, b: Tensor, lower: bool, transpose: bool, unit_diagonal: bool
+) -> Tensor:
+    """By the general solver: the embedding of a triangle is none."""
+    triangle = (BUILDER.tril if lower else BUILDER.triu)(a)
+    if unit_diagonal:
+        outside = (BUILDER.tril if lower else BUILDER.triu)(a, -1 if lower else 1)
+        triangle = BUILDER.add(outside, identity(BUILDER, BUILDER.real(a)))
+    return solve_system(triangle, b, transpose, "triangular_solve")

@@ -8,19 +8,27 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from graphc.dtypes import is_complex, real_dtype
 from graphc.ir.batch import leading
 from graphc.ir.lowering import Composite
 from graphc.ir.node import Attributes, TensorType
 from graphc.ir.opdef import Application, Generator, Gradients, Inference, OpDef
+from graphc.ir.parts import expanded
 from graphc.ir.registry import BUILDER, Builder, public, register
 from graphc.ir.tensor import Tensor
 from graphc.ops.matrices import (
+    adjoint,
+    complex_matrix,
     from_lower_triangle,
     identity,
     matrix_examples,
     matrix_input,
     mT,
+    of_complex,
+    of_inner_products,
     of_lower_triangle,
+    of_pairs,
+    pairs,
     positive,
     routine,
     square_input,
@@ -42,15 +50,21 @@ class EighResult(NamedTuple):
 
 def _infer_eigh(call: Inference) -> tuple[TensorType, TensorType]:
     x = square_type(call)
-    return TensorType(x.dtype, x.shape[:-1]), x
+    return TensorType(real_dtype(x.dtype), x.shape[:-1]), x
 
 
 def _reference_eigh(attrs: Attributes, a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    if is_complex(a.dtype):
+        values, rows = of_complex("heevd", a, caller="eigh")
+        return values, np.swapaxes(rows, -1, -2).conj()
     values, rows = routine("syevd", a, caller="eigh")
     return values, np.swapaxes(rows, -1, -2).copy()
 
 
 def _build_eigh(b: Builder, a: Tensor) -> tuple[Tensor, Tensor]:
+    if is_complex(a.dtype):
+        values, rows = b.lapack("heevd", pairs(b, a), caller="eigh")
+        return values, adjoint(b, of_pairs(b, rows))
     values, rows = b.lapack("syevd", a, caller="eigh")
     return values, mT(b, rows)
 
@@ -64,18 +78,18 @@ def _reciprocal_gaps(b: Builder, values: Tensor) -> Tensor:
 
 
 def _vjp_eigh(b: Builder, a: Application, gradients: Gradients) -> Gradients:
-    """dA = V (diag(dw) + F * (V^T dV)) V^T, F[i, j] = 1 / (w[j] - w[i]), 0 on the diagonal (Giles
+    """dA = V (diag(dw) + F * (V^H dV)) V^H, F[i, j] = 1 / (w[j] - w[i]), 0 on the diagonal (Giles
     2008, 3.1)."""
     values, vectors = a.outputs
     terms = []
     if gradients[0] is not None:
         terms.append(b.multiply(b.expand_dims(gradients[0], -1), identity(b, vectors)))
     if gradients[1] is not None:
-        turned = b.matmul(vectors, gradients[1], transpose_a=True)
+        turned = b.matmul(b.conj(vectors), gradients[1], transpose_a=True)
         terms.append(b.multiply(_reciprocal_gaps(b, values), turned))
     inner = terms[0] if len(terms) == 1 else b.add(*terms)
-    whole = b.matmul(b.matmul(vectors, inner), vectors, transpose_b=True)
-    return [of_lower_triangle(b, b.multiply(b.add(whole, mT(b, whole)), 0.5))]
+    whole = b.matmul(b.matmul(vectors, inner), b.conj(vectors), transpose_b=True)
+    return [of_lower_triangle(b, b.multiply(b.add(whole, adjoint(b, whole)), 0.5))]
 
 
 def _jvp_eigh(b: Builder, a: Application, tangents: Gradients) -> Gradients:
@@ -83,9 +97,22 @@ def _jvp_eigh(b: Builder, a: Application, tangents: Gradients) -> Gradients:
         return [None, None]
     values, vectors = a.outputs
     tangent = from_lower_triangle(b, tangents[0])
-    turned = b.matmul(b.matmul(vectors, tangent, transpose_a=True), vectors)
+    turned = b.matmul(b.matmul(b.conj(vectors), tangent, transpose_a=True), vectors)
     moved = b.matmul(vectors, b.multiply(_reciprocal_gaps(b, values), turned))
-    return [b.diagonal(turned, 0, -2, -1), moved]
+    return [b.real(b.diagonal(turned, 0, -2, -1)), moved]
+
+
+def _eigh_examples(rng: Generator) -> list[Any]:
+    def of_complex_matrix(x: Tensor) -> list[Tensor]:
+        """What does not depend on the phases of the vectors."""
+        values, vectors = eigh(complex_matrix(positive(x), x))
+        first = vectors[..., :, :1]
+        product = BUILDER.matmul(first, adjoint(BUILDER, first))
+        return [values, BUILDER.real(product), BUILDER.imag(product)]
+
+    shapes = ((3, 3), (2, 2, 2), (1, 1), (0, 0))
+    found = matrix_examples(lambda x: eigh(positive(x)))(rng)
+    return found + matrix_examples(of_complex_matrix, shapes)(rng)
 
 
 EIGH: OpDef = register(
@@ -94,21 +121,24 @@ EIGH: OpDef = register(
         infer=_infer_eigh,
         reference=_reference_eigh,
         lower=Composite(_build_eigh),
-        vjp=_vjp_eigh,
+        vjp=of_inner_products(_vjp_eigh),
         jvp=_jvp_eigh,
         batch=leading,
-        examples=matrix_examples(lambda x: eigh(positive(x))),
+        parts=expanded,
+        examples=_eigh_examples,
     )
 )
 
 
 @public
 def eigh(x: Any, /) -> EighResult:
-    """(eigenvalues, eigenvectors) of symmetric matrices (LAPACK syevd).
+    """(eigenvalues, eigenvectors) of symmetric and Hermitian matrices (LAPACK syevd, heevd).
 
     x: [..., n, n]; the lower triangle is read, and the gradient is 0 above the diagonal.
     eigenvalues: [..., n], upwards; column i of eigenvectors [..., n, n] belongs to eigenvalue i.
-    float32 or float64; integers and bool become float32.
+    Floats of 4 and 8 bytes and complex numbers of them, whose eigenvalues are real; integers and
+    bool become float32. The gradient of complex eigenvectors is that of functions which do not
+    depend on their phases.
     Where eigenvalues are equal, the gradient through the eigenvectors is inf or nan; that through
     the eigenvalues alone is finite. Raises ShapeError, DTypeError; LinearAlgebraError (E406) at
     the call where the iteration fails, as for nan.
@@ -116,22 +146,38 @@ def eigh(x: Any, /) -> EighResult:
     return EighResult(*EIGH.apply((square_input("eigh", x),), {}))
 
 
+def _reference_eigvalsh(attrs: Attributes, a: np.ndarray) -> np.ndarray:
+    if is_complex(a.dtype):
+        return of_complex("heevd", a, caller="eigvalsh")[0]
+    return routine("syevd_values", a, caller="eigvalsh")[0]
+
+
+def _build_eigvalsh(b: Builder, a: Tensor) -> Tensor:
+    values: Tensor
+    if is_complex(a.dtype):
+        values = b.lapack("heevd", pairs(b, a), caller="eigvalsh")[0]
+    else:
+        values = b.lapack("syevd_values", a, caller="eigvalsh")[0]
+    return values
+
+
 def _vjp_eigvalsh(b: Builder, a: Application, gradients: Gradients) -> Gradients:
-    """dA = V diag(dw) V^T (Giles 2008, 3.1)."""
+    """dA = V diag(dw) V^H (Giles 2008, 3.1)."""
     assert gradients[0] is not None
     _, vectors = EIGH.apply(a.inputs, {})
     scaled = b.multiply(vectors, b.expand_dims(gradients[0], -2))
-    return [of_lower_triangle(b, b.matmul(scaled, vectors, transpose_b=True))]
+    return [of_lower_triangle(b, b.matmul(scaled, b.conj(vectors), transpose_b=True))]
 
 
 EIGVALSH: OpDef = register(
     OpDef(
         "eigvalsh",
         infer=lambda call: _infer_eigh(call)[0],
-        reference=lambda attrs, a: routine("syevd_values", a, caller="eigvalsh")[0],
-        lower=Composite(lambda b, a: b.lapack("syevd_values", a, caller="eigvalsh")[0]),
-        vjp=_vjp_eigvalsh,
+        reference=_reference_eigvalsh,
+        lower=Composite(_build_eigvalsh),
+        vjp=of_inner_products(_vjp_eigvalsh),
         batch=leading,
+        parts=expanded,
         examples=matrix_examples(lambda x: eigvalsh(positive(x))),
     )
 )
@@ -169,7 +215,7 @@ def _infer_svd(call: Inference) -> tuple[TensorType, TensorType, TensorType]:
     p, q = _factor_sizes(x.shape, call.attrs["full_matrices"])
     return (
         TensorType(x.dtype, (*batch, m, p)),
-        TensorType(x.dtype, (*batch, dim_min(m, n))),
+        TensorType(real_dtype(x.dtype), (*batch, dim_min(m, n))),
         TensorType(x.dtype, (*batch, q, n)),
     )
 
@@ -177,7 +223,8 @@ def _infer_svd(call: Inference) -> tuple[TensorType, TensorType, TensorType]:
 def _reference_svd(attrs: Attributes, a: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     full = attrs["full_matrices"]
     p, q = _factor_sizes(a.shape, full)
-    u, s, vh = routine("gesdd", a, caller=attrs["caller"], vectors="A" if full else "S", p=p, q=q)
+    run, name = (of_complex, "gesdd_complex") if is_complex(a.dtype) else (routine, "gesdd")
+    u, s, vh = run(name, a, caller=attrs["caller"], vectors="A" if full else "S", p=p, q=q)
     if full and s.shape[-1] == 0:
         u = u + np.eye(u.shape[-1], dtype=u.dtype)
         vh = vh + np.eye(vh.shape[-1], dtype=vh.dtype)
@@ -188,7 +235,12 @@ def _build_svd(b: Builder, a: Tensor, full_matrices: bool, caller: str) -> tuple
     """LAPACK does not look at empty matrices; their full factors are identities."""
     p, q = _factor_sizes(a.shape, full_matrices)
     vectors = "A" if full_matrices else "S"
-    u, s, vh = b.lapack("gesdd", a, caller=caller, vectors=vectors, p=p, q=q)
+    sizes = {"vectors": vectors, "p": p, "q": q}
+    if is_complex(a.dtype):
+        left, s, right = b.lapack("gesdd_complex", pairs(b, a), caller=caller, **sizes)
+        u, vh = of_pairs(b, left), of_pairs(b, right)
+    else:
+        u, s, vh = b.lapack("gesdd", a, caller=caller, **sizes)
     least = s.shape[-1]
     if full_matrices and not (isinstance(least, int) and least > 0):
         is_empty = b.astype(b.equal(least, 0), a.dtype)
@@ -200,10 +252,12 @@ def _build_svd(b: Builder, a: Tensor, full_matrices: bool, caller: str) -> tuple
 def _vjp_svd(b: Builder, a: Application, gradients: Gradients) -> Gradients:
     """Townsend 2016, "Differentiating the singular value decomposition":
 
-        J = F * (U^T dU)   K = F * (V^T dV)   F[i, j] = 1 / (s[j]^2 - s[i]^2), 0 on the diagonal
-        dA = U ((J + J^T) S + S (K + K^T) + diag(ds)) V^T
-             + (I - U U^T) dU S^-1 V^T + U S^-1 dV^T (I - V V^T)
+        J = F * (U^H dU)   K = F * (V^H dV)   F[i, j] = 1 / (s[j]^2 - s[i]^2), 0 on the diagonal
+        dA = U ((J + J^H) S + S (K + K^H) + diag(ds)) V^H
+             + (I - U U^H) dU S^-1 V^H + U S^-1 dV^H (I - V V^H)
 
+    and of complex matrices i imag(diag(U^H dU)) / s within the first brackets, for phases that U
+    and V change together (Wan and Zhang 2019, "Automatic differentiation for complex valued SVD").
     Of full matrices the last columns are free to turn; they follow the others only as far as they
     must, to stay orthogonal.
     """
@@ -211,10 +265,16 @@ def _vjp_svd(b: Builder, a: Application, gradients: Gradients) -> Gradients:
     s = a.outputs[1]
     k = s.shape[-1]
     left = _side(b, a.outputs[0], gradients[0], s)
-    right = _side(b, mT(b, a.outputs[2]), None if gradients[2] is None else mT(b, gradients[2]), s)
+    other = None if gradients[2] is None else adjoint(b, gradients[2])
+    right = _side(b, adjoint(b, a.outputs[2]), other, s)
     inner = []
     if gradients[1] is not None:
-        inner.append(b.multiply(b.expand_dims(gradients[1], -1), b.eye(k, dtype=x.dtype)))
+        inner.append(b.multiply(b.expand_dims(gradients[1], -1), b.eye(k, dtype=s.dtype)))
+    if is_complex(x.dtype) and gradients[0] is not None:
+        own = b.matmul(b.conj(left.vectors), gradients[0][..., :k], transpose_a=True)
+        phase = b.divide(b.imag(b.diagonal(own, 0, -2, -1)), s)
+        whole = b.complex(b.zeros_like(phase), phase)
+        inner.append(b.multiply(b.expand_dims(whole, -1), b.eye(k, dtype=s.dtype)))
     if left.turned is not None:
         inner.append(b.multiply(left.turned, b.expand_dims(s, -2)))
     if right.turned is not None:
@@ -225,9 +285,9 @@ def _vjp_svd(b: Builder, a: Application, gradients: Gradients) -> Gradients:
     result = b.matmul(left.vectors, total)
     if left.beside is not None:
         result = b.add(result, left.beside)
-    result = b.matmul(result, right.vectors, transpose_b=True)
+    result = b.matmul(result, b.conj(right.vectors), transpose_b=True)
     if right.beside is not None:
-        result = b.add(result, b.matmul(left.vectors, right.beside, transpose_b=True))
+        result = b.add(result, b.matmul(left.vectors, b.conj(right.beside), transpose_b=True))
     return [result]
 
 
@@ -240,21 +300,22 @@ class _Side(NamedTuple):
 
 
 def _side(b: Builder, vectors: Tensor, gradient: Tensor | None, s: Tensor) -> _Side:
-    """turned: J + J^T; beside: (I - U U^T) dU S^-1, less what full matrices turn back."""
+    """turned: J + J^H; beside: (I - U U^H) dU S^-1, less what full matrices turn back."""
     rows, columns, k = vectors.shape[-2], vectors.shape[-1], s.shape[-1]
     first = vectors if columns == k else vectors[..., :k]
     if gradient is None:
         return _Side(first, None, None)
     own = gradient if columns == k else gradient[..., :k]
-    turned = b.matmul(first, own, transpose_a=True)
+    turned = b.matmul(b.conj(first), own, transpose_a=True)
     inside = b.multiply(_reciprocal_gaps(b, b.square(s)), turned)
-    inside = b.add(inside, mT(b, inside))
+    inside = b.add(inside, adjoint(b, inside))
     if rows == k:
         return _Side(first, inside, None)
     beside = b.subtract(own, b.matmul(first, turned))
     if columns != k:
         rest, other = vectors[..., k:], gradient[..., k:]
-        beside = b.subtract(beside, b.matmul(rest, b.matmul(other, first, transpose_a=True)))
+        back = b.matmul(b.conj(other), first, transpose_a=True)
+        beside = b.subtract(beside, b.matmul(rest, back))
     return _Side(first, inside, b.divide(beside, b.expand_dims(s, -2)))
 
 
@@ -281,11 +342,19 @@ def _svd_examples(rng: Generator) -> list[Any]:
 
         return build
 
+    def of_complex_matrix(x: Tensor) -> list[Tensor]:
+        """What does not depend on the phases of the vectors."""
+        turned = complex_matrix(_spread(x), BUILDER.flip(x, axis=-1) * 0.3, hermitian=False)
+        u, s, vh = svd(turned, full_matrices=False)
+        product = BUILDER.matmul(u[..., :1], vh[..., :1, :])
+        return [s, BUILDER.real(product), BUILDER.imag(product)]
+
     found = matrix_examples(
         lambda x: svd(_spread(x), full_matrices=False),
         ((3, 3), (4, 2), (2, 4), (2, 3, 2), (0, 0), (0, 2)),
     )(rng)
     found += matrix_examples(invariant(True), ((2, 2), (4, 2), (2, 3)))(rng)
+    found += matrix_examples(of_complex_matrix, ((3, 3), (4, 2), (2, 3), (2, 2, 2)))(rng)
     return found + matrix_examples(lambda x: svd(x), ((0, 2), (2, 0)))(rng)
 
 
@@ -295,8 +364,9 @@ SVD: OpDef = register(
         infer=_infer_svd,
         reference=_reference_svd,
         lower=Composite(_build_svd),
-        vjp=_vjp_svd,
+        vjp=of_inner_products(_vjp_svd),
         batch=leading,
+        parts=expanded,
         examples=_svd_examples,
         defaults={"full_matrices": True, "caller": "svd"},
     )
@@ -305,11 +375,13 @@ SVD: OpDef = register(
 
 @public
 def svd(x: Any, /, *, full_matrices: bool = True) -> SVDResult:
-    """(U, S, Vh) with x = U @ diag(S) @ Vh, orthogonal U and Vh (LAPACK gesdd).
+    """(U, S, Vh) with x = U @ diag(S) @ Vh, orthogonal U and Vh, unitary for complex x (LAPACK
+    gesdd).
 
     x: [..., m, n]; k = min(m, n). S: [..., k], downwards. full_matrices: U [..., m, m] and Vh
-    [..., n, n]; else [..., m, k] and [..., k, n]. float32 or float64; integers and bool become
-    float32.
+    [..., n, n]; else [..., m, k] and [..., k, n]. Floats of 4 and 8 bytes and complex numbers of
+    them; integers and bool become float32. The gradient of complex vectors is that of functions
+    which do not depend on their phases.
     Where singular values are equal, the gradient through U and Vh is inf or nan, as where one is
     0 and x is not square; that through S alone is finite. The gradient of full matrices is right
     for functions of the space that their last vectors span. Raises ShapeError, DTypeError;
@@ -327,7 +399,20 @@ def thin_svd(a: Tensor, caller: str) -> tuple[Tensor, ...]:
 
 def _infer_svd_values(call: Inference) -> TensorType:
     (x,) = call.types
-    return TensorType(x.dtype, (*x.shape[:-2], dim_min(x.shape[-2], x.shape[-1])))
+    return TensorType(real_dtype(x.dtype), (*x.shape[:-2], dim_min(x.shape[-2], x.shape[-1])))
+
+
+def _reference_svdvals(attrs: Attributes, a: np.ndarray) -> np.ndarray:
+    if is_complex(a.dtype):
+        return _reference_svd({"full_matrices": False, "caller": "svdvals"}, a)[1]
+    return routine("gesdd_values", a, caller="svdvals")[0]
+
+
+def _build_svdvals(b: Builder, a: Tensor) -> Tensor:
+    if is_complex(a.dtype):
+        return _build_svd(b, a, False, "svdvals")[1]
+    values: Tensor = b.lapack("gesdd_values", a, caller="svdvals")[0]
+    return values
 
 
 def _vjp_svdvals(b: Builder, a: Application, gradients: Gradients) -> Gradients:
@@ -341,10 +426,11 @@ SVDVALS: OpDef = register(
     OpDef(
         "svdvals",
         infer=_infer_svd_values,
-        reference=lambda attrs, a: routine("gesdd_values", a, caller="svdvals")[0],
-        lower=Composite(lambda b, a: b.lapack("gesdd_values", a, caller="svdvals")[0]),
-        vjp=_vjp_svdvals,
+        reference=_reference_svdvals,
+        lower=Composite(_build_svdvals),
+        vjp=of_inner_products(_vjp_svdvals),
         batch=leading,
+        parts=expanded,
         examples=matrix_examples(
             lambda x: svdvals(_spread(x)), ((3, 3), (3, 2), (2, 2, 3), (0, 0), (0, 2))
         ),
