@@ -251,6 +251,16 @@ ROUTINES: dict[str, Routine] = {
         ),
         derived={"work": lambda s: (3 + BLOCK) * s["n"]},
     ),
+    # Matrices that lie by columns: a @ x + x @ b = scale * c, a and b in Schur's form.
+    "trsyl": Routine(
+        "trsyl",
+        (Operand(("m", "m")), Operand(("n", "n")), Operand(("n", "m"))),
+        (Operand(("n", "m"), start=2), Operand(())),
+        ("'N'", "'N'", "sign", "m", "n", "in0", "m", "in1", "n", "out0", "m", "out1", "info"),
+        required=("m", "n"),
+        workspace=(Operand(("sign",)),),  # that of x @ b, a number among the sizes
+        derived={"sign": lambda s: 1},
+    ),
     # a.T = U~ @ S @ V~.T: the rows of U~ are those of Vh.T, and the rows of V~.T those of U.T.
     "gesdd": Routine(
         "gesdd",
@@ -421,6 +431,11 @@ def explain_failure(routine: str, caller: str, code: int, batched: bool) -> tupl
             return (
                 f"{caller}: {subject} is singular (pivot {status} is 0)",
                 "for singular matrices use linalg.lstsq or linalg.pinv",
+            )
+        case "trsyl":
+            return (
+                f"{caller}: a and -b have an eigenvalue in common, {subject}",
+                "the equation has no single solution there",
             )
     return (
         f"{caller}: the iteration did not converge for {subject}",

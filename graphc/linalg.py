@@ -15,6 +15,13 @@ from graphc.ir.leaf import as_tensor
 from graphc.ir.registry import BUILDER
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
+from graphc.linalg_equations import (
+    orthogonal_procrustes,
+    solve_continuous_lyapunov,
+    solve_discrete_lyapunov,
+    solve_triangular,
+)
+from graphc.linalg_matrices import companion, dft, hadamard, hilbert
 from graphc.linalg_norms import cond, matrix_norm, norm, vector_norm
 from graphc.ops.contraction import matmul, outer, tensordot, vecdot
 from graphc.ops.decompositions import QRResult, cholesky, qr
@@ -25,11 +32,13 @@ from graphc.ops.eigenvalues import EigResult, SchurResult, eig, eigvals, schur
 from graphc.ops.lu_factors import LUFactorResult, LUResult, lu, lu_factor, lu_solve
 from graphc.ops.matrices import matrix_input, square_input
 from graphc.ops.matrix_functions import expm, sqrtm
+from graphc.ops.matrix_logarithm import logm
 from graphc.ops.movement import matrix_transpose
 from graphc.ops.products import cross
 from graphc.ops.pseudoinverse import LstsqResult, lstsq, matrix_rank, pinv
 from graphc.ops.solving import inv, solve, triangular_solve
 from graphc.ops.spectra import EighResult, SVDResult, eigh, eigvalsh, svd, svdvals
+from graphc.ops.sylvester import solve_sylvester
 from graphc.shapes import size_product, whole_number
 from graphc.surface import surface
 
@@ -58,7 +67,16 @@ __all__ = [
     "tensorinv",
     "pinv",
     "lstsq",
+    "orthogonal_procrustes",
+    "solve_continuous_lyapunov",
+    "solve_discrete_lyapunov",
+    "solve_sylvester",
+    "solve_triangular",
+    # functions
+    "cosm",
     "expm",
+    "logm",
+    "sinm",
     "sqrtm",
     # numbers
     "det",
@@ -80,8 +98,12 @@ __all__ = [
     # parts
     "block_diag",
     "circulant",
+    "companion",
+    "dft",
     "diagonal",
+    "hadamard",
     "hankel",
+    "hilbert",
     "matrix_transpose",
     "toeplitz",
     # results
@@ -138,6 +160,28 @@ def cho_factor(x: Any, *, lower: bool = False) -> tuple[Tensor, bool]:
     """(c, lower) for `cho_solve(c, b, lower=lower)`, c = cholesky(x, upper=not lower), with zeros
     in the other triangle; scipy.linalg.cho_factor. See cholesky."""
     return cholesky(x, upper=not lower), bool(lower)
+
+
+@surface
+def cosm(x: Any, /) -> Tensor:
+    """The cosine of square matrices: [..., n, n]; scipy.linalg.cosm. See expm."""
+    return _turning("cosm", x)[0]
+
+
+@surface
+def sinm(x: Any, /) -> Tensor:
+    """The sine of square matrices: [..., n, n]; scipy.linalg.sinm. See expm."""
+    return _turning("sinm", x)[1]
+
+
+def _turning(name: str, x: Any) -> tuple[Tensor, Tensor]:
+    """cos and sin: of real matrices the parts of exp(i x), of others half sums with exp(-i x)."""
+    matrix = square_input(name, x)
+    if not is_complex(matrix.dtype):
+        found = expm(BUILDER.complex(BUILDER.zeros_like(matrix), matrix))
+        return BUILDER.real(found), BUILDER.imag(found)
+    forth, back = expm(matrix * 1j), expm(matrix * -1j)
+    return (forth + back) / 2, (forth - back) / 2j
 
 
 @surface

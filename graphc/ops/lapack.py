@@ -125,6 +125,13 @@ def _complex(x: Tensor) -> Tensor:
     return BUILDER.stack([_symmetric(x), turning], axis=-1)
 
 
+def _upper(x: Tensor) -> Tensor:
+    """x as a triangular matrix with a positive diagonal, by columns."""
+    ramp = BUILDER.astype(BUILDER.arange(x.shape[-1]), x.dtype) + 2
+    spread = BUILDER.multiply(BUILDER.eye(x.shape[-1], dtype=x.dtype), ramp)
+    return BUILDER.add(BUILDER.multiply(BUILDER.tril(x, -1), 0.2), spread)
+
+
 def _unitary(x: Tensor) -> Sequence[Tensor]:
     reflectors, scales = lapack("gelqf_complex", _complex(x), caller="qr")
     return lapack("unglq", reflectors, scales, caller="qr")
@@ -143,6 +150,7 @@ _CALLS: dict[str, Callable[[Tensor], Sequence[Tensor]]] = {
     "geev": lambda x: lapack("geev", _symmetric(x), caller="eig"),
     "geev_values": lambda x: lapack("geev_values", _symmetric(x), caller="eigvals"),
     "gees": lambda x: lapack("gees", _symmetric(x), caller="schur"),
+    "trsyl": lambda x: lapack("trsyl", _upper(x), _upper(x), x, caller="solve_sylvester"),
     "gesdd": lambda x: lapack(
         "gesdd", _symmetric(x), caller="svd", vectors="S", p=x.shape[-1], q=x.shape[-1]
     ),

@@ -9,7 +9,7 @@ from graphc.conversion import complex_view, real_view
 from graphc.dtypes import DType, is_complex, is_half
 from graphc.errors import DTypeError, ShapeError
 from graphc.ir.node import TensorType
-from graphc.ir.opdef import Application, Example, Generator, Gradients, Inference
+from graphc.ir.opdef import Application, Example, Generator, Gradients, Inference, OpDef
 from graphc.ir.registry import BUILDER, OPS, Builder
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
@@ -174,6 +174,14 @@ def columns_of(b: Builder, x: Tensor) -> Tensor:
 def of_columns(b: Builder, x: Tensor, rows: Size) -> Tensor:
     """The complex matrix whose embedding has these first columns: [..., 2 rows, k]."""
     return b.complex(x[..., :rows, :], x[..., rows:, :])
+
+
+def of_any(function: OpDef, a: Tensor) -> Tensor:
+    """A function of real or complex matrices; f of the embedding is the embedding of f."""
+    if not is_complex(a.dtype):
+        return function(a)
+    n = a.shape[-1]
+    return of_columns(BUILDER, function(embedded(BUILDER, a))[..., :n], n)
 
 
 def pairs(b: Builder, x: Tensor) -> Tensor:

@@ -4,19 +4,18 @@ from typing import Any
 
 import numpy as np
 
-from graphc.dtypes import float32, is_complex
+from graphc.dtypes import float32
 from graphc.ir.batch import leading
 from graphc.ir.lowering import Composite
 from graphc.ir.node import Attributes
 from graphc.ir.opdef import Application, Gradients, OpDef
-from graphc.ir.registry import BUILDER, Builder, public, register
+from graphc.ir.registry import Builder, public, register
 from graphc.ir.tensor import Tensor
 from graphc.ops.matrices import (
-    embedded,
     identity,
     matrix_examples,
     mT,
-    of_columns,
+    of_any,
     regular,
     routine,
     square_input,
@@ -109,22 +108,14 @@ def _derivative(b: Builder, function: OpDef, a: Tensor, direction: Tensor) -> Te
     return function(b.concat([above, below], axis=-2))[..., :n, n:]
 
 
-def _jvp(b: Builder, a: Application, tangents: Gradients) -> Gradients:
+def block_jvp(b: Builder, a: Application, tangents: Gradients) -> Gradients:
     return [None if tangents[0] is None else _derivative(b, a.node.op, a.inputs[0], tangents[0])]
 
 
-def _vjp(b: Builder, a: Application, gradients: Gradients) -> Gradients:
+def block_vjp(b: Builder, a: Application, gradients: Gradients) -> Gradients:
     """The adjoint of the derivative at x is the derivative at x.T."""
     assert gradients[0] is not None
     return [_derivative(b, a.node.op, mT(b, a.inputs[0]), gradients[0])]
-
-
-def _of_any(function: OpDef, a: Tensor) -> Tensor:
-    """A function of real or complex matrices; f of the embedding is the embedding of f."""
-    if not is_complex(a.dtype):
-        return function(a)
-    n = a.shape[-1]
-    return of_columns(BUILDER, function(embedded(BUILDER, a))[..., :n], n)
 
 
 EXPM: OpDef = register(
@@ -133,8 +124,8 @@ EXPM: OpDef = register(
         infer=square_type,
         reference=_reference_expm,
         lower=Composite(_build_expm),
-        vjp=_vjp,
-        jvp=_jvp,
+        vjp=block_vjp,
+        jvp=block_jvp,
         batch=leading,
         examples=matrix_examples(lambda x: expm(x * 3), ((2, 2, 2), (0, 0))),
     )
@@ -149,7 +140,7 @@ def expm(x: Any, /) -> Tensor:
     integers and bool become float32.
     Raises ShapeError, DTypeError.
     """
-    return _of_any(EXPM, square_input("expm", x))
+    return of_any(EXPM, square_input("expm", x))
 
 
 # --- square root ---------------------------------------------------------------------------------
@@ -226,8 +217,8 @@ SQRTM: OpDef = register(
         infer=square_type,
         reference=_reference_sqrtm,
         lower=Composite(_build_sqrtm),
-        vjp=_vjp,
-        jvp=_jvp,
+        vjp=block_vjp,
+        jvp=block_jvp,
         batch=leading,
         examples=matrix_examples(
             lambda x: sqrtm(regular(x)), ((3, 3), (2, 2, 2), (1, 1), (0, 0), (0, 2, 2))
@@ -246,4 +237,4 @@ def sqrtm(x: Any, /) -> Tensor:
     real axis give nan. Floats of 4 and 8 bytes and complex numbers of them; integers and bool
     become float32. Raises ShapeError, DTypeError.
     """
-    return _of_any(SQRTM, square_input("sqrtm", x))
+    return of_any(SQRTM, square_input("sqrtm", x))
