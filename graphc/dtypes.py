@@ -210,6 +210,8 @@ def promote(*dtypes: DType) -> DType:
     """The dtype of an operation on arrays of ``dtypes``: associative and commutative."""
     if not dtypes:
         raise DTypeError("promote needs at least one dtype")
+    if not all(isinstance(dtype, np.dtype) for dtype in dtypes):
+        dtypes = tuple(map(as_dtype, dtypes))
     result = dtypes[0]
     for dtype in dtypes[1:]:
         if dtype != result:

@@ -1,7 +1,8 @@
 """Convolutions as users call them: `gc.nn.conv2d`, `gc.nn.conv_transpose`, ..."""
 
-from collections.abc import Sequence
-from typing import Any
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -34,6 +35,19 @@ __all__ = [
 ]
 
 Numbers = int | Sequence[int]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _options_of(other: Callable[..., Any], *, but: str = "") -> Callable[[F], F]:
+    """The signature that errors and editors show is that of `other`, but for an option."""
+
+    def with_signature(function: F) -> F:
+        signature = inspect.signature(other)
+        kept = [one for one in signature.parameters.values() if one.name != but]
+        setattr(function, "__signature__", signature.replace(parameters=kept))  # noqa: B010
+        return function
+
+    return with_signature
 
 
 def _operands(
@@ -164,18 +178,21 @@ def conv(
 
 
 @public
+@_options_of(conv)
 def conv1d(x: Any, w: Any, **options: Any) -> Tensor:
     """`conv` of x with one spatial axis: [batch, channels, width]; options are those of `conv`."""
     return _conv("conv1d", 1, x, w, **options)
 
 
 @public
+@_options_of(conv)
 def conv2d(x: Any, w: Any, **options: Any) -> Tensor:
     """`conv` of x with two spatial axes: [batch, channels, height, width]."""
     return _conv("conv2d", 2, x, w, **options)
 
 
 @public
+@_options_of(conv)
 def conv3d(x: Any, w: Any, **options: Any) -> Tensor:
     """`conv` of x with three spatial axes: [batch, channels, depth, height, width]."""
     return _conv("conv3d", 3, x, w, **options)
@@ -287,24 +304,28 @@ def conv_transpose(
 
 
 @public
+@_options_of(conv_transpose)
 def conv_transpose1d(x: Any, w: Any, **options: Any) -> Tensor:
     """`conv_transpose` of x with one spatial axis."""
     return _conv_transpose("conv_transpose1d", 1, x, w, **options)
 
 
 @public
+@_options_of(conv_transpose)
 def conv_transpose2d(x: Any, w: Any, **options: Any) -> Tensor:
     """`conv_transpose` of x with two spatial axes."""
     return _conv_transpose("conv_transpose2d", 2, x, w, **options)
 
 
 @public
+@_options_of(conv_transpose)
 def conv_transpose3d(x: Any, w: Any, **options: Any) -> Tensor:
     """`conv_transpose` of x with three spatial axes."""
     return _conv_transpose("conv_transpose3d", 3, x, w, **options)
 
 
 @public
+@_options_of(conv, but="groups")
 def depthwise_conv2d(x: Any, w: Any, *, layout: str | None = None, **options: Any) -> Tensor:
     """`conv2d` of every channel by itself: as many groups as x has channels.
 

@@ -30,6 +30,7 @@ RENAMED = {
     "target": "cost",
     "argnums": "wrt",
     "value": "fill_value",
+    "data_format": "layout",
 }
 NOWHERE = 1 << 30  # the position of what is passed by name alone
 KINDS: dict[Any, tuple[tuple[type, ...], str, str]] = {

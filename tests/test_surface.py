@@ -25,6 +25,11 @@ def matrix() -> gc.Tensor:
     return gc.placeholder("x", ("n", 3))
 
 
+def image() -> gc.Tensor:
+    return gc.placeholder("image", ("n", 3, 8, 8))
+
+
+FILTER = np.ones((3, 3, 2, 2), "float32")
 CASES: list[tuple[Callable[[], Any], str, str]] = [
     (lambda: GC.sum(matrix(), dim=1), "sum: got an unexpected keyword argument 'dim'", "use axis="),
     (lambda: GC.sum(matrix(), keep_dims=True), "'keep_dims'", "use keepdims="),
@@ -46,6 +51,9 @@ CASES: list[tuple[Callable[[], Any], str, str]] = [
     (lambda: GC.checkpoint(gc.sum(matrix())), "is not a function", "pass a function"),
     (lambda: GC.jit(3), "jit: traced=3", "pass a function or None"),
     (lambda: GC.run([], True), "feed=True is not a dict or None", "pass a dict or None"),
+    (lambda: GC.nn.conv2d(image(), FILTER, strides=2), "'strides'", "use stride="),
+    (lambda: GC.nn.conv_transpose2d(image(), FILTER, data_format=""), "'data_format'", "layout="),
+    (lambda: GC.nn.depthwise_conv2d(image(), FILTER, groups=2), "'groups'", "use the names above"),
     (lambda: GC.placeholder("x", 1.5), "shape=1.5", "a list or a string or a size or None"),
 ]
 

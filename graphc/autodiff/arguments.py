@@ -190,7 +190,9 @@ def check_known_grads(known_grads: KnownGrads | None) -> list[tuple[Tensor, Tens
     """Pairs (tensor, gradient); GradientError if one does not fit."""
     if known_grads is None:
         return []
-    pairs = list(known_grads.items() if isinstance(known_grads, Mapping) else known_grads)
+    pairs: Sequence[Any] = [known_grads]
+    if isinstance(known_grads, Mapping | Sequence):
+        pairs = list(known_grads.items() if isinstance(known_grads, Mapping) else known_grads)
     if not all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in pairs):
         raise GradientError(
             f"known_grads must be a dict or a list of pairs, got {known_grads!r:.60}",

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from graphc.conversion import integer_loss
+from graphc.conversion import integer_loss, shown
 from graphc.dtypes import (
     as_dtype,
     default_float,
@@ -190,7 +190,7 @@ def asarray(
 def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Tensor:
     """A constant from an array of another library that has `__dlpack__`: a copy of it.
 
-    Raises ValueError for copy=False.
+    Raises ValueError for copy=False, DTypeError for what has no `__dlpack__`, or no numbers.
     """
     checked_device("from_dlpack", device)
     if copy is False:
@@ -199,7 +199,16 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> T
             source=current_source(),
             fix="leave copy out",
         )
-    return as_tensor(np.from_dlpack(x))
+    try:
+        array = np.from_dlpack(x)
+    except (AttributeError, BufferError) as error:
+        raise DTypeError(
+            f"from_dlpack: {shown(x)} gives no array of numbers: {error}",
+            source=current_source(),
+            fix="pass an array with __dlpack__ in the memory of the processor; gc.asarray takes "
+            "lists and numbers",
+        ) from None
+    return as_tensor(array)
 
 
 @public

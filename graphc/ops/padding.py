@@ -162,7 +162,10 @@ def _widths(x: Tensor, pad_width: Any) -> Widths:
     elif len(pad_width) == 2 and not any(isinstance(w, Sequence | np.ndarray) for w in pad_width):
         pairs = [tuple(pad_width)] * x.ndim
     else:
-        pairs = [tuple(pair) for pair in pad_width]
+        pairs = [
+            tuple(pair) if isinstance(pair, Sequence | np.ndarray) else (pair,)
+            for pair in pad_width
+        ]
         pairs = pairs * x.ndim if len(pairs) == 1 else pairs
     widths = [tuple(as_size(width) for width in pair) for pair in pairs]
     least = [lower_bound(width) for pair in widths for width in pair]
