@@ -57,6 +57,7 @@ with uncollected(stays=True):  # modules are many objects
     from graphc.ops.branches import *
     from graphc.ops.broadcasting import *
     from graphc.ops.checks import *
+    from graphc.ops.coefficients import *
     from graphc.ops.comparison import *
     from graphc.ops.complex_numbers import *
     from graphc.ops.contraction import *
@@ -79,6 +80,7 @@ with uncollected(stays=True):  # modules are many objects
     from graphc.ops.exponential_integrals import *
     from graphc.ops.extrema import *
     from graphc.ops.flat_indices import *
+    from graphc.ops.float_parts import *
     from graphc.ops.gamma_functions import *
     from graphc.ops.gather import *
     from graphc.ops.gradient_control import *

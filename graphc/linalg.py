@@ -21,8 +21,9 @@ from graphc.linalg_equations import (
     solve_discrete_lyapunov,
     solve_triangular,
 )
-from graphc.linalg_matrices import companion, dft, hadamard, hilbert
+from graphc.linalg_matrices import dft, hadamard, hilbert
 from graphc.linalg_norms import cond, matrix_norm, norm, vector_norm
+from graphc.ops.coefficients import companion
 from graphc.ops.contraction import matmul, outer, tensordot, vecdot
 from graphc.ops.decompositions import QRResult, cholesky, qr
 from graphc.ops.definition import promote_inputs

@@ -1,13 +1,12 @@
-"""Matrices of known entries, as `gc.linalg.hilbert`, `gc.linalg.dft`, `gc.linalg.companion`."""
+"""Matrices of known entries, as `gc.linalg.hilbert`, `gc.linalg.dft`, `gc.linalg.hadamard`."""
 
 import math
 from typing import Any
 
 import numpy as np
 
-from graphc.errors import ParameterError, ShapeError
-from graphc.ir.leaf import as_tensor, constant
-from graphc.ir.registry import BUILDER
+from graphc.errors import ParameterError
+from graphc.ir.leaf import constant
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.shapes import whole_number
@@ -56,25 +55,3 @@ def dft(n: int, scale: str | None = None, *, dtype: Any = None) -> Tensor:
     # The product modulo n keeps the angle exact.
     turns = np.outer(np.arange(size), np.arange(size)) % max(size, 1) / max(size, 1)
     return constant(np.exp(-2j * np.pi * turns) / (divisor or 1), dtype or "complex64")
-
-
-@surface
-def companion(a: Any) -> Tensor:
-    """The matrix whose eigenvalues are the roots of a polynomial: [n] -> [n - 1, n - 1];
-    scipy.linalg.companion.
-
-    a: coefficients, highest power first, of which the first is not 0; floats or complex numbers.
-    Raises ShapeError for other axes and for fewer than two coefficients.
-    """
-    given = as_tensor(a)
-    if given.ndim != 1 or (isinstance(given.shape[0], int) and given.shape[0] < 2):
-        raise ShapeError(
-            f"companion: got {given.type}, allowed is one axis of 2 or more",
-            source=current_source(),
-            fix="give the coefficients of a polynomial, highest power first",
-        )
-    first = BUILDER.negative(BUILDER.divide(given[1:], given[0]))
-    size = first.shape[0]
-    below = BUILDER.eye(size, k=-1, dtype=first.dtype)
-    top = BUILDER.equal(BUILDER.arange(size), 0)[:, None]
-    return BUILDER.where(top, first, below)

@@ -1,5 +1,6 @@
 """How often values occur: counts of integers, bins between edges, histograms."""
 
+import builtins
 import math
 from typing import Any
 
@@ -13,9 +14,9 @@ from graphc.ir.registry import BUILDER, public
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.ops.definition import ANY_REAL, INTEGRAL, floating, is_weak, one_input, promote_inputs
-from graphc.shapes import Dim, Size, whole_number
+from graphc.shapes import Dim, Size, size_product, whole_number
 
-__all__ = ["bincount", "digitize", "histogram"]
+__all__ = ["bincount", "digitize", "histogram", "histogram2d", "histogramdd"]
 
 
 @public
@@ -158,6 +159,18 @@ def histogram(
     tensor = one_input("histogram", x, ANY_REAL)
     target = floating(tensor).dtype
     weighed = BUILDER.reshape(_weights("histogram", weights, tensor), (-1,))
+    slot, count, edges, shown = _binned(tensor, bins, range)
+    totals = BUILDER.getitem(_totals(slot, weighed, count + 1), slice(None, -1))
+    if density:
+        totals = totals if is_inexact(totals.dtype) else totals.astype(target)
+        totals = totals / BUILDER.sum(totals) / BUILDER.diff(edges).astype(totals.dtype)
+    return totals, shown
+
+
+def _binned(tensor: Tensor, bins: Any, range: Any) -> tuple[Tensor, Size, Tensor, Tensor]:
+    """The bin of each element, and one more for those in none; how many bins there are; their
+    edges, exact and as they are shown."""
+    target = floating(tensor).dtype
     flat = BUILDER.reshape(tensor.astype(_exact(tensor.dtype)), (-1,))
     if is_weak(bins) or whole_number(bins) is not None:
         count = _bin_count(bins)
@@ -172,12 +185,105 @@ def histogram(
         low, high = BUILDER.take(edges, 0), BUILDER.take(edges, -1)
         found = BUILDER.searchsorted(edges, flat, side="right") - 1
         place = BUILDER.minimum(found, count - 1)
-    slot = BUILDER.where((flat >= low) & (flat <= high), place, count)  # one more for the rest
-    totals = BUILDER.getitem(_totals(slot, weighed, count + 1), slice(None, -1))
+    return BUILDER.where((flat >= low) & (flat <= high), place, count), count, edges, shown
+
+
+@public
+def histogramdd(
+    sample: Any,
+    bins: Any = 10,
+    range: Any = None,
+    *,
+    weights: Any = None,
+    density: bool = False,
+) -> tuple[Tensor, list[Tensor]]:
+    """(counts, edges) in bins of several coordinates: counts has an axis for each coordinate, and
+    edges holds the edges along it.
+
+    sample: [n, d], d a known number of coordinates, or a sequence of d vectors [n]; real dtypes and
+    bool. bins, range: for all coordinates, or a sequence with one of each for every coordinate; see
+    histogram. weights: [n]. density: the counts divided by their sum and by the sizes of the bins.
+    Raises ShapeError for other axes, ParameterError as histogram does.
+    """
+    points = _coordinates(sample)
+    several = isinstance(bins, list | tuple)
+    if several and len(bins) != len(points):
+        raise ParameterError(
+            f"histogramdd: {len(bins)} bins for {len(points)} coordinates",
+            source=current_source(),
+            fix="give one number for all, or a list with bins for each coordinate",
+        )
+    ranges = [None] * len(points) if range is None else list(range)
+    if len(ranges) != len(points):
+        raise ParameterError(
+            f"histogramdd: {len(ranges)} ranges for {len(points)} coordinates",
+            source=current_source(),
+            fix="give a pair (low, high) or None for each coordinate",
+        )
+    weighed = _weights("histogramdd", weights, points[0])
+    found = [
+        _binned(points[axis], bins[axis] if several else bins, ranges[axis])
+        for axis in builtins.range(len(points))
+    ]
+    sizes = tuple(count for _, count, _, _ in found)
+    place: Any = 0
+    inside: Any = True
+    for slot, count, _, _ in found:
+        place, inside = place * count + slot, BUILDER.logical_and(inside, slot < count)
+    total = size_product(sizes)
+    slots = BUILDER.where(inside, place, total)
+    totals = BUILDER.getitem(_totals(slots, weighed, total + 1), slice(None, -1))
+    counts = BUILDER.reshape(totals, sizes)
     if density:
-        totals = totals if is_inexact(totals.dtype) else totals.astype(target)
-        totals = totals / BUILDER.sum(totals) / BUILDER.diff(edges).astype(totals.dtype)
-    return totals, shown
+        target = floating(points[0]).dtype
+        counts = counts if is_inexact(counts.dtype) else counts.astype(target)
+        counts = counts / BUILDER.sum(counts)
+        for axis, (_, _, edges, _) in enumerate(found):
+            width = BUILDER.diff(edges).astype(counts.dtype)
+            counts = counts / BUILDER.reshape(width, (-1, *(1,) * (len(sizes) - axis - 1)))
+    return counts, [shown for _, _, _, shown in found]
+
+
+def _coordinates(sample: Any) -> list[Tensor]:
+    """One vector for each coordinate."""
+    if isinstance(sample, list | tuple) and any(isinstance(one, Tensor) for one in sample):
+        points = [one_input("histogramdd", one, ANY_REAL) for one in sample]
+        if all(one.ndim == 1 for one in points):
+            return points
+        got = ", ".join(str(one.type) for one in points)
+    else:
+        whole = one_input("histogramdd", sample, ANY_REAL)
+        if whole.ndim == 2 and isinstance(whole.shape[1], int) and whole.shape[1] > 0:
+            return list(BUILDER.unstack(whole, axis=1))
+        got = str(whole.type)
+    raise ShapeError(
+        f"histogramdd: sample is {got}",
+        source=current_source(),
+        fix="give [n, d] with a known d, or a list of d vectors",
+    )
+
+
+@public
+def histogram2d(
+    x: Any,
+    y: Any,
+    bins: Any = 10,
+    range: Any = None,
+    *,
+    weights: Any = None,
+    density: bool = False,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(counts, edges of x, edges of y): how many pairs lie in each rectangle, see histogramdd.
+
+    x, y: [n]. bins: a number, a pair of numbers or of edges, or edges for both. Result: counts is
+    [bins of x, bins of y].
+    """
+    pair = isinstance(bins, list | tuple) and len(bins) == 2
+    both = [as_tensor(x), as_tensor(y)]
+    counts, edges = histogramdd(
+        both, bins if pair else [bins, bins], range, weights=weights, density=density
+    )
+    return counts, edges[0], edges[1]
 
 
 def _exact(dtype: DType) -> DType:

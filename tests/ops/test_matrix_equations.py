@@ -128,7 +128,8 @@ def test_gradients() -> None:
         (lambda x: la.hilbert(-1), gc.ParameterError, "n is -1"),
         (lambda x: la.hadamard(6), gc.ParameterError, "power of 2"),
         (lambda x: la.dft(3, "half"), gc.ParameterError, "scale is 'half'"),
-        (lambda x: la.companion(x), gc.ShapeError, "one axis of 2 or more"),
+        (lambda x: la.companion(x), gc.ShapeError, "coefficients float32"),
+        (lambda x: la.companion(x[0, :1]), gc.ShapeError, "at least two"),
     ],
 )
 def test_refused(build: Any, error: type[Exception], text: str) -> None:
