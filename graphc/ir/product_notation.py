@@ -8,8 +8,10 @@ result behind it, with one letter an axis. Axes that the result lacks are summed
 
     n,y+p-4,x+q,c;p,q,c,o->n,y,x,o
 
-An index of the left operand may have a number taken off: along that axis the operand stands between
-zeros, which are not stored. Products with them are left out.
+An index may have a number added or taken off, and terms taken off: along that axis the operand
+stands between zeros, which are not stored. Products with them are left out.
+
+    n,y+p,c;u+2-2p,c,o->n,y,u,o
 """
 
 import re
@@ -20,58 +22,76 @@ from graphc.shapes import Size
 
 Terms = tuple[tuple[str, int], ...]  # (axis, steps)
 
-_TERM = re.compile(r"(\d*)([a-z])")
-_BEFORE = re.compile(r"-(\d+)$")
+_TERM = re.compile(r"([+-]?)(\d*)([a-z]?)")
 
 
 @dataclass(frozen=True, slots=True)
 class ProductNotation:
-    """left, right: an index for each axis of an operand. result: its axes in order. before: how
-    many zeros stand before each axis of left; None: nothing is read outside of it."""
+    """left, right: an index for each axis of an operand. result: its axes in order. starts: of the
+    indices of both, the number that is added; None: nothing is read outside of the operand."""
 
     left: tuple[Terms, ...]
     right: tuple[Terms, ...]
     result: str
-    before: tuple[int | None, ...]
+    starts: tuple[tuple[int | None, ...], tuple[int | None, ...]]
 
     @staticmethod
     def read(subscripts: str) -> "ProductNotation":
         operands, _, result = subscripts.partition("->")
-        left, _, right = operands.partition(";")
-        found = [_BEFORE.search(index) for index in left.split(",")]
-        before = tuple(None if match is None else int(match.group(1)) for match in found)
-        indices = ",".join([_BEFORE.sub("", index) for index in left.split(",")])
-        return ProductNotation(_indices(indices), _indices(right), result.replace(",", ""), before)
+        found = [list(map(_index, operand.split(","))) for operand in operands.split(";")]
+        left, right = (tuple([terms for terms, _ in indices]) for indices in found)
+        starts = tuple([start for _, start in found[0]]), tuple([start for _, start in found[1]])
+        return ProductNotation(left, right, result.replace(",", ""), starts)
+
+    @property
+    def operands(self) -> tuple[tuple[Terms, ...], tuple[Terms, ...]]:
+        return self.left, self.right
 
     @property
     def clipped(self) -> frozenset[str]:
-        """The axes of indices that may lie outside of the left operand."""
-        pairs = zip(self.left, self.before, strict=True)
-        return frozenset(axis for terms, before in pairs if before is not None for axis, _ in terms)
+        """The axes of indices that may lie outside of their operand."""
+        return frozenset(
+            axis
+            for indices, starts in zip(self.operands, self.starts, strict=True)
+            for terms, start in zip(indices, starts, strict=True)
+            if start is not None
+            for axis, _ in terms
+        )
 
     def axes_of(self, number: int) -> frozenset[str]:
         """The axes that operand `number` depends on."""
-        operand = (self.left, self.right)[number]
-        return frozenset(axis for terms in operand for axis, _ in terms)
+        return frozenset(axis for terms in self.operands[number] for axis, _ in terms)
 
 
-def _indices(operand: str) -> tuple[Terms, ...]:
-    return tuple(_terms(index) for index in operand.split(","))
-
-
-def _terms(index: str) -> Terms:
-    found = []
-    for term in index.split("+"):
-        match = _TERM.fullmatch(term)
-        if match is None:
-            raise ValueError(f"{index!r} is no index of a window product")
-        found.append((match.group(2), int(match.group(1) or 1)))
-    return tuple(found)
+def _index(text: str) -> tuple[Terms, int | None]:
+    """Its terms, and the number that is added to them, if there is one."""
+    terms: list[tuple[str, int]] = []
+    start: int | None = None
+    place = 0
+    while place < len(text):
+        match = _TERM.match(text, place)
+        assert match is not None  # it matches the empty string
+        sign, digits, axis = match.groups()
+        if not (digits or axis) or (place and not sign) or (not axis and start is not None):
+            raise ValueError(f"{text!r} is no index of a window product")
+        number = int(digits or 1) * (-1 if sign == "-" else 1)
+        if axis:
+            terms.append((axis, number))
+        else:
+            start = number
+        place = match.end()
+    taken_off = any(steps < 0 for _, steps in terms)
+    return tuple(terms), 0 if start is None and taken_off else start
 
 
 def last_index(terms: Terms, sizes: Mapping[str, Size]) -> Size:
     """The highest value of an index over loops of these sizes, if none of them is empty."""
     total: Size = 0
     for axis, steps in terms:
-        total = total + (sizes[axis] - 1) * steps
+        total = total + (sizes[axis] - 1) * max(steps, 0)
     return total
+
+
+def first_index(terms: Terms, sizes: Mapping[str, Size]) -> Size:
+    """The lowest one."""
+    return -last_index(tuple([(axis, -steps) for axis, steps in terms]), sizes)

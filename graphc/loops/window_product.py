@@ -45,7 +45,7 @@ from graphc.loops.ir import (
 from graphc.loops.kernel_writer import Epilogue, kernel_of_node
 from graphc.loops.window_schedule import Schedule, schedule
 from graphc.scalar.expr import Call, Expr, Index, Load, Local, cast, constant
-from graphc.shapes import Dim, Size, dim_max, dim_min, floor_div
+from graphc.shapes import Dim, Size, ceil_div, dim_max, dim_min, floor_div
 
 OPERANDS = ("left", "right")
 
@@ -75,13 +75,17 @@ def window_product_with(node: Node, epilogue: Epilogue | None) -> Kernel:
 
 
 def plan_of(node: Node) -> tuple[Schedule, dict[str, Size]]:
-    """How a window product is computed, and the sizes of its axes that are not 1."""
-    attrs = node.attrs
+    """How a window product is computed, and the sizes of its loops.
+
+    Axes of size 1 have none, but where what they read may lie outside of an operand.
+    """
+    attrs, notation = node.attrs, ProductNotation.read(node.attrs["subscripts"])
+    kept = notation.clipped - set(notation.result)
     pairs = zip(attrs["axes"], attrs["sizes"], strict=True)
-    sizes: dict[str, Size] = {axis: size for axis, size in pairs if size != 1}
+    sizes: dict[str, Size] = {axis: size for axis, size in pairs if size != 1 or axis in kept}
     # Halves are summed in float32, which an array of halves cannot hold.
     outer = "" if is_half(node.types[0].dtype) else attrs["outer"]
-    return schedule(ProductNotation.read(attrs["subscripts"]), sizes, outer), sizes
+    return schedule(notation, sizes, outer), sizes
 
 
 class _Product:
@@ -275,23 +279,31 @@ class _Product:
         return self.in_steps(axis, start, extent, step, "serial", inside)
 
     def steps_of(self, axis: str, points: Sequence[Point]) -> tuple[Size, Size]:
-        """Where a summed axis starts, and how many of its steps read an operand at all.
+        """Where a summed axis starts, and how many of its steps read both operands.
 
-        Where zeros stand around the left operand, its index is terms - before: steps below before
-        and steps that reach its end are left out. All points of a block have them in common.
+        Where zeros stand around an operand, steps that read them are left out. All points of a
+        block have these in common.
         """
-        size = self.sizes[axis]
+        start: Size = 0
+        end = self.sizes[axis]
         if axis not in self.notation.clipped:
-            return 0, size
-        for terms, before, length in zip(
-            self.notation.left, self.notation.before, self.node.inputs[0].shape, strict=True
+            return start, end
+        for operand, indices, firsts in zip(
+            self.node.inputs, self.notation.operands, self.notation.starts, strict=True
         ):
-            if before is not None and any(term == axis for term, _ in terms):
-                others = tuple([(other, steps) for other, steps in terms if other != axis])
-                first = before - self.total(others, points[0])
-                start = dim_max(first, 0)
-                return start, dim_min(size, first + length) - start
-        raise AssertionError(f"{axis} is clipped nowhere")
+            for terms, first, length in zip(indices, firsts, operand.shape, strict=True):
+                steps = dict(terms).get(axis, 0)
+                if first is None or steps == 0:
+                    continue
+                others = tuple([term for term in terms if term[0] != axis])
+                rest = first + self.total(others, points[0])
+                if steps > 0:  # 0 <= rest + steps*i < length
+                    least, beyond = -rest, length - rest
+                else:
+                    least, beyond, steps = rest - length + 1, rest + 1, -steps
+                start = dim_max(start, ceil_div(dim_max(least, 0), steps))
+                end = dim_min(end, ceil_div(dim_max(beyond, 0), steps))
+        return start, dim_max(end - start, 0)
 
     def products(
         self, places: Places, points: Sequence[Point], names: Sequence[str]
@@ -326,12 +338,11 @@ class _Product:
 
     def index(self, number: int, point: Point) -> tuple[Size, ...]:
         """Where operand `number` is read at a point."""
-        indices = (self.notation.left, self.notation.right)[number]
-        found = [self.total(terms, point) for terms in indices]
-        if number == 0 and self.notation.clipped:
-            pairs = zip(found, self.notation.before, strict=True)
-            found = [total if before is None else total - before for total, before in pairs]
-        return tuple(found)
+        indices, starts = self.notation.operands[number], self.notation.starts[number]
+        return tuple(
+            self.total(terms, point) + (start or 0)
+            for terms, start in zip(indices, starts, strict=True)
+        )
 
     def element(self, number: int, index: tuple[Size, ...]) -> Expr:
         """The element of an operand, in the dtype that sums have."""

@@ -49,7 +49,8 @@ class Schedule:
 def schedule(notation: ProductNotation, sizes: Mapping[str, Size], outer_axes: str) -> Schedule:
     """sizes: of the axes that are not 1, outermost loop first."""
     kept = [axis for axis in notation.result if axis in sizes]
-    lanes = kept[-1] if kept else None
+    # What lies outside of an operand is left out for all lanes, or for none.
+    lanes = kept[-1] if kept and kept[-1] not in notation.clipped else None
     rows = [axis for axis in sizes if axis in notation.result and axis != lanes]
     outer = _tiles(sizes, outer_axes, notation)
     first = next(iter(outer), None)

@@ -42,7 +42,7 @@ def convolve(b: Builder, x: Tensor, w: Tensor, setting: Setting) -> Tensor:
     # One or two channels out that blocks of six leave over want blocks of rows.
     rest = 0 if over_channels or not isinstance(outer, int) else outer % 6
     clipped = _clipped(setting, setting.spatial(x), count, SPARED if rest in (1, 2) else 0.0)
-    x, read = arranged(b, x, order_of(setting, count, inner, outer), setting, clipped)
+    x, read = arranged(b, x, order_of(setting, over_channels, inner, outer), setting, clipped)
     sizes: dict[str, Size] = {"n": x.shape[0]}
     if setting.groups != 1:
         sizes["g"] = setting.groups
@@ -130,10 +130,10 @@ def _packed(b: Builder, w: Tensor, blocks: int, setting: Setting) -> Tensor:
 # --- the input in an order of axes that suits the loops --------------------------------------
 
 
-def order_of(setting: Setting, count: Shape, inner: Size, outer: Size) -> str:
+def order_of(setting: Setting, over_channels: bool, inner: Size, outer: Size) -> str:
     """How the input of a convolution is laid out: "channels" last, "rows" of all channels side by
     side, or "plain"."""
-    if setting.channels_last or _prefers_channels(setting, count, inner, outer):
+    if over_channels:
         return "channels" if setting.channels_last or inner != 1 else "plain"
     work = size_product((outer, *setting.windows.kernel))
     return "rows" if inner != 1 and isinstance(work, int) and work >= SHARED else "plain"

@@ -1,7 +1,5 @@
 """The gradients of convolutions as window products, or as matrix products for kernels of size 1."""
 
-import math
-
 from graphc.ir.registry import Builder
 from graphc.ir.tensor import Tensor
 from graphc.ir.windows import Windows
@@ -10,12 +8,9 @@ from graphc.ops.convolution_setting import (
     filter_in_layout,
     filter_taps_first,
     grouped,
-    not_negative,
     padded,
     per_group,
     product_of,
-    times,
-    with_channels_first,
     with_channels_last,
 )
 from graphc.ops.depthwise_product import DEPTHWISE_PRODUCT, is_worth_it
@@ -28,11 +23,10 @@ from graphc.ops.direct_convolution import (
     pointwise,
 )
 from graphc.ops.filtered_convolution import filtered, filtered_gradient, is_filtered
-from graphc.shapes import Shape, Size, ceil_div, dim_max, size_product
+from graphc.ops.strided_gradient import by_remainders, has_remainders
+from graphc.shapes import Shape, Size, dim_max, size_product
 
 # --- the gradient by the filter --------------------------------------------------------------
-
-PARTS = 9  # convolutions that a gradient by the input with strides is made of
 
 
 def filter_gradient(b: Builder, x: Tensor, g: Tensor, setting: Setting) -> Tensor:
@@ -146,20 +140,16 @@ def _least(a: Size, b: Size) -> Size:
 def input_gradient(b: Builder, g: Tensor, w: Tensor, spatial: Shape, setting: Setting) -> Tensor:
     """x[n, c, i] = sum over o, p of g[n, o, y] * w[o, c, p] where i = stride*y + dilation*p
 
-    Without stride that is a convolution of g with the filter turned round. With stride every
-    remainder of i by the stride is a convolution of its own, with every stride-th tap.
+    Without stride that is a convolution of g with the filter turned round.
     """
     windows = setting.windows
     if setting.is_pointwise:
         return _pointwise_input_gradient(b, g, w, spatial, setting)
     if all(stride == 1 for stride in windows.stride):
         return _turned(b, g, w, spatial, setting)
-    if any(s > 1 and d > 1 for s, d in zip(windows.stride, windows.dilation, strict=True)):
-        return _stuffed(b, g, w, spatial, setting)
-    kernel = windows.kernel
-    if all(isinstance(size, int) for size in kernel) and math.prod(windows.stride) <= PARTS:
-        return _in_parts(b, g, w, spatial, setting)
-    return _by_remainders(b, g, w, spatial, setting)
+    if has_remainders(setting):
+        return by_remainders(b, g, w, spatial, setting)
+    return _stuffed(b, g, w, spatial, setting)
 
 
 def _swapped(b: Builder, w: Tensor, setting: Setting) -> Tensor:
@@ -260,103 +250,6 @@ def windows_shape(setting: Setting, spatial: Shape) -> Shape:
         dim_max(size - windows.span(axis) + 1, 0)
         for axis, size in enumerate(windows.padded(spatial))
     )
-
-
-def _in_parts(b: Builder, g: Tensor, w: Tensor, spatial: Shape, setting: Setting) -> Tensor:
-    """A convolution for every remainder, and the results interleaved."""
-    windows, last, rank = setting.windows, setting.channels_last, setting.rank
-    padded_sizes = windows.padded(spatial)
-    quotients = [ceil_div(n, s) for n, s in zip(padded_sizes, windows.stride, strict=True)]
-    swapped = _swapped(b, w, setting)
-    channels = swapped.shape[-1]
-    first = 1 if last else 2
-    whole = setting.shape(g.shape[0], channels, tuple(quotients))
-
-    def part(remainders: tuple[int, ...]) -> Tensor:
-        taps = swapped
-        pairs = []
-        for axis, start in enumerate(remainders):
-            stride, size = windows.stride[axis], swapped.shape[axis]
-            assert isinstance(size, int)
-            turns = max(0, -(-(size - start) // stride))
-            if turns == 0:
-                return b.zeros(whole, dtype=g.dtype)
-            sizes = (*taps.shape[:axis], turns, *taps.shape[axis + 1 :])
-            starts, steps = [0] * taps.ndim, [1] * taps.ndim
-            starts[axis], steps[axis] = start, stride
-            taps = b.slice_within(taps, starts, sizes, steps)
-            reach = (turns - 1) * windows.dilation[axis]
-            pairs.append((reach, quotients[axis] - setting.spatial(g)[axis]))
-        turned = b.flip(taps, tuple(range(rank)))
-        plain = Windows(taps.shape[:rank], (1,) * rank, windows.dilation, tuple(pairs))
-        filter_ = filter_in_layout(b, turned, setting)
-        return convolve(b, g, filter_, Setting(plain, setting.groups, last))
-
-    def interleaved(axis: int, remainders: tuple[int, ...]) -> Tensor:
-        if axis == rank:
-            return part(remainders)
-        stride = windows.stride[axis]
-        parts = [interleaved(axis + 1, (*remainders, start)) for start in range(stride)]
-        if stride == 1:
-            return parts[0]
-        place = first + axis
-        x = b.stack(parts, axis=place + 1)
-        return b.reshape(x, (*x.shape[:place], x.shape[place] * stride, *x.shape[place + 2 :]))
-
-    x = interleaved(0, ())
-    return _cropped(b, x, [before for before, _ in windows.pairs(spatial)], spatial, setting)
-
-
-def _by_remainders(b: Builder, g: Tensor, w: Tensor, spatial: Shape, setting: Setting) -> Tensor:
-    """i = stride*y + u: x[n, y, u, c] = sum over o, p of g[n, y - p, o] * w[stride*p + u, c, o]
-
-    Taps are filled up to a multiple of the stride with zeros and turned round; g gets as many
-    zeros in front as there are turned taps but one.
-    """
-    windows, last = setting.windows, setting.channels_last
-    w = _swapped(b, w, setting)
-    sizes: dict[str, Size] = {"n": g.shape[0]}
-    if setting.groups != 1:
-        sizes["g"] = setting.groups
-    remainders = "uvw"[-setting.rank :]
-    quotients: list[Size] = []
-    pairs: list[tuple[Size, Size]] = []
-    taps: list[Size] = []
-    shape: list[Size] = []
-    counts = setting.spatial(g)
-    for axis, size in enumerate(windows.padded(spatial)):
-        stride, kernel = windows.stride[axis], windows.kernel[axis]
-        turns, quotient = ceil_div(kernel, stride), ceil_div(size, stride)
-        reach = (turns - 1) * windows.dilation[axis]
-        filled: list[tuple[Size, Size]] = [(0, 0)] * w.ndim
-        filled[axis] = (0, not_negative(turns * stride - kernel))
-        w = w if filled[axis] == (0, 0) else b.pad(w, filled)
-        taps.append(turns)
-        shape += [turns, stride]
-        quotients.append(quotient)
-        pairs.append((reach, dim_max(quotient - counts[axis], 0)))
-    w = b.reshape(w, (*shape, *w.shape[-2:]))
-    w = b.flip(w, tuple(range(0, 2 * setting.rank, 2)))
-    outer, inner = w.shape[-2], per_group(w.shape[-1], setting.groups)
-    if setting.groups != 1:
-        w = b.reshape(w, (*w.shape[:-1], setting.groups, inner))
-    used = [letter for pair in zip(setting.taps, remainders, strict=True) for letter in pair]
-    used += ["o", *setting.group, "c"]
-    g = grouped(b, padded(b, g, tuple(pairs), last), setting, last)
-    covered = [
-        f"{place}+{times(dilation)}{tap}"
-        for place, tap, dilation in zip(setting.places, setting.taps, windows.dilation, strict=True)
-    ]
-    read = setting.indices("o", covered, last)
-    sizes |= dict(zip(remainders, windows.stride, strict=True))
-    sizes |= dict(zip(setting.places, quotients, strict=True))
-    sizes |= {"c": inner, "o": outer, **dict(zip(setting.taps, taps, strict=True))}
-    spots = "".join(map("".join, zip(setting.places, remainders, strict=True)))
-    x = product_of(g, read, w, used, f"n{spots}{setting.group}c", sizes)
-    whole = [q * stride for q, stride in zip(quotients, windows.stride, strict=True)]
-    x = b.reshape(x, (x.shape[0], *whole, inner * setting.groups))
-    x = x if last else with_channels_first(b, x)
-    return _cropped(b, x, [before for before, _ in windows.pairs(spatial)], spatial, setting)
 
 
 def _pointwise_filter_gradient(b: Builder, x: Tensor, g: Tensor, setting: Setting) -> Tensor:

@@ -13,7 +13,7 @@ from graphc.errors import DTypeError, ShapeError
 from graphc.ir.lowering import WindowProduct
 from graphc.ir.node import Attributes, TensorType
 from graphc.ir.opdef import Example, Generator, Inference, OpDef
-from graphc.ir.product_notation import ProductNotation, last_index
+from graphc.ir.product_notation import ProductNotation, first_index, last_index
 from graphc.ir.registry import register
 from graphc.ir.tensor import Tensor
 from graphc.ops.definition import REAL, check_dtype
@@ -27,22 +27,17 @@ def _infer(call: Inference) -> TensorType:
         raise DTypeError(f"{call.op}: {left} and {right} differ in dtype")
     notation = ProductNotation.read(call.attrs["subscripts"])
     sizes = dict(zip(call.attrs["axes"], call.attrs["sizes"], strict=True))
-    lanes = next((axis for axis in reversed(notation.result) if sizes[axis] != 1), None)
-    for terms, zeros in zip(notation.left, notation.before, strict=True):
-        kept = [axis in notation.result and axis != lanes for axis, _ in terms]
-        single = [sizes[axis] != 1 and steps == 1 for axis, steps in terms]
-        if zeros is not None and (kept != [True, False] or not single[1]):
-            raise ShapeError(f"{call.op}: between zeros stand indices such as y+p-1, not {terms}")
     empty = 0 in call.attrs["sizes"]
-    inside = (None,) * right.ndim
-    for operand, indices, before in (
-        (left, notation.left, notation.before),
-        (right, notation.right, inside),
+    for operand, indices, starts in zip(
+        call.types, notation.operands, notation.starts, strict=True
     ):
         if len(indices) != operand.ndim:
             raise ShapeError(f"{call.op}: {len(indices)} indices for {operand}")
-        for terms, size, zeros in zip(indices, operand.shape, before, strict=True):
-            if zeros is not None:
+        for terms, size, start in zip(indices, operand.shape, starts, strict=True):
+            if start is not None:
+                if sum(axis not in notation.result for axis, _ in terms) != 1:
+                    text = "between zeros stand indices of one axis that is summed"
+                    raise ShapeError(f"{call.op}: {text}, not {terms}")
                 continue
             last = last_index(terms, sizes)
             if isinstance(last, int) and isinstance(size, int) and last >= size and not empty:
@@ -57,20 +52,26 @@ def _reference(attrs: Attributes, left: np.ndarray, right: np.ndarray) -> Any:
     dtype = left.dtype
     if 0 in sizes.values():  # numpy's einsum (2.4) reads an element of what has none
         return np.zeros([sizes[axis] for axis in notation.result], dtype)
-    around = [
-        (0, 0) if before is None else (before, max(0, last_index(terms, sizes) + 1 - before - size))
-        for terms, before, size in zip(notation.left, notation.before, left.shape, strict=True)
-    ]
-    left = np.pad(left, around)
     views, groups = [], []
-    for array, indices in ((left, notation.left), (right, notation.right)):
+    for array, indices, starts in zip(
+        (left, right), notation.operands, notation.starts, strict=True
+    ):
         wide = array.astype(float64) if is_floating(dtype) else array
+        around: list[Any] = []
+        origin: list[Any] = []
+        for terms, start, size in zip(indices, starts, array.shape, strict=True):
+            lowest = (start or 0) + first_index(terms, sizes)
+            highest = (start or 0) + last_index(terms, sizes)
+            around.append((max(0, -lowest), max(0, highest + 1 - size)))
+            origin.append((start or 0) + around[-1][0])
+        wide = np.pad(wide, around)
         strides: dict[str, int] = {}
         for terms, stride in zip(indices, wide.strides, strict=True):
             for axis, steps in terms:
                 strides[axis] = strides.get(axis, 0) + steps * stride
         shape = tuple(sizes[axis] for axis in strides)
-        views.append(np.lib.stride_tricks.as_strided(wide, shape, tuple(strides.values())))
+        inner = wide[tuple([slice(place, None) for place in origin])]
+        views.append(np.lib.stride_tricks.as_strided(inner, shape, tuple(strides.values())))
         groups.append("".join(strides))
     result = np.einsum(f"{','.join(groups)}->{notation.result}", *views, optimize=True)
     return np.asarray(result).astype(dtype)
@@ -110,6 +111,15 @@ def _examples(rng: Generator) -> list[Example]:
             {"n": 2, "y": 5, "x": 7, "o": 19, "p": 4, "q": 3, "c": 3},
             (2, 3, 9, 3),
             (4, 3, 3, 19),
+        ),
+        example(
+            "n,y+p,x+q,c;u+2-2p,v+1-2q,c,o->n,y,u,x,v,o",
+            {"n": 2, "u": 2, "v": 2, "y": 3, "x": 4, "o": 5, "p": 3, "q": 2, "c": 2},
+            (2, 5, 5, 2),
+            (3, 3, 2, 5),
+        ),
+        example(
+            "y+p,c;u-3p,c,o->y,u,o", {"u": 3, "y": 4, "o": 5, "p": 1, "c": 2}, (4, 2), (2, 2, 5)
         ),
         example("2y+p-1,c;p,c,o->y,o", {"y": 4, "o": 8, "p": 3, "c": 2}, (7, 2), (3, 2, 8)),
         example("x+q;q->x", {"x": 33, "q": 3}, (35,), (3,)),
