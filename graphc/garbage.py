@@ -5,6 +5,9 @@ again, and find nothing. It runs as before as soon as no thread compiles any mor
 
 Python collects the oldest objects when a quarter as many have become old. It does not count those
 that `age` makes old, so they are counted here: what dropped functions leave behind would stay.
+
+A large graph leaves much behind that is no longer needed, all of it new: looking through what is
+new alone finds it, however many objects the rest of the program has.
 """
 
 import gc
@@ -16,6 +19,7 @@ from contextlib import contextmanager
 __all__ = ["uncollected"]
 
 FEWEST = 50_000  # new objects for which all are looked through
+MANY = 20_000  # new objects of one compilation for which these are
 
 
 def age() -> None:
@@ -54,12 +58,18 @@ class _Holding:
             self.count -= 1
             if self.count > 0 or not self.was_on:
                 return
-            self.new += 0 if stays else gc.get_count()[0]
-            is_due = self.new > self.limit and self._is_due()
-            age()
+            young = 0 if stays else gc.get_count()[0]
+            is_due = False
+            if young <= MANY:
+                self.new += young
+                is_due = self.new > self.limit and self._is_due()
+                age()
             gc.enable()
-        if is_due:
-            gc.collect()  # without the lock: it runs code of others
+        # Without the lock: it runs code of others.
+        if young > MANY:
+            gc.collect(0)
+        elif is_due:
+            gc.collect()
 
     def _is_due(self) -> bool:
         self.limit = max(FEWEST, len(gc.get_objects()) // 4)

@@ -3,7 +3,7 @@
 import gc as garbage
 import weakref
 
-from graphc.garbage import FEWEST, uncollected
+from graphc.garbage import FEWEST, MANY, uncollected
 
 
 class Ring:
@@ -44,3 +44,18 @@ def test_what_becomes_garbage_inside_goes() -> None:
                 Ring()
         made += 1000
     assert last() is None
+
+
+def test_what_much_work_leaves_behind_goes_at_once() -> None:
+    """Without a look at what was there before."""
+    old = Ring()
+    garbage.collect()
+    survivor, before = weakref.ref(old), garbage.get_stats()[2]["collections"]
+    del old
+    with uncollected():
+        last = [weakref.ref(Ring()) for _ in range(MANY + 1)][-1]
+    assert last() is None
+    assert garbage.get_stats()[2]["collections"] == before
+    assert survivor() is not None
+    garbage.collect()
+    assert survivor() is None
