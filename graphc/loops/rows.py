@@ -22,7 +22,8 @@ from graphc.loops.ir import (
     Statement,
     Store,
 )
-from graphc.loops.sorting import select_row, sort_row
+from graphc.loops.selecting import select_row
+from graphc.loops.sorting import sort_row
 from graphc.loops.values import axis_extents, root_of
 from graphc.scalar.expr import (
     Call,

@@ -6,8 +6,6 @@ stable, write no element twice, and take the same time whatever the order was.
 
     up to 256 elements    the place of an element is the number of keys before it: two vector loops
     more                  radix sort from the lowest digit, of up to 11 bits, to the highest
-
-A few of many are selected in one pass, which keeps the best so far in order.
 """
 
 from collections.abc import Sequence
@@ -43,7 +41,6 @@ from graphc.scalar.expr import (
     le,
     like,
     lt,
-    minimum,
     not_,
     or_,
     select,
@@ -58,17 +55,12 @@ DIGIT = 11  # bits: the counts of a digit stay in the first-level cache
 
 def sort_row(node: Node, names: Sequence[str], written: Sequence[str]) -> list[Statement]:
     """Statements for one row. written: "values", "positions" or both."""
-    row = _Row(node, names, written)
+    row = Row(node, names, written)
     size = row.size
     if isinstance(size, int):
         return row.by_counting() if size <= FEW else row.by_digits()
     is_short = le(Index(size), Index(FEW))
     return [If(is_short, tuple(row.by_counting())), If(not_(is_short), tuple(row.by_digits()))]
-
-
-def select_row(node: Node, names: Sequence[str], written: Sequence[str]) -> list[Statement]:
-    """Statements for the first attrs["count"] elements of one row in order."""
-    return _Row(node, names, written).selected(node.attrs["count"])
 
 
 def key_dtype(dtype: DType) -> DType:
@@ -91,11 +83,12 @@ def sort_key(x: Expr, descending: bool) -> Expr:
     return select(is_nan(x), constant((1 << 8 * x.dtype.itemsize) - 1, unsigned), key)
 
 
-class _Row:
+class Row:
     """The statements that sort one row of x into the buffers `written`."""
 
     def __init__(self, node: Node, names: Sequence[str], written: Sequence[str]) -> None:
         x = node.inputs[0]
+        self.node, self.names = node, names
         self.number = node.attrs["axis"]
         self.size: Size = x.shape[self.number]
         self.dtype = x.dtype
@@ -114,8 +107,13 @@ class _Row:
         return (*self.place[: self.number], position, *self.place[self.number + 1 :])
 
     @property
+    def position(self) -> Expr:
+        """Where the elements stand that are sorted."""
+        return self.e
+
+    @property
     def element(self) -> Expr:
-        return Load("x", self.at(self.e), self.dtype)
+        return Load("x", self.at(self.position), self.dtype)
 
     def key(self, element: Expr) -> Expr:
         return sort_key(element, self.descending)
@@ -227,7 +225,7 @@ class _Row:
         for turn in range(passes):
             row, following = Index((turn + 1) % 2), Index(turn % 2)
             origin = self.element if turn == 0 else Load("held", (row, self.e), self.dtype)
-            position = self.e if turn == 0 else Load("places", (row, self.e), int64)
+            position = self.position if turn == 0 else Load("places", (row, self.e), int64)
             body: list[Statement] = [
                 Let("element", origin, self.sources),
                 Let("slot", slot(turn, self.key(element)), self.sources),
@@ -242,75 +240,3 @@ class _Row:
                     body.append(self.put("places", (following, to), position))
             statements.append(self.along(body))
         return statements
-
-    # --- a few of many -----------------------------------------------------------------------
-
-    def selected(self, count: int) -> list[Statement]:
-        """best and origin are the keys so far, in order, and where they stand; an element that is
-        better than the last of them is moved in from the end.
-
-        Elements of the highest key are never better. Those that are wanted follow in a second pass.
-        """
-        keys = key_dtype(self.dtype)
-        highest = constant((1 << 8 * keys.itemsize) - 1, keys)
-        j, zero, one = Dim.symbol(self.inner), Index(0), Index(1)
-        key, found = Local("key", keys), Load("found", (zero,), int64)
-
-        def best(at: Size) -> Load:
-            return Load("best", (Index(at),), keys)
-
-        def origin(at: Size) -> Load:
-            return Load("origin", (Index(at),), int64)
-
-        def moved_in(at: Size) -> list[Statement]:
-            """To `at` comes the element, unless it belongs before or behind."""
-            now, here = Local("now", keys), Local("here", int64)
-            value, place = select(lt(key, now), key, now), select(lt(key, now), self.e, here)
-            body: list[Statement] = [
-                Let("now", best(at), self.sources),
-                Let("here", origin(at), self.sources),
-            ]
-            if at != 0:
-                before, there = Local("before", keys), Local("there", int64)
-                body.append(Let("before", best(at - 1), self.sources))
-                body.append(Let("there", origin(at - 1), self.sources))
-                value = select(lt(key, before), before, value)
-                place = select(lt(key, before), there, place)
-            body.append(Let("value", value, self.sources))
-            body.append(Let("place", place, self.sources))
-            body.append(self.put("best", (Index(at),), Local("value", keys)))
-            body.append(self.put("origin", (Index(at),), Local("place", int64)))
-            return body
-
-        more = self.put("found", (zero,), minimum(add(found, one), Index(count)))
-        read: list[Statement] = [Let("key", Load("keys", (self.e,), keys), self.sources)]
-        enter: list[Statement] = [more]
-        if count > 1:
-            shift = moved_in(count - 1 - j)
-            enter.append(For(self.inner, count - 1, "serial", tuple(shift)))
-        enter += moved_in(0)
-        last = and_(eq(key, highest), lt(found, Index(count)))
-        follow: list[Statement] = [
-            Let("free", found, self.sources),
-            self.put("origin", (Local("free", int64),), self.e),
-            self.put("found", (zero,), add(Local("free", int64), one)),
-        ]
-        to = Local("to", int64)
-        given: dict[str, Expr] = {"values": Load("x", self.at(to), self.dtype), "positions": to}
-        write = [self.put(name, self.at(Index(j)), given[name]) for name in self.written]
-        return [
-            *self.all_keys(),
-            Scratch("best", keys, (count,)),
-            Scratch("origin", int64, (count,)),
-            Scratch("found", int64, (1,)),
-            self.put("found", (zero,), zero),
-            For(
-                self.inner,
-                count,
-                "serial",
-                (self.put("best", (Index(j),), highest), self.put("origin", (Index(j),), zero)),
-            ),
-            self.along([*read, If(lt(key, best(count - 1)), tuple(enter))]),
-            If(lt(found, Index(count)), (self.along([*read, If(last, tuple(follow))]),)),
-            For(self.inner, count, "serial", (Let("to", origin(j), self.sources), *write)),
-        ]

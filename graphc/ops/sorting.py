@@ -20,9 +20,10 @@ from graphc.ops.along_axis import added_at
 from graphc.ops.definition import one_input, promote_inputs
 from graphc.shapes import Dim, Size, dim_max, whole_number
 
-SELECTED = 32  # so many at most are selected, more are taken from the sorted row
 SORTED = 256  # elements of a short row, of which a tenth is selected, or
 FEW = 8
+LONG = 4096  # elements of a long row, of which a quarter is
+MANY = 256  # of a row of unknown length
 
 __all__ = ["argsort", "lexsort", "searchsorted", "sort", "top_k"]
 
@@ -136,7 +137,7 @@ def top_k(x: Any, k: Size, axis: int = -1, *, largest: bool = True) -> tuple[Ten
     k = number
     if isinstance(k, int) and (k < 0 or (isinstance(size, int) and k > size)):
         raise _wrong_count(tensor, k, axis)
-    if isinstance(k, int) and 0 < k <= SELECTED and _is_few(k, size):
+    if isinstance(k, int) and k > 0 and _is_few(k, size):
         return _selected(tensor, k, axis, bool(largest))
     before, after = tensor.shape[:axis], tensor.shape[axis + 1 :]
     sizes, starts = (*before, k, *after), (0,) * tensor.ndim
@@ -148,7 +149,10 @@ def top_k(x: Any, k: Size, axis: int = -1, *, largest: bool = True) -> tuple[Ten
 
 
 def _is_few(k: int, size: Size) -> bool:
-    return not isinstance(size, int) or size > SORTED or k <= max(FEW, size // 10)
+    """Whether they are selected; more are taken from the sorted row."""
+    if not isinstance(size, int):
+        return k <= MANY
+    return k <= (size // 4 if size > LONG else max(FEW, size // 10))
 
 
 def _selected(x: Tensor, k: int, axis: int, largest: bool) -> tuple[Tensor, Tensor]:

@@ -213,6 +213,39 @@ def test_top_k_of_long_rows(backend: str) -> None:
         np.testing.assert_array_equal(found[2], counts[order[:32]], strict=True)
 
 
+@pytest.mark.parametrize("kind", ["any", "rising", "ties", "equal", "nan"])
+@pytest.mark.parametrize(("size", "count"), [(1000, 40), (4097, 33), (5000, 500), (9000, 2200)])
+def test_top_k_of_many(size: int, count: int, kind: str) -> None:
+    """Selected, or sorted where too many would enter; chosen by their highest digit."""
+    x = np.random.default_rng(size).normal(size=(2, size))
+    x = {
+        "any": x,
+        "rising": np.sort(x),
+        "ties": np.round(x * 2),
+        "equal": x * 0,
+        "nan": np.where(np.abs(x) < 2.5, NAN, x),
+    }[kind]
+    integers = np.nan_to_num(x * 1000).astype("int32")
+    for array, shape in ((x, x.shape), (integers, ("rows", "size"))):
+        given = gc.placeholder("x", shape, str(array.dtype))
+        for largest in (True, False):
+            out = list(gc.top_k(given, count, largest=largest))
+            values, positions = gc.function([given], out, backend="llvm")(array)
+            order = descending(array) if largest else np.argsort(array, axis=-1, kind="stable")
+            np.testing.assert_array_equal(positions, order[:, :count])
+            np.testing.assert_array_equal(values, np.take_along_axis(array, order[:, :count], -1))
+
+
+@pytest.mark.parametrize("backend", ["interpreter", "numba_cpu"])
+@pytest.mark.parametrize("rising", [False, True])
+def test_top_k_of_many_on_every_backend(rising: bool, backend: str) -> None:
+    x = np.random.default_rng(1).normal(size=4100)
+    x = np.sort(x) if rising else x
+    for count in (40, 600):
+        found = run(backend, lambda x, count=count: list(gc.top_k(x, count)), x)
+        np.testing.assert_array_equal(found[1], np.argsort(-x, kind="stable")[:count])
+
+
 @pytest.mark.parametrize("backend", ["reference", "llvm"])
 def test_top_k_of_a_symbolic_number_stays_within_the_axis(backend: str) -> None:
     x, w = gc.placeholder("x", ("n",), "float64"), gc.placeholder("w", ("k",), "float64")
