@@ -216,6 +216,18 @@ class ForeignCallable(Protocol):
 
 
 @runtime_checkable
+class ExportableExecutable(Protocol):
+    """An executable that can be an object file."""
+
+    def object_file(
+        self, request: CRequest, values: Sequence[np.ndarray], symbol: str
+    ) -> bytes | None:
+        """The C function of `c_call` by the name `symbol`, with these values of the variables in
+        it. None where a call needs more than C's own library."""
+        ...
+
+
+@runtime_checkable
 class FormingBackend(Protocol):
     """A backend that writes C functions of other forms around such a one."""
 

@@ -13,8 +13,11 @@ nothing; who calls sees to it. Complex numbers are pairs of floats.
 
 import ctypes
 import math
+import os
 import re
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +28,8 @@ from graphc.backends.registry import DEFAULT, get_backend
 from graphc.dtypes import DType, bool_, float32, float64, is_complex, is_half, real_dtype
 from graphc.errors import FunctionError, GraphcError
 from graphc.ir.storage import references
+from graphc.ir.tensor import Tensor
+from graphc.late_imports import late_module
 from graphc.loops.ir import Fault
 from graphc.shapes import evaluate
 
@@ -91,6 +96,22 @@ class CCallable:
         """The C function of the general signature for ctypes; it keeps alive what it needs."""
         return self.c_function().ctypes
 
+    def export(
+        self: Any, path: str | os.PathLike[str], *, name: str | None = None
+    ) -> tuple[Path, Path]:
+        """Write the function as an object file and a header beside it, for programs in C, C++ and
+        whatever links objects: (path of the object, path of the header).
+
+        path: ends in ".o". name: of the C function, by default that of the function. It has the
+        general signature of `c_function`, needs neither graphc nor Python, and runs on one thread.
+        Variables are constants in it, with the values that they have now. It is for processors that
+        have what this one has. Raises FunctionError (E205) for functions with updates, with calls
+        of Python or LAPACK, with loops that count their steps, and of other backends than LLVM.
+        """
+        export = late_module("graphc.exporting").export_function
+        written: tuple[Path, Path] = export(self, path, name)
+        return written
+
     def c_function(self: Any, signature: str | None = None) -> CFunction:
         """The function as a C function. Made at the first request.
 
@@ -156,24 +177,33 @@ def _make(function: "Function", signature: str | None) -> CFunction:
 
 
 def _request(function: "Function", record: FailureRecord) -> CRequest:
+    if function._border is None:
+        return general_request(function, record.address)
+    for storage in function._variables:  # the code reads them without a lock
+        storage.pin()
+    return replace(
+        general_request(function, record.address),
+        variables=tuple(references(storage)[0] for storage in function._variables),
+        data_field=object.__basicsize__,
+    )
+
+
+def general_request(function: "Function", record: int) -> CRequest:
+    """What the general signature says of a function, but for its variables."""
     sizes = function.stages.size_names
     graph, border = function.stages.user_graph, function._border
     if border is None:
         order = tuple(range(len(graph.outputs)))
-        return CRequest(len(graph.inputs), sizes, order, record.address)
-    for storage in function._variables:  # the code reads them without a lock
-        storage.pin()
+        return CRequest(len(graph.inputs), sizes, order, record)
     runner = border.runner
     return CRequest(
         len(graph.inputs),
         sizes,
         tuple(runner.output_order),
-        record.address,
+        record,
         tuple((one.left, one.right) for one in function._binder.constraints),
         runner.plan.peak,
         runner.plan.offsets,
-        tuple(references(storage)[0] for storage in function._variables),
-        object.__basicsize__,
     )
 
 
@@ -188,6 +218,11 @@ def _c_type(dtype: DType) -> tuple[str, Any]:
     if dtype in _FLOATS:
         return _FLOATS[dtype]
     return f"{dtype.name}_t", getattr(ctypes, f"c_{dtype.name}")
+
+
+def general_words(tensors: Sequence[Tensor]) -> list[str]:
+    """The names in C of the elements of tensors."""
+    return [_c_type(tensor.dtype)[0] for tensor in tensors]
 
 
 def _general(function: "Function") -> tuple[Any, str]:

@@ -105,7 +105,7 @@ def native_call(
     constants = [np.ascontiguousarray(program.constants[name]) for name in program.constants]
     words = [*(array.ctypes.data for array in constants), *request.variables]
     context = np.array([*words, 0], np.int64)
-    text = _CallText(request, program, areas, threads, target).text()
+    text = CallText(request, program, areas, threads, target).text()
     imports = {"entry": entry, "context": context.ctypes.data, "record": request.record}
     needed = [name for name in ("malloc", "free") if f"@{name}(" in text]
     imports.update(library_symbols(tuple(needed)))
@@ -117,7 +117,7 @@ def native_call(
     return CEntry(library.address("call"), (library, context, constants, keep))
 
 
-class _CallText:
+class CallText:
     """Writes `call`."""
 
     def __init__(

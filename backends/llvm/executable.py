@@ -170,6 +170,20 @@ class LlvmExecutable:
         made: CEntry = make(request, program, self.scratch, self.threads, host(), code)
         return made
 
+    def object_file(
+        self, request: CRequest, values: Sequence[np.ndarray], symbol: str
+    ) -> bytes | None:
+        """The program as an object file, if it needs C's own library alone; see `export`."""
+        program, facts = self.program, self.facts
+        if not facts.is_plain or facts.routines or program.counts:
+            return None
+        areas = [once + each for once, each in zip(facts.areas, facts.thread_areas, strict=True)]
+        make = late_module("graphc.backends.llvm.export").object_file
+        made: tuple[bytes, tuple[str, ...]] = make(
+            request, program, areas, self.texts["llvm"], values, symbol, host()
+        )
+        return None if made[1] else made[0]
+
     def bind(
         self,
         sizes: Sequence[int],

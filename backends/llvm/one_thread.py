@@ -69,10 +69,15 @@ alone.done:
 """
 
 
+def parallel_text() -> str:
+    """`graphc_parallel` for one thread, as a module."""
+    return f"{DECLARED}{CUT}  br label %alone\nmark:\n  ret void\n{ALONE}"
+
+
 @once
 def _library() -> Library:
-    text = f"{DECLARED}{CUT}  br label %alone\nmark:\n  ret void\n{ALONE}"
-    return Library(cached_objects([Module(text, PLAIN)], host()).objects, [PARALLEL], {})
+    modules = [Module(parallel_text(), PLAIN)]
+    return Library(cached_objects(modules, host()).objects, [PARALLEL], {})
 
 
 @cache
