@@ -76,6 +76,7 @@ with uncollected(stays=True):  # modules are many objects
     from graphc.ops.eigenvalues import *
     from graphc.ops.einsum import *
     from graphc.ops.elementwise import *
+    from graphc.ops.elliptic import *
     from graphc.ops.error_functions import *
     from graphc.ops.exponential_integrals import *
     from graphc.ops.extrema import *
@@ -88,6 +89,7 @@ with uncollected(stays=True):  # modules are many objects
     from graphc.ops.incomplete_gamma import *
     from graphc.ops.indexing import *
     from graphc.ops.joining import *
+    from graphc.ops.lambert import *
     from graphc.ops.lapack import *
     from graphc.ops.lu_factors import *
     from graphc.ops.matrix_functions import *
