@@ -23,7 +23,7 @@ def test_completion_shows_what_users_type() -> None:
     assert {"placeholder", "function", "nn", "random", "float32", "__version__"} <= set(names)
     assert not {"dims", "ir", "lapack", "loops", "recall"} & set(names)
     assert all(hasattr(gc, name) for name in names)
-    for module in (gc.debug, gc.dtypes, gc.fft, gc.linalg, gc.nn):
+    for module in (gc.debug, gc.dtypes, gc.fft, gc.linalg, gc.nn, gc.stats):
         assert dir(module) == sorted(module.__all__)
 
 
