@@ -5,14 +5,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from graphc.dtypes import is_complex
+from graphc.dtypes import is_complex, real_dtype
 from graphc.errors import ParameterError, ShapeError
 from graphc.ir.arguments import AxisLike, checked_axes
 from graphc.ir.leaf import as_tensor
 from graphc.ir.registry import BUILDER
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
-from graphc.ops.definition import floating, one_input
+from graphc.ops.definition import floating, one_input, widened
 from graphc.ops.matrices import matrix_input
 from graphc.ops.solving import inv
 from graphc.ops.spectra import svdvals
@@ -39,8 +39,11 @@ def vector_norm(
     """
     tensor = floating(one_input("vector_norm", x))
     axes = None if axis is None else checked_axes("vector_norm", axis, tensor.ndim)
-    ord = _order(ord)
-    options: dict[str, Any] = {"axis": axes, "keepdims": keepdims}
+    found = _norm(widened(tensor), _order(ord), {"axis": axes, "keepdims": keepdims})
+    return found.astype(real_dtype(tensor.dtype))
+
+
+def _norm(tensor: Tensor, ord: float, options: dict[str, Any]) -> Tensor:
     size = BUILDER.abs(tensor) if ord != 2 or is_complex(tensor.dtype) else tensor
     if ord == 2:
         return _root(BUILDER.sum(BUILDER.square(size), **options))

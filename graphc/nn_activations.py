@@ -10,7 +10,7 @@ from graphc.ir.leaf import as_tensor
 from graphc.ir.registry import BUILDER, public
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
-from graphc.ops.definition import floating, one_input, promote_inputs
+from graphc.ops.definition import floating, one_input, promote_inputs, widened
 
 __all__ = [
     "celu",
@@ -147,9 +147,10 @@ def standardize(x: Any, axis: AxisLike | None = -1, epsilon: float = 1e-5) -> Te
     x: any shape; integers and bool become float32. Raises ShapeError for axes that x does not have.
     """
     tensor = floating(one_input("standardize", x))
-    centred = tensor - BUILDER.mean(tensor, axis=axis, keepdims=True)
+    wide = widened(tensor)
+    centred = wide - BUILDER.mean(wide, axis=axis, keepdims=True)
     variance = BUILDER.mean(BUILDER.square(centred), axis=axis, keepdims=True)
-    return centred * BUILDER.rsqrt(variance + epsilon)
+    return (centred * BUILDER.rsqrt(variance + epsilon)).astype(tensor.dtype)
 
 
 @public

@@ -98,6 +98,11 @@ class _Normalization(Layer):
         return normal if self.beta is None else normal + self.spread(self.beta, normal.ndim)
 
 
+def _wide(x: gc.Tensor) -> gc.Tensor:
+    """Halves are measured in float32: squares and sums soon leave float16."""
+    return x.astype("float32") if x.dtype in (gc.float16, gc.bfloat16) else x
+
+
 def _moments(
     x: gc.Tensor, axes: tuple[int, ...], mask: gc.Tensor | None = None
 ) -> tuple[gc.Tensor, gc.Tensor]:
@@ -156,16 +161,17 @@ class BatchNormalization(_Normalization):
         )
 
     def call(self, inputs: Any, training: bool = False, mask: Any = None) -> Any:
-        ndim = inputs.ndim
+        ndim, x = inputs.ndim, _wide(inputs)
         if training and self.trainable:
             others = tuple(axis for axis in range(ndim) if axis not in self.axes(ndim))
-            mean, variance = _moments(inputs, others, mask)
+            mean, variance = _moments(x, others, mask)
             self._remember(self.moving_mean, mean)
             self._remember(self.moving_variance, variance)
         else:
             mean = self.spread(self.moving_mean, ndim)
             variance = self.spread(self.moving_variance, ndim)
-        return self.affine((inputs - mean) * gc.rsqrt(variance + self.epsilon))
+        normal = (x - mean) * gc.rsqrt(variance + self.epsilon)
+        return self.affine(normal.astype(inputs.dtype))
 
     def _remember(self, average: gc.Variable, new: gc.Tensor) -> None:
         context = current_context()
@@ -182,8 +188,10 @@ class LayerNormalization(_Normalization):
     """
 
     def call(self, inputs: Any) -> Any:
-        mean, variance = _moments(inputs, self.axes(inputs.ndim))
-        return self.affine((inputs - mean) * gc.rsqrt(variance + self.epsilon))
+        x = _wide(inputs)
+        mean, variance = _moments(x, self.axes(x.ndim))
+        normal = (x - mean) * gc.rsqrt(variance + self.epsilon)
+        return self.affine(normal.astype(inputs.dtype))
 
 
 class RMSNormalization(_Normalization):
@@ -202,8 +210,9 @@ class RMSNormalization(_Normalization):
         )
 
     def call(self, inputs: Any) -> Any:
-        power = gc.mean(gc.square(inputs), axis=self.axes(inputs.ndim), keepdims=True)
-        return self.affine(inputs * gc.rsqrt(power + self.epsilon))
+        x = _wide(inputs)
+        power = gc.mean(gc.square(x), axis=self.axes(x.ndim), keepdims=True)
+        return self.affine((x * gc.rsqrt(power + self.epsilon)).astype(inputs.dtype))
 
 
 class GroupNormalization(_Normalization):
@@ -239,11 +248,11 @@ class GroupNormalization(_Normalization):
         sizes = list(inputs.shape)
         channels = self.known_size(inputs.shape, axis)
         split = [*sizes[:axis], self.groups, channels // self.groups, *sizes[axis + 1 :]]
-        grouped = gc.reshape(inputs, split)
+        grouped = gc.reshape(_wide(inputs), split)
         over = tuple(n for n in range(1, len(split)) if n != axis)
         mean, variance = _moments(grouped, over)
         normal = (grouped - mean) * gc.rsqrt(variance + self.epsilon)
-        return self.affine(gc.reshape(normal, sizes))
+        return self.affine(gc.reshape(normal, sizes).astype(inputs.dtype))
 
 
 BatchNorm, LayerNorm = BatchNormalization, LayerNormalization

@@ -6,7 +6,7 @@ from graphc.dtypes import lowest
 from graphc.ir.registry import BUILDER, public
 from graphc.ir.tensor import Tensor
 from graphc.ir.windows import window_sizes
-from graphc.ops.definition import floating
+from graphc.ops.definition import floating, widened
 from graphc.ops.pooling_setting import Sizes, checked_input
 from graphc.shapes import Size
 
@@ -64,9 +64,10 @@ def _adaptive(name: str, x: Any, size: Sizes, layout: str | None, largest: bool)
     wanted = window_sizes(name, "size", size, len(axes))
     pairs = list(zip(axes, wanted, strict=True))
     # From the last axis on: of equal entries the first in row-major order wins.
+    found = tensor if largest else widened(tensor)
     for axis, count in reversed(pairs):
-        tensor = _in_parts(tensor, axis, count, largest)
-    return tensor
+        found = _in_parts(found, axis, count, largest)
+    return found.astype(tensor.dtype)
 
 
 def _in_parts(x: Tensor, axis: int, count: Size, largest: bool) -> Tensor:

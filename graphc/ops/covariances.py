@@ -12,7 +12,7 @@ from graphc.ir.leaf import as_tensor
 from graphc.ir.registry import BUILDER, public
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
-from graphc.ops.definition import floating, promote_inputs
+from graphc.ops.definition import floating, promote_inputs, widened
 from graphc.shapes import Dim
 
 __all__ = ["average", "corrcoef", "cov"]
@@ -34,8 +34,10 @@ def average(
     tensor, weighing = (floating(value) for value in promote_inputs("average", x, weights))
     axes = checked_axes("average", axis, tensor.ndim)
     weighing = _aligned(tensor, weighing, axes, axis is not None)
+    dtype = tensor.dtype
+    tensor, weighing = widened(tensor), widened(weighing)
     total = BUILDER.sum(weighing, axes, keepdims)
-    return BUILDER.divide(BUILDER.sum(tensor * weighing, axes, keepdims), total)
+    return BUILDER.divide(BUILDER.sum(tensor * weighing, axes, keepdims), total).astype(dtype)
 
 
 def _aligned(x: Tensor, weights: Tensor, axes: tuple[int, ...], given: bool) -> Tensor:
@@ -92,8 +94,8 @@ def _products(a: Tensor, b: Tensor, rowvar: bool) -> Tensor:
 
 
 def _covariance(name: str, x: Any, y: Any, rowvar: bool, correction: float) -> Tensor:
-    values = promote_inputs(name, *((x,) if y is None else (x, y)))
-    tables = [_centred(name, floating(value), rowvar) for value in values]
+    values = map(floating, promote_inputs(name, *((x,) if y is None else (x, y))))
+    tables = [_centred(name, widened(value), rowvar) for value in values]
     table = tables[0]
     count = table.shape[int(rowvar)]
     found = _products(table, table, rowvar)

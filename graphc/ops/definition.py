@@ -10,8 +10,10 @@ import numpy as np
 from graphc.dtypes import (
     DType,
     default_float,
+    float32,
     is_bool,
     is_complex,
+    is_half,
     is_inexact,
     is_integer,
     is_numeric,
@@ -164,6 +166,21 @@ def one_input(name: str, value: Any, accepts: Accepts = ANY) -> Tensor:
 def floating(tensor: Tensor) -> Tensor:
     """Integers and truth values become float32; floating-point and complex tensors stay."""
     return tensor if is_inexact(tensor.dtype) else tensor.astype(default_float)
+
+
+def widened(tensor: Tensor) -> Tensor:
+    """float16 and bfloat16 as float32: what adds up many numbers, or their squares, soon leaves
+    the halves, and whole numbers end at some hundreds or thousands."""
+    return tensor.astype(float32) if is_half(tensor.dtype) else tensor
+
+
+def rounded_once(build: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """(b, *tensors, **attrs) -> build on them; halves are computed in float32."""
+
+    def run(b: Any, *inputs: Tensor, **attrs: Any) -> Tensor:
+        return convert(build(b, *map(widened, inputs), **attrs), inputs[0].dtype)
+
+    return run
 
 
 # Derivatives from partials

@@ -3,11 +3,11 @@
 import math
 from typing import Any
 
-from graphc.dtypes import float32, is_complex, is_half, is_inexact, real_dtype
+from graphc.dtypes import is_complex, is_inexact, real_dtype
 from graphc.ir.arguments import AxisLike, checked_number
 from graphc.ir.registry import BUILDER, public
 from graphc.ir.tensor import Tensor
-from graphc.ops.definition import ANY_REAL, REAL, one_input
+from graphc.ops.definition import ANY_REAL, REAL, floating, one_input, widened
 
 __all__ = [
     "nanargmax",
@@ -58,11 +58,6 @@ def nanprod(
 # --- means and variances -------------------------------------------------------------------------
 
 
-def _wide(x: Tensor) -> Tensor:
-    """Halves are counted in float32: they are whole numbers up to a few hundreds or thousands."""
-    return x.astype(float32) if is_half(x.dtype) else x
-
-
 def _count(x: Tensor, axis: AxisLike | None, keepdims: bool) -> Tensor:
     """How many elements are not NaN: a number of the dtype of x."""
     counted = BUILDER.logical_not(BUILDER.isnan(x))
@@ -87,7 +82,7 @@ def nanmean(x: Any, axis: AxisLike | None = None, keepdims: bool = False) -> Ten
     tensor = one_input("nanmean", x)
     if not is_inexact(tensor.dtype):
         return BUILDER.mean(tensor, axis, keepdims)
-    values = _wide(tensor)
+    values = widened(tensor)
     total = BUILDER.sum(_replaced("nanmean", values, 0), axis, keepdims)
     return BUILDER.divide(total, _count(values, axis, keepdims)).astype(tensor.dtype)
 
@@ -104,7 +99,7 @@ def nanvar(
     tensor = one_input("nanvar", x)
     if not is_inexact(tensor.dtype):
         return BUILDER.var(tensor, axis, keepdims, correction=correction)
-    values = _wide(tensor)
+    values = widened(tensor)
     deviation = values - nanmean(values, axis, keepdims=True)
     squares = _square(BUILDER.where(BUILDER.isnan(values), 0, deviation))
     freedom = _count(values, axis, keepdims) - checked_number("nanvar", "correction", correction)
@@ -121,7 +116,9 @@ def nanstd(
 
     The gradient is not finite where all elements that are not NaN are equal.
     """
-    return BUILDER.sqrt(nanvar(x, axis, keepdims, correction=correction))
+    tensor = floating(one_input("nanstd", x))
+    variance = nanvar(widened(tensor), axis, keepdims, correction=correction)
+    return BUILDER.sqrt(variance).astype(real_dtype(tensor.dtype))
 
 
 # --- extrema -------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from graphc.ops.definition import (
     floating,
     one_input,
     promote_inputs,
+    rounded_once,
 )
 from graphc.ops.elementwise_definition import FLOAT, define_elementwise, wide
 from graphc.scalar import expr as s
@@ -143,7 +144,7 @@ SOFTMAX = register(
         "softmax",
         infer=lambda call: call.types[0],
         reference=_softmax_reference,
-        lower=Composite(_build_softmax),
+        lower=Composite(rounded_once(_build_softmax)),
         vjp=_softmax_rule,
         jvp=_softmax_rule,
         batch=shifted("axis"),
@@ -155,7 +156,7 @@ LOG_SOFTMAX = register(
         "log_softmax",
         infer=lambda call: call.types[0],
         reference=_log_softmax_reference,
-        lower=Composite(_build_log_softmax),
+        lower=Composite(rounded_once(_build_log_softmax)),
         vjp=_log_softmax_vjp,
         jvp=_log_softmax_jvp,
         batch=shifted("axis"),
@@ -226,7 +227,7 @@ DENSE = register(
         "softmax_cross_entropy",
         infer=_infer_dense,
         reference=_dense_reference,
-        lower=Composite(_build_dense),
+        lower=Composite(rounded_once(_build_dense)),
         vjp=_dense_vjp,
         batch=shifted("axis"),
         examples=lambda rng: [
@@ -367,7 +368,7 @@ SPARSE = register(
         "sparse_softmax_cross_entropy",
         infer=_infer_sparse,
         reference=_sparse_reference,
-        lower=Composite(_build_sparse),
+        lower=Composite(rounded_once(_build_sparse)),
         vjp=_sparse_vjp,
         jvp=_sparse_jvp,
         index_checks=_label_check(1),

@@ -16,7 +16,7 @@ from graphc.ir.opdef import Application, Example, Generator, Gradients, Inferenc
 from graphc.ir.registry import BUILDER, Builder, public, register
 from graphc.ir.tensor import Tensor
 from graphc.ir.windows import Windows
-from graphc.ops.definition import floating
+from graphc.ops.definition import floating, widened
 from graphc.ops.pooling_gradient import from_neighbours, overlap_a_little
 from graphc.ops.pooling_setting import (
     Numbers,
@@ -242,16 +242,18 @@ def average_pool(
     name = "average_pool"
     tensor, axes = checked_input(name, x, layout)
     tensor = floating(tensor)
+    dtype, tensor = tensor.dtype, widened(tensor)
     windows = checked_windows(name, len(axes), window, stride, padding)
     sizes = sizes_at(tensor.shape, axes)
     seen = under_windows(BUILDER, tensor, attributes_of(windows, axes), 0)
     total = BUILDER.sum(seen, axis=tuple(range(len(axes))))
     if count_include_pad or all(pair == (0, 0) for pair in windows.pairs(sizes)):
         area = size_product(windows.kernel)
-        return total / (float(area) if isinstance(area, int) else as_tensor(area, tensor.dtype))
+        count = float(area) if isinstance(area, int) else as_tensor(area, tensor.dtype)
+        return (total / count).astype(dtype)
     for number, axis in enumerate(axes):
         total = total / _entries(windows, sizes, number, axis, total)
-    return total
+    return total.astype(dtype)
 
 
 def _entries(windows: Windows, sizes: Shape, number: int, axis: int, total: Tensor) -> Tensor:

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from graphc.dtypes import float32, highest, is_half, lowest
+from graphc.dtypes import highest, lowest
 from graphc.errors import ShapeError
 from graphc.ir.arguments import checked_size
 from graphc.ir.registry import BUILDER, public
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
-from graphc.ops.definition import INTEGER, NUMERIC, REAL, Accepts, floating, one_input
+from graphc.ops.definition import INTEGER, NUMERIC, REAL, Accepts, floating, one_input, widened
 from graphc.shapes import Size
 
 __all__ = ["segment_max", "segment_mean", "segment_min", "segment_prod", "segment_sum"]
@@ -37,7 +37,7 @@ def segment_mean(x: Any, segment_ids: Any, num_segments: Size) -> Tensor:
     """
     values, ids, count = _checked("segment_mean", x, segment_ids, num_segments, NUMERIC)
     values = floating(values)
-    wide = _wide(values)
+    wide = widened(values)
     ones = BUILDER.broadcast_to(BUILDER.as_tensor(1, wide.dtype), ids.shape)
     rows = BUILDER.maximum(_sum(BUILDER.real(ones), ids, count), 1)
     rest = range(1, values.ndim - ids.ndim + 1)
@@ -52,7 +52,7 @@ def segment_prod(x: Any, segment_ids: Any, num_segments: Size) -> Tensor:
     Arguments and errors as for segment_sum, but x is real.
     """
     values, ids, count = _checked("segment_prod", x, segment_ids, num_segments, REAL)
-    wide = _wide(values)
+    wide = widened(values)
     product: Tensor = _rows(wide, ids, count, 1).at[ids].multiply(wide)
     return product.astype(values.dtype)
 
@@ -97,12 +97,8 @@ def _checked(
     return values, ids, checked_size(name, num_segments)
 
 
-def _wide(values: Tensor) -> Tensor:
-    return values.astype(float32) if is_half(values.dtype) else values
-
-
 def _sum(values: Tensor, ids: Tensor, count: Size) -> Tensor:
-    total: Tensor = BUILDER.scatter_add(ids, _wide(values), 0, count)
+    total: Tensor = BUILDER.scatter_add(ids, widened(values), 0, count)
     return total.astype(values.dtype)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.dtypes import float64, is_complex
+from graphc.dtypes import float64, is_complex, real_dtype
 from graphc.ir.arguments import AxisLike, checked_axes, checked_number
 from graphc.ir.batch import shifted
 from graphc.ir.lowering import Composite
@@ -14,7 +14,13 @@ from graphc.ir.node import Attributes, TensorType
 from graphc.ir.opdef import Application, Example, Generator, Gradients, Inference, OpDef
 from graphc.ir.registry import BUILDER, Builder, public, register
 from graphc.ir.tensor import Tensor
-from graphc.ops.definition import floating, one_input, promote_inputs
+from graphc.ops.definition import (
+    floating,
+    one_input,
+    promote_inputs,
+    rounded_once,
+    widened,
+)
 from graphc.shapes import Dim, Size, reduced_shape, size_product
 
 __all__ = ["logsumexp", "mean", "std", "var"]
@@ -91,8 +97,8 @@ def mean(x: Any, axis: AxisLike | None = None, keepdims: bool = False) -> Tensor
     all. keepdims: reduced axes stay, with size 1. Raises ShapeError for axes that x does not have.
     """
     tensor, axes = _prepare("mean", x, axis)
-    total = BUILDER.sum(tensor, axis=axes, keepdims=keepdims)
-    return BUILDER.divide(total, _count(tensor, axes))
+    total = BUILDER.sum(widened(tensor), axis=axes, keepdims=keepdims)
+    return BUILDER.divide(total, _count(tensor, axes)).astype(tensor.dtype)
 
 
 # --- variance ------------------------------------------------------------------------------------
@@ -118,8 +124,10 @@ def _build_var(b: Builder, x: Tensor, axes: Axes, keepdims: bool, correction: fl
 def _var_slope(b: Builder, application: Application) -> Tensor:
     """2 (x - mean) / (n - correction). The mean's own derivative cancels: deviations sum to 0."""
     x, attrs = application.inputs[0], application.attrs
-    freedom = _freedom(b, x, attrs["axes"], attrs["correction"])
-    return b.divide(b.multiply(_centred(b, x, attrs["axes"]), 2), freedom)
+    wide = widened(x)
+    freedom = _freedom(b, wide, attrs["axes"], attrs["correction"])
+    slope = b.divide(b.multiply(_centred(b, wide, attrs["axes"]), 2), freedom)
+    return slope.astype(x.dtype)
 
 
 def _var_reference(attrs: Attributes, x: np.ndarray) -> Any:
@@ -160,7 +168,7 @@ VAR = register(
         "var",
         infer=_infer,
         reference=_var_reference,
-        lower=Composite(_build_var),
+        lower=Composite(rounded_once(_build_var)),
         vjp=_vjp_by(_var_slope),
         jvp=_jvp_by(_var_slope),
         batch=shifted("axes"),
@@ -177,7 +185,9 @@ def std(
 
     The gradient is not finite where all elements are equal.
     """
-    return BUILDER.sqrt(var(x, axis, keepdims, correction=correction))
+    tensor = floating(one_input("std", x))
+    variance = var(widened(tensor), axis, keepdims, correction=correction)
+    return BUILDER.sqrt(variance).astype(real_dtype(tensor.dtype))
 
 
 # --- logsumexp -----------------------------------------------------------------------------------
@@ -209,7 +219,7 @@ def _logsumexp_reference(attrs: Attributes, x: np.ndarray) -> Any:
 
 def _weighted_logsumexp(x: Any, b: Any, axis: AxisLike | None, keepdims: bool) -> Tensor:
     """log(sum(b exp(x - m))) + m with the largest x as m; what b = 0 belongs to does not count"""
-    x, b = promote_inputs("logsumexp", x, b)
+    x, b = map(widened, promote_inputs("logsumexp", x, b))
     tensor, axes = _prepare("logsumexp", BUILDER.where(b == 0, -math.inf, floating(x)), axis)
     largest = BUILDER.max(tensor, axis=axes, keepdims=True, initial=-math.inf)
     largest = BUILDER.stop_gradient(largest)
@@ -231,7 +241,8 @@ def logsumexp(
     Raises ShapeError for axes that x does not have.
     """
     if b is not None:
-        return _weighted_logsumexp(x, b, axis, keepdims)
+        dtype = floating(promote_inputs("logsumexp", x, b)[0]).dtype
+        return _weighted_logsumexp(x, b, axis, keepdims).astype(dtype)
     tensor, axes = _prepare("logsumexp", x, axis)
     return LOGSUMEXP(tensor, axes=axes, keepdims=bool(keepdims)) if axes else tensor
 
@@ -241,7 +252,7 @@ LOGSUMEXP = register(
         "logsumexp",
         infer=_infer,
         reference=_logsumexp_reference,
-        lower=Composite(_build_logsumexp),
+        lower=Composite(rounded_once(_build_logsumexp)),
         vjp=_vjp_by(_weights),
         jvp=_jvp_by(_weights),
         batch=shifted("axes"),

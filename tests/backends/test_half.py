@@ -1,6 +1,7 @@
 """float16 and bfloat16 on every backend: computed in wider numbers, rounded where stored."""
 
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -123,6 +124,46 @@ def test_products_with_vectors_stay_finite(backend: str) -> None:
     f = gc.function([x, w], products(x, w), backend=backend)
     for found in f(np.full((3, 8), 300, "float16"), np.array([300, -300] * 4, "float16")):
         assert found.tolist() == [0, 0, 0]
+
+
+MEANS: dict[str, Callable[[Any], Any]] = {
+    "mean": gc.mean,
+    "var": gc.var,
+    "std": gc.std,
+    "nanstd": gc.nanstd,
+    "average": lambda x: gc.average(x, weights=x + 1.0),
+    "cov": lambda x: gc.cov(x) / 64,
+    "vector_norm": gc.linalg.vector_norm,
+    "standardize": gc.nn.standardize,
+    "logsumexp": gc.logsumexp,
+    "softmax": gc.softmax,
+    "softmax_cross_entropy": lambda x: gc.nn.softmax_cross_entropy(x, gc.softmax(x)),
+    "sparse_softmax_cross_entropy": lambda x: gc.nn.sparse_softmax_cross_entropy(x, 3),
+    "average_pool": lambda x: gc.nn.average_pool(x[None, None], 400, stride=100),
+    "adaptive_average_pool": lambda x: gc.nn.adaptive_average_pool(x[None, None], 3),
+}
+
+
+@pytest.mark.parametrize("backend", ["reference", "llvm"])
+@pytest.mark.parametrize("name", MEANS)
+def test_means_and_sums_of_many_stay_in_range(name: str, backend: str) -> None:
+    """Sums, squares and numbers of elements beyond float16, of results that are not."""
+    rng = np.random.default_rng(0)
+    for values in (rng.uniform(-1000, 1000, 500), np.full(70_000, 0.5)):
+        given = values.astype("float16")
+        single, half = (gc.placeholder("x", ("n",), d) for d in ("float32", "float16"))
+        functions = [
+            gc.function([x], [y, *gc.grad(gc.sum(y), [x], disconnected="zero")], backend=backend)
+            for x in (single, half)
+            for y in [MEANS[name](x)]
+        ]
+        wanted, found = functions[0](given.astype("float32")), functions[1](given)
+        assert np.isfinite(wanted[0]).all()
+        with np.errstate(over="ignore"):  # a variance may be beyond float16 itself
+            rounded = wanted[0].astype("float16")
+        np.testing.assert_allclose(found[0], rounded, rtol=2e-3, atol=1e-6)
+        if name not in ("std", "nanstd") or np.isfinite(wanted[1]).all():
+            np.testing.assert_allclose(found[1], wanted[1], rtol=1e-2, atol=2e-3)
 
 
 PATTERNS = np.array(  # ties to either side, up to infinity, subnormal numbers, zeros, NaN
