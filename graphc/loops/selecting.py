@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from graphc.dtypes import int64
 from graphc.ir.node import Node
 from graphc.loops.ir import For, If, Let, Scratch, Statement
-from graphc.loops.sorting import DIGIT, Row, key_dtype
+from graphc.loops.sorting import DIGIT, Row
 from graphc.scalar.expr import (
     Expr,
     Index,
@@ -32,6 +32,7 @@ from graphc.scalar.expr import (
     shr,
     xor,
 )
+from graphc.scalar.sort_keys import key_dtype
 from graphc.shapes import Dim, Size, ceil_div, dim_min, floor_div
 
 SELECTED = 32  # elements that are selected whatever the order is

@@ -1,8 +1,7 @@
 """How a row is sorted: by counting what stands before each element, or digit by digit.
 
-Elements are compared by keys, unsigned integers in the order of the elements. For floats these are
-the bits, turned round below 0; both zeros have one key, and NaN has the highest. Both ways are
-stable, write no element twice, and take the same time whatever the order was.
+Elements are compared by keys: see `scalar.sort_keys`. Both ways are stable, write no element twice,
+and take the same time whatever the order was.
 
     up to 256 elements    the place of an element is the number of keys before it: two vector loops
     more                  radix sort from the lowest digit, of up to 11 bits, to the highest
@@ -10,9 +9,7 @@ stable, write no element twice, and take the same time whatever the order was.
 
 from collections.abc import Sequence
 
-import numpy as np
-
-from graphc.dtypes import DType, int32, int64, is_floating, is_signed
+from graphc.dtypes import int32, int64
 from graphc.ir.node import Node
 from graphc.loops.ir import (
     Accumulate,
@@ -33,20 +30,14 @@ from graphc.scalar.expr import (
     Local,
     add,
     and_,
-    bits,
     cast,
-    constant,
-    eq,
-    is_nan,
     le,
     like,
     lt,
     not_,
-    or_,
-    select,
     shr,
-    xor,
 )
+from graphc.scalar.sort_keys import key_dtype, sort_key
 from graphc.shapes import Dim, Size
 
 FEW = 256
@@ -61,26 +52,6 @@ def sort_row(node: Node, names: Sequence[str], written: Sequence[str]) -> list[S
         return row.by_counting() if size <= FEW else row.by_digits()
     is_short = le(Index(size), Index(FEW))
     return [If(is_short, tuple(row.by_counting())), If(not_(is_short), tuple(row.by_digits()))]
-
-
-def key_dtype(dtype: DType) -> DType:
-    return np.dtype(f"u{dtype.itemsize}")
-
-
-def sort_key(x: Expr, descending: bool) -> Expr:
-    """An unsigned integer in the order of the elements; that of NaN is the highest, either way."""
-    unsigned = key_dtype(x.dtype)
-    top = constant(1 << 8 * x.dtype.itemsize - 1, unsigned)
-    if is_floating(x.dtype):
-        zero = like(x, 0)
-        pattern = bits(select(eq(x, zero), zero, x))
-        key = select(lt(x, zero), not_(pattern), or_(pattern, top))
-    else:
-        key = xor(cast(x, unsigned), top) if is_signed(x.dtype) else x
-    key = not_(key) if descending else key
-    if not is_floating(x.dtype):
-        return key
-    return select(is_nan(x), constant((1 << 8 * x.dtype.itemsize) - 1, unsigned), key)
 
 
 class Row:

@@ -8,9 +8,9 @@ import numpy as np
 from graphc.dtypes import bool_, float32, int8, int64, is_bool, is_floating, is_half
 from graphc.errors import GraphcError, IndexOutOfRange, ShapeError
 from graphc.ir.arguments import checked_axis
-from graphc.ir.batch import Batch, one_by_one
+from graphc.ir.batch import Batch, one_by_one, shifted
 from graphc.ir.leaf import as_tensor
-from graphc.ir.lowering import Search, Sort
+from graphc.ir.lowering import Composite, Search, Sort
 from graphc.ir.node import Attributes, TensorType
 from graphc.ir.opdef import Application, Example, Generator, Gradients, Inference, OpDef
 from graphc.ir.registry import BUILDER, Builder, public, register
@@ -18,6 +18,7 @@ from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.ops.along_axis import added_at
 from graphc.ops.definition import one_input, promote_inputs
+from graphc.ops.sorting_network import is_worth_it, sorted_entries
 from graphc.shapes import Dim, Size, dim_max, whole_number
 
 SORTED = 256  # elements of a short row, of which a tenth is selected, or
@@ -137,7 +138,7 @@ def top_k(x: Any, k: Size, axis: int = -1, *, largest: bool = True) -> tuple[Ten
     k = number
     if isinstance(k, int) and (k < 0 or (isinstance(size, int) and k > size)):
         raise _wrong_count(tensor, k, axis)
-    if isinstance(k, int) and k > 0 and _is_few(k, size):
+    if isinstance(k, int) and k > 0 and _is_few(k, size) and not is_worth_it(tensor, axis):
         return _selected(tensor, k, axis, bool(largest))
     before, after = tensor.shape[:axis], tensor.shape[axis + 1 :]
     sizes, starts = (*before, k, *after), (0,) * tensor.ndim
@@ -208,10 +209,33 @@ def _sort_examples(rng: Generator) -> list[Example]:
     found += [
         Example(lambda x: argsort(x, descending=True), (ties,), differentiable=False),
         Example(lambda x: argsort(x, axis=0), (ties,), differentiable=False),
+        Example(
+            lambda x: argsort(x, axis=1),
+            (rng.integers(0, 3, size=(70, 4)) * 1.0,),
+            differentiable=False,
+        ),
+        Example(lambda x: sort(x, axis=0, descending=True), (rng.normal(size=(3, 40)),)),
         Example(lambda x: top_k(x, 2, axis=0), (distinct,)),
         Example(lambda x: top_k(x, 1, largest=False), (distinct,)),
     ]
     return found
+
+
+def _row_sort_examples(rng: Generator) -> list[Example]:
+    def example(shape: tuple[int, ...], **attrs: Any) -> Example:
+        values = rng.integers(-9, 9, size=shape).astype(np.float64)
+
+        def build(x: Tensor) -> Tensor:
+            x = x.astype(float32 if is_half(x.dtype) else int8 if is_bool(x.dtype) else x.dtype)
+            return ROW_SORT.apply((x,), attrs)[0]
+
+        return Example(build, (values,), differentiable=False)
+
+    return [
+        example((3, 20), axis=1, descending=True),
+        example((2, 300), axis=1, descending=False),
+        example((7, 0, 3), axis=0, descending=False),
+    ]
 
 
 def _top_k_examples(rng: Generator) -> list[Example]:
@@ -229,16 +253,36 @@ def _top_k_examples(rng: Generator) -> list[Example]:
     ]
 
 
+def _lower_sort(b: Builder, x: Tensor, axis: int, descending: bool) -> tuple[Tensor, Tensor]:
+    if is_worth_it(x, axis):
+        return sorted_entries(b, x, axis, descending)
+    values, positions = ROW_SORT.apply((x,), {"axis": axis, "descending": descending})
+    return values, positions
+
+
 SORT: OpDef = register(
     OpDef(
         "sort",
         infer=_infer_sort,
         reference=_reference_sort,
-        lower=Sort(),
+        lower=Composite(_lower_sort),
         vjp=_vjp_sort,
         jvp=_jvp_sort,
+        batch=shifted("axis"),
         examples=_sort_examples,
         defaults={"descending": False},
+    )
+)
+
+# Rows one by one.
+ROW_SORT: OpDef = register(
+    OpDef(
+        "row_sort",
+        infer=_infer_sort,
+        reference=_reference_sort,
+        lower=Sort(),
+        traits=frozenset({"nondifferentiable"}),  # made after differentiation
+        examples=_row_sort_examples,
     )
 )
 

@@ -9,6 +9,7 @@ from graphc.ir.verifier import verify
 from graphc.passes.branches import choose_branches, sink_into_branches
 from graphc.passes.canonicalize.arith import ARITH
 from graphc.passes.canonicalize.checks import CHECKS
+from graphc.passes.canonicalize.entries import ENTRIES
 from graphc.passes.canonicalize.movement import MOVEMENT
 from graphc.passes.canonicalize.reduce import REDUCE
 from graphc.passes.canonicalize.select import SELECT
@@ -35,7 +36,7 @@ from graphc.records import dataclass
 from graphc.rewrite.driver import RewriteLog, rewrite
 from graphc.rewrite.rule import RuleTable
 
-CANONICAL = (*ARITH, *SELECT, *MOVEMENT, *REDUCE, *SHAPE, *CHECKS)
+CANONICAL = (*ARITH, *SELECT, *MOVEMENT, *ENTRIES, *REDUCE, *SHAPE, *CHECKS)
 EXPANSION = RuleTable(expand=EXPAND)
 STABLE = (*STABILIZE, *LINEAR_ALGEBRA)
 PREPARATION = RuleTable(stabilize=STABLE, canonicalize=CANONICAL)  # before differentiation
