@@ -93,7 +93,7 @@ def _reference_element(attrs: Attributes, key: np.ndarray) -> np.ndarray:
 
 
 def _examples(rng: Generator) -> list[Example]:
-    values = np.append(np.round(rng.normal(size=9) * 9), [0.0, -0.0, np.inf, -np.inf, np.nan])
+    values = np.append(np.round(rng.normal(size=9) * 9), [0.0, -0.0])
     return [
         Example(
             lambda x, descending=descending: _there_and_back(x, descending),
