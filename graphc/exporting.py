@@ -13,18 +13,10 @@ from graphc.c_function import general_request, general_words
 from graphc.errors import FunctionError
 from graphc.ir.node import TensorType
 from graphc.ir.tensor import Tensor
-from graphc.whole_files import write_whole
+from graphc.whole_files import place_of_file, write_whole
 
 if TYPE_CHECKING:
     from graphc.function import Function
-
-_RESERVED = frozenset(
-    (
-        *("main", "malloc", "realloc", "free", "memset", "memcpy", "memcmp", "memmove", "time"),
-        *("clock_gettime", "fmod", "fmodf", "sin", "cos", "tan", "sinf", "cosf", "tanf"),
-        "graphc_exported",
-    )
-)
 
 
 def export_function(
@@ -38,10 +30,10 @@ def export_function(
             code="E205",
             fix='give a path that ends in ".o"; the header is written beside it',
         )
-    name = symbol or re.sub(r"\W", "_", function.name)
-    if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) or name in _RESERVED | _KEYWORDS:
+    name = re.sub(r"\W", "_", function.name) if symbol is None else symbol
+    if not isinstance(name, str) or not _is_free(name):
         raise FunctionError(
-            f"{function.name}: {name!r} is no name of a C function",
+            f"{function.name}: {name!r:.60} is no name of a C function",
             code="E205",
             fix='give one: f.export(path, name="predict")',
         )
@@ -59,8 +51,10 @@ def export_function(
             "export what comes before and after",
         )
     header = target.with_suffix(".h")
-    write_whole(target, lambda file: file.write(made))
+    for path in (target, header):  # both are written, or none
+        place_of_file(path)
     write_whole(header, lambda file: file.write(_header(function, name).encode()))
+    write_whole(target, lambda file: file.write(made))
     return target, header
 
 
@@ -122,20 +116,56 @@ def _described(tensor: Tensor) -> str:
 def _identifier(name: str, taken: Sequence[str]) -> str:
     """A name in C: names of placeholders are data."""
     word = re.sub(r"\W", "_", name, flags=re.ASCII)
-    word = f"{word}_" if word in _KEYWORDS or not word or word[0].isdigit() else word
-    word = f"_{word}" if word[0].isdigit() else word
-    while word in taken:
+    word = f"_{word}" if not word or word[0].isdigit() else word
+    while word in taken or _means_something(word):
         word += "_"
     return word
 
 
+def _is_free(name: str) -> bool:
+    """Whether a function of C or C++ can have this name."""
+    form = re.fullmatch(r"(?!_[A-Z_])[A-Za-z_]\w*", name, re.ASCII)
+    return form is not None and not _means_something(name) and name not in _FUNCTIONS
+
+
+def _means_something(word: str) -> bool:
+    """Whether it is a word of C or C++, or a type or macro of the headers."""
+    header = re.fullmatch(r"\w+_t|U?INT\w*_(MAX|MIN|C|WIDTH)", word)
+    return word in _KEYWORDS or header is not None
+
+
 _KEYWORDS = frozenset(
     (
-        *("auto", "bool", "break", "case", "char", "class", "const", "continue", "default"),
-        *("delete", "do", "double", "else", "enum", "extern", "false", "float", "for", "goto"),
-        *("if", "inline", "int", "long", "namespace", "new", "operator", "private", "public"),
-        *("register", "restrict", "return", "short", "signed", "sizeof", "static", "struct"),
-        *("switch", "template", "this", "true", "typedef", "union", "unsigned", "using"),
-        *("virtual", "void", "volatile", "while"),
+        *("alignas", "alignof", "and", "and_eq", "asm", "auto", "bitand", "bitor", "bool", "break"),
+        *("case", "catch", "char", "class", "compl", "concept", "const", "consteval", "constexpr"),
+        *("constinit", "continue", "decltype", "default", "delete", "do", "double", "else", "enum"),
+        *("explicit", "export", "extern", "false", "float", "for", "friend", "goto", "if"),
+        *("inline", "int", "linux", "long", "mutable", "namespace", "new", "noexcept", "not"),
+        *("not_eq", "nullptr", "operator", "or", "or_eq", "private", "protected", "public"),
+        *("register", "requires", "restrict", "return", "short", "signed", "sizeof", "static"),
+        *("struct", "switch", "template", "this", "throw", "true", "try", "typedef", "typeid"),
+        *("typename", "typeof", "union", "unix", "unsigned", "using", "virtual", "void"),
+        *("volatile", "while", "xor", "xor_eq"),
+    )
+)
+# Names of C's library: its functions would be replaced, and compilers know their types.
+_FUNCTIONS = frozenset(
+    (
+        *("main", "malloc", "calloc", "realloc", "free", "memset", "memcpy", "memcmp", "memmove"),
+        *("time", "clock_gettime", "abort", "exit", "abs", "labs", "llabs", "printf", "puts"),
+        *("index", "rindex", "graphc_exported"),
+        *(
+            f"{function}{kind}"
+            for kind in ("", "f", "l")
+            for function in (
+                *("acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil"),
+                *("conj", "copysign", "cos", "cosh", "erf", "erfc", "exp", "exp2", "expm1"),
+                *("fabs", "fdim", "floor", "fma", "fmax", "fmin", "fmod", "frexp", "gamma"),
+                *("hypot", "ilogb", "j0", "j1", "jn", "ldexp", "lgamma", "log", "log10", "log1p"),
+                *("log2", "logb", "lrint", "lround", "modf", "nan", "nearbyint", "nextafter"),
+                *("pow", "remainder", "rint", "round", "scalb", "significand", "sin", "sinh"),
+                *("sqrt", "tan", "tanh", "tgamma", "trunc", "y0", "y1", "yn"),
+            )
+        ),
     )
 )

@@ -13,12 +13,7 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], object
 
     What is there and is no file, such as /dev/stdout, is written to as it is.
     """
-    target = Path(path)
-    # Said of the path that was given: below, a file of another name is made first.
-    if target.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
-    if not target.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "There is no such folder", str(target.parent))
+    target = place_of_file(path)
     if target.exists() and not target.is_file():
         with target.open("wb") as device:
             write(device)
@@ -34,6 +29,19 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], object
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def place_of_file(path: str | os.PathLike[str]) -> Path:
+    """The path, where a file can be put; OSError as of open() for folders and missing folders.
+
+    Said of the path that was given: `write_whole` makes a file of another name first.
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
+    if not target.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "There is no such folder", str(target.parent))
+    return target
 
 
 def _mask() -> int:

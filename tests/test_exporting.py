@@ -105,6 +105,26 @@ def test_bad_paths_and_names(tmp_path: Path) -> None:
     f = gc.function([x], x + 1)
     with pytest.raises(gc.FunctionError, match="is no object file"):
         f.export(tmp_path / "f.so")
-    for name in ("a b", "1f", "main", "malloc", "é"):
+    names: tuple[Any, ...] = ("a b", "1f", "main", "malloc", "é", "", b"f", 3, "catch", "int64_t")
+    for name in (*names, "exp", "sqrtf", "lgamma", "INT64_MAX", "_Bool"):
         with pytest.raises(gc.FunctionError, match="no name of a C function"):
             f.export(tmp_path / "f.o", name=name)
+
+
+def test_arguments_that_mean_something_in_c(tmp_path: Path) -> None:
+    words = ("int64_t", "INT64_MAX", "catch", "asm", "nullptr", "alignas", "wchar_t")
+    feeds = [gc.placeholder(word, (word,)) for word in words]
+    _, header = gc.function(feeds, [gc.sum(x) for x in feeds], name="sums").export(
+        tmp_path / "sums.o"
+    )
+    text = header.read_text(encoding="utf-8")
+    for word in words:
+        assert f"*{word}_, " in text and f"int64_t {word}__, " in text
+
+
+def test_both_files_or_none(tmp_path: Path) -> None:
+    (tmp_path / "f.h").mkdir()
+    x = gc.placeholder("x", (3,))
+    with pytest.raises(IsADirectoryError, match=r"f\.h"):
+        gc.function([x], x + 1).export(tmp_path / "f.o")
+    assert [path.name for path in tmp_path.iterdir()] == ["f.h"]
