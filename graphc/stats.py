@@ -2,7 +2,8 @@
 
 Each distribution has methods of a place x, its shape parameters, then loc and scale, by position or
 by name: `gc.stats.gamma.logpdf(x, a, scale=2.0)`. All of them broadcast and have gradients; floats,
-and integers become float32. Outside of the support a density is 0 and its logarithm -inf. To draw
+and integers become float32. Outside of the support a density is 0 and its logarithm -inf. All are
+NaN where x is, and where a parameter is outside of its domain: scale=0, a probability of 2. To draw
 numbers, see `gc.random`.
 """
 
@@ -49,7 +50,8 @@ class Distribution:
     """A family of distributions. shapes: the names of its parameters.
 
     log_density and cdf are functions of a standard place inside of the support, and the shapes.
-    low, high: where the support ends, before loc and scale; inside: a place in it.
+    low, high: where the support ends, before loc and scale; inside: a place in it. domain: whether
+    shapes are those of a distribution; all are positive without it.
     """
 
     _last: tuple[str, ...] = ("loc", "scale")
@@ -66,12 +68,15 @@ class Distribution:
         inside: float = 0.5,
         log_cdf: Formula | None = None,
         survival: Formula | None = None,
+        log_survival: Formula | None = None,
+        domain: Formula | None = None,
         doc: str = "",
     ) -> None:
         self.name = name
         self.shapes = tuple(shapes)
         self._log_density, self._cdf = log_density, cdf
         self._log_cdf, self._survival = log_cdf, survival
+        self._log_survival, self._domain = log_survival, domain
         self._low, self._high, self._inside = low, high, inside
         self.__doc__ = doc
 
@@ -102,11 +107,20 @@ class Distribution:
         """The standard place held inside of the support, whether it is there and below it, the
         shapes and the scale."""
         place, *shapes, loc, scale = self._parameters(method, x, args, kwargs)
-        z = (place - loc) / scale
+        z = self._known((place - loc) / scale, shapes, [scale])
         below, above = b.less(z, self._low), b.greater(z, self._high)
         outside = b.logical_or(below, above)
         held = z if self._is_everywhere else b.where(outside, self._inside, z)
         return held, below, above, shapes, scale
+
+    def _known(self, z: Tensor, shapes: Sequence[Tensor], positive: Sequence[Tensor]) -> Tensor:
+        """z, or NaN where there is no such distribution."""
+        if self._domain is None:
+            positive = [*shapes, *positive]
+        known = [] if self._domain is None else [self._domain(*shapes)]
+        for condition in (*known, *(b.greater(value, 0) for value in positive)):
+            z = b.where(condition, z, math.nan)
+        return z
 
     @property
     def _is_everywhere(self) -> bool:
@@ -147,7 +161,10 @@ class Distribution:
 
     def logsf(self, x: Any, /, *args: Any, **kwargs: Any) -> Tensor:
         """The logarithm of sf."""
-        return b.log(self.sf(x, *args, **kwargs))
+        z, below, above, shapes, _ = self._standard("logsf", x, args, kwargs)
+        if self._log_survival is None:
+            return b.log(self.sf(x, *args, **kwargs))
+        return self._bounded(self._log_survival(z, *shapes), below, above, 0, -math.inf)
 
     def _bounded(self, value: Tensor, below: Any, above: Any, low: float, high: float) -> Tensor:
         if self._is_everywhere:
@@ -162,11 +179,11 @@ class DiscreteDistribution(Distribution):
 
     def _standard(self, method: str, x: Any, args: Any, kwargs: Any) -> tuple[Any, ...]:
         place, *shapes, loc = self._parameters(method, x, args, kwargs)
-        z = place - loc
+        z = self._known(place - loc, shapes, [])
         whole = b.floor(z)
         below, above = b.less(whole, self._low), b.greater(whole, self._end(*shapes))
         held = b.where(b.logical_or(below, above), self._low, whole)
-        return held, below, above, shapes, b.not_equal(z, whole)
+        return held, below, above, shapes, b.greater(z, whole)
 
     def _end(self, *shapes: Tensor) -> Any:
         return shapes[0] if self.name == "binom" else self._high
@@ -195,6 +212,10 @@ def _tail(z: Tensor, df: Tensor) -> Tensor:
     return 0.5 * b.betainc(df / 2, b.ones_like(df) * 0.5, df / (df + b.square(z)))
 
 
+def _is_probability(p: Tensor) -> Tensor:
+    return b.logical_and(b.greater_equal(p, 0), b.less_equal(p, 1))
+
+
 norm = Distribution(
     "norm",
     (),
@@ -202,6 +223,7 @@ norm = Distribution(
     lambda z: b.ndtr(z),
     log_cdf=lambda z: b.log_ndtr(z),
     survival=lambda z: b.ndtr(-z),
+    log_survival=lambda z: b.log_ndtr(-z),
     doc="The normal distribution, exp(-z**2 / 2) / sqrt(2 pi).",
 )
 uniform = Distribution(
@@ -213,6 +235,7 @@ expon = Distribution(
     lambda z: -z,
     lambda z: -b.expm1(-z),
     survival=lambda z: b.exp(-z),
+    log_survival=lambda z: -z,
     low=0,
     doc="The exponential distribution, exp(-z) for z >= 0.",
 )
@@ -267,6 +290,7 @@ logistic = Distribution(
     lambda z: b.sigmoid(z),
     log_cdf=lambda z: -b.softplus(-z),
     survival=lambda z: b.sigmoid(-z),
+    log_survival=lambda z: -b.softplus(z),
     doc="The logistic distribution, exp(-z) / (1 + exp(-z))**2.",
 )
 gumbel_r = Distribution(
@@ -285,6 +309,7 @@ lognorm = Distribution(
     lambda z, s: b.ndtr(b.log(z) / s),
     log_cdf=lambda z, s: b.log_ndtr(b.log(z) / s),
     survival=lambda z, s: b.ndtr(-b.log(z) / s),
+    log_survival=lambda z, s: b.log_ndtr(-b.log(z) / s),
     low=math.ulp(0.0),
     doc="exp(s y) for normal y: exp(-log(z)**2 / (2 s**2)) / (s z sqrt(2 pi)) for z > 0.",
 )
@@ -294,6 +319,7 @@ pareto = Distribution(
     lambda z, p: b.log(p) - (p + 1) * b.log(z),
     lambda z, p: -b.expm1(-p * b.log(z)),
     survival=lambda z, p: b.exp(-p * b.log(z)),
+    log_survival=lambda z, p: -p * b.log(z),
     low=1,
     inside=2,
     doc="Pareto's distribution, b / z**(b + 1) for z >= 1.",
@@ -313,9 +339,10 @@ bernoulli = DiscreteDistribution(
     "bernoulli",
     ("p",),
     lambda k, p: b.xlogy(k, p) + b.xlog1py(1 - k, -p),
-    lambda k, p: b.where(k < 1, 1 - p, 1),
+    lambda k, p: b.where(k >= 1, 1, 1 - p + k),
     low=0,
     high=1,
+    domain=lambda p: _is_probability(p),
     doc="1 with probability p, else 0.",
 )
 binom = DiscreteDistribution(
@@ -326,9 +353,12 @@ binom = DiscreteDistribution(
         + (b.xlogy(k, p) + b.xlog1py(n - k, -p))
     ),
     lambda k, n, p: b.where(
-        k < n, b.betainc(b.where(k < n, n - k, 1), k + 1, 1 - p), b.ones_like(p)
+        k >= n, b.ones_like(p), b.betainc(b.where(k >= n, 1, n - k), k + 1, 1 - p)
     ),
     low=0,
+    domain=lambda n, p: b.logical_and(
+        b.logical_and(b.greater_equal(n, 0), b.equal(n, b.floor(n))), _is_probability(p)
+    ),
     doc="How many of n trials succeed, each with probability p.",
 )
 geom = DiscreteDistribution(
@@ -336,8 +366,10 @@ geom = DiscreteDistribution(
     ("p",),
     lambda k, p: b.xlog1py(k - 1, -p) + b.log(p),
     lambda k, p: -b.expm1(k * b.log1p(-p)),
-    survival=lambda k, p: b.exp(k * b.log1p(-p)),
+    survival=lambda k, p: b.exp(b.xlog1py(k, -p)),
+    log_survival=lambda k, p: b.xlog1py(k, -p),
     low=1,
+    domain=lambda p: b.logical_and(b.greater(p, 0), b.less_equal(p, 1)),
     doc="The number of the first trial that succeeds, each with probability p.",
 )
 nbinom = DiscreteDistribution(
@@ -348,6 +380,9 @@ nbinom = DiscreteDistribution(
     ),
     lambda k, n, p: b.betainc(n, k + 1, p),
     low=0,
+    domain=lambda n, p: b.logical_and(
+        b.greater(n, 0), b.logical_and(b.greater(p, 0), b.less_equal(p, 1))
+    ),
     doc="How many trials fail before n have succeeded, each with probability p.",
 )
 poisson = DiscreteDistribution(
@@ -357,5 +392,6 @@ poisson = DiscreteDistribution(
     lambda k, mu: b.gammaincc(k + 1, mu),
     survival=lambda k, mu: b.gammainc(k + 1, mu),
     low=0,
+    domain=lambda mu: b.greater_equal(mu, 0),
     doc="How many events happen where mu are expected: mu**k exp(-mu) / k!.",
 )

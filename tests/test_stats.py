@@ -123,3 +123,48 @@ def test_dtypes_and_errors() -> None:
     with pytest.raises(AttributeError, match="use logpmf"):
         gc.stats.poisson.logpdf(x, 1.0)
     assert repr(gc.stats.beta) == "<graphc distribution beta(a, b, loc, scale)>"
+
+
+OUTSIDE: dict[str, list[tuple[float, ...]]] = {
+    "bernoulli": [(-0.1,), (1.5,), (np.nan,)],
+    "beta": [(0.0, 1.0), (1.0, -1.0), (np.nan, 1.0)],
+    "binom": [(4.5, 0.3), (-1.0, 0.3), (5.0, 1.2), (np.nan, 0.2)],
+    "chi2": [(0.0,), (-1.0,)],
+    "gamma": [(0.0,), (-1.0,)],
+    "geom": [(0.0,), (1.1,)],
+    "lognorm": [(0.0,), (-1.0,)],
+    "nbinom": [(3.0, 0.0), (0.0, 0.3), (-1.0, 0.3), (2.0, np.nan)],
+    "norm": [(0.0, 0.0), (0.0, -1.0), (0.0, np.nan), (np.nan, 1.0)],
+    "pareto": [(0.0,), (-2.0,)],
+    "poisson": [(-1.0,), (np.nan,)],
+    "t": [(0.0,), (-1.0,)],
+    "uniform": [(0.0, 0.0), (0.0, -1.0)],
+}
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_parameters_outside_of_their_domain(name: str) -> None:
+    x = np.array([-np.inf, -2.5, 0.0, 0.5, 1.0, 4.0, np.inf])
+    for parameters in OUTSIDE[name]:
+        density = "logpmf" if name in DISCRETE else "logpdf"
+        for method in (density, "cdf", "sf", "logcdf", "logsf"):
+            found = value(getattr(getattr(gc.stats, name), method), x, *parameters)
+            assert np.isnan(found).all(), (method, parameters)
+
+
+@pytest.mark.parametrize("name", [*CONTINUOUS, *DISCRETE])
+def test_unknown_places_stay_unknown(name: str) -> None:
+    shapes = (CONTINUOUS | DISCRETE)[name]
+    for method in ("logpmf" if name in DISCRETE else "logpdf", "cdf", "sf", "logcdf", "logsf"):
+        found = value(getattr(getattr(gc.stats, name), method), np.array([np.nan]), *shapes)
+        assert np.isnan(found).all(), method
+
+
+@pytest.mark.parametrize("name", ["norm", "expon", "logistic", "lognorm", "pareto", "geom"])
+def test_far_tails(name: str) -> None:
+    shapes = (CONTINUOUS | DISCRETE)[name]
+    x = np.array([-30.0, 1.0, 40.0, 1e3, 1e10])
+    with np.errstate(divide="ignore"):
+        expected = getattr(scipy.stats, name).logsf(x, *shapes)
+    found = value(getattr(gc.stats, name).logsf, x, *shapes)
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-300)
