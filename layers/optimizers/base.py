@@ -1,6 +1,7 @@
 """What all optimizer classes share: the rate, the count of updates, clipping, decay, averages."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Self, TypedDict
 
 import numpy as np
@@ -45,6 +46,22 @@ def parts_of_names(
     return tuple(given)
 
 
+def _without_arrays(init: Callable[..., None]) -> Callable[..., None]:
+    """A constructor that refuses arrays of numbers: a setting holds for whole weights."""
+
+    @functools.wraps(init)
+    def call(self: Any, *args: Any, **kwargs: Any) -> None:
+        places = {f"argument {place}": value for place, value in enumerate(args, 1)}
+        for name, value in (places | kwargs).items():
+            if isinstance(value, np.ndarray) and value.dtype.kind not in "USOT":
+                raise parameter_error(
+                    f"{type(self).__name__}: {name}={value!r:.60}", "use a number"
+                )
+        init(self, *args, **kwargs)
+
+    return call
+
+
 class Optimizer(Configured):
     """Base of all optimizers: `optimizer.updates(loss, params)` is a dict for gc.function.
 
@@ -62,12 +79,13 @@ class Optimizer(Configured):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if cls.__module__.startswith("graphc.layers.") and "__init__" in vars(cls):
-            cls.__init__ = with_plain_numbers(surface(cls.__init__))  # type: ignore[method-assign]
+            cls.__init__ = with_plain_numbers(_without_arrays(surface(cls.__init__)))  # type: ignore[method-assign]
 
     settings: ClassVar[tuple[str, ...]] = ()
     decay_in_rule: ClassVar[bool] = False  # whether `rule` sees to weight_decay
 
     @with_plain_numbers
+    @_without_arrays
     @surface
     def __init__(
         self,
@@ -84,6 +102,8 @@ class Optimizer(Configured):
         exclude_from_weight_decay: Sequence[str] = (),
         name: str | None = None,
     ) -> None:
+        if not isinstance(name, str | None):
+            raise parameter_error(f"{type(self).__name__}: name={name!r:.60}", "use a string")
         self.name = name or type(self).__name__.lower()
         self.weight_decay = weight_decay
         self.clipnorm, self.clipvalue = clipnorm, clipvalue

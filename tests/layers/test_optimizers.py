@@ -295,3 +295,16 @@ def test_schedule_errors() -> None:
         schedules.CosineDecayRestarts(0.1, 10, 0.5)
     with pytest.raises(gc.ParameterError, match="no schedule"):
         schedules.get("cosine")
+
+
+@pytest.mark.parametrize("kind", [optimizers.Adam, optimizers.SM3, optimizers.SignSGD])
+def test_settings_are_single_numbers(kind: Any) -> None:
+    pair = np.array([0.1, 0.2])
+    for options in ({"weight_decay": pair}, {"clipnorm": pair}, {"ema_momentum": pair}):
+        with pytest.raises(gc.GraphcError, match=rf"{next(iter(options))}=array"):
+            kind(**options)
+    with pytest.raises(gc.GraphcError, match="argument 2=array"):
+        kind(0.1, pair)
+    with pytest.raises(gc.GraphcError, match="name=3"):
+        kind(name=3)
+    assert kind(np.array(0.5), weight_decay=np.array(0.25)).weight_decay == 0.25
