@@ -5,7 +5,7 @@ from typing import Any
 
 import graphc as gc
 from graphc.layers.configured import parameter_error
-from graphc.layers.limits import flag, positive, real, within
+from graphc.layers.limits import flag, is_real, positive, real, within
 from graphc.layers.schedules.base import LearningRateSchedule
 from graphc.records import dataclass
 
@@ -68,11 +68,12 @@ class OneCycle(LearningRateSchedule):
         positive("OneCycle", div_factor=self.div_factor, final_div_factor=self.final_div_factor)
         flag("OneCycle", three_phase=self.three_phase)
         most = 0.5 if self.three_phase else 1
-        if self.pct_start >= most:
+        if not is_real(self.pct_start) or self.pct_start >= most:
             raise parameter_error(
-                f"OneCycle: pct_start={self.pct_start!r}", f"use a number above 0 and below {most}"
+                f"OneCycle: pct_start={self.pct_start!r:.60}",
+                f"use a number above 0 and below {most}",
             )
-        if self.anneal not in ("cosine", "linear"):
+        if not isinstance(self.anneal, str) or self.anneal not in ("cosine", "linear"):
             raise parameter_error(
                 f"OneCycle: anneal={self.anneal!r:.60}", "use 'cosine' or 'linear'"
             )

@@ -308,3 +308,10 @@ def test_settings_are_single_numbers(kind: Any) -> None:
     with pytest.raises(gc.GraphcError, match="name=3"):
         kind(name=3)
     assert kind(np.array(0.5), weight_decay=np.array(0.25)).weight_decay == 0.25
+
+
+@pytest.mark.parametrize("name", ["pct_start", "anneal"])
+def test_arrays_as_settings_of_one_cycle(name: str) -> None:
+    options: dict[str, Any] = {name: np.array([0.1, 0.2])}
+    with pytest.raises(gc.GraphcError, match=rf"OneCycle: {name}=array"):
+        schedules.OneCycle(0.1, 10, **options)
