@@ -174,6 +174,19 @@ def contrast(use: Library) -> Function:
     return loss
 
 
+@program(normal(128, 128))
+def median_filter(use: Library) -> Function:
+    """An image without speckles: the median of each 3 x 3 neighbours."""
+    xp = use.array
+
+    def loss(x: Any) -> Any:
+        places = [(i, j) for i in range(3) for j in range(3)]
+        near = [x[i : i + 126, j : j + 126] for i, j in places]
+        return xp.sum((xp.median(xp.stack(near), axis=0) - x[1:-1, 1:-1]) ** 2)
+
+    return loss
+
+
 # --- loops ---------------------------------------------------------------------------------------
 
 
