@@ -15,7 +15,7 @@ LEFT, RIGHT, TOP, BOTTOM = 84, 70, 14, 22  # pixels around the picture
 LEAST_WIDTH, MOST_WIDTH, STEP_WIDTH = 480, 2400, 60
 LEAST_HEIGHT, MOST_HEIGHT, BLOCK_HEIGHT = 160, 640, 40
 ALIVE_HEIGHT, GAP = 70, 34
-CHARACTER, TEXT_HEIGHT = 6, 8
+CHARACTER, TEXT_HEIGHT, LINE_HEIGHT = 6, 8, 11
 MOST_BLOCKS = 1_200  # the largest; the others would be thinner than a line
 
 
@@ -62,12 +62,17 @@ def memory_picture(program: Program, plan: MemoryPlan, values: Mapping[str, int]
         *_steps(scale, steps, height),
         *[_block(program, plan, scale, name, offsets[name], sizes[name]) for name in shown],
         _level(scale, width, arena, "peak", "arena", TEXT_HEIGHT),
-        _level(scale, width, bound, "bound", "bound", 1 if bound < arena else 2 * TEXT_HEIGHT),
+        _level(scale, width, bound, "bound", "bound", _below(scale, bound, arena)),
         _level(scale, width, 0, "grid", "", 0),
         *_alive(scale, alive, bound, below),
         "</svg>",
     ]
     return "\n".join(row for row in rows if row)
+
+
+def _below(scale: _Scale, bound: int, arena: int) -> float:
+    """How far below its line the name of the bound stands, so as not to meet that of the arena."""
+    return max(1, scale.y(arena) + TEXT_HEIGHT + LINE_HEIGHT - scale.y(bound))
 
 
 def _steps(scale: _Scale, steps: int, height: int) -> list[str]:
@@ -110,7 +115,7 @@ def _block(
     )
 
 
-def _level(scale: _Scale, width: int, place: int, kind: str, name: str, drop: int) -> str:
+def _level(scale: _Scale, width: int, place: int, kind: str, name: str, drop: float) -> str:
     """A line across, with its name at the right and its bytes at the left."""
     y, end = scale.y(place), LEFT + width
     text = format_bytes(place)
