@@ -19,8 +19,9 @@ from graphc.passes.complex_parts import split_complex
 
 EXAMPLES = 4  # of each op, the largest ones
 NAMES = sorted(name for name, op in OPS.items() if op.parts is not None and op.examples is not None)
-# Their rules divide by what these examples make 0 in one part alone, or are flat.
-NOT_SMOOTH = {"round"}
+# Flat; vectors whose phases are free, so that those of neighbours have little to do with each other
+# (what does not depend on phases is checked in test_complex_matrices).
+NOT_SMOOTH = {"round", "eigh", "svd"}
 
 
 def with_imaginary_part(array: np.ndarray) -> np.ndarray:
