@@ -129,7 +129,7 @@ def _product(b: Builder, g: Tensor, w: Tensor, axes: list[_Axis], setting: Setti
         if isinstance(kept, int) and kept <= KEPT:
             sizes |= {**rows, **parts, "t": blocks}
         else:
-            sizes = {**parts, "t": blocks, **sizes}
+            sizes = {"t": blocks, **parts, **sizes}  # threads share blocks: remainders differ
         sizes |= {**places, "o": LANES}
     elif over_channels:
         w = filter_taps_first(b, w, setting)
