@@ -1,5 +1,5 @@
 """Kernels of ops that go along an axis in order: running values, searching; sorting is in
-`sorting`.
+`sorting` and `selecting`.
 
 Each row is one iteration of the loops over the other axes. What a row keeps from element to
 element lies in scratch memory, so every backend runs these kernels as it runs any other.

@@ -89,11 +89,6 @@ class Setting:
             return (batch, *spatial, channels)
         return (batch, channels, *spatial)
 
-    def indices(self, channel: str, spatial: list[str], last: bool) -> list[str]:
-        """The indices of a batch of images whose channels are split into groups."""
-        split = [*self.group, channel]
-        return ["n", *spatial, *split] if last else ["n", *split, *spatial]
-
     def covered(self) -> list[str]:
         """What a window reads: `2y+p` for a stride of 2."""
         return [

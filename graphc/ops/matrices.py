@@ -1,4 +1,4 @@
-"""What the ops of linear algebra share: checks of matrices, and gradients of symmetric input."""
+"""What the ops of linear algebra share: checks, symmetric and Hermitian input, complex matrices."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from graphc.conversion import complex_view, real_view
 from graphc.dtypes import DType, is_complex, is_half
 from graphc.errors import DTypeError, ShapeError
 from graphc.ir.node import TensorType
-from graphc.ir.opdef import Application, Example, Generator, Gradients, Inference, OpDef
+from graphc.ir.opdef import Application, Example, Generator, Gradients, Inference
 from graphc.ir.registry import BUILDER, OPS, Builder
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
@@ -176,7 +176,7 @@ def of_columns(b: Builder, x: Tensor, rows: Size) -> Tensor:
     return b.complex(x[..., :rows, :], x[..., rows:, :])
 
 
-def of_any(function: OpDef, a: Tensor) -> Tensor:
+def of_any(function: Callable[[Tensor], Tensor], a: Tensor) -> Tensor:
     """A function of real or complex matrices; f of the embedding is the embedding of f."""
     if not is_complex(a.dtype):
         return function(a)

@@ -1,4 +1,4 @@
-"""Ops that move elements without computing: new shapes, new axis orders, repetition."""
+"""Ops that move elements without computing: new shapes, new axis orders."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -27,6 +27,7 @@ from graphc.ops.matrices import (
     matrix_examples,
     matrix_inputs,
     mT,
+    of_any,
     of_columns,
     regular,
     require_square,
@@ -252,10 +253,7 @@ def inv(x: Any) -> Tensor:
 @public
 def inverse(a: Tensor, caller: str = "inv") -> Tensor:
     """The inverse of square matrices of floats. caller: the function that errors name."""
-    if not is_complex(a.dtype):
-        return INV(a, caller=caller)
-    n = a.shape[-1]
-    return of_columns(BUILDER, INV(embedded(BUILDER, a), caller=caller)[..., :n], n)
+    return of_any(lambda x: INV(x, caller=caller), a)
 
 
 # --- triangles -----------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Eigenvalues and eigenvectors of symmetric matrices, singular values and vectors of any.
+"""Eigenvalues and eigenvectors of Hermitian matrices, singular values and vectors of any.
 
 Of a symmetric matrix the lower triangle is read, and the gradient is that of a function of it.
 """
