@@ -154,5 +154,6 @@ def __dir__() -> list[str]:
 if not TYPE_CHECKING:  # a checker of types is to find such names
 
     def __getattr__(name: str) -> object:
-        """Who knows other libraries types their names first."""
-        raise AttributeError(f"graphc has no {name!r}{_advice(name, __dir__())}")
+        """Who knows other libraries types their names first; what tools ask for has underscores."""
+        advice = "" if name.startswith("_") else _advice(name, __dir__())
+        raise AttributeError(f"graphc has no {name!r}{advice}")

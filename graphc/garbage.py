@@ -5,6 +5,8 @@ again, and find nothing. It runs as before as soon as no thread compiles any mor
 
 Python collects the oldest objects when a quarter as many have become old. It does not count those
 that `age` makes old, so they are counted here: what dropped functions leave behind would stay.
+Most of what becomes old goes by itself with its function, so all objects are looked through only
+when a quarter more are there than the last look left.
 
 A large graph leaves much behind that is no longer needed, all of it new: looking through what is
 new alone finds it, however many objects the rest of the program has.
@@ -18,7 +20,7 @@ from contextlib import contextmanager
 
 __all__ = ["uncollected"]
 
-FEWEST = 50_000  # new objects for which all are looked through
+FEWEST = 50_000  # more objects than before, for which all are looked through
 MANY = 20_000  # new objects of one compilation for which these are
 
 
@@ -36,7 +38,8 @@ def age() -> None:
 class _Holding:
     """How many are at work in this process; whether the collector was on before the first.
 
-    new: objects that became old since all were looked through. limit: how many there may be.
+    new: objects that became old since they were last counted. limit: how many there may be before
+    they are counted again. left: objects after the last look at all.
     """
 
     def __init__(self) -> None:
@@ -45,6 +48,7 @@ class _Holding:
         self.was_on = False
         self.new = 0
         self.limit = FEWEST
+        self.left = 0
 
     def begin(self) -> None:
         with self.lock:
@@ -69,14 +73,15 @@ class _Holding:
         if young > MANY:
             gc.collect(0)
         elif is_due:
-            gc.collect()
+            self.left -= gc.collect()
 
     def _is_due(self) -> bool:
-        self.limit = max(FEWEST, len(gc.get_objects()) // 4)
-        if self.new <= self.limit:
-            return False
-        self.new = 0
-        return True
+        total = len(gc.get_objects())
+        left = min(self.left, total)  # others drop objects, and collect
+        most = left + max(FEWEST, left // 4)
+        self.new, self.limit = 0, max(FEWEST, most - total)
+        self.left = left if total <= most else total
+        return total > most
 
 
 _holding = _Holding()

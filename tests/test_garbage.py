@@ -46,6 +46,19 @@ def test_what_becomes_garbage_inside_goes() -> None:
     assert last() is None
 
 
+def test_what_goes_by_itself_is_not_looked_for() -> None:
+    def looks_at_all() -> int:
+        before = garbage.get_stats()[2]["collections"]
+        for _ in range(10 * FEWEST // 1000 + len(garbage.get_objects()) // 1000):
+            with uncollected():
+                kept: list[list[int]] = [[] for _ in range(1000)]
+            kept.clear()
+        return int(garbage.get_stats()[2]["collections"] - before)
+
+    looks_at_all()  # at what other tests have left
+    assert looks_at_all() == 0
+
+
 def test_what_much_work_leaves_behind_goes_at_once() -> None:
     """Without a look at what was there before."""
     old = Ring()

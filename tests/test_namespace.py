@@ -126,5 +126,7 @@ def test_names_of_other_libraries_are_told() -> None:
     }.items():
         with pytest.raises(AttributeError, match=re.escape(expected)):
             getattr(gc, name)
+    with pytest.raises(AttributeError, match=r"graphc has no '_constant'$"):
+        getattr(gc, "_" + "constant")  # tools look for such names; the search takes milliseconds
     with pytest.raises(ImportError):
         from graphc import concatenate  # type: ignore[attr-defined]  # noqa: F401

@@ -179,33 +179,40 @@ class _KernelChecker:
 
     def check_expr(self, expr: Expr, expected: DType | None = None, what: str = "") -> DType:
         """The dtype, after a check of everything inside."""
+        # Messages are made where something is wrong: there are many expressions, with long texts.
         match expr:
             case Const(value, dtype):
                 kind = bool if is_bool(dtype) else int if is_integer(dtype) else float
-                require(type(value) is kind, f"{value!r} is not the value of a {dtype} constant")
+                if type(value) is not kind:
+                    raise VerificationError(f"{value!r} is not the value of a {dtype} constant")
             case Index(size):
-                self.check_sizes((size,), format_expr(expr))
+                if not symbols_of(size) <= self.symbols:
+                    self.check_sizes((size,), format_expr(expr))
             case Local(name, dtype):
                 self.check_local(name, dtype)
             case Load(buffer, index, dtype):
                 require(buffer in self.buffers, f"{buffer} is not a buffer in scope")
                 held = self.buffers[buffer][0]
-                require(held == dtype, f"{buffer} holds {held}, not {dtype}")
+                if held != dtype:
+                    raise VerificationError(f"{buffer} holds {held}, not {dtype}")
                 self.check_index(buffer, index)
             case Call(op, args, dtype):
                 operands = tuple(self.check_expr(arg) for arg in args)
                 problem = type_error(op, operands, dtype)
-                require(problem is None, f"{problem} in {op}({', '.join(map(format_expr, args))})")
+                if problem is not None:
+                    call = f"{op}({', '.join(map(format_expr, args))})"
+                    raise VerificationError(f"{problem} in {call}")
             case _:
                 raise VerificationError(f"a kernel cannot hold {format_expr(expr)}")
-        if expected is not None:
-            require(expr.dtype == expected, f"{what} is {expr.dtype}, expected {expected}")
+        if expected is not None and expr.dtype != expected:
+            raise VerificationError(f"{what} is {expr.dtype}, expected {expected}")
         return expr.dtype
 
     def check_local(self, name: str, dtype: DType) -> None:
         require(name in self.locals, f"{name} has no value here")
         held = self.locals[name]
-        require(held == dtype, f"{name} is {held}, not {dtype}")
+        if held != dtype:
+            raise VerificationError(f"{name} is {held}, not {dtype}")
         if name in self.accumulators:
             owner = self.accumulators[name][0].name
             require(owner not in self.fed, f"{name} is read inside a loop that feeds it")

@@ -64,30 +64,36 @@ ACCEPTS: dict[str, _Accepts] = {
 
 def type_error(op: str, operands: Sequence[DType], result: DType) -> str | None:
     """What is wrong with `Call(op, operands, result)`; None if it is well typed."""
-    names = ", ".join(dtype.name for dtype in operands)
     if op == "cast":
         return None if len(operands) == 1 else f"cast takes 1 operand, got {len(operands)}"
     if op == "select":
         fits = len(operands) == 3 and operands[0] == bool_ and operands[1:] == (result, result)
-        return None if fits else f"select takes bool, {result}, {result}, got {names}"
+        return None if fits else f"select takes bool, {result}, {result}, got {_names(operands)}"
     if op == "bits":
         fits = len(operands) == 1 and _BITS_OF.get(operands[0]) == result
-        return None if fits else f"bits takes a float, got {names} for {result}"
+        return None if fits else f"bits takes a float, got {_names(operands)} for {result}"
     if op == "from_bits":
         fits = len(operands) == 1 and _BITS_OF.get(result) == operands[0]
-        return None if fits else f"from_bits takes the bits of {result}, got {names}"
+        return None if fits else f"from_bits takes the bits of {result}, got {_names(operands)}"
     if isinstance(op, Foreign):
-        wanted = ", ".join(dtype.name for dtype in op.operands)
         fits = tuple(operands) == op.operands and result == op.result
-        return None if fits else f"{op} takes {wanted} and gives {op.result}, not {names}"
+        return (
+            None
+            if fits
+            else f"{op} takes {_names(op.operands)} and gives {op.result}, not {_names(operands)}"
+        )
     if op not in ACCEPTS:
         return f"{op!r} is not a scalar operation"
     arity = 1 if op in _UNARY else 2
     if len(operands) != arity:
         return f"{op} takes {arity} operands, got {len(operands)}"
     if any(dtype != operands[0] for dtype in operands):
-        return f"{op} takes operands of one dtype, got {names}"
+        return f"{op} takes operands of one dtype, got {_names(operands)}"
     if not ACCEPTS[op](operands[0]):
         return f"{op} does not take {operands[0]}"
     expected = bool_ if op in COMPARISON else operands[0]
     return None if result == expected else f"{op} gives {expected}, not {result}"
+
+
+def _names(dtypes: Sequence[DType]) -> str:
+    return ", ".join(dtype.name for dtype in dtypes)

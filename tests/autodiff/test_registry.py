@@ -1,6 +1,8 @@
-"""Every registered op: its derivatives, second derivatives, and one rule from the other."""
+"""Every registered op: its forward rule follows from its gradient rule.
 
-import math
+`tests.ops.test_registry` compares both with finite differences, and their derivatives as well.
+"""
+
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,7 +19,6 @@ from graphc.ir.tensor import Tensor
 
 Run = Callable[..., Any]
 
-SECOND_ORDER_SIZE = 8  # elements of the largest input whose second derivatives are compared
 DIFFERENTIABLE = [
     op for op in OPS.values() if op.examples is not None and "nondifferentiable" not in op.traits
 ]
@@ -32,20 +33,8 @@ def examples_of(op: OpDef) -> Iterator[Example]:
             yield example
 
 
-def wave(tensor: Tensor) -> np.ndarray:
-    """Different numbers in the shape of `tensor`."""
-    shape = tuple(size for size in tensor.shape if isinstance(size, int))
-    return np.cos(np.arange(math.prod(shape))).reshape(shape)
-
-
 def as_list(built: Any) -> list[Tensor]:
     return list(built) if isinstance(built, tuple | list) else [built]
-
-
-@by_name
-def test_both_derivatives_equal_finite_differences(op: OpDef) -> None:
-    for example in examples_of(op):
-        gc.verify_grad(example.build, example.inputs, directions=1)
 
 
 @by_name
@@ -80,19 +69,3 @@ def test_the_forward_rule_follows_from_the_gradient_rule(
                 assert not np.any(run(once, feeds))
                 continue
             np.testing.assert_allclose(run(twice, feeds), run(once, feeds), rtol=1e-9, atol=1e-12)
-
-
-@by_name
-def test_second_derivatives_equal_finite_differences(op: OpDef) -> None:
-    for example in examples_of(op):
-        if max((np.size(a) for a in example.inputs), default=0) > SECOND_ORDER_SIZE:
-            continue
-        moving = [n for n, a in enumerate(example.inputs) if is_floating(np.asarray(a).dtype)]
-
-        def gradients(*tensors: Tensor, build: Any = example.build, moving: Any = moving) -> Any:
-            outputs = [t for t in as_list(build(*tensors)) if is_floating(t.dtype)]
-            targets = [tensors[n] for n in moving]
-            weights = [wave(t) for t in outputs]
-            return gc.vjp(outputs, targets, weights, disconnected="zero")
-
-        gc.verify_grad(gradients, example.inputs, directions=1, rtol=1e-4, atol=1e-5)
