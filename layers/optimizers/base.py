@@ -16,7 +16,7 @@ from graphc.layers.configured import (
     with_plain_numbers,
 )
 from graphc.layers.limits import limit, within
-from graphc.layers.updates.state import State, Updates, fitting, gradients, weights
+from graphc.layers.updates.state import State, Updates, fitting, gradients, rounded, weights
 from graphc.surface import surface
 
 
@@ -205,7 +205,7 @@ class Optimizer(Configured):
                 for w in wrt:
                     mean = result[self._average.averages[w]]
                     result[w] = gc.where(due, mean, result[w])
-        return result
+        return rounded(result)
 
     def decay_of(self, param: gc.Variable) -> float:
         """The weight decay of one weight, 0 if its name is excluded."""
@@ -235,7 +235,7 @@ class Optimizer(Configured):
         averages = self._average.averages
         if averages and self.use_ema:
             chosen = list(averages) if params is None else weights(params)
-            gc.function([], updates={w: averages[w] for w in chosen if w in averages})()
+            gc.function([], updates=rounded({w: averages[w] for w in chosen if w in averages}))()
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor as plain values; the rate is the present one."""

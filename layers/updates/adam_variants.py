@@ -3,15 +3,14 @@
 from typing import Any
 
 import graphc as gc
-from graphc.layers.configured import with_plain_numbers
 from graphc.layers.limits import fraction, within
 from graphc.layers.updates.moments import running_mean
-from graphc.layers.updates.state import Fitting, State, Updates, counted, gradients
+from graphc.layers.updates.state import Fitting, State, Updates, counted, gradients, update_rule
 
 __all__ = ["adabelief", "adan", "radam", "yogi"]
 
 
-@with_plain_numbers
+@update_rule
 def radam(
     loss_or_grads: Any,
     params: Any,
@@ -52,7 +51,7 @@ def radam(
     return result
 
 
-@with_plain_numbers
+@update_rule
 def adabelief(
     loss_or_grads: Any,
     params: Any,
@@ -82,7 +81,7 @@ def adabelief(
     return result
 
 
-@with_plain_numbers
+@update_rule
 def yogi(
     loss_or_grads: Any,
     params: Any,
@@ -116,7 +115,7 @@ def yogi(
     return result
 
 
-@with_plain_numbers
+@update_rule
 def adan(
     loss_or_grads: Any,
     params: Any,

@@ -3,14 +3,13 @@
 from typing import Any
 
 import graphc as gc
-from graphc.layers.configured import with_plain_numbers
 from graphc.layers.limits import flag, fraction, within
-from graphc.layers.updates.state import State, Updates, fitting, gradients
+from graphc.layers.updates.state import State, Updates, fitting, gradients, update_rule
 
 __all__ = ["adadelta", "adagrad", "rmsprop"]
 
 
-@with_plain_numbers
+@update_rule
 def adagrad(
     loss_or_grads: Any,
     params: Any,
@@ -35,7 +34,7 @@ def adagrad(
     return result
 
 
-@with_plain_numbers
+@update_rule
 def rmsprop(
     loss_or_grads: Any,
     params: Any,
@@ -74,7 +73,7 @@ def rmsprop(
     return result
 
 
-@with_plain_numbers
+@update_rule
 def adadelta(
     loss_or_grads: Any,
     params: Any,

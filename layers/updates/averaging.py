@@ -8,7 +8,7 @@ import numpy as np
 import graphc as gc
 from graphc.layers.configured import plain_number
 from graphc.layers.limits import fraction, within
-from graphc.layers.updates.state import State, Updates, fitting, weights
+from graphc.layers.updates.state import State, Updates, fitting, precise, rounded, weights
 
 __all__ = ["ExponentialMovingAverage", "PolyakAverage"]
 
@@ -31,7 +31,7 @@ class WeightAverage:
                 self.averages[w] = self._state.slot(w, "average", np.asarray(w.value))
                 self._swap = None
             average = self.averages[w]
-            result[average] = self.next_mean(average, result.get(w, w), count)
+            result[average] = self.next_mean(average, precise(result.get(w, w)), count)
         return result
 
     def next_mean(self, average: gc.Variable, new: gc.Tensor, count: gc.Variable) -> gc.Tensor:
@@ -39,10 +39,13 @@ class WeightAverage:
         raise TypeError(f"{type(self).__name__} does not define next_mean")
 
     def swap(self) -> None:
-        """Weights and means change places, all at once: once to predict, once more to go on."""
+        """Weights and means change places, all at once: once to predict, once more to go on.
+
+        Means of weights in half precision are float32, and come back as the weights held them.
+        """
         if self._swap is None:
             pairs = self.averages.items()
-            self._swap = gc.function([], updates=dict(pairs) | {a: w for w, a in pairs})
+            self._swap = gc.function([], updates=rounded(dict(pairs) | {a: w for w, a in pairs}))
         self._swap()
 
 

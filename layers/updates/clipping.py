@@ -6,6 +6,7 @@ from typing import Any
 import graphc as gc
 from graphc.layers import limits
 from graphc.layers.configured import with_plain_numbers
+from graphc.layers.updates.state import precise, precise_dtype
 
 __all__ = ["clip_by_global_norm", "clip_by_norm", "clip_by_value", "global_norm"]
 
@@ -21,7 +22,7 @@ def clip_by_value(grads: Sequence[gc.Tensor], limit: Any) -> list[gc.Tensor]:
 def clip_by_norm(grads: Sequence[gc.Tensor], limit: Any) -> list[gc.Tensor]:
     """Each gradient that is longer than limit, scaled back to it."""
     limits.limit("clip_by_norm", limit=limit)
-    return [grad * _factor(global_norm([grad]), limit).astype(grad.dtype) for grad in grads]
+    return [_scaled(grad, _factor(global_norm([grad]), limit)) for grad in grads]
 
 
 @with_plain_numbers
@@ -35,12 +36,17 @@ def clip_by_global_norm(grads: Sequence[gc.Tensor], limit: Any) -> list[gc.Tenso
     if not grads:
         return []
     factor = _factor(global_norm(grads), limit)
-    return [grad * factor.astype(grad.dtype) for grad in grads]
+    return [_scaled(grad, factor) for grad in grads]
 
 
 def global_norm(tensors: Sequence[gc.Tensor]) -> gc.Tensor:
-    """sqrt of the sum of the squares of all elements: a scalar."""
-    return gc.sqrt(gc.add_n([gc.sum(gc.square(gc.as_tensor(tensor))) for tensor in tensors]))
+    """sqrt of the sum of the squares of all elements: a scalar, float32 for half precision."""
+    return gc.sqrt(gc.add_n([gc.sum(gc.square(precise(gc.as_tensor(t)))) for t in tensors]))
+
+
+def _scaled(grad: gc.Tensor, factor: gc.Tensor) -> gc.Tensor:
+    """grad * factor; the factor of a long gradient may be 0 in half precision."""
+    return (precise(grad) * factor.astype(precise_dtype(grad))).astype(grad.dtype)
 
 
 def _factor(norm: gc.Tensor, limit: Any) -> gc.Tensor:

@@ -4,22 +4,34 @@ from collections.abc import Mapping
 from typing import Any
 
 import graphc as gc
-from graphc.layers.configured import with_plain_numbers
 from graphc.layers.limits import fraction, within
-from graphc.layers.updates.state import State, Updates, fitting, gradients, weights
+from graphc.layers.updates.state import (
+    State,
+    Updates,
+    fitting,
+    gradients,
+    precise,
+    update_rule,
+    weights,
+)
 
 __all__ = ["apply_momentum", "apply_nesterov_momentum", "momentum", "nesterov_momentum", "sgd"]
 
 
-@with_plain_numbers
+@update_rule
 def sgd(loss_or_grads: Any, params: Any, learning_rate: Any) -> Updates:
     """w <- w - rate g: stochastic gradient descent (Robbins and Monro, 1951)."""
+    return _descended(loss_or_grads, params, learning_rate)
+
+
+def _descended(loss_or_grads: Any, params: Any, learning_rate: Any) -> Updates:
+    """The updates of `sgd` as they are computed: their differences from w keep their digits."""
     within("sgd", learning_rate=learning_rate)
     grads, wrt = gradients(loss_or_grads, params)
     return {w: w - fitting(learning_rate, w) * g for w, g in zip(wrt, grads, strict=True)}
 
 
-@with_plain_numbers
+@update_rule
 def momentum(
     loss_or_grads: Any,
     params: Any,
@@ -32,11 +44,11 @@ def momentum(
 
     `v`, of the shape of the weight, is 0 at first.
     """
-    steps = sgd(loss_or_grads, params, learning_rate)
+    steps = _descended(loss_or_grads, params, learning_rate)
     return apply_momentum(steps, params, momentum, state=state)
 
 
-@with_plain_numbers
+@update_rule
 def nesterov_momentum(
     loss_or_grads: Any,
     params: Any,
@@ -50,11 +62,11 @@ def nesterov_momentum(
     Nesterov, 1983, in the form of Bengio, Boulanger-Lewandowski and Pascanu, 2013
     (arXiv 1212.0901), which has the gradient where the weights are.
     """
-    steps = sgd(loss_or_grads, params, learning_rate)
+    steps = _descended(loss_or_grads, params, learning_rate)
     return apply_nesterov_momentum(steps, params, momentum, state=state)
 
 
-@with_plain_numbers
+@update_rule
 def apply_momentum(
     updates: Mapping[gc.Variable, gc.Tensor],
     params: Any = None,
@@ -70,12 +82,12 @@ def apply_momentum(
     kept, result = state or State(), dict(updates)
     for w in weights(updates if params is None else params):
         v = kept.slot(w, "velocity")
-        result[v] = momentum * v + (updates[w] - w)
+        result[v] = momentum * v + (precise(updates[w]) - w)
         result[w] = w + result[v]
     return result
 
 
-@with_plain_numbers
+@update_rule
 def apply_nesterov_momentum(
     updates: Mapping[gc.Variable, gc.Tensor],
     params: Any = None,
@@ -88,6 +100,6 @@ def apply_nesterov_momentum(
     kept, result = state or State(), dict(updates)
     for w in weights(updates if params is None else params):
         v = kept.slot(w, "velocity")
-        result[v] = momentum * v + (updates[w] - w)
-        result[w] = updates[w] + momentum * result[v]
+        result[v] = momentum * v + (precise(updates[w]) - w)
+        result[w] = precise(updates[w]) + momentum * result[v]
     return result

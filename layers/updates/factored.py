@@ -3,15 +3,23 @@
 from typing import Any
 
 import graphc as gc
-from graphc.layers.configured import with_plain_numbers
 from graphc.layers.limits import flag, fraction, positive, within
 from graphc.layers.updates.moments import running_mean
-from graphc.layers.updates.state import Fitting, State, Updates, counted, fitting, gradients
+from graphc.layers.updates.state import (
+    Fitting,
+    State,
+    Updates,
+    counted,
+    fitting,
+    gradients,
+    precise,
+    update_rule,
+)
 
 __all__ = ["adafactor", "sm3"]
 
 
-@with_plain_numbers
+@update_rule
 def adafactor(
     loss_or_grads: Any,
     params: Any,
@@ -68,10 +76,10 @@ def adafactor(
 
 
 def _rms(tensor: gc.Tensor) -> gc.Tensor:
-    return gc.sqrt(gc.mean(gc.square(tensor)))
+    return gc.sqrt(gc.mean(gc.square(precise(tensor))))
 
 
-@with_plain_numbers
+@update_rule
 def sm3(
     loss_or_grads: Any,
     params: Any,

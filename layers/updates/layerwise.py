@@ -3,16 +3,23 @@
 from typing import Any
 
 import graphc as gc
-from graphc.layers.configured import with_plain_numbers
 from graphc.layers.limits import fraction, within
 from graphc.layers.updates.moments import running_mean
-from graphc.layers.updates.state import State, Updates, counted, fitting, gradients
+from graphc.layers.updates.state import (
+    State,
+    Updates,
+    counted,
+    fitting,
+    gradients,
+    precise,
+    update_rule,
+)
 
 __all__ = ["lamb", "lars", "novograd"]
 
 
 def _norm(tensor: gc.Tensor) -> gc.Tensor:
-    return gc.sqrt(gc.sum(gc.square(tensor)))
+    return gc.sqrt(gc.sum(gc.square(precise(tensor))))
 
 
 def _trust(norm: gc.Tensor, length: gc.Tensor) -> gc.Tensor:
@@ -21,7 +28,7 @@ def _trust(norm: gc.Tensor, length: gc.Tensor) -> gc.Tensor:
     return gc.where(usable, norm / gc.where(usable, length, 1), 1)
 
 
-@with_plain_numbers
+@update_rule
 def lars(
     loss_or_grads: Any,
     params: Any,
@@ -49,12 +56,12 @@ def lars(
         usable = (norm > 0) & (length > 0)
         local = trust_coefficient * _trust(norm, length + weight_decay * norm)
         rate = fitting(learning_rate, w) * gc.where(usable, local, 1)
-        result[v] = momentum * v + rate * (g + weight_decay * w)
+        result[v] = momentum * v + rate * (g + weight_decay * precise(w))
         result[w] = w - result[v]
     return result
 
 
-@with_plain_numbers
+@update_rule
 def lamb(
     loss_or_grads: Any,
     params: Any,
@@ -82,12 +89,12 @@ def lamb(
         m, v = kept.slot(w, "mean"), kept.slot(w, "mean_square")
         result[m], result[v] = running_mean(m, beta1, g), running_mean(v, beta2, gc.square(g))
         size = gc.sqrt(result[v]) / fitting(square_bias, w) + epsilon
-        move = result[m] / fitting(mean_bias, w) / size + weight_decay * w
+        move = result[m] / fitting(mean_bias, w) / size + weight_decay * precise(w)
         result[w] = w - fitting(learning_rate, w) * _trust(_norm(w), _norm(move)) * move
     return result
 
 
-@with_plain_numbers
+@update_rule
 def novograd(
     loss_or_grads: Any,
     params: Any,
@@ -115,6 +122,6 @@ def novograd(
         m, v = kept.slot(w, "mean"), kept.slot(w, "mean_square_norm", axes=())
         square = gc.sum(gc.square(g), keepdims=True)
         result[v] = gc.where(t > 1, running_mean(v, beta2, square), square)
-        result[m] = beta1 * m + g / (gc.sqrt(result[v]) + epsilon) + weight_decay * w
+        result[m] = beta1 * m + g / (gc.sqrt(result[v]) + epsilon) + weight_decay * precise(w)
         result[w] = w - fitting(learning_rate, w) * result[m]
     return result

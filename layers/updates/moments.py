@@ -3,9 +3,17 @@
 from typing import Any
 
 import graphc as gc
-from graphc.layers.configured import with_plain_numbers
 from graphc.layers.limits import flag, fraction, within
-from graphc.layers.updates.state import Fitting, State, Updates, counted, fitting, gradients
+from graphc.layers.updates.state import (
+    Fitting,
+    State,
+    Updates,
+    counted,
+    fitting,
+    gradients,
+    precise,
+    update_rule,
+)
 
 __all__ = ["adam", "adamax", "adamw", "amsgrad", "lion", "nadam"]
 
@@ -15,7 +23,7 @@ def running_mean(kept: gc.Variable, beta: float, new: gc.Tensor) -> gc.Tensor:
     return beta * kept + (1 - beta) * new
 
 
-@with_plain_numbers
+@update_rule
 def adam(
     loss_or_grads: Any,
     params: Any,
@@ -57,14 +65,14 @@ def adam(
     return result
 
 
-@with_plain_numbers
+@update_rule
 def amsgrad(loss_or_grads: Any, params: Any, learning_rate: Any = 0.001, **options: Any) -> Updates:
     """`adam` with the largest mean square so far: Reddi, Kale and Kumar, On the convergence of Adam
     and beyond, 2018 (arXiv 1904.09237), with Adam's corrections of bias."""
     return adam(loss_or_grads, params, learning_rate, amsgrad=True, **options)
 
 
-@with_plain_numbers
+@update_rule
 def adamw(
     loss_or_grads: Any,
     params: Any,
@@ -84,7 +92,7 @@ def adamw(
     return result
 
 
-@with_plain_numbers
+@update_rule
 def adamax(
     loss_or_grads: Any,
     params: Any,
@@ -112,7 +120,7 @@ def adamax(
     return result
 
 
-@with_plain_numbers
+@update_rule
 def nadam(
     loss_or_grads: Any,
     params: Any,
@@ -151,7 +159,7 @@ def nadam(
     return result
 
 
-@with_plain_numbers
+@update_rule
 def lion(
     loss_or_grads: Any,
     params: Any,
@@ -175,7 +183,7 @@ def lion(
         m = kept.slot(w, "mean")
         direction = gc.sign(running_mean(m, beta1, g))
         if weight_decay:
-            direction = direction + weight_decay * w
+            direction = direction + weight_decay * precise(w)
         result[w] = w - fitting(learning_rate, w) * direction
         result[m] = running_mean(m, beta2, g)
     return result

@@ -3,9 +3,9 @@
 from typing import Any
 
 import graphc as gc
-from graphc.layers.configured import parameter_error, with_plain_numbers
+from graphc.layers.configured import parameter_error
 from graphc.layers.limits import flag, fraction, positive, within
-from graphc.layers.updates.state import State, Updates, fitting, gradients
+from graphc.layers.updates.state import State, Updates, fitting, gradients, update_rule
 
 __all__ = ["muon"]
 
@@ -14,7 +14,7 @@ _STEPS = 5
 _SMALL = 1e-7  # keeps gradients of zeros at zero
 
 
-@with_plain_numbers
+@update_rule
 def muon(
     loss_or_grads: Any,
     params: Any,

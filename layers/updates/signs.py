@@ -3,15 +3,15 @@
 from typing import Any
 
 import graphc as gc
-from graphc.layers.configured import parameter_error, with_plain_numbers
+from graphc.layers.configured import parameter_error
 from graphc.layers.limits import fraction, positive, within
 from graphc.layers.updates.moments import running_mean
-from graphc.layers.updates.state import State, Updates, fitting, gradients
+from graphc.layers.updates.state import State, Updates, fitting, gradients, update_rule
 
 __all__ = ["rprop", "sign_sgd"]
 
 
-@with_plain_numbers
+@update_rule
 def sign_sgd(
     loss_or_grads: Any,
     params: Any,
@@ -37,7 +37,7 @@ def sign_sgd(
     return result
 
 
-@with_plain_numbers
+@update_rule
 def rprop(
     loss_or_grads: Any,
     params: Any,

@@ -1,15 +1,49 @@
 """What every update rule starts from: gradients, learning rate, and variables that it keeps."""
 
-from collections.abc import Sequence
-from typing import Any
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 import graphc as gc
-from graphc.layers.configured import parameter_error, written
+from graphc.layers.configured import parameter_error, with_plain_numbers, written
 from graphc.layers.limits import within
 
 Updates = dict[gc.Variable, gc.Tensor]
+Rule = TypeVar("Rule", bound=Callable[..., Updates])
+
+_HALF = (gc.float16, gc.bfloat16)
+
+
+def precise_dtype(tensor: gc.Tensor) -> Any:
+    """The dtype in which rules compute for a weight and keep what they know of it.
+
+    float32 for half precision, where an epsilon of 1e-8 is 0 and squares of gradients overflow or
+    vanish; its own dtype for any other.
+    """
+    return gc.float32 if tensor.dtype in _HALF else tensor.dtype
+
+
+def precise(tensor: gc.Tensor) -> gc.Tensor:
+    """The tensor in its `precise_dtype`."""
+    return tensor.astype(precise_dtype(tensor))
+
+
+def rounded(updates: Mapping[gc.Variable, gc.Tensor]) -> Updates:
+    """The updates in the dtypes of their variables."""
+    return {variable: new.astype(variable.dtype) for variable, new in updates.items()}
+
+
+def update_rule(function: Rule) -> Rule:
+    """A function of this package: numbers of numpy become Python's, and updates are `rounded`."""
+    plain = with_plain_numbers(function)
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Updates:
+        return rounded(plain(*args, **kwargs))
+
+    return cast("Rule", call)
 
 
 class State:
@@ -31,7 +65,9 @@ class State:
     def slot(
         self, param: gc.Variable, role: str, value: Any = 0.0, axes: Sequence[int] | None = None
     ) -> gc.Variable:
-        """The variable of this role of a weight: of its shape and dtype, `value` at first.
+        """The variable of this role of a weight: of its shape, `value` at first.
+
+        Its dtype is the `precise_dtype` of the weight.
 
         axes: those that keep their size; the others get size 1. All of them keep it without.
         """
@@ -39,7 +75,7 @@ class State:
         if key not in self._kept:
             sizes = enumerate(param.shape)
             shape = [size if axes is None or axis in axes else 1 for axis, size in sizes]
-            array = np.full(shape, value, param.dtype)
+            array = np.full(shape, value, precise_dtype(param))
             self._kept[key] = (param, gc.variable(array, f"{param.name}_{role}"))
         self._starts[key] = (value, None if axes is None else list(axes))
         return self._kept[key][1]
@@ -95,10 +131,13 @@ def weights(params: Any) -> list[gc.Variable]:
 
 
 def gradients(loss_or_grads: Any, params: Any) -> tuple[list[gc.Tensor], list[gc.Variable]]:
-    """A gradient for each weight. loss_or_grads: a scalar loss, or the list of gradients."""
+    """A gradient for each weight, in its `precise_dtype`.
+
+    loss_or_grads: a scalar loss, or the list of gradients.
+    """
     wrt = weights(params)
     if isinstance(loss_or_grads, gc.Tensor) and loss_or_grads.ndim == 0:
-        return (list(gc.grad(loss_or_grads, wrt)) if wrt else []), wrt
+        return ([precise(grad) for grad in gc.grad(loss_or_grads, wrt)] if wrt else []), wrt
     if isinstance(loss_or_grads, gc.Tensor) or not isinstance(loss_or_grads, Sequence):
         raise gc.ShapeError(
             f"a loss is a scalar, got {loss_or_grads!r}",
@@ -111,14 +150,14 @@ def gradients(loss_or_grads: Any, params: Any) -> tuple[list[gc.Tensor], list[gc
             "pass one gradient for each parameter, in their order",
         )
     return [
-        gc.as_tensor(grad).astype(param.dtype)
+        gc.as_tensor(grad).astype(precise_dtype(param))
         for grad, param in zip(loss_or_grads, wrt, strict=True)
     ], wrt
 
 
 def fitting(value: Any, param: gc.Tensor) -> Any:
-    """A learning rate in the dtype of a weight; Python's numbers adapt by themselves."""
-    return value.astype(param.dtype) if isinstance(value, gc.Tensor) else value
+    """A learning rate in the `precise_dtype` of a weight; Python's numbers adapt by themselves."""
+    return value.astype(precise_dtype(param)) if isinstance(value, gc.Tensor) else value
 
 
 class Fitting:
@@ -132,7 +171,9 @@ class Fitting:
         if param.dtype not in self._found:
             number = not isinstance(self.value, gc.Tensor)
             self._found[param.dtype] = (
-                gc.constant(self.value, param.dtype) if number else fitting(self.value, param)
+                gc.constant(self.value, precise_dtype(param))
+                if number
+                else fitting(self.value, param)
             )
         return self._found[param.dtype]
 

@@ -315,3 +315,32 @@ def test_arrays_as_settings_of_one_cycle(name: str) -> None:
     options: dict[str, Any] = {name: np.array([0.1, 0.2])}
     with pytest.raises(gc.GraphcError, match=rf"OneCycle: {name}=array"):
         schedules.OneCycle(0.1, 10, **options)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("cls", CLASSES)
+def test_weights_in_half_precision_go_where_those_of_float32_go(cls: Any, dtype: str) -> None:
+    """Gradients whose squares are 0 or infinite in float16; what is kept of them is float32."""
+    rng = np.random.default_rng(3)
+    sizes = np.array([[3e-4, 1.0, 300.0], [0.0, 1e-6, 0.1]])
+    start = rng.normal(size=(2, 3)).astype(gc.constant([0.0], dtype).dtype)
+    fed = gc.placeholder("g", (2, 3), dtype)
+    half = gc.variable(gc.run(gc.constant(start).astype(dtype), {}), "half")
+    full = gc.variable(half.value.astype("float32"), "full")
+    rate = {"Adadelta": 60.0, "Muon": 1.0, "Lars": 100.0, "Nesterov": 0.1, "Momentum": 0.1}.get(
+        cls.__name__, 0.5
+    )
+    trains = []
+    for w in (half, full):
+        optimizer = cls(rate, weight_decay=0.01, global_clipnorm=2000.0, use_ema=True)
+        trains.append(gc.function([fed], updates=optimizer.updates([fed], [w])))
+        kept = {v.dtype for v in optimizer.variables}
+        assert kept <= {gc.float32, gc.float64, gc.int64}
+    for _ in range(steps := 5):
+        gradient = (sizes * rng.normal(size=(2, 3))).astype(half.value.dtype)
+        for train in trains:
+            train(gradient)
+    moved, right = half.value.astype("float32"), full.value
+    ulp = np.spacing(np.abs(right).max().astype(half.value.dtype)).astype("float32")
+    assert half.dtype == dtype and np.abs(right - start).max() > 10 * ulp
+    assert np.abs(moved - right).max() <= steps * ulp

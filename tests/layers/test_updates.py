@@ -234,3 +234,22 @@ def test_errors() -> None:
         updates.accumulated(updates.sgd, gc.sum(w), [w], 0)
     with pytest.raises(gc.DisconnectedError):
         updates.sgd(gc.sum(gc.square(x)), [w], 0.1)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_keeps_small_steps_and_means(dtype: str) -> None:
+    """Steps too small for the weight gather in the velocity, and means move by less than an ulp."""
+    w = gc.variable(1.0, "w", dtype=dtype)
+    state, average = updates.State(), updates.ExponentialMovingAverage(0.999)
+    steps = updates.momentum([gc.constant(1.0, dtype)], [w], 2e-4, 0.99, state=state)
+    gc.function([], updates=average.extend(steps, [w])).repeat(40)
+    (velocity,) = state.variables
+    assert np.isclose(velocity.value, -2e-4 * (1 - 0.99**40) / 0.01, rtol=1e-3)
+    assert w.value < 0.95
+    mean = average.averages[w]
+    assert mean.dtype == gc.float32 and 0.99 < mean.value < 1
+    last = w.value
+    average.swap()
+    assert 0.99 < w.value <= 1
+    average.swap()
+    assert w.value == last
