@@ -32,6 +32,7 @@ from graphc.ir.tensor import Tensor
 from graphc.late_imports import late_module
 from graphc.loops.ir import Fault
 from graphc.shapes import evaluate
+from graphc.surface import surface
 
 if TYPE_CHECKING:
     from graphc.function import Function
@@ -96,6 +97,7 @@ class CCallable:
         """The C function of the general signature for ctypes; it keeps alive what it needs."""
         return self.c_function().ctypes
 
+    @surface
     def export(
         self: Any, path: str | os.PathLike[str], *, name: str | None = None
     ) -> tuple[Path, Path]:
@@ -106,7 +108,8 @@ class CCallable:
         general signature of `c_function`, needs neither graphc nor Python, and runs on one thread.
         Variables are constants in it, with the values that they have now. It is for processors that
         have what this one has. Raises FunctionError (E205) for functions with updates, with calls
-        of Python or LAPACK, with loops that count their steps, and of other backends than LLVM.
+        of Python or LAPACK, with loops that count their steps, and of other backends than LLVM;
+        ArgumentError for what is no path, OSError as open() does.
         """
         export = late_module("graphc.exporting").export_function
         written: tuple[Path, Path] = export(self, path, name)

@@ -28,7 +28,7 @@ def export_function(
         raise FunctionError(
             f"{function.name}: {target.name!r} is no object file",
             code="E205",
-            fix='give a path that ends in ".o"; the header is written beside it',
+            fix=f'give a path that ends in ".o"{_example(target)}; the header is written beside it',
         )
     name = re.sub(r"\W", "_", function.name) if symbol is None else symbol
     if not isinstance(name, str) or not _is_free(name):
@@ -56,6 +56,10 @@ def export_function(
     write_whole(header, lambda file: file.write(_header(function, name).encode()))
     write_whole(target, lambda file: file.write(made))
     return target, header
+
+
+def _example(target: Path) -> str:
+    return f": {str(target / 'f.o')!r}" if target.is_dir() else ""
 
 
 def _refused(function: "Function", reason: str, fix: str) -> FunctionError:

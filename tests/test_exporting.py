@@ -44,6 +44,19 @@ def test_values_are_those_of_the_function(tmp_path: Path) -> None:
     assert " * x: float32[n, 64]\n" in text and " * result1: float32[], written\n" in text
 
 
+def test_long_constants_are_in_the_file_as_bytes(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    arrays = [rng.integers(0, 256, size).astype("uint8") for size in (0, 1, 4095, 4096, 4097)]
+    arrays += [arrays[-1].copy(), np.zeros(9000, "uint8"), rng.integers(0, 256, 5_000_000, "uint8")]
+    x = gc.placeholder("x", (), "uint8")
+    outputs = [gc.variable(array, f"v{i}") ^ x for i, array in enumerate(arrays)]
+    path, _ = gc.function([x], outputs, name="bytes_").export(tmp_path / "bytes.o")
+    results = [np.empty_like(array) for array in arrays]
+    assert call(path, "bytes_", np.uint8(255) * np.ones((), "uint8"), *results) == 0
+    for array, result in zip(arrays, results, strict=True):
+        np.testing.assert_array_equal(result, array ^ np.uint8(255))
+
+
 def test_loops_branches_and_dtypes(tmp_path: Path) -> None:
     x = gc.placeholder("x", (6,), "float64")
     z = gc.placeholder("z", (6,), "complex128")
@@ -105,6 +118,12 @@ def test_bad_paths_and_names(tmp_path: Path) -> None:
     f = gc.function([x], x + 1)
     with pytest.raises(gc.FunctionError, match="is no object file"):
         f.export(tmp_path / "f.so")
+    with pytest.raises(gc.FunctionError, match=r"f\.o"):
+        f.export(tmp_path)
+    paths: tuple[Any, ...] = (None, b"f.o", 3, ["f.o"])
+    for path in paths:
+        with pytest.raises(gc.ArgumentError, match="is not a string or a path"):
+            f.export(path)
     names: tuple[Any, ...] = ("a b", "1f", "main", "malloc", "é", "", b"f", 3, "catch", "int64_t")
     for name in (*names, "exp", "sqrtf", "lgamma", "INT64_MAX", "_Bool"):
         with pytest.raises(gc.FunctionError, match="no name of a C function"):

@@ -7,6 +7,7 @@ The texts of the program, of the routines it shares with others, and of the C fu
 variables have now are in it, and it runs on one thread. What is left to link is C's own library.
 """
 
+import hashlib
 from collections.abc import Sequence
 
 import llvmlite.binding as llvm
@@ -24,6 +25,8 @@ from graphc.memory.lives import ALIGNMENT
 from graphc.shapes import Size
 
 LEVEL = 2
+_LONG = 4096  # bytes of an array that is not written as text
+_MARKED = 32
 _EXPORTED = "graphc_exported"
 LINKABLE = frozenset({*C_SYMBOLS, *LIBM_SYMBOLS, "malloc", "free"})
 
@@ -51,7 +54,9 @@ def object_file(
 
     text: of the program. values: of its variables, in order.
     """
-    arrays = [*program.constants.values(), *values]
+    arrays = [
+        np.ascontiguousarray(array).tobytes() for array in (*program.constants.values(), *values)
+    ]
     texts = [
         text,
         _ExportedCall(request, program, areas, 1, target).text(),
@@ -76,8 +81,9 @@ def object_file(
             foreign.append(value.name)
     whole.get_function(_EXPORTED).name = symbol
     whole.verify()
-    used = [name for name in sorted(foreign) if _is_used(str(whole), name)]
-    return target.machine(LEVEL).emit_object(whole), tuple(used)
+    linked = str(whole)
+    used = [name for name in sorted(foreign) if _is_used(linked, name)]
+    return _filled(target.machine(LEVEL).emit_object(whole), arrays), tuple(used)
 
 
 def _is_used(text: str, name: str) -> bool:
@@ -85,15 +91,44 @@ def _is_used(text: str, name: str) -> bool:
     return any(f"@{name}" in line and not line.startswith("declare") for line in text.splitlines())
 
 
-def _surroundings(request: CRequest, arrays: Sequence[np.ndarray]) -> str:
+def _constant(number: int, data: bytes) -> str:
+    """The bytes of an array; of a long one, a mark in their place, see `_filled`."""
+    if len(data) < _LONG:
+        text = f'constant [{max(1, len(data))} x i8] c"{_escaped(data or bytes(1))}"'
+    else:
+        mark, rest = f"[{_MARKED} x i8]", f"[{len(data) - _MARKED} x i8]"
+        value = f'{mark} c"{_escaped(_mark(number, data))}", {rest} zeroinitializer'
+        text = f"externally_initialized constant <{{ {mark}, {rest} }}> <{{ {value} }}>"
+    return f"@array{number} = {text}, align {ALIGNMENT}"
+
+
+def _escaped(data: bytes) -> str:
+    return "".join(f"\\{byte:02X}" for byte in data)
+
+
+def _mark(number: int, data: bytes) -> bytes:
+    """32 bytes that stand in no object file but where they were put."""
+    return hashlib.sha256(b"%d\0" % number + data).digest()
+
+
+def _filled(made: bytes, arrays: Sequence[bytes]) -> bytes:
+    """The object file with the bytes of long arrays where their marks stand.
+
+    As text they would take LLVM longer, and far more memory, than everything else.
+    """
+    filled = bytearray(made)
+    for number, data in enumerate(arrays):
+        if len(data) >= _LONG:
+            place = made.find(_mark(number, data))
+            assert place >= 0, "a constant is not in the object file"
+            filled[place : place + len(data)] = data
+    return bytes(filled)
+
+
+def _surroundings(request: CRequest, arrays: Sequence[bytes]) -> str:
     """The constants, a place for the record of a failure, and the function that is exported."""
     lines = [f"@record = global [{SIZES + len(request.sizes) + 1} x i64] zeroinitializer"]
-    for number, array in enumerate(arrays):
-        data = np.ascontiguousarray(array).tobytes() or b"\0"
-        escaped = "".join(f"\\{byte:02X}" for byte in data)
-        lines.append(
-            f'@array{number} = constant [{len(data)} x i8] c"{escaped}", align {ALIGNMENT}'
-        )
+    lines += [_constant(number, data) for number, data in enumerate(arrays)]
     pointers = ", ".join(f"ptr @array{number}" for number in range(len(arrays))) or "ptr null"
     lines.append(f"@context = constant [{max(1, len(arrays))} x ptr] [{pointers}]")
     kinds = ["ptr"] * request.inputs + ["i64"] * len(request.sizes) + ["ptr"] * len(request.outputs)
