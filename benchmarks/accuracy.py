@@ -201,6 +201,11 @@ CASES: dict[str, Case] = {
     "sine_integral": Case(mp.si, low=-1e5, high=1e5, build=lambda x: gc.sici(x)[0]),
     "fresnel_sine": Case(mp.fresnels, low=-1e4, high=1e4, build=lambda x: gc.fresnel(x)[0]),
     "fresnel_cosine": Case(mp.fresnelc, low=-1e4, high=1e4, build=lambda x: gc.fresnel(x)[1]),
+    "ellipk": Case(mp.ellipk, points=(0.0, 1.0), high=1, common=(-12, 1)),
+    "ellipe": Case(mp.ellipe, points=(0.0, 1.0), high=1, common=(-12, 1)),
+    "lambertw": Case(
+        mp.lambertw, points=(0.0, -math.exp(-1)), low=-math.exp(-1), common=(-0.3678, 12)
+    ),
     "spence": Case(_spence, points=(0.0, 1.0, 2.0), low=0, common=(0, 12)),
     "zeta": Case(_zeta, arity=2, low=1.01, high=60, common=(1.01, 12)),
     "entr": Case(lambda x: -x * mp.log(x), points=(0.0, 1.0), low=0, common=(0, 12)),
@@ -253,6 +258,9 @@ LIMITS: dict[str, tuple[float, float]] = {
     "sine_integral": (1, 4),
     "fresnel_sine": (1, 5),
     "fresnel_cosine": (1, 6),
+    "ellipk": (1, 6),
+    "ellipe": (1, 8),
+    "lambertw": (1, 5),
     "spence": (1, 6),
     "zeta": (1, 10),
     "kl_div": (8, 20),

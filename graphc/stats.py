@@ -1,23 +1,29 @@
 """Densities and distribution functions, as `gc.stats.norm.logpdf`: the names of scipy.stats.
 
 Each distribution has methods of a place x, its shape parameters, then loc and scale, by position or
-by name: `gc.stats.gamma.logpdf(x, a, scale=2.0)`. All of them broadcast and have gradients; floats,
-and integers become float32. Outside of the support a density is 0 and its logarithm -inf. All are
-NaN where x is, and where a parameter is outside of its domain: scale=0, a probability of 2. To draw
-numbers, see `gc.random`.
+by name: `gc.stats.gamma.logpdf(x, a, scale=2.0)`; `ppf` and `isf`, where there is a closed form,
+are of a probability. All of them broadcast and have gradients; floats, and integers become float32.
+Outside of the support a density is 0 and its logarithm -inf. All are NaN where x is, and where a
+parameter is outside of its domain: scale=0, a probability of 2. To draw numbers, see `gc.random`.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
 
-from graphc.errors import FunctionError
+from graphc.distributions import DiscreteDistribution, Distribution
 from graphc.ir.registry import BUILDER
-from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
-from graphc.ops.definition import floating, promote_inputs
+from graphc.tails import (
+    beta_log_survival,
+    beta_survival,
+    cauchy_quantile,
+    half_cauchy_quantile,
+    laplace_log_cdf,
+    log_complement,
+    log_of_one_and_square,
+    student_cdf,
+    student_log_cdf,
+)
 
-Formula = Callable[..., Tensor]
 b = BUILDER
 
 __all__ = [
@@ -29,7 +35,11 @@ __all__ = [
     "expon",
     "gamma",
     "geom",
+    "gumbel_l",
     "gumbel_r",
+    "halfcauchy",
+    "halfnorm",
+    "invgamma",
     "laplace",
     "logistic",
     "lognorm",
@@ -37,179 +47,17 @@ __all__ = [
     "norm",
     "pareto",
     "poisson",
+    "rayleigh",
     "t",
     "uniform",
+    "weibull_min",
 ]
+
+_LOG_ROOT = 0.5 * math.log(2 * math.pi)
 
 
 def __dir__() -> list[str]:
     return __all__
-
-
-class Distribution:
-    """A family of distributions. shapes: the names of its parameters.
-
-    log_density and cdf are functions of a standard place inside of the support, and the shapes.
-    low, high: where the support ends, before loc and scale; inside: a place in it. domain: whether
-    shapes are those of a distribution; all are positive without it.
-    """
-
-    _last: tuple[str, ...] = ("loc", "scale")
-
-    def __init__(
-        self,
-        name: str,
-        shapes: Sequence[str],
-        log_density: Formula,
-        cdf: Formula,
-        *,
-        low: float = -math.inf,
-        high: float = math.inf,
-        inside: float = 0.5,
-        log_cdf: Formula | None = None,
-        survival: Formula | None = None,
-        log_survival: Formula | None = None,
-        domain: Formula | None = None,
-        doc: str = "",
-    ) -> None:
-        self.name = name
-        self.shapes = tuple(shapes)
-        self._log_density, self._cdf = log_density, cdf
-        self._log_cdf, self._survival = log_cdf, survival
-        self._log_survival, self._domain = log_survival, domain
-        self._low, self._high, self._inside = low, high, inside
-        self.__doc__ = doc
-
-    def __repr__(self) -> str:
-        return f"<graphc distribution {self.name}({', '.join((*self.shapes, *self._last))})>"
-
-    def _parameters(self, method: str, x: Any, args: Any, kwargs: Any) -> list[Tensor]:
-        """x, the shapes, loc and scale in one dtype."""
-        names = (*self.shapes, *self._last)
-        given = dict(zip(names, args, strict=False)) | kwargs
-        twice = [name for name in names[: len(args)] if name in kwargs]
-        missing = [name for name in self.shapes if name not in given]
-        unknown = [name for name in given if name not in names]
-        if len(args) > len(names) or missing or unknown or twice:
-            told = ", ".join(("x", *names))
-            raise FunctionError(
-                f"stats.{self.name}.{method}: got {1 + len(args)} arguments and {sorted(kwargs)}",
-                code="E207",
-                source=current_source(),
-                fix=f"call it as {method}({told}); loc and scale may be left out",
-            )
-        defaults = {"loc": 0, "scale": 1}
-        values = [given.get(name, defaults.get(name)) for name in names]
-        found = promote_inputs(f"{self.name}.{method}", x, *values)
-        return [floating(tensor) for tensor in found]
-
-    def _standard(self, method: str, x: Any, args: Any, kwargs: Any) -> tuple[Any, ...]:
-        """The standard place held inside of the support, whether it is there and below it, the
-        shapes and the scale."""
-        place, *shapes, loc, scale = self._parameters(method, x, args, kwargs)
-        z = self._known((place - loc) / scale, shapes, [scale])
-        below, above = b.less(z, self._low), b.greater(z, self._high)
-        outside = b.logical_or(below, above)
-        held = z if self._is_everywhere else b.where(outside, self._inside, z)
-        return held, below, above, shapes, scale
-
-    def _known(self, z: Tensor, shapes: Sequence[Tensor], positive: Sequence[Tensor]) -> Tensor:
-        """z, or NaN where there is no such distribution."""
-        if self._domain is None:
-            positive = [*shapes, *positive]
-        known = [] if self._domain is None else [self._domain(*shapes)]
-        for condition in (*known, *(b.greater(value, 0) for value in positive)):
-            z = b.where(condition, z, math.nan)
-        return z
-
-    @property
-    def _is_everywhere(self) -> bool:
-        return self._low == -math.inf and self._high == math.inf
-
-    def logpdf(self, x: Any, /, *args: Any, **kwargs: Any) -> Tensor:
-        """The logarithm of the density at x."""
-        z, below, above, shapes, scale = self._standard("logpdf", x, args, kwargs)
-        value = self._log_density(z, *shapes) - b.log(scale)
-        if self._is_everywhere:
-            return value
-        return b.where(b.logical_or(below, above), -math.inf, value)
-
-    def pdf(self, x: Any, /, *args: Any, **kwargs: Any) -> Tensor:
-        """The density at x."""
-        return b.exp(self.logpdf(x, *args, **kwargs))
-
-    def cdf(self, x: Any, /, *args: Any, **kwargs: Any) -> Tensor:
-        """The probability of a number that is not larger than x."""
-        z, below, above, shapes, _ = self._standard("cdf", x, args, kwargs)
-        return self._bounded(self._cdf(z, *shapes), below, above, 0, 1)
-
-    def sf(self, x: Any, /, *args: Any, **kwargs: Any) -> Tensor:
-        """The probability of a number that is larger than x: 1 - cdf."""
-        z, below, above, shapes, _ = self._standard("sf", x, args, kwargs)
-        if self._survival is None:
-            value = 1 - self._cdf(z, *shapes)
-        else:
-            value = self._survival(z, *shapes)
-        return self._bounded(value, below, above, 1, 0)
-
-    def logcdf(self, x: Any, /, *args: Any, **kwargs: Any) -> Tensor:
-        """The logarithm of cdf."""
-        z, below, above, shapes, _ = self._standard("logcdf", x, args, kwargs)
-        formula = self._log_cdf
-        value = b.log(self._cdf(z, *shapes)) if formula is None else formula(z, *shapes)
-        return self._bounded(value, below, above, -math.inf, 0)
-
-    def logsf(self, x: Any, /, *args: Any, **kwargs: Any) -> Tensor:
-        """The logarithm of sf."""
-        z, below, above, shapes, _ = self._standard("logsf", x, args, kwargs)
-        if self._log_survival is None:
-            return b.log(self.sf(x, *args, **kwargs))
-        return self._bounded(self._log_survival(z, *shapes), below, above, 0, -math.inf)
-
-    def _bounded(self, value: Tensor, below: Any, above: Any, low: float, high: float) -> Tensor:
-        if self._is_everywhere:
-            return value
-        return b.where(below, low, b.where(above, high, value))
-
-
-class DiscreteDistribution(Distribution):
-    """A family of distributions over whole numbers, without scale; logpmf and pmf for densities."""
-
-    _last = ("loc",)
-
-    def _standard(self, method: str, x: Any, args: Any, kwargs: Any) -> tuple[Any, ...]:
-        place, *shapes, loc = self._parameters(method, x, args, kwargs)
-        z = self._known(place - loc, shapes, [])
-        whole = b.floor(z)
-        below, above = b.less(whole, self._low), b.greater(whole, self._end(*shapes))
-        held = b.where(b.logical_or(below, above), self._low, whole)
-        return held, below, above, shapes, b.greater(z, whole)
-
-    def _end(self, *shapes: Tensor) -> Any:
-        return shapes[0] if self.name == "binom" else self._high
-
-    @property
-    def _is_everywhere(self) -> bool:
-        return False
-
-    def logpmf(self, k: Any, /, *args: Any, **kwargs: Any) -> Tensor:
-        """The logarithm of the probability of k; -inf where k is not whole."""
-        z, below, above, shapes, broken = self._standard("logpmf", k, args, kwargs)
-        outside = b.logical_or(b.logical_or(below, above), broken)
-        return b.where(outside, -math.inf, self._log_density(z, *shapes))
-
-    def pmf(self, k: Any, /, *args: Any, **kwargs: Any) -> Tensor:
-        """The probability of k."""
-        return b.exp(self.logpmf(k, *args, **kwargs))
-
-    def logpdf(self, x: Any, /, *args: Any, **kwargs: Any) -> Tensor:
-        """There is none: see logpmf."""
-        raise AttributeError(f"stats.{self.name} has no density: use logpmf and pmf")
-
-
-def _tail(z: Tensor, df: Tensor) -> Tensor:
-    """The probability of a number of Student's that is beyond abs(z) on one side."""
-    return 0.5 * b.betainc(df / 2, b.ones_like(df) * 0.5, df / (df + b.square(z)))
 
 
 def _is_probability(p: Tensor) -> Tensor:
@@ -219,23 +67,37 @@ def _is_probability(p: Tensor) -> Tensor:
 norm = Distribution(
     "norm",
     (),
-    lambda z: -0.5 * b.square(z) - 0.5 * math.log(2 * math.pi),
+    lambda z: -0.5 * b.square(z) - _LOG_ROOT,
     lambda z: b.ndtr(z),
     log_cdf=lambda z: b.log_ndtr(z),
     survival=lambda z: b.ndtr(-z),
     log_survival=lambda z: b.log_ndtr(-z),
+    quantile=lambda p: b.ndtri(p),
+    upper_quantile=lambda q: -b.ndtri(q),
     doc="The normal distribution, exp(-z**2 / 2) / sqrt(2 pi).",
 )
 uniform = Distribution(
-    "uniform", (), lambda z: z * 0, lambda z: z, low=0, high=1, doc="1 from 0 to 1."
+    "uniform",
+    (),
+    lambda z: z * 0,
+    lambda z: z,
+    log_survival=lambda z: b.log1p(-z),
+    quantile=lambda p: p,
+    upper_quantile=lambda q: 1 - q,
+    low=0,
+    high=1,
+    doc="1 from 0 to 1.",
 )
 expon = Distribution(
     "expon",
     (),
     lambda z: -z,
     lambda z: -b.expm1(-z),
+    log_cdf=lambda z: log_complement(z),
     survival=lambda z: b.exp(-z),
     log_survival=lambda z: -z,
+    quantile=lambda p: -b.log1p(-p),
+    upper_quantile=lambda q: -b.log(q),
     low=0,
     doc="The exponential distribution, exp(-z) for z >= 0.",
 )
@@ -244,7 +106,9 @@ gamma = Distribution(
     ("a",),
     lambda z, a: b.xlogy(a - 1, z) - z - b.gammaln(a),
     lambda z, a: b.gammainc(a, z),
+    log_cdf=lambda z, a: b.log_gammainc(a, z),
     survival=lambda z, a: b.gammaincc(a, z),
+    log_survival=lambda z, a: b.log_gammaincc(a, z),
     low=0,
     doc="The gamma distribution, z**(a - 1) exp(-z) / gamma(a) for z >= 0.",
 )
@@ -253,7 +117,9 @@ beta = Distribution(
     ("a", "b"),
     lambda z, p, q: b.xlogy(p - 1, z) + b.xlog1py(q - 1, -z) - b.betaln(p, q),
     lambda z, p, q: b.betainc(p, q, z),
-    survival=lambda z, p, q: b.betainc(q, p, 1 - z),
+    log_cdf=lambda z, p, q: b.log_betainc(p, q, z),
+    survival=lambda z, p, q: beta_survival(z, p, q),
+    log_survival=lambda z, p, q: beta_log_survival(z, p, q),
     low=0,
     high=1,
     doc="The beta distribution, z**(a - 1) (1 - z)**(b - 1) / beta(a, b) from 0 to 1.",
@@ -263,16 +129,20 @@ chi2 = Distribution(
     ("df",),
     lambda z, k: b.xlogy(k / 2 - 1, z) - z / 2 - b.gammaln(k / 2) - k * (math.log(2) / 2),
     lambda z, k: b.gammainc(k / 2, z / 2),
+    log_cdf=lambda z, k: b.log_gammainc(k / 2, z / 2),
     survival=lambda z, k: b.gammaincc(k / 2, z / 2),
+    log_survival=lambda z, k: b.log_gammaincc(k / 2, z / 2),
     low=0,
     doc="Chi squared: the sum of the squares of df normal numbers.",
 )
 cauchy = Distribution(
     "cauchy",
     (),
-    lambda z: -b.log1p(b.square(z)) - math.log(math.pi),
+    lambda z: -log_of_one_and_square(z) - math.log(math.pi),
     lambda z: b.atan2(b.ones_like(z), -z) / math.pi,
     survival=lambda z: b.atan2(b.ones_like(z), z) / math.pi,
+    quantile=lambda p: cauchy_quantile(p),
+    upper_quantile=lambda q: -cauchy_quantile(q),
     doc="Cauchy's distribution, 1 / (pi (1 + z**2)).",
 )
 laplace = Distribution(
@@ -281,6 +151,10 @@ laplace = Distribution(
     lambda z: -b.abs(z) - math.log(2),
     lambda z: b.where(z < 0, 0.5 * b.exp(-b.abs(z)), 1 - 0.5 * b.exp(-b.abs(z))),
     survival=lambda z: b.where(z > 0, 0.5 * b.exp(-b.abs(z)), 1 - 0.5 * b.exp(-b.abs(z))),
+    log_cdf=lambda z: laplace_log_cdf(z),
+    log_survival=lambda z: laplace_log_cdf(-z),
+    quantile=lambda p: b.where(p < 0.5, b.log(2 * p), -b.log(2 * (1 - p))),
+    upper_quantile=lambda q: b.where(q < 0.5, -b.log(2 * q), b.log(2 * (1 - q))),
     doc="Laplace's distribution, exp(-abs(z)) / 2.",
 )
 logistic = Distribution(
@@ -291,6 +165,8 @@ logistic = Distribution(
     log_cdf=lambda z: -b.softplus(-z),
     survival=lambda z: b.sigmoid(-z),
     log_survival=lambda z: -b.softplus(z),
+    quantile=lambda p: b.logit(p),
+    upper_quantile=lambda q: -b.logit(q),
     doc="The logistic distribution, exp(-z) / (1 + exp(-z))**2.",
 )
 gumbel_r = Distribution(
@@ -300,16 +176,95 @@ gumbel_r = Distribution(
     lambda z: b.exp(-b.exp(-z)),
     log_cdf=lambda z: -b.exp(-z),
     survival=lambda z: -b.expm1(-b.exp(-z)),
+    log_survival=lambda z: log_complement(b.exp(-z), -z),
+    quantile=lambda p: -b.log(-b.log(p)),
+    upper_quantile=lambda q: -b.log(-b.log1p(-q)),
     doc="Gumbel's distribution of the largest of many, exp(-z - exp(-z)).",
+)
+gumbel_l = Distribution(
+    "gumbel_l",
+    (),
+    lambda z: z - b.exp(z),
+    lambda z: -b.expm1(-b.exp(z)),
+    log_cdf=lambda z: log_complement(b.exp(z), z),
+    survival=lambda z: b.exp(-b.exp(z)),
+    log_survival=lambda z: -b.exp(z),
+    quantile=lambda p: b.log(-b.log1p(-p)),
+    upper_quantile=lambda q: b.log(-b.log(q)),
+    doc="Gumbel's distribution of the smallest of many, exp(z - exp(z)).",
+)
+weibull_min = Distribution(
+    "weibull_min",
+    ("c",),
+    lambda z, c: b.log(c) + b.xlogy(c - 1, z) - z**c,
+    lambda z, c: -b.expm1(-(z**c)),
+    log_cdf=lambda z, c: log_complement(z**c, c * b.log(z)),
+    survival=lambda z, c: b.exp(-(z**c)),
+    log_survival=lambda z, c: -(z**c),
+    quantile=lambda p, c: (-b.log1p(-p)) ** (1 / c),
+    upper_quantile=lambda q, c: (-b.log(q)) ** (1 / c),
+    low=0,
+    doc="Weibull's distribution, c z**(c - 1) exp(-z**c) for z >= 0.",
+)
+rayleigh = Distribution(
+    "rayleigh",
+    (),
+    lambda z: b.log(z) - 0.5 * b.square(z),
+    lambda z: -b.expm1(-0.5 * b.square(z)),
+    log_cdf=lambda z: log_complement(0.5 * b.square(z), 2 * b.log(z) - math.log(2)),
+    survival=lambda z: b.exp(-0.5 * b.square(z)),
+    log_survival=lambda z: -0.5 * b.square(z),
+    quantile=lambda p: b.sqrt(-2 * b.log1p(-p)),
+    upper_quantile=lambda q: b.sqrt(-2 * b.log(q)),
+    low=0,
+    doc="Rayleigh's distribution, z exp(-z**2 / 2) for z >= 0.",
+)
+halfnorm = Distribution(
+    "halfnorm",
+    (),
+    lambda z: math.log(2) - _LOG_ROOT - 0.5 * b.square(z),
+    lambda z: b.erf(z * math.sqrt(0.5)),
+    survival=lambda z: b.erfc(z * math.sqrt(0.5)),
+    log_survival=lambda z: b.where(
+        z < 1, b.log1p(-b.erf(z * math.sqrt(0.5))), b.log_ndtr(-z) + math.log(2)
+    ),
+    quantile=lambda p: b.erfinv(p) * math.sqrt(2),
+    upper_quantile=lambda q: -b.ndtri(0.5 * q),
+    low=0,
+    doc="The absolute value of normal numbers, sqrt(2 / pi) exp(-z**2 / 2) for z >= 0.",
+)
+halfcauchy = Distribution(
+    "halfcauchy",
+    (),
+    lambda z: math.log(2 / math.pi) - log_of_one_and_square(z),
+    lambda z: b.atan(z) * (2 / math.pi),
+    survival=lambda z: b.atan2(b.ones_like(z), z) * (2 / math.pi),
+    quantile=lambda p: half_cauchy_quantile(p, 1 - p),
+    upper_quantile=lambda q: half_cauchy_quantile(1 - q, q),
+    low=0,
+    doc="The absolute value of Cauchy's numbers, 2 / (pi (1 + z**2)) for z >= 0.",
+)
+invgamma = Distribution(
+    "invgamma",
+    ("a",),
+    lambda z, a: -(a + 1) * b.log(z) - b.gammaln(a) - 1 / z,
+    lambda z, a: b.gammaincc(a, 1 / z),
+    log_cdf=lambda z, a: b.log_gammaincc(a, 1 / z),
+    survival=lambda z, a: b.gammainc(a, 1 / z),
+    log_survival=lambda z, a: b.log_gammainc(a, 1 / z),
+    low=math.ulp(0.0),
+    doc="1 / y for gamma numbers y: z**(-a - 1) exp(-1 / z) / gamma(a) for z > 0.",
 )
 lognorm = Distribution(
     "lognorm",
     ("s",),
-    lambda z, s: -0.5 * b.square(b.log(z) / s) - b.log(s * z) - 0.5 * math.log(2 * math.pi),
+    lambda z, s: -0.5 * b.square(b.log(z) / s) - b.log(s * z) - _LOG_ROOT,
     lambda z, s: b.ndtr(b.log(z) / s),
     log_cdf=lambda z, s: b.log_ndtr(b.log(z) / s),
     survival=lambda z, s: b.ndtr(-b.log(z) / s),
     log_survival=lambda z, s: b.log_ndtr(-b.log(z) / s),
+    quantile=lambda p, s: b.exp(s * b.ndtri(p)),
+    upper_quantile=lambda q, s: b.exp(-s * b.ndtri(q)),
     low=math.ulp(0.0),
     doc="exp(s y) for normal y: exp(-log(z)**2 / (2 s**2)) / (s z sqrt(2 pi)) for z > 0.",
 )
@@ -319,7 +274,10 @@ pareto = Distribution(
     lambda z, p: b.log(p) - (p + 1) * b.log(z),
     lambda z, p: -b.expm1(-p * b.log(z)),
     survival=lambda z, p: b.exp(-p * b.log(z)),
+    log_cdf=lambda z, p: log_complement(p * b.log(z)),
     log_survival=lambda z, p: -p * b.log(z),
+    quantile=lambda q, p: b.exp(-b.log1p(-q) / p),
+    upper_quantile=lambda q, p: b.exp(-b.log(q) / p),
     low=1,
     inside=2,
     doc="Pareto's distribution, b / z**(b + 1) for z >= 1.",
@@ -327,19 +285,19 @@ pareto = Distribution(
 t = Distribution(
     "t",
     ("df",),
-    lambda z, k: (
-        (b.gammaln((k + 1) / 2) - b.gammaln(k / 2) - 0.5 * b.log(k * math.pi))
-        - (k + 1) / 2 * b.log1p(b.square(z) / k)
-    ),
-    lambda z, k: b.where(z < 0, _tail(z, k), 1 - _tail(z, k)),
-    survival=lambda z, k: b.where(z > 0, _tail(z, k), 1 - _tail(z, k)),
-    doc="Student's distribution with df degrees of freedom.",
+    lambda z, k: b.student_log_density(k, z),
+    lambda z, k: student_cdf(z, k),
+    log_cdf=lambda z, k: student_log_cdf(z, k),
+    survival=lambda z, k: student_cdf(-z, k),
+    log_survival=lambda z, k: student_log_cdf(-z, k),
+    doc="Student's distribution with df degrees of freedom; inf is the normal distribution.",
 )
 bernoulli = DiscreteDistribution(
     "bernoulli",
     ("p",),
     lambda k, p: b.xlogy(k, p) + b.xlog1py(1 - k, -p),
     lambda k, p: b.where(k >= 1, 1, 1 - p + k),
+    survival=lambda k, p: p * (1 - k),
     low=0,
     high=1,
     domain=lambda p: _is_probability(p),
@@ -355,6 +313,15 @@ binom = DiscreteDistribution(
     lambda k, n, p: b.where(
         k >= n, b.ones_like(p), b.betainc(b.where(k >= n, 1, n - k), k + 1, 1 - p)
     ),
+    log_cdf=lambda k, n, p: b.where(
+        k >= n, b.zeros_like(p), b.log_betainc(b.where(k >= n, 1, n - k), k + 1, 1 - p)
+    ),
+    survival=lambda k, n, p: b.where(
+        k >= n, b.zeros_like(p), b.betainc(k + 1, b.where(k >= n, 1, n - k), p)
+    ),
+    log_survival=lambda k, n, p: b.where(
+        k >= n, -math.inf, b.log_betainc(k + 1, b.where(k >= n, 1, n - k), p)
+    ),
     low=0,
     domain=lambda n, p: b.logical_and(
         b.logical_and(b.greater_equal(n, 0), b.equal(n, b.floor(n))), _is_probability(p)
@@ -365,7 +332,8 @@ geom = DiscreteDistribution(
     "geom",
     ("p",),
     lambda k, p: b.xlog1py(k - 1, -p) + b.log(p),
-    lambda k, p: -b.expm1(k * b.log1p(-p)),
+    lambda k, p: -b.expm1(b.xlog1py(k, -p)),
+    log_cdf=lambda k, p: log_complement(-b.xlog1py(k, -p)),
     survival=lambda k, p: b.exp(b.xlog1py(k, -p)),
     log_survival=lambda k, p: b.xlog1py(k, -p),
     low=1,
@@ -379,6 +347,9 @@ nbinom = DiscreteDistribution(
         (b.gammaln(n + k) - b.gammaln(k + 1) - b.gammaln(n)) + n * b.log(p) + b.xlog1py(k, -p)
     ),
     lambda k, n, p: b.betainc(n, k + 1, p),
+    log_cdf=lambda k, n, p: b.log_betainc(n, k + 1, p),
+    survival=lambda k, n, p: b.betainc(k + 1, n, 1 - p),
+    log_survival=lambda k, n, p: b.log_betainc(k + 1, n, 1 - p),
     low=0,
     domain=lambda n, p: b.logical_and(
         b.greater(n, 0), b.logical_and(b.greater(p, 0), b.less_equal(p, 1))
@@ -390,6 +361,8 @@ poisson = DiscreteDistribution(
     ("mu",),
     lambda k, mu: b.xlogy(k, mu) - b.gammaln(k + 1) - mu,
     lambda k, mu: b.gammaincc(k + 1, mu),
+    log_cdf=lambda k, mu: b.log_gammaincc(k + 1, mu),
+    log_survival=lambda k, mu: b.log_gammainc(k + 1, mu),
     survival=lambda k, mu: b.gammainc(k + 1, mu),
     low=0,
     domain=lambda mu: b.greater_equal(mu, 0),

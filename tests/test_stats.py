@@ -20,10 +20,16 @@ CONTINUOUS: dict[str, tuple[float, ...]] = {
     "cauchy": (),
     "laplace": (),
     "logistic": (),
+    "gumbel_l": (),
     "gumbel_r": (),
+    "halfcauchy": (),
+    "halfnorm": (),
+    "invgamma": (1.6,),
     "lognorm": (0.7,),
     "pareto": (2.5,),
+    "rayleigh": (),
     "t": (4.0,),
+    "weibull_min": (1.8,),
 }
 DISCRETE: dict[str, tuple[float, ...]] = {
     "bernoulli": (0.3,),
@@ -40,6 +46,17 @@ def value(method: Any, x: Any, *shapes: Any, backend: str = "llvm", **options: A
     return gc.function([place], method(place, *constants, **options), backend=backend)(x)
 
 
+def at_places(distribution: Any, methods: Any, x: Any, shapes: Any, *options: Any) -> list[Any]:
+    """The values of several methods, for each of the options loc, scale: compiled once."""
+    place = gc.placeholder("x", ("n",), "float64")
+    names = ("loc", "scale")[: len(options[0])]
+    last = [gc.placeholder(name, (), "float64") for name in names]
+    constants = [gc.constant(np.float64(one)) for one in shapes]
+    outputs = [getattr(distribution, method)(place, *constants, *last) for method in methods]
+    f = gc.function([place, *last], outputs)
+    return [f(x, *map(float, option)) for option in options]
+
+
 def test_all_are_tested() -> None:
     assert sorted((*CONTINUOUS, *DISCRETE)) == gc.stats.__all__
 
@@ -49,12 +66,12 @@ def test_continuous(name: str) -> None:
     ours, theirs = getattr(gc.stats, name), getattr(scipy.stats, name)
     shapes = CONTINUOUS[name]
     x = np.concatenate([np.linspace(-4, 9, 40), [0.3, 0.9, 1.0001, 30.0]])
-    places: list[dict[str, Any]] = [{}, {"loc": 0.5, "scale": 2.0}]
-    for options in places:
-        for method in ("logpdf", "pdf", "cdf", "sf", "logcdf", "logsf"):
+    methods = ("logpdf", "pdf", "cdf", "sf", "logcdf", "logsf")
+    places = [(0, 1), (0.5, 2.0)]
+    for options, values in zip(places, at_places(ours, methods, x, shapes, *places), strict=True):
+        for method, found in zip(methods, values, strict=True):
             with np.errstate(divide="ignore"):
-                expected = getattr(theirs, method)(x, *shapes, **options)
-            found = value(getattr(ours, method), x, *shapes, **options)
+                expected = getattr(theirs, method)(x, *shapes, *options)
             np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-13, err_msg=method)
 
 
@@ -63,11 +80,11 @@ def test_discrete(name: str) -> None:
     ours, theirs = getattr(gc.stats, name), getattr(scipy.stats, name)
     shapes = DISCRETE[name]
     k = np.arange(-2.0, 12)
-    places: list[dict[str, Any]] = [{}, {"loc": 2}]
-    for options in places:
-        for method in ("logpmf", "pmf", "cdf", "sf"):
-            expected = getattr(theirs, method)(k, *shapes, **options)
-            found = value(getattr(ours, method), k, *shapes, **options)
+    methods = ("logpmf", "pmf", "cdf", "sf")
+    places = [(0,), (2,)]
+    for options, values in zip(places, at_places(ours, methods, k, shapes, *places), strict=True):
+        for method, found in zip(methods, values, strict=True):
+            expected = getattr(theirs, method)(k, *shapes, *options)
             np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12, err_msg=method)
     assert value(ours.logpmf, np.array([1.5]), *shapes)[0] == -np.inf
     broken = np.array([0.5, 3.2])
@@ -155,8 +172,9 @@ def test_parameters_outside_of_their_domain(name: str) -> None:
 @pytest.mark.parametrize("name", [*CONTINUOUS, *DISCRETE])
 def test_unknown_places_stay_unknown(name: str) -> None:
     shapes = (CONTINUOUS | DISCRETE)[name]
-    for method in ("logpmf" if name in DISCRETE else "logpdf", "cdf", "sf", "logcdf", "logsf"):
-        found = value(getattr(getattr(gc.stats, name), method), np.array([np.nan]), *shapes)
+    methods = ("logpmf" if name in DISCRETE else "logpdf", "cdf", "sf", "logcdf", "logsf")
+    (values,) = at_places(getattr(gc.stats, name), methods, np.array([np.nan]), shapes, ())
+    for method, found in zip(methods, values, strict=True):
         assert np.isnan(found).all(), method
 
 
@@ -168,3 +186,117 @@ def test_far_tails(name: str) -> None:
         expected = getattr(scipy.stats, name).logsf(x, *shapes)
     found = value(getattr(gc.stats, name).logsf, x, *shapes)
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-300)
+
+
+CLOSED = [
+    *("norm", "uniform", "expon", "cauchy", "laplace", "logistic", "gumbel_l", "gumbel_r"),
+    *("halfcauchy", "halfnorm", "lognorm", "pareto", "rayleigh", "weibull_min"),
+]
+
+
+@pytest.mark.parametrize("name", CLOSED)
+def test_quantiles(name: str) -> None:
+    ours, theirs, shapes = getattr(gc.stats, name), getattr(scipy.stats, name), CONTINUOUS[name]
+    q = np.concatenate([10.0 ** -np.arange(1, 300, 13), np.linspace(0.02, 0.98, 25), [0.0, 1.0]])
+    places: list[dict[str, Any]] = [{}, {"loc": 0.5, "scale": 2.0}]
+    for options in places:
+        for method in ("ppf", "isf"):
+            lost = name == "halfnorm" and method == "ppf" and not options  # ndtri((1 + q) / 2)
+            used = q[(q > 1e-3) | (q == 0)] if lost else q
+            found = value(getattr(ours, method), used, *shapes, **options)
+            expected = getattr(theirs, method)(used, *shapes, **options)
+            np.testing.assert_allclose(found, expected, rtol=2e-12, atol=1e-300, err_msg=method)
+    wrong = np.array([-0.1, 1.1, np.nan, np.inf])
+    assert np.isnan(value(ours.ppf, wrong, *shapes)).all()
+    assert np.isnan(value(ours.isf, q, *shapes, scale=-1.0)).all()
+    arrays = [np.array([0.01, 0.3, 0.8]), *map(np.array, shapes), np.array(0.1), np.array(1.2)]
+    gc.verify_grad(lambda *a: ours.ppf(*a), arrays)
+    gc.verify_grad(lambda *a: ours.isf(*a), arrays)
+
+
+def test_half_normal_numbers_near_zero() -> None:
+    p = np.array([1e-20, 1e-10])
+    np.testing.assert_allclose(value(gc.stats.halfnorm.ppf, p), p * np.sqrt(np.pi / 2), rtol=1e-14)
+
+
+def test_quantiles_without_a_closed_form() -> None:
+    for name in ("gamma", "beta", "chi2", "t", "invgamma", *DISCRETE):
+        with pytest.raises(AttributeError, match=rf"stats\.{name} has no ppf in closed form"):
+            getattr(gc.stats, name).ppf(0.5, 1.0, 0.3)
+    with pytest.raises(gc.FunctionError, match="got 1 arguments") as error:
+        gc.stats.lognorm.isf(0.5)
+    assert "isf(q, s, loc, scale)" in str(error.value)
+
+
+# mpmath with 60 digits
+FAR: list[tuple[str, str, float, tuple[float, ...], float]] = [
+    ("cauchy", "logpdf", 1e300, (), -1382.695785682277),
+    ("t", "logpdf", 1e300, (3.0,), -2761.905775865142),
+    ("t", "logpdf", 1.5, (10000000000.0,), -2.04393853321561),
+    ("t", "logsf", 1e160, (1.0,), -369.55834476489673),
+    ("t", "logsf", 100000.0, (100.0,), -924.2580612772533),
+    ("t", "logcdf", -50.0, (1000000.0,), -1253.2702122421226),
+    ("t", "sf", 1.5, (10000000000.0,), 0.06680720128464303),
+    ("t", "sf", 0.001, (10000000000.0,), 0.4996010577860989),
+    ("gamma", "logsf", 3000.0, (2.3,), -2989.745478334238),
+    ("gamma", "logcdf", 1e-200, (2.3,), -1060.1762413551558),
+    ("gamma", "logcdf", 1000.0, (10000.0,), -14031.269698821252),
+    ("chi2", "logsf", 5000.0, (3.0,), -2495.966994816902),
+    ("chi2", "logcdf", 1e-300, (0.6,), -207.33242771412424),
+    ("invgamma", "logcdf", 0.0001, (1.6,), -9994.361144015316),
+    ("invgamma", "logsf", 1e300, (1.6,), -1105.598256500691),
+    ("beta", "logcdf", 1e-250, (1.7, 0.8), -978.9008618840514),
+    ("beta", "logsf", 1e-60, (1.7, 0.8), -7.391921623576509e-103),
+    ("beta", "logcdf", 0.001, (400.0, 3.0), -2751.8068412656326),
+    ("cauchy", "logcdf", 1e20, (), -3.1830988618379067e-21),
+    ("laplace", "logcdf", -2000.0, (), -2000.69314718056),
+    ("laplace", "logsf", -60.0, (), -4.37825538134826e-27),
+    ("gumbel_r", "logsf", 900.0, (), -900.0),
+    ("gumbel_l", "logcdf", -900.0, (), -900.0),
+    ("gumbel_r", "logsf", -3.0, (), -1.8921786966284627e-09),
+    ("expon", "logcdf", 50.0, (), -1.9287498479639178e-22),
+    ("pareto", "logcdf", 10000000000.0, (2.5,), -1e-25),
+    ("rayleigh", "logcdf", 1e-200, (), -921.7271843781782),
+    ("weibull_min", "logcdf", 1e-250, (1.8,), -1036.1632918473206),
+    ("halfnorm", "logsf", 1e-30, (), -7.978845608028654e-31),
+    ("halfnorm", "logsf", 60.0, (), -1804.3204135000071),
+    ("uniform", "logsf", 1e-40, (), -1e-40),
+    ("poisson", "logsf", 3.0, (50.0,), -4.269159205144934e-18),
+    ("poisson", "logcdf", 40.0, (2000.0,), -1806.2643490272062),
+    ("poisson", "logsf", 2000.0, (2.0,), -11829.137245048107),
+    ("nbinom", "logsf", 0.0, (40.0, 0.3), -1.2157665459056911e-21),
+    ("binom", "logcdf", 45.0, (200.0, 0.1), -6.497064964104755e-08),
+    ("binom", "logcdf", 3.0, (2000.0, 0.9), -4577.568898133931),
+    ("geom", "logcdf", 100.0, (0.3,), -3.2344765096247636e-16),
+    ("bernoulli", "logsf", 0.0, (1e-09,), -20.72326583694641),
+]
+
+
+@pytest.mark.parametrize("case", FAR)
+def test_far_tails_keep_their_digits(
+    case: tuple[str, str, float, tuple[float, ...], float],
+) -> None:
+    name, method, x, shapes, expected = case
+    place = gc.placeholder("x", (), "float64")
+    found = getattr(getattr(gc.stats, name), method)(place, *map(np.float64, shapes))
+    value, slope = gc.function([place], [found, gc.grad(found, place)])(x)
+    np.testing.assert_allclose(value, expected, rtol=3e-14)
+    assert np.isfinite(slope)
+
+
+def test_student_goes_to_normal() -> None:
+    x, df = gc.placeholder("x", ("n",), "float64"), gc.placeholder("df", ("m", 1), "float64")
+    methods = ("logpdf", "cdf", "sf", "logcdf", "logsf")
+    student = [getattr(gc.stats.t, method)(x, df) for method in methods]
+    normal = [getattr(gc.stats.norm, method)(x) for method in methods]
+    places = np.array([-40.0, -0.3, 0.0, 0.7, 12.0, 300.0])
+    found = gc.function([x, df], [*student, *normal])(places, [[np.inf], [1e18], [1e300]])
+    for method, ours, theirs in zip(methods, found[:5], found[5:], strict=True):
+        for row in ours:
+            np.testing.assert_allclose(row, theirs, rtol=1e-11, atol=1e-300, err_msg=method)
+
+
+@pytest.mark.parametrize("name", CONTINUOUS)
+def test_densities_of_infinite_places(name: str) -> None:
+    found = value(getattr(gc.stats, name).logpdf, np.array([-np.inf, np.inf]), *CONTINUOUS[name])
+    assert (found == -np.inf).all()

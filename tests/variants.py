@@ -39,7 +39,10 @@ TRUSTING = {
 # Halving a number until it is small takes no end in numbers that round up.
 EXACT_STEPS = {"while_loop"}
 # A second of compilation for each shape; what surrounds the body is that of every other such op.
-LONG_BODIES = {"betainc", "gammainc", "gammainc_slope", "gammaincc", "polygamma", "zeta"}
+LONG_BODIES = {
+    *("betainc", "gammainc", "gammainc_slope", "gammaincc", "log_betainc", "log_gammainc"),
+    *("log_gammaincc", "polygamma", "student_log_tail", "zeta"),
+}
 
 Shape = tuple[int, ...]
 

@@ -10,6 +10,7 @@ from graphc.ops.composed import define_composed, double_partial, scipy_special
 
 __all__ = ["ellipe", "ellipk"]
 
+_NEAR = 1e-4  # of 1 - m, whose fourth power is too small to count
 STEPS = 12  # enough for quotients of 1e-150; eight are for 1 - m = 2**-53
 
 
@@ -41,9 +42,26 @@ def _ellipk(b: Builder, m: Tensor) -> Tensor:
 
 
 def _ellipe(b: Builder, m: Tensor) -> Tensor:
+    """K (1 - m S), and where that cancels, or S has a long sum, `_near_one` of the same modulus or
+    of E(m) = sqrt(1 - m) E(m / (m - 1)), whose other parameter is 1 / (1 - m)."""
     value, share, ordinary = _integrals(b, m)
+    steep, deep = b.logical_and(ordinary, b.greater(m, 1 - _NEAR)), _is_deep(b, m)
     edge = b.where(b.equal(m, 1), 1, b.where(b.less(m, 0), math.inf, math.nan))
-    return b.where(ordinary, value * (1 - m * share), edge)
+    value = b.where(ordinary, value * (1 - m * share), edge)
+    rest = 1 - b.where(b.logical_or(steep, deep), m, 0)
+    far = _near_one(b, b.where(deep, b.reciprocal(rest), rest))
+    return b.where(steep, far, b.where(deep, b.sqrt(rest) * far, value))
+
+
+def _is_deep(b: Builder, m: Tensor) -> Tensor:
+    return b.logical_and(b.less(m, 1 - 1 / _NEAR), b.greater(m, -math.inf))
+
+
+def _near_one(b: Builder, rest: Tensor) -> Tensor:
+    """E(1 - rest) with L = log(4 / sqrt(rest)): DLMF 19.12.2, its first terms."""
+    log = math.log(4) - 0.5 * b.log(rest)
+    inner = (log - 13 / 12) * (3 / 16) + rest * ((log - 6 / 5) * (15 / 128))
+    return 1 + rest * ((log - 0.5) * 0.5 + rest * inner)
 
 
 def _ellipk_slope(b: Builder, m: Tensor) -> Tensor:
@@ -55,10 +73,13 @@ def _ellipk_slope(b: Builder, m: Tensor) -> Tensor:
 
 
 def _ellipe_slope(b: Builder, m: Tensor) -> Tensor:
-    """(E - K) / (2 m) = -K S / 2"""
+    """(E - K) / (2 m) = -K S / 2; the first where K is small beside E"""
     value, share, ordinary = _integrals(b, m)
+    deep = _is_deep(b, m)
+    held = b.where(deep, m, -1 / _NEAR)
+    far = (_ellipe(b, held) - value) * 0.5 / held
     edge = b.where(b.equal(m, 1), -math.inf, b.where(b.less(m, 0), 0, math.nan))
-    return b.where(ordinary, value * share * -0.5, edge)
+    return b.where(deep, far, b.where(ordinary, value * share * -0.5, edge))
 
 
 ellipk = define_composed(

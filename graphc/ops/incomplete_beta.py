@@ -11,6 +11,7 @@ I_x(a + 1, b). The derivatives by a and b have log(t) and log(1 - t) under the s
 """
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -48,17 +49,30 @@ def _tail(b: Builder, p: Tensor, n: Tensor, x: Tensor) -> tuple[Tensor, ...]:
     return integrals(b, width, integrands)
 
 
-def _density(b: Builder, p: Tensor, q: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """D = x^p y^q / B(p, q); where p and q are large about sqrt(p q / 2 pi n) times a power of what
-    is small where x is near p / n"""
-    few = b.exp(p * b.log(x) + q * b.log(y) - b.betaln(p, q))
+def _exponents(
+    b: Builder, p: Tensor, q: Tensor, x: Tensor, y: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Whether p and q are large; that of D = x^p y^q / B(p, q) where they are, of what is small
+    where x is near p / n, with its factor p q / 2 pi n under a root; that where they are not."""
+    few = p * b.log(x) + q * b.log(y) - b.betaln(p, q)
     many = b.greater_equal(b.minimum(p, q), _SHIFT)
     p, q = b.where(many, p, _SHIFT), b.where(many, q, _SHIFT)
     n = p + q
     ahead = b.where(many, x * q - y * p, 0)
     bend = p * log1p_rest(b, ahead / p) + q * log1p_rest(b, -ahead / q)
     rest = bend + stirling(b, n) - stirling(b, p) - stirling(b, q)
-    return b.where(many, b.exp(rest) * b.sqrt(p * (q / n) * (0.5 / math.pi)), few)
+    return many, rest, p * (q / n) * (0.5 / math.pi), few
+
+
+def _density(b: Builder, p: Tensor, q: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    many, rest, factor, few = _exponents(b, p, q, x, y)
+    return b.where(many, b.exp(rest) * b.sqrt(factor), b.exp(few))
+
+
+def _log_density(b: Builder, p: Tensor, q: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    many, rest, factor, few = _exponents(b, p, q, x, y)
+    near = b.greater(x * (p + q), 0.5 * p)  # else x n / p is lost beside 1
+    return b.where(b.logical_and(many, near), rest + 0.5 * b.log(factor), few)
 
 
 def _parts(b: Builder, a: Tensor, c: Tensor, x: Tensor) -> tuple[Tensor, ...]:
@@ -85,19 +99,26 @@ def _held(b: Builder, a: Tensor, c: Tensor, x: Tensor) -> tuple[Tensor, ...]:
     return inside, a, c, b.where(inside, x, 0.5)
 
 
-def _value(b: Builder, a: Tensor, c: Tensor, x: Tensor) -> Tensor:
-    """With the limits: 0 at x = 0, b = 0 and a = inf; 1 at x = 1, a = 0 and b = inf"""
+def _value(b: Builder, a: Tensor, c: Tensor, x: Tensor, logs: bool = False) -> Tensor:
+    """With the limits: 0 at x = 0, b = 0 and a = inf; 1 at x = 1, a = 0 and b = inf. logs: its
+    logarithm."""
     inside, p, q, held = _held(b, a, c, x)
     below, p, q, left, right, _, first, *_ = _parts(b, p, q, held)
     lifted = first
     for k in reversed(range(_SHIFT)):
         lifted = (1 + left * (p + q + k) * lifted) / (p + k)
-    value = _density(b, p, q, left, right) * b.where(b.less(p, _SHIFT), lifted, first)
-    value = b.where(below, value, 1 - value)
+    first = b.where(b.less(p, _SHIFT), lifted, first)
+    value = _density(b, p, q, left, right) * first
+    if logs:
+        log = _log_density(b, p, q, left, right) + b.log(first)
+        value = b.where(below, log, b.log1p(-value))
+    else:
+        value = b.where(below, value, 1 - value)
     one = b.logical_or(b.equal(a, 0), b.isinf(c))
     zero = b.logical_or(b.equal(c, 0), b.isinf(a))
     limit = b.where(one, 1.0, b.where(zero, 0.0, x))
     limit = b.where(b.equal(x, 0), 0.0, b.where(b.equal(x, 1), 1.0, limit))
+    limit = b.log(limit) if logs else limit
     unknown = b.logical_or(b.isnan(a + c), b.isnan(x))
     outside = b.logical_or(b.less(x, 0), b.greater(x, 1))
     wrong = b.logical_or(b.less(b.minimum(a, c), 0), b.logical_or(outside, unknown))
@@ -108,11 +129,12 @@ def _value(b: Builder, a: Tensor, c: Tensor, x: Tensor) -> Tensor:
 # --- derivatives ---------------------------------------------------------------------------------
 
 
-def _slope(b: Builder, a: Tensor, c: Tensor, x: Tensor, by: int) -> Tensor:
+def _slope(b: Builder, a: Tensor, c: Tensor, x: Tensor, by: int, logs: bool = False) -> Tensor:
     """dI/da or dI/dc = D H, with H = (log(x) - digamma(p) + digamma(n)) J + dJ/dp for the integral
     J; raised: H(p) = (log(x) - digamma(p + 1) + digamma(n) + x n H(p + 1)) / p, and likewise by
-    the other exponent"""
+    the other exponent. logs: that of log(I)"""
     inside, a, c, x = _held(b, a, c, x)
+    log_value = b.log_betainc(a, c, x) if logs else None
     below, p, q, x, y, raised, first, by_p, by_q = _parts(b, a, c, x)
     small, n = b.less(p, _SHIFT), p + q
     low, high = b.log(x), b.log1p(-x)
@@ -129,7 +151,11 @@ def _slope(b: Builder, a: Tensor, c: Tensor, x: Tensor, by: int) -> Tensor:
         psi_p = psi_p - 1 / (p + k)
     own, other = b.where(small, own_low, own), b.where(small, other_low, other)
     pair = (own, other) if by == 0 else (other, own)
-    value = _density(b, p, q, x, y) * b.where(below, pair[0], -pair[1])
+    if log_value is None:
+        density = _density(b, p, q, x, y)
+    else:
+        density = b.exp(_log_density(b, p, q, x, y) - log_value)
+    value = density * b.where(below, pair[0], -pair[1])
     return b.where(inside, value, 0)
 
 
@@ -141,12 +167,19 @@ def _by_x(b: Builder, a: Tensor, c: Tensor, x: Tensor) -> Tensor:
     return b.where(inside, value, edge)
 
 
-def _examples(rng: Generator) -> list[Example]:
+def _log_by_x(b: Builder, a: Tensor, c: Tensor, x: Tensor) -> Tensor:
+    inside, p, q, held = _held(b, a, c, x)
+    log = _log_density(b, p, q, held, 1 - held) - b.log_betainc(p, q, held)
+    edge = b.where(b.less_equal(x, 0), math.inf, _by_x(b, a, c, b.ones_like(x)))
+    return b.where(inside, b.exp(log) / (held * (1 - held)), edge)
+
+
+def _examples(function: Any) -> Callable[[Generator], list[Example]]:
     """One: it is a large graph."""
     a = np.array([0.3, 1.0, 2.5, 7.5, 9.0, 40.0])
     b = np.array([2.0, 0.4, 2.5, 30.0, 8.5, 41.0])
     x = np.array([0.05, 0.8, 0.3, 0.25, 0.5, 0.49])
-    return [Example(betainc, (a, b, x))]
+    return lambda rng: [Example(function, (a, b, x))]
 
 
 @public
@@ -173,5 +206,24 @@ BETAINC = register_composed(
         double_partial(lambda b, a, c, x: _slope(b, a, c, x, by=1)),
         double_partial(_by_x),
     ),
-    examples=_examples,
+    examples=_examples(betainc),
+)
+
+
+@public
+def log_betainc(a: Any, b: Any, x: Any, /) -> Tensor:
+    """log(betainc(a, b, x)), also where that is too small for its dtype."""
+    return LOG_BETAINC(*(floating(tensor) for tensor in promote_inputs("log_betainc", a, b, x)))
+
+
+LOG_BETAINC = register_composed(
+    "log_betainc",
+    build=lambda b, a, c, x: _value(b, a, c, x, logs=True),
+    reference=lambda a, c, x: np.log(scipy_special("betainc")(a, c, x)),
+    partials=(
+        double_partial(lambda b, a, c, x: _slope(b, a, c, x, by=0, logs=True)),
+        double_partial(lambda b, a, c, x: _slope(b, a, c, x, by=1, logs=True)),
+        double_partial(_log_by_x),
+    ),
+    examples=_examples(log_betainc),
 )

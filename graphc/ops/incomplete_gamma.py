@@ -103,18 +103,27 @@ def _raised(
     return below, small, raised, *_tail(b, raised, x, below, dtype)
 
 
-def _density(b: Builder, a: Tensor, x: Tensor) -> Tensor:
-    """D = x^a exp(-x) / gamma(a), about sqrt(a / 2 pi) exp(a (log(x / a) - x / a + 1)) for large
-    a"""
+def _exponents(b: Builder, a: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """That of D = x^a exp(-x) / gamma(a) for large a, about a (log(x / a) - x / a + 1), with its
+    factor a / 2 pi under a root; that for small a."""
     far = b.maximum(a, _SHIFT)
     m = (x - far) / far
     near_one = b.less(b.abs(m), 0.3)
     apart = b.log(b.where(near_one, 1, x / far)) - m
     bend = b.where(near_one, log1p_rest(b, b.where(near_one, m, 0)), apart)
-    large = b.exp(far * bend - stirling(b, far)) * b.sqrt(far * (0.5 / math.pi))
     few = b.minimum(a, _SHIFT)
-    small = b.exp(few * b.log(x) - x - b.gammaln(few))
-    return b.where(b.less(a, _SHIFT), small, large)
+    small = few * b.log(x) - x - b.gammaln(few)
+    return far * bend - stirling(b, far), far * (0.5 / math.pi), small
+
+
+def _density(b: Builder, a: Tensor, x: Tensor) -> Tensor:
+    large, factor, small = _exponents(b, a, x)
+    return b.where(b.less(a, _SHIFT), b.exp(small), b.exp(large) * b.sqrt(factor))
+
+
+def _log_density(b: Builder, a: Tensor, x: Tensor) -> Tensor:
+    large, factor, small = _exponents(b, a, x)
+    return b.where(b.less(a, _SHIFT), small, large + 0.5 * b.log(factor))
 
 
 def _small_complement(b: Builder, a: Tensor, x: Tensor) -> Tensor:
@@ -128,8 +137,10 @@ def _small_complement(b: Builder, a: Tensor, x: Tensor) -> Tensor:
     return b.exp(power) * (a * total) - b.expm1(power)
 
 
-def _parts(b: Builder, a: Tensor, x: Tensor, dtype: DType) -> tuple[Tensor, Tensor]:
-    """P and Q for finite a, x > 0, with the digits of dtype."""
+def _parts(
+    b: Builder, a: Tensor, x: Tensor, dtype: DType, logs: bool = False
+) -> tuple[Tensor, Tensor]:
+    """P and Q for finite a, x > 0, with the digits of dtype; or their logarithms."""
     below, small, _, first, _ = _raised(b, a, x, dtype)
     lifted = first
     for k in reversed(range(_SHIFT)):
@@ -138,10 +149,15 @@ def _parts(b: Builder, a: Tensor, x: Tensor, dtype: DType) -> tuple[Tensor, Tens
     value = _density(b, a, x) * first
     tiny = b.logical_and(b.less_equal(x, _SMALL), b.less(a, 0.4))
     rest = b.where(tiny, _small_complement(b, b.minimum(a, 0.4), b.minimum(x, _SMALL)), 1 - value)
+    if logs:
+        log, other = _log_density(b, a, x) + b.log(first), b.log1p(-value)
+        few = b.logical_and(tiny, b.less(rest, 0.5))
+        lower = b.where(below, b.where(few, b.log1p(-rest), log), other)
+        return lower, b.where(below, b.where(few, b.log(rest), other), log)
     return b.where(below, value, 1 - value), b.where(below, rest, value)
 
 
-def _value(b: Builder, a: Tensor, x: Tensor, upper: bool) -> Tensor:
+def _value(b: Builder, a: Tensor, x: Tensor, upper: bool, logs: bool = False) -> Tensor:
     """With the limits: P = 0 at x = 0 and a = inf, P = 1 at x = inf and a = 0. The integral, most
     of the work, is computed in the dtype of the inputs, what is around it in float64."""
     dtype = x.dtype
@@ -149,8 +165,9 @@ def _value(b: Builder, a: Tensor, x: Tensor, upper: bool) -> Tensor:
     inside = b.logical_and(b.isfinite(a), b.isfinite(x))
     inside = b.logical_and(inside, b.logical_and(b.greater(a, 0), b.greater(x, 0)))
     held = b.maximum(b.where(inside, a, 1), _LEAST[float64])
-    parts = _parts(b, held, b.where(inside, x, 1), dtype)
-    ends = (1.0, 0.0) if upper else (0.0, 1.0)
+    parts = _parts(b, held, b.where(inside, x, 1), dtype, logs)
+    none, all_ = (-math.inf, 0.0) if logs else (0.0, 1.0)
+    ends = (all_, none) if upper else (none, all_)
     at_zero = b.logical_or(b.equal(x, 0), b.isinf(a))
     limit = b.where(at_zero, *ends)
     both = b.logical_or(
@@ -251,6 +268,23 @@ def _by_x(sign: float) -> Any:
     return double_partial(partial)
 
 
+def _of_logarithm(function: Any, sign: float, by_a: bool) -> Any:
+    """The derivative by a, or by x, of the logarithm of P (sign 1) or Q (sign -1)."""
+
+    def partial(b: Builder, a: Tensor, x: Tensor) -> Tensor:
+        inside = b.logical_and(b.greater(x, 0), b.isfinite(x))
+        held = b.where(inside, x, 1)
+        share = b.exp(_log_density(b, a, held) - function(a, held)) * sign
+        if by_a:
+            return b.where(inside, -share * b.gammainc_slope(a, b.log(held)), 0)
+        power = b.where(b.less(a, 1), math.inf, b.where(b.equal(a, 1), 1.0, 0.0))
+        at_zero, at_infinity = (math.inf, 0.0) if sign > 0 else (-power, -1.0)
+        edge = b.where(b.equal(x, 0), at_zero, at_infinity)
+        return b.where(inside, share / held, edge)
+
+    return double_partial(partial)
+
+
 # --- public functions ----------------------------------------------------------------------------
 
 
@@ -308,5 +342,40 @@ UPPER = register_composed(
     reference=_values("gammaincc"),
     partials=(_by_a(1.0), _by_x(-1.0)),
     examples=_examples(gammaincc),
+    single=True,
+)
+
+
+@public
+def log_gammainc(a: Any, x: Any, /) -> Tensor:
+    """log(gammainc(a, x)), also where that is too small for its dtype."""
+    return LOG_LOWER(*(floating(tensor) for tensor in promote_inputs("log_gammainc", a, x)))
+
+
+@public
+def log_gammaincc(a: Any, x: Any, /) -> Tensor:
+    """log(gammaincc(a, x)), also where that is too small for its dtype."""
+    return LOG_UPPER(*(floating(tensor) for tensor in promote_inputs("log_gammaincc", a, x)))
+
+
+def _log_values(name: str) -> Any:
+    values = _values(name)
+    return lambda a, x: np.log(values(a, x))
+
+
+LOG_LOWER = register_composed(
+    "log_gammainc",
+    build=lambda b, a, x: _value(b, a, x, upper=False, logs=True),
+    reference=_log_values("gammainc"),
+    partials=tuple(_of_logarithm(log_gammainc, 1.0, by_a) for by_a in (True, False)),
+    examples=_examples(log_gammainc),
+    single=True,
+)
+LOG_UPPER = register_composed(
+    "log_gammaincc",
+    build=lambda b, a, x: _value(b, a, x, upper=True, logs=True),
+    reference=_log_values("gammaincc"),
+    partials=tuple(_of_logarithm(log_gammaincc, -1.0, by_a) for by_a in (True, False)),
+    examples=_examples(log_gammaincc),
     single=True,
 )

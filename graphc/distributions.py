@@ -1,0 +1,224 @@
+"""What a distribution of gc.stats is: functions of a place, or of a probability, and of shapes."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from graphc.errors import FunctionError
+from graphc.ir.registry import BUILDER
+from graphc.ir.source import current_source
+from graphc.ir.tensor import Tensor
+from graphc.ops.definition import floating, promote_inputs
+
+Formula = Callable[..., Tensor]
+b = BUILDER
+
+
+class Distribution:
+    """A family of distributions. shapes: the names of its parameters.
+
+    log_density and cdf are functions of a standard place inside of the support, and the shapes;
+    quantile and upper_quantile, the inverses of cdf and survival, of a probability. low, high:
+    where the support ends, before loc and scale; inside: a place in it. domain: whether shapes are
+    those of a distribution; all are positive without it.
+    """
+
+    _last: tuple[str, ...] = ("loc", "scale")
+
+    def __init__(
+        self,
+        name: str,
+        shapes: Sequence[str],
+        log_density: Formula,
+        cdf: Formula,
+        *,
+        low: float = -math.inf,
+        high: float = math.inf,
+        inside: float = 0.5,
+        log_cdf: Formula | None = None,
+        survival: Formula | None = None,
+        log_survival: Formula | None = None,
+        quantile: Formula | None = None,
+        upper_quantile: Formula | None = None,
+        domain: Formula | None = None,
+        doc: str = "",
+    ) -> None:
+        self.name = name
+        self.shapes = tuple(shapes)
+        self._log_density, self._cdf = log_density, cdf
+        self._log_cdf, self._survival = log_cdf, survival
+        self._log_survival, self._domain = log_survival, domain
+        self._quantile, self._upper_quantile = quantile, upper_quantile
+        self._low, self._high, self._inside = low, high, inside
+        self.__doc__ = doc
+
+    def __repr__(self) -> str:
+        return f"<graphc distribution {self.name}({', '.join((*self.shapes, *self._last))})>"
+
+    def _parameters(self, method: str, x: Any, args: Any, kwargs: Any) -> list[Tensor]:
+        """x, the shapes, loc and scale in one dtype."""
+        names = (*self.shapes, *self._last)
+        given = dict(zip(names, args, strict=False)) | kwargs
+        twice = [name for name in names[: len(args)] if name in kwargs]
+        missing = [name for name in self.shapes if name not in given]
+        unknown = [name for name in given if name not in names]
+        if len(args) > len(names) or missing or unknown or twice:
+            told = ", ".join(("q" if method in ("ppf", "isf") else "x", *names))
+            raise FunctionError(
+                f"stats.{self.name}.{method}: got {1 + len(args)} arguments and {sorted(kwargs)}",
+                code="E207",
+                source=current_source(),
+                fix=f"call it as {method}({told}); loc and scale may be left out",
+            )
+        defaults = {"loc": 0, "scale": 1}
+        values = [given.get(name, defaults.get(name)) for name in names]
+        found = promote_inputs(f"{self.name}.{method}", x, *values)
+        return [floating(tensor) for tensor in found]
+
+    def _standard(self, method: str, x: Any, args: Any, kwargs: Any) -> tuple[Any, ...]:
+        """The standard place held inside of the support, whether it is there and below it, the
+        shapes and the scale."""
+        place, *shapes, loc, scale = self._parameters(method, x, args, kwargs)
+        z = self._known((place - loc) / scale, shapes, [scale])
+        below, above = b.less(z, self._low), b.greater(z, self._high)
+        outside = b.logical_or(below, above)
+        held = z if self._is_everywhere else b.where(outside, self._inside, z)
+        return held, below, above, shapes, scale
+
+    def _known(self, z: Tensor, shapes: Sequence[Tensor], positive: Sequence[Tensor]) -> Tensor:
+        """z, or NaN where there is no such distribution."""
+        if self._domain is None:
+            positive = [*shapes, *positive]
+        known = [] if self._domain is None else [self._domain(*shapes)]
+        for condition in (*known, *(b.greater(value, 0) for value in positive)):
+            z = b.where(condition, z, math.nan)
+        return z
+
+    @property
+    def _is_everywhere(self) -> bool:
+        return self._low == -math.inf and self._high == math.inf
+
+    def logpdf(self, x: Any, /, *args: Any, **kwargs: Any) -> Tensor:
+        """The logarithm of the density at x."""
+        z, below, above, shapes, scale = self._standard("logpdf", x, args, kwargs)
+        value = self._log_density(z, *shapes) - b.log(scale)
+        value = b.where(b.isinf(z), -math.inf, value)
+        if self._is_everywhere:
+            return value
+        return b.where(b.logical_or(below, above), -math.inf, value)
+
+    def pdf(self, x: Any, /, *args: Any, **kwargs: Any) -> Tensor:
+        """The density at x."""
+        return b.exp(self.logpdf(x, *args, **kwargs))
+
+    def cdf(self, x: Any, /, *args: Any, **kwargs: Any) -> Tensor:
+        """The probability of a number that is not larger than x."""
+        z, below, above, shapes, _ = self._standard("cdf", x, args, kwargs)
+        return self._bounded(self._cdf(z, *shapes), below, above, 0, 1)
+
+    def sf(self, x: Any, /, *args: Any, **kwargs: Any) -> Tensor:
+        """The probability of a number that is larger than x: 1 - cdf."""
+        z, below, above, shapes, _ = self._standard("sf", x, args, kwargs)
+        if self._survival is None:
+            value = 1 - self._cdf(z, *shapes)
+        else:
+            value = self._survival(z, *shapes)
+        return self._bounded(value, below, above, 1, 0)
+
+    def logcdf(self, x: Any, /, *args: Any, **kwargs: Any) -> Tensor:
+        """The logarithm of cdf."""
+        z, below, above, shapes, _ = self._standard("logcdf", x, args, kwargs)
+        value = self._logarithm(self._log_cdf, self._cdf, self._survival, z, shapes)
+        return self._bounded(value, below, above, -math.inf, 0)
+
+    def logsf(self, x: Any, /, *args: Any, **kwargs: Any) -> Tensor:
+        """The logarithm of sf."""
+        z, below, above, shapes, _ = self._standard("logsf", x, args, kwargs)
+        survival = self._survival or (lambda z, *shapes: 1 - self._cdf(z, *shapes))
+        value = self._logarithm(self._log_survival, survival, self._cdf, z, shapes)
+        return self._bounded(value, below, above, 0, -math.inf)
+
+    def ppf(self, q: Any, /, *args: Any, **kwargs: Any) -> Tensor:
+        """The place below which lies the probability q: the inverse of cdf. NaN for no probability.
+
+        AttributeError where there is no closed form.
+        """
+        return self._place("ppf", self._quantile, (self._low, self._high), q, args, kwargs)
+
+    def isf(self, q: Any, /, *args: Any, **kwargs: Any) -> Tensor:
+        """The place above which lies the probability q: the inverse of sf. Otherwise as ppf."""
+        return self._place("isf", self._upper_quantile, (self._high, self._low), q, args, kwargs)
+
+    def _place(
+        self,
+        method: str,
+        formula: Formula | None,
+        ends: tuple[float, float],
+        q: Any,
+        args: Any,
+        kwargs: Any,
+    ) -> Tensor:
+        if formula is None:
+            raise AttributeError(f"stats.{self.name} has no {method} in closed form")
+        given, *shapes, loc, scale = self._parameters(method, q, args, kwargs)
+        p = self._known(given, shapes, [scale])
+        inside = b.logical_and(b.greater(p, 0), b.less(p, 1))
+        z = formula(b.where(inside, p, 0.5), *shapes)
+        z = b.where(b.equal(p, 0), ends[0], b.where(b.equal(p, 1), ends[1], z))
+        known = b.logical_and(b.greater_equal(p, 0), b.less_equal(p, 1))
+        return b.where(known, loc + scale * z, math.nan)
+
+    @staticmethod
+    def _logarithm(
+        formula: Formula | None, value: Formula, rest: Formula | None, z: Tensor, shapes: Any
+    ) -> Tensor:
+        """formula, or log(value), which is log1p(-rest) where value is near 1."""
+        if formula is not None:
+            return formula(z, *shapes)
+        found = value(z, *shapes)
+        if rest is None:
+            return b.log(found)
+        other = rest(z, *shapes)
+        small = b.less(found, 0.5)
+        near_one = b.log1p(-b.where(small, 0.5, other))
+        return b.where(small, b.log(b.where(small, found, 0.5)), near_one)
+
+    def _bounded(self, value: Tensor, below: Any, above: Any, low: float, high: float) -> Tensor:
+        if self._is_everywhere:
+            return value
+        return b.where(below, low, b.where(above, high, value))
+
+
+class DiscreteDistribution(Distribution):
+    """A family of distributions over whole numbers, without scale; logpmf and pmf for densities."""
+
+    _last = ("loc",)
+
+    def _standard(self, method: str, x: Any, args: Any, kwargs: Any) -> tuple[Any, ...]:
+        place, *shapes, loc = self._parameters(method, x, args, kwargs)
+        z = self._known(place - loc, shapes, [])
+        whole = b.floor(z)
+        below, above = b.less(whole, self._low), b.greater(whole, self._end(*shapes))
+        held = b.where(b.logical_or(below, above), self._low, whole)
+        return held, below, above, shapes, b.greater(z, whole)
+
+    def _end(self, *shapes: Tensor) -> Any:
+        return shapes[0] if self.name == "binom" else self._high
+
+    @property
+    def _is_everywhere(self) -> bool:
+        return False
+
+    def logpmf(self, k: Any, /, *args: Any, **kwargs: Any) -> Tensor:
+        """The logarithm of the probability of k; -inf where k is not whole."""
+        z, below, above, shapes, broken = self._standard("logpmf", k, args, kwargs)
+        outside = b.logical_or(b.logical_or(below, above), broken)
+        return b.where(outside, -math.inf, self._log_density(z, *shapes))
+
+    def pmf(self, k: Any, /, *args: Any, **kwargs: Any) -> Tensor:
+        """The probability of k."""
+        return b.exp(self.logpmf(k, *args, **kwargs))
+
+    def logpdf(self, x: Any, /, *args: Any, **kwargs: Any) -> Tensor:
+        """There is none: see logpmf."""
+        raise AttributeError(f"stats.{self.name} has no density: use logpmf and pmf")
