@@ -3,14 +3,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.installed
-PYTEST_ARGS ?= -n auto
+PYTEST_ARGS ?= -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test slow lint types imports format bench array-api clean distclean
 
 help:
 	@echo "make demo      run examples/demo.py"
-	@echo "make test      run the tests; PYTEST_ARGS=... in place of -n auto"
+	@echo "make test      run the tests; PYTEST_ARGS=... in place of -n auto --dist worksteal"
 	@echo "make slow      run the slow tests"
 	@echo "make lint      check format and style"
 	@echo "make types     check types"

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+import graphc.garbage
+
 os.environ["GRAPHC_CACHE"] = "off"  # tests compile, and leave nothing behind
 
 settings.register_profile("repeatable", derandomize=True, database=None)
@@ -24,4 +26,15 @@ def bytecode(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
             patch.delenv("PYTHONDONTWRITEBYTECODE")
             patch.setenv("PYTHONPYCACHEPREFIX", str(shared / "bytecode"))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def seldom_collected() -> Iterator[None]:
+    """Twenty thousand collected tests are millions of objects to look through, each time in vain.
+
+    It takes a second. `tests.test_garbage` has the limit of graphc.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(graphc.garbage, "FEWEST", 20 * graphc.garbage.FEWEST)
         yield

@@ -1,7 +1,7 @@
 """Transforms of known length, which are compiled, beside numpy.fft: lengths, axes, few columns."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,8 @@ from graphc.loops.ir import HostCall, KernelCall, flat_steps
 from graphc.ops.column_fourier import radices_of
 
 LENGTHS = [*range(1, 17), 18, 21, 32, 35, 48, 55, 60, 64, 81, 100, 121, 128, 169, 200, 256, 360]
+REAL = sorted(LENGTHS[::2] + LENGTHS[1:12:2])
+DTYPES = ("complex64", "complex128", "float32", "float64")
 LONG = [512, 1001, 1024, 2310, 4096, 5000]
 SHAPES: dict[
     str, Callable[[int], tuple[tuple[int, ...], int]]
@@ -61,10 +63,27 @@ def test_radices() -> None:
         assert found is None or (math.prod(found) == n and max(found, default=1) <= 13)
 
 
+def half(around: str, dtype: str, lengths: Sequence[int]) -> Sequence[int]:
+    """Every other length, so that each meets each shape and each dtype."""
+    first = (list(SHAPES).index(around) + DTYPES.index(dtype)) % 2
+    return lengths[first::2]
+
+
 @pytest.mark.parametrize("around", SHAPES)
 @pytest.mark.parametrize("dtype", ["complex64", "complex128"])
 def test_complex_transforms(around: str, dtype: str) -> None:
-    for n in LENGTHS:
+    complex_transforms(around, dtype, half(around, dtype, LENGTHS))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("around", SHAPES)
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+def test_complex_transforms_of_all_lengths(around: str, dtype: str) -> None:
+    complex_transforms(around, dtype, LENGTHS)
+
+
+def complex_transforms(around: str, dtype: str, lengths: Sequence[int]) -> None:
+    for n in lengths:
         shape, axis = SHAPES[around](n)
         name = ("fft", "ifft")[n % 2]
         agrees(name, drawn(shape, dtype), axis=axis, norm=("backward", "ortho")[n // 2 % 2])
@@ -73,11 +92,22 @@ def test_complex_transforms(around: str, dtype: str) -> None:
 @pytest.mark.parametrize("around", SHAPES)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_transforms_of_real_numbers_and_back(around: str, dtype: str) -> None:
-    for n in LENGTHS[::2] + LENGTHS[1:12:2]:
+    transforms_of_real_numbers_and_back(around, dtype, half(around, dtype, REAL))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("around", SHAPES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_real_numbers_and_back_of_all_lengths(around: str, dtype: str) -> None:
+    transforms_of_real_numbers_and_back(around, dtype, REAL)
+
+
+def transforms_of_real_numbers_and_back(around: str, dtype: str, lengths: Sequence[int]) -> None:
+    for n in lengths:
         shape, axis = SHAPES[around](n)
         agrees(("rfft", "ihfft")[n % 3 == 0], drawn(shape, dtype), axis=axis)
-        half = (*shape[:axis], n // 2 + 1, *shape[axis + 1 :])
-        spectrum = drawn(half, f"complex{2 * int(dtype[5:])}")
+        kept = (*shape[:axis], n // 2 + 1, *shape[axis + 1 :])
+        spectrum = drawn(kept, f"complex{2 * int(dtype[5:])}")
         agrees(("irfft", "hfft")[n % 3 == 0], spectrum, n=n, axis=axis, norm="forward")
 
 

@@ -3,7 +3,16 @@
 import gc as garbage
 import weakref
 
+import pytest
+
+import graphc.garbage
 from graphc.garbage import FEWEST, MANY, uncollected
+
+
+@pytest.fixture(autouse=True)
+def own_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graphc.garbage, "FEWEST", FEWEST)
+    monkeypatch.setattr(graphc.garbage, "_holding", graphc.garbage._Holding())
 
 
 class Ring:
