@@ -235,7 +235,6 @@ class Model(Trainer):
         return picture_of(self, path)
 
     @surface
-    @surface
     def summary(self, print_fn: Callable[[str], Any] = print) -> None:
         """Print the layers, the shapes of their results and the numbers of their weights."""
         print_fn(summary_of(self))

@@ -10,6 +10,7 @@ from graphc.layers.context import current_context
 from graphc.layers.layer import InputSpec, Layer
 from graphc.layers.limits import is_real, positive
 from graphc.layers.masks import spread_mask
+from graphc.layers.precision import precise, precise_dtype
 
 __all__ = [
     "BatchNorm",
@@ -98,11 +99,6 @@ class _Normalization(Layer):
         return normal if self.beta is None else normal + self.spread(self.beta, normal.ndim)
 
 
-def _wide(x: gc.Tensor) -> gc.Tensor:
-    """Halves are measured in float32: squares and sums soon leave float16."""
-    return x.astype("float32") if x.dtype in (gc.float16, gc.bfloat16) else x
-
-
 def _moments(
     x: gc.Tensor, axes: tuple[int, ...], mask: gc.Tensor | None = None
 ) -> tuple[gc.Tensor, gc.Tensor]:
@@ -125,7 +121,8 @@ class BatchNormalization(_Normalization):
     Ioffe and Szegedy, 2015 (arXiv 1502.03167). axis: that of the features. In training the batch
     itself is measured, and moving averages are updated: `momentum` of the old and the rest of the
     new. Otherwise, and always if `trainable` is False, the averages are used. Variances are divided
-    by the number of entries. Steps that a mask hides are not measured.
+    by the number of entries. Steps that a mask hides are not measured. The averages of a layer in
+    half precision are float32.
     """
 
     def __init__(
@@ -153,15 +150,16 @@ class BatchNormalization(_Normalization):
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)
         shape = tuple(self.known_size(input_shape, axis) for axis in self.axes(len(input_shape)))
+        kind: dict[str, Any] = {"trainable": False, "dtype": precise_dtype(self.dtype)}
         self.moving_mean = self.add_param(
-            "moving_mean", shape, self.moving_mean_initializer, trainable=False
+            "moving_mean", shape, self.moving_mean_initializer, **kind
         )
         self.moving_variance = self.add_param(
-            "moving_variance", shape, self.moving_variance_initializer, trainable=False
+            "moving_variance", shape, self.moving_variance_initializer, **kind
         )
 
     def call(self, inputs: Any, training: bool = False, mask: Any = None) -> Any:
-        ndim, x = inputs.ndim, _wide(inputs)
+        ndim, x = inputs.ndim, precise(inputs)
         if training and self.trainable:
             others = tuple(axis for axis in range(ndim) if axis not in self.axes(ndim))
             mean, variance = _moments(x, others, mask)
@@ -178,7 +176,8 @@ class BatchNormalization(_Normalization):
         if context is not None:
             old = context.latest(average)
             new = gc.stop_gradient(gc.reshape(new, average.shape))
-            context.update(average, old * self.momentum + new * (1 - self.momentum))
+            mean = old * self.momentum + new * (1 - self.momentum)
+            context.update(average, mean.astype(average.dtype))
 
 
 class LayerNormalization(_Normalization):
@@ -188,7 +187,7 @@ class LayerNormalization(_Normalization):
     """
 
     def call(self, inputs: Any) -> Any:
-        x = _wide(inputs)
+        x = precise(inputs)
         mean, variance = _moments(x, self.axes(x.ndim))
         normal = (x - mean) * gc.rsqrt(variance + self.epsilon)
         return self.affine(normal.astype(inputs.dtype))
@@ -210,7 +209,7 @@ class RMSNormalization(_Normalization):
         )
 
     def call(self, inputs: Any) -> Any:
-        x = _wide(inputs)
+        x = precise(inputs)
         power = gc.mean(gc.square(x), axis=self.axes(x.ndim), keepdims=True)
         return self.affine((x * gc.rsqrt(power + self.epsilon)).astype(inputs.dtype))
 
@@ -248,7 +247,7 @@ class GroupNormalization(_Normalization):
         sizes = list(inputs.shape)
         channels = self.known_size(inputs.shape, axis)
         split = [*sizes[:axis], self.groups, channels // self.groups, *sizes[axis + 1 :]]
-        grouped = gc.reshape(_wide(inputs), split)
+        grouped = gc.reshape(precise(inputs), split)
         over = tuple(n for n in range(1, len(split)) if n != axis)
         mean, variance = _moments(grouped, over)
         normal = (grouped - mean) * gc.rsqrt(variance + self.epsilon)

@@ -8,7 +8,8 @@ import numpy as np
 import graphc as gc
 from graphc.layers.configured import plain_number
 from graphc.layers.limits import fraction, within
-from graphc.layers.updates.state import State, Updates, fitting, precise, rounded, weights
+from graphc.layers.precision import precise
+from graphc.layers.updates.state import State, Updates, fitting, rounded, weights
 
 __all__ = ["ExponentialMovingAverage", "PolyakAverage"]
 

@@ -6,7 +6,7 @@ from typing import Any
 import graphc as gc
 from graphc.layers import limits
 from graphc.layers.configured import with_plain_numbers
-from graphc.layers.updates.state import precise, precise_dtype
+from graphc.layers.precision import precise, precise_dtype
 
 __all__ = ["clip_by_global_norm", "clip_by_norm", "clip_by_value", "global_norm"]
 
@@ -46,7 +46,7 @@ def global_norm(tensors: Sequence[gc.Tensor]) -> gc.Tensor:
 
 def _scaled(grad: gc.Tensor, factor: gc.Tensor) -> gc.Tensor:
     """grad * factor; the factor of a long gradient may be 0 in half precision."""
-    return (precise(grad) * factor.astype(precise_dtype(grad))).astype(grad.dtype)
+    return (precise(grad) * factor.astype(precise_dtype(grad.dtype))).astype(grad.dtype)
 
 
 def _factor(norm: gc.Tensor, limit: Any) -> gc.Tensor:

@@ -5,12 +5,12 @@ from typing import Any
 
 import graphc as gc
 from graphc.layers.limits import fraction, within
+from graphc.layers.precision import precise
 from graphc.layers.updates.state import (
     State,
     Updates,
     fitting,
     gradients,
-    precise,
     update_rule,
     weights,
 )

@@ -4,6 +4,7 @@ from typing import Any
 
 import graphc as gc
 from graphc.layers.limits import flag, fraction, positive, within
+from graphc.layers.precision import precise
 from graphc.layers.updates.moments import running_mean
 from graphc.layers.updates.state import (
     Fitting,
@@ -12,7 +13,6 @@ from graphc.layers.updates.state import (
     counted,
     fitting,
     gradients,
-    precise,
     update_rule,
 )
 

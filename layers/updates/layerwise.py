@@ -4,6 +4,7 @@ from typing import Any
 
 import graphc as gc
 from graphc.layers.limits import fraction, within
+from graphc.layers.precision import precise
 from graphc.layers.updates.moments import running_mean
 from graphc.layers.updates.state import (
     State,
@@ -11,7 +12,6 @@ from graphc.layers.updates.state import (
     counted,
     fitting,
     gradients,
-    precise,
     update_rule,
 )
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import graphc as gc
 from graphc.layers.limits import flag, fraction, within
+from graphc.layers.precision import precise
 from graphc.layers.updates.state import (
     Fitting,
     State,
@@ -11,7 +12,6 @@ from graphc.layers.updates.state import (
     counted,
     fitting,
     gradients,
-    precise,
     update_rule,
 )
 

@@ -9,25 +9,10 @@ import numpy as np
 import graphc as gc
 from graphc.layers.configured import parameter_error, with_plain_numbers, written
 from graphc.layers.limits import within
+from graphc.layers.precision import precise, precise_dtype
 
 Updates = dict[gc.Variable, gc.Tensor]
 Rule = TypeVar("Rule", bound=Callable[..., Updates])
-
-_HALF = (gc.float16, gc.bfloat16)
-
-
-def precise_dtype(tensor: gc.Tensor) -> Any:
-    """The dtype in which rules compute for a weight and keep what they know of it.
-
-    float32 for half precision, where an epsilon of 1e-8 is 0 and squares of gradients overflow or
-    vanish; its own dtype for any other.
-    """
-    return gc.float32 if tensor.dtype in _HALF else tensor.dtype
-
-
-def precise(tensor: gc.Tensor) -> gc.Tensor:
-    """The tensor in its `precise_dtype`."""
-    return tensor.astype(precise_dtype(tensor))
 
 
 def rounded(updates: Mapping[gc.Variable, gc.Tensor]) -> Updates:
@@ -75,7 +60,7 @@ class State:
         if key not in self._kept:
             sizes = enumerate(param.shape)
             shape = [size if axes is None or axis in axes else 1 for axis, size in sizes]
-            array = np.full(shape, value, precise_dtype(param))
+            array = np.full(shape, value, precise_dtype(param.dtype))
             self._kept[key] = (param, gc.variable(array, f"{param.name}_{role}"))
         self._starts[key] = (value, None if axes is None else list(axes))
         return self._kept[key][1]
@@ -150,14 +135,14 @@ def gradients(loss_or_grads: Any, params: Any) -> tuple[list[gc.Tensor], list[gc
             "pass one gradient for each parameter, in their order",
         )
     return [
-        gc.as_tensor(grad).astype(precise_dtype(param))
+        gc.as_tensor(grad).astype(precise_dtype(param.dtype))
         for grad, param in zip(loss_or_grads, wrt, strict=True)
     ], wrt
 
 
 def fitting(value: Any, param: gc.Tensor) -> Any:
     """A learning rate in the `precise_dtype` of a weight; Python's numbers adapt by themselves."""
-    return value.astype(precise_dtype(param)) if isinstance(value, gc.Tensor) else value
+    return value.astype(precise_dtype(param.dtype)) if isinstance(value, gc.Tensor) else value
 
 
 class Fitting:
@@ -171,7 +156,7 @@ class Fitting:
         if param.dtype not in self._found:
             number = not isinstance(self.value, gc.Tensor)
             self._found[param.dtype] = (
-                gc.constant(self.value, precise_dtype(param))
+                gc.constant(self.value, precise_dtype(param.dtype))
                 if number
                 else fitting(self.value, param)
             )

@@ -255,6 +255,23 @@ def test_batch_normalization_in_a_model() -> None:
     assert context.updates == []
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_batch_normalization_in_half_precision(dtype: str) -> None:
+    x = gc.placeholder("x", ("n", 2), dtype)
+    norm = layers.BatchNormalization(momentum=0.999)
+    with CallContext(training=True) as context:
+        y = norm(x)
+    train = gc.function([x], y, updates=context.updates, allow_downcast=True)
+    values = data(20, 2) + 300  # whose squares are too large for float16
+    assert np.abs(train(values).astype("float32").mean(0)).max() < 0.2
+    for _ in range(50):
+        train(values)
+    assert norm.gamma is not None and norm.gamma.dtype == dtype
+    assert norm.moving_mean.dtype == gc.float32
+    np.testing.assert_allclose(norm.moving_mean.value, 300 * (1 - 0.999**51), rtol=0.01)
+    assert norm(x).dtype == dtype
+
+
 def test_a_shared_batch_normalization_sees_both() -> None:
     norm = layers.BatchNormalization(momentum=0.5)
     a, b = gc.placeholder("a", ("n", 2)), gc.placeholder("b", ("n", 2))
