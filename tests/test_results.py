@@ -160,7 +160,8 @@ def test_wrong_structures_and_overlaps(out: Any, direct: bool) -> None:
     with pytest.raises(gc.FeedError):
         f(X, out=out(a, b))
     assert (a == 7).all() and (b == 7).all()
-    garbage.collect()
+    if (sys.getrefcount(a), sys.getrefcount(b)) != counts:  # else there is nothing to look for
+        garbage.collect()
     assert (sys.getrefcount(a), sys.getrefcount(b)) == counts
 
 

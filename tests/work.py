@@ -23,7 +23,6 @@ def steps(work: Callable[[], object]) -> int:
         return trace
 
     before, beside = sys.gettrace(), threading.gettrace()
-    garbage.collect()
     garbage.disable()
     threading.settrace(trace)
     sys.settrace(trace)

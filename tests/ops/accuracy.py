@@ -1,6 +1,7 @@
 """Elementwise functions against mpmath in 50 digits, on wide ranges of arguments."""
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import mpmath as mp
@@ -30,9 +31,16 @@ def ranges(*parts: np.ndarray) -> np.ndarray:
 
 def value_of(build: Callable[..., Any], *arrays: np.ndarray, backend: str = "llvm") -> np.ndarray:
     """build(*placeholders) at the arrays, whose length is symbolic."""
-    inputs = [gc.placeholder(f"x{n}", ("n",), a.dtype) for n, a in enumerate(arrays)]
-    value: np.ndarray = gc.function(inputs, build(*inputs), backend=backend)(*arrays)
+    dtypes = tuple(array.dtype for array in arrays)
+    value: np.ndarray = compiled(build, dtypes, backend)(*arrays)
     return value
+
+
+@lru_cache(8)
+def compiled(build: Callable[..., Any], dtypes: tuple[np.dtype[Any], ...], backend: str) -> Any:
+    """A test asks for the same function with many arguments."""
+    inputs = [gc.placeholder(f"x{n}", ("n",), dtype) for n, dtype in enumerate(dtypes)]
+    return gc.function(inputs, build(*inputs), backend=backend)
 
 
 def largest_error(

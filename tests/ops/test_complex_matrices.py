@@ -1,6 +1,7 @@
 """Linear algebra of complex matrices beside numpy, on every backend, with gradients."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -26,13 +27,23 @@ def adjoint(a: Any) -> Any:
     return np.conj(np.swapaxes(a, -1, -2))
 
 
-def run(build: Callable[..., Any], *arrays: Any, backend: str = "llvm") -> Any:
+@cache
+def compiled(
+    build: Callable[..., Any], options: tuple[Any, ...], ranks: tuple[int, ...], *where: str
+) -> gc.Function:
+    """One function for all shapes of those ranks; where: dtype and backend."""
+    dtype, backend = where
+    inputs = [gc.placeholder(f"x{n}", (None,) * rank, dtype) for n, rank in enumerate(ranks)]
+    return gc.function(inputs, build(*inputs, **dict(options)), backend=backend)
+
+
+def run(build: Callable[..., Any], *arrays: Any, backend: str = "llvm", **options: Any) -> Any:
     """With symbolic sizes, as complex128 and as complex64."""
     results = []
     for dtype in ("complex128", "complex64"):
         feeds = [np.asarray(array).astype(dtype) for array in arrays]
-        inputs = [gc.placeholder(f"x{n}", (None,) * a.ndim, dtype) for n, a in enumerate(feeds)]
-        results.append(gc.function(inputs, build(*inputs), backend=backend)(*feeds))
+        ranks = tuple(array.ndim for array in feeds)
+        results.append(compiled(build, tuple(options.items()), ranks, dtype, backend)(*feeds))
     wide, narrow = results
     for one, other in zip(gc_leaves(wide), gc_leaves(narrow), strict=True):
         assert one.dtype.itemsize in (other.dtype.itemsize, 2 * other.dtype.itemsize)
@@ -59,7 +70,7 @@ def test_square_matrices(shape: tuple[int, ...], backend: str) -> None:
     for one, other in zip(run(la.slogdet, a, backend=backend), np.linalg.slogdet(a), strict=True):
         close(one, other)
     close(run(la.cholesky, h, backend=backend), np.linalg.cholesky(h))
-    upper = run(lambda x: la.cholesky(x, upper=True), h, backend=backend)
+    upper = run(la.cholesky, h, backend=backend, upper=True)
     close(upper, adjoint(np.linalg.cholesky(h)))
     values, vectors = run(la.eigh, h, backend=backend)
     close(values, np.linalg.eigvalsh(h))
@@ -71,7 +82,7 @@ def test_square_matrices(shape: tuple[int, ...], backend: str) -> None:
     close(np.sort(run(la.eigvals, a, backend=backend)), np.sort(values))
     for lower in (True, False):
         factor = np.linalg.cholesky(h) if lower else adjoint(np.linalg.cholesky(h))
-        found = run(lambda c, y, lower=lower: la.cho_solve(c, y, lower=lower), factor, b)
+        found = run(la.cho_solve, factor, b, lower=lower)
         close(found, np.linalg.solve(h, b))
     close(run(la.triangular_solve, a, b, backend=backend), np.linalg.solve(np.tril(a), b))
 
@@ -82,7 +93,7 @@ def test_matrices_of_any_shape(shape: tuple[int, ...], backend: str) -> None:
     a = numbers(*shape)
     k = min(shape[-2:])
     for full in (False, True):
-        u, s, vh = run(lambda x, full=full: la.svd(x, full_matrices=full), a, backend=backend)
+        u, s, vh = run(la.svd, a, backend=backend, full_matrices=full)
         close((u[..., :k] * s[..., None, :]) @ vh[..., :k, :], a)
         close(s, np.linalg.svd(a, compute_uv=False))
         for unitary in (u, adjoint(vh)):
@@ -90,7 +101,7 @@ def test_matrices_of_any_shape(shape: tuple[int, ...], backend: str) -> None:
             close(adjoint(unitary) @ unitary, np.broadcast_to(unit, (*shape[:-2], *unit.shape)))
     close(run(la.svdvals, a, backend=backend), s)
     for mode in ("reduced", "complete"):
-        q, r = run(lambda x, mode=mode: la.qr(x, mode=mode), a, backend=backend)
+        q, r = run(la.qr, a, backend=backend, mode=mode)
         expected = np.linalg.qr(a, mode)
         assert q.shape == expected.Q.shape and r.shape == expected.R.shape
         close(q @ r, a)
@@ -126,8 +137,8 @@ def test_functions_of_matrices() -> None:
     close(adjoint(u) @ u, np.eye(3))
     close(p, adjoint(p))
     close(run(la.cond, a), np.linalg.cond(a), 1e-10)
-    close(run(lambda x: la.matrix_norm(x, ord="nuc"), a), np.linalg.norm(a, "nuc"))
-    close(run(lambda x: la.matrix_norm(x, ord=2), a), np.linalg.norm(a, 2))
+    close(run(la.matrix_norm, a, ord="nuc"), np.linalg.norm(a, "nuc"))
+    close(run(la.matrix_norm, a, ord=2), np.linalg.norm(a, 2))
 
 
 def projector(columns: Any) -> Any:

@@ -1,6 +1,7 @@
 """Pooling against loops over its definition, derivatives, sizes and errors."""
 
 from collections.abc import Callable
+from functools import cache
 from itertools import product
 from math import ceil, floor
 from typing import Any
@@ -261,17 +262,23 @@ def test_a_window_that_does_not_fit_at_the_call() -> None:
     ],
 )
 def test_gradient_of_windows_that_overlap(window: Any, options: Any, known: bool) -> None:
-    """Against the derivative's definition, with equal entries and NaN; any size serves."""
+    """Against the derivative's definition, with equal entries and NaN; one function serves any
+    size, or each has its own."""
+
+    @cache
+    def compiled(size: tuple[int | None, ...]) -> tuple[gc.Function, gc.Function]:
+        given = gc.placeholder("x", size)
+        y = gc.nn.max_pool(given, window, **options)
+        slope = gc.grad(gc.sum(y * gc.reshape(gc.arange(y.size) + 1.0, y.shape)), given)
+        return gc.function([given], slope), gc.function([given], y)
+
     for size in ((2, 3, 9, 11), (1, 1, 7, 8), (1, 2, 17, 16), (0, 2, 9, 9), (1, 2, 33, 5)):
         x = RNG.integers(-2, 3, size=size).astype("float32")
         if x.size > 20:
             x.flat[17] = np.nan
-        given = gc.placeholder("x", size if known else (None,) * 4)
-        y = gc.nn.max_pool(given, window, **options)
-        slope = gc.grad(gc.sum(y * gc.reshape(gc.arange(y.size) + 1.0, y.shape)), given)
-        f = gc.function([given], slope)
+        f, pool = compiled(size if known else (None,) * 4)
         wanted = np.zeros_like(x)
-        place = gc.function([given], y)(x)
+        place = pool(x)
         kernel = (window, window) if isinstance(window, int) else window
         pads = [(p, p) if isinstance(p, int) else p for p in pads_of(options, size, kernel)]
         stride, gap = options.get("stride", window), options.get("dilation", 1)
