@@ -34,14 +34,15 @@ def batch_function(
     name: str,
     sizes: Sequence[Val],
     axes: int,
-    itemsize: int,
+    itemsizes: Sequence[int],
     target: Target,
     *,
     divides: bool,
     follows: bool = False,
 ) -> FunctionText:
     """sizes: what the product @NAME takes besides its matrices, and, if it divides, the area and
-    the threads. follows: the frame holds an epilogue, whose rows are those of all matrices."""
+    the threads. itemsizes: of elements of the matrices. follows: the frame holds an epilogue, whose
+    rows are those of all matrices."""
     pointers = [Val(f"%{one}", "ptr") for one in POINTERS]
     plain = [Val(f"%size{number}", value.type) for number, value in enumerate(sizes)]
     counts = [Val(f"%count{axis}", "i64") for axis in range(axes)]
@@ -55,13 +56,12 @@ def batch_function(
     words = [*pointers, *plain, *counts, *flat, *followers, inner, *area]
 
     code = Code(has_fma=target.has_fma)
-    element = f"i{8 * itemsize}"
 
     def product(index: Val, _: list[Val]) -> list[Val]:
         places = places_of(code, index, counts)
         moved = [
-            moved_by(code, element, pointer, places, strides[one])
-            for one, pointer in zip(POINTERS, pointers, strict=True)
+            moved_by(code, f"i{8 * itemsize}", pointer, places, strides[one])
+            for one, pointer, itemsize in zip(POINTERS, pointers, itemsizes, strict=True)
         ]
         own = [Val("%area", "ptr"), STRIDE, inner] if divides else []
         passed = [*moved, *plain, *own, *followers]

@@ -36,7 +36,6 @@ from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.target import LINE
 from graphc.backends.llvm.text import Val
 from graphc.dims import divide as quotient
-from graphc.dtypes import is_half
 from graphc.loops.chains import Chain, Link, chains_in
 from graphc.loops.ir import Contraction, Step
 from graphc.memory.lives import uses_of
@@ -109,7 +108,7 @@ class ChainSteps(ProductSteps):
         known = set(self.program.sizes)
         for link in chain.links:
             product = link.product
-            if not uses_gemm(product) or is_half(product.dtype) or not _sizes_of(link) <= known:
+            if not uses_gemm(product) or not _sizes_of(link) <= known:
                 return None
             part = None
             if link.epilogue is not None:
@@ -313,7 +312,7 @@ class _Call(NamedTuple):
         inner: Val,
     ) -> None:
         m, *others = self.sizes
-        item = self.piece.link.product.dtype.itemsize
+        items = [dtype.itemsize for dtype in self.piece.link.product.dtypes]
         rows = m
         base = x.mul(matrix, m)
         if self.by_rows:
@@ -321,6 +320,7 @@ class _Call(NamedTuple):
             base = x.add(base, first)
         moved = []
         for operand, (pointer, strides) in enumerate(zip(self.pointers, self.strides, strict=True)):
+            item = items[operand]
             place = (
                 moved_by(x.code, f"i{8 * item}", pointer, places, strides) if strides else pointer
             )

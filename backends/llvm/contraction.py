@@ -1,10 +1,10 @@
 """Matrix products: which routine computes which.
 
-gemm               our own routine for float matrices (gemm.py)
-matrix_product     a kernel in the loop grammar, for small and for integer matrices
+gemm               our own routine (gemm.py)
+matrix_product     a kernel in the loop grammar, for small matrices, truths and integer vectors
 """
 
-from graphc.dtypes import float32, is_bool, is_floating, is_half
+from graphc.dtypes import float32, is_bool, is_floating, is_half, is_numeric
 from graphc.loops.ir import (
     Accumulate,
     Accumulator,
@@ -37,15 +37,20 @@ def _is_dots(step: Contraction) -> bool:
 
 def uses_gemm(step: Contraction) -> bool:
     """Whether our own routine computes the product."""
-    if not is_floating(step.dtype) or is_small(step):
+    if not is_numeric(step.dtype) or step.dtype.itemsize < 4 or is_small(step):
         return False
-    return 1 not in (step.m, step.n) or not is_half(step.dtype)
+    return 1 not in (step.m, step.n) or _reads_vectors(step)
 
 
 def may_be_vector(step: Contraction) -> bool:
     """Whether an operand is a vector, known as such or found at run time."""
     known = isinstance(step.m, int) and isinstance(step.n, int)
-    return not is_half(step.dtype) and (1 in (step.m, step.n) or not known)
+    return _reads_vectors(step) and (1 in (step.m, step.n) or not known)
+
+
+def _reads_vectors(step: Contraction) -> bool:
+    """Whether there are routines for products with a vector."""
+    return is_floating(step.dtype) and step.operands is None
 
 
 # Loops
@@ -68,8 +73,9 @@ def matrix_product(step: Contraction) -> Kernel:
     if step.rows is None:
         rows = [n, m if step.transpose_a else k, k if step.transpose_b else n]
     i, j, p = (Dim.symbol(name) for name in ("i", "j", "p"))
-    a = Load("a", _indices(p, i) if step.transpose_a else _indices(i, p), step.dtype)
-    b = Load("b", _indices(j, p) if step.transpose_b else _indices(p, j), step.dtype)
+    operand = step.dtypes[1]
+    a = Load("a", _indices(p, i) if step.transpose_a else _indices(i, p), operand)
+    b = Load("b", _indices(j, p) if step.transpose_b else _indices(p, j), operand)
     total, terms, store = _sum(step, a, b)
     loops: Statement
     if _is_dots(step):
@@ -85,8 +91,8 @@ def matrix_product(step: Contraction) -> Kernel:
         "product",
         (
             Parameter("out", step.dtype, (m, rows[0]), written=True),
-            Parameter("a", step.dtype, (k if step.transpose_a else m, rows[1])),
-            Parameter("b", step.dtype, (n if step.transpose_b else k, rows[2])),
+            Parameter("a", operand, (k if step.transpose_a else m, rows[1])),
+            Parameter("b", operand, (n if step.transpose_b else k, rows[2])),
         ),
         sizes,
         (loops,),

@@ -24,7 +24,9 @@ null, or a tile that does what the epilogue does itself (gemm_finish.py).
 A chunk writes its own part of `out` and nothing else. How the result is cut into chunks depends on
 the number of threads; how an element is summed does not: k is cut in the same steps everywhere.
 Rows of a that lie side by side are read where they are, if they are near each other; else each
-chunk copies what it needs into the area, `stride` bytes of it for each thread.
+chunk copies what it needs into the area, `stride` bytes of it for each thread. Narrow
+operands are widened as they are copied, or, where the processor multiplies pairs of them, two
+neighbours along k are one element of a tile.
 """
 
 from dataclasses import replace
@@ -46,10 +48,11 @@ from graphc.backends.llvm.gemm_rows import (
     rows_function,
 )
 from graphc.backends.llvm.gemm_split import PARTIAL, chunk_length, split_functions, split_name
-from graphc.backends.llvm.gemm_tile import Tile, tile_for, tile_function
+from graphc.backends.llvm.gemm_tile import Tile, tile_function
 from graphc.backends.llvm.gemm_tiles import tiles_function
 from graphc.backends.llvm.gemm_turned import store_columns
 from graphc.backends.llvm.gemm_vector import call_vector, vector_functions
+from graphc.backends.llvm.gemm_widen import widen_function
 from graphc.backends.llvm.one_thread import SHARED
 from graphc.backends.llvm.parallel import (
     AREA,
@@ -89,12 +92,12 @@ NOT_FOLLOWED = (NONE, NONE, Val("true", "i1"), NONE, Val("0", "i64"))
 
 def area_bytes(layout: Layout, target: Target) -> int:
     """What each thread needs for one product."""
-    return room_bytes(tile_for(target, layout.type))
+    return room_bytes(layout.tile(target))
 
 
 def functions_of(layout: Layout, target: Target) -> dict[str, FunctionText]:
     """Every routine that the product needs, by name; those of different layouts overlap."""
-    tile = tile_for(target, layout.type)
+    tile = layout.tile(target)
     assert room_bytes(tile) >= PARTIAL  # at its end lie the sums of chunks, or the transpose
     if layout.turned:
         found = functions_of(replace(layout, turned=False), target)
@@ -111,6 +114,8 @@ def functions_of(layout: Layout, target: Target) -> dict[str, FunctionText]:
     }
     if layout.transpose_a:
         found[names.pack_a] = pack_function(names.pack_a, tile.rows, tile, target, across=False)
+    elif tile.narrow is not None and not tile.reads_rows:
+        found[names.widen] = widen_function(names.widen, tile, target)
     if layout.few:
         found[names.few] = few_function(names.few, tile, target)
         if not layout.transpose_b:
@@ -170,19 +175,26 @@ def _product_function(layout: Layout, tile: Tile, target: Target) -> FunctionTex
     x = Arithmetic(Code(has_fma=target.has_fma))
     code, names, builder = x.code, Names(layout), x.code.builder
     m, n, _ = SIZES
-    strides = [x.mul(stride, tile.bytes) for stride in ROWS]
+    sizes = (tile.bytes, tile.read_bytes, tile.read_bytes)
+    strides = [x.mul(stride, size) for stride, size in zip(ROWS, sizes, strict=True)]
     zero, one = x.const(0), x.const(1)
-    if layout.transpose_b:
+    if layout.transpose_b or tile.narrow is not None:
         direct = Val("false", "i1")
     else:
         direct = x.compare("sle", m, x.const(DIRECT_TILES * tile.rows))
     if layout.transpose_a:
         wide = x.compare("sgt", n, x.const(NARROW_PANELS * tile.columns))
         copy = builder.and_(wide, x.compare("sge", strides[1], x.const(NEAR)))
+        copy = copy if tile.narrow is None else Val("true", "i1")
+    elif not tile.reads_rows:
+        copy = Val("true", "i1")
     else:
         many = Val(str(most_columns(tile) > PANELS * tile.columns).lower(), "i1")
         wide, far = x.compare("sge", n, x.const(WIDE)), x.compare("sge", strides[1], x.const(FAR))
         copy = builder.and_(many, builder.and_(wide, far))
+        if tile.together > 1:
+            odd = x.code.operation("and", SIZES[2], one)
+            copy = builder.or_(copy, x.compare("eq", odd, one))
 
     def all_chunks() -> list[Val]:
         grid = _grid(x, layout, tile)

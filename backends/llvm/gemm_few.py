@@ -16,7 +16,7 @@ from graphc.backends.llvm.masked import first_lanes, masked_load
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import FunctionText, Val
-from graphc.dtypes import is_half
+from graphc.dtypes import is_floating
 from graphc.loops.ir import Contraction
 
 LEAST_ROWS = 24  # of a product, from which on columns are copied for it
@@ -44,7 +44,7 @@ def rows_together(tile: Tile) -> int:
 
 def has_few(step: Contraction, tile: Tile) -> bool:
     """Whether a few columns are left over, as far as it is known before it runs."""
-    if step.transpose_a or is_half(step.dtype):
+    if step.transpose_a or not is_floating(step.dtype) or step.operands is not None:
         return False
     if not isinstance(step.n, int) or step.n <= tile.lanes:
         return False

@@ -235,7 +235,7 @@ class _FinishingTile(TileEmitter):
         builder.block("whole")
         builder.line("br i1 %first, label %ready, label %update")
         builder.block("update")
-        added = [builder.fadd(old, new) for old, new in zip(self._loaded(), sums, strict=True)]
+        added = [self._add(old, new) for old, new in zip(self._loaded(), sums, strict=True)]
         builder.branch("ready")
         builder.block("ready")
         totals = [

@@ -18,12 +18,11 @@ from graphc.backends.llvm.gemm_cover import LOW, NARROW, rows_before_low_tiles, 
 from graphc.backends.llvm.gemm_layout import Arithmetic, Layout, Names
 from graphc.backends.llvm.gemm_pack import PACK_PARAMETERS, pack_function
 from graphc.backends.llvm.gemm_rows import NONE, STEP
-from graphc.backends.llvm.gemm_tile import Tile, tile_for, tile_function
+from graphc.backends.llvm.gemm_tile import Tile, tile_function
 from graphc.backends.llvm.parallel import BEGIN, END, Range, dividing_functions
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import FunctionText, Val
-from graphc.dtypes import is_half
 from graphc.loops.ir import Contraction, Loop, Program, flat_steps, written_buffers
 
 MOST_BYTES = 4 << 20  # of a packed operand
@@ -62,7 +61,12 @@ def kept_products(program: Program, step: Loop) -> list[Contraction]:
 
 
 def _fits(step: Contraction) -> bool:
-    if not uses_gemm(step) or is_half(step.dtype) or step.transpose_a or 1 in (step.m, step.n):
+    if (
+        not uses_gemm(step)
+        or step.operands is not None
+        or step.transpose_a
+        or 1 in (step.m, step.n)
+    ):
         return False
     if not (isinstance(step.n, int) and isinstance(step.k, int)):
         return False
@@ -74,7 +78,7 @@ def panel_bytes(step: Contraction, target: Target) -> int:
     """Room for the packed operand."""
     assert isinstance(step.n, int)
     assert isinstance(step.k, int)
-    tile = tile_for(target, _layout(step).type)
+    tile = _layout(step).tile(target)
     size = -(-step.n // tile.columns) * tile.columns * step.k * tile.bytes
     return -(-size // 64) * 64 + 64
 
@@ -82,7 +86,7 @@ def panel_bytes(step: Contraction, target: Target) -> int:
 def panel_apart(step: Contraction, target: Target) -> int:
     """Bytes from panel to panel."""
     assert isinstance(step.k, int)
-    tile = tile_for(target, _layout(step).type)
+    tile = _layout(step).tile(target)
     return step.k * tile.columns * tile.bytes
 
 
@@ -102,7 +106,7 @@ def kept_functions(step: Contraction, target: Target) -> dict[str, FunctionText]
     """The routines for a product, by name."""
     layout = _layout(step)
     tile, names, attributes = (
-        tile_for(target, layout.type),
+        layout.tile(target),
         Names(layout),
         target.function_attributes,
     )

@@ -3,16 +3,19 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from graphc.backends.llvm.gemm_tile import Tile, tile_for
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import FunctionText, Val
-from graphc.dtypes import DType, float32, float64
+from graphc.dtypes import DType, float32, float64, is_integer
 from graphc.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What one routine serves: an element type, and which operands are transposed.
+    """What one routine serves: a dtype of operands, and which of them are transposed.
+
+    Products and sums of halves are of float32, those of integers at least of int32.
 
     vectors: whether m or n may be 1. divides: whether there may be work for several threads.
     long: whether sums may be long and elements few, so that k is cut (gemm_split.py). turned: the
@@ -31,7 +34,17 @@ class Layout:
 
     @property
     def type(self) -> str:
-        return "float" if self.dtype == float32 else "double"
+        if is_integer(self.dtype):
+            return f"i{8 * max(self.dtype.itemsize, 4)}"
+        return "double" if self.dtype == float64 else "float"
+
+    @property
+    def narrow(self) -> DType | None:
+        """The dtype of the operands, if that of the sums is another one."""
+        return self.dtype if self.dtype.itemsize < 4 else None
+
+    def tile(self, target: Target) -> Tile:
+        return tile_for(target, self.type, self.narrow)
 
     @property
     def name(self) -> str:
@@ -69,6 +82,10 @@ class Names(NamedTuple):
     @property
     def narrow_tile(self) -> str:
         return f"{self.tile}_narrow"
+
+    @property
+    def widen(self) -> str:
+        return f"widen_{self.layout.prefix}"
 
     @property
     def pack_a(self) -> str:

@@ -9,17 +9,21 @@ panel[p, j] = element (p, panel * width + j). `apart` counts bytes from panel to
     across   from neighbour to neighbour; p runs side by side, blocks are transposed in registers
 
 Neighbours beyond the last are zero or repeat the last. Only panels begin <= panel < end are made.
+Operands that are narrower than the sums are widened, or two neighbours along k become one element
+of the panel; then an odd last one has zero beside it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from graphc.backends.llvm.gemm_tile import Tile
 from graphc.backends.llvm.masked import masked_load
 from graphc.backends.llvm.parallel import BEGIN, END
+from graphc.backends.llvm.scalar_ops import from_memory, memory_type
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import FunctionText, Val
+from graphc.dtypes import is_half, is_signed
 
 Body = Callable[[Val, list[Val]], list[Val]]
 
@@ -49,6 +53,7 @@ class _Packer:
         self.width, self.tile = width, tile
         self.code = Code(has_fma=target.has_fma)
         self.k, self.count, self.stride = (Val(f"%{n}", "i64") for n in ("k", "count", "stride"))
+        self.type = tile.type if tile.narrow is None else memory_type(tile.narrow)  # as it lies
 
     def const(self, value: int) -> Val:
         return self.code.constant(value, "i64")
@@ -71,21 +76,29 @@ class _Packer:
 
     def along(self, place: Val, first: Val, left: Val) -> None:
         code, builder = self.code, self.code.builder
-        source = code.gep(self.tile.type, Val("%matrix", "ptr"), first)
+        source = code.gep(self.type, Val("%matrix", "ptr"), first)
         whole = builder.icmp("sge", left, self.const(self.width))
         code.levels[whole.text] = code.depth
         part = builder.icmp("slt", left, self.const(self.width))
         code.levels[part.text] = code.depth
 
-        def rows(copy: Callable[[Val, Val], None]) -> list[Val]:
-            def row(p: Val, _: list[Val]) -> list[Val]:
-                start = code.gep("i8", source, code.operation("mul", p, self.stride))
-                width = self.const(self.width * self.tile.bytes)
-                target = code.gep("i8", place, code.operation("mul", p, width))
-                copy(start, target)
-                return []
+        pairs = self.whole_pairs()
 
-            code.loop(self.const(0), self.k, 1, [], row)
+        def rows(copy: Callable[[Sequence[Val], Val], None]) -> list[Val]:
+            def row(together: int) -> Body:
+                def body(p: Val, _: list[Val]) -> list[Val]:
+                    number = code.operation("mul", p, self.const(self.tile.together))
+                    start = code.gep("i8", source, code.operation("mul", number, self.stride))
+                    starts = [start, code.gep("i8", start, self.stride)][:together]
+                    width = self.const(self.width * self.tile.bytes)
+                    copy(starts, code.gep("i8", place, code.operation("mul", p, width)))
+                    return []
+
+                return body
+
+            code.loop(self.const(0), pairs, 1, [], row(self.tile.together))
+            if self.tile.together > 1:
+                code.loop(pairs, self.steps(), 1, [], row(1))
             return []
 
         code.branch(whole, [], lambda: rows(self.copy_whole))
@@ -98,14 +111,67 @@ class _Packer:
             (start, min(lanes, self.width - start)) for start in range(0, self.width, max(1, lanes))
         ]
 
-    def copy_whole(self, source: Val, target: Val) -> None:
-        builder, type = self.code.builder, self.tile.type
+    def whole_pairs(self) -> Val:
+        """Elements of a panel along k that are made of as many as there can be."""
+        if self.tile.pairs is None:
+            return self.k
+        return self.code.pure(
+            ("pairs", self.k.text),
+            (self.k,),
+            lambda: self.code.builder.lshr(self.k, self.const(1)),
+        )
+
+    def steps(self) -> Val:
+        """Elements of a panel along k."""
+        if self.tile.pairs is None:
+            return self.k
+        odd = self.code.operation("and", self.k, self.const(1))
+        return self.code.operation("add", self.whole_pairs(), odd)
+
+    def element(self, loaded: Sequence[Val]) -> Val:
+        """Of a panel, from what it is made of."""
+        builder, tile = self.code.builder, self.tile
+        if tile.pairs is None:
+            return self.widened(loaded[0], tile.type)
+        first, *second = [self.widened(one, "i32") for one in loaded]
+        if tile.type == "i32":  # a sign must not reach the other
+            first = builder.and_(first, builder.const(0xFFFF, first))
+        for one in second:
+            first = builder.or_(first, builder.shl(one, builder.const(16, one)))
+        return first if tile.type == "i32" else builder.bitcast(first, tile.type)
+
+    def widened(self, a: Val, type: str) -> Val:
+        """What was loaded as a value of a wider type, or the bits of a half as an integer."""
+        builder, narrow = self.code.builder, self.tile.narrow
+        if narrow is None:
+            return a
+        if is_half(narrow):
+            return builder.zext(a, type) if type == "i32" else from_memory(builder, a, narrow)
+        return builder.sext(a, type) if is_signed(narrow) else builder.zext(a, type)
+
+    def neighbours(self, at: str, count: int, *, odd: bool) -> Val:
+        """Elements of a panel that lie side by side along k. odd: one, of which half is there."""
+        builder, tile = self.code.builder, self.tile
+        if tile.pairs is None or odd:
+            return self.element([builder.load(at, self.type, count)])
+        if tile.reads_rows:
+            return builder.load(at, tile.type, count)
+        pairs = self.widened(builder.load(at, self.type, 2 * count), "i16")
+        vector = f"<{count} x {tile.type}>" if count > 1 else tile.type
+        text = f"bitcast {pairs.ir_type} {pairs.text} to {vector}"
+        return builder.emit(text, tile.type, count)
+
+    def copy_whole(self, sources: Sequence[Val], target: Val) -> None:
+        builder = self.code.builder
         for start, lanes in self.pieces():
             offset = self.const(start)
-            value = builder.load(self.code.gep(type, source, offset).text, type, lanes)
-            builder.store(value, self.code.gep(type, target, offset).text)
+            loaded = [
+                builder.load(self.code.gep(self.type, source, offset).text, self.type, lanes)
+                for source in sources
+            ]
+            builder.store(self.element(loaded), self.code.gep(self.tile.type, target, offset).text)
 
-    def copy_part(self, source: Val, target: Val, left: Val) -> None:
+    def copy_part(self, sources: Sequence[Val], target: Val, left: Val) -> None:
         """What lies beyond the last neighbour is not read."""
         code, builder, type = self.code, self.code.builder, self.tile.type
         if self.tile.masks and self.width % self.tile.lanes == 0 and self.tile.lanes > 1:
@@ -124,16 +190,22 @@ class _Packer:
                     partial(builder.icmp, "slt", Val(f"<{numbers}>", index, lanes), many),
                 )
                 offset = self.const(start)
-                value = masked_load(builder, type, code.gep(type, source, offset), mask)
-                builder.store(value, code.gep(type, target, offset).text)
+                loaded = [
+                    masked_load(builder, self.type, code.gep(self.type, source, offset), mask)
+                    for source in sources
+                ]
+                builder.store(self.element(loaded), code.gep(type, target, offset).text)
             return
         last = code.operation("sub", left, self.const(1))
         for j in range(self.width):
             near = code.pure(
                 ("near", j, last.text), (last,), partial(builder.smin, self.const(j), last)
             )
-            value = builder.load(code.gep(type, source, near).text, type)
-            builder.store(value, code.gep(type, target, self.const(j)).text)
+            loaded = [
+                builder.load(code.gep(self.type, source, near).text, self.type)
+                for source in sources
+            ]
+            builder.store(self.element(loaded), code.gep(type, target, self.const(j)).text)
 
     # --- p side by side --------------------------------------------------------------------------
 
@@ -143,15 +215,8 @@ class _Packer:
         lanes = self.tile.lanes
         start = code.gep("i8", Val("%matrix", "ptr"), code.operation("mul", first, self.stride))
         last = code.operation("sub", left, self.const(1))
-        blocks = code.operation(
-            "mul",
-            code.pure(
-                ("blocks", self.k.text),
-                (self.k,),
-                lambda: builder.lshr(self.k, self.const(lanes.bit_length() - 1)),
-            ),
-            self.const(lanes),
-        )
+        pairs = self.whole_pairs()
+        blocks = code.operation("and", pairs, self.const(-lanes))
 
         def neighbour(j: Val) -> Val:
             near = builder.smin(j, last)
@@ -174,16 +239,13 @@ class _Packer:
             for value in (*sources, column):
                 code.levels[value.text] = code.depth
 
-            def step(width: int) -> Body:
+            def step(width: int, odd: bool = False) -> Body:
                 def body(p: Val, _: list[Val]) -> list[Val]:
-                    rows = [
-                        builder.load(
-                            builder.value(f"getelementptr {type}, ptr {s.text}, i64 {p.text}"),
-                            type,
-                            width,
-                        )
-                        for s in sources
-                    ]
+                    place = builder.mul(p, self.const(self.tile.together))
+                    rows = []
+                    for source in sources:
+                        at = f"getelementptr {self.type}, ptr {source.text}, i64 {place.text}"
+                        rows.append(self.neighbours(builder.value(at), width, odd=odd))
                     if width > 1:
                         rows = transposed(code, rows)
                     else:
@@ -207,7 +269,9 @@ class _Packer:
 
             if lanes > 1:
                 code.loop(self.const(0), blocks, lanes, [], step(lanes))
-            code.loop(blocks, self.k, 1, [], step(1))
+            code.loop(blocks, pairs, 1, [], step(1))
+            if self.tile.together > 1:
+                code.loop(pairs, self.steps(), 1, [], step(1, odd=True))
             return []
 
         code.loop(self.const(0), self.const(self.width // lanes), 1, [], group)

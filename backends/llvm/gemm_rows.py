@@ -108,6 +108,10 @@ class _RowsEmitter:
         self.direct, self.copy, self.splits, self.epilogue, self.frame = ROWS_PARAMETERS[-7:-2]
         self.finish, self.base = ROWS_PARAMETERS[-2:]
         x, size = self.x, tile.bytes
+        # k is counted in elements of the tiles from here on; `rows_of_k` are those of the operands.
+        self.rows_of_k = self.k
+        self.k = x.ceil_div(self.k, tile.together) if tile.together > 1 else self.k
+        self.step_bytes = tile.read_bytes * tile.together
         self.steps = x.extremum("smax", x.ceil_div(self.k, STEP // size), x.const(1))
         self.step = x.extremum("smax", x.ceil_div(self.k, self.steps), x.const(1))
         self.apart = x.add(x.mul(self.step, size), x.const(GAP))  # copied rows
@@ -197,17 +201,20 @@ class _RowsEmitter:
     ) -> tuple[Val, Val, Val, Val]:
         """Where the rows of a begin, copied if they are to be; the distances in bytes from tile
         row to tile row, from row to row, and from p to p + 1."""
-        x, size, copy = self.x, self.tile.bytes, self.copy
-        code = x.code
+        x, size, copy, together = self.x, self.tile.bytes, self.copy, self.tile.together
+        code, read = x.code, self.tile.read_bytes
         if self.layout.transpose_a:
-            corner = x.at(x.at(self.a, x.mul(start, self.a_row)), x.mul(first, size))
+            above = x.mul(x.mul(start, together), self.a_row)
+            corner = x.at(x.at(self.a, above), x.mul(first, read))
+            rows_of_k = self.rows_from(start, length)
             tiles = x.ceil_div(rows, self.tile.rows)
             row_bytes = self.tile.rows * size
             apart = x.mul(length, row_bytes)
 
             def copy_some(p: Val, _: list[Val]) -> list[Val]:
-                to, origin = x.at(self.own, x.mul(p, row_bytes)), x.at(corner, x.mul(p, self.a_row))
-                count = x.extremum("smin", x.const(TOGETHER), x.sub(length, p))
+                to, row = x.at(self.own, x.mul(p, row_bytes)), x.mul(p, together)
+                origin = x.at(corner, x.mul(row, self.a_row))
+                count = x.extremum("smin", x.const(TOGETHER * together), x.sub(rows_of_k, row))
                 sizes = (count, rows, self.a_row, apart, x.const(0), tiles)
                 x.call(self.names.pack_a, (to, origin, *sizes))
                 return []
@@ -217,8 +224,8 @@ class _RowsEmitter:
             down = x.choose(copy, x.mul(length, size), x.const(size))
             step = x.choose(copy, x.const(self.tile.rows * size), self.a_row)
             return source, down, x.const(size), step
-        corner = x.at(x.at(self.a, x.mul(first, self.a_row)), x.mul(start, size))
-        width = x.mul(length, size)
+        corner = x.at(x.at(self.a, x.mul(first, self.a_row)), x.mul(start, self.step_bytes))
+        count = self.rows_from(start, length)
         code.builder.declare("memcpy", "ptr @memcpy(ptr, ptr, i64)")
 
         def one_row(row: Val, _: list[Val]) -> list[Val]:
@@ -226,6 +233,13 @@ class _RowsEmitter:
                 x.at(self.own, x.mul(row, self.apart)),
                 x.at(corner, x.mul(row, self.a_row)),
             )
+            if together > 1:  # the last one may have zero beside it
+                end = x.at(to, x.mul(x.sub(length, x.const(1)), size))
+                code.builder.store(Val("0", "i32"), end.text)
+            if not self.tile.reads_rows:
+                x.call(self.names.widen, (to, origin, count))
+                return []
+            width = x.mul(count, read)
             passed = f"ptr {to.text}, ptr {origin.text}, i64 {width.text}"
             code.builder.line(f"call ptr @memcpy({passed})")
             return []
@@ -233,6 +247,14 @@ class _RowsEmitter:
         code.branch(copy, [], lambda: code.loop(x.const(0), rows, 1, [], one_row))
         down = x.choose(copy, self.apart, self.a_row)
         return x.choose(copy, self.own, corner), down, down, x.const(size)
+
+    def rows_from(self, start: Val, length: Val) -> Val:
+        """Elements of the operands along k in `length` of the tiles'."""
+        if self.tile.pairs is None:
+            return length
+        x, together = self.x, self.tile.together
+        left = x.sub(self.rows_of_k, x.mul(start, together))
+        return x.extremum("smin", x.mul(length, together), left)
 
     def panel(self, step: "_Step", number: Val) -> None:
         """All rows times one panel of b."""
@@ -323,11 +345,12 @@ class _RowsEmitter:
         reads = self.reads(columns)
 
         def pack() -> list[Val]:
-            sizes = (length, columns, self.b_row, x.const(0), x.const(0), x.const(1))
+            count = self.rows_from(start, length)
+            sizes = (count, columns, self.b_row, x.const(0), x.const(0), x.const(1))
             x.call(self.names.pack_b, (ROOM, corner, *sizes))
             return []
 
-        if self.layout.transpose_b:
+        if self.layout.transpose_b or tile.narrow is not None:
             pack()
             place, b_step = ROOM, x.const(tile.columns * size)
         else:
@@ -346,6 +369,8 @@ class _RowsEmitter:
         # a are as high as a whole tile.
         fewest = self.n if self.layout.transpose_a else columns
         narrow = x.compare("sle", fewest, x.const(tile.lanes))
+        if self.layout.transpose_a and tile.narrow is not None:  # always copied
+            narrow = Val("false", "i1")
         small, routine = narrow, _address(names.tile)
         if names.half_tile in tiles_of(names, tile):
             half = x.compare("sle", columns, x.const(tile.columns // 2))
@@ -369,10 +394,11 @@ class _RowsEmitter:
         code.branch(x.compare("slt", end, rows), [], low_tiles)
 
     def corner_of_b(self, column: Val, start: Val) -> Val:
-        x, size = self.x, self.tile.bytes
+        x, tile = self.x, self.tile
         if self.layout.transpose_b:
-            return x.at(x.at(self.b, x.mul(column, self.b_row)), x.mul(start, size))
-        return x.at(x.at(self.b, x.mul(start, self.b_row)), x.mul(column, size))
+            return x.at(x.at(self.b, x.mul(column, self.b_row)), x.mul(start, self.step_bytes))
+        above = x.mul(x.mul(start, tile.together), self.b_row)
+        return x.at(x.at(self.b, above), x.mul(column, tile.read_bytes))
 
     def reads(self, columns: Val) -> Val:
         """Whether a panel is read where it is."""
@@ -396,8 +422,8 @@ class _RowsEmitter:
     def units(self, length: Val) -> Val:
         """What is fetched: rows of the panel, or, transposed, lines of each of its columns."""
         if not self.layout.transpose_b:
-            return length
-        return self.x.ceil_div(self.x.mul(length, self.tile.bytes), LINE)
+            return self.x.mul(length, self.tile.together)
+        return self.x.ceil_div(self.x.mul(length, self.step_bytes), LINE)
 
 
 def _address(name: str) -> Val:

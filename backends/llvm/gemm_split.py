@@ -63,7 +63,8 @@ def chunk_length(x: Arithmetic, tile: Tile) -> Val:
     wished = x.code.operation("udiv", x.extremum("smax", K, one), x.const(LONG))
     low = x.compare("sle", M, x.const(MOST_ROWS))
     chunks = x.choose(low, x.extremum("smin", wished, most), one)
-    return x.extremum("smax", x.ceil_div(K, x.extremum("smax", chunks, one)), one)
+    length = x.extremum("smax", x.ceil_div(K, x.extremum("smax", chunks, one)), one)
+    return x.mul(x.ceil_div(length, tile.together), tile.together) if tile.together > 1 else length
 
 
 def split_functions(layout: Layout, tile: Tile, target: Target) -> dict[str, FunctionText]:
@@ -88,7 +89,7 @@ def _range_function(name: str, layout: Layout, tile: Tile, target: Target) -> Fu
     def one_chunk(number: Val, _: list[Val]) -> list[Val]:
         start = x.mul(number, CHUNK)
         length = x.extremum("smin", CHUNK, x.sub(K, start))
-        down, across = x.mul(start, A_ROW), x.mul(start, size)
+        down, across = x.mul(start, A_ROW), x.mul(start, tile.read_bytes)
         a = x.at(A, down if layout.transpose_a else across)
         b = x.at(B, across if layout.transpose_b else x.mul(start, B_ROW))
         out = x.at(first, x.mul(x.mul(number, M), row))
@@ -167,7 +168,9 @@ def add_chunks(
 
             def add(number: Val, carried: list[Val]) -> list[Val]:
                 value = load(x.code.gep(tile.type, start, x.mul(number, count)))
-                return [x.code.builder.fadd(carried[0], value)]
+                if tile.is_floating:
+                    return [x.code.builder.fadd(carried[0], value)]
+                return [x.code.builder.add(carried[0], value)]
 
             (total,) = x.code.loop(x.const(1), chunks, 1, [load(start)], add)
             put(total, place)

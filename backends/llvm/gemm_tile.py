@@ -19,8 +19,10 @@ from collections.abc import Sequence
 from graphc.backends.llvm.masked import masked_load, masked_store
 from graphc.backends.llvm.target import LINE, Target
 from graphc.backends.llvm.text import BITS, FunctionText, TextBuilder, Val
+from graphc.dtypes import DType, bfloat16, int8, int16, uint8
 from graphc.records import dataclass
 
+PAIRED_INTEGERS = (int8, uint8, int16)  # held by int16
 PARTS = 1 << 32  # of a row that is due, to count in
 
 
@@ -30,7 +32,9 @@ class Tile:
 
     asked: lines of what comes next that a step asks for at once; none where it is not told. masks,
     masked_stores: whether masked loads and stores are one instruction each. Stores of AVX2 are many
-    on processors of AMD.
+    on processors of AMD. narrow: the dtype of the operands, where it is not that of the sums; they
+    are widened as they are packed. pairs: or two neighbours along k, each of this dtype, are one
+    element of the tile, and an instruction adds both products.
     """
 
     type: str
@@ -40,11 +44,17 @@ class Tile:
     masks: bool
     masked_stores: bool
     asked: int
+    narrow: DType | None = None
+    pairs: DType | None = None
 
     @property
     def asks(self) -> bool:
         """Whether it does so: a tile a vector wide has no registers left, and little to ask for."""
         return self.asked > 0 and self.vectors > 1
+
+    @property
+    def is_floating(self) -> bool:
+        return self.type in ("float", "double")
 
     @property
     def columns(self) -> int:
@@ -55,20 +65,42 @@ class Tile:
         """Of one element."""
         return BITS[self.type] // 8
 
+    @property
+    def read_bytes(self) -> int:
+        """Of one element of the operands."""
+        return self.bytes if self.narrow is None else self.narrow.itemsize
 
-def tile_for(target: Target, type: str) -> Tile:
+    @property
+    def together(self) -> int:
+        """Elements of an operand along k in one of the tile's."""
+        return 1 if self.pairs is None else 2
+
+    @property
+    def reads_rows(self) -> bool:
+        """Whether rows of operands hold elements of the tile as they are."""
+        return self.narrow in (None, self.pairs)
+
+
+def tile_for(target: Target, type: str, narrow: DType | None = None) -> Tile:
     """As many sums as the registers hold beside a row of b and one element of a.
 
     The columns are a power of two: most matrices have a multiple of it.
     """
     size = BITS[type] // 8
+    read = size if narrow is None else narrow.itemsize
     lanes = target.native_lanes(size)
     x86 = target.triple.startswith(("x86_64", "i386", "i686"))
     wide = target.vector_bytes == 64 or not x86
     rows, vectors = (6, 4) if wide else (6, 2)
-    masks = size in target.masked_sizes
-    asked = max(1, vectors * lanes * size // LINE) if wide else 0
-    return Tile(type, rows, vectors, lanes, masks, masks and target.has_masked_stores, asked)
+    masks = {size, read} <= target.masked_sizes
+    asked = max(1, vectors * lanes * read // LINE) if wide else 0
+    stores = size in target.masked_sizes and target.has_masked_stores
+    pairs = None
+    if narrow == bfloat16 and target.has_pairs:
+        pairs = bfloat16
+    elif narrow in PAIRED_INTEGERS and x86:
+        pairs = int16
+    return Tile(type, rows, vectors, lanes, masks, stores, asked, narrow, pairs)
 
 
 def tile_parameters(tile: Tile, result_is_other: str = "noalias ") -> str:
@@ -183,7 +215,7 @@ class TileEmitter:
         builder.block("sum")
         start = len(builder.lines)
         vector = f"<{tile.lanes} x {tile.type}>" if tile.lanes > 1 else tile.type
-        zero = "zeroinitializer" if tile.lanes > 1 else "0.0"
+        zero = "zeroinitializer" if tile.lanes > 1 else "0.0" if tile.is_floating else "0"
         width = tile.lanes * tile.bytes
         columns = [
             builder.load(self._at("%b.at", str(v * width)) if v else "%b.at", tile.type, tile.lanes)
@@ -201,7 +233,7 @@ class TileEmitter:
             many = builder.splat(one, tile.lanes)
             for v in range(tile.vectors):
                 total = Val(f"%s.{r}.{v}", tile.type, tile.lanes)
-                result = builder.fma(many, columns[v], total)
+                result = self._multiply_add(many, columns[v], total)
                 incoming = f"phi {vector} [ {zero}, %begin ], [ {result.text}, %sum ]"
                 phis.append(f"  {total.text} = {incoming}")
                 sums.append(Val(f"%t.{r}.{v}", tile.type, tile.lanes))
@@ -220,6 +252,36 @@ class TileEmitter:
             builder.line(line)
         return sums
 
+    def _multiply_add(self, a: Val, b: Val, total: Val) -> Val:
+        """Of pairs both products are added, first that of the elements which come second."""
+        builder = self.builder
+        if self.tile.pairs is None:
+            if self.tile.is_floating:
+                return builder.fma(a, b, total)
+            return builder.add(builder.mul(a, b), total)
+        vector, lanes = total.ir_type, total.lanes
+        if self.tile.pairs == bfloat16:
+            pairs = f"<{2 * lanes} x bfloat>"
+            name = f"llvm.x86.avx512bf16.dpbf16ps.{32 * lanes}"
+            builder.declare(name, f"{vector} @{name}({vector}, {pairs}, {pairs})")
+            given = [f"{vector} {total.text}"]
+            for one in (b, a):
+                given.append(f"{pairs} {builder.value(f'bitcast {vector} {one.text} to {pairs}')}")
+            return builder.emit(f"call {vector} @{name}({', '.join(given)})", "float", lanes)
+        # As LLVM knows the instructions for it.
+        halves = [
+            builder.emit(f"bitcast {vector} {one.text} to <{2 * lanes} x i16>", "i16", 2 * lanes)
+            for one in (a, b)
+        ]
+        products = builder.mul(*(builder.sext(one, "i32") for one in halves))
+        even, odd = (
+            builder.shuffle(products, products, range(first, 2 * lanes, 2)) for first in (0, 1)
+        )
+        return builder.add(builder.add(even, odd), total)
+
+    def _add(self, a: Val, b: Val) -> Val:
+        return self.builder.fadd(a, b) if self.tile.is_floating else self.builder.add(a, b)
+
     def _whole(self, sums: list[Val]) -> None:
         """What is done with the sums of a whole tile."""
         builder = self.builder
@@ -229,7 +291,7 @@ class TileEmitter:
         self._store(sums)
         builder.branch("done")
         builder.block("update")
-        self._store([builder.fadd(a, b) for a, b in zip(self._loaded(), sums, strict=True)])
+        self._store([self._add(a, b) for a, b in zip(self._loaded(), sums, strict=True)])
         builder.branch("done")
 
     def _places_of_result(self) -> list[str]:
@@ -297,7 +359,7 @@ class TileEmitter:
             value = builder.load(self._at("%room.at", str(v * width)), tile.type, tile.lanes)
             place = Val(self._at("%c.at", str(v * width)), "ptr")
             old = masked_load(builder, tile.type, place, mask)
-            added = builder.fadd(old, value)
+            added = self._add(old, value)
             first = builder.value(
                 f"select i1 %first, {value.ir_type} {value.text}, {value.ir_type} {added.text}"
             )
@@ -329,7 +391,7 @@ class TileEmitter:
             builder.block(f"piece.{number}")
             value = builder.load(self._at("%room.at", start), type, lanes)
             place = self._at("%c.at", start)
-            added = builder.fadd(builder.load(place, type, lanes), value)
+            added = self._add(builder.load(place, type, lanes), value)
             chosen = f"select i1 %first, {value.ir_type} {value.text}, {value.ir_type} {added.text}"
             builder.store(builder.emit(chosen, type, lanes), place)
             builder.branch(f"piece.{number}.done")

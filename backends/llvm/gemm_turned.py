@@ -28,7 +28,7 @@ def is_turned(step: Contraction, tile: Tile) -> bool:
     """Whether the transpose of the product is computed, as far as it is known before it runs."""
     if not step.transpose_a or step.transpose_b or any(size != 1 for size in step.batch):
         return False
-    if step.dtype not in (float32, float64):
+    if step.dtype not in (float32, float64) or step.operands is not None:
         return False
     m, n = step.m, step.n
     if not isinstance(m, int) or not isinstance(n, int) or not 1 < n < m <= MOST_ROWS:

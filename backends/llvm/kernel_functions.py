@@ -83,7 +83,8 @@ class Functions:
         finish = Finish(part.kernel, part.kind, names[result], names[placed])
         if not is_light(finish, tile):
             return None
-        name = f"{part.name}.tile_{result}_{placed}"
+        of = "" if tile.narrow is None else f"_{tile.narrow.name}"
+        name = f"{part.name}.tile_{result}_{placed}{of}"
         if name not in self.tiles:
             self.tiles.add(name)
             self.functions.append(finishing_tile(name, tile, finish, self.target))

@@ -9,7 +9,6 @@ from graphc.backends.llvm.emitter import FRAME
 from graphc.backends.llvm.epilogues import WHOLE
 from graphc.backends.llvm.gemm import area_bytes, functions_of
 from graphc.backends.llvm.gemm_few import has_few
-from graphc.backends.llvm.gemm_half import half_area_bytes, half_functions
 from graphc.backends.llvm.gemm_kept import (
     Kept,
     keep_name,
@@ -22,14 +21,13 @@ from graphc.backends.llvm.gemm_kept import (
 from graphc.backends.llvm.gemm_layout import Layout
 from graphc.backends.llvm.gemm_rows import NONE
 from graphc.backends.llvm.gemm_split import may_be_long
-from graphc.backends.llvm.gemm_tile import tile_for
 from graphc.backends.llvm.gemm_turned import is_turned
 from graphc.backends.llvm.kernel_functions import Part, heading
 from graphc.backends.llvm.parallel import THREADS, Range, divide
 from graphc.backends.llvm.pool import LITTLE
 from graphc.backends.llvm.steps import StepEmitter
 from graphc.backends.llvm.text import Val
-from graphc.dtypes import is_floating, is_half
+from graphc.dtypes import is_floating
 from graphc.loops.epilogues import Epilogue
 from graphc.loops.ir import Contraction, Kernel, Loop
 from graphc.shapes import Size, ceil_div, size_product, substitute
@@ -71,7 +69,7 @@ class ProductSteps(StepEmitter):
 
     def _with_epilogue(self, step: Contraction, follower: Epilogue | None) -> bool:
         """Run the kernel behind a product on its rows as they are done, if that can be."""
-        if follower is None or not uses_gemm(step) or is_half(step.dtype):
+        if follower is None or not uses_gemm(step):
             return False
         call = follower.call
         part = self.functions.part(step, follower)
@@ -129,33 +127,27 @@ class ProductSteps(StepEmitter):
         layout = self._layout_of(step)
         if layout.turned:
             return NONE
-        tile = tile_for(self.target, layout.type)
+        tile = layout.tile(self.target)
         arguments = follower.call.arguments
         name = self.functions.tile(part, tile, arguments.index(step.out), arguments.index(place))
         return NONE if name is None else Val(f"@{name}", "ptr")
 
     def _area_of(self, layout: Layout, step: Contraction) -> list[Val]:
         """What a call of our routine gets behind the sizes."""
-        room = self._room_of(layout, step)
+        room = area_bytes(layout, self.target)
         return [self._area(0, room), self.sizes.first(room), THREADS]
-
-    def _room_of(self, layout: Layout, step: Contraction) -> Size:
-        if is_half(step.dtype):
-            return half_area_bytes(layout, self.target, step.m, step.n, step.k)
-        return area_bytes(layout, self.target)
 
     def _layout_of(self, step: Contraction) -> Layout:
         """What our routine for the product serves; the routine is emitted."""
         transposed = (step.transpose_a, step.transpose_b)
         flags = may_be_vector(step), self.divides, may_be_long(step)
-        layout = Layout(step.dtype, *transposed, *flags)
-        if not layout.vectors and is_turned(step, tile_for(self.target, layout.type)):
+        layout = Layout(step.dtypes[1], *transposed, *flags)
+        if not layout.vectors and is_turned(step, layout.tile(self.target)):
             layout = replace(layout, long=False, turned=True)
-        elif has_few(step, tile_for(self.target, layout.type)):
+        elif has_few(step, layout.tile(self.target)):
             layout = replace(layout, few=True)
         if layout.name not in self.products:
-            make = half_functions if is_half(step.dtype) else functions_of
-            self.products.update(make(layout, self.target))
+            self.products.update(functions_of(layout, self.target))
         return layout
 
     def _contraction(self, step: Contraction) -> None:
@@ -190,7 +182,7 @@ class ProductSteps(StepEmitter):
                 sizes.append(self._area(scratch))
             self._batches(step, 0, name, pointers, strides, sizes)
             return
-        room = 0 if layout is None else self._room_of(layout, step)
+        room = 0 if layout is None else area_bytes(layout, self.target)
         self._divided_batch(step, name, pointers, sizes, one * step.k, room)
 
     def _divided_batch(
@@ -212,7 +204,7 @@ class ProductSteps(StepEmitter):
                 name,
                 sizes,
                 len(axes),
-                step.dtype.itemsize,
+                [dtype.itemsize for dtype in step.dtypes],
                 self.target,
                 divides=divides,
                 follows=bool(followers),
@@ -241,10 +233,10 @@ class ProductSteps(StepEmitter):
         """Where the first matrix begins: of the result (0), a (1) or b (2)."""
         place = self._buffer((step.out, step.a, step.b)[number])
         start = self.sizes.first(step.starts[number])
-        return self.code.gep(f"i{8 * step.dtype.itemsize}", place, start)
+        return self.code.gep(f"i{8 * step.dtypes[number].itemsize}", place, start)
 
     def _product(self, step: Contraction) -> Kernel:
-        key = (step.dtype, *_dims(step), step.transpose_a, step.transpose_b, step.rows)
+        key = (step.dtypes, *_dims(step), step.transpose_a, step.transpose_b, step.rows)
         if key not in self.loop_products:
             self.loop_products[key] = matrix_product(step)
         return self.loop_products[key]
@@ -267,12 +259,11 @@ class ProductSteps(StepEmitter):
             self._batches(step, axis + 1, name, pointers, strides, sizes)
             return
         lengths = [self.sizes.first(stride[axis]) for stride in strides]
-        element = f"i{8 * step.dtype.itemsize}"
 
         def body(index: Val, _: list[Val]) -> list[Val]:
             moved = [
-                code.gep(element, pointer, code.operation("mul", index, length))
-                for pointer, length in zip(pointers, lengths, strict=True)
+                code.gep(f"i{8 * dtype.itemsize}", pointer, code.operation("mul", index, length))
+                for pointer, length, dtype in zip(pointers, lengths, step.dtypes, strict=True)
             ]
             self._batches(step, axis + 1, name, moved, strides, sizes)
             return []

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import llvmlite.binding as llvm
 
+PAIRS_SINCE = 17  # version of LLVM whose intrinsics for bfloat16 take vectors of it
 LINE = 64  # bytes of a line of a cache
 CACHE_BYTES = 32 << 20  # of a processor that does not say
 UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
@@ -20,6 +21,7 @@ class Target(NamedTuple):
     has_fma        fused multiply-add in hardware
     masked_sizes   element sizes in bytes whose masked loads and stores are single instructions
     cache_bytes    size of the last-level cache
+    has_pairs      one instruction adds the products of pairs of bfloat16 to float32
     """
 
     triple: str
@@ -30,6 +32,7 @@ class Target(NamedTuple):
     has_fma: bool
     masked_sizes: frozenset[int]
     cache_bytes: int = CACHE_BYTES
+    has_pairs: bool = False
 
     def native_lanes(self, element_bytes: int) -> int:
         """Elements of that size in one vector register."""
@@ -107,6 +110,9 @@ def describe(
         has_fma="fma" in enabled if x86 else True,
         masked_sizes=masked_sizes,
         cache_bytes=cache_bytes,
+        has_pairs=vector_bytes == 64
+        and "avx512bf16" in enabled
+        and llvm.llvm_version_info[0] >= PAIRS_SINCE,
     )
 
 

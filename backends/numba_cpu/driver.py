@@ -276,7 +276,8 @@ class _Driver:
         transposed = ".mT" if step.batch else ".T"
         a += transposed if step.transpose_a else ""
         b += transposed if step.transpose_b else ""
-        return f"np.matmul({a}, {b}, out={out})"
+        wide = "" if step.operands is None else f", dtype={step.dtype.name!r}"
+        return f"np.matmul({a}, {b}, out={out}{wide})"
 
     def routine(self, step: Lapack, number: int) -> str:
         inputs, outputs = (

@@ -353,8 +353,8 @@ def _run_contraction(
         right = _matrix(memory[step.b], b, (n, k) if step.transpose_b else (k, n), rows[2])
         left = left.T if step.transpose_a else left
         right = right.T if step.transpose_b else right
-        if is_floating(step.dtype):
-            left, right = left.astype(float64), right.astype(float64)
+        wide = float64 if is_floating(step.dtype) else step.dtype
+        left, right = left.astype(wide), right.astype(wide)
         with np.errstate(all="ignore"):
             product = (left @ right).astype(step.dtype)
         for number, values in enumerate(product if n else ()):

@@ -163,8 +163,9 @@ class Contraction:
     [m, k], or [k, m] if transpose_a; b is [k, n], or [n, k] if transpose_b; out is [m, n]. `batch`
     are the batch sizes; `strides` give for out, a and b the distance in elements per batch axis (0
     broadcasts). rows: the distances from row to row, at least the length of a row; None: rows
-    follow each other. offsets: where the first matrices begin; None: at the beginning. No element
-    of out is written twice.
+    follow each other. offsets: where the first matrices begin; None: at the beginning. operands:
+    the dtype of a and b where it is narrower than that of out, in which products and sums are
+    computed; None: that of out. No element of out is written twice.
     """
 
     out: str
@@ -182,6 +183,13 @@ class Contraction:
     comment: str = ""
     rows: tuple[Size, Size, Size] | None = None
     offsets: tuple[Size, Size, Size] | None = None
+    operands: DType | None = None
+
+    @property
+    def dtypes(self) -> tuple[DType, DType, DType]:
+        """Of out, a and b."""
+        read = self.operands or self.dtype
+        return self.dtype, read, read
 
     @property
     def shapes(self) -> tuple[tuple[Size, Size], tuple[Size, Size], tuple[Size, Size]]:

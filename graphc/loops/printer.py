@@ -267,6 +267,8 @@ def _contraction(step: Contraction) -> str:
     if step.transpose_b:
         b = f"{step.b}[{batch}{step.n}, {step.k}].T"
     text = f"{step.out}[{batch}{step.m}, {step.n}] = {a} @ {b}"
+    if step.operands is not None:
+        text += f" in {step.dtype}"
     if step.batch:
         strides = ["(" + ", ".join(map(str, item)) + ")" for item in step.strides]
         text += f"  strides {' '.join(strides)}"

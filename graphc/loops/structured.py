@@ -91,6 +91,7 @@ def contraction_step(
         f"{names[2]}{'.T' if b.transposed else ''}",
         None if all(one.row == one.columns for one in three) else rows,
         None if offsets == (0, 0, 0) else offsets,
+        None if left.dtype == output.dtype else left.dtype,
     )
 
 

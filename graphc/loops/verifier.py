@@ -283,10 +283,10 @@ def _check_contraction(program: Program, step: Contraction) -> tuple[set[str], s
     require(
         is_numeric(step.dtype) or is_bool(step.dtype), f"a contraction does not take {step.dtype}"
     )
-    for name in (step.out, step.a, step.b):
+    for name, wanted in zip((step.out, step.a, step.b), step.dtypes, strict=True):
         if name in program.buffers:
             dtype = program.buffers[name].dtype
-            require(dtype == step.dtype, f"{name} is {dtype}, the contraction {step.dtype}")
+            require(dtype == wanted, f"{name} is {dtype}, the contraction wants {wanted}")
     sizes = (step.m, step.n, step.k, *step.batch, *step.distances, *step.starts)
     _check_sizes(program, sizes, "the contraction")
     _check_sizes(program, tuple(itertools.chain(*step.strides)), "the contraction")

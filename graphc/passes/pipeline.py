@@ -26,6 +26,7 @@ from graphc.passes.linear_algebra import LINEAR_ALGEBRA
 from graphc.passes.live import drop_unneeded
 from graphc.passes.loops import merge_loops
 from graphc.passes.motion import move_out
+from graphc.passes.narrow_products import NARROW_PRODUCTS
 from graphc.passes.nested import fill_bodies, has_bodies, map_bodies
 from graphc.passes.stabilize import STABILIZE
 from graphc.passes.table_entries import TABLE_ENTRIES
@@ -105,6 +106,13 @@ PIPELINE = (
         "vector products",
         RuleTable(vector_product=VECTOR_PRODUCT, canonicalize=CANONICAL, fold=FOLD),
         "After contraction, whose order of a chain decides which products have a vector in them.",
+        needed=lambda op: isinstance(op.lower, Contraction),
+        follows=True,
+    ),
+    Pass(
+        "narrow products",
+        RuleTable(narrow_products=NARROW_PRODUCTS),
+        "Last: other rules know matmul alone.",
         needed=lambda op: isinstance(op.lower, Contraction),
         follows=True,
     ),

@@ -22,6 +22,11 @@ def other_target(name: str) -> Target:
             enabled = ("avx512f", "avx512bw", "avx512vl", "avx512dq", "avx2", "fma", "f16c")
             features = ",".join(f"+{feature}" for feature in enabled)
             return describe("x86_64-unknown-linux-gnu", "x86-64-v4", features, frozenset(enabled))
+        case "pairs":
+            enabled = ("avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512bf16", "avx512vnni")
+            enabled = (*enabled, "avx2", "fma", "f16c")
+            features = ",".join(f"+{feature}" for feature in enabled)
+            return describe("x86_64-unknown-linux-gnu", "x86-64-v4", features, frozenset(enabled))
     return describe("aarch64-unknown-linux-gnu", "", "+neon", frozenset({"neon"}))
 
 

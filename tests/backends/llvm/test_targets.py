@@ -9,11 +9,10 @@ import pytest
 from graphc.backends.llvm.compiling import compiled_program
 from graphc.backends.llvm.entry import emit_program
 from graphc.backends.llvm.gemm import functions_of
-from graphc.backends.llvm.gemm_half import half_functions
 from graphc.backends.llvm.gemm_layout import Layout
 from graphc.backends.llvm.jit import FAST, PLAIN, Module, module_assembly
 from graphc.backends.llvm.modules import modules_of
-from graphc.dtypes import float16, float32, float64
+from graphc.dtypes import bfloat16, float16, float32, float64, int8, int64, uint16
 from graphc.loops.ir import Accumulate, Accumulator, For, Kernel, Parameter, Statement, Store
 from graphc.scalar import expr as s
 from graphc.scalar.expr import Expr, Index, Load, Local
@@ -106,15 +105,14 @@ def test_random_kernels_pass_code_generation(name: str) -> None:
             module_assembly(module, target)
 
 
-@pytest.mark.parametrize("name", ["sse2", "avx512", "neon"])
+@pytest.mark.parametrize("name", ["sse2", "avx2", "avx512", "pairs", "neon"])
 def test_shared_routines_pass_code_generation(name: str) -> None:
     """Those that only call others by the quick generator, which knows no masks of AVX-512."""
     target = other_target(name)
-    for dtype in (float32, float64, float16):
+    for dtype in (float32, float64, float16, bfloat16, int8, uint16, int64):
         for transpose_a, transpose_b in ((False, False), (True, True)):
-            layout = Layout(dtype, transpose_a, transpose_b, dtype != float16, True)
-            make = half_functions if dtype == float16 else functions_of
-            modules = modules_of(list(make(layout, target).values()), {}, [layout.name])
+            layout = Layout(dtype, transpose_a, transpose_b, dtype in (float32, float64), True)
+            modules = modules_of(list(functions_of(layout, target).values()), {}, [layout.name])
             assert {module.level for module in modules[:-1]} == {FAST}
             assert modules[-1].level == PLAIN
             for module in modules:
