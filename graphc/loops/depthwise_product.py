@@ -20,7 +20,6 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from graphc.dtypes import float32, is_half
 from graphc.ir.node import Node
 from graphc.loops.ir import (
     Accumulate,
@@ -32,7 +31,7 @@ from graphc.loops.ir import (
 )
 from graphc.loops.kernel_writer import KernelWriter, kernel_of_node
 from graphc.loops.window_schedule import SUMS
-from graphc.scalar.expr import Call, Expr, Index, Load, Local, cast, constant
+from graphc.scalar.expr import Call, Expr, Index, Load, Local, constant
 from graphc.shapes import Size
 
 
@@ -59,7 +58,6 @@ class _Sums(KernelWriter):
 
     def __init__(self, node: Node, symbols: set[str]) -> None:
         super().__init__(node, symbols)
-        self.wide = float32 if is_half(self.dtype) else self.dtype
         attrs = node.attrs
         reach = [
             (size - 1) * apart // stride
@@ -96,13 +94,13 @@ class _Sums(KernelWriter):
         sources = self.node.sources
         found = [self.places(tap) for tap in self.taps]
         images = {rests: number for number, rests in enumerate(dict.fromkeys(r for r, _ in found))}
-        zero = constant(0, self.wide)
+        zero = constant(0, self.dtype)
         body: list[Statement] = []
         for rows, size in (("x_rows", self.area * len(images)), ("g_rows", self.terms)):
-            body.append(Scratch(rows, self.wide, (size,)))
+            body.append(Scratch(rows, self.dtype, (size,)))
             body.append(self.loop("i", size, "vector", [self.store(rows, (self.here("i"),), zero)]))
         names = [f"t{number}" for number in range(len(self.taps))]
-        body += [Accumulator(name, "add", self.wide, None, sources) for name in names]
+        body += [Accumulator(name, "add", self.dtype, None, sources) for name in names]
         once: list[Statement] = []
         for rests, number in images.items():
             once += self.image(rests, number * self.area)
@@ -115,7 +113,7 @@ class _Sums(KernelWriter):
             once.append(self.sums(number, starts[number::groups]))
         body.append(self.loop("n", x.shape[0], "serial", [*self.rows_of_g(), *once]))
         for name, tap in zip(names, self.taps, strict=True):
-            value = cast(Local(name, self.wide), self.dtype)
+            value = Local(name, self.dtype)
             body.append(self.store("out", (self.here("c"), self.here("o"), *tap), value))
         body = [self.loop("o", g.shape[2], "parallel", body)]
         return [self.loop("c", x.shape[1], "parallel", body)]
@@ -124,11 +122,11 @@ class _Sums(KernelWriter):
         """Some of the sums, in lanes; starts: where in x_rows each of them begins."""
         place, factor = self.here("i"), f"r{number}"
         inner: list[Statement] = [
-            Let(factor, Load("g_rows", (Index(place),), self.wide), self.node.sources)
+            Let(factor, Load("g_rows", (Index(place),), self.dtype), self.node.sources)
         ]
         for name, start in starts:
-            element = Load("x_rows", (Index(place + start),), self.wide)
-            term = Call("mul", (element, Local(factor, self.wide)), self.wide)
+            element = Load("x_rows", (Index(place + start),), self.dtype)
+            term = Call("mul", (element, Local(factor, self.dtype)), self.dtype)
             inner.append(Accumulate(name, term, None, self.node.sources))
         return self.loop("i", self.terms, "vector", inner)
 
@@ -151,7 +149,7 @@ class _Sums(KernelWriter):
             place = place + here * axis.apart
         x = self.node.inputs[0]
         value = Load("x", tuple(map(Index, (self.here("n"), self.here("c"), *read))), x.dtype)
-        return self.copied("x_rows", place, cast(value, self.wide), letters, extents)
+        return self.copied("x_rows", place, value, letters, extents)
 
     def rows_of_g(self) -> list[Statement]:
         letters = "jkl"[-len(self.axes) :]
@@ -161,7 +159,7 @@ class _Sums(KernelWriter):
         index = [self.here(one) for one in ("n", "c", "o", *letters)]
         value = Load("g", tuple(map(Index, index)), self.dtype)
         counts = [axis.steps for axis in self.axes]
-        return self.copied("g_rows", place, cast(value, self.wide), letters, counts)
+        return self.copied("g_rows", place, value, letters, counts)
 
     def copied(
         self, rows: str, place: Size, value: Expr, letters: str, extents: Sequence[int]

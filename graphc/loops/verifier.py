@@ -286,7 +286,7 @@ def _check_contraction(program: Program, step: Contraction) -> tuple[set[str], s
     for name, wanted in zip((step.out, step.a, step.b), step.dtypes, strict=True):
         if name in program.buffers:
             dtype = program.buffers[name].dtype
-            require(dtype == wanted, f"{name} is {dtype}, the contraction wants {wanted}")
+            require(dtype == wanted, f"{name} is {dtype}, the contraction {wanted}")
     sizes = (step.m, step.n, step.k, *step.batch, *step.distances, *step.starts)
     _check_sizes(program, sizes, "the contraction")
     _check_sizes(program, tuple(itertools.chain(*step.strides)), "the contraction")

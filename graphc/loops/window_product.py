@@ -28,7 +28,6 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 
 from graphc.dims import combine
-from graphc.dtypes import float32, is_half
 from graphc.ir.node import Node
 from graphc.ir.product_notation import ProductNotation
 from graphc.loops.ir import (
@@ -44,7 +43,7 @@ from graphc.loops.ir import (
 )
 from graphc.loops.kernel_writer import Epilogue, kernel_of_node
 from graphc.loops.window_schedule import Schedule, schedule
-from graphc.scalar.expr import Call, Expr, Index, Load, Local, cast, constant
+from graphc.scalar.expr import Call, Expr, Index, Load, Local, constant
 from graphc.shapes import Dim, Size, ceil_div, dim_max, dim_min, floor_div
 
 OPERANDS = ("left", "right")
@@ -83,9 +82,7 @@ def plan_of(node: Node) -> tuple[Schedule, dict[str, Size]]:
     kept = notation.clipped - set(notation.result)
     pairs = zip(attrs["axes"], attrs["sizes"], strict=True)
     sizes: dict[str, Size] = {axis: size for axis, size in pairs if size != 1 or axis in kept}
-    # Halves are summed in float32, which an array of halves cannot hold.
-    outer = "" if is_half(node.types[0].dtype) else attrs["outer"]
-    return schedule(notation, sizes, outer), sizes
+    return schedule(notation, sizes, attrs["outer"]), sizes
 
 
 class _Product:
@@ -102,7 +99,6 @@ class _Product:
                 self.names[axis] += "_"
         self.symbols = symbols
         self.dtype = node.types[0].dtype
-        self.wide = float32 if is_half(self.dtype) else self.dtype
         self.tiles = 0  # arrays of sums so far
         self.sums = 0  # accumulators so far
         self.reads = 0  # elements with a name so far
@@ -251,11 +247,11 @@ class _Product:
         names = [f"t{self.sums + number}" for number in range(len(points))]
         self.sums += len(points)
         body: list[Statement] = [
-            Accumulator(name, "add", self.wide, None, sources) for name in names
+            Accumulator(name, "add", self.dtype, None, sources) for name in names
         ]
         body += self.terms(self.plan.summed, {}, points, names, tiles)
         for number, (name, point) in enumerate(zip(names, points, strict=True)):
-            body += finished(number, point, cast(Local(name, self.wide), self.dtype))
+            body += finished(number, point, Local(name, self.dtype))
         return body if lanes is None else [self.loop(lanes, self.sizes[lanes], "vector", body)]
 
     def terms(
@@ -330,9 +326,9 @@ class _Product:
                     local = f"{OPERANDS[number][0]}{self.reads}"
                     self.reads += 1
                     found.append(Let(local, value, self.node.sources))
-                    value = held[key] = Local(local, self.wide)
+                    value = held[key] = Local(local, self.dtype)
                 factors.append(value)
-            term = Call("mul", tuple(factors), self.wide)
+            term = Call("mul", tuple(factors), self.dtype)
             found.append(Accumulate(name, term, None, self.node.sources))
         return found
 
@@ -345,9 +341,7 @@ class _Product:
         )
 
     def element(self, number: int, index: tuple[Size, ...]) -> Expr:
-        """The element of an operand, in the dtype that sums have."""
-        dtype = self.node.inputs[number].dtype
-        return cast(Load(OPERANDS[number], tuple(map(Index, index)), dtype), self.wide)
+        return Load(OPERANDS[number], tuple(map(Index, index)), self.dtype)
 
     def total(self, terms: Sequence[tuple[str, int]], point: Point) -> Size:
         found = tuple(

@@ -13,6 +13,7 @@ So the derivatives of each of the three are the other two, with the same attribu
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from graphc.dtypes import float32, is_half
 from graphc.errors import DTypeError, ShapeError
 from graphc.ir.lowering import Composite
 from graphc.ir.node import Attributes, TensorType
@@ -182,16 +183,31 @@ def _setting(attrs: Attributes, kernel: Shape) -> Setting:
     return Setting(windows_of(attrs, kernel), attrs["groups"], attrs["channels_last"])
 
 
+def _rounded_once(lower: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The sums of halves are computed in float32."""
+
+    def wide(b: Builder, first: Tensor, second: Tensor, **attrs: Any) -> Tensor:
+        if not is_half(first.dtype):
+            return lower(b, first, second, **attrs)
+        found = lower(b, b.astype(first, float32), b.astype(second, float32), **attrs)
+        return b.astype(found, first.dtype)
+
+    return wide
+
+
+@_rounded_once
 def _lower_convolution(b: Builder, x: Tensor, w: Tensor, **attrs: Any) -> Tensor:
     kernel = filter_sizes(w.type, attrs["channels_last"])[2]
     return convolve(b, x, w, _setting(attrs, kernel))
 
 
+@_rounded_once
 def _lower_input_gradient(b: Builder, g: Tensor, w: Tensor, **attrs: Any) -> Tensor:
     kernel = filter_sizes(w.type, attrs["channels_last"])[2]
     return input_gradient(b, g, w, attrs["spatial"], _setting(attrs, kernel))
 
 
+@_rounded_once
 def _lower_filter_gradient(b: Builder, x: Tensor, g: Tensor, **attrs: Any) -> Tensor:
     return filter_gradient(b, x, g, _setting(attrs, attrs["kernel"]))
 

@@ -43,6 +43,7 @@ class Accepts:
 ANY = Accepts(lambda dtype: True, "any dtype")
 NUMERIC = Accepts(lambda dtype: not is_bool(dtype), "numeric dtypes (not bool)")
 REAL = Accepts(is_numeric, "real numeric dtypes (not bool)")
+NOT_HALF = Accepts(lambda dtype: is_numeric(dtype) and not is_half(dtype), "wider real dtypes")
 FLOATING = ANY  # of ops that make integers float32 first
 ANY_REAL = Accepts(lambda dtype: not is_complex(dtype), "any dtype but complex ones")
 INTEGRAL = Accepts(lambda dtype: is_integer(dtype) or is_bool(dtype), "integer dtypes and bool")

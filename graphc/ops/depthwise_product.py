@@ -16,7 +16,7 @@ from graphc.ir.node import Attributes, TensorType
 from graphc.ir.opdef import Example, Generator, Inference, OpDef
 from graphc.ir.registry import register
 from graphc.ir.tensor import Tensor
-from graphc.ops.definition import REAL, check_dtype
+from graphc.ops.definition import NOT_HALF, check_dtype
 from graphc.shapes import Shape
 
 TAPS = 64  # sums at most, each of which is written out
@@ -36,7 +36,7 @@ def is_worth_it(kernel: Shape, count: Shape, stride: Shape, dilation: Shape) -> 
 
 def _infer(call: Inference) -> TensorType:
     x, g = call.types
-    check_dtype(call.op, x.dtype, REAL)
+    check_dtype(call.op, x.dtype, NOT_HALF)
     if x.dtype != g.dtype:
         raise DTypeError(f"{call.op}: {x} and {g} differ in dtype")
     if g.ndim != x.ndim + 1 or x.ndim != 2 + len(call.attrs["kernel"]):

@@ -16,13 +16,13 @@ from graphc.ir.opdef import Example, Generator, Inference, OpDef
 from graphc.ir.product_notation import ProductNotation, first_index, last_index
 from graphc.ir.registry import register
 from graphc.ir.tensor import Tensor
-from graphc.ops.definition import REAL, check_dtype
+from graphc.ops.definition import NOT_HALF, check_dtype
 
 
 def _infer(call: Inference) -> TensorType:
     """Indices must stay in range; symbolic ones are what the op that is expanded has checked."""
     left, right = call.types
-    check_dtype(call.op, left.dtype, REAL)
+    check_dtype(call.op, left.dtype, NOT_HALF)
     if left.dtype != right.dtype:
         raise DTypeError(f"{call.op}: {left} and {right} differ in dtype")
     notation = ProductNotation.read(call.attrs["subscripts"])

@@ -5,6 +5,7 @@ and taken modulo the size of theirs. As two steps: the second becomes part of wh
 """
 
 from graphc.dtypes import bfloat16, float16, float32, int8, int16, int32, uint8, uint16
+from graphc.ir.node import Node
 from graphc.ir.registry import Builder
 from graphc.ir.tensor import Tensor
 from graphc.ops.wide_matmul import WIDE_MATMUL
@@ -12,6 +13,7 @@ from graphc.rewrite.pattern import P, var
 from graphc.rewrite.rule import rule
 
 X, Y = var("x"), var("y")
+MOVES = ("reshape", "permute_dims", "expand_dims", "squeeze")
 NARROW = {float32: (float16, bfloat16), int32: (int8, uint8, int16, uint16)}
 
 
@@ -24,12 +26,29 @@ def product_of_narrow(b: Builder, root: Tensor, x: Tensor, y: Tensor) -> Tensor 
     return None
 
 
-@rule(P.matmul(P.astype(X), P.astype(Y)))
+@rule(P.matmul(X, Y))
 def product_of_widened(b: Builder, root: Tensor, x: Tensor, y: Tensor) -> Tensor | None:
     """astype(x, wide) @ astype(y, wide) = wide_matmul(x, y, dtype=wide)"""
-    if x.dtype != y.dtype or x.dtype not in NARROW.get(root.dtype, ()):
+    first, second = _before_cast(x), _before_cast(y)
+    if first is None or second is None or first.dtype != second.dtype:
         return None
-    return WIDE_MATMUL(x, y, dtype=root.dtype, **root.node.attrs)
+    if first.dtype not in NARROW.get(root.dtype, ()):
+        return None
+    return WIDE_MATMUL(first, second, dtype=root.dtype, **root.node.attrs)
+
+
+def _before_cast(x: Tensor) -> Tensor | None:
+    """What was cast, moved as what became of it."""
+    moves: list[Node] = []
+    while x.op.name in MOVES:
+        moves.append(x.node)
+        x = x.node.inputs[0]
+    if x.op.name != "astype":
+        return None
+    x = x.node.inputs[0]
+    for node in reversed(moves):
+        x = node.op(x, **node.attrs)
+    return x
 
 
 NARROW_PRODUCTS = (product_of_narrow, product_of_widened)

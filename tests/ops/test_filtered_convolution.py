@@ -161,10 +161,9 @@ def test_images_without_rows_are_direct() -> None:
     np.testing.assert_array_equal(found, np.zeros((2, 16, 4, 40)))
 
 
-def test_sums_of_halves_and_sizes_that_are_not_known_are_direct() -> None:
-    for shape, dtype in (((1, 16, 28, 28), "float16"), (("n", 16, "h", "w"), "float32")):
-        x, w = gc.placeholder("x", shape, dtype), gc.placeholder("w", (16, 16, 3, 3), dtype)
-        assert "minimal_filtering" not in gc.function([x, w], gc.nn.conv2d(x, w)).loops()
+def test_images_whose_sizes_are_not_known_are_direct() -> None:
+    x, w = gc.placeholder("x", ("n", 16, "h", "w")), gc.placeholder("w", (16, 16, 3, 3))
+    assert "minimal_filtering" not in gc.function([x, w], gc.nn.conv2d(x, w)).loops()
 
 
 def test_only_what_may_lie_outside_is_asked_for() -> None:

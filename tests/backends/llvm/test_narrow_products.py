@@ -1,6 +1,5 @@
 """Products of narrow matrices: widened as they are packed, or two neighbours at once."""
 
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -38,7 +37,7 @@ PAIRS = [
     (uint16, int32),
 ]
 SAME = [(int32, int32), (int64, int64), (uint32, uint32)]
-FLIPS = list(product((False, True), repeat=2))
+FLIPS = [(a, b) for a in (False, True) for b in (False, True)]
 EXTENTS = [
     *((0, 3, 2), (3, 0, 2), (3, 2, 0), (1, 1, 1), (1, 40, 130), (40, 1, 131)),
     *((7, 17, 33), (6, 64, 1), (6, 64, 2), (13, 65, 3), (50, 129, 64), (97, 31, 301), (5, 7, 2049)),
