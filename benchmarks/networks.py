@@ -1,10 +1,13 @@
 """Networks at the size that people train: value and gradients, beside JAX and PyTorch.
 
-taskset -c 0 python benchmarks/networks.py [--threads 1] [--seconds 2] [name ...]
+taskset -c 0 python benchmarks/networks.py [--threads 1] [--dtype bfloat16] [name ...]
 
 Each network is one text for all three. Candidates take turns, medians; gradients are compared.
 first: from the graph, or the function, to the first result, in a process that has loaded all
 three. A library that is not installed is left out. With --threads 2 without `taskset`.
+
+--dtype bfloat16: mixed precision. Weights are float32; products, convolutions and what follows them
+element by element are bfloat16; norms, softmax, sums along the residual path and losses float32.
 """
 
 import argparse
@@ -20,6 +23,7 @@ import numpy as np
 import graphc as gc
 
 RNG = np.random.default_rng(0)
+LIMITS = {"float32": 0.05, "bfloat16": 0.5}  # relus, maxima at ties; norms of little variance
 Parameters = Mapping[str, Any]
 Network = Callable[..., Any]
 
@@ -50,7 +54,29 @@ class Model(NamedTuple):
 # --- the three libraries -------------------------------------------------------------------------
 
 
-class Graphc:
+class Library:
+    dtype = "float32"
+
+    def cast(self, x: Any, dtype: str) -> Any:
+        return x.astype(dtype)
+
+    def narrow(self, x: Any) -> Any:
+        return x if self.dtype == "float32" else self.cast(x, self.dtype)
+
+    def wide(self, x: Any) -> Any:
+        return x if self.dtype == "float32" else self.cast(x, "float32")
+
+    def product(self, a: Any, b: Any) -> Any:
+        return self.narrow(a) @ self.narrow(b)
+
+    def conv(self, x: Any, w: Any, stride: int = 1, padding: int = 0, groups: int = 1) -> Any:
+        return self.convolved(self.narrow(x), self.narrow(w), stride, padding, groups)
+
+    def convolved(self, x: Any, w: Any, stride: int, padding: int, groups: int) -> Any:
+        raise TypeError(type(self).__name__)
+
+
+class Graphc(Library):
     sqrt, relu = staticmethod(gc.sqrt), staticmethod(gc.nn.relu)
     reshape, transpose = staticmethod(gc.reshape), staticmethod(gc.permute_dims)
 
@@ -66,7 +92,7 @@ class Graphc:
     def concat(self, parts: Sequence[Any], axis: int) -> Any:
         return gc.concat(list(parts), axis=axis)
 
-    def conv(self, x: Any, w: Any, stride: int = 1, padding: int = 0, groups: int = 1) -> Any:
+    def convolved(self, x: Any, w: Any, stride: int, padding: int, groups: int) -> Any:
         return gc.nn.conv2d(x, w, stride=stride, padding=padding, groups=groups)
 
     def pool(self, x: Any) -> Any:
@@ -88,7 +114,7 @@ class Graphc:
         return lambda: f(*arrays)
 
 
-class Jax:
+class Jax(Library):
     def __init__(self) -> None:
         self.jax, self.np = import_module("jax"), import_module("jax.numpy")
         self.sqrt, self.relu = self.np.sqrt, self.jax.nn.relu
@@ -99,7 +125,7 @@ class Jax:
     def mean(self, x: Any, axes: Any, keepdims: bool = False) -> Any:
         return self.np.mean(x, axis=axes, keepdims=keepdims)
 
-    def conv(self, x: Any, w: Any, stride: int = 1, padding: int = 0, groups: int = 1) -> Any:
+    def convolved(self, x: Any, w: Any, stride: int, padding: int, groups: int) -> Any:
         around, names = [(padding, padding)] * 2, ("NCHW", "OIHW", "NCHW")
         convolve = self.jax.lax.conv_general_dilated
         return convolve(
@@ -129,7 +155,7 @@ class Jax:
         return call
 
 
-class Torch:
+class Torch(Library):
     def __init__(self) -> None:
         self.torch = import_module("torch")
         nn = self.nn = self.torch.nn.functional
@@ -146,7 +172,10 @@ class Torch:
     def mean(self, x: Any, axes: Any, keepdims: bool = False) -> Any:
         return x.mean(axes, keepdim=keepdims)
 
-    def conv(self, x: Any, w: Any, stride: int = 1, padding: int = 0, groups: int = 1) -> Any:
+    def cast(self, x: Any, dtype: str) -> Any:
+        return x.to(getattr(self.torch, dtype))
+
+    def convolved(self, x: Any, w: Any, stride: int, padding: int, groups: int) -> Any:
         return self.nn.conv2d(x, w, stride=stride, padding=padding, groups=groups)
 
     def pool(self, x: Any) -> Any:
@@ -176,11 +205,13 @@ class Torch:
 
 
 def layer_norm(use: Any, x: Any, scale: Any, shift: Any) -> Any:
+    x = use.wide(x)
     d = x - use.mean(x, -1, True)
     return d / use.sqrt(use.mean(d * d, -1, True) + 1e-5) * scale + shift
 
 
 def batch_norm(use: Any, x: Any, scale: Any, shift: Any) -> Any:
+    x = use.wide(x)
     d = x - use.mean(x, (0, 2, 3), True)
     normal = d / use.sqrt(use.mean(d * d, (0, 2, 3), True) + 1e-5)
     return normal * use.reshape(scale, (1, -1, 1, 1)) + use.reshape(shift, (1, -1, 1, 1))
@@ -198,19 +229,22 @@ def gpt() -> Model:
     mask = np.where(np.tril(np.ones((length, length), bool)), 0, -1e9).astype("float32")
 
     def attention(use: Any, x: Any, p: Parameters, i: int, mask: Any) -> Any:
-        split = use.reshape(x @ p[f"qkv{i}"], (batch, length, 3, heads, width // heads))
+        split = use.reshape(use.product(x, p[f"qkv{i}"]), (batch, length, 3, heads, width // heads))
         q, k, v = (use.transpose(split[:, :, j], (0, 2, 1, 3)) for j in range(3))
-        scores = q @ use.transpose(k, (0, 1, 3, 2)) / (width / heads) ** 0.5 + mask
-        found = use.transpose(use.softmax(scores) @ v, (0, 2, 1, 3))
-        return use.reshape(found, (batch, length, width)) @ p[f"o{i}"]
+        scores = use.wide(use.product(q, use.transpose(k, (0, 1, 3, 2))))
+        found = use.product(use.softmax(scores / (width / heads) ** 0.5 + mask), v)
+        found = use.reshape(use.transpose(found, (0, 2, 1, 3)), (batch, length, width))
+        return use.product(found, p[f"o{i}"])
 
     def loss(use: Any, p: Parameters, x: Any, y: Any, mask: Any) -> Any:
         h = p["e"][x] + p["at"]
         for i in range(4):
             h = h + attention(use, layer_norm(use, h, p[f"s1{i}"], p[f"b1{i}"]), p, i, mask)
-            inner = use.gelu(layer_norm(use, h, p[f"s2{i}"], p[f"b2{i}"]) @ p[f"u{i}"])
-            h = h + inner @ p[f"d{i}"]
-        return use.cross_entropy(layer_norm(use, h, p["s"], p["b"]) @ p["e"].T, y)
+            inner = use.product(layer_norm(use, h, p[f"s2{i}"], p[f"b2{i}"]), p[f"u{i}"])
+            h = h + use.product(use.gelu(inner), p[f"d{i}"])
+        return use.cross_entropy(
+            use.wide(use.product(layer_norm(use, h, p["s"], p["b"]), p["e"].T)), y
+        )
 
     text = RNG.integers(0, words, (2, batch, length))
     return Model(loss, p, (text[0], text[1], mask))
@@ -240,7 +274,7 @@ def resnet18() -> Model:
             z = use.conv(z, p[f"c2{name}"], 1, 1)
             z = batch_norm(use, z, p[f"s2{name}"], p[f"b2{name}"])
             h = use.relu(z + (use.conv(h, p[f"past{name}"], 2) if stride == 2 else h))
-        return use.cross_entropy(use.mean(h, (2, 3)) @ p["out"], y)
+        return use.cross_entropy(use.wide(use.product(use.mean(h, (2, 3)), p["out"])), y)
 
     return Model(loss, p, (images(16, 3, 32, 32), RNG.integers(0, 10, 16)))
 
@@ -262,7 +296,7 @@ def unet() -> Model:
             kept.append(h)
         for i in (2, 1, 0):
             h = use.relu(use.conv(use.concat([use.twice(h), kept[i]], 1), p[f"u{i}"], 1, 1))
-        d = use.conv(h, p["out"]) - y
+        d = use.wide(use.conv(h, p["out"])) - y
         return use.mean(d * d, (0, 1, 2, 3))
 
     return Model(loss, p, (images(8, 3, 64, 64), images(8, 1, 64, 64)))
@@ -281,7 +315,7 @@ def mobilenet() -> Model:
         for i, (inner, _, stride) in enumerate(pairs):
             z = use.conv(use.relu(use.conv(h, p[f"d{i}"], stride, 1, inner)), p[f"p{i}"])
             h = use.relu(batch_norm(use, z, p[f"s{i}"], p[f"b{i}"]))
-        return use.cross_entropy(use.mean(h, (2, 3)) @ p["out"], y)
+        return use.cross_entropy(use.wide(use.product(use.mean(h, (2, 3)), p["out"])), y)
 
     return Model(loss, p, (images(16, 3, 32, 32), RNG.integers(0, 10, 16)))
 
@@ -296,7 +330,8 @@ def discriminator() -> Model:
         for name in "abc":
             z = use.conv(h, p[name], 2, 1)
             h = use.relu(z) - 0.2 * use.relu(-z)
-        return use.mean(use.relu(1 - use.reshape(h, (32, -1)) @ p["out"]), (0, 1))
+        truth = use.wide(use.product(use.reshape(h, (32, -1)), p["out"]))
+        return use.mean(use.relu(1 - truth), (0, 1))
 
     return Model(loss, p, (images(32, 3, 32, 32),))
 
@@ -307,12 +342,14 @@ NETWORKS = {one.__name__: one for one in (gpt, resnet18, unet, mobilenet, discri
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--dtype", default="float32", help="of products: float32 or bfloat16")
     parser.add_argument("--seconds", type=float, default=2.0, help="for each candidate")
     parser.add_argument("names", nargs="*", metavar="name", help=", ".join(NETWORKS))
     options = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", str(options.threads))
     libraries: dict[str, Any] = {"graphc": Graphc()}
     libraries |= {kind.__name__.lower(): kind() for kind in (Jax, Torch) if installed(kind)}
+    Library.dtype = options.dtype
     for name in options.names or NETWORKS:
         print(measured(name, NETWORKS[name](), libraries, options.threads, options.seconds))
 
@@ -334,7 +371,7 @@ def measured(
     for library, found in results.items():
         for one, other in zip(found, results["graphc"], strict=True):
             apart = np.abs(one - other).max() / (np.abs(other).max() + 1e-12)
-            if apart > 0.05:  # relus and maxima at ties; norms of little variance
+            if apart > LIMITS[Library.dtype]:
                 print(f"{name}: {library} differs from graphc by {apart:.2g}")
     times: dict[str, list[float]] = {library: [] for library in calls}
     end = time.perf_counter() + seconds * len(calls)

@@ -45,7 +45,7 @@ class Kept(NamedTuple):
     offset: int
 
 
-def kept_products(program: Program, step: Loop) -> list[Contraction]:
+def kept_products(program: Program, step: Loop, target: Target) -> list[Contraction]:
     """The products in the body of a loop whose right operand may be packed before it."""
     if isinstance(step.length, int) and step.length < 2:
         return []
@@ -54,23 +54,21 @@ def kept_products(program: Program, step: Loop) -> list[Contraction]:
         inner
         for inner in step.body
         if isinstance(inner, Contraction)
-        and _fits(inner)
+        and _fits(inner, target)
         and inner.b not in written
         and program.buffers[inner.b].role not in ("view", "heap")
     ]
 
 
-def _fits(step: Contraction) -> bool:
-    if (
-        not uses_gemm(step)
-        or step.operands is not None
-        or step.transpose_a
-        or 1 in (step.m, step.n)
-    ):
+def _fits(step: Contraction, target: Target) -> bool:
+    if not uses_gemm(step) or step.transpose_a or 1 in (step.m, step.n):
         return False
     if not (isinstance(step.n, int) and isinstance(step.k, int)):
         return False
-    small = step.n * step.k * step.dtype.itemsize <= MOST_BYTES
+    tile = _layout(step).tile(target)
+    if not tile.reads_rows or step.k % tile.together != 0:
+        return False  # rows of a would be copied in every step
+    small = step.n * step.k * tile.read_bytes <= MOST_BYTES
     return small and all(size == 1 for size in step.batch)
 
 
@@ -79,7 +77,7 @@ def panel_bytes(step: Contraction, target: Target) -> int:
     assert isinstance(step.n, int)
     assert isinstance(step.k, int)
     tile = _layout(step).tile(target)
-    size = -(-step.n // tile.columns) * tile.columns * step.k * tile.bytes
+    size = -(-step.n // tile.columns) * panel_apart(step, target)
     return -(-size // 64) * 64 + 64
 
 
@@ -87,7 +85,7 @@ def panel_apart(step: Contraction, target: Target) -> int:
     """Bytes from panel to panel."""
     assert isinstance(step.k, int)
     tile = _layout(step).tile(target)
-    return step.k * tile.columns * tile.bytes
+    return step.k // tile.together * tile.columns * tile.bytes
 
 
 def kept_name(step: Contraction) -> str:
@@ -99,7 +97,7 @@ def keep_name(step: Contraction) -> str:
 
 
 def _layout(step: Contraction) -> Layout:
-    return Layout(step.dtype, transpose_a=False, transpose_b=step.transpose_b)
+    return Layout(step.dtypes[1], transpose_a=False, transpose_b=step.transpose_b)
 
 
 def kept_functions(step: Contraction, target: Target) -> dict[str, FunctionText]:
@@ -153,9 +151,11 @@ def _range_function(name: str, names: Names, tile: Tile, target: Target) -> Func
     code, size, every = x.code, tile.bytes, tiles_of(names, tile)
     zero, one, columns = x.const(0), x.const(1), x.const(tile.columns)
     chunk = _chunk_rows(x)
-    steps = x.extremum("smax", x.ceil_div(K, STEP // size), one)
-    length = x.extremum("smax", x.ceil_div(K, steps), one)
-    panels, row_bytes, a_bytes = x.ceil_div(N, columns), x.mul(OUT_ROW, size), x.mul(A_ROW, size)
+    k = x.ceil_div(K, tile.together) if tile.together > 1 else K  # in elements of the tiles
+    steps = x.extremum("smax", x.ceil_div(k, STEP // size), one)
+    length = x.extremum("smax", x.ceil_div(k, steps), one)
+    panels, row_bytes = x.ceil_div(N, columns), x.mul(OUT_ROW, size)
+    a_bytes = x.mul(A_ROW, tile.read_bytes)
     b_bytes = x.const(tile.columns * size)
 
     def one_chunk(number: Val, _: list[Val]) -> list[Val]:
@@ -166,14 +166,14 @@ def _range_function(name: str, names: Names, tile: Tile, target: Target) -> Func
 
         def one_step(turn: Val, _: list[Val]) -> list[Val]:
             start = x.mul(turn, length)
-            depth = x.extremum("smin", length, x.sub(K, start))
+            depth = x.extremum("smin", length, x.sub(k, start))
             is_first = x.compare("eq", turn, zero)
             source = x.at(a, x.mul(start, size))
 
             def one_panel(number: Val, _: list[Val]) -> list[Val]:
                 column = x.mul(number, columns)
                 width = x.extremum("smin", x.sub(N, column), columns)
-                panel = x.at(PANELS, x.mul(x.mul(column, K), size))
+                panel = x.at(PANELS, x.mul(x.mul(column, k), size))
                 panel = x.at(panel, x.mul(start, b_bytes))
                 corner = x.at(c, x.mul(column, size))
 

@@ -41,9 +41,9 @@ class ProductSteps(StepEmitter):
     def _keep(self, step: Loop) -> None:
         """Pack what products in the loop multiply by, at the beginning of the scratch area."""
         packed: dict[Hashable, Kept] = {}
-        for product in kept_products(self.program, step):
+        for product in kept_products(self.program, step, self.target):
             row, start = product.distances[2], product.starts[2]
-            key = (product.b, product.dtype, product.transpose_b, product.n, product.k, row, start)
+            key = (product.b, product.dtypes, product.transpose_b, product.n, product.k, row, start)
             if key not in packed:
                 self.products.update(kept_functions(product, self.target))
                 offset, size = self.kept_bytes, panel_bytes(product, self.target)
@@ -51,7 +51,7 @@ class ProductSteps(StepEmitter):
                 self.kept_bytes += size
                 packed[key] = Kept(kept_name(product), offset)
                 count, k = self.sizes.first(product.n), self.sizes.first(product.k)
-                stride = self.sizes.first(row * product.dtype.itemsize)
+                stride = self.sizes.first(row * product.dtypes[2].itemsize)
                 apart = self.code.constant(panel_apart(product, self.target), "i64")
                 arguments = [panels, self._matrix(product, 2), k, count, stride, apart, THREADS]
                 self._call(keep_name(product), arguments)

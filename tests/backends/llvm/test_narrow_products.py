@@ -159,6 +159,26 @@ def test_casts_before_a_product_are_part_of_it() -> None:
     np.testing.assert_allclose(found, a.astype("f4") @ b.astype("f4"), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("dtype", [bfloat16, float16], ids=str)
+@pytest.mark.parametrize("size", [64, 33])
+def test_weights_of_loops(size: int, dtype: DType) -> None:
+    """Packed once before the loop, where rows of the other operand are read as they are."""
+    w, first = gc.placeholder("w", (size, size), dtype), gc.placeholder("h", (20, size), dtype)
+    xs = gc.placeholder("xs", (5, 20, size), dtype)
+
+    def step(h: gc.Tensor, x: gc.Tensor) -> tuple[gc.Tensor, gc.Tensor]:
+        h = gc.tanh(h @ w + x)
+        return h, h
+
+    results = gc.scan(step, first, xs)[1]
+    values = [numbers((size, size), dtype, 0) * dtype.type(0.1)]
+    values += [numbers(shape, dtype, 1) for shape in ((20, size), (5, 20, size))]
+    f = gc.function([w, first, xs], results, backend="llvm")
+    slow = gc.function([w, first, xs], results, backend="interpreter")
+    found, wanted = (one(*values).astype("f4") for one in (f, slow))
+    np.testing.assert_allclose(found, wanted, rtol=0.05, atol=0.02)
+
+
 def test_batches_of_narrow_matrices() -> None:
     """Attention in bfloat16: strides of operands and of results are of unlike elements."""
     rng = np.random.default_rng(0)
