@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from graphc.backends.llvm.scalar_ops import emit_operation, register_type
+from graphc.backends.llvm.scalar_ops import add_pair_products, emit_operation, register_type
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.text import Val
 from graphc.dtypes import DType, highest, int64, is_bool, is_floating, is_signed, lowest
@@ -78,6 +78,17 @@ class Combination(NamedTuple):
                 ("fma", x.text, y.text, state[0].text, x.type, x.lanes),
                 (x, y, state[0]),
                 lambda: code.builder.fma(x, y, state[0]),
+            )
+        ]
+
+    def pair_step(self, code: Code, state: State, factors: Sequence[Val], at_once: bool) -> State:
+        """The sum so far and the products of two pairs."""
+        x, y = factors
+        return [
+            code.pure(
+                ("pairs", x.text, y.text, state[0].text, x.type, x.lanes),
+                (x, y, state[0]),
+                lambda: add_pair_products(code.builder, state[0], x, y, at_once=at_once),
             )
         ]
 

@@ -17,6 +17,7 @@ processor's list of outstanding ones, and the sums would wait for their own.
 from collections.abc import Sequence
 
 from graphc.backends.llvm.masked import masked_load, masked_store
+from graphc.backends.llvm.scalar_ops import add_pair_products
 from graphc.backends.llvm.target import LINE, Target
 from graphc.backends.llvm.text import BITS, FunctionText, TextBuilder, Val
 from graphc.dtypes import DType, bfloat16, int8, int16, uint8
@@ -261,13 +262,7 @@ class TileEmitter:
             return builder.add(builder.mul(a, b), total)
         vector, lanes = total.ir_type, total.lanes
         if self.tile.pairs == bfloat16:
-            pairs = f"<{2 * lanes} x bfloat>"
-            name = f"llvm.x86.avx512bf16.dpbf16ps.{32 * lanes}"
-            builder.declare(name, f"{vector} @{name}({vector}, {pairs}, {pairs})")
-            given = [f"{vector} {total.text}"]
-            for one in (b, a):
-                given.append(f"{pairs} {builder.value(f'bitcast {vector} {one.text} to {pairs}')}")
-            return builder.emit(f"call {vector} @{name}({', '.join(given)})", "float", lanes)
+            return add_pair_products(builder, total, a, b, at_once=True)
         # As LLVM knows the instructions for it.
         halves = [
             builder.emit(f"bitcast {vector} {one.text} to <{2 * lanes} x i16>", "i16", 2 * lanes)

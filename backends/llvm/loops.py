@@ -43,6 +43,7 @@ class LoopEmitter:
         self.wanted: dict[int, list[Ahead]] = {}  # see prefetch.py
         self.divided: For | None = None  # the loop that runs from BEGIN to END only
         self.fused = False  # see Kernel
+        self.has_pairs = target.has_pairs
         self.in_stages = False  # whether the innermost loop may be cut, see stages.py
         self.survey = Survey()
         self.fused_sums: set[str] = set()  # accumulators whose products are not rounded
@@ -74,9 +75,12 @@ class LoopEmitter:
             self.expressions.locals[name] = now
             return
         fused = combination.is_sum and (self.fused or name in self.fused_sums)
-        if fused and isinstance(value, Call) and value.op == "mul":
+        if fused and isinstance(value, Call) and value.op in ("mul", "pair_product"):
             factors = [self.code.splat(self.expressions.value(arg), lanes) for arg in value.args]
-            total = combination.fused_step(self.code, old, factors)
+            if value.op == "mul":
+                total = combination.fused_step(self.code, old, factors)
+            else:
+                total = combination.pair_step(self.code, old, factors, self.has_pairs)
             self.states[name] = combination.masked(self.code, self.memory.lane_mask(), total, old)
             return
         element = self.code.splat(self.expressions.value(value), lanes)

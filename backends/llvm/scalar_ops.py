@@ -121,6 +121,9 @@ def emit_operation(
     if op == "from_bits":
         half = is_half(result)
         return from_memory(b, args[0], result) if half else _same_bits(b, args[0], result)
+    if op == "pair_product":
+        (low, high), (other_low, other_high) = (halves_of_pair(b, one) for one in args)
+        return b.fadd(b.fmul(high, other_high), b.fmul(low, other_low))
     if op == "select":
         return b.select(*args)
     if is_floating(operand):
@@ -130,6 +133,38 @@ def emit_operation(
     if is_bool(operand):
         return _BOOL[op](b, *args)
     return (SIGNED if is_signed(operand) else UNSIGNED)[op](b, *args)
+
+
+def halves_of_pair(b: TextBuilder, pair: Val) -> tuple[Val, Val]:
+    """Both bfloat16 that an integer holds, as float32."""
+    low, high = b.shl(pair, b.const(16, pair)), b.and_(pair, b.const(0xFFFF0000, pair))
+    return b.bitcast(low, "float"), b.bitcast(high, "float")
+
+
+def add_pair_products(b: TextBuilder, total: Val, x: Val, y: Val, *, at_once: bool) -> Val:
+    """The sum so far and both products, that of the elements which come second first.
+
+    at_once: by one instruction, to which numbers below 1.2e-38 are zero.
+    """
+    lanes = total.lanes
+    if not at_once or lanes not in (4, 8, 16, 32):
+        (low, high), (other_low, other_high) = halves_of_pair(b, x), halves_of_pair(b, y)
+        return b.fma(low, other_low, b.fma(high, other_high, total))
+    if lanes == 32:  # two registers
+        low, high = (
+            add_pair_products(
+                b, *(b.shuffle(one, one, half) for one in (total, x, y)), at_once=True
+            )
+            for half in (range(16), range(16, 32))
+        )
+        return b.shuffle(low, high, range(32))
+    vector, pairs = total.ir_type, f"<{2 * lanes} x bfloat>"
+    name = f"llvm.x86.avx512bf16.dpbf16ps.{32 * lanes}"
+    b.declare(name, f"{vector} @{name}({vector}, {pairs}, {pairs})")
+    given = [f"{vector} {total.text}"]
+    for one in (y, x):
+        given.append(f"{pairs} {b.value(f'bitcast {one.ir_type} {one.text} to {pairs}')}")
+    return b.emit(f"call {vector} @{name}({', '.join(given)})", "float", lanes)
 
 
 # Casts

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import llvmlite.binding as llvm
 
-PAIRS_SINCE = 17  # version of LLVM whose intrinsics for bfloat16 take vectors of it
+from graphc.processor import WIDE, has_pairs
+
 LINE = 64  # bytes of a line of a cache
 CACHE_BYTES = 32 << 20  # of a processor that does not say
 UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
@@ -92,7 +93,7 @@ def describe(
 ) -> Target:
     """The target of these LLVM names; `enabled` are the features the processor has."""
     x86 = is_x86(triple)
-    if {"avx512f", "avx512bw", "avx512vl", "avx512dq"} <= enabled:
+    if enabled >= WIDE:
         vector_bytes, masked_sizes = 64, frozenset((1, 2, 4, 8))
     elif "avx2" in enabled:
         vector_bytes, masked_sizes = 32, frozenset((4, 8))
@@ -110,9 +111,7 @@ def describe(
         has_fma="fma" in enabled if x86 else True,
         masked_sizes=masked_sizes,
         cache_bytes=cache_bytes,
-        has_pairs=vector_bytes == 64
-        and "avx512bf16" in enabled
-        and llvm.llvm_version_info[0] >= PAIRS_SINCE,
+        has_pairs=has_pairs(enabled),
     )
 
 

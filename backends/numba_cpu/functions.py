@@ -326,6 +326,15 @@ def _bfloat(x: Any) -> Any:
 bfloat = compiled(_bfloat)
 
 
+def _pair_product(a: Any, b: Any) -> Any:
+    """Of pairs of bfloat16: the sum of both products, in float32."""
+    high = bfloat_value(np.uint16(a >> 16)) * bfloat_value(np.uint16(b >> 16))
+    return high + bfloat_value(np.uint16(a & 0xFFFF)) * bfloat_value(np.uint16(b & 0xFFFF))
+
+
+pair_product = compiled(_pair_product)
+
+
 # Checks
 
 

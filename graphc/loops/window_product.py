@@ -99,6 +99,7 @@ class _Product:
                 self.names[axis] += "_"
         self.symbols = symbols
         self.dtype = node.types[0].dtype
+        self.product = "pair_product" if node.attrs["pairs"] else "mul"
         self.tiles = 0  # arrays of sums so far
         self.sums = 0  # accumulators so far
         self.reads = 0  # elements with a name so far
@@ -326,9 +327,9 @@ class _Product:
                     local = f"{OPERANDS[number][0]}{self.reads}"
                     self.reads += 1
                     found.append(Let(local, value, self.node.sources))
-                    value = held[key] = Local(local, self.dtype)
+                    value = held[key] = Local(local, value.dtype)
                 factors.append(value)
-            term = Call("mul", tuple(factors), self.dtype)
+            term = Call(self.product, tuple(factors), self.dtype)
             found.append(Accumulate(name, term, None, self.node.sources))
         return found
 
@@ -341,7 +342,8 @@ class _Product:
         )
 
     def element(self, number: int, index: tuple[Size, ...]) -> Expr:
-        return Load(OPERANDS[number], tuple(map(Index, index)), self.dtype)
+        dtype = self.node.inputs[number].dtype
+        return Load(OPERANDS[number], tuple(map(Index, index)), dtype)
 
     def total(self, terms: Sequence[tuple[str, int]], point: Point) -> Size:
         found = tuple(

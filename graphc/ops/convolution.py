@@ -11,9 +11,10 @@ So the derivatives of each of the three are the other two, with the same attribu
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
-from graphc.dtypes import float32, is_half
+from graphc.dtypes import DType, bfloat16, float32, is_half
 from graphc.errors import DTypeError, ShapeError
 from graphc.ir.lowering import Composite
 from graphc.ir.node import Attributes, TensorType
@@ -21,6 +22,7 @@ from graphc.ir.opdef import Application, Example, Generator, Gradients, Inferenc
 from graphc.ir.registry import Builder, register
 from graphc.ir.tensor import Tensor
 from graphc.ir.windows import Windows
+from graphc.ops.bfloat16_pairs import BFLOAT16_PAIRS
 from graphc.ops.convolution_batches import batch_rule
 from graphc.ops.convolution_meaning import (
     convolution_meaning,
@@ -38,6 +40,7 @@ from graphc.ops.convolution_setting import (
 from graphc.ops.definition import REAL, check_dtype
 from graphc.ops.direct_convolution import convolve
 from graphc.ops.direct_gradients import filter_gradient, input_gradient
+from graphc.processor import multiplies_pairs
 from graphc.shapes import Shape, Size
 
 # --- types -----------------------------------------------------------------------------------
@@ -183,33 +186,45 @@ def _setting(attrs: Attributes, kernel: Shape) -> Setting:
     return Setting(windows_of(attrs, kernel), attrs["groups"], attrs["channels_last"])
 
 
-def _rounded_once(lower: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """The sums of halves are computed in float32."""
-
-    def wide(b: Builder, first: Tensor, second: Tensor, **attrs: Any) -> Tensor:
-        if not is_half(first.dtype):
-            return lower(b, first, second, **attrs)
-        found = lower(b, b.astype(first, float32), b.astype(second, float32), **attrs)
-        return b.astype(found, first.dtype)
-
-    return wide
-
-
-@_rounded_once
 def _lower_convolution(b: Builder, x: Tensor, w: Tensor, **attrs: Any) -> Tensor:
-    kernel = filter_sizes(w.type, attrs["channels_last"])[2]
-    return convolve(b, x, w, _setting(attrs, kernel))
+    last, dtype = attrs["channels_last"], x.dtype
+    setting = _setting(attrs, filter_sizes(w.type, last)[2])
+    x, w, setting = _for_sums(b, (x, w), (x.ndim - 1, w.ndim - 2) if last else (1, 1), setting)
+    return _rounded(b, convolve(b, x, w, setting), dtype)
 
 
-@_rounded_once
 def _lower_input_gradient(b: Builder, g: Tensor, w: Tensor, **attrs: Any) -> Tensor:
-    kernel = filter_sizes(w.type, attrs["channels_last"])[2]
-    return input_gradient(b, g, w, attrs["spatial"], _setting(attrs, kernel))
+    last, dtype = attrs["channels_last"], g.dtype
+    setting = _setting(attrs, filter_sizes(w.type, last)[2])
+    g, w, setting = _for_sums(b, (g, w), (g.ndim - 1, w.ndim - 1) if last else (1, 0), setting)
+    return _rounded(b, input_gradient(b, g, w, attrs["spatial"], setting), dtype)
 
 
-@_rounded_once
 def _lower_filter_gradient(b: Builder, x: Tensor, g: Tensor, **attrs: Any) -> Tensor:
-    return filter_gradient(b, x, g, _setting(attrs, attrs["kernel"]))
+    setting, dtype = _setting(attrs, attrs["kernel"]), x.dtype
+    x, g, setting = _for_sums(b, (x, g), (0, 0), setting)
+    return _rounded(b, filter_gradient(b, x, g, setting), dtype)
+
+
+def _for_sums(
+    b: Builder, operands: tuple[Tensor, Tensor], axes: tuple[int, int], setting: Setting
+) -> tuple[Tensor, Tensor, Setting]:
+    """Operands in half precision as they are multiplied, for sums in float32: widened, or as pairs
+    along the axes that are summed. Matrix products take them as they are."""
+    first, second = operands
+    if not is_half(first.dtype) or setting.is_pointwise:
+        return first, second, setting
+    sizes = [one.shape[axis] for one, axis in zip(operands, axes, strict=True)]
+    several = setting.groups == 1 and not any(size in (0, 1) for size in sizes)
+    if first.dtype == bfloat16 and several and multiplies_pairs():
+        first = BFLOAT16_PAIRS(first, axis=axes[0])
+        second = BFLOAT16_PAIRS(second, axis=axes[1])
+        return first, second, replace(setting, pairs=True)
+    return b.astype(first, float32), b.astype(second, float32), setting
+
+
+def _rounded(b: Builder, result: Tensor, dtype: DType) -> Tensor:
+    return result if result.dtype == dtype else b.astype(result, dtype)
 
 
 # --- the ops ---------------------------------------------------------------------------------

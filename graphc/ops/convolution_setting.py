@@ -49,11 +49,15 @@ def per_group(channels: Size, groups: Size) -> Size:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a convolution and its two gradients share."""
+    """What a convolution and its two gradients share.
+
+    pairs: whether the operands hold pairs of bfloat16 along the axis that is summed, as uint32.
+    """
 
     windows: Windows
     groups: Size
     channels_last: bool
+    pairs: bool = False
 
     @property
     def rank(self) -> int:
@@ -111,6 +115,8 @@ def product_of(
     result: str,
     sizes: dict[str, Size],
     outer: str = "",
+    *,
+    pairs: bool,
 ) -> Tensor:
     subscripts = f"{','.join(left_indices)};{','.join(right_indices)}->{','.join(result)}"
     return WINDOW_PRODUCT(
@@ -120,6 +126,7 @@ def product_of(
         axes="".join(sizes),
         sizes=tuple(sizes.values()),
         outer=outer,
+        pairs=pairs,
     )
 
 

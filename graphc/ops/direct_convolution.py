@@ -61,7 +61,7 @@ def convolve(b: Builder, x: Tensor, w: Tensor, setting: Setting) -> Tensor:
     sizes |= dict([tap for tap in [taps[-1], *taps[:-1]] if tap[0] not in sizes])
     used = [*setting.group, "o", "c", *setting.taps]
     result = f"n{setting.group}o{setting.places}"
-    out = product_of(x, read, w, used, result, sizes)
+    out = product_of(x, read, w, used, result, sizes, pairs=setting.pairs)
     return b.reshape(out, (x.shape[0], outputs, *count))
 
 
@@ -98,7 +98,7 @@ def _over_channels(
         if setting.groups != 1:
             w = b.reshape(w, (*w.shape[:-1], setting.groups, outer))
     sizes = {**sizes, **places, "o": outer, **taps, "c": inner}
-    out = product_of(x, read, w, used, result, sizes)
+    out = product_of(x, read, w, used, result, sizes, pairs=setting.pairs)
     if blocks > 1 and outputs != blocks * LANES:
         out = b.reshape(out, (out.shape[0], *places.values(), blocks * LANES))
         out = b.slice_within(out, (0,) * out.ndim, (*out.shape[:-1], outputs))

@@ -1,5 +1,8 @@
 """The gradients of convolutions as window products, or as matrix products for kernels of size 1."""
 
+from dataclasses import replace
+
+from graphc.dtypes import float32, is_half
 from graphc.ir.registry import Builder
 from graphc.ir.tensor import Tensor
 from graphc.ir.windows import Windows
@@ -72,11 +75,18 @@ def filter_gradient(b: Builder, x: Tensor, g: Tensor, setting: Setting) -> Tenso
     front = "t" if blocks > 1 else ""
     result = "".join([front, *setting.taps, *ends])
     g = grouped(b, g, setting, last=True)
-    found = product_of(x, read, g, given, result, sizes, "n" + setting.places[:-1])
+    outside = "n" + setting.places[:-1]
+    found = product_of(x, read, g, given, result, sizes, outside, pairs=setting.pairs)
     axes = [result.index(axis) for axis in f"{setting.taps}c{setting.group}{front}o"]
     w = b.permute_dims(found, axes)
     w = b.reshape(w, (*windows.kernel, inner, outputs))
     return filter_in_layout(b, w, setting)
+
+
+def _widened(b: Builder, x: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+    if not is_half(x.dtype):
+        return x, g
+    return b.astype(x, float32), b.astype(g, float32)
 
 
 def _are_rows(x: Tensor, count: Shape, setting: Setting) -> bool:
@@ -97,6 +107,7 @@ def _depthwise_filter_gradient(
 ) -> Tensor:
     windows, groups = setting.windows, setting.groups
     outer = per_group(g.shape[1], groups)
+    x, g = _widened(b, x, g)
     found = DEPTHWISE_PRODUCT(
         x,
         b.reshape(g, (g.shape[0], groups, outer, *count)),
@@ -198,11 +209,8 @@ def _turned(b: Builder, g: Tensor, w: Tensor, spatial: Shape, setting: Setting) 
         reaches = [windows.span(axis) - 1 for axis in axes]
         pairs = [(reach, reach) for reach in reaches]
         starts = [before for before, _ in windows.pairs(spatial)]
-    plain = Setting(
-        Windows(windows.kernel, windows.stride, windows.dilation, tuple(pairs)),
-        setting.groups,
-        setting.channels_last,
-    )
+    around = Windows(windows.kernel, windows.stride, windows.dilation, tuple(pairs))
+    plain = replace(setting, windows=around)
     count = plain.windows.count(plain.spatial(g))
     inner = w.shape[-2 if setting.channels_last else 1]
     if is_filtered(g, inner, plain, count):
@@ -240,7 +248,7 @@ def _stuffed(b: Builder, g: Tensor, w: Tensor, spatial: Shape, setting: Setting)
     shape = setting.shape(g.shape[0], setting.channels(g), kept)
     spread = b.slice_gradient(g, shape, (0,) * g.ndim, setting.shape(1, 1, windows.stride))
     one = Windows(windows.kernel, (1,) * setting.rank, windows.dilation, windows.pairs(spatial))
-    return _turned(b, spread, w, spatial, Setting(one, setting.groups, setting.channels_last))
+    return _turned(b, spread, w, spatial, replace(setting, windows=one))
 
 
 def windows_shape(setting: Setting, spatial: Shape) -> Shape:
@@ -261,5 +269,6 @@ def _pointwise_filter_gradient(b: Builder, x: Tensor, g: Tensor, setting: Settin
         return b.reshape(product, (*ones, *product.shape))
     area = size_product(x.shape[2:])
     x, g = b.reshape(x, (*x.shape[:2], area)), b.reshape(g, (*g.shape[:2], area))
+    x, g = _widened(b, x, g)  # the sum is rounded, not what it adds
     product = b.sum(b.matmul(g, x, transpose_b=True), axis=0, dtype=x.dtype)
     return b.reshape(product, (*product.shape, *ones))

@@ -6,6 +6,8 @@ Each remainder u of a place by the stride meets every s-th tap of the filter. Ta
 lacks are left out of its sums: of 3x3 taps with strides of 2 it is 1, 2, 2 and 4 that count.
 """
 
+from dataclasses import replace
+
 from graphc.ir.registry import Builder
 from graphc.ir.tensor import Tensor
 from graphc.ir.windows import Windows
@@ -76,7 +78,7 @@ def by_remainders(b: Builder, g: Tensor, w: Tensor, spatial: Shape, setting: Set
     """x [batch, channels, spatial...], or with channels last."""
     windows, rank, last = setting.windows, setting.rank, setting.channels_last
     if last and setting.groups == 1 and w.shape[-2] == 1:  # one channel: rows fill the lanes
-        first = Setting(windows, 1, channels_last=False)
+        first = replace(setting, channels_last=False)
         g, w = with_channels_first(b, g), b.permute_dims(w, (rank + 1, rank, *range(rank)))
         return with_channels_last(b, by_remainders(b, g, w, spatial, first))
     pairs, counts = windows.pairs(spatial), setting.spatial(g)
@@ -89,17 +91,13 @@ def by_remainders(b: Builder, g: Tensor, w: Tensor, spatial: Shape, setting: Set
         start, size = (0, spatial[number]) if known else (before, spatial[number] + before + after)
         axes.append(_axis(setting, number, size, before if known else 0, counts[number]))
         starts.append(start)
-    plain = Setting(
-        Windows(
-            tuple([axis.taps for axis in axes]),
-            (1,) * rank,
-            tuple([axis.dilation for axis in axes]),
-            tuple([axis.zeros for axis in axes]),
-        ),
-        setting.groups,
-        last,
+    plain = Windows(
+        tuple([axis.taps for axis in axes]),
+        (1,) * rank,
+        tuple([axis.dilation for axis in axes]),
+        tuple([axis.zeros for axis in axes]),
     )
-    x = _product(b, g, w, axes, plain)
+    x = _product(b, g, w, axes, replace(setting, windows=plain))
     shape = setting.shape(x.shape[0], setting.channels(x), spatial)
     return b.slice_within(x, setting.shape(0, 0, tuple(starts)), shape)
 
@@ -142,7 +140,8 @@ def _product(b: Builder, g: Tensor, w: Tensor, axes: list[_Axis], setting: Setti
         used = [*setting.group, "c", "o", *used]
         result = f"n{setting.group}o{spots.replace(width, '')}{width}"
         sizes |= {**rows, **parts, "o": inner, width: places[width]}
-    x = product_of(g, read, w, used, result, {**sizes, **taps, "c": outer})
+    sizes = {**sizes, **taps, "c": outer}
+    x = product_of(g, read, w, used, result, sizes, pairs=setting.pairs)
     whole = [axis.places * axis.stride for axis in axes]
     channels = size_product((groups, inner))
     if over_channels:

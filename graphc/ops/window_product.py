@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.dtypes import float64, is_floating
+from graphc.dtypes import float32, float64, is_floating, uint32
 from graphc.errors import DTypeError, ShapeError
 from graphc.ir.lowering import WindowProduct
 from graphc.ir.node import Attributes, TensorType
@@ -16,13 +16,16 @@ from graphc.ir.opdef import Example, Generator, Inference, OpDef
 from graphc.ir.product_notation import ProductNotation, first_index, last_index
 from graphc.ir.registry import register
 from graphc.ir.tensor import Tensor
-from graphc.ops.definition import NOT_HALF, check_dtype
+from graphc.ops.definition import NOT_HALF, Accepts, check_dtype
+from graphc.scalar.evaluate import halves_of_pairs
+
+PAIRS = Accepts(lambda dtype: dtype == uint32, "pairs of bfloat16, as uint32")
 
 
 def _infer(call: Inference) -> TensorType:
     """Indices must stay in range; symbolic ones are what the op that is expanded has checked."""
     left, right = call.types
-    check_dtype(call.op, left.dtype, NOT_HALF)
+    check_dtype(call.op, left.dtype, PAIRS if call.attrs["pairs"] else NOT_HALF)
     if left.dtype != right.dtype:
         raise DTypeError(f"{call.op}: {left} and {right} differ in dtype")
     notation = ProductNotation.read(call.attrs["subscripts"])
@@ -42,11 +45,16 @@ def _infer(call: Inference) -> TensorType:
             last = last_index(terms, sizes)
             if isinstance(last, int) and isinstance(size, int) and last >= size and not empty:
                 raise ShapeError(f"{call.op}: index {last} is out of range in {operand}")
-    return TensorType(left.dtype, tuple(sizes[axis] for axis in notation.result))
+    dtype = float32 if call.attrs["pairs"] else left.dtype
+    return TensorType(dtype, tuple(sizes[axis] for axis in notation.result))
 
 
 def _reference(attrs: Attributes, left: np.ndarray, right: np.ndarray) -> Any:
     """Views of the operands over all loop axes, and numpy's einsum; floats in float64."""
+    if attrs["pairs"]:
+        halves = zip(halves_of_pairs(left), halves_of_pairs(right), strict=True)
+        low, high = (_reference({**attrs, "pairs": False}, *both) for both in halves)
+        return low + high
     notation = ProductNotation.read(attrs["subscripts"])
     sizes = dict(zip(attrs["axes"], attrs["sizes"], strict=True))
     dtype = left.dtype
@@ -135,6 +143,6 @@ WINDOW_PRODUCT = register(
         lower=WindowProduct(),
         traits=frozenset({"nondifferentiable"}),  # made after differentiation
         examples=_examples,
-        defaults={"outer": ""},
+        defaults={"outer": "", "pairs": False},
     )
 )

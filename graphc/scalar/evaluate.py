@@ -62,6 +62,18 @@ def _on_truth_values(
     return apply
 
 
+def halves_of_pairs(pairs: Value) -> tuple[np.ndarray, np.ndarray]:
+    """Both bfloat16 that each uint32 holds, the lower half first, as float32."""
+    bits = np.asarray(pairs)
+    low, high = np.left_shift(bits, np.uint32(16)), np.bitwise_and(bits, np.uint32(0xFFFF0000))
+    return low.view(np.float32), high.view(np.float32)
+
+
+def _pair_product(a: Value, b: Value) -> Value:
+    (low, high), (other_low, other_high) = halves_of_pairs(a), halves_of_pairs(b)
+    return high * other_high + low * other_low
+
+
 _MEANING: dict[str, Callable[..., Value]] = {
     "add": np.add,
     "sub": np.subtract,
@@ -113,6 +125,7 @@ _MEANING: dict[str, Callable[..., Value]] = {
     "cbrt": _rounded(np.cbrt),
     "copysign": np.copysign,
     "select": np.where,
+    "pair_product": _pair_product,
     "bits": lambda x: np.asarray(x).view(f"u{np.asarray(x).dtype.itemsize}"),
 }
 

@@ -76,7 +76,8 @@ FLOAT_FUNCTIONS = (
     "cbrt", "copysign",
 )
 # fmt: on
-OTHER = ("select", "cast", "bits", "from_bits")
+# pair_product: of pairs of bfloat16 in uint32, the sum of both products in float32.
+OTHER = ("select", "cast", "bits", "from_bits", "pair_product")
 SCALAR_OPS = frozenset((*ARITHMETIC, *ROUNDING, *COMPARISON, *BITWISE, *FLOAT_FUNCTIONS, *OTHER))
 
 # Relative cost of one element, for fusion: 1 = an addition. From instruction counts of the

@@ -75,6 +75,9 @@ def type_error(op: str, operands: Sequence[DType], result: DType) -> str | None:
     if op == "from_bits":
         fits = len(operands) == 1 and _BITS_OF.get(result) == operands[0]
         return None if fits else f"from_bits takes the bits of {result}, got {_names(operands)}"
+    if op == "pair_product":
+        fits = tuple(operands) == (uint32, uint32) and result == float32
+        return None if fits else f"pair_product takes pairs, as uint32, got {_names(operands)}"
     if isinstance(op, Foreign):
         fits = tuple(operands) == op.operands and result == op.result
         return (
