@@ -97,6 +97,7 @@ def _examples(rng: Generator) -> list[Example]:
                 axes="".join(sizes),
                 sizes=tuple(sizes.values()),
                 outer=outer,
+                pairs=False,
             )
 
         return Example(build, tuple(rng.normal(size=shape) for shape in shapes))

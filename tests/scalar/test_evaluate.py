@@ -19,6 +19,7 @@ from graphc.dtypes import (
     is_floating,
     real_dtypes,
     uint8,
+    uint32,
     uint64,
 )
 from graphc.errors import VerificationError
@@ -28,6 +29,7 @@ from graphc.scalar.expr import (
     ARITHMETIC,
     BITWISE,
     COMPARISON,
+    OTHER,
     SCALAR_OPS,
     Const,
     Index,
@@ -61,7 +63,7 @@ def test_results_keep_the_dtype(dtype: DType) -> None:
 
 
 def test_every_operation_has_a_meaning_and_a_type() -> None:
-    assert set(ACCEPTS) | {"select", "cast", "bits", "from_bits"} == SCALAR_OPS
+    assert set(ACCEPTS) | set(OTHER) == SCALAR_OPS
 
 
 def test_a_wrong_dtype_is_refused() -> None:
@@ -210,6 +212,13 @@ def test_expressions() -> None:
         evaluate_expr(Read(0, (), float32), Environment())
 
 
+def test_products_of_pairs() -> None:
+    """The lower halves, then the upper ones."""
+    x, y = (np.array(pair, "f4").view(np.uint32) for pair in ([1.5, -2.0], [4.0, 8.0]))
+    pairs = [np.uint32(one[0] >> 16 | one[1] & 0xFFFF0000) for one in (x, y)]
+    assert apply_op("pair_product", pairs, float32) == 1.5 * 4.0 - 2.0 * 8.0
+
+
 def test_types() -> None:
     assert type_error("cast", [int64], float32) is None
     assert type_error("cast", [int64, int64], float32) == "cast takes 1 operand, got 2"
@@ -219,7 +228,10 @@ def test_types() -> None:
     assert type_error("from_bits", [uint64], float64) is None
     assert type_error("from_bits", [uint64], float32) is not None
     assert type_error("from_bits", [int64], float64) is not None
-    for op in SCALAR_OPS - {"cast", "select", "bits", "from_bits"}:
+    assert type_error("pair_product", [uint32, uint32], float32) is None
+    assert type_error("pair_product", [uint32, uint32], uint32) is not None
+    assert type_error("pair_product", [uint32], float32) is not None
+    for op in SCALAR_OPS - set(OTHER):
         arity = 1 if op in UNARY else 2
         assert type_error(op, [float32] * (3 - arity), float32) is not None, op
         dtype = float32 if ACCEPTS[op](float32) else int64
