@@ -203,6 +203,12 @@ def _kl_div(b: Builder, x: Tensor, y: Tensor) -> Tensor:
     return b.where(inside, value, edge)
 
 
+def _kl_div_by_second(b: Builder, application: Application) -> Tensor:
+    """1 - x / y, which keeps its digits near 0"""
+    x, y = application.inputs
+    return b.where(b.isinf(y), 1, (y - x) / y)
+
+
 kl_div = define_composed(
     "kl_div",
     "x1 log(x1 / x2) - x1 + x2, convex in both: x2 for x1 = 0, inf outside of x1, x2 >= 0.",
@@ -210,7 +216,7 @@ kl_div = define_composed(
     reference=scipy_special("kl_div"),
     partials=(
         single_partial(_log_ratio),
-        lambda b, a: b.subtract(1, b.divide(a.inputs[0], a.inputs[1])),
+        _kl_div_by_second,
     ),
     domain=(0.2, 4.0),
     single=True,

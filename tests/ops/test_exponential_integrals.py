@@ -95,6 +95,19 @@ def test_kl_div_near_equality() -> None:
     assert_accurate(gc.kl_div, lambda x, y: x * mp.log(x / y) - x + y, x, y)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_kl_div_slope_near_equality(dtype: str) -> None:
+    x = gc.placeholder("x", ("n",), dtype)
+    y = gc.placeholder("y", ("n",), dtype)
+    slope = gc.function([x, y], gc.grad(gc.sum(gc.kl_div(x, y)), y))
+    p = np.array([1.0, 1.75, 2.0, 3.0, 3.0], "float64")
+    q = p * np.array([1.0078125, 0.984375, 1.0, 2.0, np.inf])
+    q = gc.run(gc.constant(q).astype(dtype), {})
+    found, wide = slope(p.astype(q.dtype), q), q.astype("float64")
+    expected = np.where(np.isinf(wide), 1, (wide - p) / wide)
+    np.testing.assert_allclose(found.astype("float64"), expected, rtol=float(gc.finfo(dtype).eps))
+
+
 def test_combinations_of_gamma_functions() -> None:
     a, b = logarithmic(1e-3, 40), uniform(0.1, 40)
     np.testing.assert_allclose(value_of(gc.beta, a, b), special.beta(a, b), rtol=1e-12)
