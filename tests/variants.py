@@ -47,7 +47,7 @@ LONG_BODIES = {
 Shape = tuple[int, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Variant:
     """An expression, and arrays for its inputs: one list of them for each call."""
 

@@ -4,6 +4,7 @@ One function of forty expressions compiles in a fraction of the time of forty fu
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,7 @@ def check(
             group.check()
 
 
+@lru_cache(256)  # those of one test, for the next one: the same variants on another backend
 def expected_of(variant: Variant) -> list[Results]:
     """What each call gives, or the error it raises."""
     plain = gc.function(

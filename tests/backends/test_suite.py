@@ -5,6 +5,7 @@ The reference interprets the graph as the user wrote it; the backends run it thr
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -75,10 +76,16 @@ def gradients_of(
     return [gradient for gradient in found if gradient is not None]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@lru_cache(1)
+def examples_in_dtypes(name: str) -> list[Variant]:
+    """Made once for all backends, which take turns at each op; so are their expected values."""
+    return list(in_dtypes(name, ("float64", "float32", "int64", "bool")))
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_values(backend: str, name: str) -> None:
-    check_all(in_dtypes(name, ("float64", "float32", "int64", "bool")), backend, TOLERANCE)
+@pytest.mark.parametrize("name", NAMES)
+def test_values(name: str, backend: str) -> None:
+    check_all(examples_in_dtypes(name), backend, TOLERANCE)
 
 
 def largest(name: str, count: int, dtypes: tuple[str, ...]) -> list[Variant]:
@@ -99,9 +106,8 @@ def test_more_values_with_numba(name: str) -> None:
     check_all(largest(name, NUMBA_EXAMPLES * len(dtypes), dtypes), "numba_cpu", TOLERANCE)
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if OPS[n].vjp is not None])
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_gradients(backend: str, name: str) -> None:
+@lru_cache(1)
+def gradients_of_examples(name: str) -> list[Variant]:
     rng = np.random.default_rng(1)
     found = []
     for number, example in enumerate(examples_of(name)):
@@ -109,4 +115,10 @@ def test_gradients(backend: str, name: str) -> None:
         if variant is not None:
             gradients = gradients_of(variant.inputs, variant.outputs, rng)
             found += [replace(variant, outputs=gradients)] if gradients else []
-    check_all(found, backend, GRADIENTS)
+    return found
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", [n for n in NAMES if OPS[n].vjp is not None])
+def test_gradients(name: str, backend: str) -> None:
+    check_all(gradients_of_examples(name), backend, GRADIENTS)

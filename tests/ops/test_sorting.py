@@ -237,13 +237,16 @@ def test_top_k_of_many(size: int, count: int, kind: str) -> None:
 
 
 @pytest.mark.parametrize("backend", ["interpreter", "numba_cpu"])
-@pytest.mark.parametrize("rising", [False, True])
-def test_top_k_of_many_on_every_backend(rising: bool, backend: str) -> None:
+@pytest.mark.parametrize("count", [40, 600])
+def test_top_k_of_many_on_every_backend(count: int, backend: str) -> None:
     x = np.random.default_rng(1).normal(size=4100)
-    x = np.sort(x) if rising else x
-    for count in (40, 600):
-        found = run(backend, lambda x, count=count: list(gc.top_k(x, count)), x)
-        np.testing.assert_array_equal(found[1], np.argsort(-x, kind="stable")[:count])
+    given = gc.placeholder("x", (None,), "float64")
+    f = gc.function([given], list(gc.top_k(given, count)), backend=backend, check=True)
+    # The interpreter takes a second for each thousand.
+    for array in (
+        (x, np.sort(x)) if backend == "numba_cpu" else ((x if count == 40 else np.sort(x)),)
+    ):
+        np.testing.assert_array_equal(f(array)[1], np.argsort(-array, kind="stable")[:count])
 
 
 @pytest.mark.parametrize("backend", ["reference", "llvm"])
