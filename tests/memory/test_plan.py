@@ -230,16 +230,16 @@ def test_a_long_chain_needs_little_memory() -> None:
 
 def test_results_written_over_a_dying_input_are_right() -> None:
     rng = np.random.default_rng(0)
-    for n in (1, 4, 9):
-        a = rng.normal(size=(n, 4)).astype("float32")
-        b = rng.normal(size=(4, 4)).astype("float32")
-        for build in (chain, many_sizes, views):
-            x, y = gc.placeholder("x", ("n", 4)), gc.placeholder("y", (4, 4))
-            results = build(x, y)
-            options: dict[str, Any] = {"on_unused_input": "ignore"}
-            wanted = gc.function([x, y], results, backend="reference", **options)(a, b)
-            found = gc.function([x, y], results, backend="llvm", **options)(a, b)
-            for p, q in zip(np.atleast_2d(found), np.atleast_2d(wanted), strict=True):
+    for build in (chain, many_sizes, views):
+        x, y = gc.placeholder("x", ("n", 4)), gc.placeholder("y", (4, 4))
+        results = build(x, y)
+        options: dict[str, Any] = {"on_unused_input": "ignore"}
+        plain = gc.function([x, y], results, backend="reference", **options)
+        f = gc.function([x, y], results, backend="llvm", **options)
+        for n in (1, 4, 9):
+            a = rng.normal(size=(n, 4)).astype("float32")
+            b = rng.normal(size=(4, 4)).astype("float32")
+            for p, q in zip(np.atleast_2d(f(a, b)), np.atleast_2d(plain(a, b)), strict=True):
                 np.testing.assert_allclose(p, q, rtol=1e-4, atol=1e-5)
 
 

@@ -38,16 +38,14 @@ def test_axes(axis: Any, keepdims: bool) -> None:
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("q", QS)
 def test_methods_and_shapes_of_q(method: Any, q: Any) -> None:
-    cases = [(draw(n, 2, seed=n),) for n in (1, 2, 3, 4, 10, 11, 50)]
+    def build(library: Any, x: Any) -> list[Any]:
+        both = (library.quantile, library.nanquantile)
+        return [function(x, q, 0, method=method) for function in both]
+
     agrees(
-        lambda x: gc.quantile(x, q, 0, method=method),
-        lambda x: np.quantile(x, q, 0, method=method),
-        *cases,
-    )
-    agrees(
-        lambda x: gc.nanquantile(x, q, 0, method=method),
-        lambda x: np.nanquantile(x, q, 0, method=method),
-        *cases,
+        lambda x: build(gc, x),
+        lambda x: build(np, x),
+        *[(draw(n, 2, seed=n),) for n in (1, 2, 3, 4, 10, 11, 50)],
         (draw(20, 2, nan=0.4),),
     )
 
