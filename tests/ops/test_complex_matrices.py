@@ -1,7 +1,6 @@
 """Linear algebra of complex matrices beside numpy, on every backend, with gradients."""
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -9,6 +8,7 @@ import pytest
 
 import graphc as gc
 from graphc import linalg as la
+from tests.ops import of_any_shape
 
 BACKENDS = ("reference", "interpreter", "llvm", "numba_cpu")
 
@@ -27,24 +27,12 @@ def adjoint(a: Any) -> Any:
     return np.conj(np.swapaxes(a, -1, -2))
 
 
-@cache
-def compiled(
-    build: Callable[..., Any], options: tuple[Any, ...], ranks: tuple[int, ...], *where: str
-) -> gc.Function:
-    """One function for all shapes of those ranks; where: dtype and backend."""
-    dtype, backend = where
-    inputs = [gc.placeholder(f"x{n}", (None,) * rank, dtype) for n, rank in enumerate(ranks)]
-    return gc.function(inputs, build(*inputs, **dict(options)), backend=backend)
-
-
-def run(build: Callable[..., Any], *arrays: Any, backend: str = "llvm", **options: Any) -> Any:
+def run(build: Callable[..., Any], *arrays: Any, **options: Any) -> Any:
     """With symbolic sizes, as complex128 and as complex64."""
-    results = []
-    for dtype in ("complex128", "complex64"):
-        feeds = [np.asarray(array).astype(dtype) for array in arrays]
-        ranks = tuple(array.ndim for array in feeds)
-        results.append(compiled(build, tuple(options.items()), ranks, dtype, backend)(*feeds))
-    wide, narrow = results
+    wide, narrow = (
+        of_any_shape.run(build, *(np.asarray(a).astype(dtype) for a in arrays), **options)
+        for dtype in ("complex128", "complex64")
+    )
     for one, other in zip(gc_leaves(wide), gc_leaves(narrow), strict=True):
         assert one.dtype.itemsize in (other.dtype.itemsize, 2 * other.dtype.itemsize)
     return wide

@@ -1,6 +1,5 @@
 """Sylvester's and Lyapunov's equations, functions of matrices and named matrices beside scipy."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,6 +8,7 @@ import scipy.linalg
 
 import graphc as gc
 from graphc import linalg as la
+from tests.ops.of_any_shape import run
 
 BACKENDS = ("reference", "interpreter", "llvm", "numba_cpu")
 
@@ -19,14 +19,6 @@ def numbers(*shape: int, seed: int = 0) -> Any:
 
 def regular(n: int, seed: int = 0) -> Any:
     return numbers(n, n, seed=seed) * 0.4 + 2 * np.eye(n)
-
-
-def run(build: Callable[..., Any], *arrays: Any, backend: str = "llvm") -> Any:
-    inputs = [
-        gc.placeholder(f"x{n}", (None,) * array.ndim, array.dtype)
-        for n, array in enumerate(map(np.asarray, arrays))
-    ]
-    return gc.function(inputs, build(*inputs), backend=backend)(*arrays)
 
 
 def close(one: Any, other: Any, tolerance: float = 1e-11) -> None:
@@ -88,7 +80,7 @@ def test_solve_triangular(lower: bool, trans: Any) -> None:
         for unit in (True, False):
             options = {"trans": trans, "lower": lower, "unit_diagonal": unit}
             b = numbers(3, 2).astype(a.dtype)
-            found = run(lambda x, y, o=options: la.solve_triangular(x, y, **o), a, b)
+            found = run(la.solve_triangular, a, b, **options)
             close(found, scipy.linalg.solve_triangular(a, b, **options))
 
 
