@@ -89,7 +89,9 @@ class _Packer:
                 def body(p: Val, _: list[Val]) -> list[Val]:
                     number = code.operation("mul", p, self.const(self.tile.together))
                     start = code.gep("i8", source, code.operation("mul", number, self.stride))
-                    starts = [start, code.gep("i8", start, self.stride)][:together]
+                    starts = [start]
+                    if together > 1:
+                        starts.append(code.gep("i8", start, self.stride))
                     width = self.const(self.width * self.tile.bytes)
                     copy(starts, code.gep("i8", place, code.operation("mul", p, width)))
                     return []
@@ -241,7 +243,9 @@ class _Packer:
 
             def step(width: int, odd: bool = False) -> Body:
                 def body(p: Val, _: list[Val]) -> list[Val]:
-                    place = builder.mul(p, self.const(self.tile.together))
+                    place = p
+                    if self.tile.together > 1:
+                        place = builder.mul(p, self.const(self.tile.together))
                     rows = []
                     for source in sources:
                         at = f"getelementptr {self.type}, ptr {source.text}, i64 {place.text}"
