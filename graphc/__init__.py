@@ -22,6 +22,7 @@ with uncollected(stays=True):  # modules are many objects
     from graphc import nn as nn
     from graphc import random as random
     from graphc import stats as stats
+    from graphc.autocast import *
     from graphc.autodiff.derived import *
     from graphc.autodiff.forward import *
     from graphc.autodiff.gradient import *

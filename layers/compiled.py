@@ -47,15 +47,18 @@ class Compiled(Layer):
         optimizer, loss, metrics: names or objects; for several outputs losses, loss_weights and
         metrics are lists or dicts by the names of the outputs. weighted_metrics: metrics that take
         sample weights into account. steps_per_execution: as steps_per_call of `fit`. options: of
-        gc.function, such as backend and threads. Compiling again keeps the weights and forgets the
-        state of the optimizer.
+        gc.function, such as backend and threads; and autocast="bfloat16" for products in half
+        precision, see `gc.autocast`. Compiling again keeps the weights and forgets the state of
+        the optimizer.
         """
-        unknown = set(options) - {"backend", "threads", "check", "optimize", "cache"}
+        unknown = set(options) - {"backend", "threads", "check", "optimize", "cache", "autocast"}
         if unknown:
             raise parameter_error(
                 f"compile: there is no option {min(unknown)!r}",
-                "options of gc.function are backend, threads, check, optimize, cache",
+                "options are autocast, and of gc.function backend, threads, check, optimize, cache",
             )
+        if options.get("autocast") is not None:
+            gc.autocast([], options["autocast"])  # whether there is such a precision
         found = optimizers.get(optimizer)
         for name in names_in(loss):
             losses.get(name)

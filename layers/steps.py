@@ -7,6 +7,7 @@ import numpy as np
 
 import graphc as gc
 from graphc.layers import losses, metrics
+from graphc.layers.calls import LayerOutput
 from graphc.layers.configured import parameter_error, written
 from graphc.layers.context import CallContext
 from graphc.layers.feeding import Batch, data_error, listed
@@ -52,6 +53,7 @@ class Steps:
 
     def __init__(self, model: "Model", settings: Settings, structure: Any) -> None:
         self.model, self.settings, self.structure = model, settings, structure
+        self.options = {name: v for name, v in settings.options.items() if name != "autocast"}
         self.inputs = tensors_in(structure)
         declared = model.graph
         if declared is not None and same_tensors(self.inputs, tensors_in(declared.inputs)):
@@ -154,6 +156,7 @@ class Steps:
         inputs = [*self.inputs, *targets, *([] if weight is None else [weight])]
         with CallContext(training=kind == "train") as context:
             outputs = leaves(self.model(self.structure))
+            outputs, states = self._autocast(outputs, context)
             total, parts = self._cost(outputs, targets, weight, context)
         results: dict[str, gc.Tensor] = {"loss": total}
         if kind == "train" and guarded:
@@ -170,11 +173,27 @@ class Steps:
         return gc.function(
             inputs,
             results,
-            updates=self._updates(kind, total, dict(context.updates), seen),
+            updates=self._updates(kind, total, states, seen),
             name=kind,
             on_unused_input="ignore",
-            **self.settings.options,
+            **self.options,
         )
+
+    def _autocast(self, outputs: list[Any], context: CallContext) -> tuple[list[Any], Pairs]:
+        """What the layers returned and the states that they leave, with products in half precision
+        if compile says so."""
+        states = dict(context.updates)
+        half = self.settings.options.get("autocast")
+        if half is None:
+            return outputs, states
+        found, values, context.losses = gc.autocast(
+            [outputs, list(states.values()), context.losses], half
+        )
+        found = [
+            LayerOutput(new, old.call, old.mask) if isinstance(old, LayerOutput) else new
+            for new, old in zip(found, outputs, strict=True)
+        ]
+        return found, dict(zip(states, values, strict=True))
 
     def _updates(self, kind: str, total: gc.Tensor, states: Pairs, seen: Pairs) -> Any:
         """Those of layers' states, of the weights, and of metrics; one of the later ones counts."""
@@ -225,13 +244,15 @@ class Steps:
         if "predict" not in self._functions:
             with CallContext() as context:
                 outputs = self.model(self.structure)
+            made, states = self._autocast(leaves(outputs), context)
+            results = iter(made)
             self._functions["predict"] = gc.function(
                 self.inputs,
-                outputs,
-                updates=context.updates,
+                mapped(lambda _: next(results), outputs),
+                updates=states,
                 name="predict",
                 on_unused_input="ignore",
-                **self.settings.options,
+                **self.options,
             )
         return self._functions["predict"]
 
