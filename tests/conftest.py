@@ -1,5 +1,6 @@
 """Random tests draw the same cases in every run; what they find elsewhere becomes a test."""
 
+import gc
 import os
 from collections.abc import Iterator
 
@@ -12,6 +13,16 @@ os.environ["GRAPHC_CACHE"] = "off"  # tests compile, and leave nothing behind
 
 settings.register_profile("repeatable", derandomize=True, database=None)
 settings.load_profile("repeatable")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """What is collected stays: Python would look through all of it again and again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
