@@ -201,14 +201,15 @@ def convolutions() -> Iterator[tuple[str, Case]]:
         ("strided, 17 channels", (17, 3, 3, 3), {"stride": 2}),
         ("strided, 32 channels", (32, 3, 3, 3), {"stride": 2, "padding": 1}),
     ):
-        yield (
-            f"convolution {name}",
-            Case(
-                [("x", ("p", 3, "h", "w"), "float32"), ("k", kernel, "float32")],
-                lambda x, k, options=options: images(x, k, **options),
-                [{"p": p, "h": h, "w": w} for p, h, w in ((1, 6, 7), (2, 9, 17), (3, 16, 33))],
-            ),
-        )
+        for dtype in ("float32", "bfloat16"):
+            yield (
+                f"convolution {name}" + " bfloat16" * (dtype == "bfloat16"),
+                Case(
+                    [("x", ("p", 3, "h", "w"), dtype), ("k", kernel, dtype)],
+                    lambda x, k, options=options: images(x, k, **options),
+                    [{"p": p, "h": h, "w": w} for p, h, w in ((1, 6, 7), (2, 9, 17), (3, 16, 33))],
+                ),
+            )
     yield (
         "pooling",
         Case(
@@ -233,7 +234,7 @@ def static_rests(*inputs: Any) -> list[Any]:
 def all_cases() -> dict[str, Case]:
     x = [("x", ("m", "n"), "float32")]
     cases: dict[str, Case] = {}
-    for dtype in ("float32", "float64", "float16", "bfloat16", "int32"):
+    for dtype in ("float32", "float64", "float16", "bfloat16", "int8", "int32"):
         cases.update(matrices(dtype))
     cases.update(convolutions())
     wide = [*along("m", "n"), {"m": 3, "n": 1031}, {"m": 1031, "n": 3}]

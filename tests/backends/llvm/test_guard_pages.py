@@ -22,7 +22,15 @@ ROOT = Path(__file__).resolve().parents[3]
 SIDES = ("end", "start")
 TOGETHER = 12  # ops in one test
 QUICK_CASES = (
-    *("product float32", "softmax", "convolution 3x3", "tape", "static rests", "pieces"),
+    *(
+        "product float32",
+        "product bfloat16",
+        "softmax",
+        "convolution 3x3",
+        "tape",
+        "static rests",
+        "pieces",
+    ),
     *("neighbours", "regression"),
 )
 GRADIENTS = [name for name in NAMES if OPS[name].vjp is not None]
