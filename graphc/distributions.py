@@ -1,9 +1,11 @@
 """What a distribution of gc.stats is: functions of a place, or of a probability, and of shapes."""
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from graphc.dtypes import float32, is_half
 from graphc.errors import FunctionError
 from graphc.ir.registry import BUILDER
 from graphc.ir.source import current_source
@@ -14,13 +16,25 @@ Formula = Callable[..., Tensor]
 b = BUILDER
 
 
+def _rounded(method: Formula) -> Formula:
+    """The result in the dtype of the arguments: half precision is computed in float32."""
+
+    @functools.wraps(method)
+    def call(self: "Distribution", x: Any, /, *args: Any, **kwargs: Any) -> Tensor:
+        value = method(self, x, *args, **kwargs)
+        promoted = promote_inputs(self.name, x, *args, *kwargs.values())[0].dtype
+        return value.astype(promoted) if is_half(promoted) else value
+
+    return call
+
+
 class Distribution:
     """A family of distributions. shapes: the names of its parameters.
 
     log_density and cdf are functions of a standard place inside of the support, and the shapes;
     quantile and upper_quantile, the inverses of cdf and survival, of a probability. low, high:
-    where the support ends, before loc and scale; inside: a place in it. domain: whether shapes are
-    those of a distribution; all are positive without it.
+    where the support ends, before loc and scale; open_low: low is not in it; inside: a place in it.
+    domain: whether shapes are those of a distribution; all are positive without it.
     """
 
     _last: tuple[str, ...] = ("loc", "scale")
@@ -34,6 +48,7 @@ class Distribution:
         *,
         low: float = -math.inf,
         high: float = math.inf,
+        open_low: bool = False,
         inside: float = 0.5,
         log_cdf: Formula | None = None,
         survival: Formula | None = None,
@@ -50,13 +65,14 @@ class Distribution:
         self._log_survival, self._domain = log_survival, domain
         self._quantile, self._upper_quantile = quantile, upper_quantile
         self._low, self._high, self._inside = low, high, inside
+        self._open_low = open_low
         self.__doc__ = doc
 
     def __repr__(self) -> str:
         return f"<graphc distribution {self.name}({', '.join((*self.shapes, *self._last))})>"
 
     def _parameters(self, method: str, x: Any, args: Any, kwargs: Any) -> list[Tensor]:
-        """x, the shapes, loc and scale in one dtype."""
+        """x, the shapes, loc and scale in one dtype, float32 for half precision."""
         names = (*self.shapes, *self._last)
         given = dict(zip(names, args, strict=False)) | kwargs
         twice = [name for name in names[: len(args)] if name in kwargs]
@@ -73,14 +89,16 @@ class Distribution:
         defaults = {"loc": 0, "scale": 1}
         values = [given.get(name, defaults.get(name)) for name in names]
         found = promote_inputs(f"{self.name}.{method}", x, *values)
-        return [floating(tensor) for tensor in found]
+        wide = [floating(tensor) for tensor in found]
+        return [tensor.astype(float32) if is_half(tensor.dtype) else tensor for tensor in wide]
 
     def _standard(self, method: str, x: Any, args: Any, kwargs: Any) -> tuple[Any, ...]:
         """The standard place held inside of the support, whether it is there and below it, the
         shapes and the scale."""
         place, *shapes, loc, scale = self._parameters(method, x, args, kwargs)
         z = self._known((place - loc) / scale, shapes, [scale])
-        below, above = b.less(z, self._low), b.greater(z, self._high)
+        below = b.less_equal(z, self._low) if self._open_low else b.less(z, self._low)
+        above = b.greater(z, self._high)
         outside = b.logical_or(below, above)
         held = z if self._is_everywhere else b.where(outside, self._inside, z)
         return held, below, above, shapes, scale
@@ -98,8 +116,17 @@ class Distribution:
     def _is_everywhere(self) -> bool:
         return self._low == -math.inf and self._high == math.inf
 
+    @_rounded
     def logpdf(self, x: Any, /, *args: Any, **kwargs: Any) -> Tensor:
         """The logarithm of the density at x."""
+        return self._logpdf(x, args, kwargs)
+
+    @_rounded
+    def pdf(self, x: Any, /, *args: Any, **kwargs: Any) -> Tensor:
+        """The density at x."""
+        return b.exp(self._logpdf(x, args, kwargs))
+
+    def _logpdf(self, x: Any, args: Any, kwargs: Any) -> Tensor:
         z, below, above, shapes, scale = self._standard("logpdf", x, args, kwargs)
         value = self._log_density(z, *shapes) - b.log(scale)
         value = b.where(b.isinf(z), -math.inf, value)
@@ -107,15 +134,13 @@ class Distribution:
             return value
         return b.where(b.logical_or(below, above), -math.inf, value)
 
-    def pdf(self, x: Any, /, *args: Any, **kwargs: Any) -> Tensor:
-        """The density at x."""
-        return b.exp(self.logpdf(x, *args, **kwargs))
-
+    @_rounded
     def cdf(self, x: Any, /, *args: Any, **kwargs: Any) -> Tensor:
         """The probability of a number that is not larger than x."""
         z, below, above, shapes, _ = self._standard("cdf", x, args, kwargs)
         return self._bounded(self._cdf(z, *shapes), below, above, 0, 1)
 
+    @_rounded
     def sf(self, x: Any, /, *args: Any, **kwargs: Any) -> Tensor:
         """The probability of a number that is larger than x: 1 - cdf."""
         z, below, above, shapes, _ = self._standard("sf", x, args, kwargs)
@@ -125,12 +150,14 @@ class Distribution:
             value = self._survival(z, *shapes)
         return self._bounded(value, below, above, 1, 0)
 
+    @_rounded
     def logcdf(self, x: Any, /, *args: Any, **kwargs: Any) -> Tensor:
         """The logarithm of cdf."""
         z, below, above, shapes, _ = self._standard("logcdf", x, args, kwargs)
         value = self._logarithm(self._log_cdf, self._cdf, self._survival, z, shapes)
         return self._bounded(value, below, above, -math.inf, 0)
 
+    @_rounded
     def logsf(self, x: Any, /, *args: Any, **kwargs: Any) -> Tensor:
         """The logarithm of sf."""
         z, below, above, shapes, _ = self._standard("logsf", x, args, kwargs)
@@ -138,6 +165,7 @@ class Distribution:
         value = self._logarithm(self._log_survival, survival, self._cdf, z, shapes)
         return self._bounded(value, below, above, 0, -math.inf)
 
+    @_rounded
     def ppf(self, q: Any, /, *args: Any, **kwargs: Any) -> Tensor:
         """The place below which lies the probability q: the inverse of cdf. NaN for no probability.
 
@@ -145,6 +173,7 @@ class Distribution:
         """
         return self._place("ppf", self._quantile, (self._low, self._high), q, args, kwargs)
 
+    @_rounded
     def isf(self, q: Any, /, *args: Any, **kwargs: Any) -> Tensor:
         """The place above which lies the probability q: the inverse of sf. Otherwise as ppf."""
         return self._place("isf", self._upper_quantile, (self._high, self._low), q, args, kwargs)
@@ -209,16 +238,21 @@ class DiscreteDistribution(Distribution):
     def _is_everywhere(self) -> bool:
         return False
 
+    @_rounded
     def logpmf(self, k: Any, /, *args: Any, **kwargs: Any) -> Tensor:
         """The logarithm of the probability of k; -inf where k is not whole."""
+        return self._logpmf(k, args, kwargs)
+
+    @_rounded
+    def pmf(self, k: Any, /, *args: Any, **kwargs: Any) -> Tensor:
+        """The probability of k."""
+        return b.exp(self._logpmf(k, args, kwargs))
+
+    def _logpmf(self, k: Any, args: Any, kwargs: Any) -> Tensor:
         z, below, above, shapes, broken = self._standard("logpmf", k, args, kwargs)
         outside = b.logical_or(b.logical_or(below, above), broken)
         return b.where(outside, -math.inf, self._log_density(z, *shapes))
 
-    def pmf(self, k: Any, /, *args: Any, **kwargs: Any) -> Tensor:
-        """The probability of k."""
-        return b.exp(self.logpmf(k, *args, **kwargs))
-
-    def logpdf(self, x: Any, /, *args: Any, **kwargs: Any) -> Tensor:
+    def _logpdf(self, x: Any, args: Any, kwargs: Any) -> Tensor:
         """There is none: see logpmf."""
         raise AttributeError(f"stats.{self.name} has no density: use logpmf and pmf")

@@ -8,6 +8,11 @@ from graphc.ir.tensor import Tensor
 b = BUILDER
 
 
+def bounded_exp(z: Tensor) -> Tensor:
+    """exp(z), or a number y whose exp(-y) is 0: not infinity, which times 0 is NaN in slopes."""
+    return b.exp(b.minimum(z, 80))
+
+
 def log_complement(y: Tensor, log_y: Tensor | None = None) -> Tensor:
     """log(1 - exp(-y)) for y >= 0: log(y) where y is tiny, or too small for its dtype."""
     value = b.where(b.less(y, math.log(2)), b.log(-b.expm1(-y)), b.log1p(-b.exp(-y)))

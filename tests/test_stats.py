@@ -137,8 +137,9 @@ def test_dtypes_and_errors() -> None:
     for build in calls:
         with pytest.raises(gc.FunctionError, match=r"stats\.\w+\.\w+: got"):
             build()
-    with pytest.raises(AttributeError, match="use logpmf"):
-        gc.stats.poisson.logpdf(x, 1.0)
+    for method in (gc.stats.poisson.logpdf, gc.stats.poisson.pdf):
+        with pytest.raises(AttributeError, match="use logpmf"):
+            method(x, 1.0)
     assert repr(gc.stats.beta) == "<graphc distribution beta(a, b, loc, scale)>"
 
 
@@ -300,3 +301,34 @@ def test_student_goes_to_normal() -> None:
 def test_densities_of_infinite_places(name: str) -> None:
     found = value(getattr(gc.stats, name).logpdf, np.array([-np.inf, np.inf]), *CONTINUOUS[name])
     assert (found == -np.inf).all()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+@pytest.mark.parametrize(
+    "name", ["lognorm", "invgamma", "gumbel_l", "gumbel_r", "weibull_min", "rayleigh", "cauchy"]
+)
+def test_smaller_dtypes(name: str, dtype: str) -> None:
+    """Values and slopes are those of float64, rounded: at the edge of the support and far off."""
+    distribution, shapes = getattr(gc.stats, name), CONTINUOUS[name]
+    methods = ("logpdf", "cdf", "sf", "logcdf", "logsf")
+    tenths = 10.0 ** np.arange(-4.0, 5.0)
+    x = np.concatenate([-tenths, [0.0], tenths])
+    x = gc.run(gc.constant(x).astype(dtype), {})
+    small = gc.run(gc.constant(np.array([*shapes, 1.0])).astype(dtype), {})[:-1]
+    results = []
+    for kind in (dtype, "float64"):
+        place = gc.placeholder("x", ("n",), kind)
+        constants = [
+            gc.constant(one.astype(kind if kind == "float64" else one.dtype)) for one in small
+        ]
+        outputs = [getattr(distribution, method)(place, *constants) for method in methods]
+        outputs += [gc.grad(gc.sum(y.astype("float64")), place) for y in outputs[::3]]
+        results.append(gc.function([place], outputs)(x.astype(kind) if kind == "float64" else x))
+    tolerance = 8 * float(gc.finfo(dtype).eps)
+    for found, wide in zip(*results, strict=True):
+        largest = float(gc.finfo(dtype).max)
+        expected = np.where(np.abs(wide) > largest, np.copysign(np.inf, wide), wide)
+        assert found.dtype == dtype
+        np.testing.assert_allclose(
+            found.astype("float64"), expected, rtol=tolerance, atol=tolerance / 8
+        )
