@@ -2,6 +2,7 @@
 
 python benchmarks/gemm.py [f32|f64] [nn|nt|tn|tt] [MxNxK ...]
 python benchmarks/gemm.py strided     operands that are views, beside numpy and torch
+python benchmarks/gemm.py narrow      bfloat16, float16 and integers, beside torch and JAX
 python benchmarks/gemm.py threads     one and two threads; only an idle machine tells anything
 
 All on one thread but for the last, on the same operands, the least time of many calls. Below 1
@@ -227,6 +228,64 @@ def strided() -> None:
         print(f"{name:26}{row}{times[0] / min(times[1:]):12.2f}{count:12}{size / 1024:12.0f}")
 
 
+# --- narrow numbers ------------------------------------------------------------------------------
+
+NARROW = [(256, 256, 256), (512, 512, 512), (64, 1024, 1024), (1024, 1024, 1024), (250, 333, 1001)]
+WIDE = {"bfloat16": "bfloat16", "float16": "float16", "int8": "int32", "int32": "int32"}
+
+
+def narrow(shapes: list[tuple[int, int, int]]) -> None:
+    """Results have the dtype of the operands, of int8 int32. torch has no integer products but
+    `torch._int_mm`."""
+    rng = np.random.default_rng(0)
+    print(
+        f"{'':9}{'m':>6}{'n':>6}{'k':>6}{'ours us':>12}{'torch us':>12}{'JAX us':>12}{'ratio':>8}"
+    )
+    for dtype, wide in WIDE.items():
+        for m, n, k in shapes:
+            arrays = [rng.normal(size=shape, scale=9) for shape in ((m, k), (k, n))]
+            a, b = (one.astype(gc.as_dtype(dtype)) for one in arrays)
+            x, y = gc.placeholder("x", (m, k), dtype), gc.placeholder("y", (k, n), dtype)
+            product = x @ y if wide == dtype else x.astype(wide) @ y.astype(wide)
+            f = gc.function([x, y], product, threads=1)
+            calls: list[Call] = [lambda f=f, a=a, b=b: f(a, b)]
+            calls += [_with_torch(a, b, dtype), _with_jax(a, b, wide)]
+            known = [call for call in calls if call is not None]
+            times = dict(zip(map(id, known), least_times(known), strict=True))
+            cells = [times.get(id(call), math.nan) for call in calls]
+            row = "".join(f"{1e6 * cell:12.0f}" for cell in cells)
+            best = min((cell for cell in cells[1:] if cell == cell), default=math.nan)
+            print(f"{dtype:9}{m:6}{n:6}{k:6}{row}{cells[0] / best:8.2f}", flush=True)
+
+
+def _with_torch(a: np.ndarray, b: np.ndarray, dtype: str) -> Any:
+    try:
+        torch: Any = importlib.import_module("torch")
+    except ImportError:
+        return None
+    torch.set_num_threads(1)
+    if dtype == "float16" or dtype == "int32":
+        return None  # takes a hundred times as long
+    kind = getattr(torch, dtype)
+    pair = [torch.from_numpy(one.astype("float32")).to(kind) for one in (a, b)]
+    multiply = torch._int_mm if dtype == "int8" else torch.mm
+    try:
+        multiply(*pair)
+    except RuntimeError:
+        return None  # not of these sizes
+    return lambda: multiply(*pair)
+
+
+def _with_jax(a: np.ndarray, b: np.ndarray, wide: str) -> Any:
+    try:
+        jax: Any = importlib.import_module("jax")
+    except ImportError:
+        return None
+    multiply = jax.jit(lambda x, y: jax.lax.dot(x, y, preferred_element_type=wide))
+    pair = [jax.numpy.asarray(one) for one in (a, b)]
+    return lambda: multiply(*pair).block_until_ready()
+
+
 # --- threads -------------------------------------------------------------------------------------
 
 
@@ -267,6 +326,9 @@ def main() -> None:
     with BlasThreads(1):
         if "strided" in words:
             strided()
+            return
+        if "narrow" in words:
+            narrow([(s[0], s[1], s[2]) for s in shapes] or NARROW)
             return
         for dtype in dtypes or [float32, float64]:
             for letters in turns:
