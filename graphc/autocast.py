@@ -19,6 +19,7 @@ __all__ = ["autocast"]
 
 PRODUCTS = (
     "matmul",
+    "einsum",
     "convolution",
     "convolution_input_gradient",
     "convolution_filter_gradient",
@@ -67,4 +68,5 @@ def _cast(graph: Graph, half: DType) -> Graph:
 
 
 def _is_product(node: Node) -> bool:
-    return node.op.name in PRODUCTS and node.types[0].dtype == float32
+    several = len(node.inputs) > 1
+    return several and node.op.name in PRODUCTS and node.types[0].dtype == float32

@@ -45,6 +45,17 @@ def test_results_are_those_of_casts_by_hand(dtype: str) -> None:
     np.testing.assert_array_equal(one, other)
 
 
+def test_sums_over_shared_axes() -> None:
+    x, w = gc.placeholder("x", (5, 6, 7)), gc.placeholder("w", (7, 6, 8))
+    results = gc.autocast([gc.einsum("ijk,kjl->il", x, w), gc.einsum("ijk->ij", x)])
+    f = gc.function([x, w], results)
+    a, b = normal(5, 6, 7), normal(7, 6, 8)
+    products, sums = f(a, b)
+    np.testing.assert_allclose(products, np.einsum("ijk,kjl->il", a, b), atol=0.2)
+    np.testing.assert_allclose(sums, a.sum(2), atol=1e-5)  # no product
+    assert "wide_matmul" in f.graph_text()
+
+
 def test_products_in_loops_and_branches() -> None:
     xs, w = gc.placeholder("xs", (5, 4, 8)), gc.placeholder("w", (8, 8))
 

@@ -24,9 +24,9 @@ null, or a tile that does what the epilogue does itself (gemm_finish.py).
 A chunk writes its own part of `out` and nothing else. How the result is cut into chunks depends on
 the number of threads; how an element is summed does not: k is cut in the same steps everywhere.
 Rows of a that lie side by side are read where they are, if they are near each other; else each
-chunk copies what it needs into the area, `stride` bytes of it for each thread. Narrow
-operands are widened as they are copied, or, where the processor multiplies pairs of them, two
-neighbours along k are one element of a tile.
+chunk copies what it needs into the area, `stride` bytes of it for each thread. Narrow operands are
+widened as they are copied, or, where the processor multiplies pairs of them, two neighbours along k
+are one element of a tile.
 """
 
 from dataclasses import replace
