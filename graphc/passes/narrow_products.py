@@ -20,6 +20,8 @@ NARROW = {float32: (float16, bfloat16), int32: (int8, uint8, int16, uint16)}
 @rule(P.matmul(X, Y))
 def product_of_narrow(b: Builder, root: Tensor, x: Tensor, y: Tensor) -> Tensor | None:
     """x @ y = astype(wide_matmul(x, y, dtype=wide), narrow)"""
+    if root.dtype == uint16:  # the same modulo 2**16, and int16 is multiplied in pairs
+        x, y = b.astype(x, int16), b.astype(y, int16)
     for wide, narrow in NARROW.items():
         if root.dtype in narrow:
             return b.astype(WIDE_MATMUL(x, y, dtype=wide, **root.node.attrs), root.dtype)
