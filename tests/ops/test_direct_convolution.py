@@ -88,6 +88,7 @@ def test_between_zeros_stand_indices_of_one_axis_that_is_summed() -> None:
             subscripts=subscripts,
             axes="".join(sizes),
             sizes=tuple(sizes.values()),
+            pairs=False,
         )
 
     assert product("y+p-1,c;p,c,o->y,o", y=5, p=3, c=4, o=8).shape == (5, 8)
@@ -103,7 +104,7 @@ def test_zeros_may_lie_along_the_last_axis(subscripts: str) -> None:
     x, w = RNG.normal(size=(5, 4)), RNG.normal(size=(3, 4, 1))
     inputs = [gc.placeholder("x", x.shape, "float64"), gc.placeholder("w", w.shape, "float64")]
     sizes = {"y": 5, "p": 3, "c": 4, "o": 1}
-    attrs = {"axes": "".join(sizes), "sizes": tuple(sizes.values()), "outer": ""}
+    attrs = {"axes": "".join(sizes), "sizes": tuple(sizes.values()), "outer": "", "pairs": False}
     out = WINDOW_PRODUCT(*inputs, subscripts=subscripts, **attrs)
     around = np.pad(x, ((1, 1), (0, 0)))
     wanted = sum(around[p : p + 5] @ w[p] for p in range(3))
