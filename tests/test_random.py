@@ -671,6 +671,54 @@ def test_numbers_in_a_loop_come_from_folded_keys(backend: str) -> None:
     assert len(set(np.concatenate([rows, others]).ravel().tolist())) == 30
 
 
+def _drawn_in_bodies(rng: R.Stream) -> dict[str, gc.Tensor]:
+    """The words that a stream gives to bodies of all kinds."""
+
+    def word(*_: object) -> gc.Tensor:
+        return rng.bits((), "uint64")
+
+    def counted(carry: tuple[gc.Tensor, gc.Tensor]) -> tuple[gc.Tensor, gc.Tensor]:
+        position, words = carry
+        return position + 1, words.at[position].set(word())
+
+    limit = gc.as_tensor(3) * 1
+    return {
+        "scan": gc.scan(lambda c, _: (c, word()), 0.0, length=4)[1],
+        "reverse": gc.scan(lambda c, _: (c, word()), 0.0, length=4, reverse=True)[1],
+        "segments": gc.scan(lambda c, _: (c, word()), 0.0, length=5, checkpoint_every=2)[1],
+        "map in map": gc.map(lambda _: gc.map(word, gc.arange(3)), gc.arange(2)),
+        "while": gc.while_loop(lambda c: c[0] < 3, counted, (0, gc.zeros(3, "uint64")))[1],
+        "computed bound": gc.fori_loop(
+            0, limit, lambda i, c: c.at[i].set(word()), gc.zeros(3, "uint64")
+        ),
+        "branch": gc.map(
+            lambda i: gc.cond(i > 0, word, lambda: gc.as_tensor(0, "uint64")), gc.arange(3)
+        ),
+        "vmap": gc.vmap(word)(gc.arange(3)),
+        "loop in vmap": gc.vmap(lambda _: gc.map(word, gc.arange(2)))(gc.arange(3)),
+        "vmap in loop": gc.map(lambda _: gc.vmap(word)(gc.arange(2)), gc.arange(3)),
+    }
+
+
+@pytest.mark.parametrize("backend", ["reference", "interpreter", "llvm", "numba_cpu"])
+def test_a_stream_gives_each_step_and_example_numbers_of_its_own(backend: str) -> None:
+    f = gc.function([], _drawn_in_bodies(R.Stream(3)), backend=backend)
+    words = [word for _ in range(2) for array in f().values() for word in array.ravel().tolist()]
+    assert words.count(0) == 2  # of the branch that draws nothing
+    assert len(set(words)) == len(words) - 1
+    again = gc.function([], _drawn_in_bodies(R.Stream(3)), backend="reference")()
+    assert [word for array in again.values() for word in array.ravel()] == words[: len(words) // 2]
+
+
+def test_a_gradient_sees_the_numbers_that_the_loop_drew() -> None:
+    rng = R.Stream(0)
+    x = gc.placeholder("x", (), "float64")
+    end, steps = gc.scan(lambda c, _: (c * (z := rng.uniform((), "float64")), z), x, length=5)
+    value, slope, drawn = gc.function([x], [end, gc.grad(end, x), steps])(2.0)
+    assert slope == pytest.approx(np.prod(drawn))
+    assert value == pytest.approx(2 * np.prod(drawn))
+
+
 def test_threads_draw_different_numbers_from_one_stream() -> None:
     from concurrent.futures import ThreadPoolExecutor
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from graphc.batching.walk import Batching
+from graphc.dtypes import int64
 from graphc.errors import FunctionError, GraphcError, ShapeError
 from graphc.ir.arguments import checked_axis
 from graphc.ir.batch import whole
@@ -13,6 +14,7 @@ from graphc.ir.leaf import PLACEHOLDER, as_tensor
 from graphc.ir.node import TensorType
 from graphc.ir.registry import BUILDER, public
 from graphc.ir.source import current_source
+from graphc.ir.step_numbers import numbered_steps
 from graphc.ir.tensor import Tensor
 from graphc.shapes import Shape, Size
 from graphc.structure import flatten
@@ -56,7 +58,10 @@ def vmap(function: Callable[..., Any], in_axes: Axes = 0, out_axes: Axes = 0) ->
         positional = mapped.take(args, _one_each(in_axes, args), "in_axes")
         by_name = {name: mapped.take(value, 0, name, (name,)) for name, value in kwargs.items()}
         batching = mapped.batching()
-        leaves, structure = flatten(function(*positional, **by_name))
+        with numbered_steps() as number:
+            leaves, structure = flatten(function(*positional, **by_name))
+        if number.tensor is not None:
+            batching.assume(number.tensor, BUILDER.arange(0, batching.size, dtype=int64))
         axes = _spread(out_axes, structure.pack(leaves), "out_axes", "the result")
         results = batching.batched([as_tensor(leaf) for leaf in leaves])
         ones = [as_tensor(leaf).ndim for leaf in leaves]

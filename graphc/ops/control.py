@@ -20,6 +20,7 @@ from graphc.ir.node import TensorType
 from graphc.ir.opdef import Example, Inference, OpDef
 from graphc.ir.registry import BUILDER, public, register
 from graphc.ir.source import current_source
+from graphc.ir.step_numbers import numbered_steps
 from graphc.ir.tensor import Tensor
 from graphc.ops.bodies import (
     Tree,
@@ -148,7 +149,11 @@ def scan(
     def traced(carry: Tree) -> tuple[Tree, Tree]:
         return _checked_pair(call("scan", "the step", step, carry, rebuilt(xs, elements)))
 
-    settled = settle_carry("scan", init, traced)
+    with numbered_steps() as number:
+        settled = settle_carry("scan", init, traced)
+    if number.tensor is not None:
+        sequences.append(BUILDER.arange(0, size, dtype=int64))
+        elements.append(number.tensor)
     carry, states = settled.initial, settled.states
     outputs = [as_tensor(leaf) for leaf in leaves_of(settled.answer)]
     results, captured = capture([*settled.following, *outputs], [*states, *elements])

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.dtypes import is_bool
+from graphc.dtypes import int64, is_bool
 from graphc.errors import DTypeError, FunctionError, ParameterError
 from graphc.ir.graph import Graph
 from graphc.ir.leaf import as_tensor
@@ -19,6 +19,7 @@ from graphc.ir.node import TensorType
 from graphc.ir.opdef import Example, Inference, OpDef
 from graphc.ir.registry import BUILDER, public, register
 from graphc.ir.source import current_source
+from graphc.ir.step_numbers import numbered_steps
 from graphc.ir.tensor import Tensor
 from graphc.ops.bodies import Tree, call, capture, interpreted, loop_types, rebuilt, settle_carry
 from graphc.ops.body_batches import batch_while
@@ -122,23 +123,27 @@ def while_loop(
             source=current_source(),
             fix="pass a number of steps >= 0, or None",
         )
-    settled = settle_carry(
-        "while_loop", init, lambda carry: (call("while_loop", "the body", body, carry), None)
-    )
-    states = settled.states
-    if not states:
-        raise FunctionError(
-            "while_loop: there is no carry, so the condition never changes",
-            code="E121",
-            source=current_source(),
-            fix="pass what the condition depends on as init",
+    with numbered_steps() as number:
+        settled = settle_carry(
+            "while_loop", init, lambda carry: (call("while_loop", "the body", body, carry), None)
         )
-    test = _checked_condition(call("while_loop", "the condition", condition, rebuilt(init, states)))
-    results, captured = capture([*settled.following, test], states)
+        states, first, following = settled.states, settled.initial, settled.following
+        if not states:
+            raise FunctionError(
+                "while_loop: there is no carry, so the condition never changes",
+                code="E121",
+                source=current_source(),
+                fix="pass what the condition depends on as init",
+            )
+        test = call("while_loop", "the condition", condition, rebuilt(init, states))
+    if number.tensor is not None:
+        states, first = [*states, number.tensor], [*first, as_tensor(0, int64)]
+        following = [*following, number.tensor + 1]
+    results, captured = capture([*following, _checked_condition(test)], states)
     inputs = (*states, *(inner for inner, _ in captured))
     name = getattr(body, "__name__", "body").strip("<>")
     made = WHILE.apply(
-        [*settled.initial, *(outer for _, outer in captured)],
+        [*first, *(outer for _, outer in captured)],
         {
             "body": Graph(inputs, tuple(results[:-1]), name=name),
             "condition": Graph(inputs, (results[-1],), name="condition"),

@@ -11,6 +11,7 @@ from graphc.dtypes import uint64
 from graphc.errors import DTypeError, ParameterError
 from graphc.ir.leaf import Variable, constant, variable
 from graphc.ir.source import current_source
+from graphc.ir.step_numbers import step_numbers
 from graphc.ir.tensor import Tensor
 from graphc.ops.elementwise import add
 from graphc.random import (
@@ -66,8 +67,9 @@ class Stream:
     default. A function called twice gives different numbers; the same seed, program and order of
     calls give the same numbers, on every backend and in every process.
 
-    Within one function call an expression has one value, however often it is used: in the body of
-    a loop, draw from `gc.random.fold_in(rng.key(), step)`. An error leaves the stream where it was.
+    Within one function call an expression has one value, however often it is used. In the body of
+    a loop it has one for each step, in a function under `gc.vmap` one for each example: what is
+    drawn there is drawn anew. An error leaves the stream where it was.
 
     >>> rng = gc.random.Stream(seed=0)
     >>> noisy = x + 0.1 * rng.normal(x.shape)
@@ -109,7 +111,10 @@ class Stream:
         return [(self.variable, _advanced(self.variable))]
 
     def _draws(self) -> Draws:
-        return Draws(self.variable[0], self.variable[1], self._numbers)
+        key = self.variable[0]
+        for number in step_numbers():
+            key = keys.fold_in(key, number)
+        return Draws(key, self.variable[1], self._numbers)
 
     def key(self) -> Tensor:
         """A key for the functions of gc.random, another one at each call of a function."""
