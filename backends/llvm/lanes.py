@@ -164,7 +164,7 @@ def pieces(extent: Size, body: Body, target: Target, narrow: bool = False) -> li
 
 
 def _static_masked(extent: int, native: int, factor: int) -> list[Piece]:
-    if extent <= 2 * native:
+    if extent <= 2 * native and (factor > 1 or extent != 2 * native):
         lanes = _power_of_two_from(extent)
         return [Piece(lanes, 0, extent, masked=lanes != extent)]
     main = native * factor

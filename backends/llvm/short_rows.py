@@ -32,6 +32,7 @@ from graphc.shapes import Dim, symbols_of
 LONGEST = 12  # elements of a row
 FEWEST = 32  # rows, where their number is known
 MOST = 96  # cost of all elements of a row
+SPARSE = 4  # elements that fill so little of a vector that rows pay though no row computes once
 SUMS = 12  # over the rows, each in a register
 CHAINS = 2  # partial sums of a row: an addition waits for the one before it
 DTYPES = (float32, float64)
@@ -202,9 +203,9 @@ def _matched(loop: For) -> _Rows | None:
             return None
         if isinstance(item, For):
             cost += count * (survey(inner).cost + 1)
-    if cost > MOST:
-        return None
     elements = [item for item in loop.body if isinstance(item, For)]
+    if cost > MOST or (elements == list(loop.body) and max(map(_length, elements)) > SPARSE):
+        return None
     rows = _Rows(loop, tuple((one, each) for each in elements for one in _sums(loop, each)))
     return rows if rows.number_of_sums <= SUMS and _are_apart(rows) else None
 

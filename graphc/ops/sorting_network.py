@@ -14,6 +14,7 @@ from graphc.ir.opdef import Example, Generator, Inference, OpDef
 from graphc.ir.registry import Builder, register
 from graphc.ir.tensor import Tensor
 from graphc.ops.definition import REAL, check_dtype
+from graphc.scalar.comparisons import sorting_network
 from graphc.scalar.expr import Expr
 from graphc.scalar.sort_keys import key_dtype, of_sort_key, sort_key
 from graphc.shapes import size_product
@@ -31,22 +32,6 @@ def is_worth_it(x: Tensor, axis: int) -> bool:
         return False
     rows = size_product((*x.shape[:axis], *x.shape[axis + 1 :]))
     return not isinstance(rows, int) or rows >= ROWS * size * size
-
-
-def comparisons(size: int) -> list[tuple[int, int]]:
-    """Which elements are compared, in order: Batcher's odd-even merge (1968), for any size."""
-    found = []
-    merged = 1
-    while merged < size:
-        step = merged
-        while step >= 1:
-            for first in range(step % merged, size - step, 2 * step):
-                for i in range(first, min(first + step, size - step)):
-                    if i // (2 * merged) == (i + step) // (2 * merged):
-                        found.append((i, i + step))
-            step //= 2
-        merged *= 2
-    return found
 
 
 # --- keys ----------------------------------------------------------------------------------------
@@ -147,7 +132,7 @@ def sorted_entries(b: Builder, x: Tensor, axis: int, descending: bool) -> tuple[
 
 def _values(b: Builder, entries: list[Tensor], descending: bool) -> list[Tensor]:
     keys = [SORT_KEY(x, descending=descending, zeros_apart=True) for x in entries]
-    for i, j in comparisons(len(keys)):
+    for i, j in sorting_network(len(keys)):
         keys[i], keys[j] = b.minimum(keys[i], keys[j]), b.maximum(keys[i], keys[j])
     dtype = entries[0].dtype
     return [OF_SORT_KEY(key, dtype=dtype, descending=descending) for key in keys]
@@ -163,7 +148,7 @@ def _positions(b: Builder, entries: list[Tensor], descending: bool) -> list[Tens
         b.bitwise_or(b.bitwise_left_shift(b.astype(key, uint64), np.uint64(32)), np.uint64(i))
         for i, key in enumerate(keys)
     ]
-    for i, j in comparisons(len(both)):
+    for i, j in sorting_network(len(both)):
         both[i], both[j] = b.minimum(both[i], both[j]), b.maximum(both[i], both[j])
     return [b.astype(b.bitwise_and(one, np.uint64(0xFFFFFFFF)), int64) for one in both]
 
@@ -172,7 +157,7 @@ def _positions_of_long_keys(b: Builder, keys: list[Tensor]) -> list[Tensor]:
     rows: list[Pair] = [
         (key, b.broadcast_to(as_tensor(np.int64(i)), key.shape)) for i, key in enumerate(keys)
     ]
-    for i, j in comparisons(len(rows)):
+    for i, j in sorting_network(len(rows)):
         (key, place), (other, there) = rows[i], rows[j]
         is_tie = b.logical_and(b.equal(key, other), b.less(there, place))
         swap = b.logical_or(b.less(other, key), is_tie)

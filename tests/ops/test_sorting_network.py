@@ -1,13 +1,11 @@
 """Short rows that are put in order side by side."""
 
-import itertools
 from typing import Any
 
 import numpy as np
 import pytest
 
 import graphc as gc
-from graphc.ops.sorting_network import LONGEST, comparisons
 
 DTYPES = ("float32", "float64", "float16", "int8", "uint8", "int32", "int64", "uint64", "bool")
 
@@ -23,19 +21,6 @@ def rows(size: int, dtype: str, count: int = 1100) -> np.ndarray:
     return (
         (x > 0) if dtype == "bool" else np.abs(x).astype(dtype) if "u" in dtype else x.astype(dtype)
     )
-
-
-@pytest.mark.parametrize("size", range(2, LONGEST + 1))
-def test_networks_sort(size: int) -> None:
-    """All rows of zeros and ones (Knuth, TAOCP 3, theorem 5.3.4 Z)."""
-    pairs = comparisons(size)
-    numbers = itertools.product((0, 1), repeat=size) if size <= 12 else ()
-    for row in numbers:
-        found = list(row)
-        for i, j in pairs:
-            found[i], found[j] = min(found[i], found[j]), max(found[i], found[j])
-        assert found == sorted(row)
-    assert len(pairs) == {2: 1, 4: 5, 8: 19, 16: 63}.get(size, len(pairs))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
