@@ -39,6 +39,13 @@ def adam(w: Any, g: Any, m: Any, v: Any, t: Any) -> list[Any]:
     return [w - rate * m / (gc.sqrt(v) + 1e-8), m, v]
 
 
+def ordered(x: Any, y: Any) -> list[Any]:
+    """Rows in lanes, across and down; a few of them, and where they stood."""
+    down = gc.argsort(y, axis=1, descending=True)
+    few = [*gc.top_k(x, 3), *gc.top_k(x, 11, largest=False), *gc.top_k(y, 2, axis=1)]
+    return [gc.sort(x), gc.argsort(-x), gc.sort(y, axis=1), down, *few]
+
+
 def strips(x: Any, y: Any) -> list[Any]:
     """Long chains, cut into stages over a strip; reversed and shifted reads among them."""
     low, high = gc.log(gc.abs(x) + 0.25) / gc.sqrt(gc.abs(y) + 0.1), gc.exp(-y)
@@ -240,3 +247,6 @@ def more_cases() -> Iterator[tuple[str, Case]]:
     for points, dtype in ((12, "float32"), (35, "float64"), (100, "float32"), (300, "float32")):
         inputs = [("x", ("p", points, "h"), dtype)]
         yield f"transforms of {points}", Case(inputs, transformed, along("p", "h"))
+    for dtype, length in (("float32", 17), ("float32", 41), ("float64", 33), ("int16", 20)):
+        across, down = ("x", ("m", length), dtype), ("y", (2, length, "n"), dtype)
+        yield f"rows of {length} in order, {dtype}", Case([across, down], ordered, along("m", "n"))

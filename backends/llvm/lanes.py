@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from graphc.backends.llvm.target import Target
+from graphc.dims import lower_bound
 from graphc.dtypes import DType, is_bool, is_floating
 from graphc.loops.ir import Accumulate, Accumulator, For, If, Let, Statement, Store
 from graphc.scalar.expr import COST, Call, Expr, Index, Load
@@ -149,6 +150,10 @@ def pieces(extent: Size, body: Body, target: Target, narrow: bool = False) -> li
         if body.sums > 3:  # what bounds them is arithmetic
             factor = 1 if 2 * body.sums > SUMS else 2
     if not isinstance(extent, int):
+        while factor > 1 and _is_at_most(extent, native * factor - 1):
+            factor //= 2
+        while native > 1 and _is_at_most(extent, native // 2):
+            native //= 2
         main = native * factor if masks else native * min(factor, 2)
         rest = native if masks else 1
         if main == 1:
@@ -161,6 +166,11 @@ def pieces(extent: Size, body: Body, target: Target, narrow: bool = False) -> li
     if masks:
         return _static_masked(extent, native, factor)
     return _static_unmasked(extent, native, factor)
+
+
+def _is_at_most(extent: Size, number: int) -> bool:
+    least = lower_bound(0 - extent)
+    return least is not None and -least <= number
 
 
 def _static_masked(extent: int, native: int, factor: int) -> list[Piece]:

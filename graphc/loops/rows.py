@@ -1,5 +1,5 @@
 """Kernels of ops that go along an axis in order: running values, searching; sorting is in
-`sorting`, `sorting_lanes` and `selecting`.
+`sorting`, `selecting` and the files beside them.
 
 Each row is one iteration of the loops over the other axes. What a row keeps from element to
 element lies in scratch memory, so every backend runs these kernels as it runs any other.
@@ -23,8 +23,8 @@ from graphc.loops.ir import (
     Store,
 )
 from graphc.loops.selecting import select_row
+from graphc.loops.selecting_lanes import rows_in_lanes
 from graphc.loops.sorting import sort_row
-from graphc.loops.sorting_lanes import sort_in_lanes
 from graphc.loops.values import axis_extents, root_of
 from graphc.scalar.expr import (
     Call,
@@ -77,10 +77,10 @@ def row_kernel(
         written = tuple(("values", "positions")[n] for n in numbers)
         extents = axis_extents(node.inputs[0].shape, names)
         axis = names[node.attrs["axis"]]
-        several = None if "count" in node.attrs else sort_in_lanes(node, names, written)
+        several = rows_in_lanes(node, names, written)
         if several is not None:
-            body, view = several
-            views = dict.fromkeys((*written, "x"), view)
+            body, view, results = several
+            views = {"x": view, **dict.fromkeys(written, results)}
         else:
             row = select_row if "count" in node.attrs else sort_row
             body = _around(row(node, names, written), extents, axis, "parallel")

@@ -9,187 +9,68 @@
 A comparison leaves the lower element in front: Batcher's bitonic merge (1968), with all
 comparisons pointing one way. What is missing behind the last element would stay there, so that
 comparisons with it alone are left out.
-
-Elements are compared by keys: see `scalar.sort_keys`. Where positions are wanted, they are the last
-digits of the keys, or a second array beside long ones; no two elements are equal then.
 """
 
 from collections.abc import Sequence
-from itertools import count
 
-from graphc.dtypes import DType, int64, is_floating, uint32, uint64
+from graphc.dtypes import int64
 from graphc.ir.node import Node
-from graphc.loops.ir import For, If, Let, Scratch, Statement, Store
+from graphc.loops.ir import For, If, Let, Statement, Store
+from graphc.loops.row_lanes import Registers, RowLanes
 from graphc.scalar.comparisons import bitonic_merge, sorting_network
-from graphc.scalar.expr import (
-    Expr,
-    Index,
-    Load,
-    Local,
-    add,
-    and_,
-    bits,
-    cast,
-    constant,
-    eq,
-    le,
-    like,
-    lt,
-    maximum,
-    minimum,
-    not_,
-    or_,
-    select,
-    shl,
-    shr,
-    sub,
-)
-from graphc.scalar.sort_keys import key_dtype, of_sort_key, sort_key
-from graphc.shapes import Dim, Shape, Size, ceil_div, dim_max, size_product
+from graphc.scalar.expr import Expr, Index, Load, Local, add, and_, le, lt, not_, shl, shr, sub
+from graphc.shapes import Dim, Size, dim_max
 
 SHORTEST, LONGEST = 17, 8192  # elements of a row
 DIGITS = 3
 IN_REGISTERS = 1 << DIGITS  # elements of each row that are there at once
 MOVED = 4  # elements of a row that are read or written together
-VECTOR = 64  # bytes
 FEWEST = {512: 2, LONGEST: 4}  # rows, by the most elements they may have
-COLUMNS = 8  # elements behind the axis, from which lanes run along them
-
-Entry = tuple[Expr, ...]  # an element as it is compared: the parts of its key
 
 
-def sort_in_lanes(
-    node: Node, names: Sequence[str], written: Sequence[str]
-) -> tuple[list[Statement], Shape] | None:
-    """The loops of a sort over arrays [before, elements, behind], and their shape; None where rows
-    are sorted one by one. written: "values", "positions" or both."""
-    shape, number = node.inputs[0].shape, node.attrs["axis"]
-    size = shape[number]
-    before, behind = size_product(shape[:number]), size_product(shape[number + 1 :])
-    if not isinstance(size, int) or not SHORTEST <= size <= LONGEST:
-        return None
-    rows = before if behind == 1 else behind
-    fewest = next(least for most, least in FEWEST.items() if size <= most)
-    if isinstance(rows, int) and rows < (fewest if behind == 1 else COLUMNS):
-        return None
-    sort = _Sort(node, names, written, size, rows, behind == 1)
-    tiles = For(sort.tile, ceil_div(rows, sort.lanes), "parallel", tuple(sort.statements()))
-    if behind == 1:
-        return [tiles], (before, size)
-    return [For(sort.outer, before, "parallel", (tiles,))], (before, size, behind)
+def is_sorted_in_lanes(lanes: RowLanes) -> bool:
+    """Whether rows are of such a length, and enough of them."""
+    if not SHORTEST <= lanes.size <= LONGEST:
+        return False
+    return lanes.are_many(next(least for most, least in FEWEST.items() if lanes.size <= most))
 
 
-class _Sort:
-    """The statements that sort a tile of rows. across: rows lie one behind the other."""
+class SortInLanes(RowLanes):
+    """The statements that sort rows, or put the first `count` elements of them in order."""
 
     def __init__(
-        self,
-        node: Node,
-        names: Sequence[str],
-        written: Sequence[str],
-        size: int,
-        rows: Size,
-        across: bool,
+        self, node: Node, names: Sequence[str], written: Sequence[str], count: int | None = None
     ) -> None:
-        self.dtype = node.inputs[0].dtype
-        self.descending = node.attrs["descending"]
-        self.sources, self.written = node.sources, written
-        self.size, self.rows, self.across = size, rows, across
-        self.padded = 1 << (size - 1).bit_length()
-        self.used = ceil_div(size, IN_REGISTERS) * IN_REGISTERS  # elements that are compared
-        assert isinstance(self.used, int)
-        self.outer, self.tile, self.lane = names[0], names[1], names[2]
-        self.element, self.level = names[3], f"{names[3]}_level"
-        self.round = f"{names[3]}_round"
-        keys = key_dtype(self.dtype)
-        self.parts: tuple[tuple[str, DType], ...] = (("held", keys),)
-        self.low = 0  # bits below the key
-        if "positions" in written and keys.itemsize == 8:
-            self.parts += (("places", uint32),)
-        elif "positions" in written:
-            self.low = 32 if keys.itemsize == 4 else 16
-            self.parts = (("held", uint64 if self.low == 32 else uint32),)
-        self.lanes = VECTOR // self.parts[0][1].itemsize
+        super().__init__(node, names, written)
+        self.count = self.size if count is None else count
+        self.padded = 1 << (self.size - 1).bit_length()
+        # Elements that are compared.
+        self.used = -(-self.size // IN_REGISTERS) * IN_REGISTERS
+        self.level, self.round = f"{self.element}_level", f"{self.element}_round"
 
     def statements(self) -> list[Statement]:
-        arrays = [Scratch(name, dtype, (self.padded, self.lanes)) for name, dtype in self.parts]
         first = Dim.symbol(self.tile) * self.lanes
         left = self.rows - first
-        is_whole = le(Index(first + self.lanes), Index(self.rows))
-        whole, part = (self.read_whole, self.write_whole), (self.read_part, self.write_part)
-        result: list[Statement] = [*arrays]
-        for step, inside in ((0, self.in_order()), (1, [])):
-            if isinstance(self.rows, int) and self.rows % self.lanes == 0:
-                result += whole[step](first)
-            elif isinstance(self.rows, int) and self.rows < self.lanes:
-                result += part[step](first, left)
-            else:
-                result.append(If(is_whole, tuple(whole[step](first))))
-                result.append(If(not_(is_whole), tuple(part[step](first, left))))
-            result += inside
-        return result
+        return self.tiles(
+            [
+                *self.arrays(self.padded),
+                *self.either(self.read_whole(first), self.read_part(first, left)),
+                *self.in_order(),
+                *self.either(self.write_whole(first), [self.write_part(first, left)]),
+            ]
+        )
 
-    # --- elements and what is compared --------------------------------------------------------
-
-    def entry(self, x: Expr, position: Expr) -> Entry:
-        """What is compared of element x of a row."""
-        both = "positions" in self.written
-        key = sort_key(x, self.descending, zeros_apart=not both)
-        if not both:
-            return (key,)
-        # Equal zeros keep their order, and their signs in the last digit.
-        place = shl(cast(position, uint32), constant(1, uint32))
-        if is_floating(self.dtype):
-            pattern = bits(x)
-            sign = eq(pattern, like(pattern, 1 << 8 * self.dtype.itemsize - 1))
-            place = or_(place, cast(sign, uint32))
-        if len(self.parts) == 2:
-            return key, place
-        wide = self.parts[0][1]
-        return (or_(shl(cast(key, wide), constant(self.low, wide)), cast(place, wide)),)
-
-    def results(self, entry: Entry) -> dict[str, Expr]:
-        """The element and its position."""
-        if "positions" not in self.written:
-            return {"values": of_sort_key(entry[0], self.dtype, self.descending)}
-        if len(self.parts) == 2:
-            key, place = entry
-        else:
-            low = like(entry[0], self.low)
-            key = cast(shr(entry[0], low), key_dtype(self.dtype))
-            place = and_(entry[0], like(entry[0], (1 << self.low) - 1))
-        value = of_sort_key(key, self.dtype, self.descending)
-        if is_floating(self.dtype):
-            is_below = eq(and_(place, like(place, 1)), like(place, 1))
-            is_zero = eq(value, like(value, 0))
-            value = select(and_(is_below, is_zero), like(value, -0.0), value)
-        return {"values": value, "positions": cast(shr(place, like(place, 1)), int64)}
-
-    @property
-    def highest(self) -> Entry:
-        return tuple(constant((1 << 8 * dtype.itemsize) - 1, dtype) for _, dtype in self.parts)
-
-    def held(self, element: Expr, lane: Size) -> Entry:
-        place = (element, Index(lane))
-        return tuple(Load(name, place, dtype) for name, dtype in self.parts)
-
-    def hold(self, element: Expr, lane: Size, entry: Entry) -> list[Statement]:
-        place = (element, Index(lane))
-        return [
-            Store(name, place, value, False, self.sources)
-            for (name, _), value in zip(self.parts, entry, strict=True)
-        ]
-
-    def along_lanes(self, body: Sequence[Statement], extent: Size | None = None) -> For:
-        return For(self.lane, self.lanes if extent is None else extent, "vector", tuple(body))
+    def either(self, whole: list[Statement], part: list[Statement]) -> list[Statement]:
+        """What is done with a tile that has a row for each lane, and with the last one."""
+        if isinstance(self.rows, int) and self.rows % self.lanes == 0:
+            return whole
+        if isinstance(self.rows, int) and self.rows < self.lanes:
+            return part
+        last = Index(Dim.symbol(self.tile) * self.lanes + self.lanes)
+        is_whole = le(last, Index(self.rows))
+        return [If(is_whole, tuple(whole)), If(not_(is_whole), tuple(part))]
 
     # --- rows in and out -----------------------------------------------------------------------
-
-    def at(self, row: Size, element: Size) -> tuple[Expr, ...]:
-        """Where an element of a row lies."""
-        if self.across:
-            return Index(row), Index(element)
-        return Index(Dim.symbol(self.outer)), Index(element), Index(row)
 
     def read(self, row: Size, element: Size, lane: Size, number: int = 0) -> list[Statement]:
         x = Local(f"x{number}", self.dtype)
@@ -227,33 +108,30 @@ class _Sort:
 
     def read_part(self, first: Size, left: Size) -> list[Statement]:
         lane, element = Dim.symbol(self.lane), Dim.symbol(self.element)
-        return [
-            self.fill(0),
-            *self.one_by_one(left, tuple(self.read(first + lane, element, lane))),
-        ]
+        read = self.read(first + lane, element, lane)
+        return [self.fill(0), self.one_by_one(left, self.size, read)]
 
     def write_whole(self, first: Size) -> list[Statement]:
         lane, element = Dim.symbol(self.lane), Dim.symbol(self.element)
         if not self.across:
             body = self.along_lanes(self.write(first + lane, element, lane))
-            return [For(self.element, self.size, "parallel", (body,))]
+            return [For(self.element, self.count, "parallel", (body,))]
         start = MOVED * lane
         parts = [self.write(first + start + k, element, start + k) for k in range(MOVED)]
-        body = For(
-            self.element, self.size, "vector", tuple(item for part in parts for item in part)
-        )
+        items = tuple(item for part in parts for item in part)
+        body = For(self.element, self.count, "vector", items)
         return [For(self.lane, self.lanes // MOVED, "parallel", (body,))]
 
-    def write_part(self, first: Size, left: Size) -> list[Statement]:
+    def write_part(self, first: Size, left: Size) -> Statement:
         lane, element = Dim.symbol(self.lane), Dim.symbol(self.element)
-        return self.one_by_one(left, tuple(self.write(first + lane, element, lane)))
+        return self.one_by_one(left, self.count, self.write(first + lane, element, lane))
 
-    def one_by_one(self, left: Size, body: tuple[Statement, ...]) -> list[Statement]:
+    def one_by_one(self, left: Size, elements: int, body: list[Statement]) -> For:
         """Loops over the rows that are left and their elements."""
         if self.across:
-            inner = For(self.element, self.size, "parallel", body)
-            return [For(self.lane, left, "parallel", (inner,))]
-        return [For(self.element, self.size, "parallel", (self.along_lanes(body, left),))]
+            inner = For(self.element, elements, "parallel", tuple(body))
+            return For(self.lane, left, "parallel", (inner,))
+        return For(self.element, elements, "parallel", (self.along_lanes(body, left),))
 
     # --- order -----------------------------------------------------------------------------------
 
@@ -274,8 +152,18 @@ class _Sort:
         first = IN_REGISTERS * Dim.symbol(self.element)
         places = [Index(first + k) for k in range(IN_REGISTERS)]
         body = self.along_lanes(self.compared(places, comparisons))
-        groups = ceil_div(self.used, IN_REGISTERS)
-        return For(self.element, groups, "parallel", (body,))
+        return For(self.element, self.used // IN_REGISTERS, "parallel", (body,))
+
+    def compared(
+        self, places: Sequence[Expr], comparisons: Sequence[tuple[int, int]]
+    ) -> list[Statement]:
+        """The entries at some places, compared in registers and put back."""
+        lane, registers = Dim.symbol(self.lane), Registers(self)
+        entries = [registers.entry(self.held(place, lane)) for place in places]
+        registers.put_in_order(entries, comparisons)
+        for place, entry in zip(places, entries, strict=True):
+            registers.statements += self.hold(place, lane, entry)
+        return registers.statements
 
     def ends_with_starts(self) -> For:
         """Of two runs of two quarters each the first element with the last one, and so on; then
@@ -283,24 +171,16 @@ class _Sort:
         one, pair = Index(1), Index(Dim.symbol(self.element))
         digits, start = Local("digits", int64), Local("start", int64)
         quarter, inside = Local("quarter", int64), Local("inside", int64)
-        second, fourth = add(start, quarter), Local("last", int64)
-        places = [
-            add(start, inside),
-            add(second, inside),
-            sub(fourth, quarter),
-            fourth,
-        ]
-        number = count()
-        named: list[Statement] = [
-            Let(f"place{next(number)}", place, self.sources) for place in places
-        ]
-        locals_ = [Local(f"place{k}", int64) for k in range(4)]
-        order = [(0, 3), (1, 2), (0, 1), (2, 3)]
+        places = [Local(f"place{number}", int64) for number in range(4)]
+        first, second, third, fourth = places
+        last = sub(add(start, shl(quarter, Index(2))), one)
         body: list[Statement] = [
             Let("inside", and_(pair, sub(quarter, one)), self.sources),
-            Let("last", sub(add(start, sub(shl(quarter, Index(2)), one)), inside), self.sources),
-            *named,
-            self.along_lanes(self.compared(locals_, order)),
+            Let(first.name, add(start, inside), self.sources),
+            Let(second.name, add(first, quarter), self.sources),
+            Let(fourth.name, sub(last, inside), self.sources),
+            Let(third.name, sub(fourth, quarter), self.sources),
+            self.along_lanes(self.compared(places, [(0, 3), (1, 2), (0, 1), (2, 3)])),
         ]
         both = add(start, shl(quarter, one))
         return For(
@@ -334,49 +214,10 @@ class _Sort:
             ),
         )
         turn = Dim.symbol(self.round)
-        rounds = dim_max(0, Dim.symbol(self.level) - 1)
-        return For(
-            self.round,
-            rounds,
-            "serial",
-            (
-                Let(
-                    "step_digits", Index(Dim.symbol(self.level) + (DIGITS - 2) - turn), self.sources
-                ),
-                Let("step", shl(one, digits), self.sources),
-                pairs,
-            ),
+        level = Dim.symbol(self.level)
+        each = (
+            Let("step_digits", Index(level + (DIGITS - 2) - turn), self.sources),
+            Let("step", shl(one, digits), self.sources),
+            pairs,
         )
-
-    def compared(
-        self, places: Sequence[Expr], comparisons: Sequence[tuple[int, int]]
-    ) -> list[Statement]:
-        """The entries at some places, compared in registers and put back."""
-        lane = Dim.symbol(self.lane)
-        statements: list[Statement] = []
-        number = count()
-
-        def named(value: Expr) -> Local:
-            name = f"{'e' if value.dtype == self.parts[0][1] else 'p'}{next(number)}"
-            statements.append(Let(name, value, self.sources))
-            return Local(name, value.dtype)
-
-        entries: list[Entry] = [tuple(map(named, self.held(place, lane))) for place in places]
-        for i, j in comparisons:
-            if len(self.parts) == 1:
-                (first,), (second,) = entries[i], entries[j]
-                lower, higher = minimum(first, second), maximum(first, second)
-                entries[i], entries[j] = (named(lower),), (named(higher),)
-                continue
-            (key, place), (other, there) = entries[i], entries[j]
-            is_tie = and_(eq(key, other), lt(there, place))
-            statements.append(Let(f"swap{next(number)}", or_(lt(other, key), is_tie), self.sources))
-            last = statements[-1]
-            assert isinstance(last, Let)
-            swap = Local(last.name, last.value.dtype)
-            pairs = ((key, other), (place, there))
-            entries[i] = tuple(named(select(swap, theirs, mine)) for mine, theirs in pairs)
-            entries[j] = tuple(named(select(swap, mine, theirs)) for mine, theirs in pairs)
-        for place, entry in zip(places, entries, strict=True):
-            statements += self.hold(place, lane, entry)
-        return statements
+        return For(self.round, dim_max(0, level - 1), "serial", each)

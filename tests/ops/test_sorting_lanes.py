@@ -104,3 +104,46 @@ def test_positions_of_equal_elements_stand_in_order() -> None:
     f = gc.function([given], gc.argsort(given), backend="llvm")
     for x in (np.zeros((16, 100)), np.full((16, 100), np.nan), np.tile([0.0, -0.0], (16, 50))):
         np.testing.assert_array_equal(f(x.astype("float32")), np.tile(np.arange(100), (16, 1)))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("largest", [True, False])
+@pytest.mark.parametrize(
+    ("shape", "axis", "count"),
+    [((37, 20), 1, 1), ((64, 50), 1, 3), ((40, 131), 1, 8), ((33, 200), 1, 16), ((60, 24), 0, 5)],
+)
+def test_selection(
+    shape: tuple[int, ...], axis: int, count: int, largest: bool, dtype: str
+) -> None:
+    x = numbers(shape, dtype)
+    given = gc.placeholder("x", shape, dtype)
+    outputs = list(gc.top_k(given, count, axis=axis, largest=largest))
+    f = gc.function([given], outputs, backend="llvm", check=True)
+    wanted = gc.function([given], outputs, backend="reference")(x)
+    assert LANES in str(f.loops())
+    for found, value in zip(f(x), wanted, strict=True):
+        np.testing.assert_array_equal(found, value, strict=True)
+
+
+@pytest.mark.parametrize("backend", ["llvm", "interpreter", "numba_cpu"])
+def test_selection_from_any_number_of_rows(backend: str) -> None:
+    given = gc.placeholder("x", ("n", 21))
+    values, positions = gc.top_k(given, 3)
+    f = gc.function([given], [values, positions], backend=backend)
+    assert LANES in str(f.loops())
+    for rows in (0, 1, 8, 15, 19):
+        x = numbers((rows + 1, 21), "float32")[:rows]
+        wanted = gc.function([given], [values, positions], backend="reference")(x)
+        for found, value in zip(f(x), wanted, strict=True):
+            np.testing.assert_array_equal(found, value)
+
+
+def test_many_of_a_row_are_sorted() -> None:
+    given = gc.placeholder("x", ("n", 1000))
+    f = gc.function([given], list(gc.top_k(given, 100)), backend="llvm")
+    assert "held: u64[1024, 8]" in str(f.loops())
+    x = numbers((21, 1000), "float32")
+    values, positions = f(x)
+    wanted = gc.function([given], list(gc.top_k(given, 100)), backend="reference")(x)
+    np.testing.assert_array_equal(values, wanted[0])
+    np.testing.assert_array_equal(positions, wanted[1])
