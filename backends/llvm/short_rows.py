@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from graphc.backends.llvm.accumulate import identity_value
 from graphc.backends.llvm.lanes import survey
-from graphc.dtypes import float32, float64
+from graphc.dtypes import float32, float64, is_integer
 from graphc.ir.source import Sources
 from graphc.loops.accumulators import ARITHMETIC
 from graphc.loops.ir import Accumulate, Accumulator, For, Let, Scratch, Statement, Store
@@ -32,7 +32,7 @@ from graphc.shapes import Dim, symbols_of
 LONGEST = 12  # elements of a row
 FEWEST = 32  # rows, where their number is known
 MOST = 96  # cost of all elements of a row
-SPARSE = 4  # elements that fill so little of a vector that rows pay though no row computes once
+SPARSE = 2  # elements that fill so little of a vector that rows pay though no row computes once
 SUMS = 12  # over the rows, each in a register
 CHAINS = 2  # partial sums of a row: an addition waits for the one before it
 DTYPES = (float32, float64)
@@ -204,10 +204,18 @@ def _matched(loop: For) -> _Rows | None:
         if isinstance(item, For):
             cost += count * (survey(inner).cost + 1)
     elements = [item for item in loop.body if isinstance(item, For)]
-    if cost > MOST or (elements == list(loop.body) and max(map(_length, elements)) > SPARSE):
+    if cost > MOST or (_only_moves(loop) and max(map(_length, elements)) > SPARSE):
         return None
     rows = _Rows(loop, tuple((one, each) for each in elements for one in _sums(loop, each)))
     return rows if rows.number_of_sums <= SUMS and _are_apart(rows) else None
+
+
+def _only_moves(loop: For) -> bool:
+    """Whether nothing is computed once a row but where its elements lie."""
+    return all(
+        isinstance(item, For) or (isinstance(item, Let) and is_integer(item.value.dtype))
+        for item in loop.body
+    )
 
 
 def _is_simple(item: Statement) -> bool:

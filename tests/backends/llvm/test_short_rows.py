@@ -7,7 +7,7 @@ import pytest
 
 import graphc as gc
 from graphc.backends.llvm.short_rows import side_by_side
-from graphc.dtypes import float32
+from graphc.dtypes import float32, int64
 from graphc.ir.tensor import Tensor
 from graphc.loops.ir import Accumulate, Accumulator, For, Let, Scratch, Statement, Store
 from graphc.scalar import expr as s
@@ -72,6 +72,17 @@ def test_where_it_pays() -> None:
     assert not is_turned(rows(DOT[0], For("j", 3, "vector", (heavy,)), out)), "heavy elements"
 
 
+def test_rows_that_only_move_stay_rows() -> None:
+    """Their elements lie side by side; where they lie is no work."""
+    place = Let("place", Load("picked", (Index(i),), int64))
+    read = Load("x", (Local("place", int64), Index(j)), float32)
+    moved = For("j", 3, "vector", (store("out", read, i, j),))
+    assert not is_turned(rows(place, moved, length=8))
+    assert is_turned(rows(place, moved, length=2)), "a small part of a vector"
+    scaled = For("j", 3, "vector", (store("out", s.mul(Local("f", float32), read), i, j),))
+    assert is_turned(rows(place, Let("f", s.exp(load("y", i))), scaled, length=8))
+
+
 def test_rows_stay_apart() -> None:
     same = store("out", Local("dot", float32), 0)
     assert not is_turned(rows(*DOT, same)), "all rows write to one place"
@@ -79,8 +90,10 @@ def test_rows_stay_apart() -> None:
     assert not is_turned(rows(*DOT, fed)), "a row reads what another one wrote"
     assert not is_turned(rows(*DOT, SUM, store("out", load("sums", 0), i))), "a sum on its way"
     for step, apart in ((3, True), (2, False), (-3, True), (1, False)):
-        element = For("j", 3, "vector", (store("out", load("x", i, j), i * step + j),))
-        assert is_turned(rows(element)) == apart, "later rows write over what earlier ones wrote"
+        scaled = s.mul(Local("dot", float32), load("x", i, j))
+        element = For("j", 3, "vector", (store("out", scaled, i * step + j),))
+        found = is_turned(rows(*DOT, element))
+        assert found == apart, "later rows write over what earlier ones wrote"
     twice = (store("out", Local("dot", float32), i), store("out", load("y", i), i + 1))
     assert not is_turned(rows(*DOT, *twice)), "so do two stores"
     kept = For("j", 3, "vector", (store("kept", load("x", i, j), j),))
