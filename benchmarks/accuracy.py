@@ -45,6 +45,10 @@ class Case:
     build: Callable[..., Any] | None = None
 
 
+def _of_probability(exact: Callable[..., Any], build: Callable[..., Any]) -> Case:
+    return Case(exact, points=(0.0, 0.5, 1.0), low=0, high=1, common=(0, 1), build=build)
+
+
 def _log_gamma(x: Any) -> Any:
     return mp.log(abs(mp.gamma(x))) if x < 0 else mp.loggamma(x)
 
@@ -67,6 +71,64 @@ def _normal_root(x: Any) -> Any:
         if abs(step) < abs(z) * mp.mpf(10) ** -35:
             break
     return z
+
+
+def _newton(log_tail: Callable[..., Any], slope: Callable[..., Any], u: Any, value: Any) -> Any:
+    """The u of log_tail(u) = log(value), a concave function"""
+    for _ in range(300):
+        found = log_tail(u)
+        step = (found - mp.log(value)) / (slope(u) / mp.exp(found))
+        u -= step
+        if abs(step) < mp.mpf(10) ** -35:
+            break
+    return u
+
+
+def _gamma_place(p: Any, upper: bool = False) -> Any:
+    """The x of gammainc(5/2, x) = p, or of gammaincc"""
+    a = mp.mpf(2.5)
+    if p in (0, 1):
+        return mp.inf if (p == 1) != upper else mp.mpf(0)
+    low = p if not upper else 1 - p
+    swap = p > 0.5  # the smaller tail is solved for
+    ends = (0, None) if upper == swap else (None, mp.inf)
+
+    def log_tail(u: Any) -> Any:
+        x = mp.exp(u)
+        return mp.log(
+            mp.gammainc(a, *(x if end is None else end for end in ends), regularized=True)
+        )
+
+    def slope(u: Any) -> Any:
+        value = mp.exp(a * u - mp.exp(u)) / mp.gamma(a)
+        return value if upper == swap else -value
+
+    start = (mp.log(low) + mp.loggamma(a + 1)) / a
+    if ends[0] is None:
+        start = max(start, mp.log(-mp.log(1 - p if swap else p)))
+    return mp.exp(_newton(log_tail, slope, start, 1 - p if swap else p))
+
+
+def _beta_place(p: Any, upper: bool = False) -> Any:
+    """The x of betainc(5/2, 1/2, x) = p, or of betaincc: in logarithms of odds"""
+    a, c = mp.mpf(2.5), mp.mpf(0.5)
+    if p in (0, 1):
+        return mp.mpf(1 if (p == 1) != upper else 0)
+    low = p if not upper else 1 - p
+    swap = p > 0.5
+    below = upper == swap
+
+    def log_tail(u: Any) -> Any:
+        x, y = 1 / (1 + mp.exp(-u)), 1 / (1 + mp.exp(u))
+        first, second, place = (a, c, x) if below else (c, a, y)
+        return mp.log(mp.betainc(first, second, 0, place, regularized=True))
+
+    def slope(u: Any) -> Any:
+        value = (1 + mp.exp(-u)) ** -a * (1 + mp.exp(u)) ** -c / mp.beta(a, c)
+        return value if below else -value
+
+    start = (mp.log(low * a * mp.beta(a, c))) / a
+    return 1 / (1 + mp.exp(-_newton(log_tail, slope, start, 1 - p if swap else p)))
 
 
 def _scaled_erfc(x: Any) -> Any:
@@ -184,6 +246,14 @@ CASES: dict[str, Case] = {
         high=500,
         common=(0, 35),
     ),
+    "gammaincinv": _of_probability(_gamma_place, lambda p: gc.gammaincinv(2.5, p)),
+    "gammainccinv": _of_probability(
+        lambda q: _gamma_place(q, upper=True), lambda q: gc.gammainccinv(2.5, q)
+    ),
+    "betaincinv": _of_probability(_beta_place, lambda p: gc.betaincinv(2.5, 0.5, p)),
+    "betainccinv": _of_probability(
+        lambda q: _beta_place(q, upper=True), lambda q: gc.betainccinv(2.5, 0.5, q)
+    ),
     "i0": Case(lambda x: mp.besseli(0, x), low=-720, high=720),
     "i1": Case(lambda x: mp.besseli(1, x), low=-720, high=720),
     "i0e": Case(lambda x: mp.besseli(0, x) * mp.exp(-abs(x)), low=-1e5, high=1e5),
@@ -241,6 +311,10 @@ LIMITS: dict[str, tuple[float, float]] = {
     "betaln": (1, 40),
     "gammainc": (4, 3000),
     "gammaincc": (4, 3000),
+    "gammaincinv": (1, 600),
+    "gammainccinv": (1, 60),
+    "betaincinv": (1, 600),
+    "betainccinv": (1, 60),
     "i0": (5, 6),
     "i1": (5, 6),
     "i0e": (5, 6),

@@ -88,7 +88,9 @@ with uncollected(stays=True):  # modules are many objects
     from graphc.ops.gather import *
     from graphc.ops.gradient_control import *
     from graphc.ops.incomplete_beta import *
+    from graphc.ops.incomplete_beta_inverses import *
     from graphc.ops.incomplete_gamma import *
+    from graphc.ops.incomplete_gamma_inverses import *
     from graphc.ops.indexing import *
     from graphc.ops.joining import *
     from graphc.ops.lambert import *

@@ -40,7 +40,8 @@ TRUSTING = {
 EXACT_STEPS = {"while_loop"}
 # A second of compilation for each shape; what surrounds the body is that of every other such op.
 LONG_BODIES = {
-    *("betainc", "gammainc", "gammainc_slope", "gammaincc", "log_betainc", "log_gammainc"),
+    *("beta_odds", "betainc", "betaincc", "betainccinv", "betaincinv", "gammainc"),
+    *("gammainc_slope", "gammaincc", "gammainccinv", "gammaincinv", "log_betainc", "log_gammainc"),
     *("log_gammaincc", "polygamma", "student_log_tail", "zeta"),
 }
 

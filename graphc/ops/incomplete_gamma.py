@@ -121,7 +121,8 @@ def _density(b: Builder, a: Tensor, x: Tensor) -> Tensor:
     return b.where(b.less(a, _SHIFT), b.exp(small), b.exp(large) * b.sqrt(factor))
 
 
-def _log_density(b: Builder, a: Tensor, x: Tensor) -> Tensor:
+def log_density(b: Builder, a: Tensor, x: Tensor) -> Tensor:
+    """log(D), for a > 0 and x > 0"""
     large, factor, small = _exponents(b, a, x)
     return b.where(b.less(a, _SHIFT), small, large + 0.5 * b.log(factor))
 
@@ -137,7 +138,7 @@ def _small_complement(b: Builder, a: Tensor, x: Tensor) -> Tensor:
     return b.exp(power) * (a * total) - b.expm1(power)
 
 
-def _parts(
+def tails(
     b: Builder, a: Tensor, x: Tensor, dtype: DType, logs: bool = False
 ) -> tuple[Tensor, Tensor]:
     """P and Q for finite a, x > 0, with the digits of dtype; or their logarithms."""
@@ -150,7 +151,7 @@ def _parts(
     tiny = b.logical_and(b.less_equal(x, _SMALL), b.less(a, 0.4))
     rest = b.where(tiny, _small_complement(b, b.minimum(a, 0.4), b.minimum(x, _SMALL)), 1 - value)
     if logs:
-        log, other = _log_density(b, a, x) + b.log(first), b.log1p(-value)
+        log, other = log_density(b, a, x) + b.log(first), b.log1p(-value)
         few = b.logical_and(tiny, b.less(rest, 0.5))
         lower = b.where(below, b.where(few, b.log1p(-rest), log), other)
         return lower, b.where(below, b.where(few, b.log(rest), other), log)
@@ -165,7 +166,7 @@ def _value(b: Builder, a: Tensor, x: Tensor, upper: bool, logs: bool = False) ->
     inside = b.logical_and(b.isfinite(a), b.isfinite(x))
     inside = b.logical_and(inside, b.logical_and(b.greater(a, 0), b.greater(x, 0)))
     held = b.maximum(b.where(inside, a, 1), _LEAST[float64])
-    parts = _parts(b, held, b.where(inside, x, 1), dtype, logs)
+    parts = tails(b, held, b.where(inside, x, 1), dtype, logs)
     none, all_ = (-math.inf, 0.0) if logs else (0.0, 1.0)
     ends = (all_, none) if upper else (none, all_)
     at_zero = b.logical_or(b.equal(x, 0), b.isinf(a))
@@ -274,7 +275,7 @@ def _of_logarithm(function: Any, sign: float, by_a: bool) -> Any:
     def partial(b: Builder, a: Tensor, x: Tensor) -> Tensor:
         inside = b.logical_and(b.greater(x, 0), b.isfinite(x))
         held = b.where(inside, x, 1)
-        share = b.exp(_log_density(b, a, held) - function(a, held)) * sign
+        share = b.exp(log_density(b, a, held) - function(a, held)) * sign
         if by_a:
             return b.where(inside, -share * b.gammainc_slope(a, b.log(held)), 0)
         power = b.where(b.less(a, 1), math.inf, b.where(b.equal(a, 1), 1.0, 0.0))

@@ -50,12 +50,31 @@ def test_betainc() -> None:
     )
 
 
+def test_betainc_of_unequal_exponents() -> None:
+    """A million beside 1.4, with x next to 0 or 1: nearly a gamma distribution."""
+    a, b = np.array([1.4, 1.4, 9.0, 1e6]), np.array([1e6, 1e5, 1e7, 1.4])
+    x = np.array([3e-4, 4e-3, 3e-5, 1 - 1e-4])
+    expected = [5.4385292630469635e-130, 1.0642569763135626e-173, 8.567413486393245e-116]
+    expected += [2.642718245212582e-43]
+    arrays = (np.where(a < b, *pair) for pair in ((b, a), (a, b), (1 - x, x)))
+    values = value_of(gc.betainc, *arrays)
+    np.testing.assert_allclose(values, expected, rtol=1e-12)
+
+
+def test_betaincc() -> None:
+    a, b, x = logarithmic(0.01, 300), logarithmic(0.01, 300)[::-1].copy(), uniform(0.001, 0.999)
+    assert_accurate(
+        gc.betaincc, lambda a, b, x: mp.betainc(b, a, 0, 1 - x, regularized=True), a, b, x
+    )
+
+
 def test_betainc_at_the_edges() -> None:
     points = [(0, 1, 0.5, 1), (1, 0, 0.5, 0), (0, 0, 0.5, NAN), (INF, 1, 0.5, 0), (1, INF, 0.5, 1)]
     points += [(INF, INF, 0.5, NAN), (1, 2, 0, 0), (1, 2, 1, 1), (-1, 2, 0.5, NAN)]
     points += [(1, 2, 1.5, NAN), (NAN, 1, 0.5, NAN), (0, 1, 0, 0), (1, 0, 1, 1)]
     *inputs, expected = np.array(points, float).T.copy()
     np.testing.assert_array_equal(value_of(gc.betainc, *inputs), expected)
+    np.testing.assert_array_equal(value_of(gc.betaincc, *inputs), 1 - expected)
 
 
 def slopes_at(build: Any, *arrays: np.ndarray) -> list[np.ndarray]:
