@@ -4,7 +4,8 @@ Elements are compared by keys: see `scalar.sort_keys`. Both ways are stable, wri
 and take the same time whatever the order was.
 
     up to 256 elements    the place of an element is the number of keys before it: two vector loops
-    more                  radix sort from the lowest digit, of up to 11 bits, to the highest
+    more                  radix sort from the lowest digit, of up to 11 bits, to the highest; of 8
+                          bits in shorter rows, where it is the counts that take time
 """
 
 from collections.abc import Sequence
@@ -42,6 +43,8 @@ from graphc.shapes import Dim, Size
 
 FEW = 256
 DIGIT = 11  # bits: the counts of a digit stay in the first-level cache
+SHORT_DIGIT = 8
+SHORT = {4: 1500, 8: 600}  # elements of so many bytes that are sorted by short digits
 
 
 def sort_row(node: Node, names: Sequence[str], written: Sequence[str]) -> list[Statement]:
@@ -149,7 +152,8 @@ class Row:
     def by_digits(self) -> list[Statement]:
         """held and places are the row, in the order of the digits so far, and the next one."""
         width = 8 * self.dtype.itemsize
-        passes = -(-width // DIGIT)
+        is_short = isinstance(self.size, int) and self.size <= SHORT.get(self.dtype.itemsize, 0)
+        passes = -(-width // (SHORT_DIGIT if is_short else DIGIT))
         digit = -(-width // passes)
         buckets = 1 << digit
         zero, one = Index(0), Index(1)

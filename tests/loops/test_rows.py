@@ -76,9 +76,11 @@ def test_short_rows_are_sorted_by_counting_and_long_ones_by_digits() -> None:
 
     counting = [("8", "vector"), ("8", "serial"), ("j", "vector"), ("7 - j", "vector")]
     assert kinds(8, "float32") == counting
-    digits = [("6144", "vector"), ("999", "serial"), ("2048", "serial"), *[("999", "serial")] * 3]
-    assert kinds(999, "float32") == digits
+    long, short = ("1999", "serial"), ("999", "serial")
+    assert kinds(1999, "float32") == [("6144", "vector"), long, ("2048", "serial"), *[long] * 3]
+    assert kinds(999, "float32") == [("1024", "vector"), short, ("256", "serial"), *[short] * 4]
     assert len(kinds(999, "float64")) == 3 + 6 and len(kinds(999, "int8")) == 3 + 1
+    assert len(kinds(599, "float64")) == 3 + 8
     assert len(kinds("n", "int16")) == 4 + 3 + 2
 
 
