@@ -39,6 +39,11 @@ def adam(w: Any, g: Any, m: Any, v: Any, t: Any) -> list[Any]:
     return [w - rate * m / (gc.sqrt(v) + 1e-8), m, v]
 
 
+def small_products(x: Any, y: Any, z: Any, w: Any) -> list[Any]:
+    """Of many matrices of known sizes, in all layouts."""
+    return [x @ y, x @ z.mT, w.mT @ y, w.mT @ z.mT]
+
+
 def ordered(x: Any, y: Any) -> list[Any]:
     """Rows in lanes, across and down; a few of them, and where they stood."""
     down = gc.argsort(y, axis=1, descending=True)
@@ -247,6 +252,10 @@ def more_cases() -> Iterator[tuple[str, Case]]:
     for points, dtype in ((12, "float32"), (35, "float64"), (100, "float32"), (300, "float32")):
         inputs = [("x", ("p", points, "h"), dtype)]
         yield f"transforms of {points}", Case(inputs, transformed, along("p", "h"))
+    for m, k, n in ((3, 5, 9), (13, 12, 17), (9, 6, 33)):
+        pairs = zip("xyzw", ((m, k), (k, n), (n, k), (k, m)), strict=True)
+        given = [(name, ("p", *pair), "float32") for name, pair in pairs]
+        yield f"products {m} x {k} x {n}", Case(given, small_products, along("p"))
     for dtype, length in (("float32", 17), ("float32", 41), ("float64", 33), ("int16", 20)):
         across, down = ("x", ("m", length), dtype), ("y", (2, length, "n"), dtype)
         yield f"rows of {length} in order, {dtype}", Case([across, down], ordered, along("m", "n"))

@@ -2,7 +2,10 @@
 
 gemm               our own routine (gemm.py)
 matrix_product     a kernel in the loop grammar, for small matrices, truths and integer vectors
+in_groups          the same for many small matrices of known size: some rows of a at a time
 """
+
+from collections.abc import Sequence
 
 from graphc.dtypes import float32, is_bool, is_floating, is_half, is_numeric
 from graphc.loops.ir import (
@@ -11,7 +14,9 @@ from graphc.loops.ir import (
     Contraction,
     For,
     Kernel,
+    Let,
     Parameter,
+    Scratch,
     Statement,
     Store,
 )
@@ -22,12 +27,32 @@ from graphc.shapes import Dim, Size
 SMALL = 4096
 ROW_NAMES = ("out_row", "a_row", "b_row")
 SMALL_DOTS = 1024  # where every element is a sum over lanes
+MANY = 1 << 18  # the same for many matrices of known size
+LONGEST_SUM = 512  # products, which are added one after the other
+NARROWEST = 8  # columns from which lanes run along them
+ROWS, ROWS_OF_ONE_VECTOR = 6, 8  # of a, whose sums stay in registers
+ONE_VECTOR = 64  # bytes
+TURNED = 4  # columns of a transposed b that are read together
+TOGETHER = 4  # of the products that are summed, in one step of a loop
 
 
 def is_small(step: Contraction) -> bool:
     """Whether the matrices are known to be small."""
     work = step.m * step.n * step.k
     return isinstance(work, int) and work <= (SMALL_DOTS if _is_dots(step) else SMALL)
+
+
+def is_in_groups(step: Contraction) -> bool:
+    """Whether there are many matrices of known small sizes, whose rows are computed in groups."""
+    sizes = (step.m, step.n, step.k)
+    if not is_floating(step.dtype) or is_half(step.dtype) or step.operands is not None:
+        return False
+    if all(size == 1 for size in step.batch) or not all(isinstance(size, int) for size in sizes):
+        return False
+    work = step.m * step.n * step.k
+    if not isinstance(work, int) or work > MANY or step.m == 1:
+        return False
+    return step.n >= NARROWEST and step.k <= LONGEST_SUM
 
 
 def _is_dots(step: Contraction) -> bool:
@@ -74,6 +99,8 @@ def matrix_product(step: Contraction) -> Kernel:
         rows = [n, m if step.transpose_a else k, k if step.transpose_b else n]
     i, j, p = (Dim.symbol(name) for name in ("i", "j", "p"))
     operand = step.dtypes[1]
+    if is_in_groups(step):
+        return _kernel(step, sizes, in_groups(step), (m, n, k), rows)
     a = Load("a", _indices(p, i) if step.transpose_a else _indices(i, p), operand)
     b = Load("b", _indices(j, p) if step.transpose_b else _indices(p, j), operand)
     total, terms, store = _sum(step, a, b)
@@ -87,6 +114,17 @@ def matrix_product(step: Contraction) -> Kernel:
             loops = For("j", n, "serial", (For("i", m, "vector", element),))
         else:
             loops = For("i", m, "parallel", (For("j", n, "vector", element),))
+    return _kernel(step, sizes, [loops], (m, n, k), rows)
+
+
+def _kernel(
+    step: Contraction,
+    sizes: tuple[str, ...],
+    body: Sequence[Statement],
+    dims: tuple[Size, Size, Size],
+    rows: Sequence[Size],
+) -> Kernel:
+    (m, n, k), operand = dims, step.dtypes[1]
     return Kernel(
         "product",
         (
@@ -95,8 +133,71 @@ def matrix_product(step: Contraction) -> Kernel:
             Parameter("b", operand, (n if step.transpose_b else k, rows[2])),
         ),
         sizes,
-        (loops,),
+        tuple(body),
+        fused=is_in_groups(step),
     )
+
+
+def in_groups(step: Contraction) -> list[Statement]:
+    """for some rows i of a: for j in n vector: for p in k: totals[i] += a[i, p] * b[p, j]"""
+    m, n, k = step.m, step.n, step.k
+    assert isinstance(m, int) and isinstance(n, int) and isinstance(k, int)
+    result: list[Statement] = []
+    b, j, p = "b", Dim.symbol("j"), Dim.symbol("p")
+    if step.transpose_b:
+        b = "turned"
+        result.append(Scratch(b, step.dtype, (k, n)))
+        groups = k // TURNED
+        result.append(For("p", groups, "parallel", (_turned(step, p * TURNED, TURNED),)))
+        if k % TURNED:
+            result.append(_turned(step, groups * TURNED, k % TURNED))
+    most = ROWS_OF_ONE_VECTOR if n * step.dtype.itemsize <= ONE_VECTOR else ROWS
+    height = -(-m // -(-m // most))
+
+    def terms(first: Size, names: list[str], start: Size, count: int) -> tuple[Statement, ...]:
+        found: list[Statement] = []
+        for number in range(count):
+            place = start + number
+            factor = Local(f"factor{number}", step.dtype)
+            found.append(Let(factor.name, Load(b, _indices(place, j), step.dtype)))
+            for row, name in enumerate(names):
+                of_a = (place, first + row) if step.transpose_a else (first + row, place)
+                element = Load("a", _indices(*of_a), step.dtype)
+                found.append(Accumulate(name, Call("mul", (element, factor), step.dtype)))
+        return tuple(found)
+
+    def group(first: Size, rows: int, number: int = 0) -> For:
+        names = [f"total{number + row}" for row in range(rows)]
+        steps, left = divmod(k, TOGETHER)
+        each = terms(first, names, TOGETHER * p, TOGETHER)
+        body: tuple[Statement, ...] = (
+            *(Accumulator(name, "add", step.dtype) for name in names),
+            *([For("p", steps, "serial", each)] if steps else []),
+            *terms(first, names, TOGETHER * steps, left),
+            *(
+                Store("out", _indices(first + row, j), Local(name, step.dtype))
+                for row, name in enumerate(names)
+            ),
+        )
+        return For("j", n, "vector", body)
+
+    groups, rest = divmod(m, height)
+    result.append(For("i", groups, "parallel", (group(Dim.symbol("i") * height, height),)))
+    if rest:
+        result.append(group(groups * height, rest, height))
+    return result
+
+
+def _turned(step: Contraction, first: Size, columns: int) -> For:
+    """Columns of b, which is transposed, as rows of a matrix that lies as if it were not."""
+    j = Dim.symbol("j")
+    loads = [Load("b", _indices(j, first + column), step.dtype) for column in range(columns)]
+    values = [Let(f"value{column}", load) for column, load in enumerate(loads)]
+    stores = [
+        Store("turned", _indices(first + column, j), Local(let.name, step.dtype))
+        for column, let in enumerate(values)
+    ]
+    return For("j", step.n, "vector", (*values, *stores))
 
 
 def product_sizes(step: Contraction) -> dict[str, Size]:
@@ -107,7 +208,7 @@ def product_sizes(step: Contraction) -> dict[str, Size]:
     return {name: size for name, size in known.items() if not isinstance(size, int)}
 
 
-def _indices(*dims: Dim) -> tuple[Expr, ...]:
+def _indices(*dims: Size) -> tuple[Expr, ...]:
     return tuple(Index(dim) for dim in dims)
 
 

@@ -4,7 +4,13 @@ from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
 from graphc.backends.llvm.batches import LARGE, batch_function, batch_name
-from graphc.backends.llvm.contraction import matrix_product, may_be_vector, product_sizes, uses_gemm
+from graphc.backends.llvm.contraction import (
+    is_in_groups,
+    matrix_product,
+    may_be_vector,
+    product_sizes,
+    uses_gemm,
+)
 from graphc.backends.llvm.emitter import FRAME
 from graphc.backends.llvm.epilogues import WHOLE
 from graphc.backends.llvm.gemm import area_bytes, functions_of
@@ -158,7 +164,7 @@ class ProductSteps(StepEmitter):
         dims, rows = _dims(step), step.distances
         layout: Layout | None = None
         scratch: Size = 0
-        if uses_gemm(step):
+        if uses_gemm(step) and not is_in_groups(step):
             layout = self._layout_of(step)
             name, sizes = layout.name, [*map(self.sizes.first, (*dims, *rows))]
         else:
@@ -236,7 +242,8 @@ class ProductSteps(StepEmitter):
         return self.code.gep(f"i{8 * step.dtypes[number].itemsize}", place, start)
 
     def _product(self, step: Contraction) -> Kernel:
-        key = (step.dtypes, *_dims(step), step.transpose_a, step.transpose_b, step.rows)
+        flags = step.transpose_a, step.transpose_b, is_in_groups(step)
+        key = (step.dtypes, *_dims(step), *flags, step.rows)
         if key not in self.loop_products:
             self.loop_products[key] = matrix_product(step)
         return self.loop_products[key]
