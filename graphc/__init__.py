@@ -124,6 +124,7 @@ with uncollected(stays=True):  # modules are many objects
     from graphc.ops.spectra import *
     from graphc.ops.statistics import *
     from graphc.ops.student import *
+    from graphc.ops.student_quantile import *
     from graphc.ops.subscript import *
     from graphc.ops.take_along_axis import *
     from graphc.ops.tolerance import *

@@ -11,6 +11,7 @@ from graphc.ir.registry import BUILDER
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.ops.definition import floating, promote_inputs
+from graphc.whole_places import smallest_whole
 
 Formula = Callable[..., Tensor]
 b = BUILDER
@@ -32,7 +33,8 @@ class Distribution:
     """A family of distributions. shapes: the names of its parameters.
 
     log_density and cdf are functions of a standard place inside of the support, and the shapes;
-    quantile and upper_quantile, the inverses of cdf and survival, of a probability. low, high:
+    quantile and upper_quantile, the inverses of cdf and survival, of a probability: of whole
+    numbers a number near them. low, high:
     where the support ends, before loc and scale; open_low: low is not in it; inside: a place in it.
     domain: whether shapes are those of a distribution; all are positive without it.
     """
@@ -169,7 +171,7 @@ class Distribution:
     def ppf(self, q: Any, /, *args: Any, **kwargs: Any) -> Tensor:
         """The place below which lies the probability q: the inverse of cdf. NaN for no probability.
 
-        AttributeError where there is no closed form.
+        Of whole numbers the smallest up to which q lies, with slope 0.
         """
         return self._place("ppf", self._quantile, (self._low, self._high), q, args, kwargs)
 
@@ -187,8 +189,7 @@ class Distribution:
         args: Any,
         kwargs: Any,
     ) -> Tensor:
-        if formula is None:
-            raise AttributeError(f"stats.{self.name} has no {method} in closed form")
+        assert formula is not None
         given, *shapes, loc, scale = self._parameters(method, q, args, kwargs)
         p = self._known(given, shapes, [scale])
         inside = b.logical_and(b.greater(p, 0), b.less(p, 1))
@@ -222,6 +223,34 @@ class DiscreteDistribution(Distribution):
     """A family of distributions over whole numbers, without scale; logpmf and pmf for densities."""
 
     _last = ("loc",)
+
+    def _place(
+        self, method: str, formula: Any, ends: Any, q: Any, args: Any, kwargs: Any
+    ) -> Tensor:
+        given, *shapes, loc = self._parameters(method, q, args, kwargs)
+        p = self._known(given, shapes, [])
+        known = b.logical_and(b.greater_equal(p, 0), b.less_equal(p, 1))
+        upper = method == "isf"
+        none, all_ = (1, 0) if upper else (0, 1)
+        last = self._end(*shapes)
+        inside = b.logical_and(b.greater(p, 0), b.less(p, 1))
+        held = b.where(inside, last + b.zeros_like(p), self._low)
+        k = self._smallest(b.where(inside, p, 0.5), shapes, held, upper)
+        k = b.where(b.equal(p, none), self._low - 1, b.where(b.equal(p, all_), last, k))
+        return b.where(known, loc + k, math.nan)
+
+    def _smallest(self, p: Tensor, shapes: Sequence[Tensor], last: Tensor, upper: bool) -> Tensor:
+        """The smallest k <= last with cdf(k) >= p, or with sf(k) <= p."""
+        fixed, last, *shapes = map(b.stop_gradient, (p, last, *shapes))
+        assert self._quantile is not None
+
+        def enough(k: Tensor) -> Tensor:
+            if upper and self._survival is not None:
+                return b.less_equal(self._survival(k, *shapes), fixed)
+            return b.greater_equal(self._cdf(k, *shapes), 1 - fixed if upper else fixed)
+
+        start = self._quantile(1 - fixed if upper else fixed, *shapes)
+        return smallest_whole(enough, start, self._low, last)
 
     def _standard(self, method: str, x: Any, args: Any, kwargs: Any) -> tuple[Any, ...]:
         place, *shapes, loc = self._parameters(method, x, args, kwargs)

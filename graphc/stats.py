@@ -1,10 +1,10 @@
 """Densities and distribution functions, as `gc.stats.norm.logpdf`: the names of scipy.stats.
 
 Each distribution has methods of a place x, its shape parameters, then loc and scale, by position or
-by name: `gc.stats.gamma.logpdf(x, a, scale=2.0)`; `ppf` and `isf`, where there is a closed form,
-are of a probability. All of them broadcast and have gradients; floats, and integers become float32.
-Outside of the support a density is 0 and its logarithm -inf. All are NaN where x is, and where a
-parameter is outside of its domain: scale=0, a probability of 2. To draw numbers, see `gc.random`.
+by name: `gc.stats.gamma.logpdf(x, a, scale=2.0)`; `ppf` and `isf` are of a probability. All of them
+broadcast and have gradients; floats, and integers become float32. Outside of the support a density
+is 0 and its logarithm -inf. All are NaN where x is, and where a parameter is outside of its domain:
+scale=0, a probability of 2. To draw numbers, see `gc.random`.
 """
 
 import math
@@ -14,13 +14,15 @@ from graphc.ir.registry import BUILDER
 from graphc.ir.tensor import Tensor
 from graphc.tails import (
     beta_log_survival,
-    beta_survival,
     bounded_exp,
+    bounded_power,
     cauchy_quantile,
     half_cauchy_quantile,
     laplace_log_cdf,
     log_complement,
     log_of_one_and_square,
+    quotient_log_tail,
+    quotient_tail,
     student_cdf,
     student_log_cdf,
 )
@@ -34,6 +36,7 @@ __all__ = [
     "cauchy",
     "chi2",
     "expon",
+    "f",
     "gamma",
     "geom",
     "gumbel_l",
@@ -110,6 +113,8 @@ gamma = Distribution(
     log_cdf=lambda z, a: b.log_gammainc(a, z),
     survival=lambda z, a: b.gammaincc(a, z),
     log_survival=lambda z, a: b.log_gammaincc(a, z),
+    quantile=lambda p, a: b.gammaincinv(a, p),
+    upper_quantile=lambda q, a: b.gammainccinv(a, q),
     low=0,
     doc="The gamma distribution, z**(a - 1) exp(-z) / gamma(a) for z >= 0.",
 )
@@ -119,8 +124,10 @@ beta = Distribution(
     lambda z, p, q: b.xlogy(p - 1, z) + b.xlog1py(q - 1, -z) - b.betaln(p, q),
     lambda z, p, q: b.betainc(p, q, z),
     log_cdf=lambda z, p, q: b.log_betainc(p, q, z),
-    survival=lambda z, p, q: beta_survival(z, p, q),
+    survival=lambda z, p, q: b.betaincc(p, q, z),
     log_survival=lambda z, p, q: beta_log_survival(z, p, q),
+    quantile=lambda p, a, c: b.betaincinv(a, c, p),
+    upper_quantile=lambda q, a, c: b.betainccinv(a, c, q),
     low=0,
     high=1,
     doc="The beta distribution, z**(a - 1) (1 - z)**(b - 1) / beta(a, b) from 0 to 1.",
@@ -133,8 +140,26 @@ chi2 = Distribution(
     log_cdf=lambda z, k: b.log_gammainc(k / 2, z / 2),
     survival=lambda z, k: b.gammaincc(k / 2, z / 2),
     log_survival=lambda z, k: b.log_gammaincc(k / 2, z / 2),
+    quantile=lambda p, k: 2 * b.gammaincinv(k / 2, p),
+    upper_quantile=lambda q, k: 2 * b.gammainccinv(k / 2, q),
     low=0,
     doc="Chi squared: the sum of the squares of df normal numbers.",
+)
+f = Distribution(
+    "f",
+    ("dfn", "dfd"),
+    lambda z, k, m: (
+        (b.xlogy(k / 2, k / m) + b.xlogy(k / 2 - 1, z) - (k + m) / 2 * b.log1p(k * z / m))
+        - b.betaln(k / 2, m / 2)
+    ),
+    lambda z, k, m: quotient_tail(z, k, m, upper=False),
+    log_cdf=lambda z, k, m: quotient_log_tail(z, k, m, upper=False),
+    survival=lambda z, k, m: quotient_tail(z, k, m, upper=True),
+    log_survival=lambda z, k, m: quotient_log_tail(z, k, m, upper=True),
+    quantile=lambda p, k, m: b.beta_odds(k / 2, m / 2, p) * (m / k),
+    upper_quantile=lambda q, k, m: (m / k) / b.beta_odds(m / 2, k / 2, q),
+    low=0,
+    doc="The quotient of chi squared numbers of dfn and dfd, each over its degrees of freedom.",
 )
 cauchy = Distribution(
     "cauchy",
@@ -198,9 +223,9 @@ weibull_min = Distribution(
     "weibull_min",
     ("c",),
     lambda z, c: b.log(c) + b.xlogy(c - 1, z) - z**c,
-    lambda z, c: -b.expm1(-(z**c)),
-    log_cdf=lambda z, c: log_complement(z**c, c * b.log(z)),
-    survival=lambda z, c: b.exp(-(z**c)),
+    lambda z, c: -b.expm1(-bounded_power(z, c)),
+    log_cdf=lambda z, c: log_complement(bounded_power(z, c), c * b.log(z)),
+    survival=lambda z, c: b.exp(-bounded_power(z, c)),
     log_survival=lambda z, c: -(z**c),
     quantile=lambda p, c: (-b.log1p(-p)) ** (1 / c),
     upper_quantile=lambda q, c: (-b.log(q)) ** (1 / c),
@@ -253,6 +278,8 @@ invgamma = Distribution(
     log_cdf=lambda z, a: b.log_gammaincc(a, 1 / z),
     survival=lambda z, a: b.gammainc(a, 1 / z),
     log_survival=lambda z, a: b.log_gammainc(a, 1 / z),
+    quantile=lambda p, a: 1 / b.gammainccinv(a, p),
+    upper_quantile=lambda q, a: 1 / b.gammaincinv(a, q),
     low=0,
     open_low=True,
     doc="1 / y for gamma numbers y: z**(-a - 1) exp(-1 / z) / gamma(a) for z > 0.",
@@ -293,6 +320,8 @@ t = Distribution(
     log_cdf=lambda z, k: student_log_cdf(z, k),
     survival=lambda z, k: student_cdf(-z, k),
     log_survival=lambda z, k: student_log_cdf(-z, k),
+    quantile=lambda p, k: b.student_quantile(k, p),
+    upper_quantile=lambda q, k: -b.student_quantile(k, q),
     doc="Student's distribution with df degrees of freedom; inf is the normal distribution.",
 )
 bernoulli = DiscreteDistribution(
@@ -301,6 +330,7 @@ bernoulli = DiscreteDistribution(
     lambda k, p: b.xlogy(k, p) + b.xlog1py(1 - k, -p),
     lambda k, p: b.where(k >= 1, 1, 1 - p + k),
     survival=lambda k, p: p * (1 - k),
+    quantile=lambda q, p: p,
     low=0,
     high=1,
     domain=lambda p: _is_probability(p),
@@ -325,6 +355,7 @@ binom = DiscreteDistribution(
     log_survival=lambda k, n, p: b.where(
         k >= n, -math.inf, b.log_betainc(k + 1, b.where(k >= n, 1, n - k), p)
     ),
+    quantile=lambda q, n, p: n * p + b.ndtri(q) * b.sqrt(n * p * (1 - p)),
     low=0,
     domain=lambda n, p: b.logical_and(
         b.logical_and(b.greater_equal(n, 0), b.equal(n, b.floor(n))), _is_probability(p)
@@ -339,6 +370,7 @@ geom = DiscreteDistribution(
     log_cdf=lambda k, p: log_complement(-b.xlog1py(k, -p)),
     survival=lambda k, p: b.exp(b.xlog1py(k, -p)),
     log_survival=lambda k, p: b.xlog1py(k, -p),
+    quantile=lambda q, p: b.log1p(-q) / b.log1p(-p),
     low=1,
     domain=lambda p: b.logical_and(b.greater(p, 0), b.less_equal(p, 1)),
     doc="The number of the first trial that succeeds, each with probability p.",
@@ -353,6 +385,7 @@ nbinom = DiscreteDistribution(
     log_cdf=lambda k, n, p: b.log_betainc(n, k + 1, p),
     survival=lambda k, n, p: b.betainc(k + 1, n, 1 - p),
     log_survival=lambda k, n, p: b.log_betainc(k + 1, n, 1 - p),
+    quantile=lambda q, n, p: (n * (1 - p) + b.ndtri(q) * b.sqrt(n * (1 - p))) / p,
     low=0,
     domain=lambda n, p: b.logical_and(
         b.greater(n, 0), b.logical_and(b.greater(p, 0), b.less_equal(p, 1))
@@ -367,6 +400,7 @@ poisson = DiscreteDistribution(
     log_cdf=lambda k, mu: b.log_gammaincc(k + 1, mu),
     log_survival=lambda k, mu: b.log_gammainc(k + 1, mu),
     survival=lambda k, mu: b.gammainc(k + 1, mu),
+    quantile=lambda q, mu: mu + b.ndtri(q) * b.sqrt(mu),
     low=0,
     domain=lambda mu: b.greater_equal(mu, 0),
     doc="How many events happen where mu are expected: mu**k exp(-mu) / k!.",

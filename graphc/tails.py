@@ -13,6 +13,12 @@ def bounded_exp(z: Tensor) -> Tensor:
     return b.exp(b.minimum(z, 80))
 
 
+def bounded_power(z: Tensor, c: Tensor) -> Tensor:
+    """z**c, or such a number as bounded_exp has."""
+    far = b.greater(z**c, math.exp(80))
+    return b.where(far, math.exp(80), b.where(far, 1, z) ** b.where(far, 1, c))
+
+
 def log_complement(y: Tensor, log_y: Tensor | None = None) -> Tensor:
     """log(1 - exp(-y)) for y >= 0: log(y) where y is tiny, or too small for its dtype."""
     value = b.where(b.less(y, math.log(2)), b.log(-b.expm1(-y)), b.log1p(-b.exp(-y)))
@@ -49,22 +55,10 @@ def student_log_cdf(z: Tensor, df: Tensor) -> Tensor:
     return b.where(b.less(z, 0), log, b.log1p(-b.exp(log)))
 
 
-def _beta_side(z: Tensor, p: Tensor, q: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Whether z is near 0, where 1 - z forgets it; and the arguments of the incomplete beta
-    function for z there, for 1 - z elsewhere."""
-    near = b.less(z, 0.01)
-    return near, (b.where(near, p, q), b.where(near, q, p), b.where(near, z, 1 - z))
-
-
-def beta_survival(z: Tensor, p: Tensor, q: Tensor) -> Tensor:
-    near, arguments = _beta_side(z, p, q)
-    value = b.betainc(*arguments)
-    return b.where(near, 1 - value, value)
-
-
 def beta_log_survival(z: Tensor, p: Tensor, q: Tensor) -> Tensor:
-    near, arguments = _beta_side(z, p, q)
-    value = b.log_betainc(*arguments)
+    """Near 0, where 1 - z forgets z, by the other tail."""
+    near = b.less(z, 0.01)
+    value = b.log_betainc(b.where(near, p, q), b.where(near, q, p), b.where(near, z, 1 - z))
     return b.where(near, log_complement(-value), value)
 
 
@@ -73,6 +67,27 @@ def half_cauchy_quantile(p: Tensor, q: Tensor) -> Tensor:
     low = b.less(p, 0.5)
     tangent = b.tan(b.where(low, p, q) * (0.5 * math.pi))
     return b.where(low, tangent, 1 / tangent)
+
+
+def _beta_side(z: Tensor, k: Tensor, m: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """For the quotient z of chi squared numbers over their degrees of freedom k and m: whether the
+    place k z / (k z + m) of beta numbers is below 1/2; the exponents and the place, or the rest of
+    1 with the exponents in the other order."""
+    odds = z * (k / m)
+    low = b.less(odds, 1)
+    small = b.where(low, odds, 1 / b.where(low, 1, odds))
+    return low, (b.where(low, k, m) / 2, b.where(low, m, k) / 2, small / (1 + small))
+
+
+def quotient_tail(z: Tensor, k: Tensor, m: Tensor, *, upper: bool) -> Tensor:
+    low, place = _beta_side(z, k, m)
+    return b.where(b.not_equal(low, upper), b.betainc(*place), b.betaincc(*place))
+
+
+def quotient_log_tail(z: Tensor, k: Tensor, m: Tensor, *, upper: bool) -> Tensor:
+    low, place = _beta_side(z, k, m)
+    own, log = b.not_equal(low, upper), b.log_betainc(*place)
+    return b.where(own, log, log_complement(-b.where(own, -1, log)))
 
 
 def laplace_log_cdf(z: Tensor) -> Tensor:

@@ -42,7 +42,7 @@ EXACT_STEPS = {"while_loop"}
 LONG_BODIES = {
     *("beta_odds", "betainc", "betaincc", "betainccinv", "betaincinv", "gammainc"),
     *("gammainc_slope", "gammaincc", "gammainccinv", "gammaincinv", "log_betainc", "log_gammainc"),
-    *("log_gammaincc", "polygamma", "student_log_tail", "zeta"),
+    *("log_gammaincc", "polygamma", "student_log_tail", "student_quantile", "zeta"),
 }
 
 Shape = tuple[int, ...]

@@ -138,15 +138,20 @@ def _small_complement(b: Builder, a: Tensor, x: Tensor) -> Tensor:
     return b.exp(power) * (a * total) - b.expm1(power)
 
 
-def tails(
-    b: Builder, a: Tensor, x: Tensor, dtype: DType, logs: bool = False
-) -> tuple[Tensor, Tensor]:
-    """P and Q for finite a, x > 0, with the digits of dtype; or their logarithms."""
+def _integral(b: Builder, a: Tensor, x: Tensor, dtype: DType) -> tuple[Tensor, Tensor]:
+    """Whether P = D J, else Q = D J; the integral J"""
     below, small, _, first, _ = _raised(b, a, x, dtype)
     lifted = first
     for k in reversed(range(_SHIFT)):
         lifted = (1 + x * lifted) / (a + k)
-    first = b.where(b.logical_and(below, small), lifted, first)
+    return below, b.where(b.logical_and(below, small), lifted, first)
+
+
+def tails(
+    b: Builder, a: Tensor, x: Tensor, dtype: DType, logs: bool = False
+) -> tuple[Tensor, Tensor]:
+    """P and Q for finite a, x > 0, with the digits of dtype; or their logarithms."""
+    below, first = _integral(b, a, x, dtype)
     value = _density(b, a, x) * first
     tiny = b.logical_and(b.less_equal(x, _SMALL), b.less(a, 0.4))
     rest = b.where(tiny, _small_complement(b, b.minimum(a, 0.4), b.minimum(x, _SMALL)), 1 - value)
@@ -275,7 +280,11 @@ def _of_logarithm(function: Any, sign: float, by_a: bool) -> Any:
     def partial(b: Builder, a: Tensor, x: Tensor) -> Tensor:
         inside = b.logical_and(b.greater(x, 0), b.isfinite(x))
         held = b.where(inside, x, 1)
-        share = b.exp(log_density(b, a, held) - function(a, held)) * sign
+        below, integral = _integral(b, a, held, float64)
+        own = below if sign > 0 else b.logical_not(below)
+        # far out the two logarithms are large, and their difference loses digits
+        share = b.exp(log_density(b, a, held) - function(a, held))
+        share = b.where(own, 1 / b.where(own, integral, 1), share) * sign
         if by_a:
             return b.where(inside, -share * b.gammainc_slope(a, b.log(held)), 0)
         power = b.where(b.less(a, 1), math.inf, b.where(b.equal(a, 1), 1.0, 0.0))
