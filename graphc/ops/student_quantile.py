@@ -36,31 +36,34 @@ def _quantile(b: Builder, k: Tensor, p: Tensor) -> Tensor:
     log_far = 0.5 * (b.log(held) - b.where(far, log_odds, 0))
     place = b.where(far, b.exp(log_far), b.sqrt(held / odds))
     place = b.where(b.less(p, 0.5), -place, place)
-    # The normal distribution has the same places 0 and infinity.
-    valid = b.logical_and(b.greater(k, 0), b.not_equal(p, 0.5))
-    normal = b.where(
-        valid, b.ndtri(p), b.where(b.logical_and(b.greater(k, 0), b.equal(p, 0.5)), 0, math.nan)
-    )
-    return b.where(inside, place, normal)
+    # Of infinite k the normal distribution, which has the same places 0 and infinity.
+    normal = b.where(b.equal(p, 0.5), 0, b.ndtri(p))
+    return b.where(inside, place, b.where(b.greater(k, 0), normal, math.nan))
 
 
 def _by_degrees(b: Builder, k: Tensor, p: Tensor) -> Tensor:
-    """t / 2 (1 / k - d log(odds) / dk); log(odds) moves with a = k / 2 by -(dI/da) / D."""
-    inside, held, _ = _held(b, k, p)
+    """t / 2 (1 / k - d log(odds) / dk); log(odds) moves with a = k / 2 by -(dI/da) / D. At p = 1/2
+    t is (p - 1/2) over the density at 0."""
     t = b.student_quantile(k, p)
+    inside, _, _ = _held(b, k, p)
     inside = b.logical_and(inside, b.isfinite(t))
-    odds = held / b.square(b.where(inside, t, 1))
-    rest = 1 / (1 + odds)
+    middle = b.equal(p, 0.5)
+    valid = b.logical_or(
+        inside, b.logical_and(middle, b.logical_and(b.greater(k, 0), b.isfinite(k)))
+    )
+    held = b.where(valid, k, 1)
     a, half = 0.5 * held, b.ones_like(held) * 0.5
-    far = b.less(odds, 1e-250)
-    odds = b.where(far, 1, odds)
-    rest = b.where(far, 0.5, rest)
-    share, *_ = exponent_share(b, a, half, odds * rest, rest, by=0)
-    # Far out log(odds) = (log(tails) + log(a B(a, 1/2))) / a.
     log_odds = b.log(held) - 2 * b.log(b.abs(b.where(inside, t, 1)))
-    slope = (1 / a + b.digamma(a) - b.digamma(a + 0.5) - log_odds) / a
-    by_a = b.where(far, slope, -share)
-    return b.where(inside, 0.5 * t * (1 / held - 0.5 * by_a), b.where(b.isnan(t), t, 0))
+    far = b.less(log_odds, _FAR)
+    odds = b.exp(b.where(far, 0, log_odds))
+    rest = 1 / (1 + odds)
+    share, *_ = exponent_share(b, a, half, odds * rest, rest, by=0)
+    # The limits: far out log(odds) = (log(tails) + log(a B(a, 1/2))) / a.
+    ratio = b.digamma(a) - b.digamma(a + 0.5)
+    by_a = b.where(far, (1 / a + ratio - log_odds) / a, -share)
+    pace = b.where(middle, 1 / held + ratio, 1 / held - 0.5 * by_a)
+    slope = 0.5 * b.where(valid, t, 0) * b.where(valid, pace, 0)
+    return b.where(b.isnan(t), t, slope)
 
 
 def _by_probability(b: Builder, k: Tensor, p: Tensor) -> Tensor:
@@ -77,6 +80,11 @@ def _examples(rng: Generator) -> list[Example]:
     return [Example(student_quantile, (k, p))]
 
 
+def _meaning(k: Any, p: Any) -> Any:
+    value = np.where(p == 0, -math.inf, scipy_special("stdtrit")(k, p))  # scipy's 0 has inf
+    return np.where(k > 0, value, math.nan)
+
+
 @public
 def student_quantile(df: Any, p: Any, /) -> Tensor:
     """The place up to which numbers of Student's distribution lie with probability p.
@@ -89,7 +97,7 @@ def student_quantile(df: Any, p: Any, /) -> Tensor:
 QUANTILE = register_composed(
     "student_quantile",
     build=_quantile,
-    reference=scipy_special("stdtrit"),
+    reference=_meaning,
     partials=(double_partial(_by_degrees), double_partial(_by_probability)),
     examples=_examples,
 )
