@@ -57,6 +57,8 @@ def is_in_groups(step: Contraction) -> bool:
 
 def _is_dots(step: Contraction) -> bool:
     """Whether rows of a meet rows of b in memory (of one column, the column is one)."""
+    if step.k == 1:
+        return False
     return step.transpose_b or (step.n == 1 and not step.transpose_a)
 
 

@@ -21,12 +21,27 @@ from typing import NamedTuple
 
 from graphc.backends.llvm.accumulate import identity_value
 from graphc.backends.llvm.lanes import survey
-from graphc.dtypes import float32, float64, is_integer
+from graphc.dtypes import float32, float64, int32, int64, is_bool, is_floating, is_integer
 from graphc.ir.source import Sources
 from graphc.loops.accumulators import ARITHMETIC
 from graphc.loops.ir import Accumulate, Accumulator, For, Let, Scratch, Statement, Store
 from graphc.loops.tidy import values_of, with_sizes
-from graphc.scalar.expr import Call, Const, Expr, Index, Load, Local, transform, walk
+from graphc.scalar.expr import (
+    Call,
+    Expr,
+    Index,
+    Load,
+    Local,
+    and_,
+    constant,
+    is_nan,
+    le,
+    lt,
+    not_,
+    select,
+    transform,
+    walk,
+)
 from graphc.shapes import Dim, symbols_of
 
 LONGEST = 12  # elements of a row
@@ -35,7 +50,7 @@ MOST = 96  # cost of all elements of a row
 SPARSE = 2  # elements that fill so little of a vector that rows pay though no row computes once
 SUMS = 12  # over the rows, each in a register
 CHAINS = 2  # partial sums of a row: an addition waits for the one before it
-DTYPES = (float32, float64)
+DTYPES = (float32, float64, int32, int64)
 
 Cell = tuple[str, tuple[Expr, ...]]  # an element of an array
 
@@ -131,15 +146,19 @@ class _Unrolled:
                 self.arrays.add(name)
             case Accumulator(name=name, combine=combine, dtype=dtype):
                 self.accumulators[name] = item
-                self.now[name] = Const(identity_value(combine, dtype), dtype)
+                self.now[name] = constant(identity_value(combine, dtype), dtype)
                 self.chains[name] = []
+                if item.position_name is not None:
+                    self.now[item.position_name] = Index(0)
             case Let(name, value, sources):
                 self.let(name, name, self.renamed(value), sources)
             case Accumulate(name, value, _, sources) if name not in self.accumulators:
                 self.statements.append(Accumulate(name, self.renamed(value), None, sources))
-            case Accumulate(name, value, _, sources):
-                own = self.accumulators[name]
-                self.feed(own, self.renamed(value), sources)
+            case Accumulate(name, value, None, sources):
+                self.feed(self.accumulators[name], self.renamed(value), sources)
+            case Accumulate(name, value, position, sources):
+                assert position is not None
+                self.compare(self.accumulators[name], value, self.renamed(position), sources)
             case Store(buffer, index, value, _, sources) if buffer in self.arrays:
                 self.let(buffer, (buffer, index), self.renamed(value), sources)
             case Store(buffer, index, value, _, sources):
@@ -150,10 +169,12 @@ class _Unrolled:
         """One more element, to the parts of the total in turn."""
         chains = self.chains[own.name]
         if len(chains) < CHAINS:
-            before: Expr = Const(identity_value(own.combine, own.dtype), own.dtype)
+            before = constant(identity_value(own.combine, own.dtype), own.dtype)
         else:
             before = chains.pop(0)
-        if own.combine == "add" and isinstance(value, Call) and value.op == "mul":
+        is_product = isinstance(value, Call) and value.op == "mul" and is_floating(own.dtype)
+        if own.combine == "add" and is_product:
+            assert isinstance(value, Call)
             total = Call("fma", (*value.args, before), own.dtype)
         else:
             total = Call(own.combine, (before, value), own.dtype)
@@ -165,6 +186,26 @@ class _Unrolled:
         for other in chains[1:]:
             now = Call(own.combine, (now, other), own.dtype)
         self.now[own.name] = now
+
+    def compare(self, own: Accumulator, value: Expr, position: Expr, sources: Sources) -> None:
+        """One more element, which may be the best so far; NaN is better than numbers."""
+        assert own.position_name is not None
+        element, place = f"{own.name}.element", own.position_name
+        self.let(element, element, self.renamed(value), sources)
+        found, best = self.now[element], self.now[own.name]
+        if own.combine == "argmax":
+            better, worse = lt(best, found), le(found, best)
+        else:
+            better, worse = lt(found, best), le(best, found)
+        if is_floating(own.dtype):
+            better = and_(not_(worse), not_(is_nan(best)))
+        if position == Index(0):  # the first element
+            self.now[own.name], self.now[place] = found, position
+            return
+        self.let(f"{own.name}.better", f"{own.name}.better", better, sources)
+        better = self.now[f"{own.name}.better"]
+        self.let(own.name, own.name, select(better, found, best), sources)
+        self.let(place, place, select(better, position, self.now[place]), sources)
 
     def let(self, name: str, key: "str | Cell", value: Expr, sources: Sources) -> None:
         count = self.counts[name] = self.counts.get(name, -1) + 1
@@ -222,10 +263,10 @@ def _is_simple(item: Statement) -> bool:
     match item:
         case Let() | Scratch():
             return True
-        case Accumulator(combine=combine, dtype=dtype, position_name=position):
-            return combine in ARITHMETIC and dtype in DTYPES and position is None
-        case Accumulate(value=value, position=position):
-            return value.dtype in DTYPES and position is None
+        case Accumulator(combine=combine, dtype=dtype):
+            return dtype in DTYPES if combine not in ("and", "or") else is_bool(dtype)
+        case Accumulate(value=value):
+            return value.dtype in DTYPES or is_bool(value.dtype)
         case Store(accumulate=accumulate):
             return not accumulate
     return False

@@ -54,8 +54,7 @@ def cross(x1: Any, x2: Any, axis: int = -1) -> Tensor:
             )
         moved = BUILDER.moveaxis(operand, place, -1)
         vectors.append(BUILDER.broadcast_to(moved, (*moved.shape[:-1], 3)))
-    a, b = vectors
-    ahead = BUILDER.multiply(BUILDER.roll(a, -1, -1), BUILDER.roll(b, 1, -1))
-    behind = BUILDER.multiply(BUILDER.roll(a, 1, -1), BUILDER.roll(b, -1, -1))
-    product = BUILDER.subtract(ahead, behind)
+    (a0, a1, a2), (b0, b1, b2) = ([one[..., k] for k in range(3)] for one in vectors)
+    parts = [a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0]
+    product = BUILDER.stack(parts, axis=-1)
     return BUILDER.moveaxis(product, -1, axis)

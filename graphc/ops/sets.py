@@ -14,6 +14,8 @@ from graphc.ir.trimmed import Trimmed
 from graphc.ops.definition import promote_inputs
 from graphc.shapes import Size
 
+COMPARED = 32  # so many test elements are rather compared than sorted and searched
+
 __all__ = [
     "UniqueAllResult",
     "UniqueCountsResult",
@@ -154,12 +156,17 @@ def isin(x: Any, test_elements: Any, *, invert: bool = False) -> Tensor:
     """Whether each element of x is among test_elements: bool, of the shape of x.
 
     x, test_elements: any shapes and real dtypes, which are promoted. NaN is in nothing. invert:
-    whether it is not. test_elements are sorted, and searched.
+    whether it is not. A few test_elements are compared with each element; more are sorted, and
+    searched.
     """
     tensor, others = promote_inputs("isin", x, test_elements)
     size = others.size
     if isinstance(size, int) and size == 0:
         return BUILDER.broadcast_to(bool(invert), tensor.shape)
+    if isinstance(size, int) and size <= COMPARED:
+        column = BUILDER.reshape(others, (size,) + (1,) * tensor.ndim)
+        found = BUILDER.any(BUILDER.equal(column, tensor), axis=0)
+        return ~found if invert else found
     row = BUILDER.sort(BUILDER.reshape(others, (-1,)))
     if not isinstance(size, int):  # there may be none: then what stands here is not looked at
         row = BUILDER.concat([row, BUILDER.zeros((1,), row.dtype)])

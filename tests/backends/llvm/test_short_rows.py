@@ -121,9 +121,29 @@ def softmax(x: Tensor, w: Tensor) -> list[Tensor]:
     return [gc.softmax(x * w, axis=1)]
 
 
+def best(x: Tensor, w: Tensor) -> list[Tensor]:
+    return [
+        gc.argmax(x, axis=1),
+        gc.argmin(x * w, axis=1),
+        gc.max(x, axis=1),
+        gc.take_along_axis(x, gc.argmin(x, axis=1, keepdims=True), axis=1),
+    ]
+
+
+def truths(x: Tensor, w: Tensor) -> list[Tensor]:
+    whole = gc.astype(x > w, "int32") * 3
+    return [
+        gc.any(x > w, axis=1),
+        gc.all(x < w + 1, axis=1),
+        gc.sum(whole * whole, axis=1),
+        gc.argmax(whole, axis=1),
+        gc.max(gc.astype(whole, "int64"), axis=1),
+    ]
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("width", [1, 3, 9, 12])
-@pytest.mark.parametrize("build", [regression, whole, norms, softmax])
+@pytest.mark.parametrize("build", [best, truths, regression, whole, norms, softmax])
 def test_values(build: Callable[[Tensor, Tensor], list[Tensor]], width: int, dtype: str) -> None:
     x, w = gc.placeholder("x", ("n", width), dtype), gc.placeholder("w", (width,), dtype)
     outputs = build(x, w)
@@ -136,5 +156,10 @@ def test_values(build: Callable[[Tensor, Tensor], list[Tensor]], width: int, dty
         data = random.normal(size=(size, width)).astype(dtype)
         if size > 5:
             data[5, 0] = np.nan
+            data[6, -1] = data[6, width // 2] = np.nan
+        if size > 32:
+            data[7:11, width // 2 :] = 0.5
+            data[11] = -np.inf
+            data[12] = np.inf
         for found, expected in zip(function(data, weights), meaning(data, weights), strict=True):
             np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
