@@ -15,6 +15,7 @@ touch no memory. A scalar load that must not happen reads a stack slot instead.
 
 from collections.abc import Sequence
 from itertools import count
+from typing import NamedTuple
 
 from graphc.backends.llvm.accumulate import choose, part
 from graphc.backends.llvm.addresses import (
@@ -23,7 +24,7 @@ from graphc.backends.llvm.addresses import (
     Evaluator,
     Place,
     index_polynomial,
-    remainder_by_two,
+    remainder,
 )
 from graphc.backends.llvm.masked import (
     leading,
@@ -42,6 +43,16 @@ from graphc.scalar.expr import Expr
 from graphc.shapes import Dim, Size, size_product
 
 SAFE = Val("%safe", "ptr")
+TOGETHER = 4  # neighbours of a lane that are stored together, at most
+
+
+class Part(NamedTuple):
+    """One of the neighbours that a lane has: where those of lane 0 begin, which it is, of how
+    many."""
+
+    start: Size
+    which: int
+    number: int
 
 
 class Memory(Addresses):
@@ -79,7 +90,7 @@ class Memory(Addresses):
         if place.slope == 0:
             pointer = self._redirected(place.pointer, [self._any(c) for c in conditions], array, 1)
             return self._emit_load(array, pointer, 1, None, version, floor)
-        if place.slope == 2 and not conditions and (half := self.half(array, index)) is not None:
+        if place.slope == 2 and not conditions and (half := self.part(array, index)) is not None:
             return self._load_half(array, half, version, floor)
         if place.slope not in (1, -1):
             return self._gather(array, index, place, conditions, version, floor)
@@ -188,49 +199,66 @@ class Memory(Addresses):
         key = ("by lane", array.type, *[pointer.text for pointer in pointers], version)
         return code.pure(key, pointers, make, floor)
 
-    # Pairs: the real and imaginary parts of complex numbers
+    # Neighbours of each lane: the real and imaginary parts of complex numbers, coordinates
 
-    def half(self, array: Array, index: Sequence[Expr]) -> tuple[Size, int] | None:
-        """(where the pair of lane 0 begins, which half of it is meant), where each lane has the
-        pair behind that of the lane before, and no pair leaves the array."""
+    def part(self, array: Array, index: Sequence[Expr]) -> Part | None:
+        """The part that is meant, where each lane has as many elements side by side as lie between
+        lanes, and none of them leaves the array."""
         sizes, polynomial = self.sizes, index_polynomial(array, index)
         if sizes.lanes == 1 or array.lanes > 1 or not isinstance(polynomial, Dim):
             return None
-        if sizes.vector_axis is None or polynomial.coefficient(sizes.vector_axis) != 2:
+        count = None if sizes.vector_axis is None else polynomial.coefficient(sizes.vector_axis)
+        if not isinstance(count, int) or not 2 <= count <= TOGETHER:
             return None
-        side = remainder_by_two(polynomial)
-        if side is None or remainder_by_two(size_product(array.shape)) != 0:
+        which = remainder(polynomial, count)
+        if which is None or remainder(size_product(array.shape), count) != 0:
             return None
-        return polynomial - side, side
+        return Part(polynomial - which, which, count)
 
-    def _load_half(self, array: Array, half: tuple[Size, int], version: int, floor: int) -> Val:
-        start, side = half
+    def _load_half(self, array: Array, half: Part, version: int, floor: int) -> Val:
         lanes = self.sizes.lanes
-        pointer = self._redirected(self.pointer(array, start, []), [], array, 2 * lanes)
-        mask = None if self.tail is None else self._doubled(self.tail)
+        pointer = self._redirected(self.pointer(array, half.start, []), [], array, 2 * lanes)
+        mask = None if self.tail is None else self._repeated(self.tail, 2)
         pairs = self._emit_load(array, pointer, 2 * lanes, mask, version, floor)
-        return shuffled(self.code, pairs, pairs, range(side, 2 * lanes, 2))
+        return shuffled(self.code, pairs, pairs, range(half.which, 2 * lanes, 2))
 
-    def store_pair(self, name: str, start: Size, values: tuple[Val, Val]) -> None:
-        """Write the halves of each lane's pair."""
+    def store_parts(self, name: str, start: Size, values: Sequence[Val]) -> None:
+        """Write the elements of each lane, which lie side by side: as many vectors."""
         array, builder, lanes = self.arrays[name], self.code.builder, self.sizes.lanes
-        first, second = (
-            to_memory(builder, self.code.splat(value, lanes), array.dtype) for value in values
-        )
-        order = [place for lane in range(lanes) for place in (lane, lanes + lane)]
-        # What `to_memory` made is known here alone.
-        pairs = shuffled(self.code, first, second, order, self.code.depth)
+        parts = [to_memory(builder, self.code.splat(value, lanes), array.dtype) for value in values]
+        count = len(parts)
         pointer = self.pointer(array, start, [])
         mask = self._mask(self.tail, self.conditions)
-        if mask is None:
-            builder.store(pairs, pointer.text)
-        else:
-            masked_store(builder, pairs, pointer, self._doubled(mask))
+        masks = None if mask is None else self._repeated(mask, count)
+        # Two vectors are stored as one.
+        width = count * lanes if count == 2 else lanes
+        for first in range(0, count * lanes, width):
+            vector = self._interleaved(parts, range(first, first + width))
+            to = self.code.gep(array.type, pointer, self.code.constant(first, "i64"))
+            if masks is None:
+                builder.store(vector, to.text)
+                continue
+            places = range(first, first + width)
+            own = masks if width == masks.lanes else shuffled(self.code, masks, masks, places)
+            masked_store(builder, vector, to, own)
         self.touch(name)
 
-    def _doubled(self, mask: Val) -> Val:
-        """The mask of pairs: each lane twice."""
-        return shuffled(self.code, mask, mask, [k // 2 for k in range(2 * mask.lanes)])
+    def _interleaved(self, parts: Sequence[Val], places: range) -> Val:
+        """Elements of the lanes side by side, from one place to another. What `to_memory` made is
+        known here alone."""
+        count, vector = len(parts), parts[0]
+        for number in range(1, count):
+            order = []
+            for at, place in enumerate(places):
+                lane, which = divmod(place, count)
+                before = lane if number == 1 else at
+                order.append(vector.lanes + lane if which == number else before)
+            vector = shuffled(self.code, vector, parts[number], order, self.code.depth)
+        return vector
+
+    def _repeated(self, mask: Val, count: int) -> Val:
+        """The mask of the neighbours: each lane as often as it has some."""
+        return shuffled(self.code, mask, mask, [k // count for k in range(count * mask.lanes)])
 
     # Stores
 

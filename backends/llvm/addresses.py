@@ -204,17 +204,17 @@ def _times(size: Size, stride: Size) -> tuple[Size, int]:
     return (size, stride) if isinstance(stride, int) else (size * stride, 1)
 
 
-def remainder_by_two(size: Size) -> int | None:
-    """0 for what is surely even, 1 for what is surely odd."""
+def remainder(size: Size, divisor: int) -> int | None:
+    """What a division surely leaves over; None where that depends on sizes."""
     if isinstance(size, int):
-        return size % 2
+        return size % divisor
     constant = 0
     for monomial, factor in size.terms:
         if not monomial.factors:
             constant = factor
-        elif factor % 2:
+        elif factor % divisor:
             return None
-    return constant % 2
+    return constant % divisor
 
 
 def _split(polynomial: Size, sizes: Sizes) -> tuple[Size, Size]:

@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from graphc.backends.llvm import parallel
-from graphc.backends.llvm.access import SAFE
+from graphc.backends.llvm.access import SAFE, Part
 from graphc.backends.llvm.addresses import Array
 from graphc.backends.llvm.choices import in_choices
 from graphc.backends.llvm.chunks import in_chunks
@@ -66,6 +66,8 @@ STACK_BYTES = 32768  # of scratch memory; more comes from the area
 AREA = Val("%area", "ptr")
 FRAME = "%frame"
 VECTOR = re.compile(r"<\d+ x ")
+# Values of neighbours that are not complete: by the array, and where those of lane 0 begin.
+Waiting = dict[tuple[str, Size], dict[int, Val]]
 
 
 def emit_kernel(
@@ -280,9 +282,9 @@ class _KernelEmitter(LoopEmitter):
     # Statements
 
     def statements(self, items: Sequence[Statement]) -> None:
-        waiting: dict[tuple[str, Size], tuple[int, Val]] = {}  # halves whose pair is not complete
+        waiting: Waiting = {}
         for number, item in enumerate(items):
-            if isinstance(item, Store) and self._store_half(item, items[number + 1 :], waiting):
+            if isinstance(item, Store) and self._store_part(item, items[number + 1 :], waiting):
                 continue
             match item:
                 case Let(name=name, value=value):
@@ -308,34 +310,33 @@ class _KernelEmitter(LoopEmitter):
                 case For():
                     self.scalar_loop(item)
 
-    def _store_half(
-        self,
-        item: Store,
-        following: Sequence[Statement],
-        waiting: dict[tuple[str, Size], tuple[int, Val]],
-    ) -> bool:
-        """Keep the value of half a pair until the other half comes, and store both then."""
-        half = self._half_of(item)
-        if half is None:
+    def _store_part(self, item: Store, following: Sequence[Statement], waiting: Waiting) -> bool:
+        """Keep the value of one of the neighbours of each lane until the last one comes, and store
+        all of them then."""
+        part = self._part_of(item)
+        if part is None:
             return False
-        start, side = half
-        other = waiting.pop((item.buffer, start), None)
-        if other is None:
+        key = item.buffer, part.start
+        others = waiting.get(key)
+        if others is None:
             straight = itertools.takewhile(lambda s: isinstance(s, Let | Store), following)
             stores = [s for s in straight if isinstance(s, Store) and s.buffer == item.buffer]
-            halves = [self._half_of(one) for one in stores[:1]]
-            if halves != [(start, 1 - side)]:
+            parts = [part, *map(self._part_of, stores[: part.number - 1])]
+            found = {one.which for one in parts if one and one.start == part.start}
+            if len(parts) != part.number or len(found) != part.number:
                 return False
-            waiting[(item.buffer, start)] = side, self.expressions.value(item.value)
-            return True
-        values = {side: self.expressions.value(item.value), other[0]: other[1]}
-        self.memory.store_pair(item.buffer, start, (values[0], values[1]))
+            others = waiting[key] = {}
+        others[part.which] = self.expressions.value(item.value)
+        if len(others) == part.number:
+            values = [others[which] for which in range(part.number)]
+            self.memory.store_parts(item.buffer, part.start, values)
+            del waiting[key]
         return True
 
-    def _half_of(self, item: Store) -> tuple[Size, int] | None:
+    def _part_of(self, item: Store) -> Part | None:
         if item.accumulate:
             return None
-        return self.memory.half(self.memory.arrays[item.buffer], item.index)
+        return self.memory.part(self.memory.arrays[item.buffer], item.index)
 
     def _if(self, condition: Val, body: Sequence[Statement]) -> None:
         if condition.lanes > 1:

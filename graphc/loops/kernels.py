@@ -22,6 +22,9 @@ def sources_of(group: Group) -> Sources:
     return merge_sources(*(member.tensor.sources for member in group.members))
 
 
+NEIGHBOURS = 4  # along the last axis, in one kernel or in a few
+
+
 class KernelBuilder:
     """Writes the statements of one group.
 
@@ -176,8 +179,10 @@ class KernelBuilder:
 
     def offset(self, placement: Placement) -> Expr:
         """Where a piece begins: a run-time value, so that pieces of one shape share a kernel; but
-        known for pairs, whose two stores become one."""
-        if placement.output.shape[-1] == 2 and placement.axis == len(placement.piece) - 1:
+        known for a few neighbours, whose stores become one."""
+        whole = placement.output.shape[-1]
+        is_last = placement.axis == len(placement.piece) - 1
+        if isinstance(whole, int) and whole <= NEIGHBOURS and is_last:
             return Index(placement.offset)
         offset = self.names.fresh("offset")
         self.draft.sizes[offset] = placement.offset

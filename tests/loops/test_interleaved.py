@@ -29,6 +29,10 @@ def test_one_kernel_stores_neighbours() -> None:
     assert len(f.kernels().splitlines()) == 1 and "shufflevector <" in f.llvm()
     text = f.loops()
     assert "out[2*i] = x[i]" in text and "out[2*i + 1] = y[i]" in text
+    z = gc.placeholder("z", (8, 100))
+    three = gc.function([x, y, z], gc.stack([x, y, z], -1), backend="llvm")
+    assert "out[3*i + 2]" in three.loops()
+    assert "extractelement" not in three.llvm()
     # Other axes have a kernel for each input, and so have many inputs.
     assert "out[2*i" not in gc.function([x, y], gc.stack([x, y], 1)).loops()
     assert "6*i + offset" in gc.function([x, y], gc.stack([x, y] * 3, -1)).loops()

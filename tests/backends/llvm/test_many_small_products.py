@@ -23,7 +23,9 @@ SIZES = (
 def contraction(m: int, k: int, n: int, batch: int = 9) -> Contraction:
     x, y = gc.placeholder("x", (batch, m, k)), gc.placeholder("y", (batch, k, n))
     program = gc.function([x, y], x @ y, backend="llvm").stages.program
-    assert program is not None and isinstance(step := program.steps[0], Contraction)
+    assert program is not None
+    step = program.steps[0]
+    assert isinstance(step, Contraction)
     return step
 
 
