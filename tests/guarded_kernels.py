@@ -39,6 +39,12 @@ def adam(w: Any, g: Any, m: Any, v: Any, t: Any) -> list[Any]:
     return [w - rate * m / (gc.sqrt(v) + 1e-8), m, v]
 
 
+def neighbours(x: Any, y: Any) -> list[Any]:
+    """Three and four elements of each lane side by side."""
+    a, b, c = (x[:, k] for k in range(3))
+    return [gc.cross(x, y), gc.stack([a, b, c, a * b], axis=-1), x[:, ::-1] * y, gc.sort(x)]
+
+
 def small_products(x: Any, y: Any, z: Any, w: Any) -> list[Any]:
     """Of many matrices of known sizes, in all layouts."""
     return [x @ y, x @ z.mT, w.mT @ y, w.mT @ z.mT]
@@ -252,6 +258,9 @@ def more_cases() -> Iterator[tuple[str, Case]]:
     for points, dtype in ((12, "float32"), (35, "float64"), (100, "float32"), (300, "float32")):
         inputs = [("x", ("p", points, "h"), dtype)]
         yield f"transforms of {points}", Case(inputs, transformed, along("p", "h"))
+    for dtype in ("float32", "float64", "int8"):
+        points = [(name, ("p", 3), dtype) for name in "xy"]
+        yield f"points {dtype}", Case(points, neighbours, along("p"))
     for m, k, n in ((3, 5, 9), (13, 12, 17), (9, 6, 33)):
         pairs = zip("xyzw", ((m, k), (k, n), (n, k), (k, m)), strict=True)
         given = [(name, ("p", *pair), "float32") for name, pair in pairs]
