@@ -259,8 +259,8 @@ def more_cases() -> Iterator[tuple[str, Case]]:
         inputs = [("x", ("p", points, "h"), dtype)]
         yield f"transforms of {points}", Case(inputs, transformed, along("p", "h"))
     for dtype in ("float32", "float64", "int8"):
-        points = [(name, ("p", 3), dtype) for name in "xy"]
-        yield f"points {dtype}", Case(points, neighbours, along("p"))
+        vectors = [(name, ("p", 3), dtype) for name in "xy"]
+        yield f"points {dtype}", Case(vectors, neighbours, along("p"))
     for m, k, n in ((3, 5, 9), (13, 12, 17), (9, 6, 33)):
         pairs = zip("xyzw", ((m, k), (k, n), (n, k), (k, m)), strict=True)
         given = [(name, ("p", *pair), "float32") for name, pair in pairs]

@@ -33,6 +33,7 @@ __all__ = ["argsort", "lexsort", "searchsorted", "sort", "top_k"]
 
 def _infer_sort(call: Inference) -> tuple[TensorType, TensorType]:
     (x,) = call.types
+    checked_axis(call.op, call.attrs["axis"], len(x.shape))
     return x, TensorType(int64, x.shape)
 
 
