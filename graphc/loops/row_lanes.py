@@ -70,6 +70,11 @@ class RowLanes:
         """Whether there are so many rows that lanes pay."""
         return not isinstance(self.rows, int) or self.rows >= (least if self.across else COLUMNS)
 
+    @property
+    def has_room(self) -> bool:
+        """Whether the last position and a sign fit below the key."""
+        return "positions" not in self.written or 2 * self.size <= 1 << (self.low or 32)
+
     def view(self, size: Size) -> Shape:
         """The shape of an array with so many elements along the axis."""
         return (self.before, size) if self.across else (self.before, size, self.behind)

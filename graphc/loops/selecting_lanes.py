@@ -39,7 +39,7 @@ def rows_in_lanes(
         return None
     lanes = RowLanes(node, names, written)
     count = node.attrs.get("count", lanes.size)
-    if not isinstance(count, int):
+    if not isinstance(count, int) or not lanes.has_room:
         return None
     sort = SortInLanes(node, names, written, count) if is_sorted_in_lanes(lanes) else None
     found: SortInLanes | SelectInLanes | None = sort

@@ -147,3 +147,16 @@ def test_many_of_a_row_are_sorted() -> None:
     wanted = gc.function([given], list(gc.top_k(given, 100)), backend="reference")(x)
     np.testing.assert_array_equal(values, wanted[0])
     np.testing.assert_array_equal(positions, wanted[1])
+
+
+@pytest.mark.parametrize("dtype", ["int16", "uint8"])
+@pytest.mark.parametrize("size", [32_768, 32_769])
+def test_positions_fit_below_short_keys(size: int, dtype: str) -> None:
+    given = gc.placeholder("x", (32, size), dtype)
+    values, positions = gc.top_k(given, 2)
+    f = gc.function([given], [values, positions], backend="llvm")
+    assert (LANES in str(f.loops())) == (size == 32_768)
+    x = np.zeros((32, size), dtype)
+    x[:, -1], x[:, size // 2] = 7, 5
+    np.testing.assert_array_equal(f(x)[0], [[7, 5]] * 32)
+    np.testing.assert_array_equal(f(x)[1], [[size - 1, size // 2]] * 32)
