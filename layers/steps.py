@@ -371,6 +371,20 @@ def not_compiled(model: "Model", problem: str) -> gc.FunctionError:
     )
 
 
+def refuse_own(model: Any, step: str) -> None:
+    """FunctionError (E243) if the class has a step of its own, as Keras's models may: nobody would
+    call it."""
+    if not callable(getattr(model, step, None)):
+        return
+    raise gc.FunctionError(
+        f"{type(model).__name__}.{step} is not called: a step is a graph here, compiled once",
+        code="E243",
+        source=written(),
+        fix="give compile(loss=...) a function of targets and predictions, or call a function of "
+        "your own: gc.function(inputs, losses, updates=optimizer.updates(loss, weights))",
+    )
+
+
 def check_labels(steps: Steps, batch: Batch) -> None:
     """FeedError (E244): a class number that the model has no output for."""
     for number, loss in enumerate(steps.losses):

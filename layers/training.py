@@ -13,7 +13,7 @@ from graphc.layers.compiled import Compiled, Data
 from graphc.layers.configured import written
 from graphc.layers.feeding import ArrayData, Arrays, Batch, check_lengths, data_error, is_array
 from graphc.layers.progress import Display
-from graphc.layers.steps import FINITE, Settings, Steps
+from graphc.layers.steps import FINITE, Settings, Steps, refuse_own
 from graphc.layers.structures import leaves, mapped
 from graphc.surface import surface
 
@@ -59,6 +59,7 @@ class Trainer(Compiled):
         not fit, (E244): labels out of range; NumericsError (E248): the loss is NaN or infinite; the
         weights are those from before that step.
         """
+        refuse_own(self, "train_step")
         if validation_split:
             x, y, sample_weight, validation_data = self._split(
                 x, y, sample_weight, validation_split, validation_data
@@ -239,6 +240,7 @@ class Trainer(Compiled):
         return_dict: bool = False,
     ) -> Any:
         """The loss and the metrics, of prediction: a number, a list, or a dict by name."""
+        refuse_own(self, "test_step")
         check_counts(1, steps=steps)
         data, functions = self._data(x, y, sample_weight, None, batch_size, usual=256)
         listeners = hooks.CallbackList(callbacks, model=self)
@@ -266,6 +268,7 @@ class Trainer(Compiled):
         A model needs no compile for this. batch_size: 256 by default, or that of its Input.
         callbacks: hear on_predict_begin and on_predict_end.
         """
+        refuse_own(self, "predict_step")
         check_counts(1, steps=steps)
         listeners = hooks.CallbackList(callbacks, model=self)
         listeners.on_predict_begin()
@@ -330,6 +333,7 @@ class Trainer(Compiled):
     def _on_batch(
         self, kind: str, x: Any, y: Any, weight: Any, class_weight: Any, return_dict: bool
     ) -> Any:
+        refuse_own(self, f"{kind}_step")
         data, steps = self._data(x, y, weight, class_weight, None)
         assert isinstance(data, ArrayData)
         if not data.size:

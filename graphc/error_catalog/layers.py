@@ -91,7 +91,8 @@ y = model(gc.constant(X))
     "E243": Explanation(
         "a model that was not compiled",
         "fit and evaluate need a loss, and fit an optimizer: model.compile names them. predict "
-        "needs neither.",
+        "needs neither. Methods train_step, test_step and predict_step of a class are not called: "
+        "a step is a graph, which gc.function compiles with updates of its own.",
         """
 from graphc import layers
 

@@ -320,11 +320,15 @@ def as_tensor(value: Any, dtype: Any = None) -> Tensor:
     if isinstance(value, Dim):
         tensor = DIM(size=value)
         return tensor if dtype is None else tensor.astype(dtype)
-    if isinstance(value, list | tuple) and any(
-        isinstance(v, Tensor | Dim | Trimmed) for v in value
-    ):
+    if isinstance(value, list | tuple) and _holds_tensor(value):
         return call("stack", [as_tensor(item, dtype) for item in value])
     return constant(value, dtype)
+
+
+def _holds_tensor(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return any(map(_holds_tensor, value))
+    return isinstance(value, Tensor | Dim | Trimmed)
 
 
 def scalar_value(tensor: Tensor) -> Any:

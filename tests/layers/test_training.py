@@ -392,3 +392,26 @@ def test_what_the_methods_do_not_take(use: Any, text: str) -> None:
     with pytest.raises(gc.GraphcError) as caught:
         use(linear())
     assert text in str(caught.value) and "test_training.py" in str(caught.value)
+
+
+def test_steps_of_a_class_are_refused() -> None:
+    """Keras calls them; here nobody would, and the model trained by the usual step instead."""
+
+    class Adversarial(Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense = Dense(1)
+
+        def call(self, inputs: Any) -> Any:
+            return self.dense(inputs)
+
+        def train_step(self, data: Any) -> Any:
+            raise AssertionError("not called")
+
+    model = Adversarial()
+    model.compile("sgd", "mse")
+    for train in (model.fit, model.train_on_batch):
+        with pytest.raises(gc.FunctionError, match=r"Adversarial\.train_step is not called"):
+            train(X, TARGETS)
+    assert np.isfinite(model.evaluate(X, TARGETS))
+    assert model.predict(X).shape == (100, 1)

@@ -178,3 +178,20 @@ def test_symbolic_sizes_that_differ_are_found_at_the_call() -> None:
     with pytest.raises(ValueError, match="sizes of axis 1 differ") as info:
         f(one, two[:, :2])
     assert "test_joining.py:" in str(info.value)
+
+
+def test_nested_lists_of_tensors() -> None:
+    """A rotation as people write it; numbers beside tensors take their dtype."""
+    angle = gc.placeholder("angle", ())
+    c, s = gc.cos(angle), gc.sin(angle)
+    rows = [gc.as_tensor([[c, -s], [s, c]]), gc.as_tensor([[c, 0], [0, 1]]), gc.stack([[c], (s,)])]
+    assert [(one.dtype.name, one.shape) for one in rows] == [
+        ("float32", (2, 2)),
+        ("float32", (2, 2)),
+        ("float32", (2, 1)),
+    ]
+    rotation, *_ = gc.function([angle], rows)(np.float32(0.5))
+    wanted = [[np.cos(0.5), -np.sin(0.5)], [np.sin(0.5), np.cos(0.5)]]
+    np.testing.assert_allclose(rotation, wanted, rtol=1e-6)
+    with pytest.raises(ShapeError):
+        gc.as_tensor([[c, s], [c]])
