@@ -162,8 +162,8 @@ class _Unrolled:
             case Store(buffer, index, value, _, sources) if buffer in self.arrays:
                 self.let(buffer, (buffer, index), self.renamed(value), sources)
             case Store(buffer, index, value, _, sources):
-                place = tuple(map(self.renamed, index))
-                self.statements.append(Store(buffer, place, self.renamed(value), False, sources))
+                to = tuple(map(self.renamed, index))
+                self.statements.append(Store(buffer, to, self.renamed(value), False, sources))
 
     def feed(self, own: Accumulator, value: Expr, sources: Sources) -> None:
         """One more element, to the parts of the total in turn."""
@@ -235,12 +235,12 @@ def _matched(loop: For) -> _Rows | None:
         return None
     if not any(isinstance(item, For) for item in loop.body):
         return None
-    cost = 0
+    cost, own = 0, {item.name for item in loop.body if isinstance(item, Accumulator)}
     for item in loop.body:
         inner, count = (item.body, item.extent) if isinstance(item, For) else ((item,), 1)
         if not isinstance(count, int) or not 0 < count <= LONGEST:
             return None
-        if not all(map(_is_simple, inner)):
+        if not all(_is_simple(one, own) for one in inner):
             return None
         if isinstance(item, For):
             cost += count * (survey(inner).cost + 1)
@@ -259,14 +259,16 @@ def _only_moves(loop: For) -> bool:
     )
 
 
-def _is_simple(item: Statement) -> bool:
+def _is_simple(item: Statement, own: set[str]) -> bool:
+    """own: accumulators of the row. Those of all rows take one position in each row."""
     match item:
         case Let() | Scratch():
             return True
         case Accumulator(combine=combine, dtype=dtype):
             return dtype in DTYPES if combine not in ("and", "or") else is_bool(dtype)
-        case Accumulate(value=value):
-            return value.dtype in DTYPES or is_bool(value.dtype)
+        case Accumulate(name=name, value=value, position=position):
+            is_known = value.dtype in DTYPES or is_bool(value.dtype)
+            return is_known and (position is None or name in own)
         case Store(accumulate=accumulate):
             return not accumulate
     return False

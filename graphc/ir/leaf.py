@@ -325,10 +325,18 @@ def as_tensor(value: Any, dtype: Any = None) -> Tensor:
     return constant(value, dtype)
 
 
-def _holds_tensor(value: Any) -> bool:
-    if isinstance(value, list | tuple):
-        return any(map(_holds_tensor, value))
-    return isinstance(value, Tensor | Dim | Trimmed)
+def _holds_tensor(value: list[Any] | tuple[Any, ...]) -> bool:
+    """Whether there is a tensor or size in nested lists, each of which is looked at once."""
+    pending: list[Any] = [value]
+    seen: set[int] = set()
+    while pending:
+        item = pending.pop()
+        if isinstance(item, Tensor | Dim | Trimmed):
+            return True
+        if isinstance(item, list | tuple) and id(item) not in seen:
+            seen.add(id(item))
+            pending += item
+    return False
 
 
 def scalar_value(tensor: Tensor) -> Any:

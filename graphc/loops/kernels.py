@@ -16,13 +16,12 @@ from graphc.loops.values import IndexTuple, Key, Place, Resolver, axis_index, in
 from graphc.scalar.expr import Call, Const, Expr, Index, Load, Local, add, cast
 from graphc.shapes import Shape, Size
 
+NEIGHBOURS = 4  # pieces along the last axis, with one element each, that one kernel puts there
+
 
 def sources_of(group: Group) -> Sources:
     """The user's lines that a group computes."""
     return merge_sources(*(member.tensor.sources for member in group.members))
-
-
-NEIGHBOURS = 4  # along the last axis, in one kernel or in a few
 
 
 class KernelBuilder:

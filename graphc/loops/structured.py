@@ -24,7 +24,7 @@ from graphc.loops.ir import (
     Statement,
     Store,
 )
-from graphc.loops.kernels import KernelBuilder
+from graphc.loops.kernels import NEIGHBOURS, KernelBuilder
 from graphc.loops.values import (
     Key,
     axis_extents,
@@ -43,8 +43,6 @@ from graphc.loops.views import (
 )
 from graphc.scalar.expr import Expr, Index, Load, add, constant, maximum, minimum, mul
 from graphc.shapes import Shape, Size, size_product, symbols_of
-
-INTERLEAVED = 4  # inputs that one kernel puts side by side, element by element
 
 # --- contraction -----------------------------------------------------------------------------
 
@@ -185,7 +183,7 @@ def piece_drafts(barrier: Barrier, partition: Partition, naming: Naming) -> Iter
     output, axis = Tensor(node), node.attrs["axis"]
     # Something must write the output, even if there is nothing to write.
     all_empty = all(tensor.shape[axis] == 0 for tensor in node.inputs)
-    together = len(node.inputs) <= INTERLEAVED and axis == output.ndim - 1
+    together = len(node.inputs) <= NEIGHBOURS and axis == output.ndim - 1
     together = together and all(tensor.shape[axis] == 1 for tensor in node.inputs)
     offset: Size = 0
     placed: list[tuple[Tensor, Placement]] = []

@@ -163,3 +163,19 @@ def test_values(build: Callable[[Tensor, Tensor], list[Tensor]], width: int, dty
             data[12] = np.inf
         for found, expected in zip(function(data, weights), meaning(data, weights), strict=True):
             np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("width", [1, 2, 3])
+@pytest.mark.parametrize("extremum", [gc.argmax, gc.argmin])
+def test_extrema_of_all_rows(extremum: Callable[[Tensor], Tensor], width: int) -> None:
+    """Of columns that are part of a wider array: the position runs through all rows."""
+    x = gc.placeholder("x", ("n", 5))
+    part = x[:, :width]
+    outputs = [extremum(part), extremum(gc.sum(part * part, axis=1)), gc.any(part > 3)]
+    found = gc.function([x], outputs, backend="llvm")
+    meaning = gc.function([x], outputs, backend="reference")
+    for size in (1, 2, 33, 300):
+        data = np.round(np.random.default_rng(size).normal(size=(size, 5)) * 2).astype("float32")
+        for last in (data, np.where(data == 1, np.nan, data), np.zeros_like(data)):
+            for one, other in zip(found(last), meaning(last), strict=True):
+                np.testing.assert_array_equal(one, other)
