@@ -1,8 +1,9 @@
 """What the user passes in and gets back: structures of tensors, checks, missing derivatives."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
+from graphc import structure
 from graphc.autodiff.activity import depends_smoothly, describe, disconnected_error, written
 from graphc.dtypes import is_complex, is_inexact
 from graphc.errors import GradientError
@@ -12,6 +13,7 @@ from graphc.ir.registry import BUILDER
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.shapes import Size, format_shape
+from graphc.structure import LEAF, Structure
 
 __all__ = [
     "Disconnected",
@@ -28,54 +30,59 @@ __all__ = [
     "zeros_for",
 ]
 
-# One tensor, a list or tuple of tensors, or a dict of tensors.
-Tensors = Tensor | Sequence[Tensor] | Mapping[Any, Tensor]
-Rebuild = Callable[[Sequence[Any]], Any]
+# One tensor, or lists, tuples and dicts of tensors, nested as the user likes.
+Tensors = Tensor | Sequence[Any] | Mapping[Any, Any]
 Disconnected = Literal["raise", "zero", "none"]
 KnownGrads = Mapping[Tensor, Any] | Iterable[tuple[Tensor, Any]]
 
 b = BUILDER
 
 
-def flatten(value: Tensors, what: str) -> tuple[list[Tensor], Rebuild]:
-    """The tensors in `value`, and a function that gives other leaves the same structure.
+def flatten(value: Tensors, what: str) -> tuple[list[Tensor], Structure]:
+    """The tensors in `value`, and the structure around them; None inside of one has no tensor.
 
     what: names the argument in the error for anything that is not a tensor.
     """
-    leaves, rebuild = _open(value)
-    for leaf in leaves:
+    leaves, around = structure.flatten(value)
+    for leaf in [value] if value is None else leaves:
         if not isinstance(leaf, Tensor):
             raise GradientError(
                 f"{what} must be tensors, got {type(leaf).__name__}: {leaf!r:.60}",
                 code="E306",
                 source=current_source(),
-                fix="pass a tensor, or a list, tuple or dict of tensors",
+                fix="pass a tensor, or lists, tuples and dicts of tensors",
             )
-    return leaves, rebuild
+    return leaves, around
 
 
-def flatten_like(value: Any, count: int, what: str) -> list[Any]:
-    """The leaves of `value`, which must be as many as `count`; GradientError otherwise."""
-    leaves, _ = _open(value)
-    if len(leaves) != count:
+def flatten_like(value: Any, like: Structure, what: str) -> list[Any]:
+    """The part of `value` for each leaf of `like`, which may itself be a list of numbers.
+
+    Dicts go by their keys, or by their order where these differ. GradientError if there are more
+    or fewer parts than `like` has.
+    """
+    if like.kind == "none":
+        return []
+    items = (LEAF,) if like is LEAF else like.items
+    parts = _parts(value, like)
+    if len(parts) != len(items):
         raise GradientError(
-            f"{what}: got {len(leaves)}, expected {count}",
+            f"{what}: got {len(parts)}, expected {len(items)}",
             code="E307",
             source=current_source(),
-            fix="give one for each tensor, in the same order",
+            fix="give one for each tensor, in the same order and the same structure",
         )
+    leaves: list[Any] = []
+    for part, item in zip(parts, items, strict=True):
+        leaves += [part] if item is LEAF else flatten_like(part, item, what)
     return leaves
 
 
-def _open(value: Any) -> tuple[list[Any], Rebuild]:
+def _parts(value: Any, like: Structure) -> list[Any]:
     if isinstance(value, Mapping):
-        keys = list(value)
-        return list(value.values()), lambda leaves: dict(zip(keys, leaves, strict=True))
-    if isinstance(value, tuple):
-        return list(value), tuple
-    if isinstance(value, list):
-        return list(value), list
-    return [value], lambda leaves: leaves[0]
+        keys = like.keys if set(like.keys) == set(value) else value
+        return [value[key] for key in keys]
+    return list(value) if isinstance(value, tuple | list) else [value]
 
 
 # --- missing derivatives -----------------------------------------------------------------------

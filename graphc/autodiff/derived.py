@@ -36,7 +36,7 @@ b = BUILDER
 def jacobian(y: Tensor, x: Tensors) -> Any:
     """All partial derivatives: result[i..., j...] = dy[i...] / dx[j...], shape y.shape + x.shape.
 
-    y: a floating tensor of any rank. x: one tensor, or a list, tuple or dict of tensors; the result
+    y: a floating tensor of any rank. x: one tensor, or lists, tuples and dicts of them; the result
     has the same structure, each in the dtype of y. Entries that do not depend on x are zero.
     Of complex tensors it is the complex derivative, which holomorphic functions have.
 
@@ -48,11 +48,11 @@ def jacobian(y: Tensor, x: Tensors) -> Any:
     >>> gc.jacobian(A @ x, x)        # A
     """
     (y,), _ = flatten([y], "y")
-    targets, rebuild = flatten(x, "x")
+    targets, structure = flatten(x, "x")
     check_floating([y], "y")
     check_floating(targets, "x")
     check_same_kind(y, targets)
-    return rebuild([jacobian_of(y, target) for target in targets])
+    return structure.pack([jacobian_of(y, target) for target in targets])
 
 
 def check_same_kind(y: Tensor, targets: Sequence[Tensor]) -> None:
@@ -104,32 +104,33 @@ def hessian(cost: Tensor, x: Tensors) -> Any:
 
     cost: a floating scalar. x: one tensor; or a list or tuple of them, which gives a list of lists
     with the block for (x[i], x[j]) in shape x[i].shape + x[j].shape; or a dict, which gives a dict
-    of dicts. Computed forward over reverse. Sizes may be symbolic. Errors as in `jacobian`.
+    of dicts; or such in each other: the structure of x, with one more for each tensor in it.
+    Computed forward over reverse. Sizes may be symbolic. Errors as in `jacobian`.
 
     >>> gc.hessian((x * x).sum(), x)     # 2 * eye
     """
     check_cost(cost)
-    targets, rebuild = flatten(x, "x")
+    targets, structure = flatten(x, "x")
     gradients = grad(cost, targets)
     blocks = [
-        rebuild([jacobian_of(gradient, other, "zero") for other in targets])
+        structure.pack([jacobian_of(gradient, other, "zero") for other in targets])
         for gradient in gradients
     ]
-    return rebuild(blocks)
+    return structure.pack(blocks)
 
 
 @surface
 def hvp(cost: Tensor, wrt: Tensors, vectors: Any) -> Any:
     """Hessian-vector product: H(cost) @ vectors, without the Hessian, as jvp of the gradient.
 
-    cost: a floating scalar. wrt: one tensor, or a list, tuple or dict of tensors. vectors: one per
+    cost: a floating scalar. wrt: one tensor, or lists, tuples and dicts of them. vectors: one per
     `wrt`, each broadcastable to its shape. The result has the structure of `wrt`. It costs a small
     constant times the cost itself (Pearlmutter, "Fast exact multiplication by the Hessian", 1994).
     Errors as in `grad` and `jvp`.
 
     >>> gc.hvp((x * x).sum(), x, v)      # 2 * v
     """
-    targets, rebuild = flatten(wrt, "wrt")
+    targets, structure = flatten(wrt, "wrt")
     gradients = grad(cost, targets)
-    given = flatten_like(vectors, len(targets), "vectors for wrt")
-    return rebuild(jvp(gradients, targets, given, disconnected="zero"))
+    given = flatten_like(vectors, structure, "vectors for wrt")
+    return structure.pack(jvp(gradients, targets, given, disconnected="zero"))

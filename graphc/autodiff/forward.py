@@ -36,7 +36,7 @@ b = BUILDER
 def jvp(outputs: Tensors, wrt: Tensors, tangents: Any, disconnected: Disconnected = "raise") -> Any:
     """Jacobian-vector product: how the outputs change when `wrt` moves along `tangents`.
 
-    outputs: one tensor, or a list, tuple or dict of them, floating, of any shape. tangents: one
+    outputs: one tensor, or lists, tuples and dicts of them, floating, of any shape. tangents: one
     per `wrt`, each broadcastable to its shape (tensors, arrays or numbers). The result has the
     structure of `outputs`; each tangent has the shape and dtype of its output. Theano's `Rop`.
     disconnected: what to do for an output that depends smoothly on none of `wrt`, as in `grad`.
@@ -48,11 +48,11 @@ def jvp(outputs: Tensors, wrt: Tensors, tangents: Any, disconnected: Disconnecte
 
     >>> gc.jvp(A @ x, x, t)          # A @ t
     """
-    sources, rebuild = flatten(outputs, "outputs")
-    targets, _ = flatten(wrt, "wrt")
+    sources, structure = flatten(outputs, "outputs")
+    targets, given_for = flatten(wrt, "wrt")
     check_floating(sources, "outputs")
     check_floating(targets, "wrt")
-    given = flatten_like(tangents, len(targets), "tangents for wrt")
+    given = flatten_like(tangents, given_for, "tangents for wrt")
     starts = [
         (target, fit_to(tangent, target, "tangent"))
         for target, tangent in zip(targets, given, strict=True)
@@ -60,7 +60,7 @@ def jvp(outputs: Tensors, wrt: Tensors, tangents: Any, disconnected: Disconnecte
     stable = stabilize_for_differentiation(sources, targets)
     results = push_forward(stable, starts)
     results = fill_flat(results, stable, targets)
-    return rebuild(fill_tangents(results, sources, targets, disconnected))
+    return structure.pack(fill_tangents(results, sources, targets, disconnected))
 
 
 def fill_flat(

@@ -39,10 +39,10 @@ def grad(
     """The gradient of a scalar by one or several tensors, as new expressions.
 
     cost: a real floating scalar, shape (). May be None if `known_grads` says where to start.
-    wrt: one tensor, or a list, tuple or dict of tensors: placeholders, variables or any value that
-    the cost was computed from. The result has the same structure; each gradient has the shape and
-    dtype of its tensor. For complex z = x + iy it is dcost/dx + i dcost/dy: a step against it
-    descends, as for real numbers.
+    wrt: one tensor, or lists, tuples and dicts of tensors, also nested: placeholders, variables or
+    any value that the cost was computed from. The result has the same structure; each gradient has
+    the shape and dtype of its tensor. For complex z = x + iy it is dcost/dx + i dcost/dy: a step
+    against it descends, as for real numbers.
     known_grads: {tensor: its gradient}, or such pairs. The gradient of such a tensor is the given
     one, whatever the cost says, and what flows on from it is that.
     disconnected: what to do for a tensor that the cost does not depend on smoothly: "raise", give
@@ -62,7 +62,7 @@ def grad(
     >>> gc.run([dx, dy], {x: 1.0, y: 2.0})
     [5.0, -1.0]
     """
-    targets, rebuild = flatten(wrt, "wrt")
+    targets, structure = flatten(wrt, "wrt")
     known = check_known_grads(known_grads)
     seeds: list[tuple[Tensor, Tensor]] = []
     if cost is not None:
@@ -77,7 +77,9 @@ def grad(
     check_floating(targets, "wrt")
     found = differentiate(seeds, targets, known)
     outputs = [output for output, _ in (*seeds, *known)]
-    return rebuild(fill_gradients(found.gradients, outputs, targets, disconnected, found.refused))
+    return structure.pack(
+        fill_gradients(found.gradients, outputs, targets, disconnected, found.refused)
+    )
 
 
 @surface
@@ -98,24 +100,26 @@ def vjp(
     """Vector-Jacobian product: the gradient by `wrt` of sum(output * cotangent) over all outputs,
     or Re(sum(output * conj(cotangent))) where they are complex.
 
-    outputs: one tensor, or a list, tuple or dict of them, floating, of any shape. cotangents: one
+    outputs: one tensor, or lists, tuples and dicts of them, floating, of any shape. cotangents: one
     per output, each broadcastable to its shape (tensors, arrays or numbers).
     The result has the structure of `wrt`. Theano's `Lop`. Errors as in `grad`; E307 for
     cotangents that do not fit.
 
     >>> gc.vjp(A @ x, x, u)          # A.T @ u
     """
-    sources, _ = flatten(outputs, "outputs")
-    targets, rebuild = flatten(wrt, "wrt")
+    sources, given_for = flatten(outputs, "outputs")
+    targets, structure = flatten(wrt, "wrt")
     check_floating(sources, "outputs")
     check_floating(targets, "wrt")
-    given = flatten_like(cotangents, len(sources), "cotangents for the outputs")
+    given = flatten_like(cotangents, given_for, "cotangents for the outputs")
     seeds = [
         (output, fit_to(cotangent, output, "cotangent"))
         for output, cotangent in zip(sources, given, strict=True)
     ]
     found = differentiate(seeds, targets, [])
-    return rebuild(fill_gradients(found.gradients, sources, targets, disconnected, found.refused))
+    return structure.pack(
+        fill_gradients(found.gradients, sources, targets, disconnected, found.refused)
+    )
 
 
 # --- the walk ----------------------------------------------------------------------------------

@@ -10,7 +10,9 @@ import graphc as gc
 from graphc.layers.configured import parameter_error, with_plain_numbers, written
 from graphc.layers.limits import within
 from graphc.layers.precision import precise, precise_dtype
+from graphc.layers.structures import leaves
 
+_NESTS = (gc.Tensor, list, tuple, Mapping)
 Updates = dict[gc.Variable, gc.Tensor]
 Rule = TypeVar("Rule", bound=Callable[..., Updates])
 
@@ -102,8 +104,13 @@ class State:
 
 
 def weights(params: Any) -> list[gc.Variable]:
-    """The weights to train; FunctionError for anything but variables of floating dtypes."""
-    given: list[Any] = [params] if isinstance(params, gc.Tensor) else list(params)
+    """The weights to train; FunctionError for anything but variables of floating dtypes.
+
+    params: a weight; lists, tuples and dicts of weights by any names; or updates, whose keys they
+    are.
+    """
+    keys = isinstance(params, Mapping) and all(isinstance(key, gc.Tensor) for key in params)
+    given = leaves(list(params) if keys or not isinstance(params, _NESTS) else params)
     for param in given:
         if not isinstance(param, gc.Variable) or not gc.isdtype(param.dtype, "real floating"):
             raise gc.FunctionError(
@@ -118,25 +125,26 @@ def weights(params: Any) -> list[gc.Variable]:
 def gradients(loss_or_grads: Any, params: Any) -> tuple[list[gc.Tensor], list[gc.Variable]]:
     """A gradient for each weight, in its `precise_dtype`.
 
-    loss_or_grads: a scalar loss, or the list of gradients.
+    loss_or_grads: a scalar loss, or the list of gradients; nested as the params may be.
     """
     wrt = weights(params)
     if isinstance(loss_or_grads, gc.Tensor) and loss_or_grads.ndim == 0:
         return ([precise(grad) for grad in gc.grad(loss_or_grads, wrt)] if wrt else []), wrt
-    if isinstance(loss_or_grads, gc.Tensor) or not isinstance(loss_or_grads, Sequence):
+    if isinstance(loss_or_grads, gc.Tensor) or not isinstance(loss_or_grads, Sequence | Mapping):
         raise gc.ShapeError(
             f"a loss is a scalar, got {loss_or_grads!r}",
             source=written(),
             fix="reduce it with gc.mean, or pass the list of the gradients",
         )
-    if len(loss_or_grads) != len(wrt):
+    grads = leaves(loss_or_grads)
+    if len(grads) != len(wrt):
         raise parameter_error(
-            f"{len(loss_or_grads)} gradients for {len(wrt)} parameters",
+            f"{len(grads)} gradients for {len(wrt)} parameters",
             "pass one gradient for each parameter, in their order",
         )
     return [
         gc.as_tensor(grad).astype(precise_dtype(param.dtype))
-        for grad, param in zip(loss_or_grads, wrt, strict=True)
+        for grad, param in zip(grads, wrt, strict=True)
     ], wrt
 
 

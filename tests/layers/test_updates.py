@@ -207,6 +207,19 @@ def test_momentum_of_any_updates() -> None:
     assert w.value == pytest.approx(0.72)
 
 
+def test_weights_and_gradients_in_layers() -> None:
+    W, b = gc.variable(np.ones((2, 3)), name="W"), gc.variable(np.zeros(3), name="b")
+    loss = gc.sum((gc.constant(np.ones((4, 2))) @ W + b) ** 2)
+    flat = gc.run(list(updates.sgd(loss, [W, b], 0.1).values()))
+    for params in ([(W, b)], {"dense": {"W": W, "b": b}}, [[W], None, (b,)], {W, b}):
+        grads = gc.grad(loss, params) if isinstance(params, dict | list) else loss
+        for given in (loss, grads):
+            moved = updates.sgd(given, params, 0.1)
+            assert set(moved) == {W, b}
+            for one, expected in zip((W, b), flat, strict=True):
+                np.testing.assert_array_equal(gc.run(moved[one]), expected)
+
+
 def test_one_state_for_two_functions() -> None:
     w, state = gc.variable(np.float64(1.0), "w"), updates.State()
     one = gc.function([], updates=updates.momentum(w * w / 2, [w], 0.1, state=state))
