@@ -40,7 +40,7 @@ def test_values_without_derivatives(dtype: str) -> None:
 
 def test_wrt_that_is_not_a_tensor() -> None:
     x = gc.placeholder("x")
-    assert "[E306] wrt must be tensors, got float" in message(lambda: gc.grad(x * 2, [x, 1.0]))  # type: ignore[list-item]
+    assert "[E306] wrt must be tensors, got float" in message(lambda: gc.grad(x * 2, [x, 1.0]))
 
 
 def test_argmax_blocks_the_way() -> None:
