@@ -75,6 +75,7 @@ with uncollected(stays=True):  # modules are many objects
     from graphc.ops.decompositions import *
     from graphc.ops.determinants import *
     from graphc.ops.diagonals import *
+    from graphc.ops.dynamic_slicing import *
     from graphc.ops.eigenvalues import *
     from graphc.ops.einsum import *
     from graphc.ops.elementwise import *

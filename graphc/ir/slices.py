@@ -4,8 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from graphc.errors import ShapeError, SymbolicValueError
+from graphc.dtypes import is_integer
+from graphc.errors import DTypeError, ShapeError, SymbolicValueError
+from graphc.ir.leaf import as_tensor
+from graphc.ir.linear_sums import difference, known_value
 from graphc.ir.source import current_source
+from graphc.ir.tensor import Tensor
 from graphc.shapes import Dim, Size, ceil_div, dim_max, dim_min, lower_bound
 
 
@@ -37,6 +41,58 @@ def resolve_slice(item: slice, size: Size) -> tuple[Size, Size, int]:
     floors: list[Size] = [-1] if stop is None else [_to_clip(stop, size, step), -1]
     spans = [top - floor for top in tops for floor in floors]
     return dim_min(*tops), dim_max(ceil_div(dim_min(*spans), -step), 0), step
+
+
+def computed_slice(item: slice) -> tuple[Tensor, Size, slice] | slice:
+    """A slice whose bounds are computed as its lowest position, the number of entries from there
+    on, and the slice of these; other slices, also those with tensors of known values, as they are.
+
+    x[i : i + 4] = x[from i: 4 entries][:]. SymbolicValueError where the number depends on values.
+    """
+    step = 1 if item.step is None else item.step
+    first, end = _scalar(item.start, "start"), _scalar(item.stop, "stop")
+    if not isinstance(first, Tensor) and not isinstance(end, Tensor):
+        return slice(first, end, item.step)
+    if first is None or end is None or not isinstance(step, int | np.integer) or step == 0:
+        raise _length_unknown(item)
+    start, stop = as_tensor(first), as_tensor(end)
+    length: Size | None = difference(stop, start) if step > 0 else difference(start, stop)
+    if length is None:
+        raise _length_unknown(item)
+    stride = abs(int(step))
+    span = dim_max(ceil_div(length, stride) * stride - stride + 1, 0)
+    lowest = start if step > 0 else start - span + 1
+    return lowest, span, slice(None, None, int(step))
+
+
+def _scalar(value: Any, what: str) -> Any:
+    """A bound; a tensor whose value is known as that."""
+    if not isinstance(value, Tensor):
+        return value
+    if value.ndim or not is_integer(value.dtype):
+        raise DTypeError(
+            f"a slice's {what} must be an integer scalar, got {value.type}",
+            code="E214",
+            source=current_source(),
+            fix="cast it: i.astype('int64')" if not value.ndim else "take one of its entries",
+        )
+    known = known_value(value)
+    return value if known is None else known
+
+
+def _length_unknown(item: slice) -> SymbolicValueError:
+    shown = [
+        "" if end is None else "..." if isinstance(end, Tensor) else str(end)
+        for end in (item.start, item.stop)
+    ]
+    return SymbolicValueError(
+        f"how many entries [{shown[0]}:{shown[1]}] has depends on values",
+        code="E215",
+        details=["sizes must be known before the values; x[i : i + n] has n entries"],
+        source=current_source(),
+        fix="write the stop as the start plus a size; pick with gc.take(x, i*B + gc.arange(B), "
+        "axis=0); or keep the shape: gc.where(gc.arange(n) < i, x, 0)",
+    )
 
 
 def _bound(value: Any, what: str) -> Size:

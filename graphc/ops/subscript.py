@@ -1,7 +1,8 @@
 """Subscripts: `x[key]` with numpy's meaning, and `x.at[key]` with new values there.
 
-A key is read into a plan: a slice of every axis, the axes that integer tensors pick from, the axes
-that ints drop and those that None adds. Reading takes these steps in order; writing goes back.
+A key is read into a plan: the axes of which a stretch begins where a tensor says, a slice of every
+axis, the axes that integer tensors pick from, the axes that ints drop and those that None adds.
+Reading takes these steps in order; writing goes back.
 """
 
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from graphc.dtypes import int64
 from graphc.errors import DTypeError, IndexOutOfRange, SymbolicValueError
 from graphc.ir.leaf import CONSTANT, as_tensor, constant
 from graphc.ir.registry import BUILDER, public
-from graphc.ir.slices import position_from_start, resolve_slice
+from graphc.ir.slices import computed_slice, position_from_start, resolve_slice
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.ir.trimmed import Trimmed
@@ -29,6 +30,7 @@ class _Plan:
     """What a key says about the axes of `x`, read from left to right."""
 
     count: int  # the axes of the result that integer tensors make together
+    moving: list[tuple[int, Tensor, Size]] = field(default_factory=list)  # axis, start, entries
     starts: list[Size] = field(default_factory=list)
     sizes: list[Size] = field(default_factory=list)
     steps: list[int] = field(default_factory=list)
@@ -54,7 +56,9 @@ class _Plan:
 def getitem(x: Any, key: Any) -> Any:
     """x[key] with numpy's meaning, for ints, slices, `...`, None, integer tensors and masks.
 
-    Bounds of slices may be symbolic sizes; ints and slices may be negative; integer tensors
+    Bounds of slices may be symbolic sizes; ints and slices may be negative. Slices whose bounds are
+    computed need a known length, as x[i * B : (i + 1) * B] has one, and all of it must lie in the
+    axis: nothing is clipped, and a negative start does not count from the end. Integer tensors
     broadcast against each other and pick along their axes together (as `gather`). A mask that is
     known (a numpy array) counts as the indices of its true entries. With one that is computed the
     result can only be an output of a function (see `boolean_mask`); it may stand beside slices and
@@ -67,6 +71,7 @@ def getitem(x: Any, key: Any) -> Any:
         if _is_computed_mask(item):
             return _selected(x, list(items), at)
     plan = _plan(x, key)
+    x = _stretch(x, plan)
     result: Tensor = BUILDER.slice_within(x, plan.starts, plan.sizes, plan.steps)
     if len(plan.taken) == 1:
         axis, indices = plan.taken[0]
@@ -155,6 +160,23 @@ def update_at(x: Any, key: Any, values: Any, mode: str) -> Tensor:
         updates = BUILDER.squeeze(updates, tuple(plan.added))
     if plan.dropped:
         updates = BUILDER.expand_dims(updates, plan.dropped_axes())
+    stretch = _stretch(x, plan)
+    updated = _updated(stretch, plan, updates, mode)
+    if not plan.moving:
+        return updated
+    axes, starts, _ = zip(*plan.moving, strict=True)
+    return BUILDER.update_slice_at(x, updated, starts, axes)
+
+
+def _stretch(x: Tensor, plan: _Plan) -> Tensor:
+    """The entries of x that the slices of the plan read from."""
+    if not plan.moving:
+        return x
+    axes, starts, sizes = zip(*plan.moving, strict=True)
+    return BUILDER.slice_at(x, starts, sizes, axes)
+
+
+def _updated(x: Tensor, plan: _Plan, updates: Tensor, mode: str) -> Tensor:
     region: Tensor = BUILDER.slice_within(x, plan.starts, plan.sizes, plan.steps)
     if plan.taken:
         axes, tensors = zip(*plan.taken, strict=True)
@@ -344,7 +366,11 @@ def _read_item(x: Tensor, plan: _Plan, item: Any) -> None:
         plan.ndim += 1
         return
     size = x.shape[axis]
-    start, count, step = _read_axis(axis, size, item)
+    ends = computed_slice(item) if isinstance(item, slice) else item
+    if isinstance(ends, tuple):
+        plan.moving.append((axis, *ends[:2]))
+        size, ends = ends[1:]
+    start, count, step = _read_axis(axis, size, ends)
     plan.starts.append(start)
     plan.sizes.append(count)
     plan.steps.append(step)
