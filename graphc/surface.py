@@ -30,6 +30,15 @@ RENAMED = {
     "target": "cost",
     "argnums": "wrt",
     "value": "fill_value",
+    "lam": "rate",
+    "low": "minval",
+    "high": "maxval",
+    "avg": "loc",
+    "mu": "loc",
+    "std": "scale",
+    "sigma": "scale",
+    "pvals": "p",
+    "probs": "p",
     "data_format": "layout",
 }
 NOWHERE = 1 << 30  # the position of what is passed by name alone

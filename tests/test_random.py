@@ -446,6 +446,72 @@ def test_parameters_broadcast() -> None:
     assert value(R.beta(R.key(0), None, np.ones(3), np.ones((2, 1)))).shape == (2, 3)
 
 
+WITH_PARAMETERS = {
+    "normal": ("loc", "scale"),
+    "laplace": ("loc", "scale"),
+    "gumbel": ("loc", "scale"),
+    "logistic": ("loc", "scale"),
+    "cauchy": ("loc", "scale"),
+    "lognormal": ("loc", "scale"),
+    "maxwell": ("loc", "scale"),
+    "double_sided_maxwell": ("loc", "scale"),
+    "student_t": ("loc", "scale"),
+    "truncated_normal": ("loc", "scale"),
+    "uniform": ("minval", "maxval"),
+    "gamma": ("a", "scale"),
+    "weibull": ("a", "scale"),
+    "pareto": ("a", "scale"),
+    "wald": ("mean", "scale"),
+    "beta": ("a", "b"),
+    "exponential": ("scale",),
+    "rayleigh": ("scale",),
+    "poisson": ("rate",),
+    "geometric": ("p",),
+    "bernoulli": ("p",),
+}
+
+
+@pytest.mark.parametrize("name", WITH_PARAMETERS)
+def test_the_shape_is_that_of_the_parameters(name: str) -> None:
+    draw, parameters = getattr(R, name), WITH_PARAMETERS[name]
+    shapes = [("n", 1), (3,)][: len(parameters)]
+    given = [gc.placeholder(p, s) for p, s in zip(parameters, shapes, strict=True)]
+    drawn = draw(R.key(0), **dict(zip(parameters, given, strict=True)))
+    assert drawn.shape == ((gc.dim("n"), 3) if len(shapes) == 2 else (gc.dim("n"), 1))
+    again = draw(R.key(0), drawn.shape, **dict(zip(parameters, given, strict=True)))
+    arrays = [np.full((2, 1), 0.5), np.array([0.6, 0.75, 1.0])][: len(shapes)]
+    first, second = gc.function(given, [drawn, again])(*(a.astype("f") for a in arrays))
+    np.testing.assert_array_equal(first, second)
+    assert draw(R.key(0)).shape == ()
+
+
+def test_bounds_of_integers_have_a_shape() -> None:
+    high = gc.placeholder("high", (3,), "int64")
+    drawn = R.integers(R.key(0), low=-1, high=high)
+    assert drawn.shape == (3,)
+    assert gc.run(drawn, {high: [0, 0, 0]}).tolist() == [-1, -1, -1]
+
+
+def test_streams_take_size_as_theano_and_numpy_do() -> None:
+    x = gc.placeholder("x", ("n", 3))
+    mask = R.Stream(1).binomial(size=x.shape, n=1, p=0.5, dtype=x.dtype)  # type: ignore[call-arg]
+    assert mask.dtype == x.dtype
+    again = R.Stream(1).binomial(x.shape, 1, 0.5, x.dtype)
+    first, second = gc.function([x], [mask, again])(np.zeros((5, 3), "f"))
+    np.testing.assert_array_equal(first, second)
+    assert set(np.unique(first)) == {0, 1}
+    with pytest.raises(gc.ArgumentError, match="use shape="):
+        R.normal(R.key(0), size=(3,))  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("p", [0.0, 0.25, 1.0, [0.1, 0.9]])
+def test_one_trial_is_a_coin(p: Any) -> None:
+    shape = (20_000, 2)
+    drawn = value(R.binomial(R.key(3), shape, 1, p, "float32"))
+    np.testing.assert_array_equal(drawn, value(R.bernoulli(R.key(3), shape, p)))
+    np.testing.assert_allclose(drawn.mean(axis=0), np.broadcast_to(p, 2), atol=0.02)
+
+
 def test_categorical_takes_axis_and_batch() -> None:
     logits = np.full((3, 2), -np.inf, np.float32)
     logits[[2, 0], [0, 1]] = 0.0
@@ -786,6 +852,21 @@ def test_a_default_update_that_does_not_fit_names_the_line() -> None:
 
 REFUSED: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
     "no key": (DTypeError, "no key", lambda: R.normal((3,))),  # type: ignore[arg-type]
+    "parameters as in numpy": (
+        DTypeError,
+        "normal: the dtype is 1.0",
+        lambda: R.Stream(0).normal(0.0, 1.0, (3,)),  # type: ignore[arg-type]
+    ),
+    "a parameter as shape": (
+        gc.ShapeError,
+        "poisson: the shape is <Tensor",
+        lambda: R.Stream(0).poisson(gc.constant([1.0, 2.0])),  # type: ignore[arg-type]
+    ),
+    "a name of numpy": (
+        gc.ArgumentError,
+        "use rate=",
+        lambda: R.Stream(0).poisson(lam=2.0),  # type: ignore[call-arg]
+    ),
     "a seed as key": (DTypeError, "no key", lambda: R.uniform(0, (3,))),  # type: ignore[arg-type]
     "several keys": (DTypeError, "no key", lambda: R.uniform(R.split(R.key(0)), (3,))),
     "a seed of 71 bits": (

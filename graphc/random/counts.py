@@ -7,6 +7,8 @@ a fixed number of proposals. No gradient flows to parameters.
 import math
 from typing import Any
 
+import numpy as np
+
 from graphc.dtypes import DType, as_dtype, float64, int64, is_floating, is_integer, uint64
 from graphc.errors import DTypeError, ShapeError
 from graphc.ir.arguments import ShapeLike
@@ -34,7 +36,7 @@ from graphc.random.parameters import (
     spread,
 )
 from graphc.random.rejection import first_accepted, gamma_numbers, positive_tensor
-from graphc.random.uniforms import open_unit, unit
+from graphc.random.uniforms import bernoulli, open_unit, unit
 from graphc.shapes import Shape
 from graphc.surface import surface
 
@@ -205,9 +207,11 @@ def binomial(
     n: whole numbers from 0 to 1e9; p: from 0 to 1; shape = None: that of both together. Up to a
     mean of 10 by inversion, beyond by Hörmann's transformed rejection with 10 proposals, of which
     none is accepted with a probability below 1e-6; the number is then the floor of n p. Parameters
-    outside of their range give 0.
+    outside of their range give 0. n = 1 is `bernoulli` in another dtype.
     """
     target, sizes = _count_dtype("binomial", dtype), shape_of("binomial", shape, n, p)
+    if isinstance(n, int | np.integer) and n == 1:
+        return bernoulli(key, sizes, p).astype(target)
     trials = _double("binomial", "n", n, sizes, WHOLE)
     chance = _double("binomial", "p", p, sizes, PROBABILITY)
     return _binomial(draws_of("binomial", key), trials, chance).astype(target)

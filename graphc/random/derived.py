@@ -52,40 +52,42 @@ __all__ = [
 
 @surface
 def lognormal(
-    key: Key, shape: ShapeLike = (), dtype: Any = float32, loc: Any = 0.0, scale: Any = 1.0
+    key: Key, shape: ShapeLike | None = None, dtype: Any = float32, loc: Any = 0.0, scale: Any = 1.0
 ) -> Tensor:
     """Numbers whose logarithms are normal, of mean loc and standard deviation scale."""
-    target, sizes = float_dtype("lognormal", dtype), sizes_of("lognormal", shape)
+    target, sizes = float_dtype("lognormal", dtype), shape_of("lognormal", shape, loc, scale)
     work = working_dtype(target)
     noise = standard_normal(draws_of("lognormal", key), sizes, work)
     return exp(shifted("lognormal", noise, loc, scale, work)).astype(target)
 
 
 @surface
-def rayleigh(key: Key, shape: ShapeLike = (), dtype: Any = float32, scale: Any = 1.0) -> Tensor:
+def rayleigh(
+    key: Key, shape: ShapeLike | None = None, dtype: Any = float32, scale: Any = 1.0
+) -> Tensor:
     """Lengths of pairs of normal numbers of standard deviation scale: scale sqrt(-2 log(u))."""
-    target, sizes = float_dtype("rayleigh", dtype), sizes_of("rayleigh", shape)
+    target, sizes = float_dtype("rayleigh", dtype), shape_of("rayleigh", shape, scale)
     u = open_unit(draws_of("rayleigh", key), sizes, working_dtype(target))
     return shifted("rayleigh", sqrt(log(u) * -2.0), 0.0, scale, target)
 
 
 @surface
 def maxwell(
-    key: Key, shape: ShapeLike = (), dtype: Any = float32, loc: Any = 0.0, scale: Any = 1.0
+    key: Key, shape: ShapeLike | None = None, dtype: Any = float32, loc: Any = 0.0, scale: Any = 1.0
 ) -> Tensor:
     """Maxwell's speeds: loc + scale times the length of three normal numbers."""
-    target, sizes = float_dtype("maxwell", dtype), sizes_of("maxwell", shape)
+    target, sizes = float_dtype("maxwell", dtype), shape_of("maxwell", shape, loc, scale)
     noise = _speeds(draws_of("maxwell", key), sizes, working_dtype(target))
     return shifted("maxwell", noise, loc, scale, target)
 
 
 @surface
 def double_sided_maxwell(
-    key: Key, shape: ShapeLike = (), dtype: Any = float32, loc: Any = 0.0, scale: Any = 1.0
+    key: Key, shape: ShapeLike | None = None, dtype: Any = float32, loc: Any = 0.0, scale: Any = 1.0
 ) -> Tensor:
     """Maxwell's speeds of either sign: loc + scale s m, s = -1 or 1."""
     name = "double_sided_maxwell"
-    target, sizes = float_dtype(name, dtype), sizes_of(name, shape)
+    target, sizes = float_dtype(name, dtype), shape_of(name, shape, loc, scale)
     draws = draws_of(name, key)
     noise = _with_signs(draws, _speeds(draws, sizes, working_dtype(target)))
     return shifted(name, noise, loc, scale, target)
@@ -171,9 +173,9 @@ def weibull(
 ) -> Tensor:
     """Weibull numbers of shape parameter a > 0: scale (-log(u))^(1 / a).
 
-    shape = None: that of a.
+    shape = None: that of a and scale.
     """
-    target, sizes = float_dtype("weibull", dtype), shape_of("weibull", shape, a)
+    target, sizes = float_dtype("weibull", dtype), shape_of("weibull", shape, a, scale)
     work = working_dtype(target)
     power = parameter("weibull", "a", a, sizes, work, POSITIVE)
     height = -standard_gumbel(draws_of("weibull", key), sizes, work)
@@ -186,9 +188,9 @@ def pareto(
 ) -> Tensor:
     """Pareto numbers, from scale on, with the density a scale^a / x^(a + 1): scale u^(-1 / a).
 
-    a > 0; shape = None: that of a. numpy's function of this name gives x / scale - 1.
+    a > 0; shape = None: that of a and scale. numpy's function of this name gives x / scale - 1.
     """
-    target, sizes = float_dtype("pareto", dtype), shape_of("pareto", shape, a)
+    target, sizes = float_dtype("pareto", dtype), shape_of("pareto", shape, a, scale)
     work = working_dtype(target)
     power = parameter("pareto", "a", a, sizes, work, POSITIVE)
     noise = exp(-log(open_unit(draws_of("pareto", key), sizes, work)) / power)
@@ -260,9 +262,9 @@ def student_t(
 ) -> Tensor:
     """Student's t of df > 0 degrees of freedom: loc + scale z / sqrt(chi-square / df).
 
-    shape = None: that of df.
+    shape = None: that of all parameters together.
     """
-    target, sizes = float_dtype("student_t", dtype), shape_of("student_t", shape, df)
+    target, sizes = float_dtype("student_t", dtype), shape_of("student_t", shape, df, loc, scale)
     work, draws = working_dtype(target), draws_of("student_t", key)
     half = positive_tensor("student_t", "df", df, sizes, work) * 0.5
     z = standard_normal(draws, sizes, work)

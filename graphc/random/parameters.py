@@ -45,6 +45,8 @@ class Allowed:
     text: str
 
 
+ORDER = "pass parameters by name, as in rng.normal(loc=mean) or rng.poisson((3,), rate=mean)"
+
 ANY = Allowed(lambda x: x == x, "numbers")
 POSITIVE = Allowed(lambda x: x > 0, "numbers > 0")
 NOT_NEGATIVE = Allowed(lambda x: x >= 0, "numbers >= 0")
@@ -53,6 +55,13 @@ PROBABILITY = Allowed(lambda x: (x >= 0) & (x <= 1), "probabilities, from 0 to 1
 
 def float_dtype(name: str, dtype: Any) -> DType:
     """A floating-point dtype, or DTypeError."""
+    if isinstance(dtype, int | float | tuple | Tensor | np.ndarray):
+        raise DTypeError(
+            f"{name}: the dtype is {' '.join(repr(dtype).split()):.60}",
+            code="E110",
+            source=current_source(),
+            fix=f"the arguments are the shape, the dtype, then the parameters: {ORDER}",
+        )
     target = as_dtype(dtype)
     if not is_floating(target):
         raise DTypeError(
@@ -157,9 +166,18 @@ def spread(name: str, what: str, tensor: Tensor, shape: Shape) -> Tensor:
 def shape_of(name: str, shape: ShapeLike | None, *parameters: Any) -> Shape:
     """The shape asked for; that of the parameters together, if it is None."""
     if shape is not None:
+        if isinstance(shape, float | Tensor):
+            raise ShapeError(
+                f"{name}: the shape is {shape!r:.60}",
+                source=current_source(),
+                fix=f"the first argument is the shape: {ORDER}",
+            )
         return sizes_of(name, shape)
-    tensors = [as_tensor(value) for value in parameters]
-    return tensors[0].shape if len(tensors) == 1 else broadcast_arrays(*tensors)[0].shape
+    alone = int | float | str | type | None  # numbers, and what `parameter` refuses
+    tensors = [as_tensor(value) for value in parameters if not isinstance(value, alone)]
+    if len(tensors) < 2:
+        return tensors[0].shape if tensors else ()
+    return broadcast_arrays(*tensors)[0].shape
 
 
 def shifted(

@@ -107,11 +107,12 @@ def gamma(
 
     By Marsaglia and Tsang, "A simple method for generating gamma variables" (2000), with 6
     proposals; none is accepted with a probability below 2e-8 (for a = 1, less for others), and the
-    number is then a - 1/3. a < 1: the number of a + 1 times u^(1 / a). shape = None: that of a.
+    number is then a - 1/3. a < 1: the number of a + 1 times u^(1 / a). shape = None: that of
+    a and scale.
     NaN where a is not positive. Gradients flow to scale, and to a implicitly: by how the number
     with the same value of the distribution function moves (Figurnov et al. 2018).
     """
-    sizes, target = shape_of("gamma", shape, a), float_dtype("gamma", dtype)
+    sizes, target = shape_of("gamma", shape, a, scale), float_dtype("gamma", dtype)
     given = positive_tensor("gamma", "a", a, sizes, working_dtype(target))
     return shifted("gamma", gamma_numbers(draws_of("gamma", key), given), 0.0, scale, target)
 

@@ -38,10 +38,13 @@ P = ParamSpec("P")
 def _method(
     function: Callable[Concatenate[Key, P], Tensor],
 ) -> "Callable[Concatenate[Stream, P], Tensor]":
-    """The function of a key as a method of streams."""
+    """The function of a key as a method of streams; `size=` of numpy and Theano is the shape."""
+    has_shape = "shape" in inspect.signature(function).parameters
 
     @functools.wraps(function)
     def draw(self: "Stream", /, *args: P.args, **kwargs: P.kwargs) -> Tensor:
+        if has_shape and "size" in kwargs and "shape" not in kwargs:
+            kwargs["shape"] = kwargs.pop("size")
         return function(self._draws(), *args, **kwargs)
 
     first, *others = inspect.signature(function).parameters.values()
@@ -66,6 +69,8 @@ class Stream:
     stream on, so that the next call has other numbers: the variable carries this update by
     default. A function called twice gives different numbers; the same seed, program and order of
     calls give the same numbers, on every backend and in every process.
+
+    `size=` is another name of `shape=`, for programs that were written for numpy or Theano.
 
     Within one function call an expression has one value, however often it is used. In the body of
     a loop it has one for each step, in a function under `gc.vmap` one for each example: what is

@@ -43,12 +43,12 @@ def truncated_normal(
 
     By inversion: the quantile of a uniform number, float64, between the probabilities of the
     bounds, both taken in the lower tail, so that bounds like (10, 11) are exact too. Bounds
-    may be infinite, or tensors that broadcast to the shape; shape = None: that of the bounds
-    together. Gradients flow to lower, upper, loc and scale.
+    may be infinite, or tensors that broadcast to the shape; shape = None: that of all
+    parameters together. Gradients flow to lower, upper, loc and scale.
     Raises ParameterError where lower >= upper is known.
     """
     name = "truncated_normal"
-    sizes, target = shape_of(name, shape, lower, upper), float_dtype(name, dtype)
+    sizes, target = shape_of(name, shape, lower, upper, loc, scale), float_dtype(name, dtype)
     bounds = [
         parameter(name, what, value, sizes, float64)
         for what, value in (("lower", lower), ("upper", upper))

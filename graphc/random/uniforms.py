@@ -64,7 +64,7 @@ def open_unit(draws: Draws, shape: Shape, dtype: DType) -> Tensor:
 @surface
 def uniform(
     key: Key,
-    shape: ShapeLike = (),
+    shape: ShapeLike | None = None,
     dtype: Any = float32,
     minval: Any = 0.0,
     maxval: Any = 1.0,
@@ -74,10 +74,10 @@ def uniform(
     u is a multiple of 2^-24 (float32), 2^-53 (float64), 2^-11 (float16) or
     2^-8 (bfloat16) in [0, 1). Rounding of
     the sum can give maxval itself where minval is not 0. minval, maxval: numbers or tensors that
-    broadcast to the shape; gradients flow to them.
+    broadcast to the shape (None: that of both together); gradients flow to them.
     Raises ParameterError where minval > maxval is known.
     """
-    target, sizes = float_dtype("uniform", dtype), sizes_of("uniform", shape)
+    target, sizes = float_dtype("uniform", dtype), shape_of("uniform", shape, minval, maxval)
     low = parameter("uniform", "minval", minval, sizes, target)
     high = parameter("uniform", "maxval", maxval, sizes, target)
     if isinstance(low, float) and isinstance(high, float) and low > high:
@@ -150,7 +150,7 @@ def _check_bounds(low: Any, high: Any, dtype: DType) -> None:
 
 @surface
 def integers(
-    key: Key, shape: ShapeLike | None = (), low: Any = 0, high: Any = None, dtype: Any = int64
+    key: Key, shape: ShapeLike | None = None, low: Any = 0, high: Any = None, dtype: Any = int64
 ) -> Tensor:
     """Uniform integers in [low, high).
 
