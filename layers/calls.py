@@ -1,10 +1,11 @@
 """Calls of layers: what a layer accepts, was given and gave."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field
 from typing import Any
 
 import graphc as gc
+from graphc.layers.configured import written
 from graphc.layers.structures import tensors_in
 from graphc.records import dataclass
 
@@ -52,6 +53,38 @@ class LayerCall:
     @property
     def inputs(self) -> list[gc.Tensor]:
         return tensors_in([self.args, self.kwargs])
+
+    @property
+    def is_symbolic(self) -> bool:
+        """Whether the layer was called with expressions, and not with data alone."""
+        return any(tensor.op.name != "constant" for tensor in self.inputs)
+
+
+class NeverCalledError(gc.FunctionError, AttributeError):
+    """A layer was asked for the tensors of a call that there was not."""
+
+
+class FirstCall:
+    """Tensors of the first call of a layer outside of all contexts: one, or a list of several.
+
+    It has no setter: a layer may have a part of its own that is called `output`.
+    """
+
+    def __init__(self, name: str, part: Callable[[LayerCall], list[gc.Tensor]]) -> None:
+        self.name, self.part = name, part
+
+    def __get__(self, layer: Any, owner: Any = None) -> Any:
+        if layer is None:
+            return self
+        if layer._first_call is None:
+            raise NeverCalledError(
+                f"{type(layer).__name__} {layer.name!r} has no {self.name}: it was not called",
+                code="E249",
+                source=written(),
+                fix="call it with a tensor first: layer(x); it keeps the tensors of the first call",
+            )
+        found = self.part(layer._first_call)
+        return found[0] if len(found) == 1 else found
 
 
 class LayerOutput(gc.Tensor):

@@ -1,6 +1,7 @@
 """CallContext: one use of layers, in training or not, and what the layers left to be done."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from typing import Any
 
@@ -110,3 +111,13 @@ _current: ContextVar[CallContext | None] = ContextVar("graphc_layers_context", d
 def current_context() -> CallContext | None:
     """The innermost context that is open in this thread."""
     return _current.get()
+
+
+@contextmanager
+def outside_contexts() -> Iterator[None]:
+    """Inside the block no context is open: layers that are called there predict."""
+    token = _current.set(None)
+    try:
+        yield
+    finally:
+        _current.reset(token)

@@ -37,7 +37,8 @@ class InputLayer(Layer):
         first: Any = gc.dim("batch") if batch_size is None else batch_size
         tensor = gc.placeholder(identifier(self.name), (first, *self.shape), self.dtype)
         call = LayerCall(self, (), {})
-        self.output = call.outputs = LayerOutput(tensor, call)
+        call.outputs = LayerOutput(tensor, call)
+        self._first_call = call
 
     def call(self, inputs: Any) -> Any:
         return inputs

@@ -9,7 +9,7 @@ import numpy as np
 
 import graphc as gc
 from graphc.layers import configs, regularizers
-from graphc.layers.calls import InputSpec, LayerCall, LayerOutput, Shape
+from graphc.layers.calls import FirstCall, InputSpec, LayerCall, LayerOutput, Shape
 from graphc.layers.configured import parameter_error, undefined, with_plain_numbers, written
 from graphc.layers.context import CallContext, current_context
 from graphc.layers.masks import mask_of, masks_of
@@ -46,6 +46,8 @@ class Layer(ParameterOwner):
     _wants_training: ClassVar[bool] = False
     _call_names: ClassVar[tuple[str, ...]] = ()
     supports_masking = False  # whether results carry masks: see compute_mask
+    input = FirstCall("input", lambda call: call.inputs)
+    output = FirstCall("output", lambda call: leaves(call.outputs))
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -79,6 +81,7 @@ class Layer(ParameterOwner):
         layer.input_spec = None
         layer.activity_regularizer = None
         layer.example_shape = None
+        layer._first_call = None
         return layer
 
     @surface
@@ -97,6 +100,7 @@ class Layer(ParameterOwner):
         self._name: str
         self.built: bool
         self.input_spec: InputSpec | None
+        self._first_call: LayerCall | None
         if name is not None:
             self._name, self._automatic = str(name), False
         self._trainable = bool(trainable)
@@ -145,6 +149,8 @@ class Layer(ParameterOwner):
                 context.touch()
             elif outer is None:
                 kept.state = state_of(self)
+        if outer is None and self._first_call is None and call.is_symbolic:
+            self._first_call = call
         return made
 
     def _made(self, call: LayerCall, args: Any, kwargs: Any, context: CallContext) -> Any:
@@ -307,7 +313,8 @@ class Layer(ParameterOwner):
         """The shape of the result for an input of this shape; the layer is built by it.
 
         input_shape: ints, None or names for sizes of any number, the batch first; a list of shapes
-        for several inputs. A size that is not known is None in the result.
+        for several inputs. A size that is not known is None in the result. Keras calls this
+        `compute_output_shape`.
         """
         many = bool(input_shape) and isinstance(input_shape[0], list | tuple)
         shapes = list(input_shape) if many else [input_shape]
@@ -320,10 +327,13 @@ class Layer(ParameterOwner):
             )
             for n, shape in enumerate(shapes)
         ]
-        result = self(given if many else given[0])
+        with CallContext():
+            result = self(given if many else given[0])
         return mapped(
             lambda leaf: tuple(s if isinstance(s, int) else None for s in leaf.shape), result
         )
+
+    compute_output_shape = output_shape
 
     def known_size(self, shape: Shape, axis: int = -1) -> int:
         """The size of an axis on which the weights depend; ShapeError (E241) if it is symbolic."""

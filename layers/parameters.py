@@ -16,7 +16,7 @@ from graphc.surface import surface
 
 __all__ = ["Parameter"]
 
-_UNTRACKED = {"_given", "_replaced", "_params"}
+_UNTRACKED = {"_given", "_first_call", "_replaced", "_params"}
 _NO_LAYERS = frozenset({bool, int, float, str, type(None), gc.Variable})
 
 
@@ -205,6 +205,22 @@ class ParameterOwner:
                 chosen = trained if parameter.trainable and layer._trainable else others
                 chosen.setdefault(parameter.variable.key, parameter.variable)
         return [*trained.values(), *(v for key, v in others.items() if key not in trained)]
+
+    @property
+    def variables(self) -> list[gc.Variable]:
+        """All weights, and what calls carry on: see `states`."""
+        return [*self.weights, *self._state_variables()]
+
+    @property
+    def trainable_variables(self) -> list[gc.Variable]:
+        return self.trainable_weights
+
+    @property
+    def non_trainable_variables(self) -> list[gc.Variable]:
+        return [*self.non_trainable_weights, *self._state_variables()]
+
+    def _state_variables(self) -> list[gc.Variable]:
+        return list({variable.key: variable for _, variable in self.states()}.values())
 
     @property
     def losses(self) -> list[gc.Tensor]:

@@ -20,7 +20,7 @@ from graphc.layers.seeds import SeedGenerator
 from graphc.shapes import Dim
 
 _KNOWN = (gc.Variable, InputSpec, Parameter, SeedGenerator, np.dtype, Dim)
-_UNUSED = frozenset({"_given"})  # what the constructor was given
+_UNUSED = frozenset({"_given", "_first_call"})  # what the constructor and the layer were given
 
 
 def state_of(layer: Any) -> list[Any] | None:

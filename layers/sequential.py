@@ -7,6 +7,7 @@ import graphc as gc
 from graphc.layers import configs
 from graphc.layers.architecture import input_config
 from graphc.layers.configured import written
+from graphc.layers.context import outside_contexts
 from graphc.layers.functional import LayerGraph
 from graphc.layers.input import Input, InputLayer
 from graphc.layers.layer import Layer, LayerOutput
@@ -71,7 +72,8 @@ class Sequential(Model):
         if self._entry is None or not self._sequence:
             self._set_graph(None)
             return
-        self._set_graph(LayerGraph(self._entry, self.call(self._entry)))
+        with outside_contexts():  # the first call may be one in training
+            self._set_graph(LayerGraph(self._entry, self.call(self._entry)))
 
     def build(self, input_shape: Any) -> None:
         """Take on the shape of the first input that the model sees."""

@@ -210,3 +210,71 @@ def test_lambda_and_activations() -> None:
         gc.run(alpha, {x: values}), np.where(values > 0, values, values / 2), rtol=1e-6
     )
     assert isinstance(Model(x, alpha), Model)
+
+
+# --- tensors of the first call --------------------------------------------------------------------
+
+
+def test_input_and_output_are_those_of_the_first_call() -> None:
+    x = Input((4,))
+    first, second = Dense(3, "tanh"), Dense(2)
+    model = Model(x, second(first(x)))
+    assert first.input is x and second.input is first.output
+    second(Dense(3)(gc.placeholder("z", ("n", 4))))
+    assert second.input is first.output
+    inner = Model(model.input, [layer.output for layer in model.layers])
+    found = inner.predict(data(5, 4))
+    assert [a.shape for a in found] == [(5, 4), (5, 3), (5, 2)]
+    np.testing.assert_allclose(found[2], model.predict(data(5, 4)))
+    both = layers.Add()
+    both([x, x * 2])
+    assert len(both.input) == 2
+    lstm = layers.LSTM(3, return_state=True)
+    lstm(Input((None, 2)))
+    assert [t.shape[-1] for t in lstm.output] == [3, 3, 3]
+
+
+def test_layers_that_were_not_called_have_no_output() -> None:
+    dense = Dense(3, name="head")
+    assert not hasattr(dense, "output")
+    dense(data(2, 4))  # data alone is no expression
+    assert dense.compute_output_shape((None, 4)) == (None, 3)
+    with pytest.raises(gc.FunctionError, match="Dense 'head' has no input") as caught:
+        _ = dense.input
+    assert caught.value.code == "E249" and "layer(x)" in str(caught.value)
+
+
+class WithPart(Layer):
+    def __init__(self) -> None:
+        super().__init__()
+        self.output = Dense(2)
+
+    def call(self, x: Any) -> Any:
+        return self.output(x)
+
+
+def test_a_part_may_be_called_output() -> None:
+    layer = WithPart()
+    layer(Input((3,)))
+    assert isinstance(layer.output, Dense) and len(layer.weights) == 2
+
+
+def test_variables() -> None:
+    layer = layers.Sequential(
+        [Input((3,)), Dense(2), layers.BatchNormalization(), layers.Dropout(0.5)]
+    )
+    assert layer.trainable_variables == layer.trainable_weights
+    assert len(layer.variables) == len(layer.weights) + 1  # the position of random numbers
+    assert (
+        layer.variables[-1]
+        is layer.non_trainable_variables[-1]
+        is layer.layers[2].seed_generator.state
+    )
+
+
+def test_a_sequential_model_built_in_training_predicts() -> None:
+    model = layers.Sequential([Dense(3), layers.Dropout(0.5)])
+    model(gc.placeholder("x", ("n", 4)), training=True)
+    f = gc.function(model.inputs, model.output)
+    np.testing.assert_array_equal(f(data(5, 4)), f(data(5, 4)))
+    assert model.layers[0].output.shape[1] == 3
