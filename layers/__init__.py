@@ -19,10 +19,14 @@ from graphc.layers import regularizers as regularizers
 from graphc.layers import schedules as schedules
 from graphc.layers import updates as updates
 from graphc.layers.attention import *
+from graphc.layers.attention_scores import *
 from graphc.layers.blocks import *
+from graphc.layers.cells import *
 from graphc.layers.context import *
+from graphc.layers.conv_lstm import *
 from graphc.layers.convolutional import *
 from graphc.layers.core import *
+from graphc.layers.einsum import *
 from graphc.layers.embedding import *
 from graphc.layers.history import *
 from graphc.layers.input import *
@@ -32,10 +36,13 @@ from graphc.layers.model import *
 from graphc.layers.noise import *
 from graphc.layers.normalization import *
 from graphc.layers.pooling import *
+from graphc.layers.preprocessing import *
 from graphc.layers.recurrent import *
 from graphc.layers.resizing import *
+from graphc.layers.rnn import *
 from graphc.layers.saving import *
 from graphc.layers.seeds import *
+from graphc.layers.separable import *
 from graphc.layers.sequential import *
 from graphc.layers.shaping import *
 from graphc.layers.wrappers import *

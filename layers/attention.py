@@ -5,16 +5,15 @@ import math
 from typing import Any
 
 import graphc as gc
-from graphc.layers import activations, initializers
+from graphc.layers import activations
 from graphc.layers.arguments import checked_rate, checked_units
 from graphc.layers.core import Dense
 from graphc.layers.kernels import KernelLayer
 from graphc.layers.layer import InputSpec, Layer
 from graphc.layers.limits import positive
-from graphc.layers.masks import hidden
+from graphc.layers.masks import causal_mask, hidden, truth_of
 from graphc.layers.noise import Dropout, RandomLayer, dropped
 from graphc.layers.normalization import LayerNormalization
-from graphc.layers.seeds import new_generator
 
 __all__ = ["MultiHeadAttention", "PositionalEncoding", "TransformerBlock"]
 
@@ -87,23 +86,15 @@ class MultiHeadAttention(RandomLayer, KernelLayer):
             "value", self.known_size(value_shape), (heads, self.value_dim)
         )
         self.features = features if self.features is None else self.features
-        self.output_kernel = self._kernel(
-            "output_kernel", (heads, self.value_dim, self.features), (0, 1), (2,)
+        self.output_kernel = self.add_matrix_kernel(
+            (heads, self.value_dim, self.features), (0, 1), (2,), "output_kernel"
         )
         self.output_bias = self.add_bias((self.features,), "output_bias")
         self.input_spec = InputSpec(ndim=3, axes={-1: features})
 
     def _projection(self, name: str, features: int, shape: tuple[int, int]) -> Any:
-        kernel = self._kernel(f"{name}_kernel", (features, *shape), (0,), (1, 2))
+        kernel = self.add_matrix_kernel((features, *shape), (0,), (1, 2), f"{name}_kernel")
         return kernel, self.add_bias(shape, f"{name}_bias")
-
-    def _kernel(self, name: str, shape: Any, rows: Any, columns: Any) -> gc.Variable:
-        """The heads count as inputs or outputs: values are drawn for the matrix that acts."""
-        start = self.kernel_initializer
-        if not isinstance(start, gc.Variable):
-            matrix = (math.prod(shape[n] for n in rows), math.prod(shape[n] for n in columns))
-            start = initializers.get(start)(matrix, self.dtype, new_generator()).reshape(shape)
-        return self.add_kernel(shape, name, start)
 
     def _heads(self, x: gc.Tensor, kernel: gc.Tensor, bias: gc.Tensor | None) -> gc.Tensor:
         """[batch, T, features] -> [batch, heads, T, dim]"""
@@ -138,11 +129,10 @@ class MultiHeadAttention(RandomLayer, KernelLayer):
         scores = q @ gc.matrix_transpose(k)
         masks = [_at(query_mask, (1, 3)), _at(value_mask, (1, 2)), _at(key_mask, (1, 2))]
         if attention_mask is not None:
-            mask = _truth(attention_mask)
+            mask = truth_of(attention_mask)
             masks.append(gc.expand_dims(mask, axis=1) if mask.ndim == 3 else mask)
         if use_causal_mask:
-            rows, columns = gc.arange(query.shape[1]), gc.arange(key.shape[1])
-            masks.append(gc.expand_dims(rows, axis=1) >= columns)
+            masks.append(causal_mask(query.shape[1], key.shape[1]))
         shown = [mask for mask in masks if mask is not None]
         if shown:
             scores = hidden(scores, functools.reduce(gc.logical_and, shown))
@@ -157,15 +147,9 @@ class MultiHeadAttention(RandomLayer, KernelLayer):
         return (result, weights) if return_attention_scores else result
 
 
-def _truth(mask: Any) -> gc.Tensor:
-    """Masks of numbers: 0 hides."""
-    tensor = gc.as_tensor(mask)
-    return tensor if tensor.dtype == gc.bool else tensor != 0
-
-
 def _at(mask: Any, axes: tuple[int, int]) -> gc.Tensor | None:
     """[batch, steps] with axes of size 1 for the heads and the other steps."""
-    return None if mask is None else gc.expand_dims(_truth(mask), axis=axes)
+    return None if mask is None else gc.expand_dims(truth_of(mask), axis=axes)
 
 
 class TransformerBlock(Layer):

@@ -1,4 +1,4 @@
-"""Convolutions along one, two or three axes, plain, separable and transposed."""
+"""Convolutions along one, two or three axes, plain and transposed."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -17,8 +17,12 @@ __all__ = [
     "Conv2DTranspose",
     "Conv3D",
     "Conv3DTranspose",
-    "DepthwiseConv2D",
-    "SeparableConv2D",
+    "Convolution1D",
+    "Convolution1DTranspose",
+    "Convolution2D",
+    "Convolution2DTranspose",
+    "Convolution3D",
+    "Convolution3DTranspose",
 ]
 
 LAYOUTS = {
@@ -28,7 +32,7 @@ LAYOUTS = {
 Sizes = int | Sequence[int]
 
 
-class _Convolution(KernelLayer):
+class Convolution(KernelLayer):
     """What all convolutions share: settings, bias and activation."""
 
     rank: ClassVar[int] = 2
@@ -79,15 +83,23 @@ class _Convolution(KernelLayer):
             return kernel
         return gc.permute_dims(kernel, (self.rank + 1, self.rank, *range(self.rank)))
 
+    @property
+    def edges(self) -> Any:
+        """The padding; of "causal" padding how many zeros stand before and after."""
+        if self.padding != "causal":
+            return self.padding
+        return [(self.dilation_rate[0] * (self.kernel_size[0] - 1), 0)]
+
+    def spread_bias(self, bias: gc.Tensor) -> gc.Tensor:
+        """A bias of the channels, so that it broadcasts to the result."""
+        first = self.data_format == "channels_first"
+        return gc.reshape(bias, (-1, *(1,) * self.rank)) if first else bias
+
     def finished(self, result: gc.Tensor, bias: gc.Tensor | None) -> Any:
-        if bias is not None:
-            if self.data_format == "channels_first":
-                bias = gc.reshape(bias, (-1, *(1,) * self.rank))
-            result = result + bias
-        return self.activation(result)
+        return self.activation(result if bias is None else result + self.spread_bias(bias))
 
 
-class _Conv(_Convolution):
+class _Conv(Convolution):
     def __init__(
         self,
         filters: int,
@@ -130,14 +142,11 @@ class _Conv(_Convolution):
         self.bias = self.add_bias((self.filters,))
 
     def call(self, inputs: Any) -> Any:
-        padding: Any = self.padding
-        if padding == "causal":
-            padding = [(self.dilation_rate[0] * (self.kernel_size[0] - 1), 0)]
         result = gc.nn.conv(
             inputs,
             self.laid_out(self.kernel),
             stride=self.strides,
-            padding=padding,
+            padding=self.edges,
             dilation=self.dilation_rate,
             groups=self.groups,
             layout=self.layout,
@@ -172,127 +181,7 @@ class Conv3D(_Conv):
     rank = 3
 
 
-class DepthwiseConv2D(_Convolution):
-    """depth_multiplier filters for each channel, which see no other channel.
-
-    kernel: [height, width, channels, depth_multiplier]. Result: channels * depth_multiplier
-    channels; those of the first channel come first.
-    """
-
-    def __init__(
-        self,
-        kernel_size: Sizes,
-        strides: Sizes = 1,
-        padding: str = "valid",
-        depth_multiplier: int = 1,
-        data_format: str | None = None,
-        dilation_rate: Sizes = 1,
-        activation: Any = None,
-        use_bias: bool = True,
-        depthwise_initializer: Any = "glorot_uniform",
-        bias_initializer: Any = "zeros",
-        depthwise_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        depthwise_constraint: Any = None,
-        bias_constraint: Any = None,
-        **options: Any,
-    ) -> None:
-        super().__init__(
-            kernel_size,
-            strides,
-            padding,
-            data_format,
-            dilation_rate,
-            activation,
-            use_bias,
-            depthwise_initializer,
-            bias_initializer,
-            depthwise_regularizer,
-            bias_regularizer,
-            depthwise_constraint,
-            bias_constraint,
-            **options,
-        )
-        self.depth_multiplier = checked_units(self, depth_multiplier, "depth_multiplier")
-
-    def build(self, input_shape: Any) -> None:
-        channels = self.channels(input_shape)
-        self.kernel = self.add_kernel((*self.kernel_size, channels, self.depth_multiplier))
-        self.bias = self.add_bias((channels * self.depth_multiplier,))
-
-    def depthwise(self, inputs: gc.Tensor) -> gc.Tensor:
-        flat = gc.reshape(self.kernel, (*self.kernel_size, 1, -1))
-        return gc.nn.depthwise_conv2d(
-            inputs,
-            self.laid_out(flat),
-            layout=self.layout,
-            stride=self.strides,
-            padding=self.padding,
-            dilation=self.dilation_rate,
-        )
-
-    def call(self, inputs: Any) -> Any:
-        return self.finished(self.depthwise(inputs), self.bias)
-
-
-class SeparableConv2D(DepthwiseConv2D):
-    """A depthwise convolution, then one of 1x1 over all channels (Chollet, 2016).
-
-    kernel: [height, width, channels, depth_multiplier]; pointwise_kernel: [1, 1, channels *
-    depth_multiplier, filters].
-    """
-
-    def __init__(
-        self,
-        filters: int,
-        kernel_size: Sizes,
-        strides: Sizes = 1,
-        padding: str = "valid",
-        data_format: str | None = None,
-        dilation_rate: Sizes = 1,
-        depth_multiplier: int = 1,
-        activation: Any = None,
-        use_bias: bool = True,
-        pointwise_initializer: Any = "glorot_uniform",
-        pointwise_regularizer: Any = None,
-        pointwise_constraint: Any = None,
-        **options: Any,
-    ) -> None:
-        super().__init__(
-            kernel_size,
-            strides,
-            padding,
-            depth_multiplier,
-            data_format,
-            dilation_rate,
-            activation,
-            use_bias,
-            **options,
-        )
-        self.filters = checked_units(self, filters, "filters")
-        self.pointwise_initializer = pointwise_initializer
-        self.pointwise_regularizer = pointwise_regularizer
-        self.pointwise_constraint = pointwise_constraint
-
-    def build(self, input_shape: Any) -> None:
-        channels = self.channels(input_shape)
-        self.kernel = self.add_kernel((*self.kernel_size, channels, self.depth_multiplier))
-        self.pointwise_kernel = self.add_param(
-            "pointwise_kernel",
-            (1, 1, channels * self.depth_multiplier, self.filters),
-            self.pointwise_initializer,
-            regularizer=self.pointwise_regularizer,
-            constraint=self.pointwise_constraint,
-        )
-        self.bias = self.add_bias((self.filters,))
-
-    def call(self, inputs: Any) -> Any:
-        kernel = self.laid_out(self.pointwise_kernel)
-        result = gc.nn.conv2d(self.depthwise(inputs), kernel, layout=self.layout)
-        return self.finished(result, self.bias)
-
-
-class _ConvTranspose(_Convolution):
+class _ConvTranspose(Convolution):
     def __init__(
         self,
         filters: int,
@@ -377,3 +266,9 @@ class Conv3DTranspose(_ConvTranspose):
     """The transpose of Conv3D."""
 
     rank = 3
+
+
+Convolution1D, Convolution2D, Convolution3D = Conv1D, Conv2D, Conv3D
+Convolution1DTranspose = Conv1DTranspose
+Convolution2DTranspose = Conv2DTranspose
+Convolution3DTranspose = Conv3DTranspose

@@ -4,13 +4,24 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import graphc as gc
-from graphc.layers import activations
+from graphc.layers import activations, regularizers
 from graphc.layers.arguments import checked_flag, checked_units
 from graphc.layers.kernels import KernelLayer
 from graphc.layers.layer import InputSpec, Layer
 from graphc.layers.masks import hidden, spread_mask
 
-__all__ = ["Activation", "Dense", "Lambda", "ReLU", "LeakyReLU", "ELU", "Softmax", "PReLU"]
+__all__ = [
+    "Activation",
+    "ActivityRegularization",
+    "Dense",
+    "ELU",
+    "Identity",
+    "Lambda",
+    "LeakyReLU",
+    "PReLU",
+    "ReLU",
+    "Softmax",
+]
 
 
 class Dense(KernelLayer):
@@ -56,6 +67,22 @@ class Dense(KernelLayer):
     def call(self, inputs: Any) -> Any:
         result = inputs @ self.kernel
         return self.activation(result if self.bias is None else result + self.bias)
+
+
+class Identity(Layer):
+    """x itself: a tensor, or a structure of them."""
+
+    supports_masking = True
+
+    def call(self, inputs: Any) -> Any:
+        return inputs
+
+
+class ActivityRegularization(Identity):
+    """x itself, with a penalty l1 * sum(|x|) + l2 * sum(x^2) that is added to the loss."""
+
+    def __init__(self, l1: float = 0.0, l2: float = 0.0, **options: Any) -> None:
+        super().__init__(activity_regularizer=regularizers.L1L2(l1, l2), **options)
 
 
 class Activation(Layer):

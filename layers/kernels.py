@@ -1,10 +1,15 @@
 """Kernels and a bias, as dense layers, convolutions and attention have them."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 import graphc as gc
+from graphc.layers import initializers
 from graphc.layers.layer import Layer
+from graphc.layers.seeds import new_generator
 
 
 class KernelLayer(Layer):
@@ -32,6 +37,25 @@ class KernelLayer(Layer):
             regularizer=self.kernel_regularizer,
             constraint=self.kernel_constraint,
         )
+
+    def add_matrix_kernel(
+        self,
+        shape: Sequence[int],
+        rows: Sequence[int],
+        columns: Sequence[int],
+        name: str = "kernel",
+    ) -> gc.Variable:
+        """A kernel that acts as a matrix, for which its values are drawn.
+
+        rows, columns: the axes that count as its inputs and its outputs; each axis is one of them.
+        """
+        start = self.kernel_initializer
+        if not isinstance(start, gc.Variable):
+            order = [*rows, *columns]
+            matrix = [math.prod(shape[axis] for axis in axes) for axes in (rows, columns)]
+            values = initializers.get(start)(matrix, self.dtype, new_generator())
+            start = values.reshape([shape[axis] for axis in order]).transpose(np.argsort(order))
+        return self.add_kernel(shape, name, start)
 
     def add_bias(
         self, shape: Sequence[int], name: str = "bias", initializer: Any = None

@@ -24,6 +24,17 @@ def spread_mask(mask: gc.Tensor, ndim: int) -> gc.Tensor:
     return mask
 
 
+def truth_of(mask: Any) -> gc.Tensor:
+    """The mask as bool; in masks of numbers 0 hides."""
+    tensor = gc.as_tensor(mask)
+    return tensor if tensor.dtype == gc.bool else tensor != 0
+
+
+def causal_mask(queries: Any, keys: Any) -> gc.Tensor:
+    """bool[queries, keys], from two numbers of steps: True for keys that are no later."""
+    return gc.expand_dims(gc.arange(queries), axis=1) >= gc.arange(keys)
+
+
 def hidden(scores: gc.Tensor, mask: gc.Tensor) -> gc.Tensor:
     """Scores for a softmax, which makes 0 of the masked ones.
 

@@ -17,6 +17,14 @@ __all__ = [
     "Minimum",
     "Multiply",
     "Subtract",
+    "add",
+    "average",
+    "concatenate",
+    "dot",
+    "maximum",
+    "minimum",
+    "multiply",
+    "subtract",
 ]
 
 
@@ -157,3 +165,48 @@ class Dot(Merge):
         flat_right = gc.reshape(right, (right.shape[0], right.shape[1], -1))
         sizes = (left.shape[0], *left.shape[1:-1], *right.shape[2:])
         return gc.reshape(flat_left @ flat_right, sizes)
+
+
+# --- called at once, as functions
+
+
+def add(inputs: Sequence[Any], **options: Any) -> Any:
+    """`Add(**options)(inputs)`"""
+    return Add(**options)(inputs)
+
+
+def average(inputs: Sequence[Any], **options: Any) -> Any:
+    """`Average(**options)(inputs)`"""
+    return Average(**options)(inputs)
+
+
+def maximum(inputs: Sequence[Any], **options: Any) -> Any:
+    """`Maximum(**options)(inputs)`"""
+    return Maximum(**options)(inputs)
+
+
+def minimum(inputs: Sequence[Any], **options: Any) -> Any:
+    """`Minimum(**options)(inputs)`"""
+    return Minimum(**options)(inputs)
+
+
+def multiply(inputs: Sequence[Any], **options: Any) -> Any:
+    """`Multiply(**options)(inputs)`"""
+    return Multiply(**options)(inputs)
+
+
+def subtract(inputs: Sequence[Any], **options: Any) -> Any:
+    """`Subtract(**options)(inputs)`"""
+    return Subtract(**options)(inputs)
+
+
+def concatenate(inputs: Sequence[Any], axis: int = -1, **options: Any) -> Any:
+    """`Concatenate(axis, **options)(inputs)`"""
+    return Concatenate(axis, **options)(inputs)
+
+
+def dot(
+    inputs: Sequence[Any], axes: int | Sequence[int] = -1, normalize: bool = False, **options: Any
+) -> Any:
+    """`Dot(axes, normalize, **options)(inputs)`"""
+    return Dot(axes, normalize, **options)(inputs)

@@ -21,7 +21,18 @@ __all__ = [
     "LayerNormalization",
     "RMSNorm",
     "RMSNormalization",
+    "UnitNormalization",
 ]
+
+
+def _checked_axis(layer: Layer, axis: Any) -> int | Sequence[int]:
+    """An axis or several, as they were given."""
+    if not all(map(is_whole, axis if isinstance(axis, list | tuple) else (axis,))):
+        raise parameter_error(
+            f"{type(layer).__name__}: axis={axis!r:.60}", "an axis is a whole number, or several"
+        )
+    found: int | Sequence[int] = axis
+    return found
 
 
 class _Normalization(Layer):
@@ -45,11 +56,7 @@ class _Normalization(Layer):
     ) -> None:
         super().__init__(**options)
         positive(type(self).__name__, epsilon=epsilon)
-        if not all(map(is_whole, axis if isinstance(axis, list | tuple) else (axis,))):
-            raise parameter_error(
-                f"{type(self).__name__}: axis={axis!r:.60}", "an axis is a whole number, or several"
-            )
-        self.axis, self.epsilon = axis, float(epsilon)
+        self.axis, self.epsilon = _checked_axis(self, axis), float(epsilon)
         self.center, self.scale = center, scale
         self.beta_initializer, self.gamma_initializer = beta_initializer, gamma_initializer
         self.beta_regularizer, self.gamma_regularizer = beta_regularizer, gamma_regularizer
@@ -252,6 +259,24 @@ class GroupNormalization(_Normalization):
         mean, variance = _moments(grouped, over)
         normal = (grouped - mean) * gc.rsqrt(variance + self.epsilon)
         return self.affine(gc.reshape(normal, sizes).astype(inputs.dtype))
+
+
+class UnitNormalization(Layer):
+    """x / sqrt(sum(x^2)) along one axis or several; zeros stay zeros."""
+
+    supports_masking = True
+
+    def __init__(self, axis: int | Sequence[int] = -1, **options: Any) -> None:
+        super().__init__(**options)
+        self.axis = _checked_axis(self, axis)
+
+    def call(self, inputs: Any) -> Any:
+        x = precise(inputs)
+        axes = self.axis if isinstance(self.axis, int) else tuple(self.axis)
+        power = gc.sum(gc.square(x), axis=axes, keepdims=True)
+        there = power > 0
+        scale = gc.where(there, gc.rsqrt(gc.where(there, power, 1)), 0)
+        return (x * scale).astype(inputs.dtype)
 
 
 BatchNorm, LayerNorm = BatchNormalization, LayerNormalization

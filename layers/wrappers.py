@@ -3,10 +3,11 @@
 from typing import Any
 
 import graphc as gc
+from graphc.layers import configs
 from graphc.layers.arguments import checked_choice
 from graphc.layers.configured import parameter_error
 from graphc.layers.layer import InputSpec, Layer
-from graphc.layers.recurrent import Recurrent
+from graphc.layers.sequence import SequenceLayer
 from graphc.layers.structures import mapped
 
 __all__ = ["Bidirectional", "TimeDistributed"]
@@ -21,13 +22,13 @@ class Bidirectional(Layer):
 
     def __init__(
         self,
-        layer: Recurrent,
+        layer: SequenceLayer,
         merge_mode: str | None = "concat",
-        backward_layer: Recurrent | None = None,
+        backward_layer: SequenceLayer | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        if not isinstance(layer, Recurrent):
+        if not isinstance(layer, SequenceLayer):
             raise parameter_error(
                 f"Bidirectional: {layer!r:.60} is no recurrent layer", "give an LSTM, GRU, ..."
             )
@@ -37,11 +38,13 @@ class Bidirectional(Layer):
         if backward_layer is None:
             config = layer.get_config()
             config |= {"go_backwards": not layer.go_backwards, "name": f"{layer.name}_backward"}
-            backward_layer = type(layer).from_config(config)
+            parts = {type(inner).__name__: type(inner) for _, inner in layer.all_layers()}
+            description = {"layer": type(layer).__name__, "config": config}
+            backward_layer = configs.layer_from(description, parts)
         self.backward_layer = backward_layer
         for one in (layer, backward_layer):  # outputs of padded steps are 0 in both directions
             one.zero_output_for_mask = one.return_sequences
-        self.input_spec = InputSpec(ndim=3)
+        self.input_spec = InputSpec(min_ndim=3)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         found = self.forward_layer.compute_mask(inputs, mask)
@@ -49,7 +52,7 @@ class Bidirectional(Layer):
 
     def call(self, inputs: Any, initial_state: Any = None, mask: Any = None) -> Any:
         count = self.forward_layer.state_count
-        states = [None, None]
+        states: list[Any] = [None, None]
         if initial_state is not None:
             states = [initial_state[:count], initial_state[count:]]
         ahead = self.forward_layer(inputs, initial_state=states[0], mask=mask)
