@@ -29,7 +29,8 @@ import llvmlite.binding as llvm
 import numpy as np
 
 from graphc import errors
-from graphc.backends.llvm.jit import Module, module_objects
+from graphc.backends.llvm.jit import Module
+from graphc.backends.llvm.making import Making
 from graphc.backends.llvm.recent import State, state_of
 from graphc.backends.llvm.target import Target
 from graphc.ir.source import current_source
@@ -50,23 +51,27 @@ class CachedObjects(NamedTuple):
     key: str = ""  # of the entry
 
 
-def cached_objects(modules: Sequence[Module], target: Target, use: bool = True) -> CachedObjects:
-    """The object files of modules, from the cache if they are there, else compiled and kept."""
+def cached_objects(
+    modules: Sequence[Module], target: Target, use: bool = True, making: Making | None = None
+) -> CachedObjects:
+    """The object files of modules, from the cache if they are there, else compiled and kept.
+    making: where some of them were begun."""
+    making = Making(target) if making is None else making
     if not use:
-        return CachedObjects(module_objects(modules, target), "compiled: cache=False")
+        return CachedObjects(making.objects(modules), "compiled: cache=False")
     folder = cache_folder()
     if folder is None:
-        return CachedObjects(module_objects(modules, target), "compiled: no folder for a cache")
+        return CachedObjects(making.objects(modules), "compiled: no folder for a cache")
     doubt = distrust(folder)
     if doubt is not None:
         _warn_of_folder(doubt)
-        return CachedObjects(module_objects(modules, target), f"compiled: {doubt}")
+        return CachedObjects(making.objects(modules), f"compiled: {doubt}")
     key = entry_key(modules, target)
     path = folder / (key + SUFFIX)
     image, reason = _read(path, FORMAT)
     if image is not None:
         return CachedObjects(_parted(image), "found", key)
-    objects = module_objects(modules, target)
+    objects = making.objects(modules)
     failure = _write(path, FORMAT, _joined(objects))
     return CachedObjects(objects, f"compiled: {reason}{failure}", key)
 

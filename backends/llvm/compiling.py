@@ -13,7 +13,8 @@ from graphc.backends.llvm.imports import addresses, known_symbols
 from graphc.backends.llvm.jit import Library, side_by_side
 from graphc.backends.llvm.jitted import jitted_steps
 from graphc.backends.llvm.lapack import imported_names
-from graphc.backends.llvm.modules import names_in
+from graphc.backends.llvm.making import Making
+from graphc.backends.llvm.modules import EarlyModules, names_in
 from graphc.backends.llvm.one_thread import PARALLEL
 from graphc.backends.llvm.profiling import LAPS
 from graphc.backends.llvm.routines import Loaded, load
@@ -44,11 +45,22 @@ def compiled_program(
     profiled: bool = False,
 ) -> LlvmExecutable:
     """A program in machine code. profiled: with a clock after every step."""
-    clock = _Clock()
+    making = Making(target)
+    try:
+        return _compiled(program, making, threads, cache, profiled)
+    finally:
+        making.stop()
+
+
+def _compiled(
+    program: Program, making: Making, threads: int, cache: bool, profiled: bool
+) -> LlvmExecutable:
+    clock, target = _Clock(), making.target
     with clock.timed("emit"):
         jitted = jitted_steps(program)
         symbols = {number: routine.symbol for number, routine in jitted.items()}
-        emitted = emit_program(program, target, symbols, profiled)
+        early = EarlyModules(making.begin)
+        emitted = emit_program(program, target, symbols, profiled, early)
         modules = emitted.modules
     with clock.timed("symbols"):
         foreign = foreign_operations(e for k in program.kernels for e in values_of(k.body))
@@ -70,7 +82,7 @@ def compiled_program(
 
     with clock.timed("code"):
         found, (loaded, imports) = side_by_side(
-            lambda: cached_objects(modules, target, cache),
+            lambda: cached_objects(modules, target, cache, making),
             ready,
             bool(emitted.shared) or PARALLEL in used,
         )
