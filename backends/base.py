@@ -110,7 +110,9 @@ class CallLayout:
     outputs; is_flat: whether it may be a list then, or a dict of these keys. replacing: the address
     of the number of calls elsewhere that are about to replace variables. slow: takes the calls that
     must go the long way. keep: what the addresses belong to. names, defaults: of the inputs; a
-    default is an array, or None.
+    default is an array, or None. memory: for each output the list of what its large arrays were in,
+    each free if nobody else refers to it, and the place in a page where they begin; see
+    `graphc.memory.results`.
     """
 
     inputs: tuple[Place, ...]
@@ -128,6 +130,7 @@ class CallLayout:
     keys: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     defaults: tuple[np.ndarray | None, ...] = ()
+    memory: tuple[tuple[list[np.ndarray], int], ...] = ()
 
 
 class DirectCall(Protocol):

@@ -4,12 +4,10 @@ A call goes through Python: arguments are checked, sizes bound, memory taken, an
 lock is given back while native code runs. A function whose calls last a few microseconds spends
 most of its time on that. After some calls of the same shapes, such calls go to the backend's direct
 call, which checks that nothing has changed and runs; whatever is unusual comes back here. So do
-long calls that update variables, which take the lock of those, and long calls with large results,
-which take the memory of earlier ones. `BoundCall` is the same for arrays that are known beforehand:
-nothing is left to check.
+long calls that update variables, which take the lock of those. `BoundCall` is the same for arrays
+that are known beforehand: nothing is left to check.
 """
 
-import math
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
@@ -22,7 +20,6 @@ from graphc.conversion import real_view
 from graphc.dtypes import is_complex
 from graphc.errors import SymbolicValueError
 from graphc.ir.graph import Graph
-from graphc.ir.placement import LARGE
 from graphc.ir.storage import REPLACING, ProcessLock, Storage, references
 from graphc.running import Arrays, ComplexRunner, Given, ProgramRunner, Runner, Sizes, Workspace
 from graphc.structure import LEAF, NONE, Structure
@@ -91,6 +88,10 @@ class Border:
             keys if named else (),
             tuple(str(tensor.name) for tensor in self.graph.inputs),
             self.defaults,
+            tuple(
+                (self.runner.result_memory[n].kept, self.runner.result_memory[n].place)
+                for n in self.runner.output_order
+            ),
         )
 
     def positions(self) -> dict[str, list[int]]:
@@ -120,14 +121,6 @@ class Border:
         reals = [real_view(array) for array in inputs]
         memory = [None if array is None else real_view(array) for array in out]
         return self.runner.fixed(workspace, sizes, reals, values, spare, memory)
-
-    def has_large(self, shapes: Sequence[tuple[int, ...]]) -> bool:
-        """Whether some of these results take the memory of earlier ones, which calls through Python
-        know of: new pages cost more than Python does. shapes: of all results, or none."""
-        return any(
-            math.prod(shape) * tensor.dtype.itemsize >= LARGE
-            for shape, tensor in zip(shapes, self.graph.outputs, strict=False)
-        )
 
     def result_shapes(self, shapes: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
         """The shapes of the outputs, from those of the program's."""
@@ -214,8 +207,7 @@ class DirectRoute:
         ordered = border.result_shapes(shapes)
         known = [*(array.shape for array in arrays), *ordered]
         alone = workspace.arena is not arena  # the frames before keep the smaller one alive
-        unfit = is_long and border.has_large(ordered)
-        if unfit or not direct.install(run, known, workspace, fixed, is_long=is_long, alone=alone):
+        if not direct.install(run, known, workspace, fixed, is_long=is_long, alone=alone):
             if self._workspace is None:
                 self.runner.idle.append(workspace)
             self._seen = -RETRY
@@ -309,6 +301,7 @@ class BoundCall:
             whole.keep,
             ready,
             takes_out=False,
+            memory=() if complete else whole.memory,
         )
         if not complete and any(array is not None for array in out):
             return  # some given, some not: the long way knows
@@ -319,8 +312,6 @@ class BoundCall:
         workspace = Workspace()
         run, shapes, arrays = border.fixed(workspace, sizes, self.inputs, out)
         wanted = [] if complete else border.result_shapes(shapes)
-        if is_long and border.has_large(wanted):
-            return
         keep = (workspace, self.inputs, self.out)
         if direct.install(run, wanted, keep, arrays, is_long=is_long):
             self._direct = direct

@@ -9,7 +9,7 @@ from graphc.conversion import as_array, is_weak_value, shown
 from graphc.errors import FeedError, FunctionError
 from graphc.feeds import FeedBinder
 from graphc.ir.graph import Graph
-from graphc.ir.placement import fresh
+from graphc.placement import fresh
 from graphc.running import ComplexRunner, ProgramRunner, Runner, State
 from graphc.shapes import evaluate, format_shape
 from graphc.structure import Structure

@@ -29,12 +29,12 @@ from graphc.dtypes import is_complex
 from graphc.errors import MemoryLimitError
 from graphc.faults import failure, too_large
 from graphc.ir.graph import Graph
-from graphc.ir.placement import fresh
 from graphc.loops.ir import INNER_ROLES, Fault, Program
 from graphc.memory.lives import ALIGNMENT
 from graphc.memory.plan import MemoryPlan
 from graphc.memory.results import ResultMemory
 from graphc.memory.shortage import shortage
+from graphc.placement import fresh
 from graphc.records import dataclass
 from graphc.shape_table import ShapeTable
 from graphc.shapes import evaluate

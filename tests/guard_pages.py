@@ -19,12 +19,12 @@ from typing import Any, Literal
 
 import numpy as np
 
+from graphc import placement
 from graphc.backends.llvm import jit
 from graphc.backends.llvm.executable import LlvmExecutable
 from graphc.backends.llvm.target import host
 from graphc.direct import DirectRoute
 from graphc.function import Function, _long_way
-from graphc.ir import placement
 from graphc.memory import results
 from graphc.memory.lives import ALIGNMENT
 from graphc.shapes import evaluate

@@ -12,7 +12,7 @@ import pytest
 import graphc as gc
 from graphc.backends.llvm.direct_call import is_possible
 from tests.children import child_of
-from tests.direct_calls import X, warm
+from tests.direct_calls import X, is_direct, warm
 
 pytestmark = pytest.mark.skipif(not is_possible(), reason="needs CPython with its lock")
 
@@ -216,14 +216,6 @@ def test_a_forked_child_calls() -> None:
     assert w.value[0] == 0
 
 
-def is_direct(f: gc.Function, *args: Any) -> bool:
-    """Whether a call leaves the long way alone, which notes how long a call took."""
-    runner: Any = f._run
-    runner.seconds = -1.0
-    f(*args)
-    return bool(runner.seconds < 0)
-
-
 def test_sizes_in_turns_are_direct() -> None:
     x, w = gc.placeholder("x", ("n",)), gc.variable(np.float32(0), "w")
     f = gc.function([x], [gc.cumulative_sum(x * gc.constant(np.float32(2))), w], {w: w + 1})
@@ -377,17 +369,6 @@ def test_bound_calls_that_are_long() -> None:
             w.value = np.float32(turn)
             np.testing.assert_array_equal(call()[1], data + np.float32(turn))
         assert type(call.__call__) is type(len)
-
-
-def test_large_results_take_the_memory_of_earlier_ones() -> None:
-    """Long calls with large results go through Python, which knows of that memory."""
-    x = gc.placeholder("x", ("n",))
-    f = gc.function([x], gc.exp(x) * gc.tanh(x), backend="llvm")
-    data = np.zeros(1 << 20, "float32")
-    places = set()
-    for _ in range(12):
-        places.add(f(data).ctypes.data)
-    assert len(places) <= 2
 
 
 def test_unusual_arguments_are_converted_and_then_direct() -> None:

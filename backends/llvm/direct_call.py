@@ -46,6 +46,7 @@ from graphc.backends.llvm.direct_layout import (
     RANK,
     READY,
     SEQUENCE,
+    SET_BASE_OBJECT,
     SHAPE,
     SIZE,
     TAKEN,
@@ -85,6 +86,8 @@ class DirectCall:
         assert len(words) == HEADER
         for row in (row for part in parts for row in part):
             words += (id(row.dtype), row.rank, row.position) if isinstance(row, Place) else row
+        for kept, place in layout.memory:
+            words += (id(kept), place)
         self._layout = layout
         self._record = np.array(words, np.int64).view(Record)
         address = _routine().address("direct_call")
@@ -170,6 +173,7 @@ def _routine() -> Library:
     table = _numpy_functions()
     imports |= {f"{kind.__name__}_type": id(kind) for kind in (list, tuple, dict, float, int, bool)}
     imports |= {"array_type": table[ARRAY_TYPE], "new_from_descr": table[NEW_FROM_DESCR]}
+    imports["set_base_object"] = table[SET_BASE_OBJECT]
     return Library(cached_objects([Module(TEXT)], host()).objects, ["direct_call"], imports)
 
 
@@ -189,7 +193,7 @@ def _numpy_functions() -> Sequence[int]:
     capsule = np._core._multiarray_umath._ARRAY_API  # type: ignore[attr-defined]
     pointer = ctypes.pythonapi["PyCapsule_GetPointer"]
     pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
-    return list((ctypes.c_int64 * 100).from_address(pointer(capsule, None)))
+    return list((ctypes.c_int64 * (SET_BASE_OBJECT + 1)).from_address(pointer(capsule, None)))
 
 
 @cache
@@ -199,7 +203,7 @@ def is_possible() -> bool:
     if sys.implementation.name != "cpython" or not locked or np.intp().itemsize != 8:
         return False
     probes = [np.empty(shape, dtype) for shape, dtype in (((3,), np.int8), ((2, 5), np.float64))]
-    if not _tuple_lies_as_expected((OUT,)) or not _list_has_its_size([OUT, OUT]):
+    if not _tuple_lies_as_expected((OUT,)) or not _list_lies_as_expected([OUT, probes[0]]):
         return False
     if not all(map(_number_lies_as_expected, [*_NUMBERS, 1.5])):
         return False
@@ -238,5 +242,7 @@ def _tuple_lies_as_expected(names: tuple[str, ...]) -> bool:
     return words[SIZE // 8] == len(names) and words[ITEMS // 8] == id(names[0])
 
 
-def _list_has_its_size(items: list[str]) -> bool:
-    return ctypes.c_int64.from_address(id(items) + SIZE).value == len(items)
+def _list_lies_as_expected(items: list[Any]) -> bool:
+    words = (ctypes.c_int64 * (ITEMS // 8 + 1)).from_address(id(items))
+    first = (ctypes.c_int64 * len(items)).from_address(words[ITEMS // 8])
+    return words[SIZE // 8] == len(items) and list(first) == [id(item) for item in items]

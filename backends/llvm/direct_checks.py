@@ -4,12 +4,14 @@ from graphc.backends.llvm.direct_layout import (
     DATA,
     DESCRIPTOR,
     FLAGS,
+    ITEMS,
     NOT_SO,
     RANK,
     SEQUENCE,
     SHAPE,
     SIZE,
 )
+from graphc.placement import PAGE
 
 CHECKS = f"""define internal ptr @data_of(ptr %array) alwaysinline {{
   %field = getelementptr i8, ptr %array, i64 {DATA}
@@ -148,5 +150,36 @@ compare:
 done:
   %answer = phi i1 [ false, %head ], [ true, %compare ]
   ret i1 %answer
+}}
+
+; memory for so many bytes, wherever in a page they begin, that only the list refers to; else null
+define internal ptr @free_memory(ptr %list, i64 %bytes) {{
+entry:
+  %wanted = add i64 %bytes, {PAGE - 1}
+  %at.size = getelementptr i8, ptr %list, i64 {SIZE}
+  %size = load i64, ptr %at.size
+  %at.items = getelementptr i8, ptr %list, i64 {ITEMS}
+  %items = load ptr, ptr %at.items
+  br label %head
+head:
+  %k = phi i64 [ 0, %entry ], [ %k.next, %compare ]
+  %more = icmp slt i64 %k, %size
+  br i1 %more, label %compare, label %none
+compare:
+  %at.item = getelementptr ptr, ptr %items, i64 %k
+  %item = load ptr, ptr %at.item
+  %references = load i32, ptr %item
+  %alone = icmp eq i32 %references, 1
+  %at.shape = getelementptr i8, ptr %item, i64 {SHAPE}
+  %shape = load ptr, ptr %at.shape
+  %length = load i64, ptr %shape
+  %fits = icmp eq i64 %length, %wanted
+  %free = and i1 %alone, %fits
+  %k.next = add i64 %k, 1
+  br i1 %free, label %found, label %head
+found:
+  ret ptr %item
+none:
+  ret ptr null
 }}
 """

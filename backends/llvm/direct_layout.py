@@ -10,6 +10,8 @@ record     frame, entry, busy, the number of inputs, variables, updates and outp
            variables  address of a reference to an array, position in the table
            updates    address of a reference to an array and to its spare, position
            outputs    descriptor, rank, position in the table
+           memory     for each output, a list of memory that large arrays were in, and where in a
+                      page they begin
 frame      table, sizes and fault for the entry, the next frame (or 0), whether calls are long,
            room for a reference to the array of every variable, room for a number for every input,
            the bytes of every input and of every output, then the shapes of inputs and of outputs
@@ -22,7 +24,7 @@ HEADER = 15
 TAKEN, KNOWN = 13, 14  # the places of these words
 NAMED = 32  # inputs of a function that takes names
 NEXT, LONG, FRAME_HEADER = 3, 4, 5
-ARRAY_TYPE, NEW_FROM_DESCR = 2, 94  # in numpy's table of C functions
+ARRAY_TYPE, NEW_FROM_DESCR, SET_BASE_OBJECT = 2, 94, 282  # in numpy's table of C functions
 
 # Where a numpy array keeps its fields, in bytes; the object's header comes first.
 DATA, RANK, SHAPE, DESCRIPTOR, FLAGS = 16, 24, 32, 56, 64

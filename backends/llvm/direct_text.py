@@ -16,6 +16,7 @@ from graphc.backends.llvm.direct_layout import (
     TAKEN,
     WRITABLE,
 )
+from graphc.placement import LARGE, PAGE
 
 TEXT = f"""
 @array_type = external global i8
@@ -28,6 +29,7 @@ TEXT = f"""
 @bool_type = external global i8
 @true = external global i8
 declare ptr @new_from_descr(ptr, ptr, i32, ptr, ptr, ptr, i32, ptr)
+declare i32 @set_base_object(ptr, ptr)
 declare ptr @PyObject_Vectorcall(ptr, ptr, i64, ptr)
 declare ptr @PyObject_CallOneArg(ptr, ptr)
 declare void @Py_IncRef(ptr)
@@ -221,6 +223,8 @@ update.take:
   br label %update.head
 
 output.start:
+  %output.words = mul i64 %outputs, 3
+  %first.memory = getelementptr i64, ptr %update, i64 %output.words
   %has.out = icmp ne ptr %out, null
   %at.style = getelementptr i64, ptr %record, i64 12
   %style = load i64, ptr %at.style
@@ -289,16 +293,51 @@ unfit.out:
   call void @Py_DecRef(ptr %answer)
   br label %slow
 
+; a new array: a large one in memory that an earlier one was in; if there is none, Python finds some
 output.make:
   %output.descriptor = load ptr, ptr %output
   %output.rank.32 = trunc i64 %output.rank to i32
+  %at.made.bytes = getelementptr i64, ptr %output.bytes, i64 %o
+  %made.bytes = load i64, ptr %at.made.bytes
+  %is.large = icmp sge i64 %made.bytes, {LARGE}
+  br i1 %is.large, label %output.look, label %output.new
+output.new:
   call void @Py_IncRef(ptr %output.descriptor)
-  %made = call ptr @new_from_descr(ptr @array_type, ptr %output.descriptor, \
+  %small = call ptr @new_from_descr(ptr @array_type, ptr %output.descriptor, \
 i32 %output.rank.32, ptr %output.shape, ptr null, ptr null, i32 0, ptr null)
-  %no.memory = icmp eq ptr %made, null
+  %no.memory = icmp eq ptr %small, null
   br i1 %no.memory, label %give.up, label %output.keep
+output.look:
+  %o.twice = shl i64 %o, 1
+  %at.kept = getelementptr i64, ptr %first.memory, i64 %o.twice
+  %kept = load ptr, ptr %at.kept
+  %at.begin = getelementptr i64, ptr %at.kept, i64 1
+  %place = load i64, ptr %at.begin
+  %room = call ptr @free_memory(ptr %kept, i64 %made.bytes)
+  %no.room = icmp eq ptr %room, null
+  br i1 %no.room, label %unfit.out, label %output.within
+output.within:
+  %room.data = call ptr @data_of(ptr %room)
+  %room.start = ptrtoint ptr %room.data to i64
+  %off = sub i64 %place, %room.start
+  %gap = and i64 %off, {PAGE - 1}
+  %large.data = getelementptr i8, ptr %room.data, i64 %gap
+  call void @Py_IncRef(ptr %output.descriptor)
+  %large = call ptr @new_from_descr(ptr @array_type, ptr %output.descriptor, \
+i32 %output.rank.32, ptr %output.shape, ptr null, ptr %large.data, i32 {DENSE | WRITABLE}, ptr null)
+  %no.large = icmp eq ptr %large, null
+  br i1 %no.large, label %give.up, label %output.based
+output.based:
+  call void @Py_IncRef(ptr %room)
+  %based = call i32 @set_base_object(ptr %large, ptr %room)
+  %unbased = icmp slt i32 %based, 0
+  br i1 %unbased, label %output.lost, label %output.keep
+output.lost:
+  call void @Py_DecRef(ptr %large)
+  br label %give.up
 output.keep:
-  %result = phi ptr [ %made, %output.make ], [ %memory, %output.borrow ]
+  %result = phi ptr [ %small, %output.new ], [ %large, %output.based ], \
+[ %memory, %output.borrow ]
   br i1 %several, label %output.listed, label %output.made
 output.listed:
   %ignored = call i32 @PyList_SetItem(ptr %answer, i64 %o, ptr %result)

@@ -21,12 +21,12 @@ from graphc.errors import DTypeError, FunctionError, GraphcError, ShapeError, Sy
 from graphc.ir.lowering import IndexMap, Leaf, LoweringContext
 from graphc.ir.node import Attributes, Node, TensorType, unique_type
 from graphc.ir.opdef import Inference, OpDef
-from graphc.ir.placement import copied
 from graphc.ir.registry import call, public, register
 from graphc.ir.source import current_source, current_sources
 from graphc.ir.storage import Storage, replace_arrays, under_lock
 from graphc.ir.tensor import Tensor
 from graphc.ir.trimmed import Trimmed
+from graphc.placement import copied
 from graphc.scalar.expr import Expr, Index
 from graphc.shapes import Dim, Shape, Size, format_shape, whole_number
 

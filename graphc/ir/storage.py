@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from graphc.ir.placement import fresh
+from graphc.placement import fresh
 
 Lock = AbstractContextManager[bool]
 Result = TypeVar("Result")

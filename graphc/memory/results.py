@@ -2,15 +2,14 @@
 
 Fresh memory of the operating system costs more than filling it: every page is cleared first. So
 the memory of the last large results is remembered, and given out again when the array that was
-returned, and every view of it, is gone. Where results begin: see ir.placement.
+returned, and every view of it, is gone. Where results begin: see placement.
 """
 
 import sys
-from collections import deque
 
 import numpy as np
 
-from graphc.ir.placement import LARGE, PAGE, array_in, next_place
+from graphc.placement import LARGE, PAGE, array_in, next_place
 
 KEPT = 2  # per result: `y = f(x)` drops the old y after the new one is there
 
@@ -24,13 +23,18 @@ _ALONE = _references_of_a_local()  # what getrefcount says where nobody else hol
 
 
 class ResultMemory:
-    """The memory of one result of a function; any thread may ask for it."""
+    """The memory of one result of a function; any thread may ask for it.
 
-    __slots__ = ("_kept", "_place")
+    kept: bytes of arrays, KEPT at most; what only this list refers to is free, and native code may
+    use it as well. place: where arrays begin in a page. Whoever is to look at an element takes it
+    out of the list, in one step, as nobody else finds it then.
+    """
+
+    __slots__ = ("kept", "place")
 
     def __init__(self) -> None:
-        self._place = next_place()
-        self._kept: deque[np.ndarray] = deque(maxlen=KEPT)
+        self.place = next_place()
+        self.kept: list[np.ndarray] = []
 
     def take(self, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> np.ndarray:
         """An array with whatever is in its memory."""
@@ -42,18 +46,28 @@ class ResultMemory:
         memory = self._free(size + PAGE - 1)
         if memory is None:
             memory = np.empty(size + PAGE - 1, np.uint8)
-        self._kept.append(memory)
-        return array_in(memory, self._place, shape, dtype)
+        self._keep(memory)
+        return array_in(memory, self.place, shape, dtype)
 
     def _free(self, size: int) -> np.ndarray | None:
         """Memory of this size that nobody holds; what is in use stays remembered."""
-        for _ in range(len(self._kept)):
-            try:
-                memory = self._kept.popleft()
-            except IndexError:  # another thread took it
+        for _ in range(len(self.kept)):
+            memory = self._next()
+            if memory is None:
                 return None
             if sys.getrefcount(memory) > _ALONE:
-                self._kept.append(memory)
+                self._keep(memory)
             elif memory.nbytes == size:
                 return memory
         return None
+
+    def _next(self) -> np.ndarray | None:
+        try:
+            return self.kept.pop(0)
+        except IndexError:  # another thread took it
+            return None
+
+    def _keep(self, memory: np.ndarray) -> None:
+        self.kept.append(memory)
+        while len(self.kept) > KEPT:
+            self._next()

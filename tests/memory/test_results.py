@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import graphc as gc
-from graphc.ir.placement import LARGE, LINE, PAGE, PLACES, copied, fresh, next_place
 from graphc.memory.results import ResultMemory
+from graphc.placement import LARGE, LINE, PAGE, PLACES, copied, fresh, next_place
 
 FLOATS = np.dtype(np.float32)
 COUNT = LARGE // 4
