@@ -25,6 +25,9 @@ from graphc.running import Arrays, ComplexRunner, Given, ProgramRunner, Runner, 
 from graphc.structure import LEAF, NONE, Structure
 
 LONGEST = 50e-6  # seconds; longer calls let other threads of Python run meanwhile
+# The same for calls that update little: to let others run, they have to take the long way.
+LONGEST_UPDATING = 300e-6
+LITTLE = 1 << 18  # bytes; more is better written over the old values, which the long way does
 ENOUGH = 3  # calls of any shape before the first direct one
 LATELY = 4  # sizes whose calls are counted, and that are direct at the same time
 RETRY = 100  # calls after one whose sizes the direct way does not take
@@ -52,6 +55,13 @@ class Border:
         self.variables = variables
         self.updated = updated
         self.structure = structure
+        self.updates_little = sum(storage.array.nbytes for storage in updated) <= LITTLE
+
+    @property
+    def is_long(self) -> bool:
+        """Whether other threads of Python are to run during a call like the last one."""
+        longest = LONGEST_UPDATING if self.updated and self.updates_little else LONGEST
+        return self.runner.seconds > longest
 
     def layout(self, slow: Callable[..., Any], ready: Any = None) -> CallLayout:
         """Where arguments, variables, new values and outputs stand among the buffers."""
@@ -170,7 +180,7 @@ class DirectRoute:
             recent.popitem(last=False)
         if times < 2 or self._seen < ENOUGH or sizes in self._installed:
             return None
-        is_long = self.runner.seconds > LONGEST
+        is_long = self.border.is_long
         if is_long and self.border.updated:
             return None
         with self._lock.current():
@@ -270,7 +280,7 @@ class BoundCall:
         def watch(*surplus: Any, **named: Any) -> Any:
             result = slow(*surplus, **named)
             self._seen += 1
-            is_long = border.runner.seconds > LONGEST
+            is_long = border.is_long
             if self._seen >= ENOUGH and not (is_long and border.updated):
                 self._install(border, sizes, out, slow, is_long)
             return result

@@ -2,6 +2,7 @@
 
 import gc as garbage
 import os
+import sys
 import threading
 import weakref
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 import graphc as gc
 from graphc.backends.llvm.direct_call import is_possible
+from graphc.direct import LITTLE
 from tests.children import child_of
 from tests.direct_calls import X, is_direct, warm
 
@@ -323,14 +325,20 @@ def test_other_sizes_become_direct_while_a_long_call_runs() -> None:
     thread.join()
 
 
-def test_long_calls_with_updates_take_the_lock_of_the_variables() -> None:
-    x, w = gc.placeholder("x", ("n",)), gc.variable(np.zeros((), "float32"), "w")
+@pytest.mark.parametrize(("count", "direct"), [(LITTLE // 4, True), (LITTLE // 4 + 1, False)])
+def test_long_calls_with_updates_take_the_lock_of_the_variables(
+    count: int, direct: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless they update little, and are not that long."""
+    monkeypatch.setattr(sys.modules["graphc.direct"], "LONGEST", -1.0)
+    monkeypatch.setattr(sys.modules["graphc.direct"], "LONGEST_UPDATING", 1e9)
+    x, w = gc.placeholder("x", ("n",)), gc.variable(np.zeros(count, "float32"), "w")
     f = gc.function([x], gc.sum(gc.sin(x)), updates={w: w + 1})
     data = np.arange(200_000, dtype="float32")
     for turn in range(8):
         f(data)
-        assert w.value == turn + 1
-    assert type(f.__call__) is not type(len)
+        assert w.value[0] == w.value[-1] == turn + 1
+    assert is_direct(f, data) == direct
 
 
 def test_a_function_dropped_during_a_long_call() -> None:

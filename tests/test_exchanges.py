@@ -18,7 +18,8 @@ COUNT = 20
 @pytest.fixture(autouse=True)
 def long_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     """All calls count as long."""
-    monkeypatch.setattr(sys.modules["graphc.direct"], "LONGEST", -1.0)
+    for name in ("LONGEST", "LONGEST_UPDATING"):
+        monkeypatch.setattr(sys.modules["graphc.direct"], name, -1.0)
 
 
 @pytest.fixture(params=[False, True], ids=["apart", "over"])
