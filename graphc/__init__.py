@@ -96,6 +96,7 @@ with uncollected(stays=True):  # modules are many objects
     from graphc.ops.joining import *
     from graphc.ops.lambert import *
     from graphc.ops.lapack import *
+    from graphc.ops.logarithms import *
     from graphc.ops.lu_factors import *
     from graphc.ops.matrix_functions import *
     from graphc.ops.movement import *

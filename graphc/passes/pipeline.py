@@ -29,6 +29,7 @@ from graphc.passes.motion import move_out
 from graphc.passes.narrow_products import NARROW_PRODUCTS
 from graphc.passes.nested import fill_bodies, has_bodies, map_bodies
 from graphc.passes.stabilize import STABILIZE
+from graphc.passes.stabilize_logarithms import STABILIZE_LOGARITHMS
 from graphc.passes.table_entries import TABLE_ENTRIES
 from graphc.passes.turned import turn_matrices
 from graphc.passes.unroll import unroll
@@ -39,7 +40,7 @@ from graphc.rewrite.rule import RuleTable
 
 CANONICAL = (*ARITH, *SELECT, *MOVEMENT, *ENTRIES, *REDUCE, *SHAPE, *CHECKS)
 EXPANSION = RuleTable(expand=EXPAND)
-STABLE = (*STABILIZE, *LINEAR_ALGEBRA)
+STABLE = (*STABILIZE, *STABILIZE_LOGARITHMS, *LINEAR_ALGEBRA)
 PREPARATION = RuleTable(stabilize=STABLE, canonicalize=CANONICAL)  # before differentiation
 
 
