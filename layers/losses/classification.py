@@ -37,7 +37,7 @@ def _is_linear(y_pred: gc.Tensor) -> bool:
     return y_pred.op.name == "matmul" or any(given.op.name == "matmul" for given in inputs)
 
 
-def _logits(name: str, y_pred: gc.Tensor, activation: str, from_logits: bool) -> gc.Tensor | None:
+def logits_of(name: str, y_pred: gc.Tensor, activation: str, from_logits: bool) -> gc.Tensor | None:
     """What the activation was applied to, where that is known; warns of a wrong from_logits."""
     if from_logits:
         if y_pred.op.name in ("sigmoid", "softmax"):
@@ -56,7 +56,7 @@ def _logits(name: str, y_pred: gc.Tensor, activation: str, from_logits: bool) ->
     return y_pred.node.inputs[0] if y_pred.op.name == activation else None
 
 
-def _last_axis_softmax(y_pred: gc.Tensor, logits: gc.Tensor | None, axis: int) -> bool:
+def along_softmax(y_pred: gc.Tensor, logits: gc.Tensor | None, axis: int) -> bool:
     """Whether the softmax that was traced goes along the axis of the loss."""
     if logits is None or y_pred.op.name != "softmax" or logits is y_pred:
         return logits is not None
@@ -78,7 +78,7 @@ def binary_crossentropy(
     """
     name = "binary_crossentropy"
     target, prediction = matched(name, y_true, y_pred)
-    logits = _logits(name, gc.as_tensor(y_pred), "sigmoid", from_logits)
+    logits = logits_of(name, gc.as_tensor(y_pred), "sigmoid", from_logits)
     if label_smoothing:
         target = target * (1 - label_smoothing) + label_smoothing / 2
     if logits is not None:
@@ -111,11 +111,11 @@ def categorical_crossentropy(
             fix="use sparse_categorical_crossentropy for class numbers, or gc.one_hot",
         )
     target, prediction = matched(name, y_true, y_pred)
-    logits = _logits(name, given, "softmax", from_logits)
+    logits = logits_of(name, given, "softmax", from_logits)
     if label_smoothing:
         classes = gc.as_tensor(given.shape[axis]).astype(target.dtype)
         target = target * (1 - label_smoothing) + label_smoothing / classes
-    if logits is not None and _last_axis_softmax(given, logits, axis):
+    if logits is not None and along_softmax(given, logits, axis):
         return gc.nn.softmax_cross_entropy(floating(logits), target, axis=axis)
     p = prediction / gc.sum(prediction, axis=axis, keepdims=True)
     return -gc.sum(target * gc.log(gc.clip(p, EPSILON, 1 - EPSILON)), axis=axis)
@@ -137,8 +137,8 @@ def sparse_categorical_crossentropy(
     name = "sparse_categorical_crossentropy"
     given = gc.as_tensor(y_pred)
     prediction = floating(given)
-    logits = _logits(name, given, "softmax", from_logits)
-    if logits is not None and not _last_axis_softmax(given, logits, axis):
+    logits = logits_of(name, given, "softmax", from_logits)
+    if logits is not None and not along_softmax(given, logits, axis):
         logits = None
     labels = _class_numbers(name, y_true, prediction)
     source = prediction if logits is None else floating(logits)
@@ -215,7 +215,7 @@ class BinaryCrossentropy(Loss):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_smoothing(self)
+        check_smoothing(self)
 
     def call(self, y_true: Any, y_pred: Any) -> gc.Tensor:
         return binary_crossentropy(
@@ -233,7 +233,7 @@ class CategoricalCrossentropy(Loss):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_smoothing(self)
+        check_smoothing(self)
 
     def call(self, y_true: Any, y_pred: Any) -> gc.Tensor:
         return categorical_crossentropy(
@@ -241,7 +241,7 @@ class CategoricalCrossentropy(Loss):
         )
 
 
-def _check_smoothing(loss: Any) -> None:
+def check_smoothing(loss: Any) -> None:
     if not 0 <= loss.label_smoothing <= 1:
         raise parameter_error(
             f"{type(loss).__name__}: label_smoothing={loss.label_smoothing!r}",

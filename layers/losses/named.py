@@ -14,7 +14,13 @@ from graphc.layers.losses.classification import (
     SquaredHinge,
 )
 from graphc.layers.losses.ctc import CTC
-from graphc.layers.losses.embedding import CosineSimilarity, Triplet
+from graphc.layers.losses.embedding import Circle, CosineSimilarity, Triplet
+from graphc.layers.losses.focal import (
+    BinaryFocalCrossentropy,
+    CategoricalFocalCrossentropy,
+    CategoricalGeneralizedCrossEntropy,
+)
+from graphc.layers.losses.overlap import Dice, Tversky
 from graphc.layers.losses.regression import (
     Huber,
     LogCosh,
@@ -46,7 +52,13 @@ _CLASSES: list[type[Loss]] = [
     CategoricalHinge,
     CosineSimilarity,
     Triplet,
+    Circle,
     CTC,
+    BinaryFocalCrossentropy,
+    CategoricalFocalCrossentropy,
+    CategoricalGeneralizedCrossEntropy,
+    Dice,
+    Tversky,
 ]
 _names = Names(
     "loss",

@@ -7,6 +7,7 @@ import numpy as np
 import graphc as gc
 from graphc.layers.configured import Configured, written
 from graphc.layers.losses.base import fitting_weight, over_last
+from graphc.layers.naming import snake_case
 from graphc.records import dataclass
 from graphc.surface import check_fields
 
@@ -27,7 +28,7 @@ class Metric(Configured):
     def __post_init__(self) -> None:
         if type(self).__module__.startswith("graphc.layers."):  # users may annotate as they like
             check_fields(self)
-        self.name = self.name or _snake_case(type(self).__name__)
+        self.name = self.name or snake_case(type(self).__name__)
         self._kept: dict[str, gc.Variable] = {}
 
     @property
@@ -59,6 +60,10 @@ class Metric(Configured):
         """The new values of the variables after one batch."""
         raise TypeError(f"{type(self).__name__} does not define update")
 
+    def update_state(self, y_true: Any, y_pred: Any = None, sample_weight: Any = None) -> None:
+        """Take in arrays now: what `update` describes is done."""
+        gc.function([], [], updates=self.update(y_true, y_pred, sample_weight))()
+
     def result(self) -> gc.Tensor:
         """The value over all batches since the last reset."""
         raise TypeError(f"{type(self).__name__} does not define result")
@@ -68,6 +73,8 @@ class Metric(Configured):
         for variable in self.variables:
             variable.value = np.zeros(variable.value.shape)
 
+    reset_state = reset
+
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> np.ndarray:
         """The value for these arrays alone."""
         changes = self.update(y_true, y_pred, sample_weight)
@@ -75,11 +82,6 @@ class Metric(Configured):
         after = gc.function([], list(changes.values()), givens=empty)()
         values: dict[gc.Tensor, Any] = dict(zip(changes, after, strict=True))
         return np.asarray(gc.function([], self.result(), givens=values)())
-
-
-def _snake_case(name: str) -> str:
-    words = "".join(f"_{c.lower()}" if c.isupper() else c for c in name).strip("_")
-    return words if len(words) < 2 * len(name) - 1 else name.lower()
 
 
 def quotient(top: gc.Tensor, bottom: gc.Tensor) -> gc.Tensor:
@@ -115,7 +117,27 @@ class MeanOfValues(Metric):
 
 
 @dataclass(eq=False)
-class Mean(Metric):
+class _OfValues(Metric):
+    def update_state(self, y_true: Any, y_pred: Any = None, sample_weight: Any = None) -> None:
+        """Take in values now, and their weights: update_state(values, weights)."""
+        super().update_state(None, y_true, y_pred if sample_weight is None else sample_weight)
+
+
+@dataclass(eq=False)
+class Sum(_OfValues):
+    """The sum of values, times their weights: `update(None, values)`."""
+
+    def update(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Updates:
+        values = gc.as_tensor(y_pred).astype("float64")
+        total, weight = self.keep("total"), weights_of(str(self.name), sample_weight, values)
+        return {total: total + gc.sum(values * weight)}
+
+    def result(self) -> gc.Tensor:
+        return self.keep("total") * 1
+
+
+@dataclass(eq=False)
+class Mean(_OfValues):
     """The mean of values: `update(None, values)`."""
 
     def update(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Updates:

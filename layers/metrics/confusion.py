@@ -1,17 +1,18 @@
 """Metrics that count right and wrong answers: precision, recall, F1, confusion matrix, AUC."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 import graphc as gc
 from graphc.layers.configured import parameter_error
+from graphc.layers.limits import positive
 from graphc.layers.losses.base import same_rank
 from graphc.layers.metrics.accuracy import class_numbers
 from graphc.layers.metrics.base import Metric, Updates, quotient, weights_of
 from graphc.records import dataclass
 
-__all__ = ["AUC", "ConfusionMatrix", "F1Score", "Precision", "Recall"]
+__all__ = ["AUC", "ConfusionMatrix", "F1Score", "FBetaScore", "Precision", "Recall"]
 
 
 def _decisions(
@@ -39,6 +40,17 @@ def _decisions(
 
 def _one_hot(labels: gc.Tensor, classes: Any) -> gc.Tensor:
     return gc.one_hot(labels, classes).astype("float64")
+
+
+def pairs_counted(
+    target: gc.Tensor, prediction: gc.Tensor, count: int, weight: gc.Tensor
+) -> gc.Tensor:
+    """The weights of those with target i and prediction j, at [i, j]. All of one shape."""
+    rows, columns = (
+        _one_hot(gc.reshape(labels.astype("int64"), (-1,)), count)
+        for labels in (target, prediction)
+    )
+    return (rows * gc.reshape(weight, (-1, 1))).T @ columns
 
 
 def _checked_threshold(metric: Any, threshold: float | None) -> None:
@@ -90,19 +102,14 @@ class Recall(_Counts):
 
 
 @dataclass(eq=False)
-class F1Score(Metric):
-    """The harmonic mean of precision and recall of each class, 2 tp / (2 tp + fp + fn).
-
-    average: None for all classes, "macro" for their mean, "weighted" for that weighted by how often
-    they are there, "micro" for one score of all counts. threshold: None for the class of the
-    largest score. One probability a sample is one class, with threshold 0.5.
-    """
-
+class _Score(Metric):
     average: str | None = None
-    threshold: float | None = None
+    beta: ClassVar[Any] = 1.0
+    threshold: ClassVar[Any] = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        positive(str(self.name), beta=self.beta)
         _checked_threshold(self, self.threshold)
         if self.average not in (None, "macro", "micro", "weighted"):
             raise parameter_error(
@@ -126,12 +133,42 @@ class F1Score(Metric):
     def result(self) -> gc.Tensor:
         size = self.kept_shape("there")
         right, said, there = (self.keep(r, size) for r in ("true_positives", "said", "there"))
+        square = float(self.beta) ** 2
+        top, bottom = (1 + square) * right, said + square * there
         if self.average == "micro":
-            return quotient(2 * gc.sum(right), gc.sum(said + there))
-        score = quotient(2 * right, said + there)
+            return quotient(gc.sum(top), gc.sum(bottom))
+        score = quotient(top, bottom)
         if self.average == "weighted":
             return quotient(gc.sum(score * there), gc.sum(there))
         return score if self.average is None else gc.mean(score)
+
+
+@dataclass(eq=False)
+class FBetaScore(_Score):
+    """(1 + beta^2) precision recall / (beta^2 precision + recall) of each class: recall counts beta
+    times as much as precision.
+
+    average: None for all classes, "macro" for their mean, "weighted" for that weighted by how often
+    they are there, "micro" for one score of all counts. threshold: None for the class of the
+    largest score. One probability a sample is one class, with threshold 0.5.
+    """
+
+    beta: float = 1.0  # type: ignore[misc]
+    threshold: float | None = None  # type: ignore[misc]
+
+    def __post_init__(self) -> None:
+        self.name = self.name or "fbeta_score"
+        super().__post_init__()
+
+
+@dataclass(eq=False)
+class F1Score(_Score):
+    """The harmonic mean of precision and recall of each class, 2 tp / (2 tp + fp + fn).
+
+    average, threshold: as of FBetaScore.
+    """
+
+    threshold: float | None = None  # type: ignore[misc]
 
 
 @dataclass(eq=False)
@@ -155,11 +192,9 @@ class ConfusionMatrix(Metric):
             prediction = gc.argmax(prediction, axis=-1)
         else:
             target = same_rank(str(self.name), gc.as_tensor(y_true), prediction)
-        rows = _one_hot(gc.reshape(target.astype("int64"), (-1,)), count)
-        columns = _one_hot(gc.reshape(prediction.astype("int64"), (-1,)), count)
-        w = gc.reshape(weights_of(str(self.name), sample_weight, target), (-1, 1))
+        w = weights_of(str(self.name), sample_weight, target)
         matrix = self.keep("matrix", (count, count))
-        return {matrix: matrix + (rows * w).T @ columns}
+        return {matrix: matrix + pairs_counted(target, prediction, count, w)}
 
     def result(self) -> gc.Tensor:
         return self.keep("matrix", (self.num_classes, self.num_classes)) * 1

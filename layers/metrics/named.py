@@ -14,8 +14,30 @@ from graphc.layers.metrics.accuracy import (
     SparseTopKCategoricalAccuracy,
     TopKCategoricalAccuracy,
 )
-from graphc.layers.metrics.base import Mean, MeanOfValues, Metric
-from graphc.layers.metrics.confusion import AUC, ConfusionMatrix, F1Score, Precision, Recall
+from graphc.layers.metrics.base import Mean, MeanOfValues, Metric, Sum
+from graphc.layers.metrics.confusion import (
+    AUC,
+    ConfusionMatrix,
+    F1Score,
+    FBetaScore,
+    Precision,
+    Recall,
+)
+from graphc.layers.metrics.overlap import BinaryIoU, IoU, MeanIoU, OneHotIoU, OneHotMeanIoU
+from graphc.layers.metrics.probabilistic import (
+    BinaryCrossentropy,
+    CategoricalCrossentropy,
+    CategoricalHinge,
+    ConcordanceCorrelation,
+    CosineSimilarity,
+    Hinge,
+    KLDivergence,
+    LogCoshError,
+    PearsonCorrelation,
+    Poisson,
+    SparseCategoricalCrossentropy,
+    SquaredHinge,
+)
 from graphc.layers.metrics.regression import (
     MeanAbsoluteError,
     MeanAbsolutePercentageError,
@@ -23,6 +45,16 @@ from graphc.layers.metrics.regression import (
     MeanSquaredLogarithmicError,
     R2Score,
     RootMeanSquaredError,
+)
+from graphc.layers.metrics.thresholds import (
+    FalseNegatives,
+    FalsePositives,
+    PrecisionAtRecall,
+    RecallAtPrecision,
+    SensitivityAtSpecificity,
+    SpecificityAtSensitivity,
+    TrueNegatives,
+    TruePositives,
 )
 from graphc.records import dataclass
 
@@ -59,8 +91,34 @@ _CLASSES: list[type[Metric]] = [
     Precision,
     Recall,
     F1Score,
+    FBetaScore,
     AUC,
     ConfusionMatrix,
+    TruePositives,
+    TrueNegatives,
+    FalsePositives,
+    FalseNegatives,
+    SensitivityAtSpecificity,
+    SpecificityAtSensitivity,
+    PrecisionAtRecall,
+    RecallAtPrecision,
+    MeanIoU,
+    IoU,
+    BinaryIoU,
+    OneHotIoU,
+    OneHotMeanIoU,
+    BinaryCrossentropy,
+    CategoricalCrossentropy,
+    SparseCategoricalCrossentropy,
+    KLDivergence,
+    Hinge,
+    SquaredHinge,
+    CategoricalHinge,
+    Poisson,
+    LogCoshError,
+    CosineSimilarity,
+    PearsonCorrelation,
+    ConcordanceCorrelation,
     MeanSquaredError,
     RootMeanSquaredError,
     MeanAbsoluteError,
@@ -68,6 +126,7 @@ _CLASSES: list[type[Metric]] = [
     MeanSquaredLogarithmicError,
     R2Score,
     Mean,
+    Sum,
     LossMetric,
 ]
 _ALIASES: dict[str, type[Metric]] = {
@@ -79,21 +138,19 @@ _ALIASES: dict[str, type[Metric]] = {
     "mape": MeanAbsolutePercentageError,
     "msle": MeanSquaredLogarithmicError,
     "r2": R2Score,
+    "bce": BinaryCrossentropy,
+    "kld": KLDivergence,
+    "logcosh": LogCoshError,
+    "log_cosh": LogCoshError,
     "top_k_accuracy": TopKCategoricalAccuracy,
 }
 _LOSSES = (
     "quadratic",
     "huber",
-    "log_cosh",
-    "poisson",
-    "binary_crossentropy",
-    "categorical_crossentropy",
-    "sparse_categorical_crossentropy",
-    "kl_divergence",
-    "hinge",
-    "squared_hinge",
-    "categorical_hinge",
-    "cosine_similarity",
+    "binary_focal_crossentropy",
+    "categorical_focal_crossentropy",
+    "dice",
+    "tversky",
 )
 _names = Names("metric", Metric, _CLASSES, _ALIASES, _of_function)
 

@@ -22,6 +22,8 @@ import tensorflow as tf
 keras.config.set_floatx("float64")
 rng = np.random.default_rng(0)
 CASES: dict[str, dict[str, Any]] = {}
+LOSSES: dict[str, dict[str, Any]] = {}
+METRICS: dict[str, dict[str, Any]] = {}
 ARRAYS: dict[str, np.ndarray] = {}
 
 
@@ -155,12 +157,123 @@ def recurrent() -> None:
     case("ConvLSTM3D", "ConvLSTM3D", [(1, 2, 3, 4, 3, 2)], filters=2, kernel_size=2)
 
 
+def loss(name: str, kind: str, y_true: Any, y_pred: Any, /, **settings: Any) -> None:
+    """The losses of samples, and the gradient of their sum * cos(0, 1, ...)."""
+    prediction = tf.constant(np.asarray(y_pred, "float64"))
+    with tf.GradientTape() as tape:
+        tape.watch(prediction)
+        own = getattr(keras.losses, kind)(reduction="none", dtype="float64", **settings)
+        values = own(tf.constant(y_true), prediction)
+        waves = np.cos(np.arange(tf.size(values))).reshape(values.shape)
+        total = tf.reduce_sum(values * waves)
+    LOSSES[name] = {"class_name": kind, "config": {"reduction": "none", **settings}}
+    arrays = [y_true, y_pred, values, tape.gradient(total, prediction)]
+    ARRAYS.update({f"{name}.loss{n}": np.asarray(a) for n, a in enumerate(arrays)})
+
+
+def metric(name: str, kind: str, batches: list[tuple[Any, ...]], /, **settings: Any) -> None:
+    """What a metric says after batches (y_true, y_pred) or (y_true, y_pred, weights)."""
+    keras.utils.clear_session()  # names without numbers
+    own = getattr(keras.metrics, kind)(**settings)
+    for batch in batches:
+        own.update_state(*batch)
+    METRICS[name] = {"class_name": kind, "config": settings, "name": own.name}
+    METRICS[name]["batches"] = [len(batch) for batch in batches]
+    arrays = [*(array for batch in batches for array in batch), own.result()]
+    ARRAYS.update({f"{name}.metric{n}": np.asarray(a) for n, a in enumerate(arrays)})
+
+
+def softmax(scores: np.ndarray) -> np.ndarray:
+    powers = np.exp(scores)
+    return np.asarray(powers / powers.sum(-1, keepdims=True))
+
+
+def losses() -> None:
+    scores = rng.normal(size=(6, 4)) * 2
+    classes, bits = rng.integers(0, 4, 6), rng.integers(0, 2, (6, 4)).astype(float)
+    one_hot, p, chances = np.eye(4)[classes], 1 / (1 + np.exp(-scores)), softmax(scores)
+    name = "BinaryFocalCrossentropy"
+    loss(name, name, bits, p)
+    balanced = {"apply_class_balancing": True, "alpha": 0.3, "gamma": 1.5}
+    loss(f"{name}_balanced", name, bits, scores, from_logits=True, **balanced)
+    loss(f"{name}_smooth", name, bits, p, label_smoothing=0.2, gamma=0.0)
+    name = "CategoricalFocalCrossentropy"
+    loss(name, name, one_hot, chances)
+    loss(f"{name}_logits", name, one_hot, scores, from_logits=True, gamma=3.0, alpha=0.5)
+    several = {"alpha": [0.1, 0.2, 0.3, 0.4], "label_smoothing": 0.1, "gamma": 1.0}
+    loss(f"{name}_classes", name, one_hot, chances, **several)
+    loss("GeneralizedCross", "CategoricalGeneralizedCrossEntropy", classes, chances, q=0.7)
+    images = rng.integers(0, 2, (3, 4, 5, 1)).astype(float), rng.uniform(size=(3, 4, 5, 1))
+    loss("Dice", "Dice", *images)
+    loss("Dice_each", "Dice", *images, axis=[1, 2, 3])
+    loss("Tversky", "Tversky", *images, alpha=0.3, beta=0.7)
+    loss("Tversky_each", "Tversky", *images, alpha=0.3, beta=0.7, axis=[1, 2])
+    vectors = rng.normal(size=(8, 3))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    loss("Circle", "Circle", np.array([0, 0, 1, 1, 0, 2, 2, 1]), vectors, gamma=5.0, margin=0.3)
+
+
+def metrics() -> None:
+    def batches(make: Any, weights: bool = True) -> list[tuple[Any, ...]]:
+        return [(*make(n), *([rng.uniform(size=n)] if weights and n == 7 else [])) for n in (5, 7)]
+
+    def binary(n: int) -> Any:
+        return rng.integers(0, 2, (n,)).astype(float), rng.uniform(size=n)
+
+    def numbers(n: int) -> Any:
+        return rng.integers(0, 3, n), rng.integers(0, 3, n)
+
+    def rows(n: int) -> Any:
+        return np.eye(3)[rng.integers(0, 3, n)], softmax(rng.normal(size=(n, 3)))
+
+    def real(n: int) -> Any:
+        return rng.normal(size=(n, 4)), rng.normal(size=(n, 4))
+
+    for name in ("TruePositives", "TrueNegatives", "FalsePositives", "FalseNegatives"):
+        metric(name, name, batches(binary))
+        metric(f"{name}_several", name, batches(binary), thresholds=[0.2, 0.7])
+    for name, first in {
+        "SensitivityAtSpecificity": "specificity",
+        "SpecificityAtSensitivity": "sensitivity",
+        "PrecisionAtRecall": "recall",
+        "RecallAtPrecision": "precision",
+    }.items():
+        metric(name, name, batches(binary), **{first: 0.6}, num_thresholds=50)
+    metric("MeanIoU", "MeanIoU", batches(numbers, False), num_classes=4)
+    metric("MeanIoU_ignore", "MeanIoU", batches(numbers, False), num_classes=3, ignore_class=1)
+    metric("IoU", "IoU", batches(numbers, False), num_classes=3, target_class_ids=[0, 2])
+    metric("BinaryIoU", "BinaryIoU", batches(binary, False), threshold=0.4)
+    metric("OneHotIoU", "OneHotIoU", batches(rows, False), num_classes=3, target_class_ids=[1])
+    metric("OneHotMeanIoU", "OneHotMeanIoU", batches(rows, False), num_classes=3)
+    metric("FBetaScore", "FBetaScore", batches(rows), beta=2.0, average="macro")
+    metric("FBetaScore_micro", "FBetaScore", batches(rows), beta=0.5, average="micro")
+    for name in ("CategoricalCrossentropy", "KLDivergence", "CategoricalHinge"):
+        metric(name, name, batches(rows))
+    metric("BinaryCrossentropy", "BinaryCrossentropy", batches(rows), label_smoothing=0.1)
+    metric(
+        "SparseCategoricalCrossentropy",
+        "SparseCategoricalCrossentropy",
+        [
+            (rng.integers(0, 3, 5), softmax(rng.normal(size=(5, 3)))),
+        ],
+    )
+    for name in ("Hinge", "SquaredHinge"):
+        metric(name, name, batches(rows))
+    for name in ("CosineSimilarity", "LogCoshError", "PearsonCorrelation"):
+        metric(name, name, batches(real))
+    metric("Poisson", "Poisson", batches(rows))
+    metric("Sum", "Sum", [(rng.normal(size=4),), (rng.normal(size=3), rng.uniform(size=3))])
+    metric("Mean", "Mean", [(rng.normal(size=4),), (rng.normal(size=3), rng.uniform(size=3))])
+
+
 def main() -> None:
-    for part in (simple, einsum, attention, separable, recurrent):
+    for part in (simple, einsum, attention, separable, recurrent, losses, metrics):
         part()
     path = Path(__file__).parent / "truth_keras.npz"
-    np.savez_compressed(path, cases=json.dumps(CASES), **ARRAYS)  # type: ignore[arg-type]
-    print(f"{len(CASES)} cases, {path.stat().st_size} bytes")
+    tables = {"cases": CASES, "losses": LOSSES, "metrics": METRICS}
+    texts = {name: json.dumps(table) for name, table in tables.items()}
+    np.savez_compressed(path, **texts, **ARRAYS)  # type: ignore[arg-type]
+    print({name: len(table) for name, table in tables.items()}, path.stat().st_size, "bytes")
 
 
 if __name__ == "__main__":

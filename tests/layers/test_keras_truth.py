@@ -1,4 +1,4 @@
-"""Layers against Keras: results and gradients, settings as plain values, files."""
+"""Layers, losses and metrics against Keras: values, gradients, settings as plain values, files."""
 
 import json
 from pathlib import Path
@@ -9,12 +9,12 @@ import pytest
 
 import graphc as gc
 from graphc import layers
-from graphc.layers import Input, Model, load_model
+from graphc.layers import Input, Model, load_model, losses, metrics
 from graphc.layers.structures import leaves
 
 with np.load(Path(__file__).parent / "truth_keras.npz") as _file:
     TRUTH = {name: _file[name] for name in _file.files}
-CASES = json.loads(str(TRUTH.pop("cases")))
+CASES, LOSSES, METRICS = (json.loads(str(TRUTH.pop(n))) for n in ("cases", "losses", "metrics"))
 
 
 def made(value: Any) -> Any:
@@ -76,3 +76,32 @@ def test_settings_and_files(name: str, tmp_path: Path) -> None:
     found = leaves(load_model(tmp_path / "model.gcx").predict(given))
     for one, wanted in zip(found, arrays(name, "result"), strict=True):
         np.testing.assert_allclose(one, wanted, rtol=1e-8, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_are_those_of_keras(name: str) -> None:
+    y_true, y_pred, values, gradient = (TRUTH[f"{name}.loss{n}"] for n in range(4))
+    loss = losses.get(json.loads(json.dumps(LOSSES[name])))
+    assert losses.get({"class_name": type(loss).__name__, "config": loss.get_config()}) == loss
+    x = gc.placeholder("x", (None, *y_pred.shape[1:]), "float64")
+    found = loss(y_true, x)
+    waves = gc.reshape(gc.cos(gc.arange(found.size).astype("float64")), found.shape)
+    got = gc.function([x], [found, gc.grad(gc.sum(found * waves), x)])(y_pred)
+    np.testing.assert_allclose(got[0], values, rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(got[1], gradient, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_metrics_are_those_of_keras(name: str) -> None:
+    case = METRICS[name]
+    metric = metrics.get({"class_name": case["class_name"], "config": case["config"]})
+    assert metric.name == case["name"]
+    assert metrics.get(type(metric)(**metric.get_config())).get_config() == metric.get_config()
+    number = 0
+    for size in case["batches"]:
+        metric.update_state(*(TRUTH[f"{name}.metric{number + n}"] for n in range(size)))
+        number += size
+    wanted = TRUTH[f"{name}.metric{number}"]
+    np.testing.assert_allclose(gc.run(metric.result()), wanted, rtol=1e-5, atol=1e-6)
+    metric.reset_state()
+    assert all((variable.value == 0).all() for variable in metric.variables)

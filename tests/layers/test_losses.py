@@ -28,6 +28,10 @@ NAMES = [
     "squared_hinge",
     "categorical_hinge",
     "cosine_similarity",
+    "binary_focal_crossentropy",
+    "categorical_focal_crossentropy",
+    "dice",
+    "tversky",
 ]
 
 
@@ -170,6 +174,31 @@ def test_gradients(name: str) -> None:
     gc.verify_grad(lambda x: losses.get(name)(y, x), [p])
 
 
+def test_focal_losses_of_activations_are_exact() -> None:
+    z = gc.placeholder("z", ("n", 2), "float64")
+    scores = np.array([[800.0, -800.0], [-800.0, 800.0]])
+    right, wrong = np.array([[1.0, 0.0]] * 2), np.array([[0.0, 1.0]] * 2)
+    for y, wanted in ((right, [0, 1600]), (wrong, [1600, 0])):
+        dense = losses.categorical_focal_crossentropy(y, gc.softmax(z), alpha=1.0)
+        binary = losses.binary_focal_crossentropy(y, gc.sigmoid(z))
+        slope = gc.grad(gc.sum(dense) + gc.sum(binary), z)
+        got = gc.function([z], [dense, binary, slope])(scores)
+        assert got[0].tolist() == wanted and got[1].tolist() == [w / 2 for w in wanted]
+        assert np.isfinite(got[2]).all() and np.abs(got[2]).max() == 1.5
+    plain = losses.binary_focal_crossentropy(right, gc.sigmoid(z), gamma=0)
+    cross = losses.binary_crossentropy(right, gc.sigmoid(z))
+    assert np.array_equal(
+        *gc.function([z], [gc.grad(gc.sum(x), z) for x in (plain, cross)])(scores)
+    )
+
+
+def test_circle_without_partners() -> None:
+    x = gc.placeholder("x", ("n", 2), "float64")
+    cost = losses.circle([0, 1, 1], x)
+    got = gc.function([x], [cost, gc.grad(gc.sum(cost), x)])(np.eye(3)[:, :2])
+    assert got[0][0] == 0 and (got[0][1:] > 0).all() and np.isfinite(got[1]).all()
+
+
 def test_names_functions_and_errors() -> None:
     assert losses.get("MSE") == losses.get("mean_squared_error") == losses.MeanSquaredError()
     own = losses.get(lambda y, p: gc.max(gc.abs(y - p), axis=-1))
@@ -189,5 +218,13 @@ def test_names_functions_and_errors() -> None:
         value("mse", np.zeros(3), np.zeros(3), np.zeros((3, 2)))
     with pytest.raises(gc.ShapeError, match="triplets"):
         losses.Triplet()(None, np.zeros((4, 2)))
+    with pytest.raises(gc.ParameterError, match="gamma"):
+        losses.CategoricalFocalCrossentropy(gamma=-1.0)
+    with pytest.raises(gc.ParameterError, match="alpha"):
+        losses.Tversky(alpha=-0.1)
+    with pytest.raises(gc.ParameterError, match=r"\(0, 1\)"):
+        losses.CategoricalGeneralizedCrossEntropy(q=1.0)
+    with pytest.raises(gc.ShapeError, match="circle"):
+        losses.circle([[0, 1]], np.zeros((2, 3)))
     with pytest.raises(gc.ShapeError, match="ctc"):
         losses.CTC()([1, 2], np.zeros((4, 2)))

@@ -8,6 +8,7 @@ import pytest
 from sklearn import metrics as sk
 
 import graphc as gc
+from graphc import layers
 from graphc.layers import metrics
 
 RNG = np.random.default_rng(0)
@@ -233,3 +234,66 @@ def test_errors() -> None:
         metrics.F1Score(average="mean")
     with pytest.raises(gc.IndexOutOfRange):
         metrics.ConfusionMatrix(num_classes=2)([0, 2], [1, 1])
+
+
+def test_intersections_over_unions() -> None:
+    images = RNG.integers(0, 3, (4, 5, 6))
+    found = RNG.integers(0, 3, (4, 5, 6))
+    weights = RNG.uniform(size=(4, 5, 6))
+    wanted = sk.jaccard_score(
+        images.ravel(), found.ravel(), average="macro", sample_weight=weights.ravel()
+    )
+    assert metrics.MeanIoU(3)(images, found, weights) == pytest.approx(wanted)
+    assert metrics.MeanIoU(9)(images, found, weights) == pytest.approx(wanted)  # absent classes
+    scores = np.moveaxis(np.eye(3)[found], -1, 1)
+    sparse = metrics.MeanIoU(3, sparse_y_pred=False, axis=1)
+    assert sparse(images, scores, weights) == pytest.approx(wanted)
+    strange = np.where(images == 2, 255, images)
+    both = metrics.MeanIoU(3, ignore_class=2)
+    assert metrics.MeanIoU(3)(strange, found) == both(images, found)
+    assert metrics.MeanIoU(3)(images[:0], found[:0]) == 0
+    binary = sk.jaccard_score(BITS, CHANCES >= 0.3)
+    assert metrics.BinaryIoU([1], 0.3)(BITS, CHANCES) == pytest.approx(binary)
+
+
+def test_a_model_is_measured_by_them() -> None:
+    model = layers.Sequential([layers.Input((3,)), layers.Dense(3, "softmax")])
+    own = [metrics.OneHotMeanIoU(3, name="overlap"), "cosine_similarity", metrics.TruePositives()]
+    model.compile("sgd", "dice", metrics=own)
+    rows = np.eye(3)[LABELS % 3]
+    got = model.evaluate(REAL, rows, return_dict=True)
+    p = model.predict(REAL)
+    assert got["overlap"] == pytest.approx(
+        sk.jaccard_score(LABELS % 3, p.argmax(1), average="macro"), rel=1e-6
+    )
+    assert got["cosine_similarity"] > 0
+    assert got["true_positives"] == (rows * (p > 0.5)).sum()
+    assert got["loss"] == pytest.approx(1 - 2 * (rows * p).sum() / (50 + p.sum()), rel=1e-2)
+
+
+def test_states() -> None:
+    mean = metrics.Mean()
+    mean.update_state([1.0, 2.0])
+    mean.update_state(6.0, sample_weight=2.0)
+    assert gc.run(mean.result()) == 15 / 4
+    mean.reset_state()
+    mean.update_state(3.0)
+    assert gc.run(mean.result()) == 3
+    total = metrics.Sum()
+    total.update_state(np.ones(3), [1.0, 0, 2])
+    assert gc.run(total.result()) == 3
+
+
+@pytest.mark.parametrize(
+    ("make", "match"),
+    [
+        (lambda: metrics.MeanIoU(0), "num_classes"),
+        (lambda: metrics.IoU(2, [2]), "target_class_ids"),
+        (lambda: metrics.TruePositives(thresholds=[0.5, 2.0]), "thresholds"),
+        (lambda: metrics.PrecisionAtRecall(1.5), "recall=1.5"),
+        (lambda: metrics.FBetaScore(beta=0.0), "beta"),
+    ],
+)
+def test_settings_of_counts(make: Any, match: str) -> None:
+    with pytest.raises(gc.ParameterError, match=match):
+        make()
