@@ -26,6 +26,8 @@ from graphc.layers.context import *
 from graphc.layers.conv_lstm import *
 from graphc.layers.convolutional import *
 from graphc.layers.core import *
+from graphc.layers.data import pad_sequences as pad_sequences
+from graphc.layers.data import to_categorical as to_categorical
 from graphc.layers.einsum import *
 from graphc.layers.embedding import *
 from graphc.layers.history import *

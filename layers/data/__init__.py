@@ -3,3 +3,4 @@
 from graphc.layers.data.augmentation import *
 from graphc.layers.data.dataset import *
 from graphc.layers.data.files import *
+from graphc.layers.data.preparation import *

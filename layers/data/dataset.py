@@ -88,6 +88,27 @@ class Dataset:
         return _Rows(element, rows[0])
 
     @staticmethod
+    def from_tensor_slices(tensors: Any) -> "Dataset":
+        """`from_arrays` of one structure: an array, or a tuple, list or dict of them."""
+        return Dataset.from_arrays(tuple(tensors) if isinstance(tensors, list) else tensors)
+
+    @staticmethod
+    def zip(*datasets: Any) -> "Dataset":
+        """Tuples of the elements of several datasets, as long as the shortest."""
+        given = datasets[0] if len(datasets) == 1 else datasets
+        if not isinstance(given, tuple | list) or not all(isinstance(d, Dataset) for d in given):
+            raise parameter_error(
+                f"Dataset.zip: {given!r:.60} are no datasets", "give several: Dataset.zip(a, b)"
+            )
+        known = [one.cardinality() for one in given]
+        lengths = [length for length in known if length is not None]
+
+        def make(number: int) -> Iterator[Element]:
+            return zip(*(one._make(number) for one in given), strict=False)
+
+        return Dataset(make, min(lengths) if len(lengths) == len(known) else None)
+
+    @staticmethod
     def from_generator(
         make: Callable[[], Iterable[Element]], length: int | None = None
     ) -> "Dataset":
@@ -199,10 +220,39 @@ class Dataset:
         return Dataset(make, self._length * times if known else None)  # type: ignore[operator]
 
     @surface
+    def concatenate(self, dataset: "Dataset") -> "Dataset":
+        """The elements of this dataset, then those of another one."""
+
+        def make(number: int) -> Iterator[Element]:
+            yield from self._make(number)
+            yield from dataset._make(number)
+
+        known = self._length is not None and dataset._length is not None
+        length = self._length + dataset._length if known else None  # type: ignore[operator]
+        return Dataset(make, length)
+
+    def cache(self) -> "Dataset":
+        """The elements are kept in memory when they have been made once."""
+        kept: list[list[Element]] = []
+
+        def make(number: int) -> Iterator[Element]:
+            if kept:
+                yield from kept[0]
+                return
+            found: list[Element] = []
+            for element in self._make(number):
+                found.append(element)
+                yield element
+            kept[:] = [found]  # only if all have been asked for
+
+        return Dataset(make, self._length)
+
+    @surface
     def prefetch(self, buffer_size: int = 2) -> "Dataset":
         """Elements are made ahead by a thread, while those before are used. Errors in it are raised
-        where the element would come; the thread ends when the iterator is dropped."""
-        size = _count("prefetch", buffer_size)
+        where the element would come; the thread ends when the iterator is dropped. -1: as many as
+        usual, which tf.data calls AUTOTUNE."""
+        size = 2 if buffer_size == -1 else _count("prefetch", buffer_size)
         return Dataset(lambda number: _ahead(lambda: self._make(number), size), self._length)
 
     # --- use ----------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import graphc as gc
+from graphc import layers
 from graphc.layers import data
 from graphc.layers.data import augmentation, files
 
@@ -201,3 +202,78 @@ def test_cifar_files(tmp_path: Path) -> None:
     archive.write_bytes(archive.read_bytes()[:100])
     with pytest.raises(gc.ParameterError, match="no whole archive"):
         data.load_cifar10(archive, checksum=False)
+
+
+# --- arrays for training
+
+
+def test_to_categorical() -> None:
+    rows = layers.to_categorical([[1], [0], [3]])
+    assert rows.dtype == np.float64 and rows.tolist() == np.eye(4)[[1, 0, 3]].tolist()
+    assert layers.to_categorical(np.array([[0, 2], [1, 1]], "uint8"), 5).shape == (2, 2, 5)
+    assert layers.to_categorical(2.0).tolist() == [0, 0, 1]
+    for wrong in ([-1, 0], [5], [0.5], ["a"]):
+        with pytest.raises(gc.ParameterError, match="to_categorical"):
+            layers.to_categorical(wrong, 3)
+
+
+def test_pad_sequences() -> None:
+    lists = [[1, 2, 3], [4], [], [5, 6, 7, 8]]
+    padded = layers.pad_sequences(lists)
+    assert padded.dtype == np.int32
+    assert padded.tolist() == [[0, 1, 2, 3], [0, 0, 0, 4], [0, 0, 0, 0], [5, 6, 7, 8]]
+    short = layers.pad_sequences(lists, 2, "float32", "post", "post", value=-1)
+    assert short.tolist() == [[1, 2], [4, -1], [-1, -1], [5, 6]]
+    assert layers.pad_sequences(lists, 2)[3].tolist() == [7, 8]
+    assert layers.pad_sequences([np.ones((2, 3)), np.ones((1, 3))]).shape == (2, 2, 3)
+    cases: list[tuple[Any, dict[str, Any], str]] = [
+        ([1, 2], {}, "is a number"),
+        ([np.ones((1, 2)), np.ones((1, 3))], {}, "steps of shapes"),
+        ([["a"]], {}, "no array of int32"),
+        (lists, {"padding": "left"}, "padding"),
+        (lists, {"maxlen": 0}, "maxlen"),
+    ]
+    for given, settings, match in cases:
+        with pytest.raises(gc.ParameterError, match=match):
+            layers.pad_sequences(given, **settings)
+
+
+def test_windows_of_a_series() -> None:
+    series, goals = np.arange(20), np.arange(20) * 10
+    windows = data.timeseries_dataset_from_array(series, goals, 3, 2, 4, batch_size=4)
+    batches = list(windows)
+    assert len(windows) == len(batches) == 2
+    assert batches[0][0].tolist() == [[0, 4, 8], [2, 6, 10], [4, 8, 12], [6, 10, 14]]
+    assert batches[1][1].tolist() == [80, 100]
+    plain = data.timeseries_dataset_from_array(series, None, 5, start_index=10, batch_size=None)
+    assert [w.tolist() for w in plain] == [list(range(n, n + 5)) for n in range(10, 16)]
+    mixed = data.timeseries_dataset_from_array(series, goals, 3, shuffle=True, seed=1)
+    ((x, y),) = mixed
+    assert (y == 10 * x[:, 0]).all() and sorted(x[:, 0]) == list(range(18))
+    with pytest.raises(gc.ParameterError, match="span 30"):
+        data.timeseries_dataset_from_array(series, None, 30)
+
+
+def test_names_of_tf_data() -> None:
+    x, y = np.arange(6), np.arange(6) * 2
+    source = data.Dataset.from_tensor_slices((x, y))
+    assert [tuple(map(int, one)) for one in source.take(2)] == [(0, 0), (1, 2)]
+    nested = data.Dataset.from_tensor_slices(({"a": x, "b": y}, y)).batch(4)
+    first = next(iter(nested))
+    assert first[0]["b"].tolist() == [0, 2, 4, 6] and len(nested) == 2
+    batches = list(source.shuffle(6, seed=0).batch(4).prefetch(-1))
+    assert sorted(np.concatenate([b[0] for b in batches])) == list(range(6))
+    both = data.Dataset.zip(source, data.Dataset.from_arrays(x[:4]))
+    assert len(both) == 4 and list(both)[3][1] == 3
+    assert len(source.concatenate(source)) == len(list(source.concatenate(source))) == 12
+    calls: list[int] = []
+
+    def counted(a: Any, b: Any) -> Any:
+        calls.append(int(a))
+        return a, b
+
+    kept = source.map(counted).cache()
+    list(kept.take(2))
+    assert len(list(kept)) == len(list(kept)) == 6 and len(calls) == 8
+    with pytest.raises(gc.ParameterError, match="no datasets"):
+        data.Dataset.zip(x, y)
