@@ -6,7 +6,7 @@ for some values raises LinearAlgebraError (E406) at the call, before anything is
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from graphc.dtypes import is_complex
 from graphc.errors import ParameterError, ShapeError
@@ -40,6 +40,7 @@ from graphc.ops.pseudoinverse import LstsqResult, lstsq, matrix_rank, pinv
 from graphc.ops.solving import inv, solve, triangular_solve
 from graphc.ops.spectra import EighResult, SVDResult, eigh, eigvalsh, svd, svdvals
 from graphc.ops.sylvester import solve_sylvester
+from graphc.other_names import missing
 from graphc.shapes import size_product, whole_number
 from graphc.surface import surface
 
@@ -122,6 +123,12 @@ __all__ = [
 
 def __dir__() -> list[str]:
     return __all__
+
+
+if not TYPE_CHECKING:  # a checker of types is to find such names
+
+    def __getattr__(name: str) -> object:
+        raise missing("linalg", name, __all__)
 
 
 @surface

@@ -1,7 +1,7 @@
 """Functions for neural networks: activations, losses, convolutions, pooling: `gc.nn.relu`, ..."""
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from graphc.errors import FunctionError
 from graphc.ir.registry import public
@@ -56,6 +56,7 @@ from graphc.ops.neural import (
 from graphc.ops.pooling import average_pool, max_pool
 from graphc.ops.statistics import logsumexp
 from graphc.ops.transcendental import erf, sigmoid, softplus, tanh
+from graphc.other_names import missing
 
 __all__ = [
     "adaptive_average_pool",
@@ -108,6 +109,12 @@ __all__ = [
 
 def __dir__() -> list[str]:
     return __all__
+
+
+if not TYPE_CHECKING:  # a checker of types is to find such names
+
+    def __getattr__(name: str) -> object:
+        raise missing("nn", name, __all__)
 
 
 @public

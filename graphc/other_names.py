@@ -4,6 +4,8 @@ numpy, the Array API's elder sister, Theano, TensorFlow, JAX and torch: who know
 its names first. Nothing is defined twice for that; the error says what the thing is called here.
 """
 
+import re
+import sys
 from collections.abc import Collection
 from difflib import get_close_matches
 
@@ -166,13 +168,162 @@ _WRITTEN = {
     "view": "x.reshape(shape), or graphc.bitcast(x, dtype)",
     "vstack": "graphc.concat([x, y], axis=0)",
 }
+_WRITTEN |= {
+    "alloc": "graphc.full(shape, value)",
+    "array_equiv": "graphc.all(x == y)",
+    "broadcast_in_dim": "graphc.broadcast_to(x.reshape(...), shape)",
+    "broadcast_shapes": "graphc.broadcast_arrays(x, y)[0].shape",
+    "col": "graphc.placeholder(name, (None, 1))",
+    "conv_general_dilated": "graphc.nn.conv",
+    "convert_element_type": "x.astype(dtype)",
+    "copy": "nothing: no tensor is written to",
+    "device_get": "nothing: functions return numpy arrays",
+    "device_put": "nothing: functions take numpy arrays",
+    "disable_jit": "graphc.function(..., backend='reference')",
+    "dot_general": "graphc.tensordot, graphc.einsum or x @ y",
+    "dynamic_index_in_dim": "graphc.take(x, i, axis)",
+    "dynamic_update_index_in_dim": "x.at[i].set(value)",
+    "eval_shape": "x.shape of the tensor that a function returns",
+    "fromfunction": "the function of graphc.meshgrid(...)",
+    "gather_nd": "x[tuple(graphc.moveaxis(indices, -1, 0))]",
+    "get_scalar_constant_value": "graphc.run(x)",
+    "inc_subtensor": "x.at[key].add(values)",
+    "index_in_dim": "x[i : i + 1]",
+    "integer_pow": "x ** n",
+    "intersect1d": "graphc.unique_values(graphc.boolean_mask(x, graphc.isin(x, y)))",
+    "iota": "graphc.arange(n)",
+    "max_and_argmax": "graphc.max(x, axis) and graphc.argmax(x, axis)",
+    "ndim": "x.ndim",
+    "pmap": "graphc.vmap: one process runs all examples",
+    "poly": "graphc.convolve of the factors",
+    "promote_types": "graphc.result_type(x, y)",
+    "psum": "graphc.sum(x, axis)",
+    "putmask": "graphc.where(mask, values, x)",
+    "row": "graphc.placeholder(name, (1, None))",
+    "row_stack": "graphc.concat([x, y], axis=0)",
+    "scatter_nd": "graphc.zeros(shape).at[tuple(graphc.moveaxis(indices, -1, 0))].add(updates)",
+    "set_subtensor": "x.at[key].set(values)",
+    "shape_padleft": "x[None]",
+    "shape_padright": "x[..., None]",
+    "slice": "x[a:b], or graphc.dynamic_slice(x, starts, sizes)",
+    "slice_in_dim": "x[a:b]",
+    "specify_shape": "the shape of graphc.placeholder",
+    "stacklists": "graphc.stack of graphc.stack",
+    "scalars": "graphc.placeholder for each name",
+    "matrices": "graphc.placeholder for each name",
+    "vectors": "graphc.placeholder for each name",
+    "tree_leaves": "plain Python: outputs may be nested lists, tuples and dicts",
+    "tree_util": "plain Python: outputs may be nested lists, tuples and dicts",
+    "union1d": "graphc.unique_values(graphc.concat([x, y]))",
+    "depth_to_space": "x.reshape((n, h, w, b, b, c)), graphc.permute_dims and reshape",
+    "space_to_depth": "x.reshape((n, h, b, w, b, c)), graphc.permute_dims and reshape",
+    "xor": "x ^ y",
+    "and_": "x & y",
+    "or_": "x | y",
+}
 HERE = {other: f"graphc.{own}" for own, others in _RENAMED.items() for other in others.split()}
 HERE |= _WRITTEN
+
+
+# Names of other libraries' modules of the same name.
+INSIDE = {
+    "linalg": {
+        "matrix_dot": "x @ y @ z",
+        "solve_lower_triangular": "solve_triangular(a, b, lower=True)",
+        "solve_upper_triangular": "solve_triangular(a, b)",
+        "band_part": "graphc.tril or graphc.triu",
+        "eigvals_only": "eigvalsh",
+        "issymmetric": "graphc.all(x == x.T)",
+    },
+    "nn": {
+        "batch_normalization": "graphc.layers.BatchNormalization",
+        "bias_add": "x + b",
+        "categorical_crossentropy": "softmax_cross_entropy",
+        "binary_crossentropy": "sigmoid_cross_entropy",
+        "binary_cross_entropy_with_logits": "sigmoid_cross_entropy",
+        "sigmoid_cross_entropy_with_logits": "sigmoid_cross_entropy",
+        "softmax_cross_entropy_with_logits": "softmax_cross_entropy",
+        "softmax_cross_entropy_with_logits_v2": "softmax_cross_entropy",
+        "sparse_softmax_cross_entropy_with_logits": "sparse_softmax_cross_entropy",
+        "cross_entropy": "sparse_softmax_cross_entropy, or softmax_cross_entropy",
+        "embedding_lookup": "graphc.take(table, indices, axis=0)",
+        "embedding": "graphc.take(table, indices, axis=0)",
+        "l2_loss": "graphc.sum(x * x) / 2",
+        "linear": "x @ W + b",
+        "moments": "graphc.mean and graphc.var",
+        "ultra_fast_sigmoid": "hard_sigmoid",
+        "swish": "silu",
+        "hard_swish": "hardswish",
+    },
+    "random": {
+        "PRNGKey": "key(seed)",
+        "default_rng": "Stream(seed)",
+        "RandomState": "Stream(seed)",
+        "RandomStream": "Stream(seed)",
+        "RandomStreams": "Stream(seed)",
+        "MRG_RandomStreams": "Stream(seed)",
+        "Generator": "Stream(seed)",
+        "seed": "Stream(seed), or key(seed)",
+        "set_seed": "Stream(seed), or key(seed)",
+        "set_random_seed": "Stream(seed), or key(seed)",
+        "manual_seed": "Stream(seed), or key(seed)",
+        "randint": "integers",
+        "random_integers": "integers(..., high + 1)",
+        "randn": "normal",
+        "random_normal": "normal",
+        "standard_normal": "normal",
+        "standard_exponential": "exponential",
+        "standard_gamma": "gamma",
+        "standard_cauchy": "cauchy",
+        "standard_t": "student_t",
+        "t": "student_t",
+        "rand": "uniform",
+        "random": "uniform",
+        "random_sample": "uniform",
+        "random_uniform": "uniform",
+        "shuffle_row_elements": "permuted(x, axis=1)",
+        "weibull_min": "weibull",
+        "power": "uniform(...) ** (1 / a)",
+        "clone": "the key itself",
+    },
+    "stats": {
+        "zscore": "(x - graphc.mean(x)) / graphc.std(x)",
+        "pearsonr": "graphc.corrcoef",
+        "normal": "norm",
+        "exponential": "expon",
+        "multivariate_normal": "graphc.linalg.solve and slogdet",
+        "dirichlet": "graphc.gammaln",
+        "sem": "graphc.std(x, correction=1) / n ** 0.5",
+    },
+}
+
+
+def missing(
+    module: str, name: str, known: Collection[str], place: str | None = None
+) -> AttributeError:
+    """The error for a name that graphc.<module>, or an object called `place`, does not have."""
+    inside, place = INSIDE.get(module, {}), place or f"graphc.{module}"
+    text = ""
+    if name in inside:
+        plain = re.split(r"\W", inside[name])[0] in known
+        text = f"; here that is {place + '.' if plain else ''}{inside[name]}"
+    elif not name.startswith("_"):
+        top = HERE.get(name) or (f"graphc.{name}" if _is_public(name) else None)
+        text = f"; here that is {top}" if top else _closest(name, known, place)
+    return AttributeError(f"{place} has no {name!r}{text}")
+
+
+def _is_public(name: str) -> bool:
+    return name in dir(sys.modules["graphc"])
+
+
+def _closest(name: str, known: Collection[str], place: str) -> str:
+    close = get_close_matches(name, known, n=3)
+    return f"; did you mean {' or '.join(f'{place}.{one}' for one in close)}?" if close else ""
 
 
 def advice(name: str, known: Collection[str]) -> str:
     """What to write in place of a name that graphc does not have. known: those that it has."""
     if name in HERE:
         return f"; here that is {HERE[name]}"
-    close = get_close_matches(name, known, n=3)
-    return f"; did you mean {' or '.join(f'graphc.{one}' for one in close)}?" if close else ""
+    return _closest(name, known, "graphc")

@@ -8,10 +8,12 @@ scale=0, a probability of 2. To draw numbers, see `gc.random`.
 """
 
 import math
+from typing import TYPE_CHECKING
 
 from graphc.distributions import DiscreteDistribution, Distribution
 from graphc.ir.registry import BUILDER
 from graphc.ir.tensor import Tensor
+from graphc.other_names import missing
 from graphc.tails import (
     beta_log_survival,
     bounded_exp,
@@ -62,6 +64,12 @@ _LOG_ROOT = 0.5 * math.log(2 * math.pi)
 
 def __dir__() -> list[str]:
     return __all__
+
+
+if not TYPE_CHECKING:  # a checker of types is to find such names
+
+    def __getattr__(name: str) -> object:
+        raise missing("stats", name, __all__)
 
 
 def _is_probability(p: Tensor) -> Tensor:

@@ -30,6 +30,7 @@ RENAMED = {
     "target": "cost",
     "argnums": "wrt",
     "value": "fill_value",
+    "ddof": "correction",
     "lam": "rate",
     "low": "minval",
     "high": "maxval",

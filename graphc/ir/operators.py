@@ -64,6 +64,15 @@ class Operators:
     def __rmod__(self, other: Any) -> "Tensor":
         return call("remainder", other, self)
 
+    def __divmod__(self, other: Any) -> "tuple[Tensor, Tensor]":
+        return call("floor_divide", self, other), call("remainder", self, other)
+
+    def __rdivmod__(self, other: Any) -> "tuple[Tensor, Tensor]":
+        return call("floor_divide", other, self), call("remainder", other, self)
+
+    def __round__(self, digits: int | None = None) -> "Tensor":
+        return cast("Tensor", self).round(digits or 0)
+
     def __pow__(self, other: Any) -> "Tensor":
         return call("pow", self, other)
 

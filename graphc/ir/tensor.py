@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from graphc.dtypes import DType
 from graphc.errors import SymbolicAttributeError, SymbolicValueError
 from graphc.ir import registry
-from graphc.ir.at import At
+from graphc.ir.methods import Methods
 from graphc.ir.node import Node, TensorType
 from graphc.ir.operators import Operators
 from graphc.ir.source import Sources, current_sources
@@ -19,8 +19,6 @@ from graphc.shapes import Shape, Size, size_product
 
 if TYPE_CHECKING:
     from graphc.ir.opdef import OpDef
-
-Axis = int | tuple[int, ...] | list[int] | None
 
 CPU = "cpu"  # the one device that expressions know
 API_VERSION = "2024.12"  # of the Array API standard
@@ -42,10 +40,63 @@ ELSEWHERE = {
     "detach": "use gc.stop_gradient(x)",
     "view": "use x.reshape(...)",
     "permute": "use gc.permute_dims(x, axes)",
-    "dot": "use x @ y",
     "dimshuffle": "use gc.permute_dims(x, axes), or x[:, None]",
     "unsqueeze": "use gc.expand_dims(x, axis)",
+    "norm": "use gc.linalg.norm(x, ord, axis)",
+    "fill": "use gc.full_like(x, value)",
+    "nonzero": "use gc.nonzero(x), or keep the shape: gc.where(mask, x, 0)",
+    "sort": "use gc.sort(x, axis): nothing is sorted in place",
+    "searchsorted": "use gc.searchsorted(x, values)",
+    "compress": "use x[mask], or gc.where(mask, x, 0)",
+    "choose": "use gc.select, or gc.where(condition, a, b)",
+    "ptp": "use gc.max(x) - gc.min(x)",
+    "numel": "use x.size",
+    "dim": "use x.ndim",
+    "rank": "use x.ndim",
+    "get_shape": "use x.shape, a tuple",
+    "broadcastable": "axes of size 1 broadcast: see x.shape",
+    "to": "use x.astype(dtype); gc.function(..., backend=...) says what runs it",
+    "float": "use x.astype('float32')",
+    "double": "use x.astype('float64')",
+    "int": "use x.astype('int32')",
+    "long": "use x.astype('int64')",
+    "bool": "use x.astype('bool')",
+    "type_as": "use x.astype(y.dtype)",
+    "t": "use x.T",
+    "mm": "use x @ y",
+    "bmm": "use x @ y",
+    "matmul": "use x @ y",
+    "add": "use x + y",
+    "sub": "use x - y",
+    "mul": "use x * y",
+    "div": "use x / y",
+    "pow": "use x ** y",
+    "eq": "use gc.equal(x, y), x == y",
+    "gt": "use x > y",
+    "lt": "use x < y",
+    "expand": "use gc.broadcast_to(x, shape)",
+    "contiguous": "leave it out: results of functions are contiguous",
+    "cpu": "leave it out: gc.function(..., backend=...) says what runs it",
+    "cuda": "gc.function(..., backend=...) says what runs it",
+    "requires_grad": "gc.grad(cost, x) differentiates by any tensor",
+    "grad": "gc.grad(cost, x) gives the gradient as a tensor",
+    "gather": "use gc.take_along_axis(x, indices, axis)",
+    "scatter": "use x.at[key].set(values), or gc.put_along_axis",
+    "index_select": "use gc.take(x, indices, axis)",
+    "masked_fill": "use gc.where(mask, value, x)",
+    "clamp": "use x.clip(low, high)",
+    "topk": "use gc.top_k(x, k)",
+    "chunk": "use gc.split(x, count)",
+    "new_zeros": "use gc.zeros(shape, x.dtype)",
+    "zero_": "build a new value: gc.zeros_like(x)",
+    "block_until_ready": "leave it out: functions of graphc return when they are done",
 }
+FUNCTIONS = (
+    "abs exp log log1p expm1 sqrt rsqrt sin cos tan sinh cosh tanh sigmoid relu softmax square "
+    "sign floor ceil erf flip roll tile split stack logsumexp isnan isfinite maximum "
+    "minimum"
+)
+ELSEWHERE |= {name: f"use gc.{name}(x)" for name in FUNCTIONS.split()}
 
 
 class Elsewhere:
@@ -64,7 +115,7 @@ class Elsewhere:
         )
 
 
-class Tensor(Operators):
+class Tensor(Operators, Methods):
     """A symbolic value: dtype and shape are known, elements are not until a function runs.
 
     Compares and hashes by identity as a dict key; `==` builds an elementwise comparison.
@@ -276,96 +327,6 @@ class Tensor(Operators):
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return (1, 0)  # kDLCPU
-
-    # --- methods -----------------------------------------------------------------------------
-
-    @property
-    def T(self) -> "Tensor":
-        """All axes reversed."""
-        return registry.call("permute_dims", self, tuple(range(self.ndim))[::-1])
-
-    @property
-    def mT(self) -> "Tensor":
-        """The last two axes exchanged."""
-        return registry.call("matrix_transpose", self)
-
-    @property
-    def real(self) -> "Tensor":
-        """The real part."""
-        return registry.call("real", self)
-
-    @property
-    def imag(self) -> "Tensor":
-        """The imaginary part."""
-        return registry.call("imag", self)
-
-    def conj(self) -> "Tensor":
-        """The complex conjugate."""
-        return registry.call("conj", self)
-
-    @property
-    def at(self) -> At:
-        """`x.at[key].set(values)`, and add, multiply, min, max: x with other values at x[key]."""
-        return At(self)
-
-    def astype(self, dtype: Any, *, copy: bool = True) -> "Tensor":
-        return registry.call("astype", self, dtype, copy=copy)
-
-    def reshape(self, *shape: Any) -> "Tensor":
-        return registry.call("reshape", self, _unpack(shape))
-
-    def transpose(self, *axes: Any) -> "Tensor":
-        return registry.call("transpose", self, _unpack(axes) if axes else None)
-
-    def squeeze(self, axis: Axis = None) -> "Tensor":
-        return registry.call("squeeze", self, axis)
-
-    def flatten(self) -> "Tensor":
-        return registry.call("reshape", self, (-1,))
-
-    def dot(self, other: Any) -> "Tensor":
-        return registry.call("matmul", self, other)
-
-    def clip(self, min: Any = None, max: Any = None) -> "Tensor":
-        return registry.call("clip", self, min, max)
-
-    def sum(self, axis: Axis = None, keepdims: bool = False) -> "Tensor":
-        return registry.call("sum", self, axis=axis, keepdims=keepdims)
-
-    def prod(self, axis: Axis = None, keepdims: bool = False) -> "Tensor":
-        return registry.call("prod", self, axis=axis, keepdims=keepdims)
-
-    def mean(self, axis: Axis = None, keepdims: bool = False) -> "Tensor":
-        return registry.call("mean", self, axis=axis, keepdims=keepdims)
-
-    def var(self, axis: Axis = None, keepdims: bool = False) -> "Tensor":
-        return registry.call("var", self, axis=axis, keepdims=keepdims)
-
-    def std(self, axis: Axis = None, keepdims: bool = False) -> "Tensor":
-        return registry.call("std", self, axis=axis, keepdims=keepdims)
-
-    def max(self, axis: Axis = None, keepdims: bool = False) -> "Tensor":
-        return registry.call("max", self, axis=axis, keepdims=keepdims)
-
-    def min(self, axis: Axis = None, keepdims: bool = False) -> "Tensor":
-        return registry.call("min", self, axis=axis, keepdims=keepdims)
-
-    def any(self, axis: Axis = None, keepdims: bool = False) -> "Tensor":
-        return registry.call("any", self, axis=axis, keepdims=keepdims)
-
-    def all(self, axis: Axis = None, keepdims: bool = False) -> "Tensor":
-        return registry.call("all", self, axis=axis, keepdims=keepdims)
-
-    def argmax(self, axis: int | None = None, keepdims: bool = False) -> "Tensor":
-        return registry.call("argmax", self, axis=axis, keepdims=keepdims)
-
-    def argmin(self, axis: int | None = None, keepdims: bool = False) -> "Tensor":
-        return registry.call("argmin", self, axis=axis, keepdims=keepdims)
-
-
-def _unpack(values: tuple[Any, ...]) -> Any:
-    """`f(2, 3)` and `f((2, 3))` mean the same."""
-    return values[0] if len(values) == 1 and isinstance(values[0], tuple | list) else values
 
 
 for _name, _fix in ELSEWHERE.items():

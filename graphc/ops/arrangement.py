@@ -1,6 +1,6 @@
-"""Ops that lay out whole arrays anew: repeated, reversed, rotated."""
+"""Ops that lay out whole arrays anew: repeated, reversed, rotated, with more axes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from graphc.scalar import expr as s
 from graphc.scalar.expr import Expr, Index
 from graphc.shapes import Shape, Size, dim_max, format_shape, size_sum
 
-__all__ = ["flip", "repeat", "roll", "tile"]
+__all__ = ["atleast_1d", "atleast_2d", "atleast_3d", "flip", "ix_", "repeat", "roll", "tile"]
 
 SHAPES: tuple[tuple[int, ...], ...] = ((0,), (1,), (7,), (2, 0, 3), (3, 1, 5))
 
@@ -212,3 +212,56 @@ def roll(x: Any, shift: AxisLike, axis: AxisLike | None = None) -> Tensor:
 
 def _listed(axis: AxisLike) -> Sequence[int]:
     return axis if isinstance(axis, Sequence) else (axis,)
+
+
+# --- more axes -----------------------------------------------------------------------------------
+
+
+def _each(function: Callable[[Tensor], Tensor], tensors: tuple[Any, ...]) -> Any:
+    found = tuple(function(as_tensor(tensor)) for tensor in tensors)
+    return found[0] if len(found) == 1 else found
+
+
+@public
+def atleast_1d(*tensors: Any) -> Any:
+    """Each with at least one axis; one tensor for one, else a tuple of them."""
+    return _each(lambda x: x if x.ndim else BUILDER.expand_dims(x, 0), tensors)
+
+
+@public
+def atleast_2d(*tensors: Any) -> Any:
+    """Each with at least two axes, new ones in front: a vector is a row."""
+    return _each(lambda x: BUILDER.reshape(x, (1,) * (2 - x.ndim) + x.shape), tensors)
+
+
+@public
+def atleast_3d(*tensors: Any) -> Any:
+    """Each with at least three axes: a vector becomes [1, n, 1], a matrix [m, n, 1]."""
+
+    def deep(x: Tensor) -> Tensor:
+        behind = (1,) * (3 - x.ndim - (x.ndim < 2))
+        return BUILDER.reshape(x, (*((1,) * (x.ndim < 2)), *x.shape, *behind))
+
+    return _each(deep, tensors)
+
+
+@public
+def ix_(*indices: Any) -> tuple[Tensor, ...]:
+    """Vectors as indices of an open mesh: x[gc.ix_(rows, columns)] has a row for each of `rows`.
+
+    indices: integer vectors, or masks that are known. ShapeError for other ranks.
+    """
+    found: list[Tensor] = []
+    for place, given in enumerate(indices):
+        index = as_tensor(given)
+        if index.ndim != 1:
+            raise ShapeError(
+                f"ix_: argument {place} is {index.type}, not a vector",
+                source=current_source(),
+                fix="give one vector of indices for each axis",
+            )
+        if index.dtype.kind == "b":
+            (index,) = BUILDER.nonzero(index)
+        before, behind = (1,) * place, (1,) * (len(indices) - place - 1)
+        found.append(BUILDER.reshape(index, (*before, index.shape[0], *behind)))
+    return tuple(found)

@@ -4,6 +4,10 @@ The functions are pure: a key gives the same numbers wherever and whenever. A st
 position in a variable and gives new numbers at every call.
 """
 
+from collections.abc import Callable as _Callable
+from typing import TYPE_CHECKING
+
+from graphc.other_names import missing as _missing
 from graphc.random.continuous import cauchy as cauchy
 from graphc.random.continuous import exponential as exponential
 from graphc.random.continuous import gumbel as gumbel
@@ -49,3 +53,16 @@ from graphc.random.uniforms import bernoulli as bernoulli
 from graphc.random.uniforms import integers as integers
 from graphc.random.uniforms import rademacher as rademacher
 from graphc.random.uniforms import uniform as uniform
+
+if not TYPE_CHECKING:  # a checker of types is to find such names
+
+    def __getattr__(name: str) -> object:
+        raise _missing(
+            "random",
+            name,
+            [
+                one
+                for one, value in globals().items()
+                if isinstance(value, _Callable) and one[0] != "_"
+            ],
+        )

@@ -3,7 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, NoReturn, ParamSpec
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from graphc.ir.source import current_source
 from graphc.ir.step_numbers import step_numbers
 from graphc.ir.tensor import Tensor
 from graphc.ops.elementwise import add
+from graphc.other_names import missing
 from graphc.random import (
     continuous,
     counts,
@@ -114,6 +115,9 @@ class Stream:
     def updates(self) -> list[tuple[Variable, Tensor]]:
         """The update that functions make of their own accord, to pass it on explicitly."""
         return [(self.variable, _advanced(self.variable))]
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise missing("random", name, dir(type(self)), "rng")
 
     def _draws(self) -> Draws:
         key = self.variable[0]
