@@ -16,6 +16,7 @@ from graphc.surface import surface
 __all__ = ["Session", "run"]
 
 Feeds = Mapping[Any, Any]
+Updates = Mapping[Variable, Any] | Sequence[tuple[Variable, Any]]
 
 
 class Session:
@@ -23,7 +24,8 @@ class Session:
 
     `session.run(fetches, feed_dict)`: fetches are one expression, a list, a tuple or a dict of
     them; the feed's keys are placeholders or their names. Placeholders that the fetches do not
-    need may be fed, so one feed serves several fetches.
+    need may be fed, so one feed serves several fetches. With `updates={v: new}` variables get new
+    values after that, as in `gc.function`: `session.run(cost, feed, updates=step)` trains.
     """
 
     def __init__(self, backend: str = "auto") -> None:
@@ -32,25 +34,40 @@ class Session:
         self._compiled: dict[Any, tuple[Function, Any]] = {}
 
     @surface
-    def run(self, fetches: Any, feed_dict: Feeds | None = None) -> Any:
-        """Values of `fetches`. FeedError if a placeholder that they need is not fed (E201), or the
-        feed has keys that are none of their placeholders (E202)."""
-        return self.values(fetches, dict(feed_dict or {}))
+    def run(
+        self, fetches: Any, feed_dict: Feeds | None = None, *, updates: Updates | None = None
+    ) -> Any:
+        """Values of `fetches`, which see the variables before the updates.
 
-    def values(self, fetches: Any, feeds: Feeds) -> Any:
+        updates: new values of variables, a dict or pairs, all computed from the old ones. A dict
+        that is kept, or one of the same tensors, is compiled once.
+        FeedError if a placeholder that they need is not fed (E201), or the feed has keys that are
+        none of their placeholders (E202); FunctionError for updates as in `gc.function`.
+        """
+        return self.values(fetches, dict(feed_dict or {}), updates)
+
+    def values(self, fetches: Any, feeds: Feeds, updates: Updates | None = None) -> Any:
         """`run`, of a feed that is a dict."""
-        leaves, structure = flatten(fetches)
+        results, structure = flatten(fetches)
+        changes = _parts(updates)
+        leaves = [*results, *changes]
         tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
         fed = [key for key in feeds if isinstance(key, Tensor)]
         # Fed placeholders belong to the key: sizes may follow from their shapes.
-        key = (structure, tuple(t.key for t in tensors), tuple(t.key for t in fed))
+        counts = (len(results), len(changes))
+        key = (structure, counts, tuple(t.key for t in tensors), tuple(t.key for t in fed))
         held = self._compiled.get(key)
         if held is None:
             inputs = self._inputs(leaves, fed)
             compiled = function(
-                inputs, fetches, backend=self.backend, name="run", on_unused_input="ignore"
+                inputs,
+                fetches,
+                updates,
+                backend=self.backend,
+                name="run",
+                on_unused_input="ignore",
             )
-            held = (compiled, (fetches, fed))
+            held = (compiled, (fetches, fed, changes))
             if len(tensors) == len(leaves):  # numbers have no identity
                 held = self._compiled.setdefault(key, held)
         return held[0](**_named_feeds(held[0], feeds))
@@ -88,6 +105,12 @@ class Session:
 def run(outputs: Any, feed: Feeds | None = None, *, backend: str = "auto") -> Any:
     """Compile and run once: `gc.run(cost, {x: X, y: Y})`."""
     return Session(backend).values(outputs, dict(feed or {}))
+
+
+def _parts(updates: Updates | None) -> list[Any]:
+    """Variables and their new values, one after the other, of what `function` accepts."""
+    pairs = updates.items() if isinstance(updates, Mapping) else updates or ()
+    return [part for pair in pairs if isinstance(pair, tuple | list) for part in pair]
 
 
 def _named_feeds(compiled: Function, feeds: Feeds) -> dict[str, Any]:

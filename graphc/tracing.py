@@ -10,7 +10,7 @@ import numpy as np
 
 from graphc.conversion import SURE, as_array, is_weak_value, loss, shown
 from graphc.dtypes import DType, as_dtype, default_complex, default_float, default_int, kind_of
-from graphc.errors import DTypeError, FeedTypeError
+from graphc.errors import ArgumentError, DTypeError, FeedTypeError
 from graphc.function import Function, function
 from graphc.ir.leaf import placeholder
 from graphc.ir.source import current_source
@@ -107,14 +107,130 @@ class Jitted:
         return f"<graphc jit of {name}, compiled for {len(self._compiled)} signatures>"
 
 
+class JittedByValues:
+    """What `jit` returns for functions with static arguments: a `Jitted` for their every value."""
+
+    __name__: str
+
+    def __init__(
+        self, traced: Callable[..., Any], backend: str, static: Sequence[int | str]
+    ) -> None:
+        functools.update_wrapper(self, traced)
+        self.__wrapped__ = traced
+        self.backend = backend
+        self.parameters = _signature_of(traced)
+        self.static = [_parameter_name(self.parameters, one) for one in static]
+        dynamic = [p for p in self.parameters.parameters.values() if p.name not in self.static]
+        self._dynamic = self.parameters.replace(parameters=dynamic)
+        self._by_values: dict[tuple[Any, ...], Jitted] = {}
+
+    @property
+    def functions(self) -> list[Function]:
+        return [one for jitted in self._by_values.values() for one in jitted.functions]
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        given = self.parameters.bind(*args, **kwargs).arguments
+        defaults = self.parameters.parameters
+        values = {name: given.pop(name, defaults[name].default) for name in self.static}
+        key = tuple((type(value), value) for value in values.values())  # 1, True, 1.0
+        try:
+            jitted = self._by_values.get(key)
+        except TypeError:
+            raise _unhashable(self.__name__, values) from None
+        if jitted is None:
+            jitted = self._by_values.setdefault(key, Jitted(self._bound(values), self.backend))
+        rest = inspect.BoundArguments(self._dynamic, given)
+        return jitted(*rest.args, **rest.kwargs)
+
+    def _bound(self, values: dict[str, Any]) -> Callable[..., Any]:
+        """The traced function of the arguments that are not static."""
+
+        def traced(*args: Any, **kwargs: Any) -> Any:
+            found = self._dynamic.bind(*args, **kwargs).arguments | values
+            ordered = {name: found[name] for name in self.parameters.parameters if name in found}
+            every = inspect.BoundArguments(self.parameters, ordered)
+            return self.__wrapped__(*every.args, **every.kwargs)
+
+        functools.update_wrapper(traced, self.__wrapped__)
+        traced.__signature__ = self._dynamic  # type: ignore[attr-defined]
+        return traced
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else MethodType(self, instance)
+
+    def __repr__(self) -> str:
+        name = getattr(self.__wrapped__, "__qualname__", "function")
+        return f"<graphc jit of {name}, for {len(self._by_values)} values of {self.static}>"
+
+
+def _parameter_name(signature: inspect.Signature, static: int | str) -> str:
+    """The parameter that a number or name of a static argument stands for."""
+    names = [
+        parameter.name
+        for parameter in signature.parameters.values()
+        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    ]
+    if isinstance(static, str) and static in names:
+        return static
+    if isinstance(static, int) and -len(names) <= static < len(names):
+        return names[static]
+    raise ArgumentError(
+        f"jit: no parameter {static!r} that can be static",
+        details=[f"the function is {signature}"],
+        fix=f"name one of {', '.join(names)}" if names else "give it named parameters",
+    )
+
+
+def _unhashable(function: str, values: dict[str, Any]) -> ArgumentError:
+    without = [name for name, value in values.items() if not _has_hash(value)]
+    kinds = ", ".join(type(values[name]).__name__ for name in without)
+    return ArgumentError(
+        f"{function}: static {', '.join(without)} of type {kinds} without a hash",
+        fix="pass a tuple for a list; arrays are no static arguments",
+    )
+
+
+def _has_hash(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
+
+
+Static = int | str | Sequence[int | str] | None
+
+
 @overload
 def jit(traced: Callable[..., Any], *, backend: str = "auto") -> Jitted: ...
 @overload
 def jit(
     traced: None = None, *, backend: str = "auto"
 ) -> Callable[[Callable[..., Any]], Jitted]: ...
+@overload
+def jit(
+    traced: Callable[..., Any],
+    *,
+    backend: str = "auto",
+    static_argnums: int | Sequence[int] | None = None,
+    static_argnames: str | Sequence[str] | None = None,
+) -> JittedByValues: ...
+@overload
+def jit(
+    traced: None = None,
+    *,
+    backend: str = "auto",
+    static_argnums: int | Sequence[int] | None = None,
+    static_argnames: str | Sequence[str] | None = None,
+) -> Callable[[Callable[..., Any]], JittedByValues]: ...
 @surface
-def jit(traced: Callable[..., Any] | None = None, *, backend: str = "auto") -> Any:
+def jit(
+    traced: Callable[..., Any] | None = None,
+    *,
+    backend: str = "auto",
+    static_argnums: int | Sequence[int] | None = None,
+    static_argnames: str | Sequence[str] | None = None,
+) -> Any:
     """Compile a Python function of tensors at its first call; usable as a decorator.
 
     Arguments are arrays and numbers, also in lists, tuples and dicts, by position or by name; the
@@ -123,8 +239,22 @@ def jit(traced: Callable[..., Any] | None = None, *, backend: str = "auto") -> A
     so no call recompiles for another size. Python's numbers take the widest dtype of their kind
     among the arrays, else float32 and int64. Arguments that are left out keep their default, which
     is part of the traced function.
+
+    static_argnums, static_argnames: arguments, by position or name, that the function gets as they
+    are: sizes, options, functions, `self`. It is traced again for every other value of theirs,
+    which must have a hash. ArgumentError for others, and for parameters that the function lacks.
+
+    >>> power = gc.jit(lambda x, n: x if n == 1 else x * x, static_argnums=1)
     """
-    return functools.partial(jit, backend=backend) if traced is None else Jitted(traced, backend)
+    if traced is None:
+        given = {"static_argnums": static_argnums, "static_argnames": static_argnames}
+        return functools.partial(jit, backend=backend, **given)
+    static = [*_several(static_argnums), *_several(static_argnames)]
+    return JittedByValues(traced, backend, static) if static else Jitted(traced, backend)
+
+
+def _several(static: Static) -> Sequence[int | str]:
+    return () if static is None else (static,) if isinstance(static, int | str) else static
 
 
 def _survey(values: Iterable[Any], leaves: list[Any], seen: list[Any]) -> bool:

@@ -97,6 +97,32 @@ def test_variables_are_read_at_every_run() -> None:
     assert session.run(v * 2) == 10
 
 
+def test_a_session_trains(compiled: list[str]) -> None:
+    x = gc.placeholder("x", (None, 2), "float64")
+    w, steps = gc.variable(np.ones(2)), gc.variable(np.int64(0))
+    cost = gc.mean((x @ w) ** 2)
+    updates = {w: w - 0.1 * gc.grad(cost, w), steps: steps + 1}
+    data, expected = np.array([[1.0, 2.0], [3.0, -1.0]]), np.ones(2)
+    with gc.Session() as session:
+        for _ in range(3):
+            value = session.run(cost, {x: data}, updates=updates)
+            assert value == pytest.approx(((data @ expected) ** 2).mean())  # of the old weights
+            expected = expected - 0.1 * data.T @ (data @ expected)
+        np.testing.assert_allclose(w.value, expected)
+        assert session.run(steps) == 3
+        assert len(compiled) == 2
+        assert session.run(None, updates=[(steps, 7), (w, np.zeros(2))]) is None
+        assert steps.value == 7
+        assert not w.value.any()
+        assert session.run([steps], updates={}) == [7]
+        assert session.run([steps], {x: data}, updates={steps: x.shape[0] + steps}) == [7]
+        assert steps.value == 9
+        with pytest.raises(gc.FunctionError, match="is no variable"):
+            session.run(cost, {x: data}, updates={x: x})  # type: ignore[dict-item]
+        with pytest.raises(gc.FunctionError, match="a dict or a list of pairs"):
+            session.run(cost, {x: data}, updates=[w])  # type: ignore[list-item]
+
+
 def test_unfit_feeds_of_a_session() -> None:
     x, y, v = gc.placeholder("x"), gc.placeholder("y"), gc.variable(1.0, "v")
     hidden = x * v
@@ -290,6 +316,63 @@ def test_jit_knows_keys_of_another_kind_from_each_other() -> None:
             (found,) = scaled({key: x})
             assert found.dtype == (np.float32 if isinstance(key, float) else x.dtype)
     assert len(scaled.functions) == 3
+
+
+def test_jit_with_static_arguments() -> None:
+    seen: list[Any] = []
+
+    @gc.jit(static_argnames="activation", static_argnums=(1,))
+    def layers(x: Any, count: int, scale: Any = 2.0, *, activation: Any = gc.tanh) -> Any:
+        """Layers."""
+        seen.append((count, activation))
+        for _ in range(count):
+            x = activation(x * scale)
+        return x
+
+    x = np.linspace(-1, 1, 5)
+    for _ in range(2):
+        np.testing.assert_allclose(layers(x, 2), np.tanh(2 * np.tanh(2 * x)))
+        np.testing.assert_allclose(layers(x, count=1, scale=3.0), np.tanh(3 * x))
+        np.testing.assert_allclose(layers(x, 1, 3.0, activation=gc.sin), np.sin(3 * x))
+    assert layers(x[:2], 2).shape == (2,)
+    kinds = [(2, gc.tanh), (1, gc.tanh), (1, gc.sin)]
+    assert seen == kinds
+    assert len(layers.functions) == 3
+    assert layers.__doc__ == "Layers."
+    assert "for 3 values of ['count', 'activation']" in repr(layers)
+    assert gc.run(layers(gc.constant(x), 1)).shape == (5,)  # inside another function
+
+
+def test_static_values_are_told_apart_by_type() -> None:
+    double = gc.jit(lambda x, by: x * 2 if by is True else x * by, static_argnums=-1)
+    assert [double(3.0, by) for by in (1, True, 1.0, 2)] == [3, 6, 3, 6]
+    assert len(double.functions) == 4
+
+
+def test_a_method_whose_object_is_static() -> None:
+    class Scale:
+        def __init__(self, factor: float) -> None:
+            self.factor = factor
+
+        @gc.jit(static_argnums=0)
+        def __call__(self, x: Any) -> Any:
+            return x * self.factor
+
+    assert [Scale(2.0)(np.float64(4)), Scale(3.0)(np.float64(4))] == [8, 12]
+
+
+def test_static_arguments_that_do_not_fit() -> None:
+    def sized(x: Any, shape: Any) -> Any:
+        return gc.broadcast_to(x, shape)
+
+    assert gc.jit(sized, static_argnums=1)(1.0, (2, 3)).shape == (2, 3)
+    with pytest.raises(gc.ArgumentError, match="static shape of type list without a hash"):
+        gc.jit(sized, static_argnums=1)(1.0, [2, 3])
+    for wrong in (2, -3):
+        with pytest.raises(gc.ArgumentError, match=rf"no parameter {wrong} that can be static"):
+            gc.jit(sized, static_argnums=wrong)
+    with pytest.raises(gc.ArgumentError, match="no parameter 'sizes'"):
+        gc.jit(sized, static_argnames=["sizes"])
 
 
 def test_jit_inside_jit() -> None:
