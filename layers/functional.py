@@ -71,6 +71,31 @@ class LayerGraph:
         """Each once, in the order of computation."""
         return list({id(call.layer): call.layer for call in self.calls}.values())
 
+    def by_depth(self) -> list[Layer]:
+        """The layers behind the inputs in the order that Keras gives them: those with the longest
+        way to an output first, and of those the ones that a search from the outputs meets first.
+
+        An expression between layers is a step of such a way, as a layer is.
+        """
+        made = {
+            tensor.key: number
+            for number, step in enumerate(self.steps)
+            for tensor in (leaves(step.outputs) if isinstance(step, LayerCall) else [step.result])
+        }
+        depths = [0] * len(self.steps)
+        found: dict[int, int] = {}
+        for number, step in reversed([*enumerate(self.steps)]):
+            if isinstance(step, LayerCall):
+                depths[number] = max(depths[number], found.get(id(step.layer), 0))
+                found[id(step.layer)] = depths[number]
+            for tensor in step.inputs:
+                if tensor.key in made:
+                    before = made[tensor.key]
+                    depths[before] = max(depths[before], depths[number] + 1)
+        met = [step.layer for step in self._met if isinstance(step, LayerCall)]
+        layers = list({id(layer): layer for layer in met}.values())
+        return sorted(layers, key=lambda layer: -found[id(layer)])
+
     @property
     def expressions(self) -> list[Expression]:
         return [step for step in self.steps if isinstance(step, Expression)]
@@ -95,6 +120,7 @@ class LayerGraph:
             waiting.pop()
             done.add(label)
             self.steps.append(steps[label])
+        self._met = list(steps.values())  # in the order in which the search came to them
 
     def _label(self, tensor: gc.Tensor) -> Any:
         """What stands for the step that makes the tensor; None for the graph's inputs."""

@@ -13,10 +13,9 @@ _counters: dict[str, Iterator[int]] = defaultdict(itertools.count)
 
 @cache
 def snake_case(name: str) -> str:
-    """`LayerNormalization` becomes `layer_normalization`, `Conv2D` `conv2d`, `LSTM` `lstm`."""
-    name = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", name)
-    name = re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
-    return re.sub(r"_(\dd)", r"\1", name).lstrip("_")
+    """`LayerNormalization` becomes `layer_normalization`, `ConvLSTM2D` `conv_lstm2d`."""
+    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower().lstrip("_")
 
 
 def automatic_name(base: str) -> str:

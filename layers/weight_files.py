@@ -2,7 +2,7 @@
 
 import os
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from graphc.errors import FileFormatError
 from graphc.layers import saving
 from graphc.layers.configured import parameter_error, written
 from graphc.layers.layer import Layer, Parameter
+from graphc.layers.naming import snake_case, unique
 from graphc.layers.values import assign
 from graphc.tensor_files import read_tensors, write_tensors
 from graphc.whole_files import write_whole
@@ -95,7 +96,7 @@ def _library() -> Any:
 
 
 def _load_keras(model: "Model", path: Path) -> None:
-    """The layers are found by name: `dense`, `dense_1`, ... in the order of the model."""
+    """The layers are found by their classes: `dense`, `dense_1`, ... in the order of Keras."""
     h5py = _library()
     try:
         if path.suffix == ".keras":
@@ -129,7 +130,7 @@ def _matched(model: Layer, file: Any) -> Iterator[tuple[str, Parameter, np.ndarr
             [np.asarray(old[name][_text(weight)]) for weight in old[name].attrs["weight_names"]]
             for name in names
         ]
-        ours = [(label, layer) for label, layer in model.sublayers() if layer.weights]
+        ours = [(label, layer) for label, layer in _named(model) if layer.weights]
         found = [arrays for arrays in listed if arrays]
         if len(found) != len(ours):
             raise _other(model, f"{len(found)} layers with weights, this model has {len(ours)}")
@@ -137,25 +138,43 @@ def _matched(model: Layer, file: Any) -> Iterator[tuple[str, Parameter, np.ndarr
             yield from _layer(model, label, layer, arrays)
         return
     groups = file["layers"] if "layers" in file else file["_layer_checkpoint_dependencies"]
-    for label, layer in model.sublayers():
+    for label, layer in _named(model):
         if not layer.weights:
             continue
+        if label not in groups and layer.name in groups:
+            label = layer.name
         if label not in groups:
             raise _other(model, f"{label}: not in the file, which has {', '.join(groups)}")
         if "layers" in groups[label]:
             yield from _matched(layer, groups[label])
         else:
-            yield from _layer(model, label, layer, list(_arrays(groups[label])))
+            yield from _layer(model, label, layer, list(_arrays(groups[label], layer)))
 
 
-def _arrays(group: Any) -> Iterator[np.ndarray]:
+def _named(model: Any) -> list[tuple[str, Any]]:
+    """The layers of a model with the names that they have in files of Keras."""
+    graph = getattr(model, "graph", None)
+    return list(model.sublayers()) if graph is None else _by_class(graph.by_depth())
+
+
+def _by_class(layers: Sequence[Any]) -> list[tuple[str, Any]]:
+    """Names made of classes, and numbers: those that layers were given are not in the files."""
+    kinds = [type(layer).__name__ for layer in layers]
+    names = unique((snake_case({"Model": "Functional"}.get(k, k)), False) for k in kinds)
+    return list(zip(names, layers, strict=True))
+
+
+def _arrays(group: Any, layer: Any) -> Iterator[np.ndarray]:
     """The weights of a layer, in the order in which Keras makes them."""
     variables = group.get("vars", {})
     for key in sorted(variables, key=int):
         yield np.asarray(variables[key])
     for part in PARTS:
         if part in group:
-            yield from _arrays(group[part])
+            yield from _arrays(group[part], getattr(layer, part, None))
+    if "cells" in group:  # one upon another
+        for label, cell in _by_class(getattr(layer, "cells", ())):
+            yield from _arrays(group["cells"][label], cell)
 
 
 def _layer(

@@ -239,6 +239,32 @@ def test_weights_of_keras(tmp_path: Path) -> None:
         np.testing.assert_allclose(a, b, rtol=1e-6)
 
 
+def test_weights_of_keras_in_branches(tmp_path: Path) -> None:
+    """Keras writes layers by their classes, the longest way to the output first."""
+    h5py = pytest.importorskip("h5py", reason="reads HDF5")
+    x = Input((4,))
+    short = Dense(4, name="short")(x)
+    long = Dense(4, "relu", name="long")(Dense(4, name="first")(x))
+    cells = layers.RNN([layers.LSTMCell(4), layers.GRUCell(3), layers.LSTMCell(2)], name="cells")
+    h = cells(layers.Reshape((2, 2))(layers.Add()([short, long])))
+    model = Model(x, Dense(2, name="head")(h))
+    stacked = [f"rnn/cell/cells/{name}" for name in ("lstm_cell", "gru_cell", "lstm_cell_1")]
+    places = ["dense", "dense_1", "dense_2", *stacked, "dense_3"]
+    names = ["first", "short", "long", *cells.cell.cells, "head"]
+    wanted: list[tuple[Any, np.ndarray]] = []
+    with h5py.File(tmp_path / "w.weights.h5", "w") as file:
+        for place, name in zip(places, names, strict=True):
+            layer = model.get_layer(name) if isinstance(name, str) else name
+            for number, variable in enumerate(layer.weights):
+                array = RNG.normal(size=variable.shape).astype("float32")
+                file[f"layers/{place}/vars/{number}"] = array
+                wanted.append((variable, array))
+    model.load_weights(tmp_path / "w.weights.h5")
+    assert len(wanted) == len(model.weights)
+    for variable, array in wanted:
+        np.testing.assert_array_equal(variable.value, array)
+
+
 def test_a_kill_during_save_leaves_a_whole_file(tmp_path: Path) -> None:
     """The writer is killed in the middle of its work, several times; the file is always whole."""
     path = tmp_path / "m.gcx"
