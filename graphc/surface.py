@@ -29,6 +29,7 @@ RENAMED = {
     "size": "shape",
     "target": "cost",
     "argnums": "wrt",
+    "stop_gradients": "consider_constant",
     "value": "fill_value",
     "ddof": "correction",
     "lam": "rate",

@@ -35,6 +35,8 @@ def grad(
     wrt: Tensors,
     known_grads: KnownGrads | None = None,
     disconnected: Disconnected = "raise",
+    *,
+    consider_constant: Tensors = (),
 ) -> Any:
     """The gradient of a scalar by one or several tensors, as new expressions.
 
@@ -47,6 +49,9 @@ def grad(
     one, whatever the cost says, and what flows on from it is that.
     disconnected: what to do for a tensor that the cost does not depend on smoothly: "raise", give
     "zero", or give None ("none").
+    consider_constant: tensors that nothing flows through, as if each had been written as
+    gc.stop_gradient of itself here. Tensors of `wrt` that were computed from each other have
+    gradients by all paths; with both named here these are partial derivatives.
 
     The expression is stabilised first, as if the cost had been written for computing:
     the gradient of `mean(-y * log(p) - (1 - y) * log(1 - p))` with `p = 1 / (1 + exp(-z))` is
@@ -75,7 +80,8 @@ def grad(
             fix="pass a scalar",
         )
     check_floating(targets, "wrt")
-    found = differentiate(seeds, targets, known)
+    held, _ = flatten(consider_constant, "consider_constant")
+    found = differentiate(seeds, targets, known, held)
     outputs = [output for output, _ in (*seeds, *known)]
     return structure.pack(
         fill_gradients(found.gradients, outputs, targets, disconnected, found.refused)
@@ -95,15 +101,21 @@ def value_and_grad(cost: Tensor, wrt: Tensors, **options: Any) -> tuple[Tensor, 
 
 @public
 def vjp(
-    outputs: Tensors, wrt: Tensors, cotangents: Any, disconnected: Disconnected = "raise"
+    outputs: Tensors,
+    wrt: Tensors,
+    cotangents: Any,
+    disconnected: Disconnected = "raise",
+    *,
+    consider_constant: Tensors = (),
 ) -> Any:
     """Vector-Jacobian product: the gradient by `wrt` of sum(output * cotangent) over all outputs,
     or Re(sum(output * conj(cotangent))) where they are complex.
 
     outputs: one tensor, or lists, tuples and dicts of them, floating, of any shape. cotangents: one
     per output, each broadcastable to its shape (tensors, arrays or numbers).
-    The result has the structure of `wrt`. Theano's `Lop`. Errors as in `grad`; E307 for
-    cotangents that do not fit.
+    The result has the structure of `wrt`. Theano's `Lop`. consider_constant: as in `grad`: where
+    outputs = f(x, y), and y was computed from x, those of JAX's vjp of f have [x, y] here.
+    Errors as in `grad`; E307 for cotangents that do not fit.
 
     >>> gc.vjp(A @ x, x, u)          # A.T @ u
     """
@@ -116,7 +128,8 @@ def vjp(
         (output, fit_to(cotangent, output, "cotangent"))
         for output, cotangent in zip(sources, given, strict=True)
     ]
-    found = differentiate(seeds, targets, [])
+    held, _ = flatten(consider_constant, "consider_constant")
+    found = differentiate(seeds, targets, [], held)
     return structure.pack(
         fill_gradients(found.gradients, sources, targets, disconnected, found.refused)
     )
@@ -129,10 +142,12 @@ def differentiate(
     seeds: Sequence[tuple[Tensor, Tensor]],
     targets: Sequence[Tensor],
     known: Sequence[tuple[Tensor, Tensor]],
+    held: Sequence[Tensor] = (),
 ) -> Backward:
     """Stabilise what is between the targets and the outputs, then walk it backwards."""
+    kept = (*targets, *held)
     with uncollected():
-        stable = stabilize_for_differentiation([output for output, _ in seeds], targets, known)
+        stable = stabilize_for_differentiation([output for output, _ in seeds], kept, known)
     fixed = frozenset(tensor.key for tensor, _ in known)
     starts = [
         (prepared, seed)
@@ -141,10 +156,13 @@ def differentiate(
     ]
     for position, (tensor, gradient) in enumerate(known):
         others = [pair for index, pair in enumerate(known) if index != position]
-        starts.append((stabilize_for_differentiation([tensor], targets, others)[0], gradient))
+        starts.append((stabilize_for_differentiation([tensor], kept, others)[0], gradient))
     with uncollected():
         backward = backpropagate(
-            [(output, conjugate(seed)) for output, seed in starts], targets, fixed=fixed
+            [(output, conjugate(seed)) for output, seed in starts],
+            targets,
+            fixed=fixed,
+            constant=frozenset(tensor.key for tensor in held),
         )
     given = {tensor.key: gradient for tensor, gradient in known}
     backward.gradients = [

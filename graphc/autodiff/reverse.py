@@ -59,12 +59,15 @@ def backpropagate(
     *,
     fixed: frozenset[Key] = frozenset(),
     leaves: frozenset[Key] = frozenset(),
+    constant: frozenset[Key] = frozenset(),
 ) -> Backward:
     """The gradients by `wrt` of the sum over all (output, cotangent) in `seeds`.
 
     fixed: values whose cotangent is its seed, or nothing: what flows into them is dropped.
-    leaves: values through which nothing flows on.
+    leaves: values through which nothing flows on; their nodes are not walked through either.
+    constant: values through which nothing flows on, beside others of the same nodes.
     """
+    stops = leaves | constant
     ends = {key[0] for key in leaves}
     order = topological_order([output for output, _ in seeds], lambda node: id(node) in ends)
     wanted = {tensor.key for tensor in wrt}
@@ -82,7 +85,7 @@ def backpropagate(
             arrived = {key: accumulate(pending.pop(key)) for key in keys if key in pending}
             for key in wanted.intersection(arrived):
                 found[key] = settle(arrived[key])
-            flowing = [None if key in leaves else arrived.get(key) for key in keys]
+            flowing = [None if key in stops else arrived.get(key) for key in keys]
             if not any(flowing) or not passes_derivatives(node) or not is_active(node, active):
                 continue
             for tensor, part in zip(node.inputs, pull_back(node, flowing, active), strict=True):

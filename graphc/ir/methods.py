@@ -3,8 +3,11 @@
 from typing import TYPE_CHECKING, Any, cast
 
 from graphc.dtypes import DType
+from graphc.errors import ShapeError
 from graphc.ir.at import At
 from graphc.ir.registry import call
+from graphc.ir.source import current_source
+from graphc.shapes import size_product
 
 if TYPE_CHECKING:
     from graphc.ir.tensor import Tensor
@@ -65,8 +68,16 @@ class Methods:
     def swapaxes(self, axis1: int, axis2: int) -> "Tensor":
         return call("swapaxes", self, axis1, axis2)
 
-    def flatten(self) -> "Tensor":
-        return call("reshape", self, (-1,))
+    def flatten(self, ndim: int = 1) -> "Tensor":
+        """With `ndim` axes, as Theano has it: the last ones of x become one."""
+        shape = cast("Tensor", self).shape
+        if ndim not in range(1, max(len(shape), 1) + 1):
+            raise ShapeError(
+                f"flatten: {ndim!r:.40} axes of a tensor of {len(shape)}",
+                source=current_source(),
+                fix="x.flatten() has one axis, x.flatten(2) two: the first of x, and all others",
+            )
+        return call("reshape", self, (*shape[: ndim - 1], size_product(shape[ndim - 1 :])))
 
     def ravel(self) -> "Tensor":
         return call("reshape", self, (-1,))

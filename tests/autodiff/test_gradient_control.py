@@ -26,6 +26,60 @@ def test_stop_gradient_blocks_and_says_so() -> None:
         gc.grad(gc.stop_gradient(x * 2), x)
 
 
+# --- consider_constant -------------------------------------------------------------------------
+
+
+def test_nothing_flows_through_what_is_considered_constant(run: Run) -> None:
+    x = gc.placeholder("x")
+    h = x * x
+    cost = h * x
+    assert run(gc.grad(cost, x), {x: 3}) == 27
+    assert run(gc.grad(cost, x, consider_constant=h), {x: 3}) == 9
+    value, slope = gc.value_and_grad(cost, [x], consider_constant=[h])
+    assert run([value, *slope], {x: 3}) == [27, 9]
+    with pytest.raises(gc.ArgumentError, match="use consider_constant="):
+        gc.grad(cost, x, stop_gradients=[h])  # type: ignore[call-arg]
+    with pytest.raises(gc.GradientError, match="consider_constant must be tensors, got float"):
+        gc.grad(cost, x, consider_constant=[1.0])
+
+
+def test_partial_derivatives_by_tensors_of_each_other(run: Run) -> None:
+    a = gc.placeholder("a")
+    b = 2 * a
+    assert run(gc.grad(a + b, [a, b]), {a: 1}) == [3, 1]
+    assert run(gc.grad(a + b, [a, b], consider_constant=[a, b]), {a: 1}) == [1, 1]
+    assert run(gc.vjp(a * b, {"a": a, "b": b}, 1.0, consider_constant=(b,))["a"], {a: 3}) == 6
+
+
+def test_one_output_of_a_loop_is_constant(run: Run) -> None:
+    x = gc.placeholder("x", dtype="float64")
+    last, all_ = gc.scan(lambda c, _: (c * x, c * x), gc.constant(1.0, "float64"), length=3)
+    assert run(gc.grad(last + gc.sum(all_), x), {x: 2}) == 12 + 1 + 4 + 12
+    assert run(gc.grad(last + gc.sum(all_), x, consider_constant=[last]), {x: 2}) == 17
+    assert run(gc.grad(last + gc.sum(all_), x, consider_constant=[all_]), {x: 2}) == 12
+
+
+def test_an_adjoint_equation_takes_partial_derivatives(run: Run) -> None:
+    """The state was computed from w in earlier steps; only this step counts."""
+    w = gc.placeholder("w", (2, 2), "float64")
+
+    def slope(state: Any) -> Any:
+        y, a = state[:2], state[2:4]
+        f = w @ gc.tanh(y)
+        by_y, by_w = gc.vjp(f, [y, w], a, consider_constant=[y, w])
+        return gc.concat([-f, by_y, by_w.reshape(4)])
+
+    weights, state = np.array([[-0.1, 2.0], [-2.0, -0.1]]), gc.constant(np.linspace(-1, 1, 8))
+    expected = np.linspace(-1, 1, 8)
+    for _ in range(3):
+        state = state + 0.1 * slope(state)
+        y, a = expected[:2], expected[2:4]
+        t = np.tanh(y)
+        parts = [-weights @ t, (weights.T @ a) * (1 - t**2), np.outer(a, t).ravel()]
+        expected = expected + 0.1 * np.concatenate(parts)
+    np.testing.assert_allclose(run(state, {w: weights}), expected)
+
+
 @gc.custom_gradient
 def doubled_slope(x: Any) -> Any:
     y = gc.sin(x)

@@ -53,6 +53,16 @@ def test_methods_are_those_of_numpy(method: Callable[[Any], Any]) -> None:
     np.testing.assert_allclose(found, wanted, rtol=1e-5 if found.dtype == "float32" else 1e-12)
 
 
+def test_flatten_keeps_axes_as_in_theano() -> None:
+    x = gc.placeholder("x", ("n", 3, 4))
+    assert x.flatten(2).shape == (gc.dim("n"), 12)
+    assert x.flatten(3).shape == x.shape
+    assert gc.constant(1.0).flatten().shape == (1,)
+    for wrong in (0, 4, "F"):
+        with pytest.raises(gc.ShapeError, match=r"flatten: .* axes of a tensor of 3"):
+            x.flatten(wrong)  # type: ignore[arg-type]
+
+
 def test_round_of_integers_keeps_them() -> None:
     x = gc.constant(np.array([15, 25, 149]))
     assert gc.run(x.round(-1)).tolist() == np.array([15, 25, 149]).round(-1).tolist()
