@@ -9,7 +9,18 @@ from graphc.layers.configured import Configured, Names, parameter_error, undefin
 from graphc.layers.limits import positive, within
 from graphc.records import dataclass
 
-__all__ = ["Constraint", "MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm", "get"]
+__all__ = [
+    "Constraint",
+    "MaxNorm",
+    "MinMaxNorm",
+    "NonNeg",
+    "UnitNorm",
+    "get",
+    "max_norm",
+    "min_max_norm",
+    "non_neg",
+    "unit_norm",
+]
 
 
 class Constraint(Configured):
@@ -116,6 +127,8 @@ class _Function(Constraint):
     def __call__(self, weight: gc.Tensor) -> gc.Tensor:
         return gc.as_tensor(self.function(weight))
 
+
+max_norm, min_max_norm, non_neg, unit_norm = MaxNorm, MinMaxNorm, NonNeg, UnitNorm
 
 _CLASSES: list[type[Constraint]] = [MaxNorm, NonNeg, UnitNorm, MinMaxNorm]
 _names = Names("constraint", Constraint, _CLASSES, {"non_negative": NonNeg}, _Function)

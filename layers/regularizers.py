@@ -4,11 +4,22 @@ from collections.abc import Callable
 from typing import Any
 
 import graphc as gc
-from graphc.layers.configured import Configured, Names
+from graphc.layers.configured import Configured, Names, parameter_error, written
 from graphc.layers.limits import within
 from graphc.records import dataclass
 
-__all__ = ["L1", "L1L2", "L2", "Regularizer", "get"]
+__all__ = [
+    "L1",
+    "L1L2",
+    "L2",
+    "OrthogonalRegularizer",
+    "Regularizer",
+    "get",
+    "l1",
+    "l1_l2",
+    "l2",
+    "orthogonal_regularizer",
+]
 
 
 class Regularizer(Configured):
@@ -60,6 +71,41 @@ class L1L2(Regularizer):
 
 
 @dataclass(frozen=True)
+class OrthogonalRegularizer(Regularizer):
+    """factor * the mean |cosine| of pairs of rows, or of columns: they become orthogonal.
+
+    mode: "rows" or "columns" of weights [rows, columns]; there are two of them or more.
+    """
+
+    factor: float = 0.01
+    mode: str = "rows"
+
+    def __post_init__(self) -> None:
+        within("OrthogonalRegularizer", factor=self.factor)
+        if self.mode not in ("rows", "columns"):
+            raise parameter_error(
+                f"OrthogonalRegularizer: mode={self.mode!r}", 'use "rows" or "columns"'
+            )
+
+    def __call__(self, variable: gc.Tensor) -> gc.Tensor:
+        if variable.ndim != 2:
+            raise gc.ShapeError(
+                f"OrthogonalRegularizer: a weight {variable.type} has no rows and columns",
+                source=written(),
+                fix="use it for weights with two axes, such as those of Dense layers",
+            )
+        vectors = variable if self.mode == "rows" else variable.T
+        length = gc.sum(gc.square(vectors), axis=1, keepdims=True)
+        vectors = vectors * gc.rsqrt(gc.maximum(length, 1e-12))
+        count = int(vectors.shape[0])
+        products = (vectors @ vectors.T) * (1 - gc.eye(count, dtype=variable.dtype))
+        return self.factor * gc.sum(gc.abs(products)) / max(count * (count - 1), 1)
+
+
+l1, l2, l1_l2, orthogonal_regularizer = L1, L2, L1L2, OrthogonalRegularizer
+
+
+@dataclass(frozen=True)
 class _Function(Regularizer):
     function: Callable[[gc.Tensor], Any]
 
@@ -67,7 +113,7 @@ class _Function(Regularizer):
         return gc.as_tensor(self.function(variable))
 
 
-_CLASSES: list[type[Regularizer]] = [L1, L2, L1L2]
+_CLASSES: list[type[Regularizer]] = [L1, L2, L1L2, OrthogonalRegularizer]
 _names = Names(
     "regularizer", Regularizer, _CLASSES, {"elastic": L1L2, "elastic_net": L1L2}, _Function
 )

@@ -85,6 +85,22 @@ def simple() -> None:
     case("unit_normalization", "UnitNormalization", [(2, 3, 4)], axis=[1, 2])
 
 
+def activations() -> None:
+    for name in (
+        "celu",
+        "glu",
+        "hard_shrink",
+        "hard_tanh",
+        "log_sigmoid",
+        "soft_shrink",
+        "sparse_plus",
+        "sparse_sigmoid",
+        "squareplus",
+        "tanh_shrink",
+    ):
+        case(f"activation_{name}", "Activation", [(5, 6)], activation=name)
+
+
 def einsum() -> None:
     both = {"activation": "tanh", "bias_axes": "c"}
     case("einsum", "EinsumDense", [(2, 4)], equation="ab,bc->ac", output_shape=3, **both)
@@ -267,7 +283,7 @@ def metrics() -> None:
 
 
 def main() -> None:
-    for part in (simple, einsum, attention, separable, recurrent, losses, metrics):
+    for part in (simple, activations, einsum, attention, separable, recurrent, losses, metrics):
         part()
     path = Path(__file__).parent / "truth_keras.npz"
     tables = {"cases": CASES, "losses": LOSSES, "metrics": METRICS}

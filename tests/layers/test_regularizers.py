@@ -56,3 +56,24 @@ def test_errors() -> None:
         constraints.MinMaxNorm(2, 1)
     with pytest.raises(gc.ParameterError, match="did you mean NonNeg"):
         constraints.get("non_negs")
+
+
+@pytest.mark.parametrize("mode", ["rows", "columns"])
+def test_orthogonal_regularizer(mode: str) -> None:
+    w = np.random.default_rng(0).normal(size=(4, 3))
+    vectors = w if mode == "rows" else w.T
+    vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    pairs = [abs(a @ b) for n, a in enumerate(vectors) for b in vectors[:n]]
+    penalty = regularizers.OrthogonalRegularizer(0.1, mode)
+    assert gc.run(penalty(gc.constant(w))) == pytest.approx(0.1 * np.mean(pairs))
+    assert gc.run(penalty(gc.constant(np.eye(3)))) == 0
+    with pytest.raises(gc.ShapeError, match="rows and columns"):
+        penalty(gc.constant([1.0]))
+    with pytest.raises(gc.ParameterError, match="mode"):
+        regularizers.OrthogonalRegularizer(mode="rank")
+
+
+def test_names_of_keras() -> None:
+    assert regularizers.l2(1e-4) == regularizers.L2(1e-4)
+    assert regularizers.l1_l2(l1=0.1, l2=0.2) == regularizers.L1L2(0.1, 0.2)
+    assert constraints.max_norm(2.0) == constraints.MaxNorm(2.0)
