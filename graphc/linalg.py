@@ -15,7 +15,10 @@ from graphc.ir.leaf import as_tensor
 from graphc.ir.registry import BUILDER
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
+from graphc.linalg_bands import solve_banded, solveh_banded
 from graphc.linalg_equations import (
+    cho_factor,
+    cho_solve,
     orthogonal_procrustes,
     solve_continuous_lyapunov,
     solve_discrete_lyapunov,
@@ -73,7 +76,10 @@ __all__ = [
     "solve_continuous_lyapunov",
     "solve_discrete_lyapunov",
     "solve_sylvester",
+    "solve_banded",
+    "solve_toeplitz",
     "solve_triangular",
+    "solveh_banded",
     # functions
     "cosm",
     "expm",
@@ -151,23 +157,14 @@ def trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Tensor:
 
 
 @surface
-def cho_solve(c: Any, b: Any, *, lower: bool = True) -> Tensor:
-    """The x with a @ x = b, from the factor c = cholesky(a), or cholesky(a, upper=True) if not
-    lower. See triangular_solve, which is called twice."""
-    factor = as_tensor(c)
-    turned = BUILDER.conj(factor) if is_complex(factor.dtype) else factor
-    if lower:
-        first = triangular_solve(factor, b)
-        return triangular_solve(turned, first, transpose=True)
-    first = triangular_solve(turned, b, lower=False, transpose=True)
-    return triangular_solve(factor, first, lower=False)
+def solve_toeplitz(c_or_cr: Any, b: Any) -> Tensor:
+    """The x with toeplitz(c, r) @ x = b; scipy.linalg.solve_toeplitz.
 
-
-@surface
-def cho_factor(x: Any, *, lower: bool = False) -> tuple[Tensor, bool]:
-    """(c, lower) for `cho_solve(c, b, lower=lower)`, c = cholesky(x, upper=not lower), with zeros
-    in the other triangle; scipy.linalg.cho_factor. See cholesky."""
-    return cholesky(x, upper=not lower), bool(lower)
+    c_or_cr: the first column c, [n], or a tuple (c, r) with the first row; r is conj(c) by default.
+    b: [n] or [n, k]. By solve, not by recursion: also where leading submatrices are singular.
+    """
+    pair = c_or_cr if isinstance(c_or_cr, tuple) else (c_or_cr,)
+    return solve(toeplitz(*pair), b)
 
 
 @surface

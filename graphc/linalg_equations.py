@@ -9,6 +9,7 @@ from graphc.ir.registry import BUILDER
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.ops.contraction import matmul
+from graphc.ops.decompositions import cholesky
 from graphc.ops.matrices import identity, square_input
 from graphc.ops.movement import matrix_transpose
 from graphc.ops.solving import inv, solve, triangular_solve
@@ -84,3 +85,23 @@ def orthogonal_procrustes(a: Any, b: Any) -> tuple[Tensor, Tensor]:
     turned = matrix_transpose(BUILDER.conj(first) if is_complex(first.dtype) else first)
     u, s, vh = svd(matmul(turned, b))
     return matmul(u, vh), BUILDER.sum(s, axis=-1)
+
+
+@surface
+def cho_solve(c: Any, b: Any, *, lower: bool = True) -> Tensor:
+    """The x with a @ x = b, from the factor c = cholesky(a), or cholesky(a, upper=True) if not
+    lower. See triangular_solve, which is called twice."""
+    factor = as_tensor(c)
+    turned = BUILDER.conj(factor) if is_complex(factor.dtype) else factor
+    if lower:
+        first = triangular_solve(factor, b)
+        return triangular_solve(turned, first, transpose=True)
+    first = triangular_solve(turned, b, lower=False, transpose=True)
+    return triangular_solve(factor, first, lower=False)
+
+
+@surface
+def cho_factor(x: Any, *, lower: bool = False) -> tuple[Tensor, bool]:
+    """(c, lower) for `cho_solve(c, b, lower=lower)`, c = cholesky(x, upper=not lower), with zeros
+    in the other triangle; scipy.linalg.cho_factor. See cholesky."""
+    return cholesky(x, upper=not lower), bool(lower)

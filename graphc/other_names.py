@@ -233,6 +233,8 @@ INSIDE = {
         "solve_upper_triangular": "solve_triangular(a, b)",
         "band_part": "graphc.tril or graphc.triu",
         "eigvals_only": "eigvalsh",
+        "null_space": "svd(x): the rows of vh behind the rank",
+        "orth": "svd(x): the columns of u up to the rank, or qr(x)",
         "issymmetric": "graphc.all(x == x.T)",
     },
     "nn": {
