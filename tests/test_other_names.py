@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 import graphc as gc
+import graphc.layers  # which advice names
 from graphc.other_names import INSIDE
 
 
