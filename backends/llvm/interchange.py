@@ -26,11 +26,11 @@ from graphc.backends.llvm.scalar_ops import memory_type, register_type
 from graphc.dtypes import DType, bool_, uint8
 from graphc.loops.accumulators import ARITHMETIC, POSITIONAL
 from graphc.loops.ir import Accumulate, Accumulator, For, Kernel, Let, Statement, Store
-from graphc.loops.tidy import loads_of, map_values
+from graphc.loops.tidy import loads_of, map_values, statements_of
 from graphc.scalar.expr import Const, Expr, Index, Load, Local, cast, ne, transform
 from graphc.shapes import Dim, Shape, Size, size_product
 
-WIDE = 256  # columns from which rows are read one after the other
+NARROW = 128  # bytes of a row that lanes side by side read at once, as a rule
 FEWEST = 32  # rows
 MANY = 256  # rows for which that pays in any case; fewer, if they do not stay in the caches
 LARGE, LARGE_WITH_POSITIONS = 1 << 20, 2 << 20  # bytes of all rows
@@ -57,9 +57,13 @@ def _matched(lanes: For, shapes: dict[str, Shape]) -> Columns | None:
     passes: list[Pass] = []
     before: list[Let | Accumulator] = []
     after: list[Let | Store] = []
+    stores: list[Store] = []  # between the passes: they may as well come last
     for item in lanes.body:
         match item:
-            case For(kind="serial") if not any(isinstance(one, Store) for one in after):
+            case For(kind="serial"):
+                stores += (one for one in after if isinstance(one, Store))
+                if {one.buffer for one in stores} & _touched(item):
+                    return None
                 passes.append(Pass(tuple(before), item))
                 before, after = [], []
             case Let():
@@ -77,8 +81,14 @@ def _matched(lanes: For, shapes: dict[str, Shape]) -> Columns | None:
         return None
     if not all(_pays(part, len(passes) > 1, lanes, shapes) for part in passes):
         return None
-    found = Columns(lanes, tuple(passes), tuple(after))
+    found = Columns(lanes, tuple(passes), (*stores, *after))
     return found if all(_is_same_in_memory(let.value.dtype) for let in found.kept) else None
+
+
+def _touched(loop: For) -> set[str]:
+    """The arrays that a loop reads or writes."""
+    stored = {one.buffer for one in statements_of(loop.body) if isinstance(one, Store)}
+    return stored | {one.buffer for one in loads_of(loop.body)}
 
 
 def _of_bytes(lanes: For) -> For:
@@ -120,19 +130,21 @@ def _is_simple(part: Pass) -> bool:
 
 
 def _pays(part: Pass, several: bool, lanes: For, shapes: dict[str, Shape]) -> bool:
-    """Whether it reads elements that lie far apart, and enough of them. several: passes."""
-    loads = loads_of(part.rows.body)
-    strides = {load: _stride(load, lanes, part.rows, shapes) for load in loads}
-    far = {load: stride for load, stride in strides.items() if stride is not None}
+    """Whether it touches elements that lie far apart, and enough of them. several: passes."""
+    touched: dict[Load, None] = dict.fromkeys(loads_of(part.rows.body))
+    for one in part.rows.body:
+        if isinstance(one, Store):
+            touched[Load(one.buffer, one.index, one.value.dtype)] = None
+    strides = (_stride(one, lanes, part.rows, shapes) for one in touched)
+    far = [stride for stride in strides if stride is not None]
     extent = part.rows.extent
     if not far or not isinstance(extent, int) or extent >= MANY:
         return bool(far)
     if extent < FEWEST or several:
         return extent >= FEWEST
-    known = [n * load.dtype.itemsize for load, n in far.items() if isinstance(n, int)]
     positions = any(one.position_name is not None for one in part.accumulators)
     least = LARGE_WITH_POSITIONS if positions else LARGE
-    return sum(known) * extent >= least
+    return sum(stride for stride in far if isinstance(stride, int)) * extent >= least
 
 
 def _is_plain(one: Accumulator) -> bool:
@@ -144,19 +156,21 @@ def _is_same_in_memory(dtype: DType) -> bool:
     return memory_type(dtype) == register_type(dtype)
 
 
-def _stride(load: Load, lanes: For, rows: For, shapes: dict[str, Shape]) -> Size | None:
-    """From row to row, where neighbours lie side by side along the lanes, and rows far apart."""
-    if load.buffer not in shapes:
+def _stride(one: Load, lanes: For, rows: For, shapes: dict[str, Shape]) -> Size | None:
+    """Bytes from row to row, where neighbours lie side by side along the lanes, and rows are wider
+    than what lanes take of them."""
+    if one.buffer not in shapes:
         return None
-    shape, position = shapes[load.buffer], 0
+    shape, position = shapes[one.buffer], 0
     total: Size = position
-    for axis, item in enumerate(load.index):
+    for axis, item in enumerate(one.index):
         if not isinstance(item, Index):
             return None
         total = total + item.size * size_product(shape[axis + 1 :])
     if not isinstance(total, Dim) or total.coefficient(lanes.axis) != 1:
         return None
     stride = total.coefficient(rows.axis)
-    if stride is None or stride == 0 or (isinstance(stride, int) and stride < WIDE):
+    if stride is None or stride == 0:
         return None
-    return stride
+    stride = stride * one.dtype.itemsize
+    return None if isinstance(stride, int) and stride <= NARROW else stride

@@ -53,6 +53,37 @@ def test_symbolic_sizes(dtype: str) -> None:
         compare(f(values), values)
 
 
+@pytest.mark.parametrize("columns", [33, 40, 64, 100, 255])
+def test_narrow_arrays(columns: int) -> None:
+    """Lanes would come back for the other half of every row, when it is in no cache any more."""
+    x = gc.placeholder("x", ("n", columns))
+    centred = x - gc.mean(x, axis=0)
+    f = gc.function([x], [*sums(x), gc.argmax(x, axis=0), centred])
+    assert is_turned(f)
+    for rows in (0, 1, 2, 255, 1000, 20_001):
+        values = np.random.default_rng(0).normal(size=(rows, columns)).astype(np.float32)
+        if rows:
+            *both, position, difference = f(values)
+            compare(both, values)
+            np.testing.assert_array_equal(position, values.argmax(0))
+            wanted = values - values.mean(0, dtype=np.float64)
+            np.testing.assert_allclose(difference, wanted, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(300, 1000), (1000, 70), ("n", "m")], ids=str)
+def test_rows_that_are_only_written(shape: tuple[int | str, int | str]) -> None:
+    x, w = gc.placeholder("x", shape), gc.placeholder("w", (shape[0],))
+    f = gc.function([x, w], w[:, None] * gc.sum(x, axis=0))
+    assert is_turned(f)
+    sizes = [(300, 1000), (3, 5), (1, 600)] if shape[0] == "n" else [shape]
+    for rows, columns in sizes:
+        assert isinstance(rows, int) and isinstance(columns, int)
+        values = np.random.default_rng(0).normal(size=(rows, columns)).astype(np.float32)
+        weights = np.arange(rows, dtype=np.float32)
+        wanted = weights[:, None] * values.sum(0, dtype=np.float64)
+        np.testing.assert_allclose(f(values, weights), wanted, rtol=1e-4, atol=1e-2)
+
+
 def test_products_and_integers() -> None:
     x = gc.placeholder("x", ("n", "m"), "int64")
     f = gc.function([x], [gc.prod(x, axis=0), gc.sum(x * 3, axis=0)])
@@ -119,14 +150,14 @@ def test_long_sums_keep_their_digits() -> None:
     [
         lambda x: gc.sum(x[:100], axis=0),  # few rows
         lambda x: gc.sum(x, axis=1),
-        lambda x: gc.sum(x[:, :100].reshape((800, 64)), axis=0),  # narrow
+        lambda x: gc.sum(x[:, :100].reshape((1600, 32)), axis=0),  # narrow
     ],
 )
 def test_what_stays(f: object) -> None:
     assert callable(f)
     x = gc.placeholder("x", (512, 512))
     assert not is_turned(gc.function([x], f(x)))
-    assert interchange.WIDE > 64
+    assert interchange.NARROW >= 32 * 4
 
 
 @pytest.mark.parametrize(
