@@ -30,6 +30,7 @@ from graphc.loops.tidy import loads_of, map_values, statements_of
 from graphc.scalar.expr import Const, Expr, Index, Load, Local, cast, ne, transform
 from graphc.shapes import Dim, Shape, Size, size_product
 
+WIDE = 1024  # bytes of a row from which rows are read one after the other, if there are many
 NARROW = 128  # bytes of a row that lanes side by side read at once, as a rule
 FEWEST = 32  # rows
 MANY = 256  # rows for which that pays in any case; fewer, if they do not stay in the caches
@@ -138,7 +139,8 @@ def _pays(part: Pass, several: bool, lanes: For, shapes: dict[str, Shape]) -> bo
     strides = (_stride(one, lanes, part.rows, shapes) for one in touched)
     far = [stride for stride in strides if stride is not None]
     extent = part.rows.extent
-    if not far or not isinstance(extent, int) or extent >= MANY:
+    narrow = all(isinstance(stride, int) and stride < WIDE for stride in far)
+    if not far or not isinstance(extent, int) or (extent >= MANY and not narrow):
         return bool(far)
     if extent < FEWEST or several:
         return extent >= FEWEST
