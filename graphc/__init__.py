@@ -139,6 +139,7 @@ with uncollected(stays=True):  # modules are many objects
     from graphc.session import *
     from graphc.substitution import *
     from graphc.tracing import *
+    from graphc.trees import *
 
 bool = dtypes.bool_  # not imported by a star: the modules of graphc need Python's own
 __version__ = "0.1.0"
