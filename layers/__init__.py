@@ -31,6 +31,7 @@ from graphc.layers.data import to_categorical as to_categorical
 from graphc.layers.einsum import *
 from graphc.layers.embedding import *
 from graphc.layers.history import *
+from graphc.layers.images import *
 from graphc.layers.input import *
 from graphc.layers.layer import *
 from graphc.layers.merging import *

@@ -1,4 +1,4 @@
-"""Rescaling and Normalization: data brought to a range, or to mean 0 and variance 1."""
+"""Rescaling, Normalization, CategoryEncoding: data brought to a range, or to one-hot rows."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 
 import graphc as gc
-from graphc.layers.arguments import checked_flag, is_whole
+from graphc.layers.arguments import checked_choice, checked_flag, checked_units, is_whole
 from graphc.layers.configured import parameter_error
 from graphc.layers.data.dataset import Dataset
 from graphc.layers.layer import Layer
 from graphc.layers.losses.base import EPSILON
 from graphc.layers.values import assign
 
-__all__ = ["Normalization", "Rescaling"]
+__all__ = ["CategoryEncoding", "Normalization", "Rescaling"]
 
 
-class _Preparation(Layer):
+class Preparation(Layer):
     """A layer of data as they are: integers become floats of the layer's dtype."""
 
     supports_masking = True
@@ -35,7 +35,7 @@ def _setting(name: str, value: Any) -> np.ndarray:
     return array.astype("float64")
 
 
-class Rescaling(_Preparation):
+class Rescaling(Preparation):
     """x * scale + offset: Rescaling(1 / 255) brings images to [0, 1].
 
     x: [...], integers become float32. scale, offset: numbers, or arrays that broadcast to x.
@@ -51,7 +51,7 @@ class Rescaling(_Preparation):
         return x * self.scale.astype(x.dtype) + self.offset.astype(x.dtype)
 
 
-class Normalization(_Preparation):
+class Normalization(Preparation):
     """(x - mean) / sqrt(variance), of numbers that were measured before training.
 
     axis: those that have a mean and a variance for each place; None for one of all. mean, variance:
@@ -184,6 +184,33 @@ class Normalization(_Preparation):
         mean, variance = (moment.astype(x.dtype) for moment in self.moments)
         deviation = gc.maximum(gc.sqrt(variance), EPSILON)
         return x * deviation + mean if self.invert else (x - mean) / deviation
+
+
+class CategoryEncoding(Preparation):
+    """Whole numbers in [0, num_tokens) as rows of num_tokens entries.
+
+    output_mode: "one_hot", a row for each number [..., 1] or [...]; "multi_hot", for each group
+    along the last axis a row with 1 for those that are there; "count", how often they are there,
+    times count_weights (of the call), which have the shape of the numbers.
+    """
+
+    def __init__(self, num_tokens: int, output_mode: str = "multi_hot", **options: Any) -> None:
+        super().__init__(**options)
+        self.num_tokens = checked_units(self, num_tokens, "num_tokens")
+        modes = ("multi_hot", "one_hot", "count")
+        self.output_mode = checked_choice(self, "output_mode", output_mode, modes)
+
+    def call(self, inputs: Any, count_weights: Any = None) -> Any:
+        numbers = inputs if gc.isdtype(inputs.dtype, "integral") else inputs.astype("int64")
+        rows = gc.one_hot(numbers, self.num_tokens).astype(self.dtype)
+        if self.output_mode == "one_hot":
+            single = numbers.ndim > 1 and numbers.shape[-1] == 1
+            return gc.squeeze(rows, axis=-2) if single else rows
+        if self.output_mode == "multi_hot":
+            return gc.max(rows, axis=-2)
+        if count_weights is not None:
+            rows = rows * gc.expand_dims(count_weights.astype(rows.dtype), axis=-1)
+        return gc.sum(rows, axis=-2)
 
 
 def _batches(data: Any) -> Iterator[np.ndarray]:

@@ -85,6 +85,17 @@ def simple() -> None:
     case("unit_normalization", "UnitNormalization", [(2, 3, 4)], axis=[1, 2])
 
 
+def images() -> None:
+    shape = [(2, 6, 9, 3)]
+    for method in ("bilinear", "nearest"):
+        for size in ((12, 18), (4, 5)):
+            name = f"resizing_{method}_{size[0]}"
+            settings = {"height": size[0], "width": size[1], "interpolation": method}
+            case(name, "Resizing", shape, **settings)
+    case("resizing_ratio", "Resizing", shape, height=8, width=8, crop_to_aspect_ratio=True)
+    case("center_crop", "CenterCrop", shape, height=3, width=4)
+
+
 def activations() -> None:
     for name in (
         "celu",
@@ -283,7 +294,17 @@ def metrics() -> None:
 
 
 def main() -> None:
-    for part in (simple, activations, einsum, attention, separable, recurrent, losses, metrics):
+    for part in (
+        simple,
+        images,
+        activations,
+        einsum,
+        attention,
+        separable,
+        recurrent,
+        losses,
+        metrics,
+    ):
         part()
     path = Path(__file__).parent / "truth_keras.npz"
     tables = {"cases": CASES, "losses": LOSSES, "metrics": METRICS}

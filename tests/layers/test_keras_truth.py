@@ -30,6 +30,12 @@ def arrays(name: str, part: str) -> list[np.ndarray]:
     return [TRUTH[f"{name}.{part}{n}"] for n in range(CASES[name][part])]
 
 
+def tolerance(name: str) -> dict[str, Any]:
+    """TensorFlow resizes in float32, whatever the images are."""
+    single = CASES[name]["layer"] == "Resizing"
+    return {"rtol": 1e-5, "atol": 1e-5} if single else {"rtol": 1e-8, "atol": 1e-9}
+
+
 def called(name: str, layer: Any, inputs: list[gc.Tensor]) -> list[gc.Tensor]:
     case = CASES[name]
     options = dict(case["call"])
@@ -58,7 +64,7 @@ def test_results_and_gradients_are_those_of_keras(name: str) -> None:
     got = gc.function(x, [*found, *gradients], backend="llvm")(*given)
     parts = [*arrays(name, "result"), *arrays(name, "by_input"), *arrays(name, "by_weight")]
     for one, wanted in zip(got, parts, strict=True):
-        np.testing.assert_allclose(one, wanted, rtol=1e-8, atol=1e-9)
+        np.testing.assert_allclose(one, wanted, **tolerance(name))
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -75,7 +81,7 @@ def test_settings_and_files(name: str, tmp_path: Path) -> None:
     model.save(tmp_path / "model.gcx")
     found = leaves(load_model(tmp_path / "model.gcx").predict(given))
     for one, wanted in zip(found, arrays(name, "result"), strict=True):
-        np.testing.assert_allclose(one, wanted, rtol=1e-8, atol=1e-9)
+        np.testing.assert_allclose(one, wanted, **tolerance(name))
 
 
 @pytest.mark.parametrize("name", LOSSES)
