@@ -26,10 +26,13 @@ class Session:
     them; the feed's keys are placeholders or their names. Placeholders that the fetches do not
     need may be fed, so one feed serves several fetches. With `updates={v: new}` variables get new
     values after that, as in `gc.function`: `session.run(cost, feed, updates=step)` trains.
+    allow_downcast: feeds of wider dtypes are cast to those of their placeholders, as TensorFlow
+    does it: float64 arrays to float32.
     """
 
-    def __init__(self, backend: str = "auto") -> None:
+    def __init__(self, backend: str = "auto", *, allow_downcast: bool = False) -> None:
         self.backend = backend
+        self.allow_downcast = allow_downcast
         # By fetches and sizes; the fetches are kept alive, for the keys hold identities.
         self._compiled: dict[Any, tuple[Function, Any]] = {}
 
@@ -66,6 +69,7 @@ class Session:
                 backend=self.backend,
                 name="run",
                 on_unused_input="ignore",
+                allow_downcast=self.allow_downcast,
             )
             held = (compiled, (fetches, fed, changes))
             if len(tensors) == len(leaves):  # numbers have no identity
@@ -102,9 +106,16 @@ class Session:
 
 
 @surface
-def run(outputs: Any, feed: Feeds | None = None, *, backend: str = "auto") -> Any:
-    """Compile and run once: `gc.run(cost, {x: X, y: Y})`."""
-    return Session(backend).values(outputs, dict(feed or {}))
+def run(
+    outputs: Any,
+    feed: Feeds | None = None,
+    *,
+    backend: str = "auto",
+    allow_downcast: bool = False,
+) -> Any:
+    """Compile and run once: `gc.run(cost, {x: X, y: Y})`. allow_downcast: as in `Session`."""
+    session = Session(backend, allow_downcast=allow_downcast)
+    return session.values(outputs, dict(feed or {}))
 
 
 def _parts(updates: Updates | None) -> list[Any]:

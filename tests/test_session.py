@@ -123,6 +123,21 @@ def test_a_session_trains(compiled: list[str]) -> None:
             session.run(cost, {x: data}, updates=[w])  # type: ignore[list-item]
 
 
+def test_wider_feeds_are_cast_where_that_is_allowed() -> None:
+    x = gc.placeholder("x", (2,))
+    k = gc.placeholder("k", (), "int32")
+    feed = {x: np.array([0.5, 1.5]), k: np.int64(3)}
+    for run in (gc.run, gc.Session().run):
+        with pytest.raises(gc.FeedTypeError, match="allow_downcast=True"):
+            run(x * k, feed)
+    for value in (
+        gc.run(x * k, feed, allow_downcast=True),
+        gc.Session(allow_downcast=True).run(x * k, feed),
+    ):
+        assert value.dtype == (x * k).dtype
+        assert value.tolist() == [1.5, 4.5]
+
+
 def test_unfit_feeds_of_a_session() -> None:
     x, y, v = gc.placeholder("x"), gc.placeholder("y"), gc.variable(1.0, "v")
     hidden = x * v
