@@ -1,4 +1,4 @@
-"""Images made to fit, and changed at random in training: Resizing, CenterCrop, RandomFlip, ..."""
+"""Resizing, CenterCrop; RandomFlip, RandomBrightness, RandomContrast, which change in training."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -158,7 +158,9 @@ class _RandomValues(_RandomImages):
     ) -> None:
         super().__init__(**options)
         given: Any = factor
-        pair: Any = given if isinstance(given, list | tuple) else (-given, given)
+        pair: Any = (-given, given) if is_real(given) else given
+        if not isinstance(pair, list | tuple):
+            pair = ()
         if len(pair) != 2 or not all(map(is_real, pair)) or pair[0] > pair[1]:
             raise parameter_error(
                 f"{type(self).__name__}: factor={factor!r:.60}", "give a number, or (least, most)"

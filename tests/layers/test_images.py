@@ -83,6 +83,7 @@ def test_category_encoding() -> None:
         (lambda: layers.Resizing(4, 4, "cubic"), "interpolation"),
         (lambda: layers.RandomFlip("diagonal"), "mode"),
         (lambda: layers.RandomBrightness(1.5), "factor"),
+        (lambda: layers.RandomBrightness("0.5"), "factor"),  # type: ignore[arg-type]
         (lambda: layers.RandomContrast((0.2, 0.3, 0.4)), "factor"),
         (lambda: layers.RandomContrast(0.2, value_range=(1, 0)), "value_range"),
         (lambda: layers.CategoryEncoding(0), "num_tokens"),
