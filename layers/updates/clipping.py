@@ -1,42 +1,50 @@
-"""Gradients kept small: by value, by norm, by the norm of all together."""
+"""Gradients kept small: by value, by norm, by the norm of all together.
+
+grads: a list of tensors, or lists, tuples and dicts of them in each other; the results have the
+same structure.
+"""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import graphc as gc
 from graphc.layers import limits
 from graphc.layers.configured import with_plain_numbers
 from graphc.layers.precision import precise, precise_dtype
+from graphc.layers.structures import leaves, mapped
 
 __all__ = ["clip_by_global_norm", "clip_by_norm", "clip_by_value", "global_norm"]
 
+G = TypeVar("G")
+
 
 @with_plain_numbers
-def clip_by_value(grads: Sequence[gc.Tensor], limit: Any) -> list[gc.Tensor]:
+def clip_by_value(grads: G, limit: Any) -> G:
     """Each element brought into [-limit, limit]."""
     limits.limit("clip_by_value", limit=limit)
-    return [gc.clip(grad, -limit, limit) for grad in grads]
+    return cast(G, mapped(lambda grad: gc.clip(grad, -limit, limit), grads))
 
 
 @with_plain_numbers
-def clip_by_norm(grads: Sequence[gc.Tensor], limit: Any) -> list[gc.Tensor]:
+def clip_by_norm(grads: G, limit: Any) -> G:
     """Each gradient that is longer than limit, scaled back to it."""
     limits.limit("clip_by_norm", limit=limit)
-    return [_scaled(grad, _factor(global_norm([grad]), limit)) for grad in grads]
+    return cast(G, mapped(lambda grad: _scaled(grad, _factor(global_norm([grad]), limit)), grads))
 
 
 @with_plain_numbers
-def clip_by_global_norm(grads: Sequence[gc.Tensor], limit: Any) -> list[gc.Tensor]:
+def clip_by_global_norm(grads: G, limit: Any) -> G:
     """All gradients by one factor, so that together they are no longer than limit.
 
     The direction stays. Pascanu, Mikolov and Bengio, On the difficulty of training recurrent neural
     networks, 2013 (arXiv 1211.5063).
     """
     limits.limit("clip_by_global_norm", limit=limit)
-    if not grads:
-        return []
-    factor = _factor(global_norm(grads), limit)
-    return [_scaled(grad, factor) for grad in grads]
+    every = leaves(grads)
+    if not every:
+        return grads
+    factor = _factor(global_norm(every), limit)
+    return cast(G, mapped(lambda grad: _scaled(grad, factor), grads))
 
 
 def global_norm(tensors: Sequence[gc.Tensor]) -> gc.Tensor:

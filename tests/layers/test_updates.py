@@ -220,6 +220,20 @@ def test_weights_and_gradients_in_layers() -> None:
                 np.testing.assert_array_equal(gc.run(moved[one]), expected)
 
 
+def test_clipping_keeps_the_structure() -> None:
+    grads = [(gc.constant([3.0, 0.0]), gc.constant([4.0])), {"w": None}]
+    for clip, expected in (
+        (updates.clip_by_global_norm, [[0.6, 0.0], [0.8]]),
+        (updates.clip_by_norm, [[1.0, 0.0], [1.0]]),
+        (updates.clip_by_value, [[1.0, 0.0], [1.0]]),
+    ):
+        (first, second), rest = clip(grads, 1.0)
+        assert rest == {"w": None}
+        np.testing.assert_allclose(gc.run(first), expected[0], rtol=1e-6)
+        np.testing.assert_allclose(gc.run(second), expected[1], rtol=1e-6)
+    assert updates.clip_by_global_norm([], 1.0) == []
+
+
 def test_one_state_for_two_functions() -> None:
     w, state = gc.variable(np.float64(1.0), "w"), updates.State()
     one = gc.function([], updates=updates.momentum(w * w / 2, [w], 0.1, state=state))
