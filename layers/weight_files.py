@@ -120,8 +120,14 @@ def _load_keras(model: "Model", path: Path) -> None:
     assign(model, targets, [array for _, _, array in pairs])
 
 
-def _matched(model: Layer, file: Any) -> Iterator[tuple[str, Parameter, np.ndarray]]:
-    """Each parameter with its array."""
+def _matched(
+    model: Layer, file: Any, seen: set[int] | None = None
+) -> Iterator[tuple[str, Parameter, np.ndarray]]:
+    """Each parameter with its array.
+
+    seen: layers that were met: one that stands in several models is in the file where it is first.
+    """
+    seen = set() if seen is None else seen
     old = file.get("model_weights", file)
     groups: Mapping[str, Any]
     if "layer_names" in old.attrs:  # Keras 1 and 2
@@ -139,14 +145,15 @@ def _matched(model: Layer, file: Any) -> Iterator[tuple[str, Parameter, np.ndarr
         return
     groups = file["layers"] if "layers" in file else file["_layer_checkpoint_dependencies"]
     for label, layer in _named(model):
-        if not layer.weights:
+        if not layer.weights or id(layer) in seen:
             continue
+        seen.add(id(layer))
         if label not in groups and layer.name in groups:
             label = layer.name
         if label not in groups:
             raise _other(model, f"{label}: not in the file, which has {', '.join(groups)}")
         if "layers" in groups[label]:
-            yield from _matched(layer, groups[label])
+            yield from _matched(layer, groups[label], seen)
         else:
             yield from _layer(model, label, layer, list(_arrays(groups[label], layer)))
 

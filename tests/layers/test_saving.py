@@ -265,6 +265,26 @@ def test_weights_of_keras_in_branches(tmp_path: Path) -> None:
         np.testing.assert_array_equal(variable.value, array)
 
 
+def test_weights_of_keras_of_shared_layers(tmp_path: Path) -> None:
+    """A layer of two models stands in the file where Keras meets it first."""
+    h5py = pytest.importorskip("h5py", reason="reads HDF5")
+    x = Input((4,))
+    shared, last = Dense(3, name="shared"), Dense(2, name="last")
+    parts = [Model(x, shared(x)), Model(x, last(shared(x)))]
+    y = Input((4,))
+    model = Model(y, [part(y) for part in parts])
+    arrays = [RNG.normal(size=w.shape).astype("float32") for w in model.weights]
+    with h5py.File(tmp_path / "w.weights.h5", "w") as file:
+        for place, pair in (("functional", arrays[:2]), ("functional_1", arrays[2:])):
+            number = "_1" if place[-1] == "1" else ""  # counted where it is not written too
+            for n, array in enumerate(pair):
+                file[f"layers/{place}/layers/dense{number}/vars/{n}"] = array
+    model.load_weights(tmp_path / "w.weights.h5")
+    for layer, pair in ((shared, arrays[:2]), (last, arrays[2:])):
+        for a, b in zip(layer.get_weights(), pair, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
 def test_a_kill_during_save_leaves_a_whole_file(tmp_path: Path) -> None:
     """The writer is killed in the middle of its work, several times; the file is always whole."""
     path = tmp_path / "m.gcx"
