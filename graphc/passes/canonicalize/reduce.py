@@ -7,7 +7,7 @@ from graphc.ir.registry import Builder
 from graphc.ir.tensor import Tensor
 from graphc.passes.canonicalize.arith import power_of_two
 from graphc.rewrite.pattern import Number, P, any_op, attr, const, either, var
-from graphc.rewrite.rule import rule
+from graphc.rewrite.rule import Context, rule
 from graphc.shapes import size_product
 
 X, C = var("x"), const("c")
@@ -33,10 +33,11 @@ def reduce_axes_of_one(b: Builder, root: Tensor) -> Tensor | None:
 
 
 @rule(any_op(_stepwise))
-def reduce_of_reduce(b: Builder, root: Tensor) -> Tensor | None:
-    """sum(sum(x, a), b) = sum(x, both);  likewise prod, max, min, any, all"""
+def reduce_of_reduce(b: Builder, root: Tensor, context: Context) -> Tensor | None:
+    """sum(sum(x, a), b) = sum(x, both), where nothing else uses the inner sum;  likewise prod, max,
+    min, any, all"""
     (inner,) = root.node.inputs
-    if inner.op is not root.op:
+    if inner.op is not root.op or not context.single_use(inner):
         return None
     (x,), (first, outer) = inner.node.inputs, (inner.node.attrs["axes"], root.node.attrs["axes"])
     if inner.node.attrs != {**root.node.attrs, "axes": first}:
