@@ -118,9 +118,8 @@ def _pays(rows: For, passes: Sequence[_Pass]) -> bool:
 
 
 def _are_apart(rows: For) -> bool:
-    """Whether rows read nothing that any of them stores, but for sums over the rows.
-
-    Those take one row after the other, as before.
+    """Whether rows one after the other read nothing that any of them stores, but for sums over the
+    rows. Those take one row after the other, as before. Parallel ones know nothing of each other.
     """
     scratch = {item.name for item in rows.body if isinstance(item, Scratch)}
     inner = [one for item in rows.body for one in (item.body if isinstance(item, For) else (item,))]
@@ -132,9 +131,10 @@ def _are_apart(rows: For) -> bool:
             loads.remove(one.buffer)
     if any(isinstance(one, Store) and one.accumulate for one in inner):
         return False
+    if rows.kind == "parallel":
+        return True
     # Of two stores to a place, in rows that follow each other, the last one counts.
-    distinct = rows.kind == "parallel" or len({*stored}) == len(stored)
-    return distinct and not {*stored} & {*loads}
+    return len({*stored}) == len(stored) and not {*stored} & {*loads}
 
 
 def _is_sum(one: Store) -> bool:
