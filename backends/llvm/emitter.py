@@ -44,6 +44,7 @@ from graphc.backends.llvm.streaming import Streaming, fence
 from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import Val
 from graphc.backends.llvm.tiling import tiled
+from graphc.backends.llvm.wraps import unwrapped
 from graphc.dtypes import DType, int64
 from graphc.loops.epilogues import row_loop
 from graphc.loops.ir import (
@@ -135,7 +136,8 @@ class _KernelEmitter(LoopEmitter):
         """The text of the kernel, see `emit_kernel`."""
         body = crossed(kernel, interchanged(kernel, tiled(kernel)))
         body = in_blocks(side_by_side(body))
-        body = in_choices(running_in_lanes(in_chunks(body)), self.target.masked_sizes)
+        body = unwrapped(running_in_lanes(in_chunks(body)), True)
+        body = in_choices(body, self.target.masked_sizes)
         if not whole:
             divided = divisible_loop(body)
             if divided is not None and is_much(work_of(body)):
@@ -213,7 +215,8 @@ class _KernelEmitter(LoopEmitter):
 
     def range_text(self, kernel: Kernel) -> KernelText:
         """@KERNEL.range(parameters, sizes, area, i64 begin, i64 end)."""
-        body = in_choices(interchanged(kernel, tiled(kernel)), self.target.masked_sizes)
+        body = unwrapped(interchanged(kernel, tiled(kernel)))
+        body = in_choices(body, self.target.masked_sizes)
         self.divided = divisible_loop(body)
         self.statements(body)
         self.finish()
