@@ -32,6 +32,7 @@ from graphc.shapes import Dim, Size, ceil_div, dim_min, floor_div, substitute
 TILE = 512  # columns: their sums fit the first-level cache
 TOGETHER = 4  # rows that are added before their sum is put back
 LIGHT = 14  # cost of a row's element up to which that pays
+SHORT = 64  # columns up to which it does where rows follow each other without a gap
 
 
 class Pass(NamedTuple):
@@ -81,6 +82,12 @@ class Columns(NamedTuple):
     def is_whole(self) -> bool:
         """Whether one tile holds all columns."""
         return isinstance(self.lanes.extent, int) and self.lanes.extent <= TILE
+
+    @property
+    def reads_on(self) -> bool:
+        """Whether rows are read whole: then a processor that fetches ahead is best left one place
+        to read at, though an addition waits for the one before it."""
+        return self.is_whole and isinstance(self.lanes.extent, int) and self.lanes.extent > SHORT
 
     @property
     def tile(self) -> str:
@@ -142,7 +149,7 @@ class Columns(NamedTuple):
         """The loops over rows `first` and so many behind it."""
         axis = Dim.symbol(part.rows.axis)
         light = part.accumulators and survey(part.rows.body).cost <= LIGHT
-        together = TOGETHER if light else 1
+        together = TOGETHER if light and not self.reads_on else 1
         groups = floor_div(length, together)
         done = groups * together
         several = [first + axis * together + row for row in range(together)]

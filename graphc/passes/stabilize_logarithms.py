@@ -215,8 +215,8 @@ def log_of_sqrt(b: Builder, x: Tensor) -> Tensor:
 
 @rule(P.log(P.pow(X, const("c"))))
 def log_of_power(b: Builder, x: Tensor, c: float) -> Tensor | None:
-    """log(x^c) = c log(|x|) for even c, c log(x) for odd c > 0"""
-    if c % 2 == 0:
+    """log(x^c) = c log(|x|) for even c but 0, c log(x) for odd c > 0"""
+    if c % 2 == 0 and c != 0:
         return b.multiply(b.log(b.abs(x)), c)
     return b.multiply(b.log(x), c) if c % 2 == 1 and c > 0 else None
 
