@@ -52,9 +52,13 @@ def test_what_stays() -> None:
     assert len(row(both)) == 2
     assert len(row(both, length=SHORTEST - 1)) == 1, "short"
     assert len(row(both, length=Dim.symbol("n"))) == 1, "a length that is not known"
+    named = Let("p", place(1, j + 699, j - 1))
+    assert len(row(named, store(read(Local("p", named.value.dtype))), length=Dim.symbol("n"))) == 3
     assert len(row(store(read(place(0, j + 700, j))))) == 1, "the first place is for nothing"
     many = [store(read(place(turn, j + turn, j - turn))) for turn in range(1, MOST + 1)]
     assert len(row(*many)) == 1 and len(row(*many[:-1])) == MOST
+    slanted = s.select(s.lt(Index(j), Index(i)), Index(j + 1), Index(j))
+    assert len(row(Let("p", slanted), store(read(Index(j))), length=Dim.symbol("n"))) == 1
     other = s.select(s.lt(Index(i), Index(1)), Index(j + 1), Index(j))
     assert len(row(store(read(other)))) == 1, "which row it is decides"
 
@@ -88,6 +92,18 @@ def test_values(shape: tuple[int, ...], shift: int, dtype: str) -> None:
     for one, other, wanted in zip(*found, expected(values, shift), strict=True):
         np.testing.assert_array_equal(one, other)
         np.testing.assert_array_equal(one, wanted)
+
+
+@pytest.mark.parametrize("shift", [1, -2, 17])
+@pytest.mark.parametrize("ndim", [1, 2])
+def test_lengths_that_are_not_known(ndim: int, shift: int) -> None:
+    u = gc.placeholder("u", ("n", "m")[-ndim:])
+    f = gc.function([u], neighbours(u, shift))
+    for size in (1, 2, 3, 4, 16, 17, 18, 33, 40, 1000):
+        shape = (5, size)[-ndim:]
+        values = np.random.default_rng(0).integers(-9, 9, shape).astype("float32")
+        for found, wanted in zip(f(values), expected(values, shift), strict=True):
+            np.testing.assert_array_equal(found, wanted)
 
 
 def test_in_a_loop() -> None:
