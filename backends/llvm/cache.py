@@ -29,8 +29,7 @@ import llvmlite.binding as llvm
 import numpy as np
 
 from graphc import errors
-from graphc.backends.llvm.jit import Module
-from graphc.backends.llvm.making import Making
+from graphc.backends.llvm.jit import Module, module_objects
 from graphc.backends.llvm.recent import State, state_of
 from graphc.backends.llvm.target import Target
 from graphc.ir.source import current_source
@@ -51,27 +50,23 @@ class CachedObjects(NamedTuple):
     key: str = ""  # of the entry
 
 
-def cached_objects(
-    modules: Sequence[Module], target: Target, use: bool = True, making: Making | None = None
-) -> CachedObjects:
-    """The object files of modules, from the cache if they are there, else compiled and kept.
-    making: where some of them were begun."""
-    making = Making(target) if making is None else making
+def cached_objects(modules: Sequence[Module], target: Target, use: bool = True) -> CachedObjects:
+    """The object files of modules, from the cache if they are there, else compiled and kept."""
     if not use:
-        return CachedObjects(making.objects(modules), "compiled: cache=False")
+        return CachedObjects(module_objects(modules, target), "compiled: cache=False")
     folder = cache_folder()
     if folder is None:
-        return CachedObjects(making.objects(modules), "compiled: no folder for a cache")
+        return CachedObjects(module_objects(modules, target), "compiled: no folder for a cache")
     doubt = distrust(folder)
     if doubt is not None:
         _warn_of_folder(doubt)
-        return CachedObjects(making.objects(modules), f"compiled: {doubt}")
+        return CachedObjects(module_objects(modules, target), f"compiled: {doubt}")
     key = entry_key(modules, target)
     path = folder / (key + SUFFIX)
     image, reason = _read(path, FORMAT)
     if image is not None:
         return CachedObjects(_parted(image), "found", key)
-    objects = making.objects(modules)
+    objects = module_objects(modules, target)
     failure = _write(path, FORMAT, _joined(objects))
     return CachedObjects(objects, f"compiled: {reason}{failure}", key)
 

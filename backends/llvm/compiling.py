@@ -13,8 +13,7 @@ from graphc.backends.llvm.imports import addresses, known_symbols
 from graphc.backends.llvm.jit import Library, side_by_side
 from graphc.backends.llvm.jitted import jitted_steps
 from graphc.backends.llvm.lapack import imported_names
-from graphc.backends.llvm.making import Making
-from graphc.backends.llvm.modules import EarlyModules, names_in
+from graphc.backends.llvm.modules import names_in
 from graphc.backends.llvm.one_thread import PARALLEL
 from graphc.backends.llvm.profiling import LAPS
 from graphc.backends.llvm.routines import Loaded, load
@@ -45,22 +44,11 @@ def compiled_program(
     profiled: bool = False,
 ) -> LlvmExecutable:
     """A program in machine code. profiled: with a clock after every step."""
-    making = Making(target)
-    try:
-        return _compiled(program, making, threads, cache, profiled)
-    finally:
-        making.stop()
-
-
-def _compiled(
-    program: Program, making: Making, threads: int, cache: bool, profiled: bool
-) -> LlvmExecutable:
-    clock, target = _Clock(), making.target
+    clock = _Clock()
     with clock.timed("emit"):
         jitted = jitted_steps(program)
         symbols = {number: routine.symbol for number, routine in jitted.items()}
-        early = EarlyModules(making.begin)
-        emitted = emit_program(program, target, symbols, profiled, early)
+        emitted = emit_program(program, target, symbols, profiled)
         modules = emitted.modules
     with clock.timed("symbols"):
         foreign = foreign_operations(e for k in program.kernels for e in values_of(k.body))
@@ -82,7 +70,7 @@ def _compiled(
 
     with clock.timed("code"):
         found, (loaded, imports) = side_by_side(
-            lambda: cached_objects(modules, target, cache, making),
+            lambda: cached_objects(modules, target, cache),
             ready,
             bool(emitted.shared) or PARALLEL in used,
         )

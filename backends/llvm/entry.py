@@ -19,7 +19,6 @@ from graphc.backends.llvm.emitter import FRAME
 from graphc.backends.llvm.heap import freeing_entry
 from graphc.backends.llvm.launches import LaunchSteps
 from graphc.backends.llvm.loop_steps import LoopSteps
-from graphc.backends.llvm.modules import EarlyModules
 from graphc.backends.llvm.one_thread import PARALLEL
 from graphc.backends.llvm.parallel import marking_entry
 from graphc.backends.llvm.profiling import lap, lap_function
@@ -51,19 +50,14 @@ def emit_program(
     target: Target,
     jitted: Mapping[int, str] = MappingProxyType({}),
     profiled: bool = False,
-    early: EarlyModules | None = None,
 ) -> Emitted:
     """jitted: the symbols of host calls that need no Python, by the number of the step.
-    profiled: with a clock; see `profiling`. early: is shown the functions as they are written."""
-    emitter = _ProgramEmitter(program, target, jitted, profiled)
-    emitter.early = early
-    return emitter.emit()
+    profiled: with a clock; see `profiling`."""
+    return _ProgramEmitter(program, target, jitted, profiled).emit()
 
 
 class _ProgramEmitter(LoopSteps, CheckSteps, ChainSteps, LaunchSteps):
     """All of a program."""
-
-    early: EarlyModules | None
 
     def emit(self) -> Emitted:
         steps = self.program.steps
@@ -173,5 +167,3 @@ class _ProgramEmitter(LoopSteps, CheckSteps, ChainSteps, LaunchSteps):
                     self._branch(step)
             if self.profiled:
                 self.code.builder.line(lap(position))
-            if self.early is not None:
-                self.early.look(self.functions.functions, self.products)

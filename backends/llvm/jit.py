@@ -32,6 +32,7 @@ from graphc.threads import usable_cores
 PLAIN, FAST = 0, 1
 MOST_LANES = 8
 SERVED = 64  # libraries of one linker
+ALONE = 1 << 13  # characters of text that are compiled sooner than a thread starts to help
 First = TypeVar("First")
 Second = TypeVar("Second")
 _lock = threading.RLock()
@@ -132,6 +133,39 @@ def _without_lock() -> ctypes.CDLL:
         known, function = getattr(ffi.lib, name), getattr(library, name)
         function.argtypes, function.restype = known.argtypes, known.restype
     return library
+
+
+def module_objects(modules: Sequence[Module], target: Target) -> tuple[bytes, ...]:
+    """The object files of modules, the longest first, on as many cores as there are."""
+    lanes = min(len(modules), usable_cores(), MOST_LANES)
+    if sum(len(module.text) for module in modules) < ALONE:
+        lanes = 1
+    longest = sorted(range(len(modules)), key=lambda number: -len(modules[number].text))
+    numbers = iter(longest)  # a list's iterator gives each number to one thread
+    made: dict[int, bytes] = {}
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            for number in numbers:
+                if errors:
+                    return
+                made[number] = module_object(modules[number], target)
+        except BaseException as error:
+            errors.append(error)
+
+    helpers = [threading.Thread(target=work, name="graphc compiler") for _ in range(lanes - 1)]
+    for helper in helpers:
+        helper.start()
+    work()
+    try:
+        for helper in helpers:
+            helper.join()
+    except BaseException as error:  # an interrupt: what has begun ends by itself
+        errors.append(error)
+    if errors:
+        raise errors[0]
+    return tuple(made[number] for number in range(len(modules)))
 
 
 def side_by_side(

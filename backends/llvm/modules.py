@@ -7,7 +7,7 @@ functions that LLVM is told not to optimise: a module of their own would take lo
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
 
@@ -15,7 +15,6 @@ from graphc.backends.llvm.jit import FAST, PLAIN, Module
 from graphc.backends.llvm.text import FunctionText, module_text
 
 PART = 40_000  # characters: a tenth of a second's work for LLVM
-EARLY = 2 * PART  # characters from which parts are compiled while more is written
 SHORT = 12_000  # characters from which there are two parts
 FEW = 4_000  # characters of plain functions that are no module of their own
 # Each begins with what is found fastest: a few letters, after a line.
@@ -54,9 +53,8 @@ def modules_of(
     cores; which they are follows from the text alone."""
     fast = [one for one in functions if not one.plain]
     plain = [one for one in functions if one.plain]
-    early, last = early_parts(fast)
-    parts = [(part, FAST) for part in (*early, *_parts(last))]
-    if last and sum(len(one.text) for one in plain) < FEW:
+    parts = [(part, FAST) for part in _parts(fast)]
+    if fast and sum(len(one.text) for one in plain) < FEW:
         parts[-1] = ([*parts[-1][0], *map(_unoptimised, plain)], FAST)
     elif plain:
         parts.append((plain, PLAIN))
@@ -67,70 +65,10 @@ def modules_of(
         for (part, _), own in zip(parts, defined, strict=True)
     ]
     visible = {*exported, *(name for names in needed for name in names)}
-    for own in defined[: len(early)]:
-        visible |= own.keys()
     return [
-        Module(_text(part, visible, others), level)
+        Module(_text(part, visible, [head for _, head in sorted(others.items())]), level)
         for (part, level), others in zip(parts, needed, strict=True)
     ]
-
-
-def early_parts(
-    functions: Sequence[FunctionText],
-) -> tuple[list[Sequence[FunctionText]], Sequence[FunctionText]]:
-    """Parts that stay as they are whatever comes behind, and what is left. Of a short text there
-    are none."""
-    if sum(len(one.text) for one in functions) < EARLY:
-        return [], functions
-    parts: list[Sequence[FunctionText]] = []
-    start = length = 0
-    for end, one in enumerate(functions, 1):
-        length += len(one.text)
-        if length >= PART:
-            parts.append(functions[start:end])
-            start, length = end, 0
-    return parts, functions[start:]
-
-
-class EarlyModules:
-    """The first modules of a program, begun while the rest of it is written.
-
-    A part that names functions not yet written, or routines not yet needed, is left for later.
-    """
-
-    def __init__(self, begin: Callable[[Module], None]) -> None:
-        self._begin = begin
-        self._seen = self._begun = 0
-        self._fast: list[FunctionText] = []
-        self._length = 0
-
-    def look(self, functions: Sequence[FunctionText], outside: Mapping[str, FunctionText]) -> None:
-        """functions: all that have been written, always the same ones first; outside: those that
-        lie elsewhere, by name."""
-        new = [one for one in functions[self._seen :] if not one.plain]
-        self._seen = len(functions)
-        self._fast += new
-        self._length += sum(len(one.text) for one in new)
-        if not new or self._length < EARLY:
-            return
-        parts, _ = early_parts(self._fast)
-        if len(parts) == self._begun:
-            return
-        known = heads((*self._fast, *outside.values()))
-        for part in parts[self._begun :]:
-            own = heads(part)
-            others = names_in(part) - own.keys()
-            if others - _defined_with(part) <= known.keys():
-                needed = {name: known[name] for name in others & known.keys()}
-                self._begin(Module(_text(part, {*own}, needed), FAST))
-        self._begun = len(parts)
-
-
-def _defined_with(functions: Iterable[FunctionText]) -> set[str]:
-    """The names that come with functions: what they declare, and their helpers."""
-    lines = [line for one in functions for line in one.declarations]
-    lines += [text.split("\n", 1)[0] for one in functions for text in one.definitions.values()]
-    return {name for line in lines for name in _NAME.findall(line)[:1]}
 
 
 def _unoptimised(function: FunctionText) -> FunctionText:
@@ -151,10 +89,7 @@ def _parts(functions: Sequence[FunctionText]) -> list[Sequence[FunctionText]]:
     return [part for part in parts if part]
 
 
-def _text(functions: Sequence[FunctionText], visible: set[str], others: Mapping[str, str]) -> str:
-    """visible: names that other modules use; others: the declarations of what they define."""
-    declared = [head for _, head in sorted(others.items())]
-
+def _text(functions: Sequence[FunctionText], visible: set[str], declared: Sequence[str]) -> str:
     def exposed(found: re.Match[str]) -> str:
         return found[0].replace("define internal", "define") if found[1] in visible else found[0]
 

@@ -75,8 +75,7 @@ def load(
             own = heads(missing.values())
             every = heads(functions.values())
             outside = {name: head for name, head in every.items() if name not in own}
-            modules = modules_of(list(missing.values()), outside, own)
-            found = cached_objects(modules, target, cache)
+            found = cached_objects(modules_of(list(missing.values()), outside, own), target, cache)
             imports = sorted(names_in(missing.values()) & {*symbols, *outside, PARALLEL})
             group = Group(found.key, tuple(own), tuple(imports))
             table.link(group, found.objects, symbols)

@@ -6,17 +6,17 @@ import threading
 
 import pytest
 
-from graphc.backends.llvm import jit, making
+from graphc.backends.llvm import jit
 from graphc.backends.llvm.jit import (
     FAST,
     PLAIN,
     Library,
     Module,
     module_object,
+    module_objects,
     once,
     side_by_side,
 )
-from graphc.backends.llvm.making import module_objects
 from graphc.backends.llvm.modules import PART, SHORT, modules_of
 from graphc.backends.llvm.target import host
 from graphc.backends.llvm.text import FunctionText
@@ -42,7 +42,7 @@ def many(count: int) -> list[Module]:
 def test_objects_are_the_same_on_any_number_of_cores(
     cores: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(making, "usable_cores", lambda: cores)
+    monkeypatch.setattr(jit, "usable_cores", lambda: cores)
     modules = many(9)
     found = module_objects(modules, host())
     assert found == tuple(module_object(module, host()) for module in modules)
@@ -50,7 +50,7 @@ def test_objects_are_the_same_on_any_number_of_cores(
 
 
 def test_an_error_in_any_of_them_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(making, "usable_cores", lambda: 3)
+    monkeypatch.setattr(jit, "usable_cores", lambda: 3)
     modules = many(6)
     for place in (0, 3, 5):
         broken = [*modules[:place], Module("define nonsense"), *modules[place:]]
