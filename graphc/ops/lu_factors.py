@@ -156,9 +156,9 @@ def _exchanged(x: Tensor) -> Tensor:
 
 
 def _lu_examples(rng: Generator) -> list[Any]:
-    square = matrix_examples(lambda x: LU.apply((regular(x),), {})[0])(rng)
+    square = matrix_examples(lambda x: lu_factor(regular(x)).lu)(rng)
     shapes = ((3, 3), (2, 4, 2), (2, 3), (0, 2), (2, 0))
-    return square + matrix_examples(lambda x: LU.apply((_exchanged(x),), {})[0], shapes)(rng)
+    return square + matrix_examples(lambda x: lu_factor(_exchanged(x)).lu, shapes)(rng)
 
 
 LU: OpDef = register(
