@@ -16,6 +16,13 @@ def has_pairs(features: frozenset[str]) -> bool:
     return features >= WIDE | {"avx512bf16"} and llvm.llvm_version_info[0] >= PAIRS_SINCE
 
 
+def has_quads(features: frozenset[str]) -> bool:
+    """Whether one instruction adds four products of unsigned and signed 8-bit integers to int32
+    (AVX512_VNNI, AVX_VNNI).
+    """
+    return features >= WIDE | {"avx512vnni"} or features >= {"avx2", "avxvnni"}
+
+
 @cache
 def multiplies_pairs() -> bool:
     """The same of this processor."""

@@ -26,7 +26,7 @@ the number of threads; how an element is summed does not: k is cut in the same s
 Rows of a that lie side by side are read where they are, if they are near each other; else each
 chunk copies what it needs into the area, `stride` bytes of it for each thread. Narrow operands are
 widened as they are copied, or, where the processor multiplies pairs of them, two neighbours along k
-are one element of a tile.
+are one element of a tile, or four.
 """
 
 from dataclasses import replace
@@ -105,7 +105,7 @@ def functions_of(layout: Layout, target: Target) -> dict[str, FunctionText]:
         found[layout.name] = _plain_function(layout, target)
         return found
     names = Names(layout)
-    pack = pack_function(names.pack_b, tile.columns, tile, target, across=layout.transpose_b)
+    pack = pack_function(names.pack_b, "b", tile, target, across=layout.transpose_b)
     found = {
         **{name: tile_function(name, one, target) for name, one in tiles_of(names, tile).items()},
         names.tiles: tiles_function(layout, tile, target),
@@ -113,7 +113,7 @@ def functions_of(layout: Layout, target: Target) -> dict[str, FunctionText]:
         f"{names.rows}.range": rows_function(layout, tile, target),
     }
     if layout.transpose_a:
-        found[names.pack_a] = pack_function(names.pack_a, tile.rows, tile, target, across=False)
+        found[names.pack_a] = pack_function(names.pack_a, "a", tile, target, across=False)
     elif tile.narrow is not None and not tile.reads_rows:
         found[names.widen] = widen_function(names.widen, tile, target)
     if layout.few:
@@ -193,8 +193,8 @@ def _product_function(layout: Layout, tile: Tile, target: Target) -> FunctionTex
         wide, far = x.compare("sge", n, x.const(WIDE)), x.compare("sge", strides[1], x.const(FAR))
         copy = builder.and_(many, builder.and_(wide, far))
         if tile.together > 1:
-            odd = x.code.operation("and", SIZES[2], one)
-            copy = builder.or_(copy, x.compare("eq", odd, one))
+            rest = x.code.operation("and", SIZES[2], x.const(tile.together - 1))
+            copy = builder.or_(copy, x.compare("ne", rest, zero))
 
     def all_chunks() -> list[Val]:
         grid = _grid(x, layout, tile)

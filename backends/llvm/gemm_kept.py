@@ -112,7 +112,7 @@ def kept_functions(step: Contraction, target: Target) -> dict[str, FunctionText]
     return {
         **{one: tile_function(one, made, target) for one, made in tiles_of(names, tile).items()},
         f"{keep}.range": pack_function(
-            f"{keep}.range", tile.columns, tile, target, across=layout.transpose_b
+            f"{keep}.range", "b", tile, target, across=layout.transpose_b
         ),
         keep: dividing_functions(keep, PACK_PARAMETERS, _measured_panels(tile), attributes),
         f"{name}.range": _range_function(name, names, tile, target),

@@ -9,14 +9,16 @@ panel[p, j] = element (p, panel * width + j). `apart` counts bytes from panel to
     across   from neighbour to neighbour; p runs side by side, blocks are transposed in registers
 
 Neighbours beyond the last are zero or repeat the last. Only panels begin <= panel < end are made.
-Operands that are narrower than the sums are widened, or two neighbours along k become one element
-of the panel; then an odd last one has zero beside it.
+Operands that are narrower than the sums are widened, or some neighbours along k become one element
+of the panel; then the last ones may have zeros beside them. Where signs of a are flipped, a panel
+of b begins with what sums start at: for each of its columns, minus the products with flipped zeros.
 """
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Literal
 
-from graphc.backends.llvm.gemm_tile import Tile
+from graphc.backends.llvm.gemm_tile import Tile, multiply_add
 from graphc.backends.llvm.masked import masked_load
 from graphc.backends.llvm.parallel import BEGIN, END
 from graphc.backends.llvm.scalar_ops import from_memory, memory_type
@@ -26,6 +28,7 @@ from graphc.backends.llvm.text import FunctionText, Val
 from graphc.dtypes import is_half, is_signed
 
 Body = Callable[[Val, list[Val]], list[Val]]
+FLIP = 0x80808080  # the signs of four bytes
 
 PACK_PARAMETERS = (
     Val("%panels", "ptr"),
@@ -35,10 +38,10 @@ PACK_PARAMETERS = (
 
 
 def pack_function(
-    name: str, width: int, tile: Tile, target: Target, *, across: bool
+    name: str, operand: Literal["a", "b"], tile: Tile, target: Target, *, across: bool
 ) -> FunctionText:
-    """`width`: the rows or the columns of a tile."""
-    emitter = _Packer(width, tile, target)
+    """Panels of a are as wide as a tile has rows, those of b as it has columns."""
+    emitter = _Packer(operand, tile, target)
     emitter.panels(emitter.across if across else emitter.along)
     emitter.code.builder.line("ret void")
     declared = ", ".join(f"{one.type} {one.text}" for one in (*PACK_PARAMETERS, BEGIN, END))
@@ -49,8 +52,9 @@ def pack_function(
 class _Packer:
     """Writes a packing function: a loop over panels around `along` or `across`."""
 
-    def __init__(self, width: int, tile: Tile, target: Target) -> None:
-        self.width, self.tile = width, tile
+    def __init__(self, operand: str, tile: Tile, target: Target) -> None:
+        self.width, self.tile = tile.rows if operand == "a" else tile.columns, tile
+        self.flips, self.starts = tile.flips and operand == "a", tile.flips and operand == "b"
         self.code = Code(has_fma=target.has_fma)
         self.k, self.count, self.stride = (Val(f"%{n}", "i64") for n in ("k", "count", "stride"))
         self.type = tile.type if tile.narrow is None else memory_type(tile.narrow)  # as it lies
@@ -67,10 +71,34 @@ class _Packer:
             start = code.operation("mul", number, Val("%apart", "i64"))
             place = code.gep("i8", Val("%panels", "ptr"), start)
             left = code.operation("sub", self.count, first)
+            if self.starts:
+                sums, place = place, code.gep("i8", place, self.const(self.tile.start_bytes))
             body(place, first, left)
+            if self.starts:
+                self.put_starts(sums, place)
             return []
 
         code.loop(BEGIN, END, 1, [], panel)
+
+    def put_starts(self, starts: Val, place: Val) -> None:
+        code, builder, tile = self.code, self.code.builder, self.tile
+        zero, flips = (code.constant(value, tile.type, tile.lanes) for value in (0, FLIP))
+
+        def add(p: Val, sums: list[Val]) -> list[Val]:
+            row = code.gep("i8", place, code.operation("mul", p, self.const(tile.start_bytes)))
+            parts = [
+                builder.load(code.gep(tile.type, row, self.const(start)).text, tile.type, lanes)
+                for start, lanes in self.pieces()
+            ]
+            return [
+                multiply_add(builder, tile, flips, part, total)
+                for part, total in zip(parts, sums, strict=True)
+            ]
+
+        sums = code.loop(self.const(0), self.steps(), 1, [zero] * tile.vectors, add)
+        for (start, _), total in zip(self.pieces(), sums, strict=True):
+            to = code.gep(tile.type, starts, self.const(start))
+            builder.store(builder.sub(zero, total), to.text)
 
     # --- neighbours side by side ---------------------------------------------------------------
 
@@ -82,7 +110,7 @@ class _Packer:
         part = builder.icmp("slt", left, self.const(self.width))
         code.levels[part.text] = code.depth
 
-        pairs = self.whole_pairs()
+        whole_steps = self.whole_steps()
 
         def rows(copy: Callable[[Sequence[Val], Val], None]) -> list[Val]:
             def row(together: int) -> Body:
@@ -90,17 +118,16 @@ class _Packer:
                     number = code.operation("mul", p, self.const(self.tile.together))
                     start = code.gep("i8", source, code.operation("mul", number, self.stride))
                     starts = [start]
-                    if together > 1:
-                        starts.append(code.gep("i8", start, self.stride))
+                    while len(starts) < together:
+                        starts.append(code.gep("i8", starts[-1], self.stride))
                     width = self.const(self.width * self.tile.bytes)
                     copy(starts, code.gep("i8", place, code.operation("mul", p, width)))
                     return []
 
                 return body
 
-            code.loop(self.const(0), pairs, 1, [], row(self.tile.together))
-            if self.tile.together > 1:
-                code.loop(pairs, self.steps(), 1, [], row(1))
+            code.loop(self.const(0), whole_steps, 1, [], row(self.tile.together))
+            self.rest(lambda count: row(count)(whole_steps, []))
             return []
 
         code.branch(whole, [], lambda: rows(self.copy_whole))
@@ -113,55 +140,77 @@ class _Packer:
             (start, min(lanes, self.width - start)) for start in range(0, self.width, max(1, lanes))
         ]
 
-    def whole_pairs(self) -> Val:
+    def whole_steps(self) -> Val:
         """Elements of a panel along k that are made of as many as there can be."""
-        if self.tile.pairs is None:
+        together = self.tile.together
+        if together == 1:
             return self.k
-        return self.code.pure(
-            ("pairs", self.k.text),
-            (self.k,),
-            lambda: self.code.builder.lshr(self.k, self.const(1)),
-        )
+        return self.code.operation("udiv", self.k, self.const(together))
 
     def steps(self) -> Val:
         """Elements of a panel along k."""
-        if self.tile.pairs is None:
+        together = self.tile.together
+        if together == 1:
             return self.k
-        odd = self.code.operation("and", self.k, self.const(1))
-        return self.code.operation("add", self.whole_pairs(), odd)
+        up = self.code.operation("add", self.k, self.const(together - 1))
+        return self.code.operation("udiv", up, self.const(together))
+
+    def rest(self, body: Callable[[int], list[Val]]) -> None:
+        """What makes an element of so many as there are for the last one, if they are too few."""
+        code, together = self.code, self.tile.together
+        if together == 1:
+            return
+        left = code.operation("and", self.k, self.const(together - 1))
+        for count in range(1, together):
+            there = code.builder.icmp("eq", left, self.const(count))
+            code.branch(there, [], partial(body, count))
 
     def element(self, loaded: Sequence[Val]) -> Val:
         """Of a panel, from what it is made of."""
         builder, tile = self.code.builder, self.tile
-        if tile.pairs is None:
+        if tile.parts is None:
             return self.widened(loaded[0], tile.type)
-        first, *second = [self.widened(one, "i32") for one in loaded]
-        if tile.type == "i32":  # a sign must not reach the other
-            first = builder.and_(first, builder.const(0xFFFF, first))
-        for one in second:
-            first = builder.or_(first, builder.shl(one, builder.const(16, one)))
-        return first if tile.type == "i32" else builder.bitcast(first, tile.type)
+        found: Val | None = None
+        for number, one in enumerate(loaded):
+            part = builder.zext(self.part(one), "i32")
+            part = builder.shl(part, builder.const(8 * number * tile.parts.itemsize, part))
+            found = part if found is None else builder.or_(found, part)
+        assert found is not None
+        if self.flips:
+            found = builder.xor(found, builder.const(FLIP, found))
+        return found if tile.type == "i32" else builder.bitcast(found, tile.type)
+
+    def part(self, a: Val) -> Val:
+        """The bits of what was loaded as part of an element."""
+        return a if self.tile.narrow == self.tile.parts else self.widened(a, "i16")
 
     def widened(self, a: Val, type: str) -> Val:
-        """What was loaded as a value of a wider type, or the bits of a half as an integer."""
+        """What was loaded as a value of a wider type."""
         builder, narrow = self.code.builder, self.tile.narrow
         if narrow is None:
             return a
         if is_half(narrow):
-            return builder.zext(a, type) if type == "i32" else from_memory(builder, a, narrow)
+            return from_memory(builder, a, narrow)
         return builder.sext(a, type) if is_signed(narrow) else builder.zext(a, type)
 
-    def neighbours(self, at: str, count: int, *, odd: bool) -> Val:
-        """Elements of a panel that lie side by side along k. odd: one, of which half is there."""
+    def neighbours(self, at: str, count: int) -> Val:
+        """Elements of a panel that lie side by side along k."""
         builder, tile = self.code.builder, self.tile
-        if tile.pairs is None or odd:
+        if tile.parts is None:
             return self.element([builder.load(at, self.type, count)])
-        if tile.reads_rows:
+        if tile.narrow == tile.parts:
             return builder.load(at, tile.type, count)
-        pairs = self.widened(builder.load(at, self.type, 2 * count), "i16")
+        parts = self.widened(builder.load(at, self.type, tile.together * count), "i16")
         vector = f"<{count} x {tile.type}>" if count > 1 else tile.type
-        text = f"bitcast {pairs.ir_type} {pairs.text} to {vector}"
-        return builder.emit(text, tile.type, count)
+        return builder.emit(f"bitcast {parts.ir_type} {parts.text} to {vector}", tile.type, count)
+
+    def last_neighbours(self, at: str, count: int) -> Val:
+        """An element of a panel of which so many neighbours are there."""
+        builder = self.code.builder
+        places = [
+            builder.value(f"getelementptr {self.type}, ptr {at}, i64 {p}") for p in range(count)
+        ]
+        return self.element([builder.load(place, self.type) for place in places])
 
     def copy_whole(self, sources: Sequence[Val], target: Val) -> None:
         builder = self.code.builder
@@ -217,8 +266,8 @@ class _Packer:
         lanes = self.tile.lanes
         start = code.gep("i8", Val("%matrix", "ptr"), code.operation("mul", first, self.stride))
         last = code.operation("sub", left, self.const(1))
-        pairs = self.whole_pairs()
-        blocks = code.operation("and", pairs, self.const(-lanes))
+        whole_steps = self.whole_steps()
+        blocks = code.operation("and", whole_steps, self.const(-lanes))
 
         def neighbour(j: Val) -> Val:
             near = builder.smin(j, last)
@@ -241,7 +290,7 @@ class _Packer:
             for value in (*sources, column):
                 code.levels[value.text] = code.depth
 
-            def step(width: int, odd: bool = False) -> Body:
+            def step(width: int, parts: int = 0) -> Body:
                 def body(p: Val, _: list[Val]) -> list[Val]:
                     place = p
                     if self.tile.together > 1:
@@ -249,7 +298,12 @@ class _Packer:
                     rows = []
                     for source in sources:
                         at = f"getelementptr {self.type}, ptr {source.text}, i64 {place.text}"
-                        rows.append(self.neighbours(builder.value(at), width, odd=odd))
+                        place_of_row = builder.value(at)
+                        rows.append(
+                            self.last_neighbours(place_of_row, parts)
+                            if parts
+                            else self.neighbours(place_of_row, width)
+                        )
                     if width > 1:
                         rows = transposed(code, rows)
                     else:
@@ -273,9 +327,8 @@ class _Packer:
 
             if lanes > 1:
                 code.loop(self.const(0), blocks, lanes, [], step(lanes))
-            code.loop(blocks, pairs, 1, [], step(1))
-            if self.tile.together > 1:
-                code.loop(pairs, self.steps(), 1, [], step(1, odd=True))
+            code.loop(blocks, whole_steps, 1, [], step(1))
+            self.rest(lambda count: step(1, count)(whole_steps, []))
             return []
 
         code.loop(self.const(0), self.const(self.width // lanes), 1, [], group)

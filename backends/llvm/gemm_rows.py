@@ -42,7 +42,7 @@ ROOM = Val("%area", "ptr")
 
 def room_bytes(tile: Tile) -> int:
     """What a thread needs: a panel of b and the rows of a chunk, each for one step."""
-    return STEP * tile.columns + most_rows(tile) * (STEP + GAP)
+    return tile.start_bytes + STEP * tile.columns + most_rows(tile) * (STEP + GAP)
 
 
 def most_rows(tile: Tile) -> int:
@@ -115,7 +115,7 @@ class _RowsEmitter:
         self.steps = x.extremum("smax", x.ceil_div(self.k, STEP // size), x.const(1))
         self.step = x.extremum("smax", x.ceil_div(self.k, self.steps), x.const(1))
         self.apart = x.add(x.mul(self.step, size), x.const(GAP))  # copied rows
-        self.own = x.at(ROOM, x.const(STEP * tile.columns))
+        self.own = x.at(ROOM, x.const(tile.start_bytes + STEP * tile.columns))
 
     def emit(self) -> FunctionText:
         x = self.x
@@ -233,7 +233,7 @@ class _RowsEmitter:
                 x.at(self.own, x.mul(row, self.apart)),
                 x.at(corner, x.mul(row, self.a_row)),
             )
-            if together > 1:  # the last one may have zero beside it
+            if together > 1:  # the last one may have zeros beside it
                 end = x.at(to, x.mul(x.sub(length, x.const(1)), size))
                 code.builder.store(Val("0", "i32"), end.text)
             if not self.tile.reads_rows:
@@ -250,7 +250,7 @@ class _RowsEmitter:
 
     def rows_from(self, start: Val, length: Val) -> Val:
         """Elements of the operands along k in `length` of the tiles'."""
-        if self.tile.pairs is None:
+        if self.tile.parts is None:
             return length
         x, together = self.x, self.tile.together
         left = x.sub(self.rows_of_k, x.mul(start, together))

@@ -6,7 +6,8 @@
 c[r, j] (= | +=) sum_p a[r, p] * b[p, j] for r < rows, j < columns, at most a whole tile. Strides
 are in bytes: c.row, a.row from row to row, a.step, b.step from p to p + 1. The columns of b are
 read as whole vectors, so b must have room for a whole tile's; rows of `a` beyond the last are not
-read. `first`: c is overwritten, else added to.
+read. `first`: c is overwritten, else added to. Where signs of a are flipped (`flips`), a row lies
+before the first of b: what the sums start at.
 
 Where the steps of the loop have time for it, they ask for what the tiles after this one will want:
 some lines side by side (`asked`) of each row at `ahead`, ahead.rate rows with each step, in parts
@@ -17,13 +18,14 @@ processor's list of outstanding ones, and the sums would wait for their own.
 from collections.abc import Sequence
 
 from graphc.backends.llvm.masked import masked_load, masked_store
-from graphc.backends.llvm.scalar_ops import add_pair_products
+from graphc.backends.llvm.scalar_ops import add_pair_products, add_quad_products
 from graphc.backends.llvm.target import LINE, Target
 from graphc.backends.llvm.text import BITS, FunctionText, TextBuilder, Val
 from graphc.dtypes import DType, bfloat16, int8, int16, uint8
 from graphc.records import dataclass
 
-PAIRED_INTEGERS = (int8, uint8, int16)  # held by int16
+BYTES = (int8, uint8)
+PAIRED_INTEGERS = (*BYTES, int16)  # held by int16
 PARTS = 1 << 32  # of a row that is due, to count in
 
 
@@ -34,8 +36,8 @@ class Tile:
     asked: lines of what comes next that a step asks for at once; none where it is not told. masks,
     masked_stores: whether masked loads and stores are one instruction each. Stores of AVX2 are many
     on processors of AMD. narrow: the dtype of the operands, where it is not that of the sums; they
-    are widened as they are packed. pairs: or two neighbours along k, each of this dtype, are one
-    element of the tile, and an instruction adds both products.
+    are widened as they are packed. parts: or some neighbours along k, each of this dtype, are one
+    element of the tile, and an instruction adds all their products.
     """
 
     type: str
@@ -46,7 +48,7 @@ class Tile:
     masked_stores: bool
     asked: int
     narrow: DType | None = None
-    pairs: DType | None = None
+    parts: DType | None = None
 
     @property
     def asks(self) -> bool:
@@ -74,12 +76,23 @@ class Tile:
     @property
     def together(self) -> int:
         """Elements of an operand along k in one of the tile's."""
-        return 1 if self.pairs is None else 2
+        return 1 if self.parts is None else self.bytes // self.parts.itemsize
+
+    @property
+    def flips(self) -> bool:
+        """Whether signs of a are flipped, by 128 more or less: an instruction multiplies unsigned
+        bytes by signed ones. Sums start at minus what 0 would come to, so that they are exact."""
+        return self.parts in BYTES
+
+    @property
+    def start_bytes(self) -> int:
+        """Of what the sums start at, before each panel of b."""
+        return self.columns * self.bytes if self.flips else 0
 
     @property
     def reads_rows(self) -> bool:
-        """Whether rows of operands hold elements of the tile as they are."""
-        return self.narrow in (None, self.pairs)
+        """Whether rows of a hold elements of the tile as they are."""
+        return self.narrow in (None, self.parts) and not self.flips
 
 
 def tile_for(target: Target, type: str, narrow: DType | None = None) -> Tile:
@@ -96,12 +109,36 @@ def tile_for(target: Target, type: str, narrow: DType | None = None) -> Tile:
     masks = {size, read} <= target.masked_sizes
     asked = max(1, vectors * lanes * read // LINE) if wide else 0
     stores = size in target.masked_sizes and target.has_masked_stores
-    pairs = None
-    if narrow == bfloat16 and target.has_pairs:
-        pairs = bfloat16
+    parts = None
+    if (narrow == bfloat16 and target.has_pairs) or (narrow in BYTES and target.has_quads):
+        parts = narrow
     elif narrow in PAIRED_INTEGERS and x86:
-        pairs = int16
-    return Tile(type, rows, vectors, lanes, masks, stores, asked, narrow, pairs)
+        parts = int16
+    return Tile(type, rows, vectors, lanes, masks, stores, asked, narrow, parts)
+
+
+def multiply_add(builder: TextBuilder, tile: Tile, a: Val, b: Val, total: Val) -> Val:
+    """Of parts all products are added, first those of the elements which come last."""
+    if tile.parts is None:
+        if tile.is_floating:
+            return builder.fma(a, b, total)
+        return builder.add(builder.mul(a, b), total)
+    if tile.flips:  # signed ones become unsigned
+        unsigned, signed = (a, b) if tile.parts == int8 else (b, a)
+        return add_quad_products(builder, total, unsigned, signed)
+    vector, lanes = total.ir_type, total.lanes
+    if tile.parts == bfloat16:
+        return add_pair_products(builder, total, a, b, at_once=True)
+    # As LLVM knows the instructions for it.
+    halves = [
+        builder.emit(f"bitcast {vector} {one.text} to <{2 * lanes} x i16>", "i16", 2 * lanes)
+        for one in (a, b)
+    ]
+    products = builder.mul(*(builder.sext(one, "i32") for one in halves))
+    even, odd = (
+        builder.shuffle(products, products, range(first, 2 * lanes, 2)) for first in (0, 1)
+    )
+    return builder.add(builder.add(even, odd), total)
 
 
 def tile_parameters(tile: Tile, result_is_other: str = "noalias ") -> str:
@@ -211,31 +248,30 @@ class TileEmitter:
         self._fetch_result()
         builder.branch("begin")  # what was fetched may have needed branches
         builder.block("begin")
+        zero = "zeroinitializer" if tile.lanes > 1 else "0.0" if tile.is_floating else "0"
+        starts, first = [zero] * tile.vectors, "%b"
+        if tile.flips:
+            starts, first = [one.text for one in self._row_of_b("%b")], self._at("%b", "%b.step")
         builder.line("%some = icmp sgt i64 %k, 0")
         builder.line("br i1 %some, label %sum, label %summed")
         builder.block("sum")
         start = len(builder.lines)
         vector = f"<{tile.lanes} x {tile.type}>" if tile.lanes > 1 else tile.type
-        zero = "zeroinitializer" if tile.lanes > 1 else "0.0" if tile.is_floating else "0"
-        width = tile.lanes * tile.bytes
-        columns = [
-            builder.load(self._at("%b.at", str(v * width)) if v else "%b.at", tile.type, tile.lanes)
-            for v in range(tile.vectors)
-        ]
+        columns = self._row_of_b("%b.at")
         sums: list[Val] = []
         ends: list[str] = []
         phis = [
             "  %p = phi i64 [ 0, %begin ], [ %p.next, %sum ]",
             "  %a.at = phi i64 [ 0, %begin ], [ %a.next, %sum ]",
-            "  %b.at = phi ptr [ %b, %begin ], [ %b.next, %sum ]",
+            f"  %b.at = phi ptr [ {first}, %begin ], [ %b.next, %sum ]",
         ]
         for r in range(tile.rows):
             one = builder.load(self._at(row_pointers[r], "%a.at"), tile.type)
             many = builder.splat(one, tile.lanes)
             for v in range(tile.vectors):
                 total = Val(f"%s.{r}.{v}", tile.type, tile.lanes)
-                result = self._multiply_add(many, columns[v], total)
-                incoming = f"phi {vector} [ {zero}, %begin ], [ {result.text}, %sum ]"
+                result = multiply_add(builder, tile, many, columns[v], total)
+                incoming = f"phi {vector} [ {starts[v]}, %begin ], [ {result.text}, %sum ]"
                 phis.append(f"  {total.text} = {incoming}")
                 sums.append(Val(f"%t.{r}.{v}", tile.type, tile.lanes))
                 ends.append(f"{sums[-1].text} = {incoming}")
@@ -253,26 +289,14 @@ class TileEmitter:
             builder.line(line)
         return sums
 
-    def _multiply_add(self, a: Val, b: Val, total: Val) -> Val:
-        """Of pairs both products are added, first that of the elements which come second."""
-        builder = self.builder
-        if self.tile.pairs is None:
-            if self.tile.is_floating:
-                return builder.fma(a, b, total)
-            return builder.add(builder.mul(a, b), total)
-        vector, lanes = total.ir_type, total.lanes
-        if self.tile.pairs == bfloat16:
-            return add_pair_products(builder, total, a, b, at_once=True)
-        # As LLVM knows the instructions for it.
-        halves = [
-            builder.emit(f"bitcast {vector} {one.text} to <{2 * lanes} x i16>", "i16", 2 * lanes)
-            for one in (a, b)
+    def _row_of_b(self, start: str) -> list[Val]:
+        tile, width = self.tile, self.tile.lanes * self.tile.bytes
+        return [
+            self.builder.load(
+                self._at(start, str(v * width)) if v else start, tile.type, tile.lanes
+            )
+            for v in range(tile.vectors)
         ]
-        products = builder.mul(*(builder.sext(one, "i32") for one in halves))
-        even, odd = (
-            builder.shuffle(products, products, range(first, 2 * lanes, 2)) for first in (0, 1)
-        )
-        return builder.add(builder.add(even, odd), total)
 
     def _add(self, a: Val, b: Val) -> Val:
         return self.builder.fadd(a, b) if self.tile.is_floating else self.builder.add(a, b)

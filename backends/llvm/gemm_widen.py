@@ -1,4 +1,4 @@
-"""Rows of a narrow matrix, widened for a product.
+"""Rows of a narrow matrix as a product multiplies them: widened, or with their signs flipped.
 
 void @widen(ptr out, ptr row, i64 count)
 """
@@ -9,18 +9,20 @@ from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import FunctionText
 from graphc.dtypes import DType, float32, int32
 from graphc.loops.ir import For, Kernel, Parameter, Store
-from graphc.scalar.expr import Index, Load, cast
+from graphc.scalar.expr import Index, Load, cast, like, xor
 from graphc.shapes import Dim
 
 _BY_TYPE: dict[str, DType] = {"float": float32, "i32": int32}
 
 
 def widen_function(name: str, tile: Tile, target: Target) -> FunctionText:
-    """From what operands are to what the tile multiplies, or pairs of which it does."""
+    """From what operands are to what the tile multiplies, or some of which it does at once."""
     assert tile.narrow is not None
-    wide = tile.pairs or _BY_TYPE[tile.type]
+    wide = tile.parts or _BY_TYPE[tile.type]
     n, i = Dim.symbol("n"), Dim.symbol("i")
     value = cast(Load("x", (Index(i),), tile.narrow), wide)
+    if tile.flips:
+        value = xor(value, like(value, 0x80))
     kernel = Kernel(
         "widen",
         (Parameter("out", wide, (n,), written=True), Parameter("x", tile.narrow, (n,))),

@@ -167,6 +167,15 @@ def add_pair_products(b: TextBuilder, total: Val, x: Val, y: Val, *, at_once: bo
     return b.emit(f"call {vector} @{name}({', '.join(given)})", "float", lanes)
 
 
+def add_quad_products(b: TextBuilder, total: Val, unsigned: Val, signed: Val) -> Val:
+    """The sum so far and the products of the four bytes in each int32, modulo 2**32."""
+    vector = total.ir_type
+    name = f"llvm.x86.avx512.vpdpbusd.{32 * total.lanes}"
+    b.declare(name, f"{vector} @{name}({vector}, {vector}, {vector})")
+    passed = ", ".join(f"{vector} {one.text}" for one in (total, unsigned, signed))
+    return b.emit(f"call {vector} @{name}({passed})", total.type, total.lanes)
+
+
 # Casts
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import llvmlite.binding as llvm
 
-from graphc.processor import WIDE, has_pairs
+from graphc.processor import WIDE, has_pairs, has_quads
 
 LINE = 64  # bytes of a line of a cache
 CACHE_BYTES = 32 << 20  # of a processor that does not say
@@ -23,6 +23,7 @@ class Target(NamedTuple):
     masked_sizes   element sizes in bytes whose masked loads and stores are single instructions
     cache_bytes    size of the last-level cache
     has_pairs      one instruction adds the products of pairs of bfloat16 to float32
+    has_quads      one instruction adds four products of unsigned and signed bytes to int32
     """
 
     triple: str
@@ -34,6 +35,7 @@ class Target(NamedTuple):
     masked_sizes: frozenset[int]
     cache_bytes: int = CACHE_BYTES
     has_pairs: bool = False
+    has_quads: bool = False
 
     def native_lanes(self, element_bytes: int) -> int:
         """Elements of that size in one vector register."""
@@ -112,6 +114,7 @@ def describe(
         masked_sizes=masked_sizes,
         cache_bytes=cache_bytes,
         has_pairs=has_pairs(enabled),
+        has_quads=has_quads(enabled),
     )
 
 

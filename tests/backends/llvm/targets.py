@@ -18,6 +18,10 @@ def other_target(name: str) -> Target:
             enabled: tuple[str, ...] = ("avx", "avx2", "fma", "f16c", "bmi", "bmi2")
             features = ",".join(f"+{feature}" for feature in enabled)
             return describe("x86_64-unknown-linux-gnu", "x86-64", features, frozenset(enabled))
+        case "avxvnni":
+            enabled = ("avx", "avx2", "avxvnni", "fma", "f16c", "bmi", "bmi2")
+            features = ",".join(f"+{feature}" for feature in enabled)
+            return describe("x86_64-unknown-linux-gnu", "x86-64", features, frozenset(enabled))
         case "avx512":
             enabled = ("avx512f", "avx512bw", "avx512vl", "avx512dq", "avx2", "fma", "f16c")
             features = ",".join(f"+{feature}" for feature in enabled)

@@ -1,4 +1,4 @@
-"""Products of narrow matrices: widened as they are packed, or two neighbours at once."""
+"""Products of narrow matrices: widened as they are packed, or some neighbours at once."""
 
 from typing import Any
 
@@ -97,6 +97,30 @@ def test_products_on_lesser_processors(narrow: DType, wide: DType, name: str) ->
         return  # its conversions are calls of a library
     for flips in (FLIPS[0], FLIPS[3]):
         check(lesser_target(name), narrow, wide, flips)
+
+
+@pytest.mark.parametrize("flips", FLIPS, ids=str)
+@pytest.mark.parametrize("dtype", [int8, uint8], ids=str)
+def test_bytes_four_at_a_time_in_half_registers(dtype: DType, flips: tuple[bool, bool]) -> None:
+    """As of AVX-VNNI, without masks of bytes."""
+    if not host().has_quads or host().vector_bytes < 64:
+        pytest.skip("this processor has no such instruction for both sizes")
+    target = host()._replace(vector_bytes=32, masked_sizes=frozenset((4, 8)))
+    check(target, dtype, int32, flips)
+
+
+@pytest.mark.parametrize("dtype", [int8, uint8], ids=str)
+def test_sums_of_extreme_bytes(dtype: DType) -> None:
+    """Nothing is cut off between the products and the sum, which is right modulo 2**32."""
+    limits = np.iinfo(dtype)
+    x, y = gc.placeholder("x", ("m", "k"), dtype), gc.placeholder("y", ("k", "n"), dtype)
+    f = gc.function([x, y], x.astype(int32) @ y.astype(int32), backend="llvm")
+    for inner in (1, 2, 3, 4, 5, 35000, 70001):
+        for first in (limits.min, limits.max):
+            for second in (limits.min, limits.max):
+                a, b = np.full((8, inner), first, dtype), np.full((inner, 70), second, dtype)
+                wanted = np.int64(int(first) * int(second) * inner).astype(np.int32)
+                np.testing.assert_array_equal(f(a, b), wanted)
 
 
 @pytest.mark.parametrize(("narrow", "wide"), PAIRS, ids=str)

@@ -12,7 +12,7 @@ from graphc.backends.llvm.gemm import functions_of
 from graphc.backends.llvm.gemm_layout import Layout
 from graphc.backends.llvm.jit import FAST, PLAIN, Module, module_assembly
 from graphc.backends.llvm.modules import modules_of
-from graphc.dtypes import bfloat16, float16, float32, float64, int8, int64, uint16
+from graphc.dtypes import bfloat16, float16, float32, float64, int8, int64, uint8, uint16
 from graphc.loops.ir import Accumulate, Accumulator, For, Kernel, Parameter, Statement, Store
 from graphc.scalar import expr as s
 from graphc.scalar.expr import Expr, Index, Load, Local
@@ -105,7 +105,7 @@ def test_random_kernels_pass_code_generation(name: str) -> None:
             module_assembly(module, target)
 
 
-@pytest.mark.parametrize("name", ["sse2", "avx2", "avx512", "pairs", "neon"])
+@pytest.mark.parametrize("name", ["sse2", "avx2", "avxvnni", "avx512", "pairs", "neon"])
 def test_shared_routines_pass_code_generation(name: str) -> None:
     """Those that only call others by the quick generator, which knows no masks of AVX-512."""
     target = other_target(name)
@@ -117,3 +117,14 @@ def test_shared_routines_pass_code_generation(name: str) -> None:
             assert modules[-1].level == PLAIN
             for module in modules:
                 module_assembly(module, target)
+
+
+@pytest.mark.parametrize(
+    ("name", "instruction"),
+    [("avxvnni", "vpdpbusd"), ("pairs", "vpdpbusd"), ("avx512", "vpmaddwd"), ("avx2", "vpmaddwd")],
+)
+def test_bytes_are_multiplied_together(name: str, instruction: str) -> None:
+    """Four at a time where there is an instruction for it, or two."""
+    target, layout = other_target(name), Layout(uint8, False, False)
+    modules = modules_of(list(functions_of(layout, target).values()), {}, [layout.name])
+    assert any(instruction in module_assembly(module, target) for module in modules)
