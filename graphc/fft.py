@@ -7,7 +7,7 @@ computed in single precision. Sizes may be symbolic; derivatives are transforms 
 """
 
 from collections.abc import Sequence, Set
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from graphc.dims import floor_div
 from graphc.dtypes import as_dtype, complex_dtype, default_float, is_complex, is_floating
@@ -18,6 +18,7 @@ from graphc.ir.registry import BUILDER
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.ops.fourier import fourier, half, hermitian_fourier, real_fourier
+from graphc.other_names import missing
 from graphc.shapes import Dim, Size, as_size
 from graphc.surface import surface
 
@@ -41,6 +42,12 @@ __all__ = [
 
 def __dir__() -> list[str]:
     return __all__
+
+
+if not TYPE_CHECKING:  # a checker of types is to find such names
+
+    def __getattr__(name: str) -> object:
+        raise missing("fft", name, __all__)
 
 
 SCALES = {"backward": "one", "ortho": "root", "forward": "count"}

@@ -44,7 +44,7 @@ from graphc.ops.solving import inv, solve, triangular_solve
 from graphc.ops.spectra import EighResult, SVDResult, eigh, eigvalsh, svd, svdvals
 from graphc.ops.sylvester import solve_sylvester
 from graphc.other_names import missing
-from graphc.shapes import size_product, whole_number
+from graphc.shapes import Size, size_product, whole_number
 from graphc.surface import surface
 
 __all__ = [
@@ -138,7 +138,7 @@ if not TYPE_CHECKING:  # a checker of types is to find such names
 
 
 @surface
-def diagonal(x: Any, /, *, offset: int = 0) -> Tensor:
+def diagonal(x: Any, /, *, offset: Size = 0) -> Tensor:
     """The entries of matrices whose column is the row plus `offset`: [..., m, n] -> [..., k].
 
     Any dtype. Raises ShapeError for less than two axes.
@@ -147,7 +147,7 @@ def diagonal(x: Any, /, *, offset: int = 0) -> Tensor:
 
 
 @surface
-def trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Tensor:
+def trace(x: Any, /, *, offset: Size = 0, dtype: Any = None) -> Tensor:
     """The sum of `diagonal(x, offset=offset)`; integers narrower than int64 become int64.
 
     dtype: of the sum, by default that of x. Raises ShapeError for less than two axes.

@@ -229,6 +229,15 @@ HERE |= _WRITTEN
 
 # Names of other libraries' modules of the same name.
 INSIDE = {
+    "fft": {
+        "fft2": "fftn(x, axes=(-2, -1))",
+        "ifft2": "ifftn(x, axes=(-2, -1))",
+        "rfft2": "rfftn(x, axes=(-2, -1))",
+        "irfft2": "irfftn(x, axes=(-2, -1))",
+        "fft3d": "fftn(x, axes=(-3, -2, -1))",
+        "stft": "rfft(graphc.sliding_windows(x, length, stride=step).T * window)",
+        "dct": "graphc.real of fft, or a product with a constant matrix",
+    },
     "linalg": {
         "matrix_dot": "x @ y @ z",
         "solve_lower_triangular": "solve_triangular(a, b, lower=True)",
@@ -240,7 +249,18 @@ INSIDE = {
         "issymmetric": "graphc.all(x == x.T)",
     },
     "nn": {
+        "avg_pool": "average_pool",
+        "avg_pool2d": "average_pool",
+        "max_pool2d": "max_pool",
+        "batch_norm": "graphc.layers.BatchNormalization",
         "batch_normalization": "graphc.layers.BatchNormalization",
+        "dropout": "graphc.where(graphc.random.bernoulli(key, x.shape, 1 - p), x / (1 - p), 0)",
+        "group_norm": "graphc.layers.GroupNormalization",
+        "layer_norm": "standardize(x) * scale + offset, or graphc.layers.LayerNormalization",
+        "mse_loss": "graphc.mean((x - y) ** 2)",
+        "normalize": "x / graphc.linalg.norm(x, axis=-1, keepdims=True)",
+        "rms_norm": "x * graphc.rsqrt(graphc.mean(x * x, axis=-1, keepdims=True) + epsilon)",
+        "scaled_dot_product_attention": "dot_product_attention",
         "bias_add": "x + b",
         "categorical_crossentropy": "softmax_cross_entropy",
         "binary_crossentropy": "sigmoid_cross_entropy",

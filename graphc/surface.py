@@ -9,7 +9,7 @@ import difflib
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from types import NoneType, UnionType
+from types import FunctionType, NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin
 
 import numpy as np
@@ -121,7 +121,7 @@ def _explained(
     try:
         given = signature.bind(*args, **kwargs).arguments
     except TypeError as error:
-        return _unbound(called, signature, kwargs, str(error))
+        return _unbound(called, signature, args, kwargs, str(error))
     for name, value in given.items():
         parameter = signature.parameters[name]
         several = parameter.kind is inspect.Parameter.VAR_POSITIONAL
@@ -134,11 +134,19 @@ def _explained(
 
 
 def _unbound(
-    called: str, signature: inspect.Signature, kwargs: dict[str, Any], text: str
+    called: str,
+    signature: inspect.Signature,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    text: str,
 ) -> ArgumentError:
     """Missing, superfluous and unknown arguments."""
     names = list(signature.parameters)
     fix = "pass the arguments that are named above"
+    first = next(iter(signature.parameters.values()))
+    if args and isinstance(args[0], FunctionType) and not _fits(first.annotation, args[0]):
+        fix = f"{called} takes what a function returns: gc.{called}(f(x), x), not gc.{called}(f)"
+        return ArgumentError(f"{called}: {text}", details=[_shown(called, signature)], fix=fix)
     unknown = [name for name in kwargs if name not in names]
     if unknown:
         meant = difflib.get_close_matches(unknown[0], names, 1)

@@ -29,6 +29,8 @@ def test_advice_inside_of_modules_is_true(module: str) -> None:
         ("nn", "exp", "graphc.nn has no 'exp'; here that is graphc.exp"),
         ("nn", "concatenate", "here that is graphc.concat"),
         ("nn", "sigmoidd", "did you mean graphc.nn.sigmoid"),
+        ("nn", "layer_norm", "here that is graphc.nn.standardize(x) * scale + offset"),
+        ("fft", "rfft2", "here that is graphc.fft.rfftn(x, axes=(-2, -1))"),
         ("random", "PRNGKey", "here that is graphc.random.key(seed)"),
         ("random", "unifrom", "did you mean graphc.random.uniform?"),
         ("linalg", "einsum", "here that is graphc.einsum"),

@@ -7,7 +7,7 @@ from graphc.errors import ShapeError
 from graphc.ir.at import At
 from graphc.ir.registry import call
 from graphc.ir.source import current_source
-from graphc.shapes import size_product
+from graphc.shapes import Size, size_product
 
 if TYPE_CHECKING:
     from graphc.ir.tensor import Tensor
@@ -95,10 +95,10 @@ class Methods:
     def repeat(self, repeats: Any, axis: int | None = None) -> "Tensor":
         return call("repeat", self, repeats, axis)
 
-    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> "Tensor":
+    def diagonal(self, offset: Size = 0, axis1: int = 0, axis2: int = 1) -> "Tensor":
         return call("diagonal", self, offset, axis1, axis2)
 
-    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> "Tensor":
+    def trace(self, offset: Size = 0, axis1: int = 0, axis2: int = 1) -> "Tensor":
         return call("trace", self, offset, axis1, axis2)
 
     def round(self, decimals: int = 0) -> "Tensor":

@@ -19,7 +19,7 @@ from graphc.ir.tensor import Tensor
 from graphc.ops.definition import linear_jvp
 from graphc.scalar import expr as s
 from graphc.scalar.expr import Expr, Index
-from graphc.shapes import dim_min
+from graphc.shapes import Dim, Size, dim_max, dim_min
 
 __all__ = ["diag", "diagonal", "trace", "tril", "triu"]
 
@@ -64,18 +64,18 @@ DIAGONAL: OpDef = register(
 
 
 @public
-def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
+def diagonal(x: Any, offset: Size = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
     """The entries whose index along `axis2` is that along `axis1` plus `offset`.
 
-    x: at least two axes, any dtype. Result: the other axes of x, then the diagonal; empty where
-    the offset leads out of the matrix. ShapeError for axes that x does not have, or twice one.
+    x: at least two axes, any dtype. offset: an int, or a size such as x.shape[0] // 2. Result: the
+    other axes of x, then the diagonal; empty where the offset leads out of the matrix. ShapeError
+    for axes that x does not have, or twice one.
     """
     matrices = _matrices("diagonal", x, (axis1, axis2))
-    offset = checked_diagonal("diagonal", "offset", offset)
-    if offset > 0:
-        matrices = matrices[..., offset:]
-    elif offset < 0:
-        matrices = matrices[..., -offset:, :]
+    if not isinstance(offset, Dim):
+        offset = checked_diagonal("diagonal", "offset", offset)
+    if offset != 0:
+        matrices = matrices[..., dim_max(-offset, 0) :, dim_max(offset, 0) :]
     return DIAGONAL(matrices)
 
 
@@ -92,7 +92,7 @@ def _matrices(name: str, x: Any, axes: tuple[int, int] = (-2, -1)) -> Tensor:
 
 
 @public
-def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
+def trace(x: Any, offset: Size = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
     """The sum of `diagonal(x, offset, axis1, axis2)`; integers narrower than int64 become int64."""
     _matrices("trace", x, (axis1, axis2))
     return BUILDER.sum(diagonal(x, offset, axis1, axis2), axis=-1)

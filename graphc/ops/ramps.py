@@ -161,7 +161,7 @@ def arange(
     for value in (*bounds, step):
         if not isinstance(value, int | float | Dim) or (value is step and isinstance(value, Dim)):
             raise DTypeError(
-                f"arange: got {value!r:.40}, a {type(value).__name__}",
+                f"arange: got {value!r:.120}, a {type(value).__name__}",
                 code="E216",
                 source=current_source(),
                 fix="start and stop are numbers or sizes such as x.shape[0], step is a number",

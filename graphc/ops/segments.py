@@ -5,10 +5,11 @@ from typing import Any
 from graphc.dtypes import highest, lowest
 from graphc.errors import ShapeError
 from graphc.ir.arguments import checked_size
+from graphc.ir.indices import checked_indices
 from graphc.ir.registry import BUILDER, public
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
-from graphc.ops.definition import INTEGER, NUMERIC, REAL, Accepts, floating, one_input, widened
+from graphc.ops.definition import NUMERIC, REAL, Accepts, floating, one_input, widened
 from graphc.shapes import Size
 
 __all__ = ["segment_max", "segment_mean", "segment_min", "segment_prod", "segment_sum"]
@@ -85,7 +86,8 @@ def _checked(
     name: str, x: Any, segment_ids: Any, num_segments: Size, allowed: Accepts
 ) -> tuple[Tensor, Tensor, Size]:
     values = one_input(name, x, allowed)
-    ids = one_input(name, segment_ids, INTEGER)
+    count = checked_size(name, num_segments)
+    ids = checked_indices(f"segment_ids of {name}", segment_ids, 0, count)
     first = zip(values.shape, ids.shape, strict=False)
     known = [(a, b) for a, b in first if isinstance(a, int) and isinstance(b, int)]
     if ids.ndim == 0 or values.ndim < ids.ndim or any(a != b for a, b in known):
@@ -94,7 +96,7 @@ def _checked(
             source=current_source(),
             fix="give a segment for each row of x: segment_ids has the first axes of x",
         )
-    return values, ids, checked_size(name, num_segments)
+    return values, ids, count
 
 
 def _sum(values: Tensor, ids: Tensor, count: Size) -> Tensor:

@@ -190,7 +190,7 @@ def _vjp_top_k(b: Builder, a: Application, gradients: Gradients) -> Gradients:
 
 def _wrong_count(x: Tensor, k: Any, axis: int) -> GraphcError:
     return ShapeError(
-        f"top_k: k is {k!r:.40}",
+        f"top_k: k is {k!r:.120}",
         details=[f"axis {axis} of {x.type} has {x.shape[axis]} elements"],
         source=current_source(),
         fix="k is an int from 0 to the size of the axis",

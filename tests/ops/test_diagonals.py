@@ -72,6 +72,26 @@ def test_gradient_of_an_empty_diagonal(compute: Compute) -> None:
     np.testing.assert_array_equal(found, np.zeros((3, 4)))
 
 
+def test_an_offset_may_be_a_size() -> None:
+    """The pairs of two halves of a batch, as contrastive losses pick them."""
+    x, other = gc.placeholder("x", ("n", 4)), gc.placeholder("other", ("m",))
+    n, both = x.shape[0], gc.concat([x, x + 1], axis=0)
+    products = both @ both.T
+    offsets = (n, -n, n - other.shape[0])
+    f = gc.function(
+        [x, other],
+        [gc.diagonal(products, k) for k in offsets] + [gc.trace(both, -n)],
+        on_unused_input="ignore",
+    )
+    value = matrix((3, 4))
+    whole = np.concatenate([value, value + 1])
+    for m in (2, 3, 5):
+        *found, total = f(value, np.zeros(m, "float32"))
+        for one, offset in zip(found, (3, -3, 3 - m), strict=True):
+            np.testing.assert_array_equal(one, np.diagonal(whole @ whole.T, offset))
+        np.testing.assert_array_equal(total, np.trace(whole, -3))
+
+
 def test_errors() -> None:
     vector, square = gc.placeholder("v", (3,)), gc.placeholder("x", (3, 3))
     for build in (gc.diagonal, gc.trace, gc.tril, gc.triu):
