@@ -290,7 +290,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "sqrt": (0.5, 0.5),
     "reciprocal": (0.5, 0.5),
     "cbrt": (1, 1),
-    "pow": (1, 1),
+    "pow": (1.25, 1),
     "tan": (3, 3),
     "asin": (3, 3),
     "logaddexp": (40, 40),

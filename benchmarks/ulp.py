@@ -148,7 +148,9 @@ class Native:
         machine = target.create_target_machine(
             cpu=llvm.get_host_cpu_name(), features=features, opt=2, jit=True
         )
-        function = sample_function(name, type, width // (4 if type == "float" else 8), has_fma)
+        function = sample_function(
+            name, type, width // (4 if type == "float" else 8), has_fma, has_avx512=width == 64
+        )
         text = module_text([function])
         start = time.perf_counter()
         code = machine.emit_object(llvm.parse_assembly(text))

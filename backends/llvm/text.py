@@ -105,6 +105,19 @@ class TextBuilder(Lines):
         """a / 2^getexp(a), at least 1 and below 2: 1 for 0 and infinity, NaN for a < 0."""
         return self._avx512("getmant", a, [a, Val("8", "i32")])
 
+    def getmant_of_abs(self, a: Val) -> Val:
+        """The same of |a|."""
+        return self._avx512("getmant", a, [a, Val("4", "i32")])
+
+    def looked_up(self, number: Val, table: Sequence[float]) -> Val:
+        """The float32 of a table of 32 that has this number, modulo 32; of 16 lanes."""
+        assert (number.lanes, len(table)) == (16, 32)
+        name, t = "llvm.x86.avx512.vpermi2var.ps.512", "<16 x float>"
+        self.declare(name, f"{t} @{name}({t}, <16 x i32>, {t})")
+        texts = [f"float {constant_text(one, 'float')}" for one in table]
+        low, high = (f"{t} <{', '.join(half)}>" for half in (texts[:16], texts[16:]))
+        return self.emit(f"call {t} @{name}({low}, <16 x i32> {number.text}, {high})", "float", 16)
+
     def _avx512(self, op: str, a: Val, args: Sequence[Val]) -> Val:
         """The intrinsic with all lanes; its last argument keeps the current rounding."""
         if BITS[a.type] * a.lanes > 512:  # register by register

@@ -1,6 +1,9 @@
 """pow and cbrt."""
 
+import math
+
 from graphc.backends.llvm.text import TextBuilder, Val
+from graphc.backends.llvm.vector_math import tabulated_power
 from graphc.backends.llvm.vector_math.arithmetic import (
     FORMATS,
     as_float,
@@ -49,6 +52,8 @@ BEYOND_ALL_POWERS = 1e20  # an exponent so large overflows or underflows every b
 
 def pow(b: TextBuilder, x: Val, y: Val) -> Val:
     """x to the power y; special cases as C99 annex F and numpy."""
+    if b.has_avx512 and x.type == "float":
+        return _with_sign(b, x, y, tabulated_power.power(b, x, y))
     ax = b.fabs(x)
     power = _power_float(b, ax, y) if x.type == "float" else _power_double(b, ax, y)
     return _with_special_cases(b, x, y, ax, power)
@@ -127,13 +132,26 @@ def _log_two_parts(b: TextBuilder, x: Val) -> tuple[Val, Val]:
     return fast_two_sum(b, high, low)
 
 
+def _with_sign(b: TextBuilder, x: Val, y: Val, power: Val) -> Val:
+    """From |x|^y: the sign of odd powers, and NaN for broken powers of negative numbers."""
+    whole, odd = _parity(b, y)
+    negative = b.and_(b.fcmp("olt", x, b.const(0.0, x)), b.fcmp("ogt", x, b.const(-math.inf, x)))
+    result = b.select(b.and_(negative, b.not_(whole)), b.const(math.nan, x), power)
+    return b.select(odd, b.copysign(result, x), result)
+
+
+def _parity(b: TextBuilder, y: Val) -> tuple[Val, Val]:
+    """Whether a number is whole, and whether it is odd."""
+    whole = b.fcmp("oeq", b.ftrunc(y), y)
+    y_half = b.fmul(y, b.const(0.5, y))
+    return whole, b.and_(whole, b.fcmp("one", b.ftrunc(y_half), y_half))
+
+
 def _with_special_cases(b: TextBuilder, x: Val, y: Val, ax: Val, power: Val) -> Val:
     """From |x|^y: the sign of odd powers, NaN for broken powers of negative numbers, and the
     bases 0, infinity and NaN."""
-    zero, half = b.const(0.0, x), b.const(0.5, x)
-    whole = b.fcmp("oeq", b.ftrunc(y), y)
-    y_half = b.fmul(y, half)
-    odd = b.and_(whole, b.fcmp("one", b.ftrunc(y_half), y_half))
+    zero = b.const(0.0, x)
+    whole, odd = _parity(b, y)
     negative = b.fcmp("olt", x, zero)
     undefined = b.and_(negative, b.not_(whole))
     result = b.select(undefined, b.const(float("nan"), x), power)

@@ -13,7 +13,7 @@ import pytest
 
 from graphc.backends.llvm.target import host
 from graphc.backends.llvm.text import module_text
-from graphc.backends.llvm.vector_math import EMITTERS, LIBM_SYMBOLS
+from graphc.backends.llvm.vector_math import EMITTERS, LIBM_SYMBOLS, tabulated_power
 from graphc.backends.llvm.vector_math.sample import TWO_ARGUMENTS, sample_function
 
 Array = np.ndarray[Any, Any]
@@ -309,9 +309,14 @@ def test_code_stays_lean(name: str, limit: int) -> None:
 
 
 @pytest.mark.skipif(not host().has_avx512, reason="needs AVX-512")
-@pytest.mark.parametrize("type", DTYPES)
 @pytest.mark.parametrize(
-    "name", ["exp", "exp2", "sigmoid", "sinh", "cosh", "pow", "log", "log2", "log10"]
+    ("name", "type"),
+    [
+        (name, type)
+        for name in ("exp", "exp2", "sigmoid", "sinh", "cosh", "pow", "log", "log2", "log10")
+        for type in DTYPES
+        if (name, type) != ("pow", "float")  # from tables, see below
+    ],
 )
 def test_instructions_for_exponents_give_the_same_bits(name: str, type: str) -> None:
     once = Sampled(name, type, has_avx512=True)
@@ -326,3 +331,57 @@ def test_instructions_for_exponents_give_the_same_bits(name: str, type: str) -> 
             np.testing.assert_array_equal(found, expected)
             same = (np.signbit(found) == np.signbit(expected)) | np.isnan(expected)
             assert same.all()
+
+
+@pytest.mark.skipif(not host().has_avx512, reason="needs AVX-512")
+class TestPowersFromTables:
+    def test_errors(self) -> None:
+        """Also of bases near 1, whose logarithms are small and exponents large; the bits do not
+        depend on the number of lanes."""
+        rng, from_tables = np.random.default_rng(2), Sampled("pow", "float", has_avx512=True)
+        bits = rng.integers(1, 0x7F800000, POINTS, np.int32).view(np.float32)
+        near = np.asarray(1 + rng.choice([-1, 1], POINTS) * 2 ** rng.uniform(-23, -1, POINTS), "f4")
+        for base in (bits, near, np.asarray(rng.uniform(1, 1.03125, POINTS) + 1e-6, np.float32)):
+            logarithm = np.log2(base.astype(np.float64))
+            logarithm[logarithm == 0] = 1
+            exponent = np.asarray(rng.uniform(-126, 127.9, POINTS) / logarithm, np.float32)
+            found = from_tables((base, exponent), 16)
+            wanted = np.power(base.astype(np.float64), exponent.astype(np.float64))
+            unit = np.spacing(np.abs(wanted.astype(np.float32))).astype(np.float64)
+            assert np.max(np.abs(found - wanted) / unit) < 1.25
+            for lanes in LANES:
+                np.testing.assert_array_equal(from_tables((base, exponent), lanes), found)
+
+    def test_special_arguments(self) -> None:
+        numbers = [0, 1, INF, 2, 0.5, 3, 2.5, 1e-40, 1e-45, 3e38, 1 + 2**-23, 1 - 2**-24, 1e30]
+        numbers += [16777216, 16777215, 8388607.5, 1 / 3, 129, 149, 150, 151]
+        signed = np.array([*numbers, *(-one for one in numbers), NAN], np.float32)
+        base, exponent = (one.ravel() for one in np.meshgrid(signed, signed))
+        found = Sampled("pow", "float", has_avx512=True)((base, exponent), 16)
+        with np.errstate(all="ignore"):
+            wanted = np.power(base.astype(np.float64), exponent.astype(np.float64))
+            wanted = wanted.astype(np.float32)
+        np.testing.assert_array_max_ulp(found, wanted, 1)
+        same = (np.signbit(found) == np.signbit(wanted)) | np.isnan(wanted)
+        assert same.all()
+
+    def test_exact_powers(self) -> None:
+        pairs = [(n, k) for n in range(1, 4097) for k in range(1, 25) if n**k < 2**24]
+        base, exponent = np.array(pairs, np.float32).T
+        wanted = np.array([n**k for n, k in pairs], np.float32)
+        f = Sampled("pow", "float", has_avx512=True)
+        np.testing.assert_array_equal(f((base, exponent), 16), wanted)
+        signs = np.where(exponent % 2 == 1, -1, 1)
+        np.testing.assert_array_equal(f((-base, exponent), 16), wanted * signs)
+        roots = f((wanted * wanted, np.full_like(wanted, 0.5)), 16)[wanted < 4096]
+        np.testing.assert_array_equal(roots, wanted[wanted < 4096])
+
+    def test_reductions_are_exact(self) -> None:
+        """f = m*c - 1 for the ends of each row, and for numbers in between."""
+        inverses = tabulated_power.tables()[0]
+        mantissas = np.arange(2**23, 2**24, 127, dtype=np.int64)
+        for row, c in enumerate(inverses):
+            mine = mantissas[(mantissas >> tabulated_power.INDEX_SHIFT) % 32 == row]
+            f = mine / 2.0**23 * c - 1
+            assert (f.astype(np.float32) == f).all()
+            assert np.abs(f).max() <= tabulated_power.LARGEST
