@@ -1,4 +1,4 @@
-"""Random programs of young families against the interpreted graph, and that they are reached."""
+"""Random programs of families against the interpreted graph; they reach what they are for."""
 
 import importlib
 from typing import Any
@@ -11,9 +11,13 @@ from graphc.backends.base import local_buffers
 from graphc.backends.llvm import emitter, short_rows
 from graphc.backends.llvm.pieces import ROUTINE
 from graphc.loops.ir import Contraction
-from tests.random_programs import FAMILIES, RandomProgram
+from tests import random_programs
+from tests.random_networks import NETWORKS
+from tests.random_programs import RandomProgram
+from tests.random_tables import tables
 from tests.variants import seed_of
 
+FAMILIES = {**random_programs.FAMILIES, "tables": tables, **NETWORKS}
 COUNT = {"updates": 12, "short rows": 10, "recurrences": 3}  # in the default run; 5 of the others
 
 
@@ -133,7 +137,7 @@ def test_the_families_reach_what_they_are_for(monkeypatch: pytest.MonkeyPatch) -
             case _:
                 return len(f.kernels().splitlines()) == 2  # one, below the names of the columns
 
-    for family in FAMILIES:
+    for family in random_programs.FAMILIES:
         count = 0
         for seed in range(6):
             turned.clear()
