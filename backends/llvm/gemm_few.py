@@ -1,4 +1,4 @@
-"""The last few columns of a product, as dot products.
+"""The last few columns of a product, or all where it has no more, as dot products.
 
     void @few(what @tile gets)
     void @pack(ptr panel, ptr matrix, i64 k, i64 count, i64 stride, i64 apart)
@@ -6,8 +6,11 @@
 b holds the columns one behind the other, b.step bytes from one to the next; a.step is not used.
 A tile that is a vector wide takes as long for one column as for a whole vector of them: the 257th
 column would cost as much as the 16 before it. Rows of a times a column of b are summed in lanes,
-some rows at a time, at the rate at which rows of a are read.
+some rows at a time, at the rate at which rows of a are read; times two columns of b, if there are
+registers for the sums.
 """
+
+from collections.abc import Callable, Sequence
 
 from graphc.backends.llvm.gemm_cover import HALVED
 from graphc.backends.llvm.gemm_layout import Arithmetic
@@ -42,11 +45,16 @@ def rows_together(tile: Tile) -> int:
     return min(8, tile.lanes)
 
 
+def columns_together(tile: Tile) -> int:
+    """Columns that rows are multiplied by at a time."""
+    return 2 if tile.vectors >= HALVED and most_few(tile) > 1 else 1
+
+
 def has_few(step: Contraction, tile: Tile) -> bool:
     """Whether a few columns are left over, as far as it is known before it runs."""
     if step.transpose_a or not is_floating(step.dtype) or step.operands is not None:
         return False
-    if not isinstance(step.n, int) or step.n <= tile.lanes:
+    if not isinstance(step.n, int) or step.n < 2:
         return False
     if isinstance(step.m, int) and step.m < LEAST_ROWS:
         return False
@@ -90,65 +98,81 @@ class _FewEmitter:
 
     def emit(self, name: str) -> FunctionText:
         x, builder = self.x, self.builder
-        room = Val("%room", "ptr")
-        builder.line(f"{room.text} = alloca [{self.rows} x {self.tile.type}], align 64")
+        room = [Val(f"%room{column}", "ptr") for column in range(columns_together(self.tile))]
+        for one in room:
+            builder.line(f"{one.text} = alloca [{self.rows} x {self.tile.type}], align 64")
         last = x.sub(ROWS, x.const(1))
         starts = [A]
         for row in range(1, self.rows):  # rows beyond the last repeat it
             starts.append(x.at(A, x.mul(x.extremum("smin", x.const(row), last), A_ROW)))
 
-        def column(j: Val, _: list[Val]) -> list[Val]:
-            sums = self.products(starts, x.at(B, x.mul(j, B_STEP)))
-            builder.store(self.summed(sums), room.text)
-            place = x.at(C, x.mul(j, self.tile.bytes))
-
-            def row(r: Val, _: list[Val]) -> list[Val]:
-                to = x.at(place, x.mul(r, C_ROW))
-                value = builder.load(self.code.gep(self.tile.type, room, r).text, self.tile.type)
-
-                def add() -> list[Val]:
-                    return [builder.fadd(builder.load(to.text, self.tile.type), value)]
-
-                (total,) = self.code.branch(builder.not_(FIRST), [value], add)
-                builder.store(total, to.text)
+        def some(together: int) -> Callable[[Val, list[Val]], list[Val]]:
+            def body(j: Val, _: list[Val]) -> list[Val]:
+                columns = [
+                    x.at(B, x.mul(x.add(j, x.const(one)), B_STEP)) for one in range(together)
+                ]
+                for one, sums in enumerate(self.products(starts, columns)):
+                    builder.store(self.summed(sums), room[one].text)
+                self.put(x.at(C, x.mul(j, self.tile.bytes)), room[:together])
                 return []
 
-            self.code.loop(x.const(0), ROWS, 1, [], row)
-            return []
+            return body
 
-        self.code.loop(x.const(0), COLUMNS, 1, [], column)
+        done = x.const(0)
+        if len(room) > 1:
+            done = x.code.operation("and", COLUMNS, x.const(-len(room)))
+            self.code.loop(x.const(0), done, len(room), [], some(len(room)))
+        self.code.loop(done, COLUMNS, 1, [], some(1))
         builder.line("ret void")
         attributes = self.target.function_attributes
         signature = f"define internal void @{name}({tile_parameters(self.tile)}) {attributes}"
         return builder.function(signature)
 
-    def products(self, starts: list[Val], column: Val) -> list[Val]:
-        """A vector for each row, whose lanes add up to its product with the column."""
+    def put(self, place: Val, columns: Sequence[Val]) -> None:
+        """Some columns of sums: stored, or added to what is there."""
+        x, builder, tile = self.x, self.builder, self.tile
+
+        def row(r: Val, _: list[Val]) -> list[Val]:
+            line = x.at(place, x.mul(r, C_ROW))
+            for number, column in enumerate(columns):
+                to = x.at(line, x.const(number * tile.bytes))
+                value = builder.load(self.code.gep(tile.type, column, r).text, tile.type)
+                total = builder.fadd(builder.load(to.text, tile.type), value)
+                builder.store(builder.select(FIRST, value, total), to.text)
+            return []
+
+        self.code.loop(x.const(0), ROWS, 1, [], row)
+
+    def products(self, starts: list[Val], columns: list[Val]) -> list[list[Val]]:
+        """A vector for each column and row, whose lanes add up to their product."""
         x, code, builder, tile = self.x, self.code, self.builder, self.tile
         whole = x.sub(K, code.operation("and", K, x.const(tile.lanes - 1)))
+        count = len(starts)
 
-        def at(start: Val, p: Val) -> Val:
-            return code.gep(tile.type, start, p)
+        def add(load: Callable[[Val], Val], sums: list[Val]) -> list[Val]:
+            entries, rows = [load(one) for one in columns], [load(one) for one in starts]
+            pairs = ((row, entry) for entry in entries for row in rows)
+            return [builder.fma(*pair, old) for pair, old in zip(pairs, sums, strict=True)]
 
         def vector(p: Val, sums: list[Val]) -> list[Val]:
-            entries = builder.load(at(column, p).text, tile.type, tile.lanes)
-            return [
-                builder.fma(builder.load(at(row, p).text, tile.type, tile.lanes), entries, total)
-                for row, total in zip(starts, sums, strict=True)
-            ]
+            def load(start: Val) -> Val:
+                return builder.load(code.gep(tile.type, start, p).text, tile.type, tile.lanes)
+
+            return add(load, sums)
 
         zero = builder.constant(0.0, tile.type, tile.lanes)
-        sums = code.loop(x.const(0), whole, tile.lanes, [zero] * self.rows, vector)
+        sums = code.loop(x.const(0), whole, tile.lanes, [zero] * count * len(columns), vector)
 
         def tail() -> list[Val]:
             mask = first_lanes(builder, x.sub(K, whole), tile.type, tile.lanes)
-            entries = masked_load(builder, tile.type, at(column, whole), mask)
-            return [
-                builder.fma(masked_load(builder, tile.type, at(row, whole), mask), entries, total)
-                for row, total in zip(starts, sums, strict=True)
-            ]
 
-        return code.branch(x.compare("slt", whole, K), sums, tail)
+            def load(start: Val) -> Val:
+                return masked_load(builder, tile.type, code.gep(tile.type, start, whole), mask)
+
+            return add(load, sums)
+
+        sums = code.branch(x.compare("slt", whole, K), sums, tail)
+        return [sums[at : at + count] for at in range(0, len(sums), count)]
 
     def summed(self, values: list[Val]) -> Val:
         """A lane for each vector: the sum of its lanes. In each round two vectors become one, in

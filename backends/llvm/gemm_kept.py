@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from graphc.backends.llvm.contraction import uses_gemm
 from graphc.backends.llvm.gemm_cover import LOW, NARROW, rows_before_low_tiles, tiles_of
+from graphc.backends.llvm.gemm_few import has_few, most_few
 from graphc.backends.llvm.gemm_layout import Arithmetic, Layout, Names
 from graphc.backends.llvm.gemm_pack import PACK_PARAMETERS, pack_function
 from graphc.backends.llvm.gemm_rows import NONE, STEP
@@ -68,6 +69,8 @@ def _fits(step: Contraction, target: Target) -> bool:
     tile = _layout(step).tile(target)
     if not tile.reads_rows or step.k % tile.together != 0:
         return False  # rows of a would be copied in every step
+    if has_few(step, tile) and step.n <= most_few(tile):
+        return False  # dot products, of columns that are copied in no time
     small = step.n * step.k * tile.read_bytes <= MOST_BYTES
     return small and all(size == 1 for size in step.batch)
 

@@ -66,6 +66,8 @@ def test_rows_apart_on_any_threads(letters: str) -> None:
         (31, 1100, 530),
         (300, 70, 90),
         (300, 10, 700),
+        (301, 3, 700),
+        (300, 4, 70),
         (150, 257, 64),
         (150, 98, 64),
         (150, 170, 300),
@@ -108,6 +110,19 @@ def test_the_gradient_of_few_columns_is_turned(columns: int) -> None:
         expected = expected - 0.1 * velocity
         np.testing.assert_allclose(w.value, expected, atol=1e-3)
     assert "_turned_divides.followed" in step.llvm()
+
+
+@pytest.mark.parametrize("columns", [2, 3, 4])
+def test_a_product_of_few_columns_is_of_dot_products(columns: int) -> None:
+    """As a last layer is, with its bias and activation as the epilogue."""
+    rng = np.random.default_rng(0)
+    w, bias = (rng.normal(size=size).astype("float32") for size in ((70, columns), (columns,)))
+    x = gc.placeholder("x", ("n", 70))
+    f = gc.function([x], gc.nn.relu(x @ gc.constant(w) + bias), backend="llvm", threads=2)
+    for n in (0, 1, 7, 24, 301):
+        a = rng.normal(size=(n, 70)).astype("float32")
+        np.testing.assert_allclose(f(a), np.maximum(a @ w + bias, 0), atol=1e-4)
+    assert ("@few_f32" in f.llvm()) == (columns <= host().native_lanes(4) // 4)
 
 
 @pytest.mark.parametrize("name", ["sse2", "avx2"])
