@@ -28,6 +28,7 @@ from graphc.passes.loops import merge_loops
 from graphc.passes.motion import move_out
 from graphc.passes.narrow_products import NARROW_PRODUCTS
 from graphc.passes.nested import fill_bodies, has_bodies, map_bodies
+from graphc.passes.spectra import share_spectra
 from graphc.passes.stabilize import STABILIZE
 from graphc.passes.stabilize_logarithms import STABILIZE_LOGARITHMS
 from graphc.passes.table_entries import TABLE_ENTRIES
@@ -155,6 +156,8 @@ def optimize(
         if one is SIMPLIFY and has_bodies(graph):
             graph = run_pass(optimize_bodies(graph, log, trace), one, log)
             trace("simplify after loops and branches", graph)
+        if one is EXPANSIONS:  # what composites are made of is known, and who reads it
+            graph = _through(graph, (share_spectra,), trace)
         if one is EXPANSIONS and has_bodies(graph):
             graph = map_bodies(graph, lambda body: _expanded(body, log))
         if check:
