@@ -54,8 +54,11 @@ def share_spectra(graph: Graph) -> Graph:
         if node.op.name in BOTH and reads_vectors(node):
             whole.setdefault(key, node)
     made: dict[int, Sequence[Tensor]] = {}
+    numbers = {id(node) for node in asked}
 
     def replace(node: Node, inputs: list[Tensor]) -> Sequence[Tensor] | None:
+        if id(node) not in numbers:
+            return None  # a loop
         routine, both = BOTH[_what(node)[0]], whole.get(_what(node))
         is_alone = node.op.name in ALONE
         if both is None:
@@ -76,7 +79,7 @@ def share_spectra(graph: Graph) -> Graph:
         known = dict(zip(routine.values, values, strict=True))
         return [known.get(n, Tensor(node, n)) for n in range(len(node.types))]
 
-    return rebuild(graph, replace, {id(node) for node in asked})
+    return rebuild(graph, replace, numbers)
 
 
 def _what(node: Node) -> tuple[str, Key]:

@@ -63,9 +63,13 @@ def test_in_loops_and_of_symbolic_sizes() -> None:
         return total + gc.sum(values**2), values
 
     total, values = gc.scan(step, 0.0, x)
-    f = gc.function([x], [total, values])
-    assert routines(f) == ["syevd_values"]
+    beside = la.svd(gc.sum(x, axis=0) * total)[1]  # of what another loop has made
+    f = gc.function([x], [total, values, beside])
+    assert routines(f) == ["syevd_values", "gesdd_values"]
     batch = np.stack([SYMMETRIC, 2 * SYMMETRIC])
+    np.testing.assert_allclose(
+        f(batch)[2], np.linalg.svdvals(3 * SYMMETRIC * f(batch)[0]), rtol=1e-9
+    )
     np.testing.assert_allclose(f(batch)[1], np.linalg.eigvalsh(batch))
     np.testing.assert_allclose(f(batch)[0], np.sum(np.linalg.eigvalsh(batch) ** 2))
 
