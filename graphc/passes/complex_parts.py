@@ -64,6 +64,9 @@ class _Splitter:
         self.done: dict[Key, Value] = {}
         self.visited: set[int] = set()
         self.alive: list[Node] = []  # what composites stood for: keys are identities
+        # Of all bodies: a loop and the one that its gradient added share values, which have to be
+        # shared afterwards too, or the loops would not be merged.
+        self.inside: _Splitter | None = None
 
     def border(self, leaf: Tensor) -> Tensor:
         """A placeholder or variable; a complex one gets a trailing axis of 2."""
@@ -124,7 +127,7 @@ class _Splitter:
         """A loop or a branch: both parts of what is complex go into the bodies and come out."""
 
         def split(body: Graph) -> Graph:
-            inner = _Splitter()
+            inner = self.inside = self.inside or _Splitter()
             leaves = [leaf for tensor in body.inputs for leaf in inner.part_leaves(tensor)]
             results = [part for value in inner.values(body.outputs) for part in _flat(value)]
             return Graph(tuple(leaves), tuple(results), name=body.name)
@@ -144,6 +147,8 @@ class _Splitter:
 
     def part_leaves(self, leaf: Tensor) -> list[Tensor]:
         """The inputs of a loop's body that stand for one of the old body's."""
+        if leaf.key in self.done:
+            return _flat(self.done[leaf.key])
         self.visited.add(id(leaf.node))
         self.alive.append(leaf.node)
         if not is_complex(leaf.dtype):

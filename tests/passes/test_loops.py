@@ -219,3 +219,28 @@ def test_small_matrices_are_turned_for_vectors() -> None:
     rng = np.random.default_rng(0)
     values = rng.normal(size=5), rng.normal(size=(5, 5))
     np.testing.assert_allclose(f(*values), plain(*values), rtol=1e-12)
+
+
+def test_a_loop_of_complex_numbers_is_merged_with_that_of_its_gradient() -> None:
+    """Bodies that share values do so after they have been split into real parts, inner ones too."""
+    x = gc.placeholder("x", ("n",), "float64")
+    turn = gc.exp(1j * x)
+
+    def inner(c: Tensor, _: None) -> tuple[Tensor, None]:
+        return c * turn, None
+
+    def step(c: Tensor, _: None) -> tuple[Tensor, Tensor]:
+        c = gc.scan(inner, c, None, length=3)[0] / 2
+        return c, gc.sum(gc.abs(c))
+
+    final, sums = gc.scan(step, x + 1j, None, length=5)
+    cost = gc.sum(gc.abs(final - 1) ** 2)
+    f = gc.function([x], [cost, sums, gc.grad(cost, x)])
+    assert len(loops(f)) == 2  # forwards and backwards
+    value, rows, slope = f([0.3, -1.2])
+    z = (np.array([0.3, -1.2]) + 1j) * np.exp(1j * np.array([0.3, -1.2]) * 3) ** 5 / 2**5
+    np.testing.assert_allclose(value, np.sum(np.abs(z - 1) ** 2))
+    np.testing.assert_allclose(rows[-1], np.sum(np.abs(z)))
+    for place in range(2):
+        moved = np.array([0.3, -1.2]) + 1e-6 * (np.arange(2) == place)
+        np.testing.assert_allclose((f(moved)[0] - value) / 1e-6, slope[place], rtol=1e-4)
