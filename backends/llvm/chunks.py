@@ -76,7 +76,7 @@ class _Chunks:
             and all(feeders[name] == 1 for name in fed)
             and _is_long(item)
         }
-        self.names = _names(body) if self.loops else set()
+        self.names = names_of(body) if self.loops else set()
         self.moved = {name for fed in self.loops.values() for name in fed}
         self.pairs = pairs(body, self.loops, self.accumulators)
         self.done: dict[int, list[Statement]] = {}  # loops of pairs: what combines their results
@@ -201,7 +201,7 @@ def _length(loops: Sequence[For]) -> Size:
     return max(SHORTEST, min(LONGEST, wanted))
 
 
-def _names(body: Sequence[Statement]) -> set[str]:
+def names_of(body: Sequence[Statement]) -> set[str]:
     """Every name that a body uses, of whatever kind."""
     names: set[str] = set()
     for value in values_of(body):

@@ -22,6 +22,7 @@ from graphc.backends.llvm.access import SAFE, Part
 from graphc.backends.llvm.addresses import Array
 from graphc.backends.llvm.choices import in_choices
 from graphc.backends.llvm.chunks import in_chunks
+from graphc.backends.llvm.column_chunks import in_column_chunks
 from graphc.backends.llvm.crossed import crossed
 from graphc.backends.llvm.interchange import interchanged
 from graphc.backends.llvm.kernel_text import Division, KernelText
@@ -97,6 +98,11 @@ class _Part(NamedTuple):
         return len(self.scratch) + len(self.live) + 2
 
 
+def _is_narrow(loop: For) -> bool:
+    """Whether it makes one chunk, whatever it does."""
+    return loop.kind == "vector" and isinstance(loop.extent, int) and loop.extent <= GRAIN
+
+
 def emit_range(kernel: Kernel, target: Target) -> KernelText | None:
     """@KERNEL.range alone, over the outermost loop of the kernel; None if it has none to divide."""
     divided, whole = divisible_loop(tiled(kernel)), row_loop(kernel.body)
@@ -134,7 +140,8 @@ class _KernelEmitter(LoopEmitter):
 
     def emit(self, kernel: Kernel, whole: bool = False) -> KernelText:
         """The text of the kernel, see `emit_kernel`."""
-        body = crossed(kernel, interchanged(kernel, tiled(kernel)))
+        body = tiled(kernel) if whole else in_column_chunks(tiled(kernel))
+        body = crossed(kernel, interchanged(kernel, body))
         body = in_blocks(side_by_side(body))
         body = unwrapped(running_in_lanes(in_chunks(body)), True)
         body = in_choices(body, self.target.masked_sizes)
@@ -245,7 +252,7 @@ class _KernelEmitter(LoopEmitter):
                         known[position] = int64
             if not isinstance(item, For) or divisible_loop([item]) is None:
                 continue
-            if not is_much(work_of([item])):
+            if not is_much(work_of([item])) or _is_narrow(item):
                 continue
             arrays, locals_ = _used(item)
             arrays, locals_ = arrays & scratch.keys(), locals_ & known.keys()
