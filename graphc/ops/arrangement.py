@@ -187,31 +187,64 @@ ROLL = register(
 
 
 @public
-def roll(x: Any, shift: AxisLike, axis: AxisLike | None = None) -> Tensor:
+def roll(x: Any, shift: Any, axis: AxisLike | None = None) -> Tensor:
     """Entries moved `shift` places on along `axis`; what leaves at the end enters at the start.
 
-    Without `axis` x is rolled as if it were flat.
+    shift: an int or a size, an integer tensor without axes, or a list of these, one for each axis.
+    Without `axis` x is rolled as if it were flat. Raises ShapeError for another number of shifts,
+    DTypeError for shifts that are no integers.
     """
-    x = as_tensor(x)
+    moved = as_tensor(x)
     if axis is None:
-        return BUILDER.reshape(roll(BUILDER.reshape(x, (-1,)), shift, 0), x.shape)
-    axes = tuple(checked_axis("roll", one, x.ndim) for one in _listed(axis))
-    shifts = checked_shape("roll", shift)
+        return BUILDER.reshape(roll(BUILDER.reshape(moved, (-1,)), shift, 0), moved.shape)
+    axes = tuple(checked_axis("roll", one, moved.ndim) for one in _listed(axis))
+    shifts = tuple(_listed(shift.tolist() if isinstance(shift, np.ndarray) else shift))
+    places = axes * len(shifts) if len(axes) == 1 else axes
     if len(shifts) == 1:
-        shifts = shifts * len(axes)
-    if len(axes) == 1:
-        shifts = (size_sum(shifts),)
-    if len(shifts) != len(axes) or len(set(axes)) != len(axes):
+        shifts = shifts * len(places)
+    if len(shifts) != len(places) or len(set(axes)) != len(axes):
         raise ShapeError(
             f"roll: {len(shifts)} shifts for axes {axes}",
             source=current_source(),
             fix="give one shift, or one for each axis, and each axis once",
         )
-    return ROLL(x, shift=shifts, axis=axes)
+    computed = [
+        (one, place) for one, place in zip(shifts, places, strict=True) if _is_computed(one)
+    ]
+    for one, place in computed:
+        moved = _moved(moved, one, place)
+    if computed and len(computed) == len(shifts):
+        return moved
+    known = checked_shape("roll", tuple(0 if _is_computed(one) else one for one in shifts))
+    return ROLL(moved, shift=(size_sum(known),) if len(axes) == 1 else known, axis=axes)
 
 
-def _listed(axis: AxisLike) -> Sequence[int]:
-    return axis if isinstance(axis, Sequence) else (axis,)
+def _is_computed(shift: Any) -> bool:
+    return isinstance(shift, Tensor)
+
+
+def _moved(x: Tensor, shift: Tensor, axis: int) -> Tensor:
+    """x rolled by a number that is computed."""
+    if not is_integer(shift.dtype):
+        raise DTypeError(
+            f"roll: the shift is {shift.type}",
+            code="E214",
+            source=current_source(),
+            fix="cast it: shift.astype('int64')",
+        )
+    if shift.ndim:
+        raise ShapeError(
+            f"roll: the shift is {shift.type}",
+            source=current_source(),
+            fix="give a list of tensors without axes, one for each axis of x: [s[0], s[1]]",
+        )
+    size = x.shape[axis]
+    places = BUILDER.arange(size) - BUILDER.astype(shift, "int64")
+    return BUILDER.take(x, BUILDER.remainder(places, dim_max(size, 1)), axis)
+
+
+def _listed(one: Any) -> Sequence[Any]:
+    return one if isinstance(one, Sequence) else (one,)
 
 
 # --- more axes -----------------------------------------------------------------------------------

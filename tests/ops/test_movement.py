@@ -124,6 +124,39 @@ def test_one_function_serves_all_sizes() -> None:
         np.testing.assert_array_equal(f(array), np.roll(np.flip(array.T, 0), 1, 0))
 
 
+@pytest.mark.parametrize("backend", ["reference", "llvm"])
+def test_shifts_may_be_computed(backend: str) -> None:
+    x, s = gc.placeholder("x", ("n", "m"), "float64"), gc.placeholder("s", (), "int32")
+    pairs: list[tuple[Any, Any]] = [(s, None), (s, 1), ((s, -1), (0, 1)), (s, (0, 1)), ([s, 2], 1)]
+    weights = gc.arange(x.shape[0], dtype="float64")[:, None]
+    slope = gc.grad(gc.sum(gc.roll(x, s, 0) * weights), x)
+    f = gc.function([x, s], [*(gc.roll(x, *pair) for pair in pairs), slope], backend=backend)
+    for shape in ((3, 4), (1, 1), (0, 2), (5, 2)):
+        array = np.random.default_rng(2).normal(size=shape)
+        for shift in (0, 1, -7, 100):
+            *found, gradient = f(array, shift)
+            for one, (shifts, axis) in zip(found, pairs, strict=True):
+                listed = shifts if isinstance(shifts, tuple | list) else (shifts,)
+                numbers = tuple(shift if each is s else each for each in listed)
+                total = (sum(numbers),) if isinstance(axis, int) else numbers
+                np.testing.assert_array_equal(one, np.roll(array, total, axis))
+            rows = np.broadcast_to(np.arange(shape[0])[:, None], shape)
+            np.testing.assert_array_equal(gradient, np.roll(rows, -shift, 0))
+
+
+def test_a_step_of_a_loop_rolls_by_what_it_gets() -> None:
+    """The best value of things that fit: each weight is known when its turn comes."""
+    weights, values = gc.placeholder("w", ("k",), "int64"), gc.placeholder("v", ("k",), "int64")
+
+    def thing(best: Any, one: Any) -> tuple[Any, None]:
+        weight, value = one
+        taken = gc.where(gc.arange(11) >= weight, gc.roll(best, weight) + value, 0)
+        return gc.maximum(best, taken), None
+
+    best, _ = gc.scan(thing, gc.zeros((11,), dtype="int64"), (weights, values))
+    assert gc.run(best, {weights: [5, 4, 6, 3], values: [10, 40, 30, 50]})[10] == 90
+
+
 # --- errors ------------------------------------------------------------------------------------
 
 BAD: dict[str, tuple[Callable[[Any], Any], str]] = {
@@ -140,6 +173,7 @@ BAD: dict[str, tuple[Callable[[Any], Any], str]] = {
     "broadcast rank": (lambda x: gc.broadcast_to(x, (4,)), "would drop axes"),
     "tile": (lambda x: gc.tile(x, -1), "counts are ints >= 0"),
     "roll": (lambda x: gc.roll(x, (1, 2, 3), (0, 1)), "3 shifts for axes"),
+    "roll by a vector": (lambda x: gc.roll(x, gc.arange(2), (0, 1)), "without axes, one for each"),
     "vector transposed": (lambda x: gc.matrix_transpose(x[0]), "needs at least 2 axes"),
 }
 
