@@ -244,7 +244,7 @@ def _moved(x: Tensor, shift: Tensor, axis: int) -> Tensor:
 
 
 def _listed(one: Any) -> Sequence[Any]:
-    return one if isinstance(one, Sequence) else (one,)
+    return one if isinstance(one, Sequence) and not isinstance(one, str) else (one,)
 
 
 # --- more axes -----------------------------------------------------------------------------------
