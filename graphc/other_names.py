@@ -192,6 +192,7 @@ _WRITTEN |= {
     "integer_pow": "x ** n",
     "intersect1d": "graphc.unique_values(graphc.boolean_mask(x, graphc.isin(x, y)))",
     "iota": "graphc.arange(n)",
+    "lax": "graphc itself: graphc.scan, graphc.while_loop, graphc.cond",
     "max_and_argmax": "graphc.max(x, axis) and graphc.argmax(x, axis)",
     "ndim": "x.ndim",
     "pmap": "graphc.vmap: one process runs all examples",
@@ -202,10 +203,15 @@ _WRITTEN |= {
     "row": "graphc.placeholder(name, (1, None))",
     "row_stack": "graphc.concat([x, y], axis=0)",
     "scatter_nd": "graphc.zeros(shape).at[tuple(graphc.moveaxis(indices, -1, 0))].add(updates)",
+    "segment_softmax": (
+        "e / graphc.segment_sum(e, ids, n)[ids] for "
+        "e = graphc.exp(x - graphc.segment_max(x, ids, n)[ids])"
+    ),
     "set_subtensor": "x.at[key].set(values)",
     "shape_padleft": "x[None]",
     "shape_padright": "x[..., None]",
     "slice": "x[a:b], or graphc.dynamic_slice(x, starts, sizes)",
+    "signal": "graphc.convolve, graphc.correlate, graphc.sliding_windows and graphc.fft",
     "slice_in_dim": "x[a:b]",
     "specify_shape": "the shape of graphc.placeholder",
     "stacklists": "graphc.stack of graphc.stack",
