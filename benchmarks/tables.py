@@ -45,6 +45,16 @@ def column_softmax(use: Any, x: Any) -> Any:
     return e / use.sum(e, axis=0)
 
 
+def transposed(use: Any, x: Any) -> Any:
+    """Each column less its mean, as a row."""
+    rows = x.T
+    return rows - use.mean(rows, axis=1, keepdims=True)
+
+
+def covariances(use: Any, x: Any) -> Any:
+    return use.cov(x.T)
+
+
 def around(use: Any, x: Any) -> Any:
     """Each with its eight neighbours, on a grid whose edges meet."""
     lines = use.roll(x, 1, axis=0) + x + use.roll(x, -1, axis=0)
@@ -75,6 +85,9 @@ def cases() -> dict[str, Case]:
             ("softmax", column_softmax),
         ):
             found[f"{name} of {columns} columns"] = Case(formula, shapes, any_rows=True)
+    for columns in (10, 40):
+        found[f"centred rows of {columns} columns"] = Case(transposed, [(ROWS, columns)])
+    found["covariances of 40 columns"] = Case(covariances, [(5000, 40)])
     for size in (128, 1000):
         found[f"around, {size} x {size}"] = Case(around, [(size, size)])
     for count in (300_000, 1_000_000, 3_000_000):

@@ -14,6 +14,7 @@ loaded together and transposed in registers (see neighbours.py).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from graphc.backends.llvm.lanes import survey
 from graphc.backends.llvm.neighbours import loads_of_every_lane
@@ -42,8 +43,8 @@ def tiled(kernel: Kernel) -> tuple[Statement, ...]:
 
 def tiled_nest(item: Statement, parameters: dict[str, Parameter]) -> Statement:
     """The loop, cut if it is of the first form."""
-    nest = _perfect_nest(item)
-    if nest is None or any(loop.extent == 0 for loop in nest):
+    nest, lets = _nest(item)
+    if len(nest) < 2 or any(loop.extent == 0 for loop in nest):
         return item
     *outer, lanes = nest
     together = 1
@@ -54,11 +55,15 @@ def tiled_nest(item: Statement, parameters: dict[str, Parameter]) -> Statement:
         rows = _rows_across(_accesses(lanes.body), outer, lanes, parameters)
     if rows is None or (together == 1 and not _is_large(lanes.extent)):
         return item
-    return _cut([loop for loop in outer if loop is not rows], rows, lanes, together)
+    others = [loop for loop in outer if loop is not rows]
+    return _cut(others, replace(rows, body=tuple(lets)), lanes, together)
 
 
 def _cut(outer: Sequence[For], rows: For, lanes: For, together: int) -> Statement:
-    """The nest as one loop over tiles, which are some rows of some lanes each."""
+    """The nest as one loop over tiles, which are some rows of some lanes each.
+
+    rows: with what is computed once for each row as its body.
+    """
     width = TILE if _is_large(lanes.extent) else lanes.extent
     length = LENGTH if _is_large(rows.extent, LENGTH) else rows.extent
     extents = [loop.extent for loop in outer]
@@ -81,6 +86,7 @@ def _cut(outer: Sequence[For], rows: For, lanes: For, together: int) -> Statemen
     if not _is_whole(rows.extent, length):
         length = dim_min(length, rows.extent - first_row)
     strip = For(lanes.axis, width, "vector", tuple(with_sizes(lanes.body, moved)))
+    rows = replace(rows, body=tuple(with_sizes(rows.body, moved)))
     body = _in_groups(rows, first_row, length, strip, together)
     return For(f"{lanes.axis}_tile", count, "parallel", body)
 
@@ -108,24 +114,31 @@ def _in_groups(
     """Loops over rows first to first + length around a vector loop: so many rows and LANES lanes
     together, and row by row what is left over of both."""
     row, lane = Dim.symbol(rows.axis), Dim.symbol(strip.axis)
+
+    def at_row(place: Size, inner: For) -> tuple[Statement, ...]:
+        return (*with_sizes(rows.body, {rows.axis: place}), inner)
+
     if together == 1:
         single = with_sizes(strip.body, {rows.axis: first + row})
         inner = For(strip.axis, strip.extent, "vector", tuple(single))
-        return (For(rows.axis, length, "parallel", (inner,)),)
+        return (For(rows.axis, length, "parallel", at_row(first + row, inner)),)
     groups, blocks = floor_div(length, together), floor_div(strip.extent, LANES)
     place = Dim.symbol(f"{strip.axis}_block") * LANES + lane
-    own = [item.name for item in strip.body if isinstance(item, Let)]
-    several = [
-        item
-        for k in range(together)
-        for item in renamed(
-            with_sizes(strip.body, {rows.axis: first + row * together + k, strip.axis: place}),
-            {name: f"{name}_{k}" for name in own},
-        )
-    ]
-    vector = For(strip.axis, LANES, "vector", tuple(several))
+    own = [item.name for item in (*rows.body, *strip.body) if isinstance(item, Let)]
+
+    def together_of(body: Sequence[Statement]) -> list[Statement]:
+        return [
+            item
+            for k in range(together)
+            for item in renamed(
+                with_sizes(body, {rows.axis: first + row * together + k, strip.axis: place}),
+                {name: f"{name}_{k}" for name in own},
+            )
+        ]
+
+    vector = For(strip.axis, LANES, "vector", tuple(together_of(strip.body)))
     block = For(f"{strip.axis}_block", blocks, "parallel", (vector,))
-    result = [For(rows.axis, groups, "parallel", (block,))]
+    result = [For(rows.axis, groups, "parallel", (*together_of(rows.body), block))]
     left = strip.extent - blocks * LANES
     if length - groups * together != 0 or left != 0:
         behind = groups * together * dim_max(0, 1 - left)
@@ -134,22 +147,27 @@ def _in_groups(
         moved = {rows.axis: first + behind + row, strip.axis: lane + done}
         single = with_sizes(strip.body, moved)
         rest = For(strip.axis, strip.extent - done, "vector", tuple(single))
-        result.append(For(rows.axis, length - behind, "parallel", (rest,)))
+        last = at_row(first + behind + row, rest)
+        result.append(For(rows.axis, length - behind, "parallel", last))
     return tuple(result)
 
 
-def _perfect_nest(item: Statement) -> list[For] | None:
-    """Parallel loops, each around the next alone, and a vector loop without loops inside."""
+def _nest(item: Statement) -> tuple[list[For], list[Statement]]:
+    """Parallel loops, each around the next, and a vector loop without loops inside; and what is
+    computed between them, the same for all lanes. No loops where there is anything else."""
     nest: list[For] = []
+    lets: list[Statement] = []
     while isinstance(item, For):
         nest.append(item)
         if item.kind == "vector":
             simple = all(isinstance(inner, Let | Store) for inner in item.body)
-            return nest if len(nest) > 1 and simple else None
-        if item.kind != "parallel" or len(item.body) != 1:
-            return None
-        item = item.body[0]
-    return None
+            return (nest, lets) if simple else ([], [])
+        *before, inside = item.body
+        if item.kind != "parallel" or not all(isinstance(one, Let) for one in before):
+            break
+        lets += before
+        item = inside
+    return [], []
 
 
 def _is_large(extent: Size, most: int = SMALL) -> bool:

@@ -14,6 +14,7 @@ from graphc.passes.canonicalize.movement import MOVEMENT
 from graphc.passes.canonicalize.reduce import REDUCE
 from graphc.passes.canonicalize.select import SELECT
 from graphc.passes.canonicalize.shape import SHAPE
+from graphc.passes.canonicalize.transposes import TRANSPOSES
 from graphc.passes.complex_parts import has_complex, split_complex
 from graphc.passes.contraction import CONTRACTION
 from graphc.passes.expand import EXPAND
@@ -63,10 +64,11 @@ class Pass:
 
 SIMPLIFY = Pass(
     "simplify",
-    RuleTable(stabilize=STABLE, canonicalize=CANONICAL, fold=FOLD),
+    RuleTable(stabilize=STABLE, canonicalize=(*CANONICAL, *TRANSPOSES), fold=FOLD),
     "First, and in one sweep: stabilising patterns are written once, for one spelling of each "
     "expression, what they make is canonical again at once, and both look for log, softmax "
-    "and sigmoid as whole ops, before composites are expanded. Loops follow at once.",
+    "and sigmoid as whole ops, before composites are expanded. Transposes that expansion makes "
+    "are layouts that were chosen, and stay. Loops follow at once.",
 )
 
 VECTORS_FIRST = Pass(

@@ -43,6 +43,18 @@ def test_beside_other_operands() -> None:
         np.testing.assert_array_equal(third, np.where(b > 0, a.T, -b))
 
 
+def test_beside_what_is_computed_once_for_a_row() -> None:
+    """Between the loops stands what depends on the row alone, or on the matrix alone."""
+    x, v = gc.placeholder("x", ("k", "n", "m")), gc.placeholder("v", ("k", "m"))
+    f = gc.function([x, v], ((x - gc.exp(v)[:, None]) / gc.sum(v, axis=1)[:, None, None]).mT)
+    assert "= exp(v" in f.loops() and reads_rows_together(f)
+    for shape in [(k, n, m) for k in (0, 1, 3) for n, m in [(8, 16), (1, 65), (130, 17), *LONG]]:
+        a = np.random.default_rng(0).normal(size=shape).astype("float32")
+        b = np.random.default_rng(1).uniform(1, 2, (shape[0], shape[2])).astype("float32")
+        expected = ((a - np.exp(b)[:, None]) / b.sum(1)[:, None, None]).swapaxes(1, 2)
+        np.testing.assert_allclose(f(a, b), expected, rtol=2e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("shape", [(1, 200), (2, 129), (5, 300), (64, 64), (67, 150), (1000, 40)])
 def test_known_sizes(shape: tuple[int, int]) -> None:
     x = gc.placeholder("x", shape)
