@@ -38,6 +38,7 @@ from graphc.backends.llvm.parallel import (
     work_of,
 )
 from graphc.backends.llvm.row_blocks import in_blocks
+from graphc.backends.llvm.row_groups import in_row_groups
 from graphc.backends.llvm.running import running_in_lanes
 from graphc.backends.llvm.scalar_ops import memory_type, register_type
 from graphc.backends.llvm.short_rows import side_by_side
@@ -142,7 +143,7 @@ class _KernelEmitter(LoopEmitter):
         """The text of the kernel, see `emit_kernel`."""
         body = tiled(kernel) if whole else in_column_chunks(tiled(kernel))
         body = crossed(kernel, interchanged(kernel, body))
-        body = in_blocks(side_by_side(body))
+        body = in_blocks(in_row_groups(kernel, side_by_side(body)))
         body = unwrapped(running_in_lanes(in_chunks(body)), True)
         body = in_choices(body, self.target.masked_sizes)
         if not whole:

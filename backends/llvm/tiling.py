@@ -43,7 +43,7 @@ def tiled(kernel: Kernel) -> tuple[Statement, ...]:
 
 def tiled_nest(item: Statement, parameters: dict[str, Parameter]) -> Statement:
     """The loop, cut if it is of the first form."""
-    nest, lets = _nest(item)
+    nest, lets = nest_of(item)
     if len(nest) < 2 or any(loop.extent == 0 for loop in nest):
         return item
     *outer, lanes = nest
@@ -152,7 +152,7 @@ def _in_groups(
     return tuple(result)
 
 
-def _nest(item: Statement) -> tuple[list[For], list[Statement]]:
+def nest_of(item: Statement) -> tuple[list[For], list[Statement]]:
     """Parallel loops, each around the next, and a vector loop without loops inside; and what is
     computed between them, the same for all lanes. No loops where there is anything else."""
     nest: list[For] = []
@@ -184,7 +184,7 @@ def _rows_across(
     accesses: Iterable[Access], outer: Sequence[For], lanes: For, parameters: dict[str, Parameter]
 ) -> For | None:
     """The loop along which some access has its neighbours, while lanes are far apart."""
-    positions = [_position(access, parameters) for access in accesses]
+    positions = [position_of(access, parameters) for access in accesses]
     apart = [
         place
         for place in positions
@@ -211,7 +211,7 @@ def _accesses(body: Sequence[Statement]) -> Iterator[Access]:
                     yield part.buffer, part.index
 
 
-def _position(access: Access, parameters: dict[str, Parameter]) -> Size | None:
+def position_of(access: Access, parameters: dict[str, Parameter]) -> Size | None:
     """The place in its array, where it is a polynomial."""
     buffer, index = access
     if buffer not in parameters:
