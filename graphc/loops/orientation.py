@@ -8,7 +8,7 @@ Axes are numbered as the user's array has them, and the last one runs innermost.
 the transpose of one in memory, neighbours lie along another axis: that one becomes the last.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from graphc.loops.draft import Draft, Phase
 from graphc.loops.facts import Access, FactsOf
@@ -29,8 +29,9 @@ def turned(draft: Draft, facts: FactsOf) -> Draft:
     if rank < 2 or not draft.group_axes or draft.columns or draft.arrays:
         return draft
     axes = draft.names[:rank]
-    touched = list(_full_accesses(draft, axes, facts))
-    order = _memory_order(axes, touched)
+    touched = list(_accesses_of_axes(draft, axes, facts))
+    full = [one for one in touched if len(one[1]) == rank]
+    order = _memory_order(axes, full) if full else _lane_order(draft, axes, touched)
     if order is None or (len(draft.group_axes) > 1 and _is_positional(draft)):
         return draft
     place = {axis: number for number, axis in enumerate(order)}
@@ -57,6 +58,20 @@ def _memory_order(
     return found
 
 
+def _lane_order(
+    draft: Draft, axes: Sequence[str], touched: list[tuple[Access, dict[str, Size]]]
+) -> tuple[int, ...] | None:
+    """The axes, with one of results last along which some memory is read, if rows that are summed
+    lie across memory: sum(x[k, i]*x[k, j]) over k goes along j."""
+    last = len(axes) - 1
+    if draft.group_axes != (last,) or any(steps.get(axes[last]) in (1, -1) for _, steps in touched):
+        return None
+    along = [n for n in range(last) if any(steps.get(axes[n]) == 1 for _, steps in touched)]
+    if not along:
+        return None
+    return (*(n for n in range(len(axes)) if n != along[-1]), along[-1])
+
+
 def _symbols(item: object, numbers: dict[str, int]) -> list[str]:
     """The axes that an index counts; no order can be read from those that count several."""
     assert isinstance(item, Index)
@@ -65,10 +80,10 @@ def _symbols(item: object, numbers: dict[str, int]) -> list[str]:
     return [name for name in numbers if item.size.coefficient(name) != 0]
 
 
-def _full_accesses(
+def _accesses_of_axes(
     draft: Draft, axes: Iterable[str], facts: FactsOf
 ) -> Iterator[tuple[Access, dict[str, Size]]]:
-    """Accesses to one element for each point, with how far each axis moves in memory."""
+    """Accesses to known places, with how far each axis on which they depend moves in memory."""
     shapes = {name: one.shape for name, one in draft.parameters.items()}
     known = dict.fromkeys(one for body in draft.bodies for one in _accesses(body, facts))
     for buffer, index in known:
@@ -80,8 +95,8 @@ def _full_accesses(
             for axis in axes
             if isinstance(total, Dim) and (step := total.coefficient(axis)) is not None
         }
-        if len(steps) == len(draft.domain) and all(step != 0 for step in steps.values()):
-            yield (buffer, index), steps
+        if len(steps) == len(draft.domain):
+            yield (buffer, index), {axis: step for axis, step in steps.items() if step != 0}
 
 
 def _accesses(body: Iterable[Statement | Phase], facts: FactsOf) -> Iterator[Access]:

@@ -39,6 +39,18 @@ def test_the_axis_along_memory_runs_innermost() -> None:
     assert kernel_text(y, turned).endswith("    for j in a serial:")
 
 
+def test_rows_across_memory_are_summed_for_neighbours_side_by_side() -> None:
+    """sum(f(x[k, i], x[k, j])) over k: no operand has an element for each i, j and k."""
+    x = gc.placeholder("x", ("n", "m"))
+    apart = x.T[:, None, :] - x.T[None, :, :]
+    f = gc.function([x], gc.sum(apart * apart, axis=-1))
+    assert "for j in m vector" in f.loops() and "in n serial" in f.loops()
+    for shape in SHAPES:
+        values = np.random.default_rng(0).normal(size=shape).astype("float32")
+        expected = ((values[:, :, None] - values[:, None, :]) ** 2).sum(0)
+        np.testing.assert_allclose(f(values), expected, rtol=1e-4, atol=1e-5)
+
+
 def test_what_reads_along_the_last_axis_too_stays() -> None:
     x, y = gc.placeholder("x", ("n", "m")), gc.placeholder("y", ("m", "n"))
     assert kernel_text(x, gc.sum(x, axis=1)) == "  for i in n parallel:\n    for j in m vector:"
