@@ -423,12 +423,15 @@ INTERRUPTED = """
         came += 1
         raise KeyboardInterrupt  # which is lost where objects are deleted
 
+    def until_it_comes(call):  # of a frame of its own: what is raised anywhere in it is caught
+        signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-6, float(sys.argv[3])))
+        while came == call:
+            step()
+
     signal.signal(signal.SIGALRM, interrupt)
     for call in range(int(sys.argv[2])):
         try:
-            signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-6, float(sys.argv[3])))
-            while came == call:
-                step()
+            until_it_comes(call)
         except KeyboardInterrupt:
             pass
         values = np.array([v.value for v in variables])

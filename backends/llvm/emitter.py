@@ -143,7 +143,7 @@ class _KernelEmitter(LoopEmitter):
         """The text of the kernel, see `emit_kernel`."""
         body = tiled(kernel) if whole else in_column_chunks(tiled(kernel))
         body = crossed(kernel, interchanged(kernel, body))
-        body = in_blocks(in_row_groups(kernel, side_by_side(body)))
+        body = in_blocks(side_by_side(in_row_groups(kernel, body)))
         body = unwrapped(running_in_lanes(in_chunks(body)), True)
         body = in_choices(body, self.target.masked_sizes)
         if not whole:

@@ -48,6 +48,7 @@ LONGEST = 12  # elements of a row
 FEWEST = 32  # rows, where their number is known
 MOST = 96  # cost of all elements of a row
 SPARSE = 2  # elements that fill so little of a vector that rows pay though no row computes once
+FEW, MUCH = 4, 8  # the same of elements whose cost is higher than that
 SUMS = 12  # over the rows, each in a register
 CHAINS = 2  # partial sums of a row: an addition waits for the one before it
 DTYPES = (float32, float64, int32, int64)
@@ -245,7 +246,8 @@ def _matched(loop: For) -> _Rows | None:
         if isinstance(item, For):
             cost += count * (survey(inner).cost + 1)
     elements = [item for item in loop.body if isinstance(item, For)]
-    if cost > MOST or (_only_moves(loop) and max(map(_length, elements)) > SPARSE):
+    sparse = FEW if any(survey(item.body).cost > MUCH for item in elements) else SPARSE
+    if cost > MOST or (_only_moves(loop) and max(map(_length, elements)) > sparse):
         return None
     rows = _Rows(loop, tuple((one, each) for each in elements for one in _sums(loop, each)))
     return rows if rows.number_of_sums <= SUMS and _are_apart(rows) else None

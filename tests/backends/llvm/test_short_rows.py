@@ -79,6 +79,9 @@ def test_rows_that_only_move_stay_rows() -> None:
     moved = For("j", 3, "vector", (store("out", read, i, j),))
     assert not is_turned(rows(place, moved, length=8))
     assert is_turned(rows(place, moved, length=2)), "a small part of a vector"
+    computed = For("j", 3, "vector", (store("out", s.exp(read), i, j),))
+    assert is_turned(rows(place, computed)), "three heavy elements of a vector of sixteen"
+    assert not is_turned(rows(place, computed, length=5))
     scaled = For("j", 3, "vector", (store("out", s.mul(Local("f", float32), read), i, j),))
     assert is_turned(rows(place, Let("f", s.exp(load("y", i))), scaled, length=8))
 
