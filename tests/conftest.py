@@ -4,6 +4,7 @@ import gc
 import os
 from collections.abc import Iterator
 
+import llvmlite.binding as llvm
 import pytest
 from hypothesis import settings
 
@@ -13,6 +14,24 @@ os.environ["GRAPHC_CACHE"] = "off"  # tests compile, and leave nothing behind
 
 settings.register_profile("repeatable", derandomize=True, database=None)
 settings.load_profile("repeatable")
+
+
+LESSER = {"avx512": ("avx512",), "avx2": ("avx512", "avx", "fma", "f16c")}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--without", choices=LESSER, help="instructions that code is to do without")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Code is made for a lesser processor than this one, except in processes that tests start."""
+    prefixes = LESSER.get(config.getoption("--without"), ())
+    if not prefixes:
+        return
+    features = llvm.get_host_cpu_features()
+    for name in features:
+        features[name] = features[name] and not name.startswith(prefixes)
+    llvm.get_host_cpu_features = lambda: features
 
 
 @pytest.hookimpl(wrapper=True)

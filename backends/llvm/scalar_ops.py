@@ -53,7 +53,7 @@ def from_memory(b: TextBuilder, a: Val, dtype: DType) -> Val:
     if is_bool(dtype):
         return b.icmp("ne", a, b.const(0, a))
     if dtype == float16:
-        return _from_half(b, b.emit(_convert("bitcast", a, "half"), "half", a.lanes))
+        return _from_half(b, a)
     if dtype == bfloat16:
         high = b.zext(a, "i32")
         return b.bitcast(b.shl(high, b.const(16, high)), "float")
@@ -65,8 +65,7 @@ def to_memory(b: TextBuilder, a: Val, dtype: DType) -> Val:
     if is_bool(dtype):
         return b.zext(a, "i8")
     if dtype == float16:
-        half = b.emit(_convert("fptrunc", a, "half"), "half", a.lanes)
-        return b.emit(_convert("bitcast", half, "i16"), "i16", a.lanes)
+        return _nearest_half(b, a)
     if dtype == bfloat16:
         nearest = _nearest_bfloat(b, a)
         return b.trunc(b.lshr(nearest, b.const(16, nearest)), "i16")
@@ -82,7 +81,44 @@ def _same_bits(b: TextBuilder, a: Val, dtype: DType) -> Val:
 
 
 def _from_half(b: TextBuilder, a: Val) -> Val:
-    return b.emit(_convert("fpext", a, "float"), "float", a.lanes)
+    """The float of bits of a half; processors with fused products have an instruction for it."""
+    if b.has_fma:
+        half = b.emit(_convert("bitcast", a, "half"), "half", a.lanes)
+        return b.emit(_convert("fpext", half, "float"), "float", a.lanes)
+    wide = b.zext(a, "i32")
+    sign = b.shl(b.and_(wide, b.const(0x8000, wide)), b.const(16, wide))
+    size = b.and_(wide, b.const(0x7FFF, wide))
+    # The float of these digits is too small by the difference of exponents, subnormal ones too.
+    small = b.bitcast(b.shl(size, b.const(13, size)), "float")
+    bits = b.bitcast(b.fmul(small, b.const(2.0**112, small)), "i32")
+    infinite, missing = b.const(0x7F800000, bits), b.const(0x7FC00000, bits)
+    top = b.const(0x7C00, size)
+    beyond = b.select(b.icmp("ugt", size, top), missing, infinite)
+    bits = b.or_(bits, b.select(b.icmp("uge", size, top), beyond, b.const(0, bits)))
+    return b.bitcast(b.or_(bits, sign), "float")
+
+
+def _nearest_half(b: TextBuilder, a: Val) -> Val:
+    """The bits of the half nearest to a float, of ties the even one. NaN becomes the quiet one."""
+    if b.has_fma:
+        half = b.emit(_convert("fptrunc", a, "half"), "half", a.lanes)
+        return b.emit(_convert("bitcast", half, "i16"), "i16", a.lanes)
+    bits = b.bitcast(a, "i32")
+    sign = b.and_(b.lshr(bits, b.const(16, bits)), b.const(0x8000, bits))
+    size = b.and_(bits, b.const(0x7FFFFFFF, bits))
+    odd = b.and_(b.lshr(size, b.const(13, size)), b.const(1, size))
+    rounding = b.const(0xFFF - (112 << 23) & 0xFFFFFFFF, size)
+    normal = b.lshr(b.add(b.add(size, rounding), odd), b.const(13, size))
+    # Added to a half, what is left of a number are the digits of a subnormal one.
+    half = b.const(126 << 23, size)
+    subnormal = b.sub(
+        b.bitcast(b.fadd(b.bitcast(size, "float"), b.bitcast(half, "float")), "i32"), half
+    )
+    found = b.select(b.icmp("ult", size, b.const(113 << 23, size)), subnormal, normal)
+    infinite, missing = b.const(0x7C00, size), b.const(0x7E00, size)
+    found = b.select(b.icmp("uge", size, b.const(143 << 23, size)), infinite, found)
+    found = b.select(b.icmp("ugt", size, b.const(0x7F800000, size)), missing, found)
+    return b.trunc(b.or_(found, sign), "i16")
 
 
 def round_to(b: TextBuilder, a: Val, dtype: DType) -> Val:
@@ -92,7 +128,7 @@ def round_to(b: TextBuilder, a: Val, dtype: DType) -> Val:
         return b.bitcast(b.and_(bits, b.const(0xFFFF0000, bits)), "float")
     if dtype != float16:
         return a
-    return _from_half(b, b.emit(_convert("fptrunc", a, "half"), "half", a.lanes))
+    return _from_half(b, _nearest_half(b, a))
 
 
 def _nearest_bfloat(b: TextBuilder, a: Val) -> Val:

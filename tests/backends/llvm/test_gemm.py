@@ -109,7 +109,8 @@ def test_the_gradient_of_few_columns_is_turned(columns: int) -> None:
         velocity = 0.5 * velocity + a.T.astype(float) @ b
         expected = expected - 0.1 * velocity
         np.testing.assert_allclose(w.value, expected, atol=1e-3)
-    assert "_turned_divides.followed" in step.llvm()
+    if host().vector_bytes > 16:  # tiles of narrower vectors may fit as they are
+        assert "_turned_divides.followed" in step.llvm()
 
 
 @pytest.mark.parametrize("columns", [2, 3, 4])

@@ -12,7 +12,7 @@ from graphc.backends.llvm.gemm import functions_of
 from graphc.backends.llvm.gemm_layout import Layout
 from graphc.backends.llvm.jit import FAST, PLAIN, Module, module_assembly
 from graphc.backends.llvm.modules import modules_of
-from graphc.dtypes import bfloat16, float16, float32, float64, int8, int64, uint8, uint16
+from graphc.dtypes import DType, bfloat16, float16, float32, float64, int8, int64, uint8, uint16
 from graphc.loops.ir import Accumulate, Accumulator, For, Kernel, Parameter, Statement, Store
 from graphc.scalar import expr as s
 from graphc.scalar.expr import Expr, Index, Load, Local
@@ -35,6 +35,36 @@ def test_random_kernels_on_lesser_processors(name: str) -> None:
 
     for seed in range(100, 115):
         check_random_kernel(run, seed)
+
+
+@pytest.mark.parametrize("name", ["sse2", "avx2"])
+def test_halves_on_lesser_processors(name: str) -> None:
+    """Exact where no instruction converts them: all halves, and floats at and beside each."""
+    target = lesser_target(name)
+
+    def converted(values: np.ndarray, dtype: DType) -> np.ndarray:
+        own = values.dtype
+        parameters = (Parameter("x", own, (n,)), Parameter("out", dtype, (n,), written=True))
+        value = s.cast(Load("x", (Index(i),), own), dtype)
+        loop = For("i", n, "vector", (Store("out", (Index(i),), value),))
+        program = program_of(Kernel("converted", parameters, ("n",), (loop,)))
+        found = np.empty(values.shape, dtype)
+        compiled_program(program, target, 1).bind([len(values)], [])([values, found])
+        return found
+
+    halves = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+    wide = halves.astype(np.float32)
+    found = converted(halves, float32)
+    np.testing.assert_array_equal(found, wide)
+    np.testing.assert_array_equal(np.signbit(found), np.signbit(wide))
+    with np.errstate(all="ignore"):
+        up, down = (np.nextafter(wide, np.float32(end)) for end in (np.inf, -np.inf))
+        between = (wide + up.astype(np.float16)) / 2  # ties, where steps are even
+        floats = np.concatenate([wide, up, down, between, wide * 1.0004883]).astype(np.float32)
+        expected = floats.astype(np.float16)
+    found = converted(floats, float16)
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(np.signbit(found), np.signbit(expected))
 
 
 def sum_of_exponentials() -> Kernel:
