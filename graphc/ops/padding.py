@@ -19,7 +19,7 @@ from graphc.ir.tensor import Tensor
 from graphc.ops.definition import convert, promote_inputs
 from graphc.scalar import expr as s
 from graphc.scalar.expr import Expr, Index
-from graphc.shapes import Size, as_size, format_shape, lower_bound
+from graphc.shapes import Size, as_size, dim_max, format_shape, lower_bound
 
 __all__ = ["pad"]
 
@@ -98,8 +98,8 @@ def pad(
     pad_width: one width, one pair (before, after) for all axes, or a pair for each axis; symbolic
     sizes are allowed. mode: "constant" (constant_values; 0 is false for bool), "edge" (the border
     repeated), "reflect" (mirrored without the border entry), "symmetric" (with it) or "wrap" (from
-    the other end); the mirrored ones take widths up to the size of the axis (minus 1 for
-    "reflect").
+    the other end). Borders wider than the axis repeat it, and its mirror image, as numpy.pad does.
+    Raises ShapeError for other modes, negative widths and empty axes, which have nothing to repeat.
     """
     tensor = as_tensor(x)
     widths = _widths(tensor, pad_width)
@@ -190,18 +190,20 @@ _BORDERS = {"edge": 0, "reflect": 1, "symmetric": 0, "wrap": 0}
 
 
 def _pad_axis(x: Tensor, axis: int, before: Size, after: Size, mode: str) -> Tensor:
-    """Borders along one axis, as slices of x."""
+    """Borders along one axis: slices of x where it surely is long enough, else entry by entry."""
     size, skip = x.shape[axis], _BORDERS[mode]
+    if size == 0 and (before, after) != (0, 0):
+        raise ShapeError(
+            f"pad: axis {axis} of {x.type} is empty, mode {mode!r} needs an entry to repeat",
+            source=current_source(),
+            fix='pad with mode="constant"',
+        )
 
-    def border(width: Size, start: Size) -> Tensor:
+    def border(width: Size, start: Size, first: Size) -> Tensor:
         count = 1 if mode == "edge" else width
-        if isinstance(size, int) and isinstance(count, int) and size - skip < count:
-            raise ShapeError(
-                f"pad: a border of {count} by mode {mode!r} needs more than the {size} entries "
-                f"of axis {axis}",
-                source=current_source(),
-                fix='give a smaller border, or mode="constant"',
-            )
+        left = lower_bound(size - skip - count)
+        if mode != "edge" and (left is None or left < 0):
+            return BUILDER.take(x, _places(first, width, size, mode), axis)
         starts = [start if other == axis else 0 for other in range(x.ndim)]
         shape = (*x.shape[:axis], count, *x.shape[axis + 1 :])
         piece = BUILDER.strided_slice(x, starts, shape)
@@ -213,7 +215,17 @@ def _pad_axis(x: Tensor, axis: int, before: Size, after: Size, mode: str) -> Ten
     first, last = near.get(mode, (skip, size - after - skip))
     pieces = [x]
     if before != 0:
-        pieces.insert(0, border(before, first))
+        pieces.insert(0, border(before, first, -before))
     if after != 0:
-        pieces.append(border(after, last))
+        pieces.append(border(after, last, size))
     return BUILDER.concat(pieces, axis)
+
+
+def _places(first: Size, width: Size, size: Size, mode: str) -> Tensor:
+    """Which entry of an axis stands at each of the `width` places from `first` on, if the axis and,
+    but for "wrap", its mirror image are repeated without end in both directions."""
+    period = {"wrap": size, "symmetric": 2 * size, "reflect": 2 * size - 2}[mode]
+    places = BUILDER.remainder(BUILDER.arange(first, first + width), dim_max(period, 1))
+    if mode == "wrap":
+        return places
+    return BUILDER.minimum(places, period - (1 if mode == "symmetric" else 0) - places)

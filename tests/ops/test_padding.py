@@ -8,7 +8,7 @@ import pytest
 
 import graphc as gc
 from graphc.backends.reference.interpreter import evaluate_tensors
-from graphc.errors import DTypeError, FeedError, ShapeError
+from graphc.errors import DTypeError, IndexOutOfRange, ShapeError
 from graphc.gradient_check import verify_grad
 from tests.ops.both_ways import both_ways
 
@@ -38,18 +38,27 @@ def test_pad_equals_numpy(name: str) -> None:
 
 @pytest.mark.parametrize("backend", ["reference", "llvm"])
 @pytest.mark.parametrize("mode", ["reflect", "symmetric", "wrap"])
-def test_borders_of_symbolic_width_stay_within_the_axis(mode: Any, backend: str) -> None:
+def test_borders_of_symbolic_width_repeat_the_axis(mode: Any, backend: str) -> None:
     x, w = gc.placeholder("x", (2, "n"), "float64"), gc.placeholder("w", ("p",), "float64")
     width = gc.dim("p")
     padded = gc.pad(x, ((0, 0), (width, width)), mode=mode) + 0 * gc.sum(w)
     f = gc.function([x, w], padded, backend=backend)
     array = np.arange(6.0).reshape(2, 3)
-    most = 2 if mode == "reflect" else 3
-    for p in range(most + 1):
-        wanted = np.pad(array, ((0, 0), (p, p)), mode=mode)
-        np.testing.assert_array_equal(f(array, np.zeros(p)), wanted)
-    with pytest.raises(FeedError):
-        f(array, np.zeros(most + 1))
+    for p in range(9):
+        for a in (array, array[:, :1]):
+            wanted = np.pad(a, ((0, 0), (p, p)), mode=mode)
+            np.testing.assert_array_equal(f(a, np.zeros(p)), wanted)
+    with pytest.raises(IndexOutOfRange, match="axis 1 of size 0"):
+        f(array[:, :0], np.zeros(1))
+
+
+@pytest.mark.parametrize("mode", ["reflect", "symmetric", "wrap"])
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_borders_wider_than_the_axis_repeat_it(size: int, mode: Any) -> None:
+    array, width = RNG.normal(size=(size, size + 1)), ((5, 8), (1, 7))
+    result = both_ways(lambda x: gc.pad(x, width, mode=mode), array)
+    np.testing.assert_array_equal(result, np.pad(array, width, mode=mode))
+    verify_grad(lambda x: gc.square(gc.pad(x, width, mode=mode)), [array])
 
 
 def test_pad_of_bool_is_false() -> None:
@@ -96,7 +105,7 @@ BAD: dict[str, tuple[Callable[[Any], Any], type[Exception], str]] = {
         "3 pairs of widths for",
     ),
     "mode": (lambda x: gc.pad(x, 1, mode="maximum"), ShapeError, "unknown mode 'maximum'"),
-    "far": (lambda x: gc.pad(x, 3, mode="reflect"), ShapeError, "a border of 3"),
+    "empty": (lambda x: gc.pad(x[:0], 3, mode="wrap"), ShapeError, "axis 0 of .* is empty"),
     "tensor": (
         lambda x: gc.pad(x, 1, constant_values=x[0, 0]),
         ShapeError,
