@@ -43,6 +43,11 @@ RENAMED = {
     "probs": "p",
     "data_format": "layout",
 }
+# What to write for calls that other libraries take with one argument alone.
+ALONE = {
+    "where": "gc.nonzero(condition) has the places where it holds, as numpy.where(condition) has; "
+    "else pass what to take there, and elsewhere: gc.where(condition, x1, x2)",
+}
 NOWHERE = 1 << 30  # the position of what is passed by name alone
 KINDS: dict[Any, tuple[tuple[type, ...], str, str]] = {
     int: ((int, np.integer), "an integer", "integers"),
@@ -143,6 +148,8 @@ def _unbound(
     """Missing, superfluous and unknown arguments."""
     names = list(signature.parameters)
     fix = "pass the arguments that are named above"
+    if len(args) == 1 and not kwargs:
+        fix = ALONE.get(called, fix)
     first = next(iter(signature.parameters.values()))
     if args and isinstance(args[0], FunctionType) and not _fits(first.annotation, args[0]):
         fix = f"{called} takes what a function returns: gc.{called}(f(x), x), not gc.{called}(f)"

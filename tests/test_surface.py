@@ -39,6 +39,8 @@ CASES: list[tuple[Callable[[], Any], str, str]] = [
     (lambda: GC.vjp(lambda x: x, matrix()), "'cotangents'", "gc.vjp(f(x), x), not gc.vjp(f)"),
     (lambda: GC.hessian(lambda x: x, argnums=0), "'argnums'", "gc.hessian(f(x), x)"),
     (lambda: GC.add(matrix()), "add: missing a required argument: 'x2'", "pass the arguments"),
+    (lambda: GC.where(matrix() > 0), "where: missing a required argument", "gc.nonzero(condition)"),
+    (lambda: GC.where(matrix(), 1), "missing a required argument: 'x2'", "pass the arguments"),
     (lambda: GC.exp(matrix(), 1), "exp: too many positional arguments", "pass the arguments"),
     (lambda: GC.sum(matrix(), 0, "float64"), "keepdims='float64' is not True or", "True or False"),
     (lambda: GC.sum(matrix(), keepdims=None), "keepdims=None", "True or False"),
