@@ -100,11 +100,11 @@ def matrix_product(step: Contraction) -> Kernel:
     if step.rows is None:
         rows = [n, m if step.transpose_a else k, k if step.transpose_b else n]
     i, j, p = (Dim.symbol(name) for name in ("i", "j", "p"))
-    operand = step.dtypes[1]
     if is_in_groups(step):
         return _kernel(step, sizes, in_groups(step), (m, n, k), rows)
-    a = Load("a", _indices(p, i) if step.transpose_a else _indices(i, p), operand)
-    b = Load("b", _indices(j, p) if step.transpose_b else _indices(p, j), operand)
+    _, of_a, of_b = step.dtypes
+    a = Load("a", _indices(p, i) if step.transpose_a else _indices(i, p), of_a)
+    b = Load("b", _indices(j, p) if step.transpose_b else _indices(p, j), of_b)
     total, terms, store = _sum(step, a, b)
     loops: Statement
     if _is_dots(step):
@@ -126,13 +126,13 @@ def _kernel(
     dims: tuple[Size, Size, Size],
     rows: Sequence[Size],
 ) -> Kernel:
-    (m, n, k), operand = dims, step.dtypes[1]
+    (m, n, k), (_, of_a, of_b) = dims, step.dtypes
     return Kernel(
         "product",
         (
             Parameter("out", step.dtype, (m, rows[0]), written=True),
-            Parameter("a", operand, (k if step.transpose_a else m, rows[1])),
-            Parameter("b", operand, (n if step.transpose_b else k, rows[2])),
+            Parameter("a", of_a, (k if step.transpose_a else m, rows[1])),
+            Parameter("b", of_b, (n if step.transpose_b else k, rows[2])),
         ),
         sizes,
         tuple(body),

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from graphc.backends.llvm.contraction import uses_gemm
 from graphc.backends.llvm.gemm_cover import LOW, NARROW, rows_before_low_tiles, tiles_of
 from graphc.backends.llvm.gemm_few import has_few, most_few
-from graphc.backends.llvm.gemm_layout import Arithmetic, Layout, Names
+from graphc.backends.llvm.gemm_layout import Arithmetic, Names, layout_of
 from graphc.backends.llvm.gemm_pack import PACK_PARAMETERS, pack_function
 from graphc.backends.llvm.gemm_rows import NONE, STEP
 from graphc.backends.llvm.gemm_tile import Tile, tile_function
@@ -66,7 +66,7 @@ def _fits(step: Contraction, target: Target) -> bool:
         return False
     if not (isinstance(step.n, int) and isinstance(step.k, int)):
         return False
-    tile = _layout(step).tile(target)
+    tile = layout_of(step).tile(target)
     if not tile.reads_rows or step.k % tile.together != 0:
         return False  # rows of a would be copied in every step
     if has_few(step, tile) and step.n <= most_few(tile):
@@ -79,7 +79,7 @@ def panel_bytes(step: Contraction, target: Target) -> int:
     """Room for the packed operand."""
     assert isinstance(step.n, int)
     assert isinstance(step.k, int)
-    tile = _layout(step).tile(target)
+    tile = layout_of(step).tile(target)
     size = -(-step.n // tile.columns) * panel_apart(step, target)
     return -(-size // 64) * 64 + 64
 
@@ -87,25 +87,21 @@ def panel_bytes(step: Contraction, target: Target) -> int:
 def panel_apart(step: Contraction, target: Target) -> int:
     """Bytes from panel to panel."""
     assert isinstance(step.k, int)
-    tile = _layout(step).tile(target)
+    tile = layout_of(step).tile(target)
     return step.k // tile.together * tile.columns * tile.bytes
 
 
 def kept_name(step: Contraction) -> str:
-    return f"kept_{_layout(step).prefix}"
+    return f"kept_{layout_of(step).prefix}"
 
 
 def keep_name(step: Contraction) -> str:
-    return f"keep_{'across' if step.transpose_b else 'along'}_{_layout(step).prefix}"
-
-
-def _layout(step: Contraction) -> Layout:
-    return Layout(step.dtypes[1], transpose_a=False, transpose_b=step.transpose_b)
+    return f"keep_{'across' if step.transpose_b else 'along'}_{layout_of(step).prefix}"
 
 
 def kept_functions(step: Contraction, target: Target) -> dict[str, FunctionText]:
     """The routines for a product, by name."""
-    layout = _layout(step)
+    layout = layout_of(step)
     tile, names, attributes = (
         layout.tile(target),
         Names(layout),

@@ -8,14 +8,16 @@ from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import FunctionText, Val
 from graphc.dtypes import DType, float32, float64, is_integer
+from graphc.loops.ir import Contraction
 from graphc.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What one routine serves: a dtype of operands, and which of them are transposed.
+    """What one routine serves: the dtypes of operands, and which of them are transposed.
 
-    Products and sums of halves are of float32, those of integers at least of int32.
+    Products and sums of halves are of float32, those of integers at least of int32. other: the
+    dtype of b, where it is not that of a.
 
     vectors: whether m or n may be 1. divides: whether there may be work for several threads.
     long: whether sums may be long and elements few, so that k is cut (gemm_split.py). turned: the
@@ -31,6 +33,7 @@ class Layout:
     long: bool = False
     turned: bool = False
     few: bool = False
+    other: DType | None = None
 
     @property
     def type(self) -> str:
@@ -44,7 +47,7 @@ class Layout:
         return self.dtype if self.dtype.itemsize < 4 else None
 
     def tile(self, target: Target) -> Tile:
-        return tile_for(target, self.type, self.narrow)
+        return tile_for(target, self.type, self.narrow, self.other)
 
     @property
     def name(self) -> str:
@@ -59,7 +62,18 @@ class Layout:
 
     @property
     def prefix(self) -> str:
-        return {float32: "f32", float64: "f64"}.get(self.dtype, self.dtype.name)
+        name = {float32: "f32", float64: "f64"}.get(self.dtype, self.dtype.name)
+        return name if self.other is None else f"{name}_{self.other.name}"
+
+
+def layout_of(
+    step: Contraction, *, vectors: bool = False, divides: bool = False, long: bool = False
+) -> Layout:
+    """What a routine for the product serves."""
+    _, a, b = step.dtypes
+    other = None if a == b else b
+    transposed = (step.transpose_a, step.transpose_b)
+    return Layout(a, *transposed, vectors, divides, long, other=other)
 
 
 class Names(NamedTuple):

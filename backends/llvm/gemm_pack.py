@@ -57,7 +57,9 @@ class _Packer:
         self.flips, self.starts = tile.flips and operand == "a", tile.flips and operand == "b"
         self.code = Code(has_fma=target.has_fma)
         self.k, self.count, self.stride = (Val(f"%{n}", "i64") for n in ("k", "count", "stride"))
-        self.type = tile.type if tile.narrow is None else memory_type(tile.narrow)  # as it lies
+        self.narrow = tile.narrow if operand == "a" else tile.other or tile.narrow
+        self.type = tile.type if self.narrow is None else memory_type(self.narrow)  # as it lies
+        self.is_part = tile.parts is not None and tile.parts.itemsize == tile.read_bytes
 
     def const(self, value: int) -> Val:
         return self.code.constant(value, "i64")
@@ -182,11 +184,11 @@ class _Packer:
 
     def part(self, a: Val) -> Val:
         """The bits of what was loaded as part of an element."""
-        return a if self.tile.narrow == self.tile.parts else self.widened(a, "i16")
+        return a if self.is_part else self.widened(a, "i16")
 
     def widened(self, a: Val, type: str) -> Val:
         """What was loaded as a value of a wider type."""
-        builder, narrow = self.code.builder, self.tile.narrow
+        builder, narrow = self.code.builder, self.narrow
         if narrow is None:
             return a
         if is_half(narrow):
@@ -198,7 +200,7 @@ class _Packer:
         builder, tile = self.code.builder, self.tile
         if tile.parts is None:
             return self.element([builder.load(at, self.type, count)])
-        if tile.narrow == tile.parts:
+        if self.is_part:
             return builder.load(at, tile.type, count)
         parts = self.widened(builder.load(at, self.type, tile.together * count), "i16")
         vector = f"<{count} x {tile.type}>" if count > 1 else tile.type

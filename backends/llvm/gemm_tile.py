@@ -37,7 +37,8 @@ class Tile:
     masked_stores: whether masked loads and stores are one instruction each. Stores of AVX2 are many
     on processors of AMD. narrow: the dtype of the operands, where it is not that of the sums; they
     are widened as they are packed. parts: or some neighbours along k, each of this dtype, are one
-    element of the tile, and an instruction adds all their products.
+    element of the tile, and an instruction adds all their products. other: the dtype of b where it
+    is not that of a; both are as large.
     """
 
     type: str
@@ -49,6 +50,7 @@ class Tile:
     asked: int
     narrow: DType | None = None
     parts: DType | None = None
+    other: DType | None = None
 
     @property
     def asks(self) -> bool:
@@ -82,7 +84,7 @@ class Tile:
     def flips(self) -> bool:
         """Whether signs of a are flipped, by 128 more or less: an instruction multiplies unsigned
         bytes by signed ones. Sums start at minus what 0 would come to, so that they are exact."""
-        return self.parts in BYTES
+        return self.parts in BYTES and self.other is None
 
     @property
     def start_bytes(self) -> int:
@@ -95,7 +97,9 @@ class Tile:
         return self.narrow in (None, self.parts) and not self.flips
 
 
-def tile_for(target: Target, type: str, narrow: DType | None = None) -> Tile:
+def tile_for(
+    target: Target, type: str, narrow: DType | None = None, other: DType | None = None
+) -> Tile:
     """As many sums as the registers hold beside a row of b and one element of a.
 
     The columns are a power of two: most matrices have a multiple of it.
@@ -114,7 +118,7 @@ def tile_for(target: Target, type: str, narrow: DType | None = None) -> Tile:
         parts = narrow
     elif narrow in PAIRED_INTEGERS and x86:
         parts = int16
-    return Tile(type, rows, vectors, lanes, masks, stores, asked, narrow, parts)
+    return Tile(type, rows, vectors, lanes, masks, stores, asked, narrow, parts, other)
 
 
 def multiply_add(builder: TextBuilder, tile: Tile, a: Val, b: Val, total: Val) -> Val:
@@ -123,8 +127,8 @@ def multiply_add(builder: TextBuilder, tile: Tile, a: Val, b: Val, total: Val) -
         if tile.is_floating:
             return builder.fma(a, b, total)
         return builder.add(builder.mul(a, b), total)
-    if tile.flips:  # signed ones become unsigned
-        unsigned, signed = (a, b) if tile.parts == int8 else (b, a)
+    if tile.parts in BYTES:  # of two signed ones, those of a have become unsigned
+        unsigned, signed = (a, b) if (tile.parts == int8) == tile.flips else (b, a)
         return add_quad_products(builder, total, unsigned, signed)
     vector, lanes = total.ir_type, total.lanes
     if tile.parts == bfloat16:

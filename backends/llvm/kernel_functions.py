@@ -83,7 +83,7 @@ class Functions:
         finish = Finish(part.kernel, part.kind, names[result], names[placed])
         if not is_light(finish, tile):
             return None
-        of = "" if tile.narrow is None else f"_{tile.narrow.name}"
+        of = "".join(f"_{dtype.name}" for dtype in (tile.narrow, tile.other) if dtype is not None)
         name = f"{part.name}.tile_{result}_{placed}{of}"
         if name not in self.tiles:
             self.tiles.add(name)

@@ -24,7 +24,7 @@ from graphc.backends.llvm.gemm_kept import (
     panel_apart,
     panel_bytes,
 )
-from graphc.backends.llvm.gemm_layout import Layout
+from graphc.backends.llvm.gemm_layout import Layout, layout_of
 from graphc.backends.llvm.gemm_rows import NONE
 from graphc.backends.llvm.gemm_split import may_be_long
 from graphc.backends.llvm.gemm_turned import is_turned
@@ -145,9 +145,8 @@ class ProductSteps(StepEmitter):
 
     def _layout_of(self, step: Contraction) -> Layout:
         """What our routine for the product serves; the routine is emitted."""
-        transposed = (step.transpose_a, step.transpose_b)
-        flags = may_be_vector(step), self.divides, may_be_long(step)
-        layout = Layout(step.dtypes[1], *transposed, *flags)
+        vectors, long = may_be_vector(step), may_be_long(step)
+        layout = layout_of(step, vectors=vectors, divides=self.divides, long=long)
         if not layout.vectors and is_turned(step, layout.tile(self.target)):
             layout = replace(layout, long=False, turned=True)
         elif has_few(step, layout.tile(self.target)):

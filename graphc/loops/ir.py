@@ -164,7 +164,7 @@ class Contraction:
     are the batch sizes; `strides` give for out, a and b the distance in elements per batch axis (0
     broadcasts). rows: the distances from row to row, at least the length of a row; None: rows
     follow each other. offsets: where the first matrices begin; None: at the beginning. operands:
-    the dtype of a and b where it is narrower than that of out, in which products and sums are
+    the dtypes of a and b where they are narrower than that of out, in which products and sums are
     computed; None: that of out. No element of out is written twice.
     """
 
@@ -183,13 +183,12 @@ class Contraction:
     comment: str = ""
     rows: tuple[Size, Size, Size] | None = None
     offsets: tuple[Size, Size, Size] | None = None
-    operands: DType | None = None
+    operands: tuple[DType, DType] | None = None
 
     @property
     def dtypes(self) -> tuple[DType, DType, DType]:
         """Of out, a and b."""
-        read = self.operands or self.dtype
-        return self.dtype, read, read
+        return self.dtype, *(self.operands or (self.dtype, self.dtype))
 
     @property
     def shapes(self) -> tuple[tuple[Size, Size], tuple[Size, Size], tuple[Size, Size]]:

@@ -58,11 +58,12 @@ def contraction_step(
     b = operands.get((id(node), 1)) or dense_operand(right, False, node.attrs["transpose_b"])
     m, k = (a.columns, a.rows) if a.transposed else (a.rows, a.columns)
     n = b.rows if b.transposed else b.columns
+    dtypes = (left.dtype, right.dtype)
     batch = output.shape[: output.ndim - (left.ndim > 1) - (right.ndim > 1)]
     out = destination or dense_matrices(output, batch, m, n)
     if out.transposed:  # (a @ b).T = b.T @ a.T
         a, b = b.turned, a.turned
-        m, n = n, m
+        m, n, dtypes = n, m, dtypes[::-1]
     elif batch and merges(node):
         tall = joined_rows(out), joined_rows(a)
         if tall[0] is not None and tall[1] is not None:
@@ -89,7 +90,7 @@ def contraction_step(
         f"{names[2]}{'.T' if b.transposed else ''}",
         None if all(one.row == one.columns for one in three) else rows,
         None if offsets == (0, 0, 0) else offsets,
-        None if left.dtype == output.dtype else left.dtype,
+        None if dtypes == (output.dtype, output.dtype) else dtypes,
     )
 
 

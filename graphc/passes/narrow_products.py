@@ -13,6 +13,7 @@ from graphc.rewrite.pattern import P, var
 from graphc.rewrite.rule import rule
 
 X, Y = var("x"), var("y")
+BYTES = {int8, uint8}
 MOVES = ("reshape", "permute_dims", "expand_dims", "squeeze")
 NARROW = {float32: (float16, bfloat16), int32: (int8, uint8, int16, uint16)}
 
@@ -32,11 +33,24 @@ def product_of_narrow(b: Builder, root: Tensor, x: Tensor, y: Tensor) -> Tensor 
 def product_of_widened(b: Builder, root: Tensor, x: Tensor, y: Tensor) -> Tensor | None:
     """astype(x, wide) @ astype(y, wide) = wide_matmul(x, y, dtype=wide)"""
     first, second = _before_cast(x), _before_cast(y)
-    if first is None or second is None or first.dtype != second.dtype:
+    if first is None or second is None:
+        return None
+    if first.dtype != second.dtype and not {first.dtype, second.dtype} <= BYTES:
         return None
     if first.dtype not in NARROW.get(root.dtype, ()):
         return None
     return WIDE_MATMUL(first, second, dtype=root.dtype, **root.node.attrs)
+
+
+@rule(P.wide_matmul(X, Y))
+def product_of_bytes(b: Builder, root: Tensor, x: Tensor, y: Tensor) -> Tensor | None:
+    """wide_matmul(astype(x, int16), astype(y, int16)) = wide_matmul(x, y) for bytes x and y"""
+    first, second = _before_cast(x), _before_cast(y)
+    if x.dtype != int16 or first is None or second is None:
+        return None
+    if not {first.dtype, second.dtype} <= BYTES:
+        return None
+    return WIDE_MATMUL(first, second, **root.node.attrs)
 
 
 def _before_cast(x: Tensor) -> Tensor | None:
@@ -53,4 +67,4 @@ def _before_cast(x: Tensor) -> Tensor | None:
     return x
 
 
-NARROW_PRODUCTS = (product_of_narrow, product_of_widened)
+NARROW_PRODUCTS = (product_of_narrow, product_of_widened, product_of_bytes)

@@ -51,8 +51,8 @@ def test_sizes_between_fences(layout: Layout, at_end: bool) -> None:
 def test_rows_apart_on_any_threads(letters: str) -> None:
     """Matrices inside of larger ones: nothing else is written, and threads show nowhere."""
     flags = letters[0] == "t", letters[1] == "t"
-    kinds = {"turned": "turned" in letters, "few": "few" in letters}
-    layout = Layout(float32, *flags, divides=True, **kinds)
+    turned, few = "turned" in letters, "few" in letters
+    layout = Layout(float32, *flags, divides=True, turned=turned, few=few)
     library, _ = compiled(layout, host())
     types = [ctypes.c_void_p] * 3 + [ctypes.c_int64] * 6 + [ctypes.c_void_p] + [ctypes.c_int64] * 2
     function = ctypes.CFUNCTYPE(None, *types)(library.address(layout.name))

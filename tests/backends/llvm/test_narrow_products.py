@@ -36,6 +36,7 @@ PAIRS = [
     (int16, int32),
     (uint16, int32),
 ]
+MIXED = [(uint8, int8), (int8, uint8)]
 SAME = [(int32, int32), (int64, int64), (uint32, uint32)]
 FLIPS = [(a, b) for a in (False, True) for b in (False, True)]
 EXTENTS = [
@@ -52,12 +53,14 @@ def numbers(shape: tuple[int, ...], dtype: DType, seed: int) -> np.ndarray[Any, 
     return rng.integers(limits.min, limits.max, shape, dtype, endpoint=True)
 
 
-def program_of(narrow: DType, wide: DType, flips: tuple[bool, bool]) -> Program:
-    operands = None if narrow == wide else narrow
+def program_of(
+    narrow: DType, wide: DType, flips: tuple[bool, bool], other: DType | None = None
+) -> Program:
+    operands = None if narrow == wide else (narrow, other or narrow)
     step = Contraction("out", "a", "b", wide, n, m, k, *flips, operands=operands)
     shapes: dict[str, tuple[DType, Shape]] = {
         "a": (narrow, (k, n) if flips[0] else (n, k)),
-        "b": (narrow, (m, k) if flips[1] else (k, m)),
+        "b": (other or narrow, (m, k) if flips[1] else (k, m)),
         "out": (wide, (n, m)),
     }
     buffers = {
@@ -67,12 +70,18 @@ def program_of(narrow: DType, wide: DType, flips: tuple[bool, bool]) -> Program:
     return Program("product", ("n", "m", "k"), buffers, (step,), ("out",))
 
 
-def check(target: Any, narrow: DType, wide: DType, flips: tuple[bool, bool]) -> None:
-    program = program_of(narrow, wide, flips)
+def check(
+    target: Any,
+    narrow: DType,
+    wide: DType,
+    flips: tuple[bool, bool],
+    other: DType | None = None,
+) -> None:
+    program = program_of(narrow, wide, flips, other)
     executable = compiled_program(program, target, 1)
     for rows, columns, inner in EXTENTS:
         a = numbers((inner, rows) if flips[0] else (rows, inner), narrow, 0)
-        b = numbers((columns, inner) if flips[1] else (inner, columns), narrow, 1)
+        b = numbers((columns, inner) if flips[1] else (inner, columns), other or narrow, 1)
         out, wanted = (np.empty((rows, columns), wide) for _ in range(2))
         executable.bind([rows, columns, inner], [])([a, b, out])
         double = np.float64 if wide == float32 else wide
@@ -99,6 +108,40 @@ def test_products_on_lesser_processors(narrow: DType, wide: DType, name: str) ->
         check(lesser_target(name), narrow, wide, flips)
 
 
+@pytest.mark.parametrize("name", ["host", "half", "sse2", "avx2", "avx512"])
+@pytest.mark.parametrize(("first", "second"), MIXED, ids=str)
+def test_products_of_unsigned_and_signed_bytes(first: DType, second: DType, name: str) -> None:
+    target = host() if name in ("host", "half") else lesser_target(name)
+    if name == "half":
+        if not target.has_quads or target.vector_bytes < 64:
+            pytest.skip("this processor has no such instruction for both sizes")
+        target = target._replace(vector_bytes=32, masked_sizes=frozenset((4, 8)))
+    for flips in FLIPS if name == "host" else (FLIPS[0], FLIPS[3]):
+        check(target, first, int32, flips, second)
+
+
+@pytest.mark.parametrize("backend", ["reference", "interpreter", "numba_cpu", "llvm"])
+@pytest.mark.parametrize(("first", "second"), MIXED, ids=str)
+def test_mixed_bytes_are_multiplied_as_they_are(first: DType, second: DType, backend: str) -> None:
+    """In int32 where they were cast to it, in int16, their common dtype, where they were not."""
+    x, y = gc.placeholder("x", ("m", "k"), first), gc.placeholder("y", ("n", "k"), second)
+    batch = gc.placeholder("z", (3, "k", "n"), second)
+    wide = [one.astype(int32) for one in (x, y, batch)]
+    outputs = [wide[0] @ wide[1].mT, wide[1] @ wide[0].mT, wide[0] @ wide[2], x @ y.mT]
+    f = gc.function([x, y, batch], outputs, backend=backend)
+    if backend != "reference":
+        assert "wide_matmul(x, y" in f.graph_text()
+    for rows, columns, inner in ((1, 1, 1), (7, 33, 5), (20, 70, 64)):
+        a, b = numbers((rows, inner), first, 0), numbers((columns, inner), second, 1)
+        c = numbers((3, inner, columns), second, 2)
+        found = f(a, b, c)
+        one, two, three = (value.astype(int32) for value in (a, b, c))
+        wanted = [one @ two.T, two @ one.T, one @ three, (one @ two.T).astype(int16)]
+        for result, right in zip(found, wanted, strict=True):
+            assert result.dtype == right.dtype
+            np.testing.assert_array_equal(result, right)
+
+
 @pytest.mark.parametrize("flips", FLIPS, ids=str)
 @pytest.mark.parametrize("dtype", [int8, uint8], ids=str)
 def test_bytes_four_at_a_time_in_half_registers(dtype: DType, flips: tuple[bool, bool]) -> None:
@@ -109,16 +152,16 @@ def test_bytes_four_at_a_time_in_half_registers(dtype: DType, flips: tuple[bool,
     check(target, dtype, int32, flips)
 
 
-@pytest.mark.parametrize("dtype", [int8, uint8], ids=str)
-def test_sums_of_extreme_bytes(dtype: DType) -> None:
+@pytest.mark.parametrize(("left", "right"), [(int8, int8), (uint8, uint8), *MIXED], ids=str)
+def test_sums_of_extreme_bytes(left: DType, right: DType) -> None:
     """Nothing is cut off between the products and the sum, which is right modulo 2**32."""
-    limits = np.iinfo(dtype)
-    x, y = gc.placeholder("x", ("m", "k"), dtype), gc.placeholder("y", ("k", "n"), dtype)
+    lefts, rights = np.iinfo(left), np.iinfo(right)
+    x, y = gc.placeholder("x", ("m", "k"), left), gc.placeholder("y", ("k", "n"), right)
     f = gc.function([x, y], x.astype(int32) @ y.astype(int32), backend="llvm")
     for inner in (1, 2, 3, 4, 5, 35000, 70001):
-        for first in (limits.min, limits.max):
-            for second in (limits.min, limits.max):
-                a, b = np.full((8, inner), first, dtype), np.full((inner, 70), second, dtype)
+        for first in (lefts.min, lefts.max):
+            for second in (rights.min, rights.max):
+                a, b = np.full((8, inner), first, left), np.full((inner, 70), second, right)
                 wanted = np.int64(int(first) * int(second) * inner).astype(np.int32)
                 np.testing.assert_array_equal(f(a, b), wanted)
 
