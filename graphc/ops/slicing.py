@@ -1,4 +1,4 @@
-"""Slices: entries at regular steps along each axis, and the gradient of that."""
+"""Slices: entries at regular steps along each axis, their gradient, and other values there."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,7 +18,7 @@ from graphc.ir.tensor import Tensor
 from graphc.ops.definition import linear_jvp
 from graphc.scalar import expr as s
 from graphc.scalar.expr import Expr, Index
-from graphc.shapes import Size, dim_max, dim_min, floor_div, lower_bound
+from graphc.shapes import Shape, Size, dim_max, dim_min, floor_div, lower_bound
 
 __all__ = ["slice_gradient", "strided_slice"]
 
@@ -163,9 +163,9 @@ def _infer_slice_gradient(call: Inference) -> TensorType:
     (values,), attrs = call.types, call.attrs
     for axis, size in enumerate(attrs["shape"]):
         start, count, step = attrs["starts"][axis], values.shape[axis], attrs["steps"][axis]
-        if not _is_whole(start, step, count, size) and (lower_bound(count) or 0) < 1:
-            raise ShapeError(f"slice_gradient: axis {axis} of {values} may be empty")
         _check_range(call, axis, size, start, count, step)
+    if not _has_entries(values, attrs["shape"], attrs["starts"], attrs["steps"]):
+        raise ShapeError(f"slice_gradient: {values} may have no entries to read")
     return TensorType(values.dtype, attrs["shape"])
 
 
@@ -180,15 +180,30 @@ def _is_whole(start: Size, step: int, count: Size, size: Size) -> bool:
     return start == 0 and step == 1 and count == size
 
 
+def _has_entries(
+    values: Tensor | TensorType, shape: Shape, starts: Sequence[Size], steps: Sequence[int]
+) -> bool:
+    """Whether values have entries for any sizes, along the axes along which they fill a part."""
+    rows = zip(starts, steps, values.shape, shape, strict=True)
+    return all(_is_whole(*row) or (lower_bound(row[2]) or 0) >= 1 for row in rows)
+
+
 def _lower_slice_gradient(context: LoweringContext, index: tuple[Expr, ...]) -> Expr:
-    """values[(i - start) / step] where that is a position of values, else 0."""
-    attrs, (values,) = context.attrs, context.inputs
+    zero = s.constant(0, context.inputs[0].dtype)
+    return _value_there(context, 0, context.attrs["shape"], index, zero)
+
+
+def _value_there(
+    context: LoweringContext, number: int, shape: Shape, index: tuple[Expr, ...], otherwise: Expr
+) -> Expr:
+    """values[(i - start) / step] of input `number`, where it has such an entry; else otherwise."""
+    attrs, values = context.attrs, context.inputs[number]
     conditions: list[Expr] = []
     guarded: list[int] = []
     picked: list[Expr] = []
     for axis, item in enumerate(index):
         start, step, count = attrs["starts"][axis], attrs["steps"][axis], values.shape[axis]
-        if _is_whole(start, step, count, attrs["shape"][axis]):
+        if _is_whole(start, step, count, shape[axis]):
             picked.append(item)
             continue
         guarded.append(axis)
@@ -198,8 +213,7 @@ def _lower_slice_gradient(context: LoweringContext, index: tuple[Expr, ...]) -> 
             position = _floor_div(distance, abs(step))
             conditions.append(s.eq(s.mul(position, stride), distance))
         picked.append(position)
-    zero = s.constant(0, values.dtype)
-    return context.read_within(0, tuple(picked), guarded, zero, conditions)
+    return context.read_within(number, tuple(picked), guarded, otherwise, conditions)
 
 
 def _floor_div(x: Expr, divisor: int) -> Expr:
@@ -259,7 +273,7 @@ def slice_gradient(
     ]
     if not placed:
         return tensor
-    if all((lower_bound(tensor.shape[axis]) or 0) >= 1 for axis in placed):
+    if _has_entries(tensor, sizes, first, strides):
         return SLICE_GRADIENT(tensor, shape=sizes, starts=first, steps=strides)
     for axis in placed:  # nothing can be read from an axis that may be empty: join pieces
         tensor = _place(tensor, axis, sizes[axis], first[axis], strides[axis])
@@ -290,3 +304,95 @@ def _place(values: Tensor, axis: int, size: Size, start: Size, step: int) -> Ten
 def _zeros(like: Tensor, sizes: tuple[Size, ...], axis: int) -> Tensor:
     shape = (*like.shape[:axis], *sizes, *like.shape[axis + 1 :])
     return BUILDER.broadcast_to(constant(0, like.dtype), shape)
+
+
+# --- other values in the place of a slice --------------------------------------------------------
+
+
+def _infer_update_slice(call: Inference) -> TensorType:
+    (x, values), attrs = call.types, call.attrs
+    if values.dtype != x.dtype or values.ndim != x.ndim:
+        raise ShapeError(f"update_slice: values {values} for a slice of {x}")
+    for axis, size in enumerate(x.shape):
+        start, count, step = attrs["starts"][axis], values.shape[axis], attrs["steps"][axis]
+        _check_range(call, axis, size, start, count, step)
+    if not _has_entries(values, x.shape, attrs["starts"], attrs["steps"]):
+        raise ShapeError(f"update_slice: {values} may have no entries to read")
+    return x
+
+
+def _reference_update_slice(attrs: Attributes, x: np.ndarray, values: np.ndarray) -> np.ndarray:
+    result = x.copy()
+    result[_python_slices(attrs, values.shape)] = values
+    return result
+
+
+def _lower_update_slice(context: LoweringContext, index: tuple[Expr, ...]) -> Expr:
+    return _value_there(context, 1, context.inputs[0].shape, index, context.read(0, index))
+
+
+def _vjp_update_slice(b: Builder, a: Application, gradients: Gradients) -> Gradients:
+    (_, values), (gradient,) = a.inputs, gradients
+    starts, steps = a.attrs["starts"], a.attrs["steps"]
+    return [
+        b.update_slice(gradient, b.zeros_like(values), starts, steps) if a.wants(0) else None,
+        b.slice_within(gradient, starts, values.shape, steps) if a.wants(1) else None,
+    ]
+
+
+def _jvp_update_slice(b: Builder, a: Application, tangents: Gradients) -> Gradients:
+    if all(tangent is None for tangent in tangents):
+        return [None]
+    pairs = zip(a.inputs, tangents, strict=True)
+    parts = [b.zeros_like(value) if tangent is None else tangent for value, tangent in pairs]
+    return [b.update_slice(*parts, a.attrs["starts"], a.attrs["steps"])]
+
+
+def _update_slice_examples(rng: Generator) -> list[Example]:
+    cases: list[tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]] = [
+        ((9,), (4,), (1,), (2,)),
+        ((9,), (3,), (8,), (-3,)),
+        ((5, 7), (5, 2), (0, 3), (1, 1)),
+        ((4, 40), (2, 37), (1, 2), (1, 1)),
+        ((6,), (1,), (5,), (1,)),
+        ((3, 1), (2, 1), (2, 0), (-2, 1)),
+    ]
+    return [
+        Example(
+            lambda x, v, starts=starts, steps=steps: update_slice(x, v, starts, steps),
+            (rng.normal(size=shape), rng.normal(size=part)),
+        )
+        for shape, part, starts, steps in cases
+    ]
+
+
+UPDATE_SLICE = register(
+    OpDef(
+        "update_slice",
+        infer=_infer_update_slice,
+        reference=_reference_update_slice,
+        lower=IndexMap(_lower_update_slice),
+        vjp=_vjp_update_slice,
+        jvp=_jvp_update_slice,
+        batch=with_attributes(
+            lambda batch: {
+                "starts": (0, *batch.attrs["starts"]),
+                "steps": (1, *batch.attrs["steps"]),
+            }
+        ),
+        parts=partwise,
+        examples=_update_slice_examples,
+    )
+)
+
+
+@public
+def update_slice(x: Any, values: Any, starts: Sequence[Size], steps: Sequence[int]) -> Tensor:
+    """x with `values`, of its dtype, at the positions that a slice reads."""
+    old, new, place = as_tensor(x), as_tensor(values), (tuple(starts), tuple(steps))
+    if _has_entries(new, old.shape, *place):
+        return UPDATE_SLICE(old, new, starts=place[0], steps=place[1])
+    inside = BUILDER.broadcast_to(constant(True), new.shape)
+    return BUILDER.where(
+        slice_gradient(inside, old.shape, *place), slice_gradient(new, old.shape, *place), old
+    )

@@ -196,11 +196,8 @@ def _replaced(x: Tensor, plan: _Plan, region: Tensor, values: Tensor) -> Tensor:
     filled = all((lower_bound(plan.sizes[axis]) or 0) >= 1 for axis in placed)
     if not filled and all(plan.steps[axis] == 1 for axis in placed):
         return _spliced(x, plan, values, placed)
-    inside = BUILDER.broadcast_to(constant(True), region.shape)
-    place = (x.shape, plan.starts, plan.steps)
-    return BUILDER.where(
-        BUILDER.slice_gradient(inside, *place), BUILDER.slice_gradient(values, *place), x
-    )
+    updated: Tensor = BUILDER.update_slice(x, values, plan.starts, plan.steps)
+    return updated
 
 
 def _spliced(x: Tensor, plan: _Plan, values: Tensor, axes: list[int]) -> Tensor:

@@ -1,7 +1,7 @@
 """States of a loop of which a step changes few entries.
 
     s' = s + scatter_add(i, v)              =    s.at[i].add(v)
-    s' = where(in the slice, v, s)          =    s.at[places of the slice].set(v)
+    s' = update_slice(s, v)                 =    s.at[places of the slice].set(v)
 
 The gradient by an array of which every step reads some entries is such a sum. The right sides are
 lowered to changes in place (loops/overwritten.py): a step costs what its entries cost.
@@ -15,15 +15,14 @@ from typing import Any
 import numpy as np
 
 from graphc.dtypes import is_half
-from graphc.ir.leaf import CONSTANT, constant, scalar_value
+from graphc.ir.leaf import constant, scalar_value
 from graphc.ir.node import Node
 from graphc.ir.registry import BUILDER
 from graphc.ir.source import source_scope
 from graphc.ir.tensor import Tensor
 from graphc.ir.traversal import topological_order, users_of
 from graphc.passes.loops import Body
-from graphc.passes.nested import Key
-from graphc.shapes import is_static, size_product
+from graphc.shapes import size_product
 
 FEW = 4  # a slice of more than one part in so many is written like the whole array
 
@@ -35,10 +34,9 @@ def change_entries(body: Body) -> bool:
     """Rewrites what carries become; whether any changed."""
     results = [*(following for _, _, following in body.carries), *body.outputs]
     users = users_of(topological_order(results))
-    outer = {inner.key: tensor for inner, tensor in body.shared}
     changed = False
     for number, (state, initial, following) in enumerate(body.carries):
-        links = _links(state, following, users, outer)
+        links = _links(state, following, users)
         if all(change is None for _, change in links):
             continue
         value = state
@@ -54,9 +52,7 @@ def _as_before(node: Node, value: Tensor) -> Tensor:
     return node.op(value, *node.inputs[1:], **node.attrs)
 
 
-def _links(
-    state: Tensor, following: Tensor, users: Users, outer: Mapping[Key, Tensor]
-) -> list[tuple[Node, Change | None]]:
+def _links(state: Tensor, following: Tensor, users: Users) -> list[tuple[Node, Change | None]]:
     """What makes the next state of this one, the last first, if it is changes of entries alone;
     with what each becomes, None for a scatter, which stays."""
     links: list[tuple[Node, Change | None]] = []
@@ -68,7 +64,7 @@ def _links(
             links.append((node, None))
             following = node.inputs[0]
             continue
-        found = _sum(node, users) if node.op.name == "add" else _placed(node, outer)
+        found = _sum(node, users) if node.op.name == "add" else _placed(node)
         if found is None or following.shape != state.shape:
             return []
         following, change = found
@@ -100,42 +96,22 @@ def _addition(entries: Tensor) -> Change | None:
     return partial(_as_before, node) if is_zero(node.inputs[0]) else None
 
 
-def _placed(node: Node, outer: Mapping[Key, Tensor]) -> tuple[Tensor, Change] | None:
+def _placed(node: Node) -> tuple[Tensor, Change] | None:
     """The tensor of which a slice is replaced, and how."""
-    if node.op.name != "where":
+    if node.op.name != "update_slice":
         return None
-    inside, new, old = node.inputs
-    if new.op.name != "slice_gradient" or old.shape != new.shape:
-        return None
-    if not _is_mask(outer.get(inside.key, inside), new.node):
-        return None
-    values = new.node.inputs[0]
-    places = _places(new.node, values)
+    old, values = node.inputs
+    places = _places(node, old, values)
     if places is None:
         return None
     axes, indices = places
     return old, lambda state: BUILDER.scatter(state, indices, values, axes)
 
 
-def _is_mask(inside: Tensor, slices: Node) -> bool:
-    """Whether a tensor is true exactly where the slice is."""
-    values, node = slices.inputs[0], inside.node
-    if node.op.name == "slice_gradient":
-        truth = node.inputs[0]
-        same = node.attrs == slices.attrs and truth.shape == values.shape
-        return same and _everywhere(truth) is True
-    if node.op is not CONSTANT:
-        return False
-    mask: np.ndarray = node.attrs["value"]
-    ones = np.ones(tuple(size for size in values.shape if isinstance(size, int)), np.bool_)
-    known = ones.ndim == values.ndim and is_static(slices.types[0].shape)
-    return known and np.array_equal(mask, slices.op.reference(slices.attrs, ones))
-
-
-def _places(node: Node, values: Tensor) -> tuple[tuple[int, ...], list[Tensor]] | None:
+def _places(node: Node, old: Tensor, values: Tensor) -> tuple[tuple[int, ...], list[Tensor]] | None:
     """The axes that a slice cuts, side by side, and the positions along each; None for a large
     slice, and where they are not known."""
-    shape, starts, steps = (node.attrs[name] for name in ("shape", "starts", "steps"))
+    shape, starts, steps = old.shape, node.attrs["starts"], node.attrs["steps"]
     cut = [
         axis
         for axis, (size, count) in enumerate(zip(shape, values.shape, strict=True))

@@ -134,20 +134,27 @@ def _comparison(op: str) -> Callable[[Expr, Expr], Expr]:
     return build
 
 
-def _index_arithmetic(op: str, fold: Callable[[Size, Size], Size]) -> Callable[[Expr, Expr], Expr]:
+def _index_arithmetic(
+    op: str, fold: Callable[[Size, Size], Size], neutral: int
+) -> Callable[[Expr, Expr], Expr]:
     def build(x: Expr, y: Expr) -> Expr:
+        """Known places are folded, and 0 + p * 1 is p."""
         if isinstance(x, Index) and isinstance(y, Index):
             return Index(fold(x.size, y.size))
         assert x.dtype == y.dtype, (op, x.dtype, y.dtype)
+        if isinstance(y, Index) and y.size == neutral:
+            return x
+        if isinstance(x, Index) and x.size == neutral and op != "sub":
+            return y
         return Call(op, (x, y), x.dtype)
 
     build.__name__ = op
     return build
 
 
-add = _index_arithmetic("add", lambda x, y: x + y)
-sub = _index_arithmetic("sub", lambda x, y: x - y)
-mul = _index_arithmetic("mul", lambda x, y: x * y)
+add = _index_arithmetic("add", lambda x, y: x + y, 0)
+sub = _index_arithmetic("sub", lambda x, y: x - y, 0)
+mul = _index_arithmetic("mul", lambda x, y: x * y, 1)
 div, floordiv, mod = _binary("div"), _binary("floordiv"), _binary("mod")
 neg, abs_ = _unary("neg"), _unary("abs")
 maximum, minimum = _binary("maximum"), _binary("minimum")

@@ -346,3 +346,23 @@ def test_bad_indices_at_the_call_change_nothing(backend: str) -> None:
         f(np.array([0, 3]))
     assert "test_at.py:" in str(info.value) and "table.at[i]" in str(info.value)
     np.testing.assert_array_equal(table.value, start)
+
+
+def test_a_loop_replaces_slices_without_masks_in_memory() -> None:
+    """Updates of parts of arrays beside each other are one pass, which asks where it stands."""
+    electric, magnetic = gc.placeholder("electric", (20, 21)), gc.placeholder("magnetic", (20, 21))
+
+    def step(carry: Any, _: Any) -> Any:
+        e, h = carry
+        h = h.at[:, :-1].add(0.5 * (e[:, 1:] - e[:, :-1]))
+        e = e.at[:, 1:-1].add(0.5 * (h[:, 1:-1] - h[:, :-2]))
+        return (e, h), None
+
+    (e, h), _ = gc.scan(step, (electric, magnetic), None, length=3)
+    f = gc.function([electric, magnetic], [e, h])
+    assert "bool" not in f.loops()
+    assert len(f.kernels().splitlines()) == 3  # the loop, and a kernel for each update
+    arrays = [numbers((20, 21), seed).astype("float32") for seed in (1, 2)]
+    reference = gc.function([electric, magnetic], [e, h], backend="reference")
+    for got, wanted in zip(f(*arrays), reference(*arrays), strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=2e-6, atol=2e-6)
