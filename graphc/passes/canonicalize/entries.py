@@ -37,7 +37,8 @@ def slice_of_concat(
     b: Builder, x: Tensor, starts: Sizes, sizes: Sizes, steps: tuple[int, ...]
 ) -> Tensor | None:
     """concat([x, y, z])[a:b] = concat([x[a:], y[:b - n]]) for x of n entries: without the pieces of
-    which nothing is read, if there are any
+    which nothing is read, if there are any. Slices of several pieces are at most half of the whole:
+    windows of a padded image, one beside the other, read it where it lies once.
     """
     if x.op.name != "concat":
         return None
@@ -68,7 +69,11 @@ def slice_of_concat(
         found.append(b.slice_within(piece, own, shape, steps))
     if end <= high or len(found) == len(pieces):
         return None
-    return found[0] if len(found) == 1 else b.concat(found, axis=axis)
+    if len(found) == 1:
+        return found[0]
+    whole = x.shape[axis]
+    few = isinstance(whole, int) and 2 * (high + 1 - low) <= whole
+    return b.concat(found, axis=axis) if few else None
 
 
 ENTRIES = (take_at_known_places, slice_of_concat)
