@@ -31,7 +31,7 @@ are one element of a tile, or four.
 
 from dataclasses import replace
 
-from graphc.backends.llvm.gemm_cover import tiles_of
+from graphc.backends.llvm.gemm_cover import slim_tile, tiles_of
 from graphc.backends.llvm.gemm_few import few_function, pack_few_function
 from graphc.backends.llvm.gemm_layout import Arithmetic, Layout, Names
 from graphc.backends.llvm.gemm_pack import pack_function
@@ -116,10 +116,14 @@ def functions_of(layout: Layout, target: Target) -> dict[str, FunctionText]:
         found[names.pack_a] = pack_function(names.pack_a, "a", tile, target, across=False)
     elif tile.narrow is not None and not tile.reads_rows:
         found[names.widen] = widen_function(names.widen, tile, target)
+    if layout.slim:
+        found[names.pack_slim] = pack_function(
+            names.pack_slim, "b", slim_tile(tile), target, across=layout.transpose_b
+        )
     if layout.few:
         found[names.few] = few_function(names.few, tile, target)
         if not layout.transpose_b:
-            found[names.pack_few] = pack_few_function(names.pack_few, tile, target)
+            found[names.pack_few] = pack_few_function(names.pack_few, tile, target, across=False)
     if layout.long:
         found.update(split_functions(layout, tile, target))
     if layout.vectors:

@@ -1,8 +1,8 @@
 """Which tiles cover a matrix: whole ones, and smaller ones where it ends.
 
 rows      6, 6, 4 for 16 of them: as few idle rows as can be
-columns   whole tiles, then one that is half as wide, or a vector wide, or both; a few more are
-          dot products (gemm_few.py)
+columns   whole tiles, then one that is half as wide, or a vector wide, or half a vector, or two of
+          these; a few more are dot products (gemm_few.py)
 """
 
 from dataclasses import replace
@@ -10,9 +10,11 @@ from dataclasses import replace
 from graphc.backends.llvm.gemm_layout import Arithmetic, Names
 from graphc.backends.llvm.gemm_tile import Tile
 from graphc.backends.llvm.text import Val
+from graphc.shapes import Size
 
 LOW = 4  # rows of the tiles that come last
-NARROW = 8  # rows of tiles that are a vector wide
+NARROW = 8  # rows of tiles that are a vector wide, or half of one
+WIDEST = 64  # bytes of the largest vectors
 HALVED = 4  # vectors of a tile for which there is one half as wide
 
 
@@ -25,7 +27,23 @@ def tiles_of(names: Names, tile: Tile) -> dict[str, Tile]:
     }
     if tile.vectors >= HALVED:
         found[names.half_tile] = replace(tile, vectors=tile.vectors // 2)
+    if names.layout.slim:
+        found[names.slim_tile] = slim_tile(tile)
     return found
+
+
+def slim_tile(tile: Tile) -> Tile:
+    """Half a vector wide."""
+    return replace(tile, rows=NARROW, vectors=1, lanes=tile.lanes // 2)
+
+
+def ends_slim(columns: Size, tile: Tile) -> bool:
+    """Whether half a vector holds the last columns: of one with 64 bytes, halves take half the time
+    on many processors, and never more."""
+    if not isinstance(columns, int) or tile.lanes * tile.bytes < WIDEST or tile.narrow is not None:
+        return False
+    ends = (0, *[tile.columns // 2] * (tile.vectors >= HALVED))
+    return any(0 < columns % tile.columns - end <= tile.lanes // 2 for end in ends)
 
 
 def rows_before_low_tiles(x: Arithmetic, tile: Tile, rows: Val) -> Val:

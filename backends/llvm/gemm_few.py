@@ -1,7 +1,7 @@
 """The last few columns of a product, or all where it has no more, as dot products.
 
     void @few(what @tile gets)
-    void @pack(ptr panel, ptr matrix, i64 k, i64 count, i64 stride, i64 apart)
+    void @pack(what packing functions of gemm_pack.py get)
 
 b holds the columns one behind the other, b.step bytes from one to the next; a.step is not used.
 A tile that is a vector wide takes as long for one column as for a whole vector of them: the 257th
@@ -14,8 +14,10 @@ from collections.abc import Callable, Sequence
 
 from graphc.backends.llvm.gemm_cover import HALVED
 from graphc.backends.llvm.gemm_layout import Arithmetic
+from graphc.backends.llvm.gemm_pack import PACK_PARAMETERS
 from graphc.backends.llvm.gemm_tile import Tile, tile_parameters
 from graphc.backends.llvm.masked import first_lanes, masked_load
+from graphc.backends.llvm.parallel import BEGIN, END
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.target import Target
 from graphc.backends.llvm.text import FunctionText, Val
@@ -24,6 +26,9 @@ from graphc.loops.ir import Contraction
 
 LEAST_ROWS = 24  # of a product, from which on columns are copied for it
 LEAST_TERMS = 48  # of a sum: fewer do not pay for adding up lanes
+LONG_TERMS = 256  # of a sum, from which on some more columns are few
+FEW_STEP = 512 * 4  # bytes of k in one step: eight rows are half of the first cache
+COPIED = 8  # entries of a column that are copied at once
 PITCH = 64  # bytes between copied columns, so that they do not compete for one place in the cache
 
 C, A, B = (Val(f"%{name}", "ptr") for name in ("c", "a", "b"))
@@ -31,13 +36,18 @@ K, C_ROW, A_ROW, B_STEP, ROWS, COLUMNS = (
     Val(f"%{name}", "i64") for name in ("k", "c.row", "a.row", "b.step", "rows", "columns")
 )
 FIRST = Val("%first", "i1")
-PANEL, MATRIX = Val("%panel", "ptr"), Val("%matrix", "ptr")
-COUNT, STRIDE, APART = (Val(f"%{name}", "i64") for name in ("count", "stride", "apart"))
+PANEL, MATRIX, _, _, STRIDE, APART = PACK_PARAMETERS
 
 
-def most_few(tile: Tile) -> int:
-    """Columns that are few."""
-    return tile.lanes // 4
+def most_few(step: Contraction, tile: Tile) -> int:
+    """Columns that are few, if the product has enough rows."""
+    if step.transpose_a or not is_floating(step.dtype) or step.operands is not None:
+        return 0
+    if not isinstance(step.k, int):
+        return tile.lanes // 4
+    if step.k < LEAST_TERMS:
+        return 0
+    return 3 * tile.lanes // 8 if step.k >= LONG_TERMS else tile.lanes // 4
 
 
 def rows_together(tile: Tile) -> int:
@@ -47,46 +57,55 @@ def rows_together(tile: Tile) -> int:
 
 def columns_together(tile: Tile) -> int:
     """Columns that rows are multiplied by at a time."""
-    return 2 if tile.vectors >= HALVED and most_few(tile) > 1 else 1
+    return 2 if tile.vectors >= HALVED and tile.lanes > 4 else 1
 
 
-def has_few(step: Contraction, tile: Tile) -> bool:
-    """Whether a few columns are left over, as far as it is known before it runs."""
-    if step.transpose_a or not is_floating(step.dtype) or step.operands is not None:
-        return False
+def few_columns(step: Contraction, tile: Tile) -> int:
+    """Columns that are few, at most, if some are left over, as far as that is known beforehand."""
     if not isinstance(step.n, int) or step.n < 2:
-        return False
+        return 0
     if isinstance(step.m, int) and step.m < LEAST_ROWS:
-        return False
-    if isinstance(step.k, int) and step.k < LEAST_TERMS:
-        return False
+        return 0
+    most = most_few(step, tile)
     ends = (0, tile.lanes, *[tile.columns // 2] * (tile.vectors >= HALVED))
-    return any(0 < step.n % tile.columns - end <= most_few(tile) for end in ends)
+    return most if any(0 < step.n % tile.columns - end <= most for end in ends) else 0
 
 
 def few_function(name: str, tile: Tile, target: Target) -> FunctionText:
     return _FewEmitter(tile, target).emit(name)
 
 
-def pack_few_function(name: str, tile: Tile, target: Target) -> FunctionText:
-    """Copies `count` columns, entries `stride` bytes apart, to `panel`, columns `apart` bytes."""
+def pack_few_function(name: str, tile: Tile, target: Target, *, across: bool) -> FunctionText:
+    """Copies columns [begin, end) to `panel`, `apart` bytes from one to the next. stride: the bytes
+    from entry to entry of a column, or, across, from column to column."""
     x = Arithmetic(Code(has_fma=target.has_fma))
     code, builder = x.code, x.code.builder
 
     def column(number: Val, _: list[Val]) -> list[Val]:
-        source, to = x.at(MATRIX, x.mul(number, tile.bytes)), x.at(PANEL, x.mul(number, APART))
+        column_step, step = (STRIDE, tile.bytes) if across else (tile.bytes, STRIDE)
+        source, to = x.at(MATRIX, x.mul(number, column_step)), x.at(PANEL, x.mul(number, APART))
 
-        def entry(p: Val, _: list[Val]) -> list[Val]:
-            value = builder.load(x.at(source, x.mul(p, STRIDE)).text, tile.type)
-            builder.store(value, code.gep(tile.type, to, p).text)
-            return []
+        def entries(count: int) -> Callable[[Val, list[Val]], list[Val]]:
+            def body(p: Val, _: list[Val]) -> list[Val]:
+                place, entry = x.at(source, x.mul(p, step)), code.gep(tile.type, to, p)
+                values: list[Val] = []
+                while len(values) < count:
+                    values.append(builder.load(place.text, tile.type))
+                    place = x.at(place, step if isinstance(step, Val) else x.const(step))
+                for number, value in enumerate(values):
+                    builder.store(value, code.gep(tile.type, entry, x.const(number)).text)
+                return []
 
-        code.loop(x.const(0), K, 1, [], entry)
+            return body
+
+        whole = code.operation("and", K, x.const(-COPIED))
+        code.loop(x.const(0), whole, COPIED, [], entries(COPIED))
+        code.loop(whole, K, 1, [], entries(1))
         return []
 
-    code.loop(x.const(0), COUNT, 1, [], column)
+    code.loop(BEGIN, END, 1, [], column)
     builder.line("ret void")
-    return x.function(name, (PANEL, MATRIX, K, COUNT, STRIDE, APART), target, plain=False)
+    return x.function(name, (*PACK_PARAMETERS, BEGIN, END), target, plain=False)
 
 
 class _FewEmitter:

@@ -11,12 +11,20 @@ m alone.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 from graphc.backends.llvm.contraction import uses_gemm
-from graphc.backends.llvm.gemm_cover import LOW, NARROW, rows_before_low_tiles, tiles_of
-from graphc.backends.llvm.gemm_few import has_few, most_few
-from graphc.backends.llvm.gemm_layout import Arithmetic, Names, layout_of
+from graphc.backends.llvm.gemm_cover import LOW, NARROW, ends_slim, rows_before_low_tiles, tiles_of
+from graphc.backends.llvm.gemm_few import (
+    FEW_STEP,
+    PITCH,
+    few_function,
+    most_few,
+    pack_few_function,
+    rows_together,
+)
+from graphc.backends.llvm.gemm_layout import Arithmetic, Layout, Names, layout_of
 from graphc.backends.llvm.gemm_pack import PACK_PARAMETERS, pack_function
 from graphc.backends.llvm.gemm_rows import NONE, STEP
 from graphc.backends.llvm.gemm_tile import Tile, tile_function
@@ -69,8 +77,6 @@ def _fits(step: Contraction, target: Target) -> bool:
     tile = layout_of(step).tile(target)
     if not tile.reads_rows or step.k % tile.together != 0:
         return False  # rows of a would be copied in every step
-    if has_few(step, tile) and step.n <= most_few(tile):
-        return False  # dot products, of columns that are copied in no time
     small = step.n * step.k * tile.read_bytes <= MOST_BYTES
     return small and all(size == 1 for size in step.batch)
 
@@ -80,51 +86,83 @@ def panel_bytes(step: Contraction, target: Target) -> int:
     assert isinstance(step.n, int)
     assert isinstance(step.k, int)
     tile = layout_of(step).tile(target)
-    size = -(-step.n // tile.columns) * panel_apart(step, target)
+    panels = step.n if _is_few(step, tile) else -(-step.n // tile.columns)
+    size = panels * panel_apart(step, target)
     return -(-size // 64) * 64 + 64
 
 
 def panel_apart(step: Contraction, target: Target) -> int:
-    """Bytes from panel to panel."""
+    """Bytes from panel to panel, or of a few columns from one to the next."""
     assert isinstance(step.k, int)
     tile = layout_of(step).tile(target)
+    if _is_few(step, tile):
+        return -(-step.k * tile.bytes // PITCH) * PITCH + PITCH
     return step.k // tile.together * tile.columns * tile.bytes
 
 
-def kept_name(step: Contraction) -> str:
-    return f"kept_{layout_of(step).prefix}"
+def _is_few(step: Contraction, tile: Tile) -> bool:
+    """Whether all columns are dot products (gemm_few.py), which they are for any number of rows
+    where none is copied any more."""
+    return isinstance(step.n, int) and step.n <= most_few(step, tile)
 
 
-def keep_name(step: Contraction) -> str:
-    return f"keep_{'across' if step.transpose_b else 'along'}_{layout_of(step).prefix}"
+def _layout(step: Contraction, target: Target) -> Layout:
+    layout = layout_of(step)
+    tile = layout.tile(target)
+    if _is_few(step, tile):
+        return replace(layout, few=most_few(step, tile))
+    return replace(layout, slim=ends_slim(step.n, tile))
+
+
+def kept_name(step: Contraction, target: Target) -> str:
+    layout = _layout(step, target)
+    return f"kept_{layout.prefix}" + "_few" * (layout.few > 0) + "_slim" * layout.slim
+
+
+def keep_name(step: Contraction, target: Target) -> str:
+    layout = _layout(step, target)
+    along = "across" if step.transpose_b else "along"
+    return f"keep_{along}_{layout.prefix}" + "_few" * (layout.few > 0)
 
 
 def kept_functions(step: Contraction, target: Target) -> dict[str, FunctionText]:
     """The routines for a product, by name."""
-    layout = layout_of(step)
+    layout = _layout(step, target)
     tile, names, attributes = (
         layout.tile(target),
         Names(layout),
         target.function_attributes,
     )
-    name, keep = kept_name(step), keep_name(step)
+    name, keep = kept_name(step, target), keep_name(step, target)
+    if layout.few:
+        packed = f"{keep}.range"
+        return {
+            names.few: few_function(names.few, tile, target),
+            packed: pack_few_function(packed, tile, target, across=layout.transpose_b),
+            keep: dividing_functions(keep, PACK_PARAMETERS, _measured_panels(tile, 1), attributes),
+            f"{name}.range": _range_function(name, names, tile, target),
+            name: dividing_functions(name, PARAMETERS, _measured_rows(tile), attributes),
+        }
+    columns = tile.columns
     return {
         **{one: tile_function(one, made, target) for one, made in tiles_of(names, tile).items()},
         f"{keep}.range": pack_function(
             f"{keep}.range", "b", tile, target, across=layout.transpose_b
         ),
-        keep: dividing_functions(keep, PACK_PARAMETERS, _measured_panels(tile), attributes),
+        keep: dividing_functions(
+            keep, PACK_PARAMETERS, _measured_panels(tile, columns), attributes
+        ),
         f"{name}.range": _range_function(name, names, tile, target),
         name: dividing_functions(name, PARAMETERS, _measured_rows(tile), attributes),
     }
 
 
-def _measured_panels(tile: Tile) -> Callable[[Code], Range]:
+def _measured_panels(tile: Tile, columns: int) -> Callable[[Code], Range]:
     def measure(code: Code) -> Range:
         x = Arithmetic(code)
         count = Val("%count", "i64")
         work = x.mul(x.mul(K, count), 2 * tile.bytes)
-        return Range(x.ceil_div(count, tile.columns), work)
+        return Range(x.ceil_div(count, columns), work)
 
     return measure
 
@@ -148,10 +186,11 @@ def _range_function(name: str, names: Names, tile: Tile, target: Target) -> Func
     """Chunks of rows: for each step of k the panels, one after the other, for each the tiles."""
     x = Arithmetic(Code(has_fma=target.has_fma))
     code, size, every = x.code, tile.bytes, tiles_of(names, tile)
+    few = names.layout.few > 0
     zero, one, columns = x.const(0), x.const(1), x.const(tile.columns)
     chunk = _chunk_rows(x)
     k = x.ceil_div(K, tile.together) if tile.together > 1 else K  # in elements of the tiles
-    steps = x.extremum("smax", x.ceil_div(k, STEP // size), one)
+    steps = x.extremum("smax", x.ceil_div(k, (FEW_STEP if few else STEP) // size), one)
     length = x.extremum("smax", x.ceil_div(k, steps), one)
     panels, row_bytes = x.ceil_div(N, columns), x.mul(OUT_ROW, size)
     a_bytes = x.mul(A_ROW, tile.read_bytes)
@@ -168,6 +207,16 @@ def _range_function(name: str, names: Names, tile: Tile, target: Target) -> Func
             depth = x.extremum("smin", length, x.sub(k, start))
             is_first = x.compare("eq", turn, zero)
             source = x.at(a, x.mul(start, size))
+
+            def few_rows(row: Val, _: list[Val]) -> list[Val]:
+                height = x.extremum("smin", x.sub(rows, row), x.const(rows_together(tile)))
+                to, left = x.at(c, x.mul(row, row_bytes)), x.at(source, x.mul(row, a_bytes))
+                apart = x.mul(x.add(x.ceil_div(x.mul(k, size), PITCH), one), PITCH)
+                strides = (row_bytes, a_bytes, x.const(size), apart)
+                panel = x.at(PANELS, x.mul(start, size))
+                ahead = (panel, zero, zero) * (tile.asked > 0)
+                x.call(names.few, (to, left, panel, depth, *strides, height, N, is_first, *ahead))
+                return []
 
             def one_panel(number: Val, _: list[Val]) -> list[Val]:
                 column = x.mul(number, columns)
@@ -201,12 +250,20 @@ def _range_function(name: str, names: Names, tile: Tile, target: Target) -> Func
                     code.loop(zero, rows, NARROW, [], tiles(names.narrow_tile))
                     return []
 
+                def slim_tiles() -> list[Val]:
+                    code.loop(zero, rows, NARROW, [], tiles(names.slim_tile))
+                    return []
+
                 def half_tiles() -> list[Val]:
                     code.loop(zero, rows, tile.rows, [], tiles(names.half_tile))
                     return []
 
                 narrow = x.compare("sle", width, x.const(tile.lanes))
                 wide = code.builder.not_(narrow)
+                if names.layout.slim:
+                    slim = x.compare("sle", width, x.const(tile.lanes // 2))
+                    code.branch(slim, [], slim_tiles)
+                    narrow = code.builder.and_(narrow, code.builder.not_(slim))
                 code.branch(narrow, [], narrow_tiles)
                 if names.half_tile in every:
                     half = x.compare("sle", width, x.const(tile.columns // 2))
@@ -215,7 +272,10 @@ def _range_function(name: str, names: Names, tile: Tile, target: Target) -> Func
                 code.branch(wide, [], rows_of_tiles)
                 return []
 
-            code.loop(zero, panels, 1, [], one_panel)
+            if few:
+                code.loop(zero, rows, rows_together(tile), [], few_rows)
+            else:
+                code.loop(zero, panels, 1, [], one_panel)
             return []
 
         code.loop(zero, steps, 1, [], one_step)

@@ -21,8 +21,8 @@ class Layout:
 
     vectors: whether m or n may be 1. divides: whether there may be work for several threads.
     long: whether sums may be long and elements few, so that k is cut (gemm_split.py). turned: the
-    transpose is computed, for b of a few columns (gemm_turned.py). few: whether the last columns
-    are dot products (gemm_few.py).
+    transpose is computed, for b of a few columns (gemm_turned.py). few: so many columns at the
+    end, at most, are dot products (gemm_few.py). slim: whether half a vector may hold the last.
     """
 
     dtype: DType
@@ -32,7 +32,8 @@ class Layout:
     divides: bool = False
     long: bool = False
     turned: bool = False
-    few: bool = False
+    few: int = 0
+    slim: bool = False
     other: DType | None = None
 
     @property
@@ -53,7 +54,7 @@ class Layout:
     def name(self) -> str:
         words = [f"gemm_{self.prefix}_{self.letters}"] + ["turned"] * self.turned
         words += ["or_vector"] * self.vectors + ["divides"] * self.divides + ["long"] * self.long
-        words += ["few"] * self.few
+        words += [f"few{self.few}"] * (self.few > 0) + ["slim"] * self.slim
         return "_".join(words)
 
     @property
@@ -98,6 +99,14 @@ class Names(NamedTuple):
         return f"{self.tile}_narrow"
 
     @property
+    def slim_tile(self) -> str:
+        return f"{self.tile}_slim"
+
+    @property
+    def pack_slim(self) -> str:
+        return f"{self.pack_b}_slim"
+
+    @property
     def widen(self) -> str:
         return f"widen_{self.layout.prefix}"
 
@@ -117,7 +126,9 @@ class Names(NamedTuple):
 
     @property
     def rows(self) -> str:
-        return f"rows_{self.layout.prefix}_{self.layout.letters}" + "_few" * self.layout.few
+        name = f"rows_{self.layout.prefix}_{self.layout.letters}"
+        few = f"_few{self.layout.few}" if self.layout.few else ""
+        return name + few + "_slim" * self.layout.slim
 
     @property
     def few(self) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from graphc.backends.llvm.gemm_cover import LOW, NARROW, rows_before_low_tiles, tiles_of
-from graphc.backends.llvm.gemm_few import PITCH, most_few, rows_together
+from graphc.backends.llvm.gemm_few import FEW_STEP, PITCH, rows_together
 from graphc.backends.llvm.gemm_layout import Arithmetic, Layout, Names
 from graphc.backends.llvm.gemm_tile import Tile
 from graphc.backends.llvm.parallel import BEGIN, END
@@ -112,7 +112,11 @@ class _RowsEmitter:
         self.rows_of_k = self.k
         self.k = x.ceil_div(self.k, tile.together) if tile.together > 1 else self.k
         self.step_bytes = tile.read_bytes * tile.together
-        self.steps = x.extremum("smax", x.ceil_div(self.k, STEP // size), x.const(1))
+        most = x.const(STEP // size)
+        if layout.few:  # sums of lanes are added up as rarely as can be
+            alone = x.compare("sle", self.n, x.const(layout.few))
+            most = x.choose(alone, x.const(FEW_STEP // size), most)
+        self.steps = x.extremum("smax", x.ceil_div(self.k, most), x.const(1))
         self.step = x.extremum("smax", x.ceil_div(self.k, self.steps), x.const(1))
         self.apart = x.add(x.mul(self.step, size), x.const(GAP))  # copied rows
         self.own = x.at(ROOM, x.const(tile.start_bytes + STEP * tile.columns))
@@ -286,10 +290,8 @@ class _RowsEmitter:
         for end in map(x.const, (0, tile.lanes)):
             left = x.sub(columns, end)
             above = x.compare("sgt", left, zero)
-            are_few = x.code.operation(
-                "and", above, x.compare("sle", left, x.const(most_few(tile)))
-            )
-            before = x.choose(are_few, end, before)
+            are_few = x.compare("sle", left, x.const(self.layout.few))
+            before = x.choose(x.code.operation("and", above, are_few), end, before)
         return before
 
     def few(self, step: "_Step", column: Val, columns: Val) -> None:
@@ -297,8 +299,11 @@ class _RowsEmitter:
         x, names, zero = self.x, self.names, self.x.const(0)
         place, apart = self.corner_of_b(x.add(step.left, column), step.start), self.b_row
         if not self.layout.transpose_b:
-            source, place, apart = place, ROOM, x.const(STEP + PITCH)
-            x.call(names.pack_few, (place, source, step.length, columns, self.b_row, apart))
+            source, place, apart = place, ROOM, x.const(FEW_STEP + PITCH)
+            x.call(
+                names.pack_few,
+                (place, source, step.length, columns, self.b_row, apart, zero, columns),
+            )
         most = x.const(rows_together(self.tile))
         shared = self.shared(step, column, columns, (zero, zero, place), (place, apart))
         follows = self.finishes(step)
@@ -350,13 +355,25 @@ class _RowsEmitter:
             x.call(self.names.pack_b, (ROOM, corner, *sizes))
             return []
 
-        if self.layout.transpose_b or tile.narrow is not None:
-            pack()
-            place, b_step = ROOM, x.const(tile.columns * size)
-        else:
-            code.branch(code.builder.not_(reads), [], pack)
-            place = x.choose(reads, corner, ROOM)
-            b_step = x.choose(reads, self.b_row, x.const(tile.columns * size))
+        def pack_slim() -> list[Val]:
+            sizes = (length, columns, self.b_row, x.const(0), x.const(0), x.const(1))
+            x.call(self.names.pack_slim, (ROOM, corner, *sizes))
+            return []
+
+        # Copied panels of a transposed a are as high as a whole tile: then none is narrow.
+        fewest, b_step = (
+            self.n if self.layout.transpose_a else columns,
+            x.const(tile.columns * size),
+        )
+        packs = code.builder.not_(reads)
+        if self.layout.slim:
+            slim = x.compare("sle", fewest, x.const(tile.lanes // 2))
+            code.branch(code.builder.and_(packs, slim), [], pack_slim)
+            packs = code.builder.and_(packs, code.builder.not_(slim))
+            b_step = x.choose(slim, x.const(tile.lanes // 2 * size), b_step)
+        code.branch(packs, [], pack)
+        place = x.choose(reads, corner, ROOM)
+        b_step = x.choose(reads, self.b_row, b_step)
         following, next_length = self.following(step, column, last)
         units = self.units(next_length)
         share = x.ceil_div(units, x.ceil_div(rows, tile.rows))
@@ -365,9 +382,7 @@ class _RowsEmitter:
         finishes = self.finishes(step)
         names, zero = self.names, x.const(0)
         shared = self.shared(step, column, columns, (units, share, following), (place, b_step))
-        # Whole tiles and then low ones, or half ones, or narrow ones. Copied panels of a transposed
-        # a are as high as a whole tile.
-        fewest = self.n if self.layout.transpose_a else columns
+        # Whole tiles and then low ones, or half ones, or narrow ones.
         narrow = x.compare("sle", fewest, x.const(tile.lanes))
         if self.layout.transpose_a and tile.narrow is not None:  # always copied
             narrow = Val("false", "i1")
@@ -377,6 +392,8 @@ class _RowsEmitter:
             small = code.operation("or", narrow, half)
             routine = x.choose(half, _address(names.half_tile), routine)
         routine = x.choose(narrow, _address(names.narrow_tile), routine)
+        if self.layout.slim:
+            routine = x.choose(slim, _address(names.slim_tile), routine)
         end = x.choose(small, rows, step.low_rows)
         most = x.choose(narrow, x.const(NARROW), x.const(tile.rows))
         count = x.ceil_div(end, most)
@@ -402,9 +419,17 @@ class _RowsEmitter:
 
     def reads(self, columns: Val) -> Val:
         """Whether a panel is read where it is."""
-        x = self.x
-        whole = x.compare("eq", columns, x.const(self.tile.columns))
-        return x.code.operation("and", self.direct, whole)
+        x, tile = self.x, self.tile
+        if self.layout.transpose_b or tile.narrow is not None:
+            return Val("false", "i1")
+        whole = x.compare("eq", columns, x.const(tile.columns))
+        found = x.code.operation("and", self.direct, whole)
+        if self.layout.slim:  # a matrix that is no wider
+            half = tile.lanes // 2
+            alone = x.compare("eq", self.b_row, x.const(half * tile.bytes))
+            alone = x.code.operation("and", alone, x.compare("eq", columns, x.const(half)))
+            found = x.code.operation("or", found, alone)
+        return found
 
     # The next panel of b is fetched while this one is used.
 

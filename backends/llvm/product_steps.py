@@ -14,7 +14,8 @@ from graphc.backends.llvm.contraction import (
 from graphc.backends.llvm.emitter import FRAME
 from graphc.backends.llvm.epilogues import WHOLE
 from graphc.backends.llvm.gemm import area_bytes, functions_of
-from graphc.backends.llvm.gemm_few import has_few
+from graphc.backends.llvm.gemm_cover import ends_slim
+from graphc.backends.llvm.gemm_few import few_columns
 from graphc.backends.llvm.gemm_kept import (
     Kept,
     keep_name,
@@ -55,12 +56,12 @@ class ProductSteps(StepEmitter):
                 offset, size = self.kept_bytes, panel_bytes(product, self.target)
                 panels = self._area(size)
                 self.kept_bytes += size
-                packed[key] = Kept(kept_name(product), offset)
+                packed[key] = Kept(kept_name(product, self.target), offset)
                 count, k = self.sizes.first(product.n), self.sizes.first(product.k)
                 stride = self.sizes.first(row * product.dtypes[2].itemsize)
                 apart = self.code.constant(panel_apart(product, self.target), "i64")
                 arguments = [panels, self._matrix(product, 2), k, count, stride, apart, THREADS]
-                self._call(keep_name(product), arguments)
+                self._call(keep_name(product, self.target), arguments)
             self.kept[id(product)] = packed[key]
 
     def _kept_product(self, step: Contraction, out: str, followed: list[Val]) -> None:
@@ -149,8 +150,10 @@ class ProductSteps(StepEmitter):
         layout = layout_of(step, vectors=vectors, divides=self.divides, long=long)
         if not layout.vectors and is_turned(step, layout.tile(self.target)):
             layout = replace(layout, long=False, turned=True)
-        elif has_few(step, layout.tile(self.target)):
-            layout = replace(layout, few=True)
+        else:
+            tile = layout.tile(self.target)
+            few = few_columns(step, tile)
+            layout = replace(layout, few=few, slim=not few and ends_slim(step.n, tile))
         if layout.name not in self.products:
             self.products.update(functions_of(layout, self.target))
         return layout

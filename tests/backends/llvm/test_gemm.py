@@ -22,7 +22,10 @@ LAYOUTS = [
 ]
 LAYOUTS += [Layout(dtype, True, False, turned=True) for dtype in (float32, float64)]
 LAYOUTS += [
-    Layout(dtype, False, b, few=True) for dtype in (float32, float64) for b in (False, True)
+    Layout(dtype, False, b, few=few, slim=few == 0 and host().vector_bytes == 64)
+    for dtype in (float32, float64)
+    for b in (False, True)
+    for few in (0, 2, 3)
 ]
 SIZES: list[Sizes] = [
     *((m, n, k) for m in range(3) for n in range(3) for k in range(3)),
@@ -52,7 +55,7 @@ def test_rows_apart_on_any_threads(letters: str) -> None:
     """Matrices inside of larger ones: nothing else is written, and threads show nowhere."""
     flags = letters[0] == "t", letters[1] == "t"
     turned, few = "turned" in letters, "few" in letters
-    layout = Layout(float32, *flags, divides=True, turned=turned, few=few)
+    layout = Layout(float32, *flags, divides=True, turned=turned, few=4 * few)
     library, _ = compiled(layout, host())
     types = [ctypes.c_void_p] * 3 + [ctypes.c_int64] * 6 + [ctypes.c_void_p] + [ctypes.c_int64] * 2
     function = ctypes.CFUNCTYPE(None, *types)(library.address(layout.name))
@@ -126,10 +129,30 @@ def test_a_product_of_few_columns_is_of_dot_products(columns: int) -> None:
     assert ("@few_f32" in f.llvm()) == (columns <= host().native_lanes(4) // 4)
 
 
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("columns", [3, 4, 5, 6, 7, 8, 22, 40, 69])
+def test_half_a_vector_holds_the_last_columns(columns: int, dtype: str, transposed: bool) -> None:
+    """Or, where sums are long and rows many, they are dot products."""
+    rng = np.random.default_rng(columns)
+    for length in (1, 9, 300):
+        shape = (length, "n") if transposed else ("n", length)
+        x, w = gc.placeholder("x", shape, dtype), gc.placeholder("w", (length, columns), dtype)
+        f = gc.function([x, w], gc.matmul(x, w, transpose_a=transposed) + 1, threads=1)
+        if host().vector_bytes == 64 and length == 9:
+            assert ("_slim" in f.llvm()) == (columns % 64 % 32 <= 32 // np.dtype(dtype).itemsize)
+        for rows in (0, 1, 4, 24, 75, 300):
+            a, b = rng.normal(size=(rows, length)), rng.normal(size=(length, columns))
+            a, b = a.astype(dtype), b.astype(dtype)
+            found = f(a.T if transposed else a, b)
+            wanted = a.astype("float64") @ b.astype("float64") + 1
+            np.testing.assert_allclose(found, wanted, atol=5e-4 if dtype == "float32" else 1e-12)
+
+
 @pytest.mark.parametrize("name", ["sse2", "avx2"])
 def test_lesser_processors(name: str) -> None:
     target = lesser_target(name)
-    few = Layout(float32, False, False, few=True)
+    few = Layout(float32, False, False, few=4)
     for layout in (Layout(float32, True, True), Layout(float64, False, False), few):
         check(layout, target, lambda values: values, SIZES)
 

@@ -67,6 +67,33 @@ def test_any_number_of_rows(dtype: str, transposed: bool, gated: bool) -> None:
         assert none.shape == (3, 0, width)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("columns", [2, 3, 4, 5, 8, 20, 70])
+def test_weights_of_few_columns(columns: int, transposed: bool, dtype: str) -> None:
+    """Dot products with columns that are copied once, or tiles half a vector wide."""
+    rng = np.random.default_rng(columns)
+    for inner in (50, 700):
+        shape = (columns, inner) if transposed else (inner, columns)
+        h, W = gc.placeholder("h", ("n", inner), dtype), gc.placeholder("W", shape, dtype)
+
+        def step(i: Tensor, h: Tensor, W: Tensor = W) -> Tensor:
+            return gc.tanh(h + gc.sum(h @ (W.T if transposed else W), axis=1, keepdims=True))
+
+        last = gc.fori_loop(0, 3, step, h)
+        one, two = (gc.function([h, W], last, threads=n, cache=False) for n in (1, 2))
+        assert KEEPS in one.llvm()
+        weights = (rng.normal(size=shape) / inner).astype(dtype)
+        factor = weights.astype("float64").T if transposed else weights.astype("float64")
+        for rows in (0, 1, 4, 30, 201):
+            start = rng.normal(size=(rows, inner)).astype(dtype)
+            found, exact = one(start, weights), start.astype("float64")
+            for _ in range(3):
+                exact = np.tanh(exact + (exact @ factor).sum(axis=1, keepdims=True))
+            np.testing.assert_allclose(found, exact, atol=1e-5 if dtype == "float32" else 1e-13)
+            assert two(start, weights).tobytes() == found.tobytes()
+
+
 def results(outputs: Any, inputs: Sequence[Tensor], arrays: Sequence[Array]) -> None:
     found = gc.function(list(inputs), outputs, cache=False)(*arrays)
     exact = gc.function(list(inputs), outputs, backend="reference")(*arrays)
