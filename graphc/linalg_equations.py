@@ -90,7 +90,10 @@ def orthogonal_procrustes(a: Any, b: Any) -> tuple[Tensor, Tensor]:
 @surface
 def cho_solve(c: Any, b: Any, *, lower: bool = True) -> Tensor:
     """The x with a @ x = b, from the factor c = cholesky(a), or cholesky(a, upper=True) if not
-    lower. See triangular_solve, which is called twice."""
+    lower; c may be the pair that `cho_factor` gives, which says itself what is lower, as in scipy.
+    See triangular_solve, which is called twice."""
+    if isinstance(c, tuple):
+        c, lower = c
     factor = as_tensor(c)
     turned = BUILDER.conj(factor) if is_complex(factor.dtype) else factor
     if lower:
@@ -102,6 +105,6 @@ def cho_solve(c: Any, b: Any, *, lower: bool = True) -> Tensor:
 
 @surface
 def cho_factor(x: Any, *, lower: bool = False) -> tuple[Tensor, bool]:
-    """(c, lower) for `cho_solve(c, b, lower=lower)`, c = cholesky(x, upper=not lower), with zeros
+    """(c, lower) for `cho_solve((c, lower), b)`, c = cholesky(x, upper=not lower), with zeros
     in the other triangle; scipy.linalg.cho_factor. See cholesky."""
     return cholesky(x, upper=not lower), bool(lower)

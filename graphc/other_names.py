@@ -169,6 +169,19 @@ _WRITTEN = {
     "vstack": "graphc.concat([x, y], axis=0)",
 }
 _WRITTEN |= {
+    "clip_by_global_norm": "graphc.layers.updates.clip_by_global_norm",
+    "copyto": "graphc.where(mask, values, x), or x.at[key].set(values)",
+    "global_norm": "graphc.layers.updates.global_norm",
+    "image": "graphc.nn.resize, and graphc.layers.data for random changes",
+    "mgrid": "graphc.indices((m, n))",
+    "ogrid": "graphc.arange(m)[:, None] and graphc.arange(n)",
+    "optimizers": "graphc.layers.optimizers",
+    "scipy": "graphc itself (graphc.gammaln), graphc.linalg, graphc.stats and graphc.fft",
+    "sliding_window_view": "graphc.moveaxis(graphc.sliding_windows(x, n, axis=k), 0, -1)",
+    "special": "graphc itself: graphc.gammaln, graphc.erf, graphc.expit",
+    "tensor_scatter_nd_update": "x.at[tuple(graphc.moveaxis(indices, -1, 0))].set(updates)",
+}
+_WRITTEN |= {
     "alloc": "graphc.full(shape, value)",
     "array_equiv": "graphc.all(x == y)",
     "broadcast_in_dim": "graphc.broadcast_to(x.reshape(...), shape)",
@@ -283,7 +296,10 @@ INSIDE = {
         "moments": "graphc.mean and graphc.var",
         "ultra_fast_sigmoid": "hard_sigmoid",
         "swish": "silu",
-        "hard_swish": "hardswish",
+        "hard_swish": "hard_silu",
+        "hardswish": "hard_silu",
+        "attention": "dot_product_attention",
+        "huber_loss": "graphc.layers.losses.Huber",
     },
     "random": {
         "PRNGKey": "key(seed)",

@@ -48,6 +48,12 @@ ALONE = {
     "where": "gc.nonzero(condition) has the places where it holds, as numpy.where(condition) has; "
     "else pass what to take there, and elsewhere: gc.where(condition, x1, x2)",
 }
+# What to write for arguments that functions here do not have.
+INSTEAD = {
+    "where": "take out before what does not count: gc.sum(gc.where(mask, x, 0)), "
+    "gc.max(gc.where(mask, x, -gc.inf)), gc.average(x, weights=mask)",
+    "decimals": "x.round(decimals) rounds to so many digits",
+}
 NOWHERE = 1 << 30  # the position of what is passed by name alone
 KINDS: dict[Any, tuple[tuple[type, ...], str, str]] = {
     int: ((int, np.integer), "an integer", "integers"),
@@ -159,7 +165,7 @@ def _unbound(
         meant = difflib.get_close_matches(unknown[0], names, 1)
         if RENAMED.get(unknown[0]) in names:
             meant = [RENAMED[unknown[0]]]
-        fix = f"use {meant[0]}=" if meant else "use the names above"
+        fix = f"use {meant[0]}=" if meant else INSTEAD.get(unknown[0], "use the names above")
     return ArgumentError(f"{called}: {text}", details=[_shown(called, signature)], fix=fix)
 
 

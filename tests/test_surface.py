@@ -16,6 +16,7 @@ from graphc.surface import surface
 FILE = Path(__file__).name
 ROOT = Path(__file__).resolve().parents[1]
 GC: Any = gc  # what these calls are given, types do not allow
+METHODS: Any = gc.Tensor
 
 
 DEFECTS = ("VerificationError", "RewriteError")  # of graphc itself
@@ -33,6 +34,9 @@ FILTER = np.ones((3, 3, 2, 2), "float32")
 CASES: list[tuple[Callable[[], Any], str, str]] = [
     (lambda: GC.sum(matrix(), dim=1), "sum: got an unexpected keyword argument 'dim'", "use axis="),
     (lambda: GC.sum(matrix(), keep_dims=True), "'keep_dims'", "use keepdims="),
+    (lambda: GC.sum(matrix(), where=True), "'where'", "gc.sum(gc.where(mask, x, 0))"),
+    (lambda: GC.round(matrix(), decimals=2), "'decimals'", "x.round(decimals)"),
+    (lambda: METHODS.std(matrix(), ddof=1), "std: got an unexpected", "use correction="),
     (lambda: GC.function([], 1, update={}), "'update'", "use updates="),
     (lambda: GC.random.normal(gc.random.key(0), size=3), "'size'", "use shape="),
     (lambda: GC.grad(lambda x: x)(matrix()), "missing a required argument: 'wrt'", "grad(f(x), x)"),

@@ -8,6 +8,16 @@ if TYPE_CHECKING:
     from graphc.ir.tensor import Tensor
 
 
+# What other libraries call updates that are written otherwise here.
+_OTHERWISE = {
+    "apply": "x.at[key].set(function(x[key]))",
+    "divide": "x.at[key].multiply(1 / values)",
+    "mul": "x.at[key].multiply(values)",
+    "power": "x.at[key].set(x[key] ** values)",
+    "subtract": "x.at[key].add(-values)",
+}
+
+
 class At:
     """`x.at`, to be followed by a key in brackets."""
 
@@ -56,3 +66,7 @@ class Place:
     def max(self, values: Any) -> "Tensor":
         """The larger of x and the values, at each entry."""
         return call("update_at", self._tensor, self._key, values, "max")
+
+    def __getattr__(self, name: str) -> Any:
+        here = f"; here that is {_OTHERWISE[name]}" if name in _OTHERWISE else ""
+        raise AttributeError(f"x.at[key] has no {name!r}{here}")

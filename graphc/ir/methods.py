@@ -1,5 +1,6 @@
 """Methods of tensors by the names of numpy; each finds its op in the registry by name."""
 
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, cast
 
 from graphc.dtypes import DType
@@ -8,6 +9,7 @@ from graphc.ir.at import At
 from graphc.ir.registry import call
 from graphc.ir.source import current_source
 from graphc.shapes import Size, size_product
+from graphc.surface import surface
 
 if TYPE_CHECKING:
     from graphc.ir.tensor import Tensor
@@ -162,6 +164,11 @@ class Methods:
 
     def argmin(self, axis: int | None = None, keepdims: bool = False) -> "Tensor":
         return call("argmin", self, axis=axis, keepdims=keepdims)
+
+
+for _name, _method in list(vars(Methods).items()):
+    if isinstance(_method, FunctionType):  # errors for arguments are those of functions
+        setattr(Methods, _name, surface(_method))
 
 
 def _along(x: Any, axis: int | None) -> tuple[Any, int]:

@@ -170,6 +170,11 @@ EXACT: dict[str, Case] = {
     "cho_solve upper": (
         lambda a, b: la.cho_solve(la.cholesky(a, upper=True), b, lower=False), np.linalg.solve,
         (positive(4, 4), matrices(4, 2))),
+    "cho_solve of cho_factor": (lambda a, b: la.cho_solve(la.cho_factor(a), b), np.linalg.solve,
+                                (positive(4, 4), matrices(4, 2))),
+    "cho_solve of cho_factor lower": (
+        lambda a, b: la.cho_solve(la.cho_factor(a, lower=True), b), np.linalg.solve,
+        (positive(4, 4), matrices(4, 2))),
 }  # fmt: skip
 
 
