@@ -124,14 +124,14 @@ def real_view(array: np.ndarray) -> np.ndarray:
     """
     if not is_complex(array.dtype):
         return array
-    parts = array.reshape(-1).view(real_dtype(array.dtype))
-    return parts.reshape(*array.shape, 2)
+    dense = array if array.ndim and array.flags.c_contiguous else array.reshape(-1)
+    return dense.view(real_dtype(array.dtype)).reshape(*array.shape, 2)
 
 
 def complex_view(array: np.ndarray) -> np.ndarray:
     """Floats [..., 2] as the complex numbers that they make up, in the same memory."""
-    dtype = complex_dtype(array.dtype)
-    return array.reshape(-1).view(dtype).reshape(array.shape[:-1])
+    dense = array if array.flags.c_contiguous else array.reshape(-1)
+    return dense.view(complex_dtype(array.dtype)).reshape(array.shape[:-1])
 
 
 def _in_range(array: np.ndarray, wanted: DType) -> bool:

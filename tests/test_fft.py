@@ -1,11 +1,15 @@
 """gc.fft against numpy.fft: arguments, sizes, dtypes, derivatives, errors."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
+import scipy.fft
 
 import graphc as gc
+from graphc import running
+from graphc.errors import HostCallError
 
 BACKENDS = ("reference", "interpreter", "llvm", "numba_cpu")
 TO_COMPLEX = ("fft", "ifft", "rfft", "ihfft")
@@ -164,3 +168,40 @@ def test_no_points_at_the_call() -> None:
     f = gc.function([x], gc.fft.fft(x))
     with pytest.raises(gc.FeedError, match="at least 1"):
         f(np.zeros(0, "complex64"))
+
+
+def test_transforms_of_unknown_length_are_called_without_python(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Calls that repeat go straight to native code, which calls scipy; what goes wrong is told."""
+    x = gc.placeholder("x", ("n",), "complex64")
+    f = gc.function([x], gc.fft.fft(x) * 2, backend="llvm")
+    array = np.arange(12).astype("complex64")
+    wanted = 2 * np.fft.fft(array)
+    for _ in range(8):
+        np.testing.assert_allclose(f(array), wanted, rtol=1e-5)
+    plain, raised = scipy.fft.fft, list[BaseException]()
+
+    def transform(*args: Any, **named: Any) -> Any:
+        if raised:
+            raise raised.pop()
+        return plain(*args, **named)
+
+    monkeypatch.setattr(scipy.fft, "fft", transform)
+    monkeypatch.setattr(running.ProgramRunner, "__call__", lambda *args: pytest.fail("slow"))
+    np.testing.assert_allclose(f(array), wanted, rtol=1e-5)
+    raised.append(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        f(array)
+    np.testing.assert_allclose(f(array), wanted, rtol=1e-5)
+    monkeypatch.undo()
+    monkeypatch.setattr(scipy.fft, "fft", transform)
+    raised.append(MemoryError("once"))
+    np.testing.assert_allclose(f(array), wanted, rtol=1e-5)
+    raised.extend(MemoryError("always") for _ in range(2))
+    with pytest.raises(HostCallError, match="always"):
+        f(array)
+    with ThreadPoolExecutor(4) as pool:
+        arrays = [array + n for n in range(200)]
+        for one, found in zip(arrays, pool.map(f, arrays), strict=True):
+            np.testing.assert_allclose(found, 2 * np.fft.fft(one), rtol=1e-4, atol=1e-4)

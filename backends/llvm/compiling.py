@@ -17,15 +17,10 @@ from graphc.backends.llvm.modules import names_in
 from graphc.backends.llvm.one_thread import PARALLEL
 from graphc.backends.llvm.profiling import LAPS
 from graphc.backends.llvm.routines import Loaded, load
-from graphc.backends.llvm.stored import Facts
+from graphc.backends.llvm.stored import PLAIN_STEPS, Facts
 from graphc.backends.llvm.target import Target, host
 from graphc.loops.ir import (
-    Branch,
-    Contraction,
-    IndexCheck,
-    KernelCall,
     Lapack,
-    Loop,
     Program,
 )
 from graphc.loops.tidy import values_of
@@ -33,7 +28,6 @@ from graphc.memory.rewriting import rewriting_steps
 from graphc.scalar.foreign import foreign_operations
 
 # Steps whose time follows from the sizes, and that run no Python.
-PLAIN_STEPS = (KernelCall, Contraction, IndexCheck, Lapack, Loop, Branch)
 
 
 def compiled_program(

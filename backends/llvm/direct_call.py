@@ -20,6 +20,7 @@ import ctypes
 import math
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -53,6 +54,7 @@ from graphc.backends.llvm.direct_layout import (
     VALUE,
 )
 from graphc.backends.llvm.direct_text import TEXT
+from graphc.backends.llvm.host import HostCalls
 from graphc.backends.llvm.jit import Library, Module, once
 from graphc.backends.llvm.target import host
 
@@ -72,9 +74,14 @@ class Record(np.ndarray):
 class DirectCall:
     """See the protocol in `backends.base`."""
 
-    __slots__ = ("_frames", "_kept", "_layout", "_record", "call")
+    __slots__ = ("_frames", "_host_calls", "_kept", "_layout", "_record", "call")
 
-    def __init__(self, library: Library, layout: CallLayout) -> None:
+    def __init__(
+        self, library: Library, layout: CallLayout, host_calls: HostCalls | None = None
+    ) -> None:
+        self._host_calls = host_calls
+        if host_calls is not None:
+            layout = replace(layout, slow=host_calls.after_direct(layout.slow))
         parts = (layout.inputs, layout.variables, layout.updates, layout.outputs)
         answer = LIST if layout.as_list else ARRAY if layout.outputs else READY
         pack = 0 if layout.pack is None else id(layout.pack)
@@ -110,8 +117,11 @@ class DirectCall:
         alone: bool = False,
     ) -> bool:
         """One store makes the frame valid: no call sees half of it."""
+        is_long = is_long or self._host_calls is not None  # they let other threads of Python run
         if not run.is_direct or (is_long and self._layout.updates):
             return False
+        if self._host_calls is not None:
+            self._host_calls.go_direct(run.arguments[0])
         if fixed:
             run.point(fixed)
         places = (*self._layout.inputs, *self._layout.outputs)

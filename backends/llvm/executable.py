@@ -20,10 +20,10 @@ from graphc.backends.llvm.heap import HeapTable
 from graphc.backends.llvm.host import HostCalls
 from graphc.backends.llvm.jit import Library, module_assembly
 from graphc.backends.llvm.profiling import LAPS, words
-from graphc.backends.llvm.stored import Facts
+from graphc.backends.llvm.stored import PLAIN_STEPS, Facts
 from graphc.backends.llvm.target import host
 from graphc.late_imports import late_module
-from graphc.loops.ir import Program
+from graphc.loops.ir import HostCall, Program
 from graphc.records import dataclass
 from graphc.shapes import evaluate
 
@@ -145,9 +145,14 @@ class LlvmExecutable:
 
     def direct_call(self, layout: CallLayout) -> DirectCall | None:
         """A way to call the program without Python, if it allows one and so does this Python."""
-        if not self.facts.is_plain or not is_possible():
+        if not is_possible():
             return None
-        return DirectCall(self._library, layout)
+        if self.facts.is_plain:
+            return DirectCall(self._library, layout)
+        steps, known = self.program.all_steps, (*PLAIN_STEPS, HostCall)
+        if not self.host_calls.are_pure or not all(isinstance(step, known) for step in steps):
+            return None
+        return DirectCall(self._library, layout, self.host_calls)
 
     def exchange(
         self,

@@ -6,10 +6,14 @@ number: of the step among all steps. The callback finds the buffers through the 
 what the loops around it have pointed there. It writes DONE to `answer` as the last thing; whatever
 else stands there afterwards means that the call failed. What it raised is kept until the entry has
 returned, under the address of the table, which belongs to one call at a time.
+
+Calls without Python (direct_call.py) may make host calls that compute and nothing else. One that
+failed is made again the long way, which tells what was wrong; an interrupt is raised at once.
 """
 
 import ctypes
 import math
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -39,6 +43,8 @@ class HostCalls:
         }
         self._bound: dict[tuple[int, bytes], _Bound] = {}
         self._errors: dict[int, BaseException] = {}
+        self._direct: dict[int, int] = {}  # threads in which direct calls failed, by table
+        self.are_pure = not any(step.owned or step.effect for step in self._steps.values())
 
     def __bool__(self) -> bool:
         return bool(self._steps)
@@ -50,6 +56,26 @@ class HostCalls:
     def take_error(self, table: int) -> BaseException | None:
         """What the call with this table raised."""
         return self._errors.pop(table, None)
+
+    def go_direct(self, table: int) -> None:
+        """Direct calls will have this table."""
+        self._direct.setdefault(table, 0)
+
+    def after_direct(self, slow: Callable[..., Any]) -> Callable[..., Any]:
+        """The long way after a direct call: it begins with the interrupt of that, if it had one."""
+        errors, direct = self._errors, self._direct
+
+        def again(*args: Any, **named: Any) -> Any:
+            if errors:
+                own = threading.get_ident()
+                for table in [table for table, thread in direct.items() if thread == own]:
+                    direct[table] = 0
+                    error = errors.pop(table, None)
+                    if error is not None and not isinstance(error, Exception):
+                        raise error
+            return slow(*args, **named)
+
+        return again
 
     def _call(self, number: int, table: int, sizes: int, answer: int) -> None:
         try:
@@ -64,6 +90,8 @@ class HostCalls:
             _word_at(answer).value = DONE
         except BaseException as error:
             self._errors[table] = error
+            if table in self._direct:
+                self._direct[table] = threading.get_ident()
 
     def _bind(self, number: int, key: tuple[int, bytes]) -> "_Bound":
         """The call for these sizes; remembered, unless sizes change all the time."""

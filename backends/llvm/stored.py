@@ -5,7 +5,10 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from graphc.backends.llvm.routines import Group
+from graphc.loops.ir import Branch, Contraction, IndexCheck, KernelCall, Lapack, Loop
 from graphc.shapes import Size, parse_size
+
+PLAIN_STEPS = (KernelCall, Contraction, IndexCheck, Lapack, Loop, Branch)
 
 
 class Facts(NamedTuple):
