@@ -11,16 +11,18 @@ neighbours are read together, those that are wanted.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from graphc.dtypes import int64
 from graphc.loops.ir import Accumulate, For, Let, Statement, Store
 from graphc.loops.tidy import map_values, values_of
-from graphc.scalar.expr import Call, Expr, Index, Load, Local, children, transform, walk
+from graphc.scalar.expr import Call, Expr, Index, Load, Local, children, cost, transform, walk
 from graphc.shapes import Dim, Size
 
 CLAMPS = ("minimum", "maximum")
+FEW, CHEAP = 4, 8  # choices that each compute a value of so many additions, clamps included
+MOST = 16  # parts of an index
 PLACES = (*CLAMPS, "add", "sub", "mul")  # what indices are made of
 
 
@@ -53,20 +55,32 @@ class _Choices(NamedTuple):
         straight = all(isinstance(item, Let | Store | Accumulate) for item in body)
         if not straight or not any(map(_is_choice, _parts(body))):
             return body
-        places = {item.name: item for item in body if isinstance(item, Let) and _is_place(item)}
+        places: dict[str, Let] = {}
+        parts: dict[str, int] = {}
+        for item in body:
+            count = _parts_of_place(item.value, parts) if isinstance(item, Let) else MOST + 1
+            if isinstance(item, Let) and count <= MOST:
+                places[item.name], parts[item.name] = item, count
         written = _without(body, places)
         found = False
+        clamped: set[str] = set()
+        for item in written:
+            if isinstance(item, Let) and self.is_clamped(item, clamped):
+                clamped.add(item.name)
         for item in reversed(written):
-            if isinstance(item, Let) and self.is_clamped(item) and _is_wanted(item, written):
+            if isinstance(item, Let) and item.name in clamped and _is_wanted(item, written):
                 written = _without(written, {item.name: item})
                 found = True
         return written if found else body
 
-    def is_clamped(self, let: Let) -> bool:
-        """Whether it reads neighbours, if it were not for clamps of their indices."""
-        loads = [part for part in walk(let.value) if isinstance(part, Load)]
+    def is_clamped(self, let: Let, others: Collection[str]) -> bool:
+        """Whether it reads neighbours, if it were not for clamps of their indices. others: values
+        that do."""
+        parts = list(walk(let.value))
+        loads = [part for part in parts if isinstance(part, Load)]
         clamped = [load for load in loads if any(map(_has_clamp, load.index))]
-        return bool(clamped) and all(map(self.is_of_neighbours, clamped))
+        made = any(isinstance(part, Local) and part.name in others for part in parts)
+        return (made or bool(clamped)) and all(map(self.is_of_neighbours, clamped))
 
     def is_of_neighbours(self, load: Load) -> bool:
         *others, last = map(self.slope, load.index)
@@ -101,12 +115,20 @@ def _is_choice(part: Expr) -> bool:
     return isinstance(part, Call) and part.op == "select"
 
 
-def _is_place(let: Let) -> bool:
-    """Whether a value is an index made of axes; not of other values, to write out again."""
-    return let.value.dtype == int64 and all(
-        isinstance(part, Index) or (isinstance(part, Call) and part.op in PLACES)
-        for part in walk(let.value)
-    )
+def _parts_of_place(value: Expr, places: Mapping[str, int]) -> int:
+    """How many parts an index made of axes has, written out; more than MOST for anything else.
+
+    places: those of other indices. Integers made of integers made of integers have no end.
+    """
+    count = 0
+    for part in walk(value):
+        if isinstance(part, Local):
+            count += places.get(part.name, MOST + 1)
+        elif isinstance(part, Index) or (isinstance(part, Call) and part.op in PLACES):
+            count += 1
+        else:
+            return MOST + 1
+    return count if value.dtype == int64 else MOST + 1
 
 
 def _has_clamp(index: Expr) -> bool:
@@ -114,11 +136,13 @@ def _has_clamp(index: Expr) -> bool:
 
 
 def _is_wanted(let: Let, body: Sequence[Statement]) -> bool:
-    """Whether one choice alone reads the value, and only where its condition holds."""
+    """Whether choices alone read the value, and only where their conditions hold: one choice, or a
+    few if that is cheap."""
     reads = Counter(
         guard for value in values_of(body) for name, guard in _reads(value) if name == let.name
     )
-    return list(reads.items()) == [(True, 1)]
+    few = reads[True] == 1 or (reads[True] <= FEW and cost(let.value) <= CHEAP)
+    return reads[True] > 0 and not reads[False] and few
 
 
 def _reads(value: Expr) -> Iterator[tuple[str, bool]]:

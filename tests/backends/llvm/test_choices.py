@@ -38,10 +38,23 @@ def turned(x: Tensor) -> Tensor:
     return gc.pad(gc.transpose(x), ((2, 0), (0, 5)))
 
 
+def stencil(x: Tensor) -> Tensor:
+    """Places of neighbours are made of the place of the element itself."""
+    y = gc.pad(x, 1)
+    inner = y[1:-1, 1:-1]
+    around = y[:-2, 1:-1] + y[1:-1, :-2] + y[1:-1, 2:]
+    return y.at[1:-1, 1:-1].set(inner + around)
+
+
+def replaced(x: Tensor) -> Tensor:
+    """Several choices read what is computed under their conditions."""
+    return grad(gc.sum(stencil(x) ** 2), x)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "uint8", "float16"])
-@pytest.mark.parametrize("f", [variation, squares, every_other, padded, turned])
+@pytest.mark.parametrize("f", [variation, squares, every_other, padded, turned, stencil, replaced])
 def test_values(f: Callable[[Tensor], Tensor], dtype: str) -> None:
-    if dtype in ("int32", "uint8") and f not in (padded, turned):
+    if dtype in ("int32", "uint8") and f not in (padded, turned, stencil):
         pytest.skip("integers have no gradients")
     x = gc.placeholder("x", ("n", "m"), dtype)
     function = gc.function([x], f(x))
@@ -57,8 +70,9 @@ def test_values(f: Callable[[Tensor], Tensor], dtype: str) -> None:
 def test_neighbours_are_read_together() -> None:
     """An element for each lane was read alone, though neighbours were wanted."""
     x = gc.placeholder("x", (100, 100))
-    for f in (variation, padded):
-        text = gc.function([x], f(x), threads=1).llvm()
+    inner = x[1:-1, 1:-1] + x[:-2, 1:-1] + x[1:-1, :-2]
+    for y in (variation(x), padded(x), x.at[1:-1, 1:-1].set(inner)):
+        text = gc.function([x], y, threads=1).llvm()
         assert "llvm.masked.load" in text
         assert "llvm.masked.gather" not in text
         assert text.count("insertelement") < 16
@@ -72,3 +86,15 @@ def test_values_of_values_are_not_written_out() -> None:
         y = y * y
     f = gc.function([x], gc.where(x > 1, y, x))
     np.testing.assert_array_equal(f(np.array([-1, 0, 1, 2])), [-1, 0, 1, 0])
+
+
+def test_places_of_places_are_written_out_as_far_as_they_are_short() -> None:
+    """Places that double again and again are not."""
+    y = gc.arange(50)
+    for _ in range(40):
+        y = gc.minimum(y + y, 49)
+    x = gc.placeholder("x", (50,))
+    f = gc.function([x], gc.where(gc.arange(50) > 1, x[y], x))
+    values = np.arange(50, dtype="float32")
+    expected = np.where(values > 1, 49.0, values)
+    np.testing.assert_array_equal(f(values), expected)
