@@ -27,6 +27,7 @@ from graphc.backends.llvm.crossed import crossed
 from graphc.backends.llvm.interchange import interchanged
 from graphc.backends.llvm.kernel_text import Division, KernelText
 from graphc.backends.llvm.lanes import survey
+from graphc.backends.llvm.longer_rows import with_longer_rows
 from graphc.backends.llvm.loops import LoopEmitter
 from graphc.backends.llvm.parallel import (
     GRAIN,
@@ -141,7 +142,9 @@ class _KernelEmitter(LoopEmitter):
 
     def emit(self, kernel: Kernel, whole: bool = False) -> KernelText:
         """The text of the kernel, see `emit_kernel`."""
-        body = tiled(kernel) if whole else in_column_chunks(tiled(kernel))
+        body = tiled(kernel)
+        if not whole:
+            body = in_column_chunks(with_longer_rows(kernel, body, self.target))
         body = crossed(kernel, interchanged(kernel, body))
         body = in_blocks(side_by_side(in_row_groups(kernel, body)))
         body = unwrapped(running_in_lanes(in_chunks(body)), True)
