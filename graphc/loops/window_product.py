@@ -123,7 +123,7 @@ class _Product:
         """Zeros, and the loops over tiles of the outer axes that add to them."""
         start: dict[str, Sequence[Size]] = {axis: [self.here(axis)] for axis in self.plan.outside}
         if not self.plan.outer:
-            return self.rows(self.plan.rows, start, {}, "parallel")
+            return self.rows(self.plan.rows, start, {}, "parallel", self.plan.blocks)
         return [*self.zeros(), *self.outer(list(self.plan.outer), start, {})]
 
     def outer(
@@ -131,7 +131,7 @@ class _Product:
     ) -> list[Statement]:
         """tiles: of each axis that is in tiles, where the tile starts and how long it is."""
         if not axes:
-            return self.rows(self.plan.rows, places, tiles, "serial")
+            return self.rows(self.plan.rows, places, tiles, "serial", self.plan.blocks)
         axis, tile = axes[0], self.plan.outer[axes[0]]
         size = self.sizes[axis]
         if tile == 1:
@@ -165,18 +165,22 @@ class _Product:
         places: Places,
         tiles: Mapping[str, tuple[Size, Size]],
         kind: LoopKind,
+        blocks: Mapping[str, int],
     ) -> list[Statement]:
         """The loops over rows, in steps of a block, and inside the lanes."""
         if not axes:
             return self.vector(places, tiles, self.finished)
         axis = axes[0]
+        step = blocks.get(axis, 1)
         if len(axes) == 1 and self.epilogue is not None and self.epilogue.in_tile:
-            return self.in_tile(self.epilogue, axis, places)
+            return self.in_tile(self.epilogue, axis, places, step)
 
         def inside(found: Sequence[Size]) -> list[Statement]:
-            return self.rows(axes[1:], {**places, axis: found}, tiles, kind)
+            is_left = len(found) < step and not isinstance(self.sizes[axis], int)
+            inner = self.plan.left_over if is_left else blocks
+            return self.rows(axes[1:], {**places, axis: found}, tiles, kind, inner)
 
-        return self.in_steps(axis, 0, self.sizes[axis], self.plan.blocks.get(axis, 1), kind, inside)
+        return self.in_steps(axis, 0, self.sizes[axis], step, kind, inside)
 
     def in_steps(
         self, axis: str, start: Size, extent: Size, step: int, kind: LoopKind, inside: Inside
@@ -198,7 +202,7 @@ class _Product:
 
     # --- what happens at a block of points ---------------------------------------------------
 
-    def in_tile(self, epilogue: Epilogue, axis: str, places: Places) -> list[Statement]:
+    def in_tile(self, epilogue: Epilogue, axis: str, places: Places, step: int) -> list[Statement]:
         """The sums of whole rows along an axis, then what is done with them along that axis."""
         lanes, tile = self.plan.lanes, f"tile{self.tiles}"
         assert lanes is not None
@@ -217,7 +221,6 @@ class _Product:
             spots = found
             return self.vector({**places, axis: found}, {}, stored)
 
-        step = self.plan.blocks.get(axis, 1)
         body: list[Statement] = [Scratch(tile, self.dtype, (len(rows), *sizes))]
         body += self.in_steps(axis, 0, sizes[0], step, "parallel", inside)
 

@@ -32,13 +32,15 @@ NEAR = 512  # points of an outer tile: rows of 16 floats for each of them fit th
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """lanes: the axis whose neighbours are computed side by side. blocks: how many places along
-    other axes of the result share loads. outside: axes of the result around the outer sums. outer:
+    other axes of the result share loads. left_over: the same where fewer places of a size known at
+    run time are left than a block has. outside: axes of the result around the outer sums. outer:
     axes summed outside of the block, each with how many steps the block sums inside. rows: the
     other axes of the result. summed: axes summed inside, outermost first. unrolled: how many steps
     of them are written out."""
 
     lanes: str | None
     blocks: Mapping[str, int]
+    left_over: Mapping[str, int]
     outside: tuple[str, ...]
     outer: Mapping[str, int]
     rows: tuple[str, ...]
@@ -61,10 +63,16 @@ def schedule(notation: ProductNotation, sizes: Mapping[str, Size], outer_axes: s
     inside = [axis for axis in rows if axis not in outside]
     summed = [axis for axis in sizes if axis not in notation.result and outer.get(axis, 2) > 1]
     small = _is_small(sizes)
-    blocks = _blocks(notation, sizes, lanes, inside, small)
+    free = _free(notation, inside)
+    blocks = _blocks(notation, sizes, lanes, free, small)
+    known = [axis for axis in free if isinstance(sizes[axis], int)]
+    left_over = (
+        blocks if blocks.keys() <= {*known} else _blocks(notation, sizes, lanes, known, small)
+    )
     return Schedule(
         lanes,
         blocks,
+        left_over,
         tuple(outside),
         outer,
         tuple(inside),
@@ -107,19 +115,24 @@ def _divisor(size: int, most: int) -> int:
     return fitting if 2 * fitting >= most else most
 
 
+def _free(notation: ProductNotation, rows: Sequence[str]) -> list[str]:
+    """Axes that not both operands depend on: the others' loads are shared along them."""
+    operands = [notation.axes_of(number) for number in (0, 1)]
+    free = [axis for axis in rows[-AXES:] if not all(axis in own for own in operands)]
+    return [axis for axis in free if axis not in notation.clipped]  # each place has its own steps
+
+
 def _blocks(
     notation: ProductNotation,
     sizes: Mapping[str, Size],
     lanes: str | None,
-    rows: Sequence[str],
+    free: Sequence[str],
     small: bool,
 ) -> dict[str, int]:
-    """One or two axes that not both operands depend on: the others' loads are shared."""
+    """One or two of the free axes."""
     if lanes is None:
         return {}
     operands = [notation.axes_of(number) for number in (0, 1)]
-    free = [axis for axis in rows[-AXES:] if not all(axis in own for own in operands)]
-    free = [axis for axis in free if axis not in notation.clipped]  # each place has its own steps
     best, least = {}, _cost(sizes, {}, operands, lanes)
     for blocks, further in _candidates(sizes, free):
         if small and (len(blocks) > 1 or max(blocks.values()) > FEW):

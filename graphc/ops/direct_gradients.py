@@ -48,7 +48,7 @@ def filter_gradient(b: Builder, x: Tensor, g: Tensor, setting: Setting) -> Tenso
     if groups != 1 and inner == 1 and not last and _are_rows(x, count, setting):
         return _depthwise_filter_gradient(b, x, g, count, setting)
     outputs = setting.channels(g) if last else g.shape[1]
-    if is_filtered(x, outputs, setting, count):
+    if is_filtered(x, outputs, setting, count, learned=True):
         return filtered_gradient(b, x, g, setting, count)
     outer = per_group(outputs, groups)
     in_outputs = not (isinstance(outer, int) and outer < 8) or _least(outer, inner) != outer

@@ -14,15 +14,21 @@ from graphc.ops.convolution_setting import (
     with_channels_last,
 )
 from graphc.ops.minimal_filtering import FILTER_TRANSFORM, MINIMAL_FILTERING
-from graphc.shapes import Shape, Size
+from graphc.shapes import Shape, Size, size_product
 
 CHANNELS = 16  # in and out, at least: fewer do not repay the transforms of the tiles
 LONG = 256  # channels in, beyond which narrow panels are read faster
-TILES = 48  # of all images that are known of: fewer do not repay the transform of the filter
+NEAR = 1 << 16  # channels in times channels out: transforms of more leave the second cache
+TILES = 16  # of all images: fewer do not repay the transform of the filter
+MORE_TILES = 48  # where that is large, and read or written in a farther cache
+EXAMPLES = 4  # that an unknown number of them is taken for where a filter is learned
 
 
-def is_filtered(x: Tensor, outer: Size, setting: Setting, count: Shape) -> bool:
-    """Whether the convolution of x, or the gradient by its filter, is better done like that."""
+def is_filtered(
+    x: Tensor, outer: Size, setting: Setting, count: Shape, learned: bool = False
+) -> bool:
+    """Whether the convolution of x is better done like that. learned: the gradient by its filter
+    instead."""
     windows = setting.windows
     if setting.rank != 2 or setting.groups != 1 or windows.kernel != (3, 3):
         return False
@@ -42,8 +48,11 @@ def is_filtered(x: Tensor, outer: Size, setting: Setting, count: Shape) -> bool:
         return False
     if not all(isinstance(size, int) and size > 0 for size in spatial):
         return False  # beside what is there, tiles read an element that is
-    batch = x.shape[0] if isinstance(x.shape[0], int) else 1
-    return min(height, width) > 2 and batch * _half(height) * _half(width) >= TILES
+    unknown = not isinstance(x.shape[0], int)
+    batch = (EXAMPLES if learned else 1) if unknown else x.shape[0]
+    is_near = size_product(channels) <= NEAR or not (unknown or learned)
+    least = TILES if is_near else MORE_TILES
+    return min(height, width) > 2 and batch * _half(height) * _half(width) >= least
 
 
 def filtered(

@@ -152,9 +152,22 @@ def test_turned_filters_in_blocks_of_channels(
 
 
 def test_a_turned_filter_is_packed_in_one_step() -> None:
-    g, w = gc.placeholder("g", (2, 64, 7, 7)), gc.placeholder("w", (64, 64, 3, 3))
-    x = gc.placeholder("x", (2, 64, 7, 7))
+    g, w = gc.placeholder("g", (1, 64, 5, 5)), gc.placeholder("w", (64, 64, 3, 3))
+    x = gc.placeholder("x", (1, 64, 5, 5))
     gradient = gc.grad(gc.sum(gc.nn.conv2d(x, w, padding=1) * g), x)
     f = gc.function([w, g], gradient, backend="llvm")
     rows = f.kernels().splitlines()
     assert len(rows) == 3 and sum("flip(w" in row for row in rows) == 1
+
+
+@pytest.mark.parametrize("batch", range(7))
+def test_images_that_blocks_of_them_leave_over_share_loads_along_rows(batch: int) -> None:
+    x, w = gc.placeholder("x", ("n", 32, 4, 7)), gc.placeholder("w", (336, 32, 5, 5))
+    f = gc.function([x, w], gc.nn.conv2d(x, w, padding=2), threads=1)
+    loops = f.loops()
+    left_over = loops[loops.index("in n - 4*(n//4) parallel") :]
+    assert [left_over.count(f"  t{number}: f32") for number in (4, 7, 8, 10)] == [1] * 4  # 4, 3
+    shapes = (batch, 32, 4, 7), (336, 32, 5, 5)
+    arrays = [RNG.normal(size=shape).astype("float32") for shape in shapes]
+    meaning = gc.function([x, w], gc.nn.conv2d(x, w, padding=2), backend="reference")
+    np.testing.assert_allclose(f(*arrays), meaning(*arrays), rtol=1e-4, atol=1e-4)

@@ -138,7 +138,7 @@ def test_what_is_computed_of_it_alone_is_computed_with_it() -> None:
     ("shape", "outer", "options", "kernel"),
     [
         ((1, 15, 28, 28), 16, {}, 3),  # few channels
-        ((1, 16, 12, 12), 16, {}, 3),  # few tiles
+        ((1, 16, 8, 8), 16, {}, 3),  # few tiles
         ((1, 16, 28, 28), 16, {"stride": 2}, 3),
         ((1, 16, 28, 28), 16, {"dilation": 2}, 3),
         ((1, 32, 28, 28), 32, {"groups": 2}, 3),
@@ -171,3 +171,20 @@ def test_only_what_may_lie_outside_is_asked_for() -> None:
     text = str(gc.function(inputs, results[0]).loops())
     asked = {word for word in ("is_row0", "is_row1", "is_row2", "is_row3") if f"{word} =" in text}
     assert asked == {"is_row0", "is_row3"}
+
+
+@pytest.mark.parametrize(
+    ("channels", "size", "count"),
+    [
+        (32, 8, 2),  # for one image already
+        (32, 4, 1),  # the gradient alone: few learn from one image
+        (272, 8, 1),  # so where the transform of the filter leaves the cache
+        (272, 4, 0),
+    ],
+)
+def test_what_an_unknown_number_of_images_repays(channels: int, size: int, count: int) -> None:
+    x = gc.placeholder("x", ("n", channels, size, size))
+    w = gc.placeholder("w", (channels, channels, 3, 3))
+    out = gc.nn.conv2d(x, w, padding=1)
+    f = gc.function([x, w], [out, gc.grad(gc.sum(out * out), w)])
+    assert f.kernels().count(" = minimal_filtering") == count
