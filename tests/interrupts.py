@@ -39,6 +39,7 @@ def _interrupted(work: Callable[[], object], number: int) -> tuple[KeyboardInter
         return trace
 
     before = sys.gettrace()
+    sys._getframe().f_trace_opcodes = True  # Python 3.12 asks for it in a frame that is there
     sys.settrace(trace)
     try:
         work()

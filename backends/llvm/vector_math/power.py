@@ -175,6 +175,9 @@ def cbrt(b: TextBuilder, x: Val) -> Val:
     up = 24 if x.type == "float" else 54
     small = b.fcmp("olt", a, b.const(f.smallest_normal, x))
     a = b.select(small, b.fmul(a, b.const(2.0**up, x)), a)
+    if not b.has_fma:  # the cube of a rounded root may be infinite
+        large = b.fcmp("ogt", a, b.const(2.0 ** (f.bias - 1), x))
+        a = b.select(large, b.fmul(a, b.const(2.0**-up, x)), a)
     y = _inverse_cube_root_guess(b, a)
     y = _inverse_cube_root_step(b, a, y, (1 / 3, 2 / 9, 14 / 81))
     if x.type == "double":
@@ -184,6 +187,8 @@ def cbrt(b: TextBuilder, x: Val) -> Val:
     error = b.fma(b.fneg(b.fmul(root, root)), root, a)
     root = b.fma(b.fmul(error, square), b.const(1 / 3, x), root)
     root = b.select(small, b.fmul(root, b.const(2.0 ** (-up // 3), x)), root)
+    if not b.has_fma:
+        root = b.select(large, b.fmul(root, b.const(2.0 ** (up // 3), x)), root)
     infinite = b.fcmp("oeq", a, b.const(float("inf"), x))
     return b.copysign(b.select(infinite, a, root), x)
 

@@ -15,6 +15,7 @@ from graphc.shapes import Dim, Size
 from tests.backends.llvm.conftest import program_of
 
 n, m, i, j = (Dim.symbol(name) for name in "nmij")
+STREAMS = host().vector_bytes > 16  # narrower vectors write a line in too many parts
 SIZES = [0, 1, 7, 255, 256, 257, 263, 1021, 2048]
 
 
@@ -71,7 +72,7 @@ def test_elementwise(dtype: DType, static: bool) -> None:
             np.testing.assert_array_equal(out, x + x)
             assert intact(out)
         if dtype in (float32, float64) and (size * dtype.itemsize >= 1024 or not static):
-            assert "!nontemporal" in text
+            assert "!nontemporal" in text or not STREAMS
 
 
 @pytest.mark.parametrize("columns", [1, 255, 257, 320])
@@ -142,7 +143,7 @@ def test_half_of_the_cache_is_enough(static: bool) -> None:
 
     touched = 2 * 4 * 4096
     if static:
-        assert "!nontemporal" in text(2 * touched - 2)
+        assert "!nontemporal" in text(2 * touched - 2) or not STREAMS
         assert "!nontemporal" not in text(2 * touched)
     else:
-        assert str(touched) in text(2 * touched)
+        assert str(touched) in text(2 * touched) or not STREAMS
