@@ -151,19 +151,20 @@ class Barrier:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """A value that is computed right into its place in a concatenation."""
+    """A value that is computed right into its place in a concatenation. places: axes along which it
+    begins at an offset, of all concatenations around it, the outermost first."""
 
     output: Tensor
     piece: Shape
-    axis: int
-    offset: Size
+    places: tuple[tuple[int, Size], ...]
 
 
 @dataclass(slots=True)
 class Partition:
     """steps in running order; `place` gives the number of the step that computes a value.
 
-    stored: values that need memory. placements: those of them that lie inside a concatenation.
+    stored: values that need memory. placements: those of them that lie inside a concatenation, and
+    concatenations that lie inside of others.
     """
 
     names: tuple[str, ...]
@@ -178,6 +179,11 @@ class Partition:
 
     def place_of(self, tensor: Tensor) -> int:
         return self.place.get(tensor.key, -1)
+
+    def whole_of(self, pieces: Tensor) -> tuple[Tensor, tuple[tuple[int, Size], ...]]:
+        """The concatenation that one lies in, or is, and where."""
+        placement = self.placements.get(pieces.key)
+        return (pieces, ()) if placement is None else (placement.output, placement.places)
 
 
 def choose_axis_names(graph: Graph, taken: Collection[str]) -> tuple[str, ...]:

@@ -169,23 +169,24 @@ class KernelBuilder:
         if key in self.partition.placements:
             placement = self.partition.placements[key]
             target = list(index_between(index, shape, placement.piece))
-            target[placement.axis] = add(target[placement.axis], self.offset(placement))
+            for axis, offset in placement.places:
+                target[axis] = add(target[axis], self.offset(placement, axis, offset))
             name = self.parameter(placement.output, placement.output.shape, written=True)
             self.statements.append(Store(name, tuple(target), value, False, tensor.sources))
         elif key in self.partition.stored:
             name = self.parameter(tensor, shape, written=True)
             self.statements.append(Store(name, index, value, False, tensor.sources))
 
-    def offset(self, placement: Placement) -> Expr:
+    def offset(self, placement: Placement, axis: int, offset: Size) -> Expr:
         """Where a piece begins: a run-time value, so that pieces of one shape share a kernel; but
         known for a few neighbours, whose stores become one."""
         whole = placement.output.shape[-1]
-        is_last = placement.axis == len(placement.piece) - 1
+        is_last = axis == len(placement.piece) - 1
         if isinstance(whole, int) and whole <= NEIGHBOURS and is_last:
-            return Index(placement.offset)
-        offset = self.names.fresh("offset")
-        self.draft.sizes[offset] = placement.offset
-        return axis_index(offset)
+            return Index(offset)
+        name = self.names.fresh("offset")
+        self.draft.sizes[name] = offset
+        return axis_index(name)
 
     def write_phase(self, level: int) -> None:
         """One pass: values, accumulations, stores."""

@@ -204,7 +204,7 @@ class _Lowering(GraphBuffers):
             return
         outputs = [Tensor(node, number) for number in range(len(node.types))]
         made = next((tensor for tensor in outputs if tensor.key in self.buffer_of), outputs[0])
-        comment = self.equations.of([made], {})
+        comment = self.equations.of([made], partition.placements)
         lower = node.op.lower
         if isinstance(lower, LapackForm):
             self.steps.append(self.lower_routine(node, lower.routine, comment))

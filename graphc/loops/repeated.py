@@ -127,8 +127,7 @@ class Outline:
                 output.node.types[output.index],
                 self._buffer(output.key),
                 placement.piece,
-                placement.axis,
-                placement.offset,
+                placement.places,
             )
         buffer = self._buffer(key)
         named = buffer is None and key in self.naming.given and key in self.naming.values

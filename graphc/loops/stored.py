@@ -42,7 +42,7 @@ def choose_memory(partition: Partition, needs: Needs) -> None:
         if id(barrier.node) in needs.destinations:
             partition.stored.discard(Tensor(barrier.node).key)
     groups = {step.number: step for step in partition.steps if isinstance(step, Group)}
-    for barrier in barriers:
+    for barrier in reversed(barriers):  # a concatenation before those that lie in it
         if isinstance(barrier.node.op.lower, Pieces):
             _put_in_place(barrier, partition, groups, needs, readers)
 
@@ -83,18 +83,28 @@ def _put_in_place(
     output, axis = Tensor(barrier.node), barrier.node.attrs["axis"]
     in_memory = needs.results | needs.indices
     there = {one.piece for one in needs.destinations.values()}
+    written_into = {piece[0] for piece in there if piece is not None}
+    whole, around = partition.whole_of(output)
     offset: Size = 0
     for number, tensor in enumerate(barrier.node.inputs):
         root = root_of(tensor)
         group = groups.get(partition.place_of(root))
+        placement = Placement(whole, tensor.shape, (*around, (axis, offset)))
+        alone = readers.get(root.key) == [barrier.number] and root.key not in in_memory
         if (
             group is not None
             and core(root.shape) == core(tensor.shape)
             and core(_group_shape(group, root)) == core(root.shape)
-            and readers.get(root.key) == [barrier.number]
-            and root.key not in in_memory
+            and alone
         ):
-            partition.placements[root.key] = Placement(output, tensor.shape, axis, offset)
+            partition.placements[root.key] = placement
+        elif (
+            isinstance(tensor.node.op.lower, Pieces)
+            and alone
+            and id(tensor.node) not in written_into
+        ):
+            partition.placements[tensor.key] = placement
+            partition.stored.discard(tensor.key)
         elif (id(barrier.node), number) not in there:
             barrier.pieces.append(number)
         offset = offset + tensor.shape[axis]

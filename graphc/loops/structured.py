@@ -182,6 +182,7 @@ def piece_drafts(barrier: Barrier, partition: Partition, naming: Naming) -> Iter
     """
     node = barrier.node
     output, axis = Tensor(node), node.attrs["axis"]
+    whole, around = partition.whole_of(output)
     # Something must write the output, even if there is nothing to write.
     all_empty = all(tensor.shape[axis] == 0 for tensor in node.inputs)
     together = len(node.inputs) <= NEIGHBOURS and axis == output.ndim - 1
@@ -192,7 +193,8 @@ def piece_drafts(barrier: Barrier, partition: Partition, naming: Naming) -> Iter
         size = tensor.shape[axis]
         if number in barrier.pieces and (size != 0 or all_empty):
             with source_scope(node.sources):
-                placed.append((PIECE(tensor), Placement(output, tensor.shape, axis, offset)))
+                places = (*around, (axis, offset))
+                placed.append((PIECE(tensor), Placement(whole, tensor.shape, places)))
         offset = offset + size
     for pieces in [placed] if together and placed else [[one] for one in placed]:
         group = Group(barrier.number, core(pieces[0][1].piece), partition.names)

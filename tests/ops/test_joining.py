@@ -195,3 +195,25 @@ def test_nested_lists_of_tensors() -> None:
     np.testing.assert_allclose(rotation, wanted, rtol=1e-6)
     with pytest.raises(ShapeError):
         gc.as_tensor([[c, s], [c]])
+
+
+@pytest.mark.parametrize("sizes", ["known", "symbolic"])
+def test_a_concatenation_inside_of_another_is_written_where_it_ends_up(sizes: str) -> None:
+    shape: tuple[Any, ...] = (5, 7, 3) if sizes == "known" else ("n", "m", "k")
+    x = gc.placeholder("x", shape)
+    row = gc.concat([gc.zeros_like(x[:, :1]), gc.tanh(x), x[:, -1:]], axis=1)
+    whole = gc.concat([row[:1] * 0 + 2, row, gc.exp(row[:1])], axis=0)
+    lone = gc.concat([gc.zeros_like(x[:1]), gc.concat([x, gc.sin(x)], axis=2)[:, :, :3]], axis=0)
+    inner = gc.concat([gc.cos(x), gc.concat([gc.tanh(x), x], axis=1)], axis=1)
+    around = gc.concat([gc.ones_like(inner[..., :1]), inner, gc.ones_like(inner[..., :1])], axis=2)
+    results = [whole, lone, around]
+    (values,) = (array.astype("float32") for array in draw((5, 7, 3)))
+    meaning = gc.function([x], results, backend="reference")(values)
+    for backend in ("llvm", "interpreter", "numba_cpu"):
+        f = gc.function([x], results, backend=backend)
+        for found, wanted in zip(f(values), meaning, strict=True):
+            np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-6)
+    f = gc.function([x], around)
+    assert not [
+        buffer for buffer in f.stages.program.buffers.values() if buffer.role == "temporary"
+    ]

@@ -284,7 +284,7 @@ def test_cube_roots_without_fma_of_the_largest_numbers(type: str) -> None:
         pytest.skip("the target without FMA is x86-64")
     largest = np.finfo(DTYPES[type]).max
     arguments = np.nextafter(np.array([largest, -largest, 0.75 * largest, np.inf], DTYPES[type]), 0)
-    got = Sampled("cbrt", type, has_fma=False, cpu="x86-64")([arguments], 4)
+    got = Sampled("cbrt", type, has_fma=False, cpu="x86-64")((arguments,), 4)
     np.testing.assert_allclose(got, np.cbrt(arguments), rtol=3 * np.finfo(DTYPES[type]).eps)
 
 
