@@ -7,7 +7,7 @@ import numpy as np
 
 from graphc.errors import IndexOutOfRange, ShapeError
 from graphc.ir.batch import with_attributes
-from graphc.ir.leaf import as_tensor, constant
+from graphc.ir.leaf import as_tensor
 from graphc.ir.lowering import IndexMap, LoweringContext
 from graphc.ir.node import Attributes, TensorType
 from graphc.ir.opdef import Application, Example, Generator, Gradients, Inference, OpDef
@@ -164,8 +164,6 @@ def _infer_slice_gradient(call: Inference) -> TensorType:
     for axis, size in enumerate(attrs["shape"]):
         start, count, step = attrs["starts"][axis], values.shape[axis], attrs["steps"][axis]
         _check_range(call, axis, size, start, count, step)
-    if not _has_entries(values, attrs["shape"], attrs["starts"], attrs["steps"]):
-        raise ShapeError(f"slice_gradient: {values} may have no entries to read")
     return TensorType(values.dtype, attrs["shape"])
 
 
@@ -180,7 +178,7 @@ def _is_whole(start: Size, step: int, count: Size, size: Size) -> bool:
     return start == 0 and step == 1 and count == size
 
 
-def _has_entries(
+def has_entries(
     values: Tensor | TensorType, shape: Shape, starts: Sequence[Size], steps: Sequence[int]
 ) -> bool:
     """Whether values have entries for any sizes, along the axes along which they fill a part."""
@@ -198,6 +196,7 @@ def _value_there(
 ) -> Expr:
     """values[(i - start) / step] of input `number`, where it has such an entry; else otherwise."""
     attrs, values = context.attrs, context.inputs[number]
+    assert has_entries(values, shape, attrs["starts"], attrs["steps"])  # see passes/pieces.py
     conditions: list[Expr] = []
     guarded: list[int] = []
     picked: list[Expr] = []
@@ -273,37 +272,7 @@ def slice_gradient(
     ]
     if not placed:
         return tensor
-    if _has_entries(tensor, sizes, first, strides):
-        return SLICE_GRADIENT(tensor, shape=sizes, starts=first, steps=strides)
-    for axis in placed:  # nothing can be read from an axis that may be empty: join pieces
-        tensor = _place(tensor, axis, sizes[axis], first[axis], strides[axis])
-    return tensor
-
-
-def _place(values: Tensor, axis: int, size: Size, start: Size, step: int) -> Tensor:
-    """Zeros of `size` along an axis with the values at start, start + step, ..."""
-    count, stride = values.shape[axis], abs(step)
-    lowest = start if step > 0 else start + (count - 1) * step
-    if step < 0:
-        values = BUILDER.flip(values, axis)
-    if stride > 1:
-        apart = BUILDER.concat(
-            [BUILDER.expand_dims(values, axis + 1), _zeros(values, (count, stride - 1), axis)],
-            axis + 1,
-        )
-        spread = (*values.shape[:axis], count * stride, *values.shape[axis + 1 :])
-        values = BUILDER.reshape(apart, spread)
-        count = dim_max(count * stride - (stride - 1), 0)
-        kept = (*values.shape[:axis], count, *values.shape[axis + 1 :])
-        values = slice_within(values, (0,) * values.ndim, kept)
-    before = dim_max(dim_min(lowest, size), 0)  # no values: any place will do
-    around = (_zeros(values, (n,), axis) for n in (before, size - before - count))
-    return BUILDER.concat([next(around), values, next(around)], axis)
-
-
-def _zeros(like: Tensor, sizes: tuple[Size, ...], axis: int) -> Tensor:
-    shape = (*like.shape[:axis], *sizes, *like.shape[axis + 1 :])
-    return BUILDER.broadcast_to(constant(0, like.dtype), shape)
+    return SLICE_GRADIENT(tensor, shape=sizes, starts=first, steps=strides)
 
 
 # --- other values in the place of a slice --------------------------------------------------------
@@ -316,8 +285,6 @@ def _infer_update_slice(call: Inference) -> TensorType:
     for axis, size in enumerate(x.shape):
         start, count, step = attrs["starts"][axis], values.shape[axis], attrs["steps"][axis]
         _check_range(call, axis, size, start, count, step)
-    if not _has_entries(values, x.shape, attrs["starts"], attrs["steps"]):
-        raise ShapeError(f"update_slice: {values} may have no entries to read")
     return x
 
 
@@ -390,9 +357,4 @@ UPDATE_SLICE = register(
 def update_slice(x: Any, values: Any, starts: Sequence[Size], steps: Sequence[int]) -> Tensor:
     """x with `values`, of its dtype, at the positions that a slice reads."""
     old, new, place = as_tensor(x), as_tensor(values), (tuple(starts), tuple(steps))
-    if _has_entries(new, old.shape, *place):
-        return UPDATE_SLICE(old, new, starts=place[0], steps=place[1])
-    inside = BUILDER.broadcast_to(constant(True), new.shape)
-    return BUILDER.where(
-        slice_gradient(inside, old.shape, *place), slice_gradient(new, old.shape, *place), old
-    )
+    return UPDATE_SLICE(old, new, starts=place[0], steps=place[1])

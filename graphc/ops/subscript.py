@@ -20,7 +20,7 @@ from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.ir.trimmed import Trimmed
 from graphc.records import dataclass
-from graphc.shapes import Dim, Size, dim_max, dim_min, lower_bound
+from graphc.shapes import Dim, Size
 
 __all__ = ["getitem"]
 
@@ -190,31 +190,8 @@ def _replaced(x: Tensor, plan: _Plan, region: Tensor, values: Tensor) -> Tensor:
     """x with `values` where the region lies that the slices of the plan read."""
     if region is x:
         return values
-    parts = zip(plan.starts, plan.sizes, plan.steps, strict=True)
-    placed = [axis for axis, part in enumerate(parts) if part != (0, x.shape[axis], 1)]
-    # Nothing can be read from values that may be empty: join pieces.
-    filled = all((lower_bound(plan.sizes[axis]) or 0) >= 1 for axis in placed)
-    if not filled and all(plan.steps[axis] == 1 for axis in placed):
-        return _spliced(x, plan, values, placed)
     updated: Tensor = BUILDER.update_slice(x, values, plan.starts, plan.steps)
     return updated
-
-
-def _spliced(x: Tensor, plan: _Plan, values: Tensor, axes: list[int]) -> Tensor:
-    """What is before the region along the first of the axes, the region, and what is behind."""
-    if not axes:
-        return values
-    axis, *rest = axes
-    size, count = x.shape[axis], plan.sizes[axis]
-    start = dim_max(dim_min(plan.starts[axis], size), 0)
-
-    def part(first: Size, number: Size) -> Tensor:
-        starts = [first if other == axis else 0 for other in range(x.ndim)]
-        return BUILDER.slice_within(x, starts, (*x.shape[:axis], number, *x.shape[axis + 1 :]))
-
-    middle = _spliced(part(start, count), plan, values, rest)
-    pieces = [part(0, start), middle, part(start + count, size - start - count)]
-    return BUILDER.concat(pieces, axis)
 
 
 def _symbolic_mask(x: Tensor, key: Any) -> Tensor | None:

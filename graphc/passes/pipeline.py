@@ -29,6 +29,7 @@ from graphc.passes.loops import merge_loops
 from graphc.passes.motion import move_out
 from graphc.passes.narrow_products import NARROW_PRODUCTS
 from graphc.passes.nested import fill_bodies, has_bodies, map_bodies
+from graphc.passes.pieces import join_pieces
 from graphc.passes.spectra import share_spectra
 from graphc.passes.stabilize import STABILIZE
 from graphc.passes.stabilize_logarithms import STABILIZE_LOGARITHMS
@@ -164,7 +165,7 @@ def optimize(
             graph = map_bodies(graph, lambda body: _expanded(body, log))
         if check:
             verify(graph)
-    return graph, log
+    return _through(graph, (join_pieces,), trace), log  # last: who stores what is known
 
 
 # What happens to loops and branches around their bodies, in order, before these are simplified ...
@@ -229,5 +230,5 @@ def run_pass(graph: Graph, one: Pass, log: RewriteLog | None = None) -> Graph:
 
 def expand(graph: Graph) -> Graph:
     """The same function without composite ops and nothing else changed, in loops too."""
-    graph = graph.with_results(rewrite(graph.results, EXPANSION))
+    graph = join_pieces(graph.with_results(rewrite(graph.results, EXPANSION)))
     return map_bodies(graph, expand) if has_bodies(graph) else graph

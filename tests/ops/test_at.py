@@ -246,7 +246,7 @@ def test_slices_of_symbolic_axes_are_pieces() -> None:
         wanted[1:, :-2] += values[2:]
         np.testing.assert_array_equal(f(array, values), wanted)
     ones = x.at[1:].set(1.0)
-    assert ones.shape == x.shape and ones.op.name == "concat"
+    assert ones.shape == x.shape and ones.op.name == "update_slice"
 
 
 # --- masks -------------------------------------------------------------------------------------
