@@ -223,7 +223,10 @@ def _reference_update(
 ) -> np.ndarray:
     result, key = x.copy(), [slice(None)] * x.ndim
     for axis, start in zip(attrs["axes"], starts, strict=True):
-        key[axis] = slice(int(start), int(start) + values.shape[axis])
+        first, count, size = int(start), values.shape[axis], x.shape[axis]
+        if count and not 0 <= first <= size - count:
+            raise _outside(axis, first, count, size)
+        key[axis] = slice(first, first + count)
     result[tuple(key)] = values
     return result
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import graphc as gc
+from graphc.ir.registry import BUILDER
 
 X = np.arange(30.0).reshape(10, 3)
 
@@ -244,3 +245,14 @@ def test_each_example_has_its_own_start() -> None:
     slopes = gc.grad(gc.vmap(lambda s: (crop(s) ** 2).sum())(starts).sum(), x)
     each = sum(gc.run(gc.grad((crop(starts[k]) ** 2).sum(), x), values) for k in range(4))
     np.testing.assert_array_equal(gc.run(slopes, values), each)
+
+
+@pytest.mark.parametrize("backend", ["reference", "interpreter", "llvm"])
+def test_values_beyond_the_end_raise_on_every_backend(backend: str) -> None:
+    """numpy's slices end where the array ends, and values of one entry then went nowhere."""
+    x, values = gc.placeholder("x", ("n",)), gc.placeholder("values", ("k",))
+    f = gc.function([x, values], BUILDER.update_slice_at(x, values, [1], [0]), backend=backend)
+    ones = np.ones(3, "float32")
+    np.testing.assert_array_equal(f(0 * ones, ones[:2]), [0, 1, 1])
+    with pytest.raises(gc.IndexOutOfRange, match="E402"):
+        f(ones[:1], ones[:1])
