@@ -1,10 +1,12 @@
 """Networks at the size that people train: value and gradients, beside JAX and PyTorch.
 
-taskset -c 0 python benchmarks/networks.py [--threads 1] [--dtype bfloat16] [name ...]
+taskset -c 0 python benchmarks/networks.py [--threads 1] [--dtype bfloat16] [--any-batch] [name ...]
 
 Each network is one text for all three. Candidates take turns, medians; gradients are compared.
 first: from the graph, or the function, to the first result, in a process that has loaded all
 three. A library that is not installed is left out. With --threads 2 without `taskset`.
+
+--any-batch: graphc does not know how many examples there are; what it compiles serves any number.
 
 --dtype bfloat16: mixed precision. Weights are float32; products, convolutions and what follows them
 element by element are bfloat16; norms, softmax, sums along the residual path and losses float32.
@@ -104,9 +106,19 @@ class Graphc(Library):
     def cross_entropy(self, z: Any, y: Any) -> Any:
         return gc.mean(gc.nn.sparse_softmax_cross_entropy(z, y))
 
+    any_batch = False
+
     def ready(self, model: Model, threads: int) -> Callable[[], Sequence[Any]]:
         given = {k: gc.placeholder(k, v.shape, str(v.dtype)) for k, v in model.parameters.items()}
-        data = [gc.placeholder(f"data{i}", v.shape, str(v.dtype)) for i, v in enumerate(model.data)]
+        batch = model.data[0].shape[0]
+        shapes = [
+            ("n", *v.shape[1:]) if self.any_batch and v.shape[0] == batch else v.shape
+            for v in model.data
+        ]
+        data = [
+            gc.placeholder(f"data{i}", shape, str(v.dtype))
+            for i, (shape, v) in enumerate(zip(shapes, model.data, strict=True))
+        ]
         loss = model.build(self, given, *data)
         results = [loss, *gc.grad(loss, list(given.values()))]
         f = gc.function([*given.values(), *data], results, threads=threads)
@@ -229,11 +241,11 @@ def gpt() -> Model:
     mask = np.where(np.tril(np.ones((length, length), bool)), 0, -1e9).astype("float32")
 
     def attention(use: Any, x: Any, p: Parameters, i: int, mask: Any) -> Any:
-        split = use.reshape(use.product(x, p[f"qkv{i}"]), (batch, length, 3, heads, width // heads))
+        split = use.reshape(use.product(x, p[f"qkv{i}"]), (-1, length, 3, heads, width // heads))
         q, k, v = (use.transpose(split[:, :, j], (0, 2, 1, 3)) for j in range(3))
         scores = use.wide(use.product(q, use.transpose(k, (0, 1, 3, 2))))
         found = use.product(use.softmax(scores / (width / heads) ** 0.5 + mask), v)
-        found = use.reshape(use.transpose(found, (0, 2, 1, 3)), (batch, length, width))
+        found = use.reshape(use.transpose(found, (0, 2, 1, 3)), (-1, length, width))
         return use.product(found, p[f"o{i}"])
 
     def loss(use: Any, p: Parameters, x: Any, y: Any, mask: Any) -> Any:
@@ -330,7 +342,7 @@ def discriminator() -> Model:
         for name in "abc":
             z = use.conv(h, p[name], 2, 1)
             h = use.relu(z) - 0.2 * use.relu(-z)
-        truth = use.wide(use.product(use.reshape(h, (32, -1)), p["out"]))
+        truth = use.wide(use.product(use.reshape(h, (-1, 4096)), p["out"]))
         return use.mean(use.relu(1 - truth), (0, 1))
 
     return Model(loss, p, (images(32, 3, 32, 32),))
@@ -343,13 +355,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--dtype", default="float32", help="of products: float32 or bfloat16")
+    parser.add_argument("--any-batch", action="store_true", help="graphc does not know its size")
     parser.add_argument("--seconds", type=float, default=2.0, help="for each candidate")
     parser.add_argument("names", nargs="*", metavar="name", help=", ".join(NETWORKS))
     options = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", str(options.threads))
     libraries: dict[str, Any] = {"graphc": Graphc()}
     libraries |= {kind.__name__.lower(): kind() for kind in (Jax, Torch) if installed(kind)}
-    Library.dtype = options.dtype
+    Library.dtype, Graphc.any_batch = options.dtype, options.any_batch
     for name in options.names or NETWORKS:
         print(measured(name, NETWORKS[name](), libraries, options.threads, options.seconds))
 

@@ -1,10 +1,11 @@
-"""Statistics of tables, grids with edges that meet, large results: microseconds a call.
+"""Statistics of tables, sums of neighbours on grids, large results: microseconds a call.
 
 python benchmarks/tables.py [--threads 1] [name ...]
 
 Functions of whole arrays, in one text for graphc, numpy and JAX (where it is installed). Columns of
-tables of any number of rows; sums of neighbours on a grid whose edges meet; calls whose results
-have a few MiB, where what a call costs besides its work shows; the gradient of a mixture of normal
+tables of any number of rows; sums of neighbours on a grid whose edges meet; steps on grids whose
+edges stay, and gradients of differences, of sizes known and unknown; calls whose results have a few
+MiB, where what a call costs besides its work shows; the gradient of a mixture of normal
 distributions. Each peer takes turns with graphc alone: medians, and the share of the peer's time
 that graphc takes. With `taskset -c 0` around it JAX has one thread.
 """
@@ -27,12 +28,12 @@ Function = Callable[..., Any]
 
 
 class Case(NamedTuple):
-    """formula: of a library and arrays of these shapes; None is a size that graphc does not know.
-    gradient: by the arrays, of the sum of what the formula gives."""
+    """formula: of a library and arrays of these shapes. unknown: the first sizes, which graphc does
+    not know. gradient: by the arrays, of the sum of what the formula gives."""
 
     formula: Function
     shapes: Sequence[tuple[int, ...]]
-    any_rows: bool = False
+    unknown: int = 0
     gradient: bool = False
 
 
@@ -61,6 +62,27 @@ def around(use: Any, x: Any) -> Any:
     return use.roll(lines, 1, axis=1) + lines + use.roll(lines, -1, axis=1)
 
 
+def heat(use: Any, x: Any) -> Any:
+    """A step in which the edges stay."""
+    lines = x[:-2, 1:-1] + x[2:, 1:-1] + x[1:-1, :-2] + x[1:-1, 2:]
+    change = 0.1 * (lines - 4 * x[1:-1, 1:-1])
+    if use is not np:
+        return x.at[1:-1, 1:-1].add(change)
+    following = x.copy()
+    following[1:-1, 1:-1] += change
+    return following
+
+
+def variation(use: Any, x: Any) -> Any:
+    return use.sum(use.abs(x[1:] - x[:-1])) + use.sum(use.abs(x[:, 1:] - x[:, :-1]))
+
+
+def laplacians(use: Any, x: Any) -> Any:
+    """Their squares."""
+    lines = x[:-2, 1:-1] + x[2:, 1:-1] + x[1:-1, :-2] + x[1:-1, 2:]
+    return (lines - 4 * x[1:-1, 1:-1]) ** 2
+
+
 def flow(use: Any, links: Any, rank: Any) -> Any:
     moved = links @ rank
     return 0.85 * moved / use.sum(moved) + 0.15
@@ -84,12 +106,19 @@ def cases() -> dict[str, Case]:
             ("standardized", standardized),
             ("softmax", column_softmax),
         ):
-            found[f"{name} of {columns} columns"] = Case(formula, shapes, any_rows=True)
+            found[f"{name} of {columns} columns"] = Case(formula, shapes, unknown=1)
     for columns in (10, 40):
         found[f"centred rows of {columns} columns"] = Case(transposed, [(ROWS, columns)])
     found["covariances of 40 columns"] = Case(covariances, [(5000, 40)])
     for size in (128, 1000):
         found[f"around, {size} x {size}"] = Case(around, [(size, size)])
+    for unknown, sizes in ((0, "known"), (2, "unknown")):
+        for size in (100, 1000):
+            grid = [(size, size)]
+            found[f"heat, {size} x {size}, {sizes}"] = Case(heat, grid, unknown)
+            for name, formula in (("variation", variation), ("laplacians", laplacians)):
+                key = f"{name}, gradient, {size} x {size}, {sizes}"
+                found[key] = Case(formula, grid, unknown, gradient=True)
     for count in (300_000, 1_000_000, 3_000_000):
         found[f"sum of {count} pairs"] = Case(lambda use, a, b: a + b, [(count,)] * 2)
     found["flow"] = Case(flow, [(1000, 1000), (1000,)])
@@ -99,7 +128,7 @@ def cases() -> dict[str, Case]:
 
 def in_graphc(case: Case, arrays: Sequence[np.ndarray], threads: int) -> Callable[[], Any]:
     inputs = [
-        gc.placeholder(f"x{n}", (("n", *a.shape[1:]) if case.any_rows else a.shape))
+        gc.placeholder(f"x{n}", (*"nmk"[: case.unknown], *a.shape[case.unknown :]))
         for n, a in enumerate(arrays)
     ]
     value = case.formula(gc, *inputs)
@@ -144,7 +173,7 @@ def main() -> None:
             found = gc.compare(pair, seconds=2 * SECONDS, baseline="graphc")
             mine, theirs = (found.timings[one].median * 1e6 for one in pair)
             cells.append(f"{mine:7.0f} : {theirs:7.0f} us {peer} {found.ratio(peer):.2f}")
-        print(f"{name:<28}{'   '.join(cells)}", flush=True)
+        print(f"{name:<42}{'   '.join(cells)}", flush=True)
 
 
 if __name__ == "__main__":
