@@ -37,9 +37,7 @@ from graphc.shapes import Shape, Size, dim_max, dim_min, lower_bound, size_produ
 OPS = ("slice_gradient", "update_slice", "pad")
 FEW = 1 << 12  # elements, which one kernel asks about sooner than three begin
 SMALL = 4  # values of less than one part in so many
-WINDOWS = (
-    WindowProduct | MinimalFiltering | DepthwiseProduct
-)  # their pads have layouts of their own
+WINDOWS = WindowProduct | MinimalFiltering | DepthwiseProduct  # of pads in layouts of their own
 
 
 def join_pieces(graph: Graph) -> Graph:
@@ -212,9 +210,11 @@ def _with_entries(values: Tensor, node: Node, made: dict[tuple[Key, int], Tensor
 
 def _scaled(values: Tensor) -> tuple[Tensor, Tensor] | None:
     """A value and the finite number that it is multiplied by."""
+    if not is_floating(values.dtype):
+        return None
     if values.op.name == "negative":
         return values.node.inputs[0], constant(-1, values.dtype)
-    if values.op.name != "multiply" or not is_floating(values.dtype):
+    if values.op.name != "multiply":
         return None
     value, factor = values.node.inputs
     number = scalar_value(factor)

@@ -45,6 +45,15 @@ def test_values_at_any_size(name: str, backend: str) -> None:
         np.testing.assert_allclose(f(values), meaning(values), rtol=1e-12, atol=1e-12)
 
 
+def test_values_of_unsigned_integers() -> None:
+    x = gc.placeholder("x", ("n",), "uint8")
+    n = x.shape[0]
+    f = gc.function([x], gc.slice_gradient(-x[1:], (n,), (1,), (1,)) + x)
+    for size in range(4):
+        values = np.arange(3, 3 + size, dtype=np.uint8)
+        np.testing.assert_array_equal(f(values), [3, 0, 0][:size])
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_values_of_large_arrays_of_known_size(name: str) -> None:
     x = gc.placeholder("x", (70, 65), "float64")
