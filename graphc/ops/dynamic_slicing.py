@@ -208,7 +208,7 @@ def _int64(starts: Sequence[Any]) -> list[Tensor]:
 def _infer_update(call: Inference) -> TensorType:
     (x, values, *starts), axes = call.types, call.attrs["axes"]
     _check_starts(call, starts, axes)
-    if values.dtype != x.dtype or values.ndim != x.ndim:
+    if values.dtype != x.dtype or values.ndim != x.ndim or any(axis >= x.ndim for axis in axes):
         raise ShapeError(f"{call.op}: values {values} for a slice of {x}")
     for axis, (count, size) in enumerate(zip(values.shape, x.shape, strict=True)):
         if axis in axes:

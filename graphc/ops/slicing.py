@@ -16,9 +16,10 @@ from graphc.ir.registry import BUILDER, Builder, public, register
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.ops.definition import linear_jvp
+from graphc.polynomials import Max
 from graphc.scalar import expr as s
 from graphc.scalar.expr import Expr, Index
-from graphc.shapes import Shape, Size, dim_max, dim_min, floor_div, lower_bound
+from graphc.shapes import Dim, Shape, Size, dim_max, dim_min, floor_div, lower_bound
 
 __all__ = ["slice_gradient", "strided_slice"]
 
@@ -126,9 +127,7 @@ def strided_slice(
     tensor, needed = as_tensor(x), list[Size]()
     groups = zip(tensor.shape, starts, sizes, steps or (1,) * tensor.ndim, strict=False)
     for size, start, count, step in groups:
-        last, some = start + (count - 1) * step, dim_min(count, 1)
-        high, low = dim_max(start, last) + 1, dim_min(start, last)
-        ends = dim_max(high * some, (size - low) * some)
+        ends = _reach(size, start, count, step)
         known = isinstance(count, int) or _is_whole(start, step, count, size)
         needed.append(size if known else dim_max(size, ends))
     if len(needed) == tensor.ndim:
@@ -161,10 +160,48 @@ def slice_within(
 
 def _infer_slice_gradient(call: Inference) -> TensorType:
     (values,), attrs = call.types, call.attrs
-    for axis, size in enumerate(attrs["shape"]):
-        start, count, step = attrs["starts"][axis], values.shape[axis], attrs["steps"][axis]
-        _check_range(call, axis, size, start, count, step)
+    _check_places(call, values.shape, attrs["shape"])
     return TensorType(values.dtype, attrs["shape"])
+
+
+def _check_places(call: Inference, counts: Shape, shape: Shape) -> None:
+    """All values must have a place, for they are written there."""
+    starts, steps = call.attrs["starts"], call.attrs["steps"]
+    if not len(counts) == len(shape) == len(starts) == len(steps):
+        raise ShapeError(f"{call.op}: values of {len(counts)} axes in one of {len(shape)}")
+    for axis, (size, start, count, step) in enumerate(
+        zip(shape, starts, counts, steps, strict=True)
+    ):
+        if isinstance(count, int):
+            _check_range(call, axis, size, start, count, step)
+        elif not _surely_fits(size, start, count, step):
+            needed = dim_max(size, _reach(size, start, count, step))
+            text = f"{count} values from {start} in steps of {step} do not fit axis {axis}"
+            call.require_equal(size, needed, text, error=IndexOutOfRange)
+
+
+def _reach(size: Size, start: Size, count: Size, step: int) -> Size:
+    """The size that an axis needs for so many entries; more than it has for those below 0."""
+    last, some = start + (count - 1) * step, dim_min(count, 1)
+    high, low = dim_max(start, last) + 1, dim_min(start, last)
+    return dim_max(high * some, (size - low) * some)
+
+
+def _surely_fits(size: Size, start: Size, count: Size, step: int) -> bool:
+    """Whether that is known: where there are entries, max(count, 0) is count."""
+    if _is_whole(start, step, count, size):
+        return True
+    cases = [count]
+    atoms = tuple(count.atoms()) if isinstance(count, Dim) else ()
+    if len(atoms) == 1 and isinstance(atoms[0], Max):
+        cases += [one for one in atoms[0].sizes if dim_max(one, 0) == count]
+    for one in cases:
+        last = start + (one - 1) * step
+        low, high = (start, last) if step > 0 else (last, start)
+        rooms = [lower_bound(room) for room in (low, size - 1 - high)]
+        if all(room is not None and room >= 0 for room in rooms):
+            return True
+    return False
 
 
 def _reference_slice_gradient(attrs: Attributes, values: np.ndarray) -> np.ndarray:
@@ -262,7 +299,10 @@ SLICE_GRADIENT = register(
 def slice_gradient(
     values: Any, shape: Sequence[Size], starts: Sequence[Size], steps: Sequence[int]
 ) -> Tensor:
-    """Zeros of `shape` with `values` at the positions that a slice reads: its transpose."""
+    """Zeros of `shape` with `values` at the positions that a slice reads: its transpose.
+
+    IndexOutOfRange for positions outside of the shape, at the call where sizes are symbolic.
+    """
     tensor = as_tensor(values)
     sizes, first, strides = tuple(shape), tuple(starts), tuple(steps)
     placed = [
@@ -279,12 +319,10 @@ def slice_gradient(
 
 
 def _infer_update_slice(call: Inference) -> TensorType:
-    (x, values), attrs = call.types, call.attrs
+    x, values = call.types
     if values.dtype != x.dtype or values.ndim != x.ndim:
         raise ShapeError(f"update_slice: values {values} for a slice of {x}")
-    for axis, size in enumerate(x.shape):
-        start, count, step = attrs["starts"][axis], values.shape[axis], attrs["steps"][axis]
-        _check_range(call, axis, size, start, count, step)
+    _check_places(call, values.shape, x.shape)
     return x
 
 

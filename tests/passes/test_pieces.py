@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import graphc as gc
+from graphc.errors import IndexOutOfRange
 
 RNG = np.random.default_rng(0)
 Build = Callable[[Any], Any]
@@ -43,6 +44,33 @@ def test_values_at_any_size(name: str, backend: str) -> None:
     for shape in [(0, 0), (0, 4), (1, 1), (1, 5), (2, 1), (2, 2), (2, 7), (3, 2), (4, 3), (6, 19)]:
         values = RNG.normal(size=shape)
         np.testing.assert_allclose(f(values), meaning(values), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("backend", ["reference", "llvm", "interpreter", "numba_cpu"])
+def test_values_that_do_not_fit_are_refused_before_anything_is_written(backend: str) -> None:
+    v, x = gc.placeholder("v", ("n",)), gc.placeholder("x", ("m",))
+    m = x.shape[0]
+    for step, fitting in ((1, 4), (2, 2), (-1, 2)):
+        placed = gc.slice_gradient(v, (m,), (1,), (step,))
+        for y in (placed, placed + x):
+            f = gc.function([v, x], y, backend=backend, on_unused_input="ignore")
+            values = np.ones(fitting, "float32")
+            assert f(values, np.zeros(5, "float32")).sum() == fitting
+            assert f(values[:0], np.zeros(0, "float32")).shape == (0,)
+            with pytest.raises(IndexOutOfRange, match="do not fit axis 0"):
+                f(np.ones(fitting + 1, "float32"), np.zeros(5, "float32"))
+
+
+def test_slices_are_known_to_fit() -> None:
+    """No call checks what holds for all sizes."""
+    x = gc.placeholder("x", ("n", "m"))
+    half = x.shape[0] // 2
+    ends: list[tuple[Any, Any, Any]] = [(1, -1, 1), (2, 5, 1), (-3, None, 1), (5, -5, 2)]
+    ends += [(None, None, -1), (None, None, -2), (-1, 0, -3), (10, 2, -2)]
+    ends += [(None, half, None), (half, None, None)]
+    for key in (slice(*three) for three in ends):
+        f = gc.function([x], gc.grad(gc.sum(x[key] ** 2), x) + x.at[key].set(1.0))
+        assert "check" not in f.loops(), key
 
 
 def test_values_of_unsigned_integers() -> None:
