@@ -40,6 +40,7 @@ from graphc.backends.llvm.parallel import (
 )
 from graphc.backends.llvm.row_blocks import in_blocks
 from graphc.backends.llvm.row_groups import in_row_groups
+from graphc.backends.llvm.row_lengths import in_lengths
 from graphc.backends.llvm.running import running_in_lanes
 from graphc.backends.llvm.scalar_ops import memory_type, register_type
 from graphc.backends.llvm.short_rows import side_by_side
@@ -148,7 +149,7 @@ class _KernelEmitter(LoopEmitter):
         body = crossed(kernel, interchanged(kernel, body))
         body = in_blocks(side_by_side(in_row_groups(kernel, body)))
         body = unwrapped(running_in_lanes(in_chunks(body)), True)
-        body = in_choices(body, self.target.masked_sizes)
+        body = in_choices(in_lengths(body, self.target), self.target.masked_sizes)
         if not whole:
             divided = divisible_loop(body)
             if divided is not None and is_much(work_of(body)):
@@ -365,8 +366,12 @@ class _KernelEmitter(LoopEmitter):
             self.statements(body)
             return self.flat(names)
 
+        known = [*self.states]
         merged = self.code.branch(condition, self.flat(names), inside, stored=facts.stored)
         self.restore(names, merged)
+        for name in [*self.states]:
+            if name not in known:  # another body may have one of that name
+                del self.states[name]
 
     def _scratch(self, item: Scratch) -> Array:
         lanes = self.sizes.lanes

@@ -18,6 +18,7 @@ from graphc.shapes import Dim, Size
 HEAVY = 40  # cost of a body from which one native vector keeps the processor busy
 LIGHT = 14  # cost up to which four are needed
 REGISTERS = 8  # vectors of sums that are kept apart
+SHORT = 32  # vectors of a row that is summed: it ends soon, and what is left over takes one more
 SUMS = 12  # where every element has many of them, of 16 registers
 
 
@@ -154,6 +155,8 @@ def pieces(extent: Size, body: Body, target: Target, narrow: bool = False) -> li
             factor //= 2
         while native > 1 and _is_at_most(extent, native // 2):
             native //= 2
+        if body.accumulated and _is_at_most(extent, SHORT * native):
+            factor = 1
         main = native * factor if masks else native * min(factor, 2)
         rest = native if masks else 1
         if main == 1:
@@ -168,9 +171,15 @@ def pieces(extent: Size, body: Body, target: Target, narrow: bool = False) -> li
     return _static_unmasked(extent, native, factor)
 
 
-def _is_at_most(extent: Size, number: int) -> bool:
+def most_of(extent: Size) -> int | None:
+    """A number of iterations that there are never more of, if one is known."""
     least = lower_bound(0 - extent)
-    return least is not None and -least <= number
+    return None if least is None else -least
+
+
+def _is_at_most(extent: Size, number: int) -> bool:
+    most = most_of(extent)
+    return most is not None and most <= number
 
 
 def _static_masked(extent: int, native: int, factor: int) -> list[Piece]:

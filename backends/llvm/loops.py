@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from graphc.backends.llvm.accumulate import Combination
 from graphc.backends.llvm.expressions import Expressions
-from graphc.backends.llvm.lanes import Body, Piece, Survey, pieces, positions_along
+from graphc.backends.llvm.lanes import Body, Piece, Survey, most_of, pieces, positions_along
 from graphc.backends.llvm.neighbours import groups, stands_apart
 from graphc.backends.llvm.parallel import BEGIN, END
 from graphc.backends.llvm.prefetch import Ahead, ask, next_rows, read_last
@@ -159,7 +159,8 @@ class LoopEmitter:
         few bits as the elements, and becomes a position at the end of the block.
         """
         runs = self._runs(loop.extent)
-        is_long = trips is None or trips > 2 * BLOCK
+        most = trips if trips is not None else most_of(loop.extent)
+        is_long = most is None or most > 2 * BLOCK
         sums = [name for name in names if is_long and self.combinations[name].is_inexact_sum]
         can_count = self.sizes.lanes > 1 and facts.element_bytes <= 4
         counted = positions_along(loop, names) if can_count else {}

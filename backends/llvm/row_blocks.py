@@ -1,4 +1,4 @@
-"""Rows of known length in blocks: each pass over all rows of a block, then the next pass.
+"""Short rows in blocks: each pass over all rows of a block, then the next pass.
 
     for i in n parallel:                   for i_block in (n + 15)//16 parallel:
       total = 0.0                            for i in min(16, n - 16*i_block) serial:
@@ -16,17 +16,20 @@ In the first form everything waits for the row: its sum for the last lane, the l
 sum, the next pass for the logarithm. In the second the rows of a pass do not wait for each other,
 and what is computed once a row is computed for several rows at once. Numbers pass from loop to
 loop through memory in the first cache. Rows that are read once alone are cut for the last reason.
+
+Of rows of unknown length there are both forms, for short and for long ones. Where they are long, a
+block is one row.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from graphc.backends.llvm.lanes import survey
 from graphc.dtypes import float32, float64
-from graphc.loops.ir import Accumulate, Accumulator, For, Let, LoopKind, Scratch, Statement, Store
+from graphc.loops.ir import Accumulate, Accumulator, For, If, Let, Scratch, Statement, Store
 from graphc.loops.tidy import loads_of, map_values, values_of, with_sizes
-from graphc.scalar.expr import Call, Expr, Index, Load, Local, transform, walk
-from graphc.shapes import Dim, Size, ceil_div, dim_min, symbols_of
+from graphc.scalar.expr import Call, Expr, Index, Load, Local, le, lt, transform, walk
+from graphc.shapes import Dim, Size, ceil_div, dim_max, dim_min, symbols_of
 
 ROWS = 16  # of a block
 FEWEST = 32  # rows, where their number is known
@@ -36,16 +39,19 @@ FEWEST_COSTLY = 8  # rows of which only numbers are
 DTYPES = (float32, float64)
 
 
-def in_blocks(body: Sequence[Statement]) -> tuple[Statement, ...]:
-    """The statements, with such loops over rows cut into blocks."""
+def in_blocks(
+    body: Sequence[Statement], around: frozenset[str] = frozenset()
+) -> tuple[Statement, ...]:
+    """The statements, with such loops over rows cut into blocks. around: axes of other loops."""
     result: list[Statement] = []
     for item in body:
         if isinstance(item, For) and item.kind != "vector":
-            passes = _passes(item)
+            passes = _passes(item, around | {item.axis})
             if passes is not None:
                 item = _Blocks(item, passes).loop()
             elif item.kind == "parallel":
-                item = For(item.axis, item.extent, item.kind, in_blocks(item.body))
+                inner = in_blocks(item.body, around | {item.axis})
+                item = For(item.axis, item.extent, item.kind, inner)
         result.append(item)
     return tuple(result)
 
@@ -71,8 +77,8 @@ class _Pass(NamedTuple):
         return {part.name for part in values if isinstance(part, Local)}
 
 
-def _passes(rows: For) -> list[_Pass] | None:
-    """The passes over a row, if rows may be cut so, and that is better."""
+def _passes(rows: For, axes: frozenset[str]) -> list[_Pass] | None:
+    """The passes over a row, if rows may be cut so, and that is better. axes: of no length."""
     found: list[_Pass] = []
     numbers: list[Statement] = []
     waiting: dict[str, Accumulator] = {}
@@ -87,7 +93,7 @@ def _passes(rows: For) -> list[_Pass] | None:
                 numbers.append(item)
             case Store(buffer=buffer, accumulate=False) if buffer not in scratch:
                 numbers.append(item)
-            case For(kind="vector", extent=int()):
+            case For(kind="vector", extent=extent) if not axes & symbols_of(extent):
                 if not all(isinstance(one, Let | Accumulate | Store) for one in item.body):
                     return None
                 fed = {one.name: None for one in item.body if isinstance(one, Accumulate)}
@@ -104,17 +110,24 @@ def _passes(rows: For) -> list[_Pass] | None:
     return found if not waiting and _pays(rows, found) and _are_apart(rows) else None
 
 
+def _longest(passes: Sequence[_Pass]) -> int:
+    """Elements of the longest rows that are worth blocks; 0 if none are."""
+    number = sum(one.loop is not None for one in passes)
+    if number == 1:
+        return WORTH * sum(survey(one.items).cost for one in passes if one.loop is None)
+    return LONGEST if number else 0
+
+
 def _pays(rows: For, passes: Sequence[_Pass]) -> bool:
-    lengths = [one.loop.extent for one in passes if one.loop is not None]
-    longest, fewest = LONGEST, FEWEST
-    if len(lengths) == 1:
-        cost = sum(survey(one.items).cost for one in passes if one.loop is None)
-        longest, fewest = cost * WORTH, FEWEST_COSTLY
-    elif not lengths:
-        return False
+    lengths = {one.loop.extent for one in passes if one.loop is not None}
+    longest, fewest = _longest(passes), FEWEST
+    if sum(one.loop is not None for one in passes) == 1:
+        fewest = FEWEST_COSTLY
     if isinstance(rows.extent, int) and rows.extent < fewest:
         return False
-    return all(isinstance(length, int) and length <= longest for length in lengths)
+    if any(isinstance(length, int) and length > longest for length in lengths) or not longest:
+        return False
+    return sum(isinstance(length, Dim) for length in lengths) < 2
 
 
 def _are_apart(rows: For) -> bool:
@@ -162,16 +175,37 @@ class _Blocks:
 
     def loop(self) -> For:
         rows, block = self.rows, self.name()
-        first = ROWS * Dim.symbol(block)
-        count = dim_min(ROWS, rows.extent - first)
+        extents = [one.loop.extent for one in self.passes if one.loop is not None]
+        length = next((extent for extent in extents if isinstance(extent, Dim)), None)
+        if length is None:
+            body = self.together(block, ROWS, {})
+            return For(block, ceil_div(rows.extent, ROWS), rows.kind, tuple(body))
+        longest = _longest(self.passes)
+        is_short = dim_min(1, dim_max(0, longest + 1 - length))
+        many = 1 + (ROWS - 1) * is_short
+        short = self.together(block, many, {length: dim_min(length, longest)})
+        alone = with_sizes(rows.body, {rows.axis: Dim.symbol(block)})
+        either = (
+            If(le(Index(length), Index(longest)), tuple(short)),
+            If(lt(Index(longest), Index(length)), tuple(alone)),
+        )
+        return For(block, ceil_div(rows.extent, many), rows.kind, either)
+
+    def together(self, block: str, many: Size, known: Mapping[Size, Size]) -> list[Statement]:
+        """The passes over a block of so many rows. known: bounds of lengths."""
+        rows = self.rows
+        first = many * Dim.symbol(block)
+        count = dim_min(many, rows.extent - first)
         shift: dict[str, Size] = {rows.axis: Dim.symbol(rows.axis) + first}
-        arrays = [Scratch(s.name, s.dtype, (ROWS, *s.shape)) for s in self.scratch.values()]
+        arrays = [Scratch(s.name, s.dtype, (many, *s.shape)) for s in self.scratch.values()]
         body: list[Statement] = [*arrays, *self.kept.values()]
         for one in self.passes:
-            inner = self.numbers(one, shift) if one.loop is None else self.elements(one, shift)
-            kind: LoopKind = "vector" if one.loop is None else "serial"
-            body.append(For(rows.axis, count, kind, tuple(inner)))
-        return For(block, ceil_div(rows.extent, ROWS), rows.kind, tuple(body))
+            if one.loop is None:
+                body.append(For(rows.axis, count, "vector", tuple(self.numbers(one, shift))))
+                continue
+            bound = known.get(one.loop.extent, one.loop.extent)
+            body.append(For(rows.axis, count, "serial", tuple(self.elements(one, bound, shift))))
+        return body
 
     def name(self) -> str:
         """Of the loop over blocks: of no size and no axis around."""
@@ -195,7 +229,7 @@ class _Blocks:
                 result += self.keep([item])
         return result
 
-    def elements(self, one: _Pass, shift: dict[str, Size]) -> list[Statement]:
+    def elements(self, one: _Pass, length: Size, shift: dict[str, Size]) -> list[Statement]:
         assert one.loop is not None
         leaf = self.reader(set(one.made), True)
         before = [
@@ -208,7 +242,7 @@ class _Blocks:
                 place = (self.row, *moved.index)
                 moved = Store(moved.buffer, place, moved.value, False, moved.sources)
             inner.append(moved)
-        loop = For(one.loop.axis, one.loop.extent, "vector", tuple(inner))
+        loop = For(one.loop.axis, length, "vector", tuple(inner))
         sums = [item for item in one.items if isinstance(item, Accumulator)]
         return [*before, *sums, loop, *self.keep(sums)]
 

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 import graphc as gc
-from graphc.backends.llvm.row_blocks import ROWS, in_blocks
+from graphc.backends.llvm.row_blocks import LONGEST, ROWS, in_blocks
 from graphc.dtypes import bool_, float32
 from graphc.ir.tensor import Tensor
-from graphc.loops.ir import Accumulate, Accumulator, For, Let, Scratch, Statement, Store
+from graphc.loops.ir import Accumulate, Accumulator, For, If, Let, Scratch, Statement, Store
+from graphc.loops.tidy import statements_of, with_sizes
 from graphc.scalar import expr as s
 from graphc.scalar.expr import Expr, Index, Load, Local
-from graphc.shapes import Dim, Size
+from graphc.shapes import Dim, Size, dim_min, evaluate
 
 n, i, j = Dim.symbol("n"), Dim.symbol("i"), Dim.symbol("j")
 
@@ -83,9 +84,13 @@ def test_where_rows_are_left_alone() -> None:
     assert blocks(TOTAL, SUM, LOG, LESS, extent=1000) is not None
     assert blocks(TOTAL, SUM, LOG, LESS, extent=31) is None, "few rows"
     assert blocks(TOTAL, SUM, store("out", Local("total", float32), i)) is None, "nothing to do"
-    for length in (129, Dim.symbol("m")):
-        passes = [For("j", length, "vector", one.body) for one in (SUM, LESS)]
-        assert blocks(TOTAL, passes[0], LOG, passes[1]) is None, "long rows"
+    unequal: list[tuple[Size, Size]] = [(101, 101), (Dim.symbol("m"), Dim.symbol("p"))]
+    for lengths in (*unequal, (Dim.symbol("m"), 101)):
+        first, last = (
+            For("j", length, "vector", one.body)
+            for length, one in zip(lengths, (SUM, LESS), strict=True)
+        )
+        assert blocks(TOTAL, first, LOG, last) is None, "long rows, or of two lengths"
     condition = Let("c", s.lt(Local("total", float32), s.constant(0.0, float32)))
     assert condition.value.dtype == bool_
     assert blocks(TOTAL, SUM, LOG, condition, LESS) is None
@@ -106,9 +111,36 @@ def test_rows_that_are_read_once() -> None:
         return blocks(*body, extent=extent) is not None
 
     assert is_cut(37) and is_cut(320) and is_cut(37, extent=8)
-    assert not is_cut(321) and not is_cut(Dim.symbol("m")) and not is_cut(37, extent=7)
+    assert not is_cut(321) and not is_cut(37, extent=7)
     light = Let("t", s.add(Local("total", float32), load("b", i)))
     assert is_cut(16, light) and not is_cut(17, light)
+
+
+def test_rows_of_unknown_length() -> None:
+    """Short ones are cut, at most LONGEST of what is read twice; long ones run one by one."""
+    m = Dim.symbol("m")
+    passes = [For("j", m, "vector", one.body) for one in (SUM, LESS)]
+    row = rows(TOTAL, passes[0], LOG, passes[1])
+    (loop,) = in_blocks([row])
+    assert isinstance(loop, For)
+    short, long = loop.body
+    assert isinstance(short, If) and isinstance(long, If)
+    assert short.condition == s.le(Index(m), Index(LONGEST))
+    assert long.condition == s.lt(Index(LONGEST), Index(m))
+    for length, together in ((0, ROWS), (LONGEST, ROWS), (LONGEST + 1, 1), (10**6, 1)):
+        known = {"m": length, "n": 1000}
+        assert evaluate(loop.extent, known) == -(-1000 // together)
+        first = next(one for one in short.body if isinstance(one, For))
+        assert evaluate(first.extent, {**known, "i_block": 0}) == together
+        assert evaluate(first.extent, {**known, "i_block": 1000 // together}) == 1000 % together
+    elements = [
+        one for one in statements_of(short.body) if isinstance(one, For) and one.axis == "j"
+    ]
+    assert {one.extent for one in elements} == {dim_min(m, LONGEST)}
+    assert [one for one in long.body if isinstance(one, For)] != []
+    assert long.body == tuple(with_sizes(row.body, {"i": Dim.symbol("i_block")}))
+    light = rows(TOTAL, passes[0], store("out", Local("total", float32), i))
+    assert in_blocks([light]) == (light,), "nothing to do"
 
 
 def test_sums_over_the_rows() -> None:
@@ -190,6 +222,23 @@ def test_values(build: Build, width: int, dtype: str) -> None:
             wanted = meaning(data, other, scale)
         for found, expected in zip(function(data, other, scale), wanted, strict=True):
             np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("build", BUILD)
+def test_values_of_rows_of_any_length(build: Build) -> None:
+    x, c = (gc.placeholder(name, ("n", "m")) for name in "xc")
+    g = gc.placeholder("g", ("m",))
+    outputs = build(x, c, g)
+    function = gc.function([x, c, g], outputs, on_unused_input="ignore")
+    meaning = gc.function([x, c, g], outputs, on_unused_input="ignore", backend="reference")
+    random = np.random.default_rng(0)
+    for width in (1, 15, 16, 17, 37, 100, 101, 257, 321):
+        scale = random.normal(size=width).astype("float32")
+        for size in (0, 1, 15, 17, 33):
+            data, other = (random.normal(size=(size, width)).astype("float32") for _ in "xc")
+            wanted = meaning(data, other, scale)
+            for found, expected in zip(function(data, other, scale), wanted, strict=True):
+                np.testing.assert_allclose(found, expected, rtol=2e-4, atol=2e-4)
 
 
 @pytest.mark.parametrize("build", BUILD)
