@@ -229,7 +229,7 @@ class _KernelEmitter(LoopEmitter):
         """@KERNEL.range(parameters, sizes, area, i64 begin, i64 end)."""
         body = unwrapped(interchanged(kernel, tiled(kernel)))
         body = in_choices(body, self.target.masked_sizes)
-        self.divided = divisible_loop(body)
+        self.divided, self.in_tiles = divisible_loop(body), True
         self.statements(body)
         self.finish()
         parameters = [*self.given, *[AREA] * (self.area != 0), parallel.BEGIN, parallel.END]

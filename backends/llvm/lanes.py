@@ -8,7 +8,7 @@ no masks         where the processor has no masked instructions the rest is done
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from graphc.backends.llvm.target import Target
+from graphc.backends.llvm.target import LINE, Target
 from graphc.dims import lower_bound
 from graphc.dtypes import DType, is_bool, is_floating
 from graphc.loops.ir import Accumulate, Accumulator, For, If, Let, Statement, Store
@@ -136,8 +136,11 @@ def positions_along(loop: For, names: Sequence[str]) -> dict[str, Index]:
     }
 
 
-def pieces(extent: Size, body: Body, target: Target, narrow: bool = False) -> list[Piece]:
-    """The pieces of a vector loop, in order. narrow: half a native vector at a time."""
+def pieces(
+    extent: Size, body: Body, target: Target, narrow: bool = False, in_rows: bool = False
+) -> list[Piece]:
+    """The pieces of a vector loop, in order. narrow: half a native vector at a time. in_rows: the
+    loop runs many times, and may be short each time."""
     native = target.native_lanes(body.element_bytes)
     factor = 1 if body.cost > HEAVY else 2 if body.cost > LIGHT or not body.accumulated else 4
     masks = (body.access_bytes or {1}) <= target.masked_sizes
@@ -155,8 +158,11 @@ def pieces(extent: Size, body: Body, target: Target, narrow: bool = False) -> li
             factor //= 2
         while native > 1 and _is_at_most(extent, native // 2):
             native //= 2
-        if body.accumulated and _is_at_most(extent, SHORT * native):
-            factor = 1
+        if body.accumulated:
+            if _is_at_most(extent, SHORT * native):
+                factor = 1
+        elif in_rows and body.cost <= LIGHT and native * body.element_bytes >= LINE:
+            factor = 1 if most_of(extent) is None else factor
         main = native * factor if masks else native * min(factor, 2)
         rest = native if masks else 1
         if main == 1:

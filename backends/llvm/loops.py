@@ -44,6 +44,7 @@ class LoopEmitter:
         self.divided: For | None = None  # the loop that runs from BEGIN to END only
         self.fused = False  # see Kernel
         self.has_pairs = target.has_pairs
+        self.in_tiles = False  # whether rows are those of products, which are long or all alike
         self.in_stages = False  # whether the innermost loop may be cut, see stages.py
         self.survey = Survey()
         self.fused_sums: set[str] = set()  # accumulators whose products are not rounded
@@ -268,7 +269,9 @@ class LoopEmitter:
         has_positions = any(self.combinations[name].has_position for name in names)
         divided = loop is self.divided
         narrow = stands_apart(loop.body, loop.axis, self.memory.arrays)
-        cut = pieces(Dim.symbol(loop.axis) if divided else loop.extent, facts, self.target, narrow)
+        in_rows = self.code.depth > 0 and isinstance(loop.extent, Dim) and not self.in_tiles
+        whole = Dim.symbol(loop.axis) if divided else loop.extent
+        cut = pieces(whole, facts, self.target, narrow, in_rows)
         if not cut:
             return
         if self.fused:
@@ -282,7 +285,7 @@ class LoopEmitter:
         stores = self.streaming.stores(loop, cut[0].lanes) if self.streaming else []
         lead = None if names else self._lead(loop, stores, start)
         if lead is not None:
-            cut, done = pieces(Dim.symbol(loop.axis), facts, self.target, narrow), lead
+            cut, done = pieces(Dim.symbol(loop.axis), facts, self.target, narrow, in_rows), lead
         for piece in cut:
             for name in names:
                 self.states[name] = self.combinations[name].narrow(

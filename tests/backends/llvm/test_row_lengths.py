@@ -10,7 +10,7 @@ from graphc.backends.llvm.lanes import SHORT, pieces, survey
 from graphc.backends.llvm.row_lengths import in_lengths
 from graphc.dtypes import float32
 from graphc.ir.tensor import Tensor
-from graphc.loops.ir import Accumulate, Accumulator, For, If, Statement
+from graphc.loops.ir import Accumulate, Accumulator, For, If, Statement, Store
 from graphc.scalar import expr as s
 from graphc.scalar.expr import Index, Load
 from graphc.shapes import Dim, Size, dim_min
@@ -76,6 +76,14 @@ def test_short_rows_take_one_vector_at_a_time(name: str) -> None:
     short = pieces(dim_min(m, SHORT * lanes), facts, target)
     assert [piece.lanes for piece in short] == [lanes, lanes]
     assert pieces(m, facts, target)[0].lanes > lanes
+
+
+def test_rows_that_are_stored_take_whole_lines_at_a_time() -> None:
+    for name, lanes, rows in (("avx2", 16, 16), ("avx512", 32, 16)):
+        target, facts = other_target(name), survey((Store("y", (Index(j),), X),))
+        assert pieces(m, facts, target)[0].lanes == lanes
+        assert pieces(m, facts, target, in_rows=True)[0].lanes == rows
+        assert pieces(64, facts, target, in_rows=True) == pieces(64, facts, target)
 
 
 @pytest.mark.parametrize("name", REDUCTIONS)
