@@ -16,19 +16,22 @@ are made of sums over blocks of rows, as in all loops (see loops.py). Several lo
 as in a softmax down the columns, become several such passes over a tile; what is computed between
 them lies in scratch memory as the sums do. So do the positions of extrema. Truth values, of "any"
 and "all", are extrema of bytes there.
+
+Inside of other loops, rows of unknown width may be narrow: then there are both forms.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 from graphc.backends.llvm.columns import Columns, Pass
+from graphc.backends.llvm.lanes import most_of
 from graphc.backends.llvm.scalar_ops import memory_type, register_type
 from graphc.dtypes import DType, bool_, uint8
 from graphc.loops.accumulators import ARITHMETIC, POSITIONAL
-from graphc.loops.ir import Accumulate, Accumulator, For, Kernel, Let, Statement, Store
+from graphc.loops.ir import Accumulate, Accumulator, For, If, Kernel, Let, Statement, Store
 from graphc.loops.tidy import loads_of, map_values, statements_of
-from graphc.scalar.expr import Const, Expr, Index, Load, Local, cast, ne, transform
-from graphc.shapes import Dim, Shape, Size, size_product
+from graphc.scalar.expr import Const, Expr, Index, Load, Local, cast, le, lt, ne, transform
+from graphc.shapes import Dim, Shape, Size, dim_max, dim_min, size_product, symbols_of
 
 WIDE = 1024  # bytes of a row from which rows are read one after the other, if there are many
 NARROW = 128  # bytes of a row that lanes side by side read at once, as a rule
@@ -41,16 +44,36 @@ OF_FLAGS = {"or": "maximum", "and": "minimum"}  # of the same values as bytes
 def interchanged(kernel: Kernel, body: Sequence[Statement]) -> tuple[Statement, ...]:
     """The body of the kernel, with such loops turned round."""
     shapes = {parameter.name: parameter.shape for parameter in kernel.parameters}
-    return tuple(_visited(item, shapes) for item in body)
+    return tuple(one for item in body for one in _visited(item, shapes, frozenset()))
 
 
-def _visited(item: Statement, shapes: dict[str, Shape]) -> Statement:
+def _visited(item: Statement, shapes: dict[str, Shape], axes: frozenset[str]) -> list[Statement]:
+    """axes: of the loops around it."""
     if not isinstance(item, For):
-        return item
+        return [item]
     if item.kind == "vector":
         columns = _matched(_of_bytes(item), shapes)
-        return item if columns is None else columns.turned()
-    return For(item.axis, item.extent, item.kind, tuple(_visited(i, shapes) for i in item.body))
+        if columns is None:
+            return [item]
+        most = _narrow(columns, axes, shapes) if axes else None
+        return [columns.turned()] if most is None else _either(item, columns, most)
+    inner = (one for i in item.body for one in _visited(i, shapes, axes | {item.axis}))
+    return [For(item.axis, item.extent, item.kind, tuple(inner))]
+
+
+def _narrow(columns: Columns, axes: frozenset[str], shapes: dict[str, Shape]) -> Size | None:
+    """The bytes of the widest row, if it is unknown whether they are so many."""
+    if len(columns.passes) > 1 or most_of(columns.lanes.extent) is not None:
+        return None
+    widest = dim_max(*_strides(columns.passes[0], columns.lanes, shapes))
+    return None if isinstance(widest, int) or symbols_of(widest) & axes else widest
+
+
+def _either(item: For, columns: Columns, widest: Size) -> list[Statement]:
+    """Both forms. Where rows are not wide, there are not many lanes either."""
+    row, wide = Index(widest), Index(WIDE)
+    narrow = For(item.axis, dim_min(item.extent, WIDE), item.kind, item.body)
+    return [If(lt(row, wide), (narrow,)), If(le(wide, row), (columns.turned(),))]
 
 
 def _matched(lanes: For, shapes: dict[str, Shape]) -> Columns | None:
@@ -132,12 +155,7 @@ def _is_simple(part: Pass) -> bool:
 
 def _pays(part: Pass, several: bool, lanes: For, shapes: dict[str, Shape]) -> bool:
     """Whether it touches elements that lie far apart, and enough of them. several: passes."""
-    touched: dict[Load, None] = dict.fromkeys(loads_of(part.rows.body))
-    for one in part.rows.body:
-        if isinstance(one, Store):
-            touched[Load(one.buffer, one.index, one.value.dtype)] = None
-    strides = (_stride(one, lanes, part.rows, shapes) for one in touched)
-    far = [stride for stride in strides if stride is not None]
+    far = _strides(part, lanes, shapes)
     extent = part.rows.extent
     narrow = all(isinstance(stride, int) and stride < WIDE for stride in far)
     if not far or not isinstance(extent, int) or (extent >= MANY and not narrow):
@@ -147,6 +165,16 @@ def _pays(part: Pass, several: bool, lanes: For, shapes: dict[str, Shape]) -> bo
     positions = any(one.position_name is not None for one in part.accumulators)
     least = LARGE_WITH_POSITIONS if positions else LARGE
     return sum(stride for stride in far if isinstance(stride, int)) * extent >= least
+
+
+def _strides(part: Pass, lanes: For, shapes: dict[str, Shape]) -> list[Size]:
+    """Bytes from row to row, of what lies far apart."""
+    touched: dict[Load, None] = dict.fromkeys(loads_of(part.rows.body))
+    for one in part.rows.body:
+        if isinstance(one, Store):
+            touched[Load(one.buffer, one.index, one.value.dtype)] = None
+    strides = (_stride(one, lanes, part.rows, shapes) for one in touched)
+    return [stride for stride in strides if stride is not None]
 
 
 def _is_plain(one: Accumulator) -> bool:

@@ -25,13 +25,15 @@ SUMS = 12  # where every element has many of them, of 16 registers
 class Piece(NamedTuple):
     """Elements start to stop in steps of `lanes`; None: only known at run time.
 
-    For a dynamic extent n: the main loop has stop None, the rest has start None.
+    For a dynamic extent n: the main loop has stop None, the rest has start None. above: it runs
+    only where more elements than that are left.
     """
 
     lanes: int
     start: int | None
     stop: int | None
     masked: bool = False
+    above: int = 0
 
 
 class Body(NamedTuple):
@@ -167,9 +169,16 @@ def pieces(
         rest = native if masks else 1
         if main == 1:
             return [Piece(1, None, None)]
+        if masks and body.sums == 1 and main > 2 * native:
+            # Every piece has the loop inside, which may be long.
+            once = Piece(main, None, None, masked=True, above=native)
+            return [Piece(main, 0, None), once, Piece(native, None, None, masked=True)]
         return [Piece(main, 0, None), Piece(rest, None, None, masked=masks)]
     if extent <= 0:
         return []
+    if masks and body.sums == 1 and native < extent <= REGISTERS * native:
+        lanes = _power_of_two_from(extent)
+        return [Piece(lanes, 0, extent, masked=lanes != extent)]
     if masks and blocked:
         return _static_blocked(extent, native, factor)
     if masks:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from graphc.backends.llvm.accumulate import Combination
+from graphc.backends.llvm.accumulate import Combination, choose
 from graphc.backends.llvm.expressions import Expressions
 from graphc.backends.llvm.lanes import Body, Piece, Survey, most_of, pieces, positions_along
 from graphc.backends.llvm.neighbours import groups, stands_apart
@@ -390,6 +390,12 @@ class LoopEmitter:
         if piece.stop is not None and piece.start is not None:
             trips = -(-(piece.stop - piece.start) // piece.lanes)
             return self.code.constant(piece.stop, "i64"), trips
+        if piece.above:
+            left = self.code.operation("sub", extent, start)
+            limit = self.code.constant(piece.above, "i64")
+            key = ("above", left.text, limit.text)
+            some = self.code.pure(key, (left,), lambda: self.code.builder.icmp("sgt", left, limit))
+            return choose(self.code, some, extent, start), 0
         if piece.start is None:
             return extent, 0  # a few at most: no need for blocks
         whole = self.code.constant(-piece.lanes, "i64")

@@ -1,11 +1,21 @@
 """Sums down columns that are computed row by row."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
 import graphc as gc
 from graphc.backends.llvm import emitter, interchange
+from graphc.backends.llvm.lanes import pieces, survey
+from graphc.dtypes import float32
 from graphc.ir.tensor import Tensor
+from graphc.loops.ir import Accumulate, Accumulator, For, If, KernelCall
+from graphc.loops.tidy import statements_of
+from graphc.scalar.expr import Index, Load
+from graphc.scalar.printer import format_expr
+from graphc.shapes import Dim
+from tests.backends.llvm.targets import other_target
 
 SHAPES = [(256, 257), (257, 511), (511, 512), (513, 513), (1021, 1024), (260, 1027)]
 TINY = [(0, 300), (1, 1), (2, 513), (3, 0), (5, 7), (257, 1), (259, 1025)]
@@ -263,3 +273,56 @@ def test_positions_of_known_sizes_and_between_others() -> None:
     y = gc.placeholder("y", ("a", "b", "c"))
     got = gc.function([y], gc.argmin(y, axis=1))(values.transpose(1, 0, 2))
     np.testing.assert_array_equal(got, values.transpose(1, 0, 2).argmin(1))
+
+
+REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "sum": lambda x: gc.sum(x, axis=1),
+    "largest": lambda x: gc.max(x, axis=1),
+    "place": lambda x: gc.argmin(x, axis=1),
+    "any": lambda x: gc.any(x > 3, axis=1),
+    "spread": lambda x: gc.max(x, axis=1) - gc.min(x, axis=1),
+}
+
+
+@pytest.mark.parametrize("name", REDUCTIONS)
+def test_batches_of_rows_of_any_width(name: str) -> None:
+    """Narrow ones keep their sums in registers, wide ones are read row by row."""
+    x = gc.placeholder("x", ("b", "n", "m"))
+    y = REDUCTIONS[name](x)
+    f, meaning = (gc.function([x], y, backend=backend) for backend in ("llvm", "reference"))
+    for width in (1, 15, 16, 17, 33, 63, 64, 65, 81, 129, 255, 256, 257, 521):
+        for count in (1, 2, 31, 300):
+            values = np.random.default_rng(0).normal(size=(2, count, width)).astype(np.float32)
+            np.testing.assert_allclose(f(values), meaning(values), rtol=1e-5, atol=1e-4)
+
+
+def test_form_of_batches() -> None:
+    """Two versions; of rows whose width is known there is one, and of one matrix."""
+
+    def forms(*shape: int | str) -> list[str]:
+        x = gc.placeholder("x", shape)
+        f = gc.function([x], gc.sum(x, axis=-2), backend="interpreter")
+        assert f.stages.program is not None
+        (step,) = f.stages.program.steps
+        assert isinstance(step, KernelCall)
+        body = interchange.interchanged(step.kernel, step.kernel.body)
+        versions = [item for item in statements_of(body) if isinstance(item, If)]
+        return sorted(format_expr(item.condition) for item in versions)
+
+    assert forms("b", "n", "m") == ["1024 <= 4*m", "4*m < 1024"]
+    assert forms("b", "n", 64) == forms("b", "n", 512) == forms("n", "m") == []
+
+
+@pytest.mark.parametrize("extent", [17, 50, 100, 127, 128])
+def test_narrow_columns_are_one_piece(extent: int) -> None:
+    """What comes before the next piece is the whole loop over the rows."""
+    target, x = other_target("avx512"), Load("x", (Index(0),), float32)
+    rows = For("i", 1000, "serial", (Accumulate("total", x),))
+    facts = survey((Accumulator("total", "add", float32), rows))
+    (piece,) = pieces(extent, facts, target)
+    assert piece.lanes >= extent
+    assert [(p.lanes, p.masked) for p in pieces(Dim.symbol("m"), facts, target)] == [
+        (64, False),
+        (64, True),
+        (16, True),
+    ]
