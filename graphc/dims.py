@@ -409,6 +409,8 @@ def _divide_by_dim(a: Size, b: Dim) -> Size:
     quotient, rest = divide(a, b)
     if _proves(rest, 0) and _proves(b, rest, 1):
         return quotient
+    if _proves(0, rest, 1) and _proves(b + rest, 0):
+        return quotient - 1
     return quotient + of_atom(FloorDiv(rest, b))
 
 

@@ -193,6 +193,14 @@ def test_max_and_min_are_commutative_and_idempotent(left: Tree, right: Tree) -> 
     assert dim_max(a, a) == a == dim_min(a, a)
 
 
+def test_what_lies_just_below_0_is_divided() -> None:
+    n = Dim.symbol("n")
+    assert -1 // dim_max(n, 1) == -1
+    assert -1 % dim_max(n, 1) == dim_max(n, 1) - 1
+    assert str(1 // dim_max(n, 1)) == "1//max(n, 1)"
+    assert -1 // (n + 1) == -1 and isinstance(-2 // (n + 1), Dim), "-2 where n is 0"
+
+
 @given(trees(NAMES, "+ - * max min"), st.integers(1, 9), st.integers(1, 9))
 @settings(deadline=None)
 def test_nested_divisions_by_constants_are_one(tree: Tree, first: int, second: int) -> None:

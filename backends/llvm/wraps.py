@@ -9,8 +9,8 @@
 
 In the first form the lanes of a vector may read at both ends of the row: each looks for its place
 by itself. In the second all lanes of almost all vectors read neighbours. Of a row whose length is
-not known the middle alone is such a loop; its ends, which may meet, stay as they are. So does the
-row if only one array is read at each place: two loads, with masks, take little longer.
+not known the middle alone is such a loop; its ends, which may meet, stay as they are. So do many
+rows with one such place: two loads, with masks, take little longer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -50,20 +50,28 @@ def _cut(row: For, around: frozenset[str]) -> list[Statement]:
     found = {_turn(part, row.axis) for value in values_of(row.body) for part in walk(value)}
     turns = [turn for turn in found if turn is not None]
     extent = row.extent
-    if not turns or len(turns) >= MOST or any(symbols_of(turn) & around for turn in turns):
+    if not turns or len(turns) >= MOST:
+        return [row]
+    moving = {symbol for turn in turns for symbol in symbols_of(turn) & around}
+    if not moving <= symbols_of(extent):  # it would not be a chunk of a row
         return [row]
     if not isinstance(extent, int):
         shared = any(isinstance(i, Let) and _turn(i.value, row.axis) is not None for i in row.body)
-        return _around_middle(row, extent, turns) if shared else [row]
+        pays = shared or len(turns) > 1 or bool(moving) or not around
+        return _around_middle(row, extent, turns, around) if pays else [row]
     if extent < SHORTEST or not all(isinstance(turn, int) for turn in turns):
         return [row]
     ends = {0, extent, *(turn for turn in turns if isinstance(turn, int) and 0 < turn < extent)}
     return [_piece(row, start, stop) for start, stop in pairwise(sorted(ends))]
 
 
-def _around_middle(row: For, extent: Dim, turns: Sequence[Size]) -> list[Statement]:
-    """The row in three parts, in the middle one of which it is known what is read."""
+def _around_middle(
+    row: For, extent: Dim, turns: Sequence[Size], around: frozenset[str]
+) -> list[Statement]:
+    """The row in three parts, in the middle one of which it is known what is read. Of a chunk of a
+    row, the parts may be empty."""
     sizes = dict.fromkeys(symbols_of(extent).union(*map(symbols_of, turns)), TYPICAL)
+    sizes |= dict.fromkeys(around, 0)
     half = evaluate(extent, sizes) // 2
     early = {turn for turn in turns if evaluate(turn, sizes) <= half}
     start = dim_max(0, dim_min(extent, dim_max(0, *early)))

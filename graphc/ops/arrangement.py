@@ -159,6 +159,8 @@ def _lower_roll(context: LoweringContext, index: tuple[Expr, ...]) -> Expr:
     for axis, shift in zip(context.attrs["axis"], context.attrs["shift"], strict=True):
         size = context.output.shape[axis]
         offset = Index(shift % dim_max(size, 1))  # an empty axis has no entries to find
+        if shift == 1 and not isinstance(size, int):
+            offset = Index(1)  # which wraps around an axis of one entry as 0 does
         moved = s.sub(index[axis], offset)
         wraps = s.lt(index[axis], offset)
         picked[axis] = s.select(wraps, s.add(moved, Index(size)), moved)

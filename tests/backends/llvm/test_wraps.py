@@ -10,9 +10,10 @@ from graphc.backends.llvm.wraps import MOST, SHORTEST, unwrapped
 from graphc.dtypes import float32
 from graphc.ir.tensor import Tensor
 from graphc.loops.ir import For, Let, Statement, Store
+from graphc.loops.tidy import values_of, with_sizes
 from graphc.scalar import expr as s
-from graphc.scalar.expr import Expr, Index, Load, Local
-from graphc.shapes import Dim, Size
+from graphc.scalar.expr import Call, Expr, Index, Load, Local, walk
+from graphc.shapes import Dim, Size, ceil_div, dim_min, evaluate
 
 i, j = Dim.symbol("i"), Dim.symbol("j")
 SHAPES = [(33,), (1000,), (40_003,), (3, 32), (7, 131), (2, 5, 64)]
@@ -52,6 +53,8 @@ def test_what_stays() -> None:
     assert len(row(both)) == 2
     assert len(row(both, length=SHORTEST - 1)) == 1, "short"
     assert len(row(both, length=Dim.symbol("n"))) == 1, "a length that is not known"
+    ends = store(s.add(read(place(1, j + 699, j - 1)), read(place(699, j + 1, j - 699))))
+    assert len(row(ends, length=Dim.symbol("n"))) == 3, "two such places"
     named = Let("p", place(1, j + 699, j - 1))
     assert len(row(named, store(read(Local("p", named.value.dtype))), length=Dim.symbol("n"))) == 3
     assert len(row(store(read(place(0, j + 700, j))))) == 1, "the first place is for nothing"
@@ -61,6 +64,43 @@ def test_what_stays() -> None:
     assert len(row(Let("p", slanted), store(read(Index(j))), length=Dim.symbol("n"))) == 1
     other = s.select(s.lt(Index(i), Index(1)), Index(j + 1), Index(j))
     assert len(row(store(read(other)))) == 1, "which row it is decides"
+
+
+def test_one_long_row_of_unknown_length_and_chunks_of_it() -> None:
+    """Masked loads of what lies behind an array take a hundred times as long as loads."""
+    n, c = Dim.symbol("n"), Dim.symbol("c")
+    value = s.select(s.lt(Index(j), Index(1)), Index(j + n - 1), Index(j - 1))
+    whole = For("j", n, "vector", (Store("out", (Index(j),), Load("x", (value,), float32)),))
+    turned = [whole, *unwrapped([whole], inside=True)]
+    choices = [
+        any(isinstance(p, Call) for v in values_of([item]) for p in walk(v)) for item in turned
+    ]
+    assert choices == [True, True, False, True]
+    length = dim_min(4096, n - 4096 * c)
+    part = For("j", length, "vector", tuple(with_sizes(whole.body, {"j": j + 4096 * c})))
+    (chunks,) = unwrapped([For("c", ceil_div(n, 4096), "parallel", (part,))])
+    assert isinstance(chunks, For)
+    pieces = [item for item in chunks.body if isinstance(item, For)]
+    for size in (1, 2, 4096, 4097, 10000):
+        for chunk in range(-(-size // 4096)):
+            known = {"n": size, "c": chunk}
+            lengths = [evaluate(piece.extent, known) for piece in pieces]
+            assert sum(lengths) == evaluate(length, known)
+            assert lengths == [not chunk, sum(lengths) - (not chunk), 0]
+
+
+@pytest.mark.parametrize("shift", [1, -1, 3, 5000])
+def test_long_rows_of_unknown_length_with_sums(shift: int) -> None:
+    u = gc.placeholder("u", ("n",), "int32")
+    y = gc.roll(u, shift) - 2 * u + gc.roll(u, -1) * 3
+    functions = [gc.function([u], [y, gc.sum(y * y)], threads=threads) for threads in (1, 2)]
+    for size in (0, 1, 2, 3, 31, 33, 4096, 4999, 5000, 5001, 131_101):
+        values = np.random.default_rng(0).integers(-9, 9, size).astype("int32")
+        wanted = np.roll(values, shift) - 2 * values + np.roll(values, -1) * 3
+        for f in functions:
+            found, total = f(values)
+            np.testing.assert_array_equal(found, wanted)
+            assert total == (wanted.astype("int64") ** 2).sum()
 
 
 def neighbours(u: Tensor, shift: int) -> list[Tensor]:
