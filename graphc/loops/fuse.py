@@ -49,6 +49,7 @@ from graphc.shapes import Shape, size_product
 MAX_MEMBERS = 128  # keeps single kernels, and so LLVM's superlinear passes, small
 MAX_WORK = 640  # additions for an element, for the same end; one exponential is 20
 MAX_COLUMNS = 1 << 14  # sums that one pass over a row may add to
+FEW_STEPS = 8  # that a group may be moved behind
 OPEN_GROUPS = 4  # how many groups are tried for values that share only an input
 
 BARRIERS = (
@@ -296,16 +297,48 @@ class _Fuser:
             places = {self.partition.place_of(reading.tensor) for reading in value.readings}
             number = max(places - {later.number}, default=-1)
             earlier = self.steps[number] if number >= 0 else None
-            if not isinstance(earlier, Group) or not self.can_merge(earlier, later, value):
+            if not isinstance(earlier, Group):
                 return later
+            if not self.can_merge(earlier, later, value):
+                if not self.can_wait(earlier, later, value):
+                    return later
+                self.merge_later(earlier, later)
+                continue
             earlier.axes = later.axes if earlier.axes is None else earlier.axes
             for member in later.members:
                 self.add(earlier, member)
             self.steps[later.number] = None
             later = earlier
 
-    def can_merge(self, earlier: Group, later: Group, value: Candidate) -> bool:
-        """Whether one group holds the members of both, and the value too."""
+    def can_wait(self, earlier: Group, later: Group, value: Candidate) -> bool:
+        """Whether an elementwise group may run where a later one does, which holds its members
+        then: none of the few steps between reads any of them."""
+        if earlier.axes is not None or earlier.number > later.number:
+            return False
+        between = self.steps[earlier.number + 1 : later.number]
+        return (
+            len(between) <= FEW_STEPS
+            and not any(
+                reading.tensor.key in earlier.roles
+                for step in between
+                if step is not None
+                for reading in step.all_readings()
+            )
+            and self.can_merge(earlier, later, value, later.number)
+        )
+
+    def merge_later(self, earlier: Group, later: Group) -> None:
+        own, later.members, later.work = later.members, [], 0
+        for member in (*earlier.members, *own):
+            self.add(later, member)
+        self.steps[earlier.number] = None
+
+    def can_merge(
+        self, earlier: Group, later: Group, value: Candidate, running: int | None = None
+    ) -> bool:
+        """Whether one group holds the members of both, and the value too. running: its number, if
+        not that of the earlier one."""
+        first = earlier.number if running is None else running
         axes = {group.axes for group in (earlier, later, value) if group.axes is not None}
         if earlier.domain != later.domain or len(axes) > 1:
             return False
@@ -325,9 +358,7 @@ class _Fuser:
                 return False
             for reading in member.readings:
                 place = self.partition.place_of(reading.tensor)
-                if earlier.number < place != later.number or not union.may_read(
-                    reading, member.role
-                ):
+                if first < place != later.number or not union.may_read(reading, member.role):
                     return False
         if value.domain not in (union.domain, union.rows):
             return False

@@ -17,7 +17,7 @@ row-major view of the domain.
 """
 
 import itertools
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import field
 from typing import Literal
 
@@ -129,6 +129,9 @@ class Group:
             return False
         return (reading.shape, reading.index) == self.own_index(reading.tensor, held)
 
+    def all_readings(self) -> Iterator[Reading]:
+        return (reading for member in self.members for reading in member.readings)
+
     def add(self, member: Member) -> None:
         self.members.append(member)
         self.roles[member.tensor.key] = member.role
@@ -147,6 +150,9 @@ class Barrier:
     node: Node
     readings: list[list[Reading]]
     pieces: list[int] = field(default_factory=list)
+
+    def all_readings(self) -> Iterator[Reading]:
+        return itertools.chain.from_iterable(self.readings)
 
 
 @dataclass(frozen=True, slots=True)

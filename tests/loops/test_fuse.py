@@ -100,6 +100,29 @@ def test_independent_values_that_read_the_same_share_a_kernel() -> None:
     assert len(program.steps) == 1
 
 
+def test_values_wait_for_a_step_that_does_not_read_them() -> None:
+    x, w = matrix(), matrix("w")
+    y = gc.exp(x) * gc.tanh(gc.sort(w, axis=1))
+    assert len(program_of([x, w], y).steps) == 2, "sort, and the rest"
+    e = gc.exp(x)
+    read = e * gc.tanh(gc.sort(e, axis=1))
+    assert len(program_of([x], read).steps) == 3, "the step between reads them"
+    total = gc.sum(e, axis=1)
+    check_values([x, w], [y, read, gc.sin(total) + gc.sort(total)], [array(3, 10), array(3, 10)])
+
+
+def test_gradients_of_a_stencil_of_unknown_size_are_summed_where_they_lie() -> None:
+    u = gc.placeholder("u", ("n", "m"))
+    inner = u[1:-1, 1:-1]
+    v = inner + 0.1 * (u[2:, 1:-1] + u[:-2, 1:-1] + u[1:-1, 2:] + u[1:-1, :-2] - 4 * inner)
+    gradient = gc.grad(gc.sum(v * v), u)
+    program = program_of([u], gradient)
+    whole = [one for one in program.buffers.values() if one.shape == u.shape]
+    assert [one.role for one in whole] == ["input", "output"]
+    for shape in ((0, 5), (1, 1), (2, 7), (3, 3), (17, 31)):
+        check_values([u], [gradient], [array(*shape)])
+
+
 def test_axes_of_size_one() -> None:
     x, one = gc.placeholder("x", (1, "n", 1, 4)), gc.placeholder("one", (1, 1))
     y = gc.squeeze(gc.exp(x), (0, 2)) + one
