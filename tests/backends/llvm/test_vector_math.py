@@ -11,7 +11,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from graphc.backends.llvm.target import host
+from graphc.backends.llvm.target import host, is_x86
 from graphc.backends.llvm.text import module_text
 from graphc.backends.llvm.vector_math import EMITTERS, LIBM_SYMBOLS, tabulated_power
 from graphc.backends.llvm.vector_math.sample import TWO_ARGUMENTS, sample_function
@@ -81,9 +81,10 @@ class Sampled:
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
         features = "" if cpu else llvm.get_host_cpu_features().flatten()
+        triple = llvm.get_process_triple()
         if has_fma is None:
-            has_fma = "+fma" in features.split(",") or "neon" in features
-        target = llvm.Target.from_triple(llvm.get_process_triple())
+            has_fma = "+fma" in features.split(",") or not is_x86(triple)
+        target = llvm.Target.from_triple(triple)
         cpu = cpu or llvm.get_host_cpu_name()
         machine = target.create_target_machine(cpu=cpu, features=features, opt=2, jit=True)
         functions = [
