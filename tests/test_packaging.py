@@ -131,3 +131,13 @@ def test_heavy_packages_load_when_they_are_needed() -> None:
     loaded = set(done.stdout.split())
     heavy = {"matplotlib", "networkx", "numba", "rich", "scipy", "sklearn", "typer"}
     assert "graphc" in loaded and not loaded & heavy
+
+
+def test_lowest_versions_are_those_that_can_be_tested() -> None:
+    needed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    lines = (ROOT / "tests" / "lowest.txt").read_text().splitlines()
+    lowest = dict(line.split("==") for line in lines if not line.startswith("#"))
+    allowed = dict(one.split(">=") for one in needed)
+    assert list(lowest) == list(allowed)
+    for name, version in allowed.items():
+        assert lowest[name].removesuffix(".0") == version.removesuffix(".0"), name
