@@ -17,8 +17,8 @@ from graphc.backends.llvm.contraction import uses_gemm
 from graphc.backends.llvm.emitter import FRAME
 from graphc.backends.llvm.epilogues import WHOLE
 from graphc.backends.llvm.gemm import area_bytes
+from graphc.backends.llvm.gemm_chunks import NONE
 from graphc.backends.llvm.gemm_layout import Arithmetic, Layout
-from graphc.backends.llvm.gemm_rows import NONE
 from graphc.backends.llvm.kernel_functions import Part
 from graphc.backends.llvm.parallel import (
     AREA,

@@ -31,11 +31,7 @@ are one element of a tile, or four.
 
 from dataclasses import replace
 
-from graphc.backends.llvm.gemm_cover import slim_tile, tiles_of
-from graphc.backends.llvm.gemm_few import few_function, pack_few_function
-from graphc.backends.llvm.gemm_layout import Arithmetic, Layout, Names
-from graphc.backends.llvm.gemm_pack import pack_function
-from graphc.backends.llvm.gemm_rows import (
+from graphc.backends.llvm.gemm_chunks import (
     GRID,
     NONE,
     ROOM,
@@ -45,8 +41,12 @@ from graphc.backends.llvm.gemm_rows import (
     most_columns,
     most_rows,
     room_bytes,
-    rows_function,
 )
+from graphc.backends.llvm.gemm_cover import slim_tile, tiles_of
+from graphc.backends.llvm.gemm_few import few_function, pack_few_function
+from graphc.backends.llvm.gemm_layout import Arithmetic, Layout, Names
+from graphc.backends.llvm.gemm_pack import pack_function
+from graphc.backends.llvm.gemm_rows import rows_function
 from graphc.backends.llvm.gemm_split import PARTIAL, chunk_length, split_functions, split_name
 from graphc.backends.llvm.gemm_tile import Tile, tile_function
 from graphc.backends.llvm.gemm_tiles import tiles_function

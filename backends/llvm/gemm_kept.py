@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from graphc.backends.llvm.contraction import uses_gemm
+from graphc.backends.llvm.gemm_chunks import NONE, STEP
 from graphc.backends.llvm.gemm_cover import LOW, NARROW, ends_slim, rows_before_low_tiles, tiles_of
 from graphc.backends.llvm.gemm_few import (
     FEW_STEP,
@@ -26,7 +27,6 @@ from graphc.backends.llvm.gemm_few import (
 )
 from graphc.backends.llvm.gemm_layout import Arithmetic, Layout, Names, layout_of
 from graphc.backends.llvm.gemm_pack import PACK_PARAMETERS, pack_function
-from graphc.backends.llvm.gemm_rows import NONE, STEP
 from graphc.backends.llvm.gemm_tile import Tile, tile_function
 from graphc.backends.llvm.parallel import BEGIN, END, Range, dividing_functions
 from graphc.backends.llvm.scopes import Code

@@ -12,8 +12,8 @@ Rows are in bytes; direct, copy: see gemm_rows.py.
 
 from collections.abc import Callable, Sequence
 
+from graphc.backends.llvm.gemm_chunks import NONE, ROOM, ROWS_PARAMETERS, SHAPE, room_bytes
 from graphc.backends.llvm.gemm_layout import Arithmetic, Layout, Names
-from graphc.backends.llvm.gemm_rows import NONE, ROOM, ROWS_PARAMETERS, SHAPE, room_bytes
 from graphc.backends.llvm.gemm_tile import Tile
 from graphc.backends.llvm.parallel import (
     AREA,

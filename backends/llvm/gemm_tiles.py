@@ -13,8 +13,8 @@ The innermost loop over tiles is all that is worth good code: chunks, blocks, st
 
 from collections.abc import Sequence
 
+from graphc.backends.llvm.gemm_chunks import NONE, ROOM, epilogue_call, room_bytes, values
 from graphc.backends.llvm.gemm_layout import Arithmetic, Layout, Names
-from graphc.backends.llvm.gemm_rows import NONE, ROOM, epilogue_call, room_bytes, values
 from graphc.backends.llvm.gemm_tile import PARTS, Tile
 from graphc.backends.llvm.scopes import Code
 from graphc.backends.llvm.target import LINE, Target

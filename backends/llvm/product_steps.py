@@ -14,6 +14,7 @@ from graphc.backends.llvm.contraction import (
 from graphc.backends.llvm.emitter import FRAME
 from graphc.backends.llvm.epilogues import WHOLE
 from graphc.backends.llvm.gemm import area_bytes, functions_of
+from graphc.backends.llvm.gemm_chunks import NONE
 from graphc.backends.llvm.gemm_cover import ends_slim
 from graphc.backends.llvm.gemm_few import few_columns
 from graphc.backends.llvm.gemm_kept import (
@@ -26,7 +27,6 @@ from graphc.backends.llvm.gemm_kept import (
     panel_bytes,
 )
 from graphc.backends.llvm.gemm_layout import Layout, layout_of
-from graphc.backends.llvm.gemm_rows import NONE
 from graphc.backends.llvm.gemm_split import may_be_long
 from graphc.backends.llvm.gemm_turned import is_turned
 from graphc.backends.llvm.kernel_functions import Part, heading

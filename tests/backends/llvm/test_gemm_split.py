@@ -8,8 +8,8 @@ import pytest
 
 import graphc as gc
 from graphc.backends.llvm.gemm import area_bytes
+from graphc.backends.llvm.gemm_chunks import GAP, STEP, room_bytes
 from graphc.backends.llvm.gemm_layout import Layout
-from graphc.backends.llvm.gemm_rows import GAP, STEP, room_bytes
 from graphc.backends.llvm.gemm_split import LONG, MOST_ROWS, PARTIAL
 from graphc.backends.llvm.gemm_tile import tile_for
 from graphc.backends.llvm.target import host
