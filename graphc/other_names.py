@@ -337,8 +337,10 @@ INSIDE = {
         "pearsonr": "graphc.corrcoef",
         "normal": "norm",
         "exponential": "expon",
-        "multivariate_normal": "graphc.linalg.solve and slogdet",
-        "dirichlet": "graphc.gammaln",
+        "reciprocal": "loguniform",
+        "wald": "invgauss(1)",
+        "exgaussian": "exponnorm",
+        "loglogistic": "fisk",
         "sem": "graphc.std(x, correction=1) / n ** 0.5",
     },
 }

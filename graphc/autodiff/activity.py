@@ -19,6 +19,7 @@ __all__ = [
     "disconnected_error",
     "is_active",
     "passes_derivatives",
+    "refuse_constants_of_bodies",
     "written",
 ]
 
@@ -59,6 +60,36 @@ def depends_smoothly(outputs: Sequence[Tensor], wrt: Tensor, refused: Iterable[N
 
 
 # --- errors ------------------------------------------------------------------------------------
+
+
+def refuse_constants_of_bodies(outputs: Sequence[Tensor], targets: Sequence[Tensor]) -> None:
+    """DisconnectedError for a target that a loop or branch makes for itself: scalar constants and
+    fills are part of a body that uses them, and no derivative comes out of it."""
+    leaves = {
+        id(target.node): target
+        for target in targets
+        if not target.node.inputs and target.node.op not in (PLACEHOLDER, VARIABLE)
+    }
+    pending = [outputs] if leaves else []
+    while pending:
+        for node in topological_order(pending.pop()):
+            for body in bodies_of(node):
+                pending.append(body.outputs)
+                for inner in topological_order(body.outputs):
+                    if id(inner) in leaves:
+                        raise _constant_of_a_body(leaves[id(inner)], node)
+
+
+def _constant_of_a_body(target: Tensor, loop: Node) -> DisconnectedError:
+    return DisconnectedError(
+        f"{describe(target)} is a constant inside of {loop.op.name}: no derivative leads out of it",
+        details=[
+            f"{describe(target)}: {target.type}   {written(target.node)}",
+            f"{loop.op.name} uses it   {written(loop)}",
+        ],
+        source=current_source(),
+        fix="make it a variable or a placeholder",
+    )
 
 
 def disconnected_error(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from graphc.autodiff.activity import refuse_constants_of_bodies
 from graphc.autodiff.arguments import (
     Disconnected,
     KnownGrads,
@@ -183,5 +184,6 @@ def stabilize_for_differentiation(
     known: Sequence[tuple[Tensor, Tensor]] = (),
 ) -> list[Tensor]:
     """The outputs in the form to differentiate; targets and known tensors stay as they are."""
+    refuse_constants_of_bodies(outputs, targets)
     barriers = {tensor.key: tensor for tensor in (*targets, *(tensor for tensor, _ in known))}
     return prepare(outputs, list(barriers.values()))

@@ -131,3 +131,25 @@ def test_blocking_ops_inside_loops_and_branches_are_named() -> None:
         with pytest.raises(gc.DisconnectedError, match=f"blocked by {name}") as caught:
             gc.grad(cost, x)
         assert "blocked by cond" not in str(caught.value)
+
+
+@pytest.mark.parametrize("make", [lambda: gc.constant(0.7), lambda: gc.ones((2,))])
+def test_constants_inside_of_loops_are_no_targets(make: Any) -> None:
+    """They are part of the body, and what comes from there would be missing: it once was."""
+    p = make()
+    one = gc.ones_like(p)
+    results = [
+        gc.while_loop(lambda c: gc.sum(c) < 5, lambda c: c * p + p, p),
+        p * gc.scan(lambda c, _: (c * p, None), one, length=3)[0],
+        gc.cond(gc.sum(one) > 0, lambda: gc.fori_loop(0, 2, lambda _, c: c * p, one), lambda: one),
+    ]
+    for y in results:
+        for disconnected in ("raise", "zero"):
+            with pytest.raises(gc.DisconnectedError, match="is a constant inside of") as error:
+                gc.grad(gc.sum(y), p, disconnected=disconnected)
+            assert "make it a variable" in str(error.value)
+        with pytest.raises(gc.DisconnectedError, match="is a constant inside of"):
+            gc.jvp(y, p, one)
+    w = gc.variable(0.7)
+    loop = gc.while_loop(lambda c: c[0] < 3, lambda c: (c[0] + 1, c[1] * w + w), (0, w))[1]
+    assert abs(float(gc.run(gc.grad(loop, w))) - 5.242) < 1e-5

@@ -11,7 +11,7 @@ from graphc.ir.registry import BUILDER
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
 from graphc.ops.definition import floating, promote_inputs
-from graphc.whole_places import smallest_whole
+from graphc.stats.whole_places import smallest_whole
 
 Formula = Callable[..., Tensor]
 b = BUILDER
@@ -29,6 +29,10 @@ def _rounded(method: Formula) -> Formula:
     return call
 
 
+def _at(place: float | Formula, shapes: Sequence[Tensor]) -> Any:
+    return place(*shapes) if callable(place) else place
+
+
 class Distribution:
     """A family of distributions. shapes: the names of its parameters.
 
@@ -36,6 +40,7 @@ class Distribution:
     quantile and upper_quantile, the inverses of cdf and survival, of a probability: of whole
     numbers a number near them. low, high:
     where the support ends, before loc and scale; open_low: low is not in it; inside: a place in it.
+    These are numbers, or functions of the shapes.
     domain: whether shapes are those of a distribution; all are positive without it.
     """
 
@@ -48,10 +53,10 @@ class Distribution:
         log_density: Formula,
         cdf: Formula,
         *,
-        low: float = -math.inf,
-        high: float = math.inf,
+        low: float | Formula = -math.inf,
+        high: float | Formula = math.inf,
         open_low: bool = False,
-        inside: float = 0.5,
+        inside: float | Formula = 0.5,
         log_cdf: Formula | None = None,
         survival: Formula | None = None,
         log_survival: Formula | None = None,
@@ -99,11 +104,15 @@ class Distribution:
         shapes and the scale."""
         place, *shapes, loc, scale = self._parameters(method, x, args, kwargs)
         z = self._known((place - loc) / scale, shapes, [scale])
-        below = b.less_equal(z, self._low) if self._open_low else b.less(z, self._low)
-        above = b.greater(z, self._high)
+        low, high = self._ends(shapes)
+        below = b.less_equal(z, low) if self._open_low else b.less(z, low)
+        above = b.greater(z, high)
         outside = b.logical_or(below, above)
-        held = z if self._is_everywhere else b.where(outside, self._inside, z)
+        held = z if self._is_everywhere else b.where(outside, _at(self._inside, shapes), z)
         return held, below, above, shapes, scale
+
+    def _ends(self, shapes: Sequence[Tensor]) -> tuple[Any, Any]:
+        return _at(self._low, shapes), _at(self._high, shapes)
 
     def _known(self, z: Tensor, shapes: Sequence[Tensor], positive: Sequence[Tensor]) -> Tensor:
         """z, or NaN where there is no such distribution."""
@@ -173,28 +182,24 @@ class Distribution:
 
         Of whole numbers the smallest up to which q lies, with slope 0.
         """
-        return self._place("ppf", self._quantile, (self._low, self._high), q, args, kwargs)
+        return self._place("ppf", self._quantile, q, args, kwargs)
 
     @_rounded
     def isf(self, q: Any, /, *args: Any, **kwargs: Any) -> Tensor:
         """The place above which lies the probability q: the inverse of sf. Otherwise as ppf."""
-        return self._place("isf", self._upper_quantile, (self._high, self._low), q, args, kwargs)
+        return self._place("isf", self._upper_quantile, q, args, kwargs)
 
     def _place(
-        self,
-        method: str,
-        formula: Formula | None,
-        ends: tuple[float, float],
-        q: Any,
-        args: Any,
-        kwargs: Any,
+        self, method: str, formula: Formula | None, q: Any, args: Any, kwargs: Any
     ) -> Tensor:
         assert formula is not None
         given, *shapes, loc, scale = self._parameters(method, q, args, kwargs)
         p = self._known(given, shapes, [scale])
         inside = b.logical_and(b.greater(p, 0), b.less(p, 1))
         z = formula(b.where(inside, p, 0.5), *shapes)
-        z = b.where(b.equal(p, 0), ends[0], b.where(b.equal(p, 1), ends[1], z))
+        low, high = self._ends(shapes)
+        first, last = (low, high) if method == "ppf" else (high, low)
+        z = b.where(b.equal(p, 0), first, b.where(b.equal(p, 1), last, z))
         known = b.logical_and(b.greater_equal(p, 0), b.less_equal(p, 1))
         return b.where(known, loc + scale * z, math.nan)
 
@@ -224,19 +229,17 @@ class DiscreteDistribution(Distribution):
 
     _last = ("loc",)
 
-    def _place(
-        self, method: str, formula: Any, ends: Any, q: Any, args: Any, kwargs: Any
-    ) -> Tensor:
+    def _place(self, method: str, formula: Any, q: Any, args: Any, kwargs: Any) -> Tensor:
         given, *shapes, loc = self._parameters(method, q, args, kwargs)
         p = self._known(given, shapes, [])
         known = b.logical_and(b.greater_equal(p, 0), b.less_equal(p, 1))
         upper = method == "isf"
         none, all_ = (1, 0) if upper else (0, 1)
-        last = self._end(*shapes)
+        first, last = self._ends(shapes)
         inside = b.logical_and(b.greater(p, 0), b.less(p, 1))
-        held = b.where(inside, last + b.zeros_like(p), self._low)
+        held = b.where(inside, last + b.zeros_like(p), first)
         k = self._smallest(b.where(inside, p, 0.5), shapes, held, upper)
-        k = b.where(b.equal(p, none), self._low - 1, b.where(b.equal(p, all_), last, k))
+        k = b.where(b.equal(p, none), first - 1, b.where(b.equal(p, all_), last, k))
         return b.where(known, loc + k, math.nan)
 
     def _smallest(self, p: Tensor, shapes: Sequence[Tensor], last: Tensor, upper: bool) -> Tensor:
@@ -250,18 +253,16 @@ class DiscreteDistribution(Distribution):
             return b.greater_equal(self._cdf(k, *shapes), 1 - fixed if upper else fixed)
 
         start = self._quantile(1 - fixed if upper else fixed, *shapes)
-        return smallest_whole(enough, start, self._low, last)
+        return smallest_whole(enough, start, self._ends(shapes)[0], last)
 
     def _standard(self, method: str, x: Any, args: Any, kwargs: Any) -> tuple[Any, ...]:
         place, *shapes, loc = self._parameters(method, x, args, kwargs)
         z = self._known(place - loc, shapes, [])
         whole = b.floor(z)
-        below, above = b.less(whole, self._low), b.greater(whole, self._end(*shapes))
-        held = b.where(b.logical_or(below, above), self._low, whole)
+        low, high = self._ends(shapes)
+        below, above = b.less(whole, low), b.greater(whole, high)
+        held = b.where(b.logical_or(below, above), low, whole)
         return held, below, above, shapes, b.greater(z, whole)
-
-    def _end(self, *shapes: Tensor) -> Any:
-        return shapes[0] if self.name == "binom" else self._high
 
     @property
     def _is_everywhere(self) -> bool:

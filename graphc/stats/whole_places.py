@@ -12,18 +12,18 @@ _STEPS = 2200  # more than there are exponents of float64, up and down
 
 
 def smallest_whole(
-    enough: Callable[[Tensor], Tensor], start: Tensor, low: float, last: Tensor
+    enough: Callable[[Tensor], Tensor], start: Tensor, low: float | Tensor, last: Tensor
 ) -> Tensor:
     """The smallest whole number from low to last with enough(k), or last.
 
     enough: from numbers of the dtype of start to bool; false, and from some number on true. start:
-    where the search begins; the closer, the fewer steps. last: of its dtype, may be infinite; the
-    two broadcast.
+    where the search begins; the closer, the fewer steps. last: of its dtype, may be infinite; low
+    and the two broadcast.
     """
     most = 1e300 if start.dtype == float64 else 1e38
     first = b.floor(b.where(b.isfinite(start), start, low))
     first = b.minimum(b.maximum(first, low), b.minimum(last, most))
-    below, above = b.full_like(first, low - 1), last + b.zeros_like(first)
+    below, above = low - 1 + b.zeros_like(first), last + b.zeros_like(first)
 
     def is_open(below: Tensor, above: Tensor) -> Tensor:
         """Some numbers are between. Far out, where floats are further apart than 1, there may be

@@ -6,6 +6,7 @@ from graphc.ir.registry import BUILDER
 from graphc.ir.tensor import Tensor
 
 b = BUILDER
+LOG_ROOT = 0.5 * math.log(2 * math.pi)
 
 
 def bounded_exp(z: Tensor) -> Tensor:
@@ -93,3 +94,87 @@ def quotient_log_tail(z: Tensor, k: Tensor, m: Tensor, *, upper: bool) -> Tensor
 def laplace_log_cdf(z: Tensor) -> Tensor:
     tail = -b.abs(z) - math.log(2)
     return b.where(b.less(z, 0), tail, b.log1p(-b.exp(tail)))
+
+
+def log_quotient(x: Tensor, y: Tensor) -> Tensor:
+    """log(x / y) for positive x and y, whose quotient may be too large for its dtype"""
+    ratio = x / y
+    held = b.logical_and(b.greater(ratio, 0), b.isfinite(ratio))
+    return b.where(held, b.log(b.where(held, ratio, 1)), b.log(x) - b.log(y))
+
+
+def asymmetric_laplace_tail(z: Tensor, k: Tensor) -> Tensor:
+    """The logarithm of what lies above z."""
+    square = b.square(k)
+    right = b.greater_equal(z, 0)
+    far = -k * b.where(right, z, 0) - b.log1p(square)
+    below = b.exp(b.where(right, -1, z) / k) * (square / (1 + square))
+    return b.where(right, far, b.log1p(-below))
+
+
+def asymmetric_laplace_place(q: Tensor, p: Tensor, k: Tensor) -> Tensor:
+    """Above which q lies, p = 1 - q."""
+    square = b.square(k)
+    right = b.less_equal(q, 1 / (1 + square))
+    return b.where(right, -b.log(q * (1 + square)) / k, k * b.log(p * (1 + 1 / square)))
+
+
+def gennorm_log_cdf(z: Tensor, p: Tensor) -> Tensor:
+    """In the middle by the slope there: the power of the place may have none."""
+    middle = b.equal(z, 0)
+    tail = b.log_gammaincc(1 / p, b.where(middle, 1, b.abs(z)) ** p) - math.log(2)
+    flat = z * b.exp(-b.gammaln(1 + 1 / p)) - math.log(2)
+    return b.where(middle, flat, b.where(b.less(z, 0), tail, b.log1p(-b.exp(tail))))
+
+
+def gennorm_log_density(z: Tensor, p: Tensor) -> Tensor:
+    middle = b.equal(z, 0)
+    power = b.where(middle, 0, b.where(middle, 1, b.abs(z)) ** p)
+    return b.log(0.5 * p) - b.gammaln(1 / p) - power
+
+
+def gennorm_quantile(q: Tensor, p: Tensor) -> Tensor:
+    """Near the middle by the share in it, which has more digits than that of the tails."""
+    low = b.less(q, 0.5)
+    tails = 2 * b.where(low, q, 1 - q)
+    middle = b.greater(tails, 0.5)
+    outer = b.gammainccinv(1 / p, b.where(middle, 0.5, tails))
+    share = b.abs(b.where(middle, 2 * q - 1, 0.5))
+    none = b.equal(share, 0)
+    inner = b.gammaincinv(1 / p, b.where(none, 0.5, share))
+    place = b.where(middle, inner, outer) ** (1 / p)
+    flat = (2 * q - 1) * b.exp(b.gammaln(1 + 1 / p))  # the slope in the middle
+    return b.where(none, flat, b.where(low, -place, place))
+
+
+def moyal_log_survival(z: Tensor) -> Tensor:
+    """log(erf(u)) with u = exp(-z / 2) / sqrt(2); far out that of 2 u / sqrt(pi)"""
+    near, far = b.less(z, 1), b.greater(z, 50)
+    low = b.log1p(-2 * b.ndtr(-bounded_exp(-0.5 * b.where(near, z, 1))))
+    between = b.logical_or(near, far)
+    middle = b.log(b.erf(b.exp(-0.5 * b.where(between, 1, z)) * math.sqrt(0.5)))
+    return b.where(near, low, b.where(far, 0.5 * math.log(2 / math.pi) - 0.5 * z, middle))
+
+
+# log(1 + u) / u
+_LOG_RATIO = tuple((-1) ** k / (k + 1) for k in range(13))
+
+
+def log_ratio_of_power(c: Tensor, z: Tensor) -> Tensor:
+    """log(1 + c z) / c, which is z for c = 0"""
+    u = b.where(b.equal(c, 0), 0, c) * b.where(b.equal(c, 0), 0, z)
+    near = b.less(b.abs(u), 0.05)
+    held = b.where(near, 1, c)
+    far = b.log1p(b.where(near, 1, u)) / held
+    series = b.polynomial(b.where(near, c * b.where(near, z, 0), 0), _LOG_RATIO)
+    return b.where(near, z * series, far)
+
+
+def power_ratio(c: Tensor, y: Tensor) -> Tensor:
+    """(exp(c y) - 1) / c, which is y for c = 0"""
+    return y * b.exprel(c * y)
+
+
+def truncated_exponential_place(q: Tensor, end: Tensor) -> Tensor:
+    far = -b.log(-q * b.expm1(-end) + b.exp(-end))
+    return b.where(b.less(q, 0.5), far, -b.log1p((1 - q) * b.expm1(-end)))
