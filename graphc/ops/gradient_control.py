@@ -16,6 +16,8 @@ from graphc.ir.parts import expanded, partwise
 from graphc.ir.registry import Builder, public, register
 from graphc.ir.source import current_source
 from graphc.ir.tensor import Tensor
+from graphc.ops.bodies import substituted
+from graphc.records import dataclass
 from graphc.scalar.expr import Expr
 from graphc.surface import surface
 
@@ -63,6 +65,28 @@ def stop_gradient(x: Any) -> Tensor:
 # The op takes the function's outputs y1..yk, then its arguments x1..xn, and gives y1..yk back.
 
 
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """What the user's function answers, and the tensors that it was written for.
+
+    In the body of a loop, and wherever else the op has come to, its inputs are others.
+    """
+
+    gradient: GradientFunction
+    inputs: tuple[Tensor, ...]
+
+    def answers(self, inputs: Sequence[Tensor], given: Sequence[Tensor]) -> list[Tensor | None]:
+        """Those for these inputs and cotangents."""
+        answer = self.gradient(*given)
+        answers = list(answer) if isinstance(answer, tuple | list) else [answer]
+        moved = {
+            old.key: new for old, new in zip(self.inputs, inputs, strict=True) if old.key != new.key
+        }
+        found = [as_tensor(value) for value in answers if value is not None]
+        following = iter(substituted(found, moved) if moved else found)
+        return [None if value is None else next(following) for value in answers]
+
+
 def _infer_outputs(call: Inference) -> tuple[TensorType, ...]:
     return call.types[: call.attrs["count"]]
 
@@ -83,19 +107,17 @@ def _call_gradient(b: Builder, application: Application, gradients: Gradients) -
         b.zeros_like(output) if gradient is None else b.conj(gradient)
         for output, gradient in zip(application.outputs, gradients, strict=True)
     ]
-    answer = application.attrs["gradient"](*given)
-    answers = list(answer) if isinstance(answer, tuple | list) else [answer]
+    answers = application.attrs["gradient"].answers(application.inputs, given)
     if len(answers) != len(arguments):
         raise _wrong_gradient(
             f"{len(answers)} gradients for {len(arguments)} arguments",
             "return one gradient, or None, for each argument of the function",
         )
     results: list[Tensor | None] = [None] * count
-    for number, (value, argument) in enumerate(zip(answers, arguments, strict=True)):
-        if value is None:
+    for number, (gradient, argument) in enumerate(zip(answers, arguments, strict=True)):
+        if gradient is None:
             results.append(None)
             continue
-        gradient = as_tensor(value)
         if gradient.ndim > argument.ndim:
             raise _wrong_gradient(
                 f"gradient {number} is {gradient.type}, its argument {argument.type}",
@@ -118,9 +140,8 @@ def _batch_custom_gradient(batch: Batch) -> Sequence[Tensor]:
 
     def gradient(*cotangents: Tensor) -> list[Tensor | None]:
         given = [PLACEHOLDER(name="cotangent", type=tensor.type) for tensor in one[:count]]
-        answer = batch.attrs["gradient"](*given)
-        answers = list(answer) if isinstance(answer, tuple | list) else [answer]
-        found = [as_tensor(value) for value in answers if value is not None]
+        answers = batch.attrs["gradient"].answers(one, given)
+        found = [value for value in answers if value is not None]
         pairs = list(zip(given, cotangents, strict=True))
         of_all = iter(
             whole(tensor, own.ndim, batch.size)
@@ -129,7 +150,7 @@ def _batch_custom_gradient(batch: Batch) -> Sequence[Tensor]:
         return [None if value is None else next(of_all) for value in answers]
 
     inputs = [batch.whole(number) for number in range(len(one))]
-    return batch.apply(inputs, gradient=gradient)
+    return batch.apply(inputs, gradient=_Rule(gradient, tuple(inputs)))
 
 
 def _square(x: Tensor) -> Tensor:
@@ -182,7 +203,7 @@ def custom_gradient(function: Callable[..., tuple[Any, GradientFunction]]) -> Ca
         structure = type(outputs)
         several = list(outputs) if isinstance(outputs, tuple | list) else [outputs]
         held = [as_tensor(output) for output in several]
-        attrs = {"count": len(held), "gradient": gradient}
+        attrs = {"count": len(held), "gradient": _Rule(gradient, (*held, *tensors))}
         results = CUSTOM_GRADIENT.apply([*held, *tensors], attrs)
         return structure(results) if structure in (tuple, list) else results[0]
 

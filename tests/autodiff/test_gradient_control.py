@@ -149,3 +149,72 @@ def test_mistakes_in_a_custom_gradient() -> None:
     wrong_shape = gc.custom_gradient(lambda x: (x * x, lambda dy: gc.reshape(dy, (1, 1, 2))))(x)
     with pytest.raises(gc.GradientError, match=r"gradient 0 is float32\[1, 1, 2\]"):
         gc.grad(wrong_shape.sum(), x)
+
+
+@gc.custom_gradient
+def _spike(v: gc.Tensor) -> Any:
+    return (v > 0).astype(v.dtype), lambda dy: dy / (1 + 10 * gc.abs(v)) ** 2
+
+
+@gc.custom_gradient
+def _root(v: gc.Tensor) -> Any:
+    y = gc.sqrt(v)
+    return y, lambda dy: dy * 0.5 / y
+
+
+def test_custom_gradients_in_bodies() -> None:
+    """What `gradient` uses was built outside of the body that the op becomes part of."""
+    rng = np.random.default_rng(0)
+    weights, inputs = rng.normal(size=(3, 4)), rng.normal(size=(5, 2, 3))
+    w, x = gc.placeholder("w", (3, 4), "float64"), gc.placeholder("x", ("t", 2, 3), "float64")
+
+    def step(v: gc.Tensor, i: gc.Tensor) -> Any:
+        v = 0.9 * v + i @ w
+        spikes = _spike(v - 1.0)
+        return v - spikes, spikes
+
+    _, spikes = gc.scan(step, gc.zeros((2, 4), "float64"), x)
+    found = gc.function([w, x], gc.grad(gc.sum(spikes * spikes), [w, x]))(weights, inputs)
+
+    v, states, fired = np.zeros((2, 4)), [], []
+    for i in inputs:
+        states.append(0.9 * v + i @ weights)
+        fired.append((states[-1] > 1).astype(float))
+        v = states[-1] - fired[-1]
+    dv, dw, dx = np.zeros((2, 4)), np.zeros((3, 4)), np.zeros_like(inputs)
+    for t in range(4, -1, -1):
+        slope = 1 / (1 + 10 * np.abs(states[t] - 1)) ** 2
+        ds = dv + (2 * fired[t] - dv) * slope
+        dw, dx[t] = dw + inputs[t].T @ ds, ds @ weights.T
+        dv = 0.9 * ds
+    np.testing.assert_allclose(found[0], dw, rtol=1e-12)
+    np.testing.assert_allclose(found[1], dx, rtol=1e-12)
+
+
+def test_custom_gradients_in_loops_of_other_kinds() -> None:
+    """Beside the plain functions: in scan, while_loop, cond, map, checkpoint, and vmap of these."""
+
+    def kinds(f: Any) -> list[Any]:
+        return [
+            lambda w: gc.scan(lambda c, _: (f(c * w + 2), None), w, length=3)[0],
+            lambda w: gc.while_loop(lambda c: gc.max(c) < 9, lambda c: c + f(c * w + 1), w),
+            lambda w: gc.cond(gc.sum(w) > 0, lambda: f(w * 2) * w, lambda: w),
+            lambda w: gc.sum(gc.map(lambda c: f(c * w + 3) * w, gc.stack([w, w * w])), axis=0),
+            lambda w: gc.checkpoint(lambda c: f(c * w) * c)(w + 1),
+            lambda w: gc.vmap(lambda c: gc.scan(lambda s, _: (f(s * c + 2), None), c, length=2)[0])(
+                w
+            ),
+        ]
+
+    value = np.array([0.4, 0.7, 1.2])
+    w = gc.placeholder("w", (3,), "float64")
+    for ours, plain in zip(kinds(_root), kinds(gc.sqrt), strict=True):
+        results = []
+        for make in (ours, plain):
+            slope = gc.grad(gc.sum(make(w) ** 2), w)
+            results.append(gc.function([w], [slope, gc.grad(gc.sum(slope), w)])(value))
+        for found, expected in zip(*results, strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-12)
+        forward = [gc.jvp(make(w), w, gc.ones_like(w)) for make in (ours, plain)]
+        found, expected = gc.function([w], forward)(value)
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
