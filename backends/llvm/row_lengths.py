@@ -45,10 +45,16 @@ def in_lengths(
 def _short(loop: For, placed: set[str], target: Target) -> int:
     """Elements of rows that are worth code of their own; 0 where none are, or nothing is summed.
 
-    Of heavy elements even a short row takes longer than what comes after it.
+    Of heavy elements even a short row takes longer than what comes after it. Lanes with sums of
+    their own have nothing to put together.
     """
     facts = survey(loop.body)
-    if facts.cost > LIGHT or placed & {*facts.accumulated} or most_of(loop.extent) is not None:
+    if (
+        facts.sums
+        or facts.cost > LIGHT
+        or placed & {*facts.accumulated}
+        or most_of(loop.extent) is not None
+    ):
         return 0
     vectors = SHORT // 2 * min(2, len(facts.accumulated))  # one sum has to wait for itself
     return vectors * target.native_lanes(facts.element_bytes)

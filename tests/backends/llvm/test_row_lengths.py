@@ -63,6 +63,7 @@ def test_where_there_is_one_version() -> None:
         (TOTAL, over(Accumulate("total", s.exp(X)))),  # heavy
         (Accumulator("best", "argmax", float32, "place"), over(Accumulate("best", X, Index(j)))),
         (For("j", m, "serial", (SUM,)),),
+        (over(TOTAL, For("k", 16, "serial", (SUM,))),),  # a sum for each lane
     ):
         assert versions(*row) == row
     alone = (TOTAL, over(SUM))
