@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import llvmlite.binding as llvm
 import pytest
+import scipy
 from hypothesis import settings
 
 import graphc.garbage
@@ -16,6 +17,16 @@ settings.register_profile("repeatable", derandomize=True, database=None)
 settings.load_profile("repeatable")
 
 
+# What scipy before 1.17 computes wrongly: graphc is compared with it.
+BEFORE_1_17 = (
+    *(f"test_lowering_is_the_reference[{name}-int64]" for name in ("betainc", "betaincc")),
+    "test_lowering_is_the_reference[log_betainc-int64]",
+    "test_lowering_is_the_reference[student_quantile-float64]",
+    "test_nothing_composite_is_left_and_values_are_kept[student_quantile]",
+    "test_quantiles[cauchy]",
+    "test_quantiles[t]",
+    "test_quantiles_of_many_whole_numbers",
+)
 LESSER = {"avx512": ("avx512",), "avx2": ("avx512", "avx", "fma", "f16c")}
 
 
@@ -32,6 +43,14 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in features:
         features[name] = features[name] and not name.startswith(prefixes)
     llvm.get_host_cpu_features = lambda: features
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if tuple(map(int, scipy.__version__.split(".")[:2])) >= (1, 17):
+        return
+    for item in items:
+        if item.name in BEFORE_1_17:
+            item.add_marker(pytest.mark.xfail(reason="scipy before 1.17 is wrong"))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -203,12 +203,17 @@ def _unary(function: Any) -> Any:
     return compiled(lambda x: like(x, function(np.float64(x))))
 
 
+def _cube_root(x: Any) -> Any:
+    # numba before 0.68 forgets the sign of zero
+    return like(x, math.copysign(np.cbrt(np.float64(x)), np.float64(x)))
+
+
 def _binary(function: Any) -> Any:
     return compiled(lambda x, y: like(x, function(np.float64(x), np.float64(y))))
 
 
 floor, ceil, trunc, rint = _unary(np.floor), _unary(np.ceil), _unary(np.trunc), _unary(np.rint)
-sqrt, cbrt, erf = _unary(np.sqrt), _unary(np.cbrt), _unary(math.erf)
+sqrt, cbrt, erf = _unary(np.sqrt), compiled(_cube_root), _unary(math.erf)
 exp, exp2, expm1 = _unary(math.exp), _unary(np.exp2), _unary(math.expm1)
 log, log2, log10, log1p = _unary(math.log), _unary(np.log2), _unary(math.log10), _unary(math.log1p)
 sin, cos, tan = _unary(math.sin), _unary(math.cos), _unary(math.tan)
