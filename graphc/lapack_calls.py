@@ -8,13 +8,13 @@ import numpy as np
 
 from graphc.dtypes import DType
 from graphc.lapack import MOST, ROUTINES, Operand, Routine, encode, symbol_of
-from graphc.late_imports import late_module
+from graphc.late_imports import late_extension
 
 
 @cache
 def routine_address(symbol: str, library: str) -> int:
     """Where a routine lies in this process."""
-    table = late_module(f"scipy.linalg.cython_{library}").__pyx_capi__
+    table = late_extension(f"scipy.linalg.cython_{library}").__pyx_capi__
     get_name = ctypes.pythonapi.PyCapsule_GetName
     get_name.restype, get_name.argtypes = ctypes.c_char_p, [ctypes.py_object]
     get_pointer = ctypes.pythonapi.PyCapsule_GetPointer

@@ -1,4 +1,4 @@
-"""Forks while another thread imports what graphc imports late: children find it whole."""
+"""What is imported late: children of a fork meanwhile find it whole; and no more than needed."""
 
 import os
 import subprocess
@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from graphc.late_imports import late_extension
 
 ROOT = Path(__file__).resolve().parents[1]
 # The thread is in the middle of an import, which takes a while, when the process forks.
@@ -60,7 +62,7 @@ def contract():
 
 task = {
     "scipy.fft": transform,
-    "scipy.linalg.cython_lapack": factorise,
+    "scipy": factorise,
     "graphc.backends.llvm.c_entry": native,
     "graphc.backends.interpreter.backend": interpreted,
     "opt_einsum": contract,
@@ -77,7 +79,7 @@ print("done")
 """
 MODULES = (
     "scipy.fft",
-    "scipy.linalg.cython_lapack",
+    "scipy",
     "graphc.backends.llvm.c_entry",
     "graphc.backends.interpreter.backend",
     "opt_einsum",
@@ -96,3 +98,37 @@ def test_a_fork_waits_for_late_imports(module: str) -> None:
         check=False,
     )
     assert done.stdout == "done\n", done.stderr
+
+
+ALONE = """
+import sys
+import numpy as np
+import graphc as gc
+
+x = gc.placeholder("x", (5, 5), "float64")
+gc.run(gc.linalg.svd(x)[1], {x: np.eye(5)})
+assert "scipy.linalg" not in sys.modules and "scipy.linalg.cython_lapack" not in sys.modules
+
+import scipy.linalg.cython_lapack
+from graphc.late_imports import late_extension
+
+assert late_extension("scipy.linalg.cython_lapack") is scipy.linalg.cython_lapack
+np.testing.assert_allclose(scipy.linalg.sqrtm(np.eye(2) * 4), np.eye(2) * 2)
+print("done")
+"""
+
+
+def test_lapack_is_there_without_the_rest_of_scipy() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "GRAPHC_CACHE": "off"},
+        check=False,
+    )
+    assert done.stdout == "done\n", done.stderr
+
+
+def test_an_extension_of_a_package_that_is_there_is_imported_as_usual() -> None:
+    assert late_extension("numpy.linalg._umath_linalg").__name__ == "numpy.linalg._umath_linalg"
