@@ -26,13 +26,13 @@ from graphc.autodiff.cotangent import (
 from graphc.dtypes import bool_, is_inexact
 from graphc.ir.leaf import constant, placeholder
 from graphc.ir.lowering import IndexMap, LoweringContext, Pieces, Reduction, Reinterpret
-from graphc.ir.node import Node
+from graphc.ir.node import Node, TensorType
 from graphc.ir.opdef import Gradients
 from graphc.ir.registry import BUILDER
 from graphc.ir.tensor import Tensor
 from graphc.ir.traversal import topological_order
 from graphc.scalar.expr import Call, Const, Expr, Index, Read
-from graphc.shapes import Dim, Shape
+from graphc.shapes import Dim, Shape, dim_max
 
 __all__ = ["carry"]
 
@@ -151,9 +151,16 @@ def copies_elements(node: Node) -> bool:
         return True
     if not isinstance(lower, IndexMap) or "linear" not in node.op.traits:
         return False
-    context = LoweringContext(node.attrs, tuple(t.type for t in node.inputs), node.types)
+    context = LoweringContext(
+        node.attrs, tuple(_with_entries(t.type) for t in node.inputs), node.types
+    )
     axes = range(len(node.types[0].shape))
     return is_copy(lower.expr(context, tuple(Index(Dim.symbol(f"i{axis}")) for axis in axes)))
+
+
+def _with_entries(given: TensorType) -> TensorType:
+    """Lowerings may read only what is never empty; whether they copy does not rest on sizes."""
+    return TensorType(given.dtype, tuple(dim_max(size, 1) for size in given.shape))
 
 
 def is_copy(expr: Expr) -> bool:

@@ -240,3 +240,16 @@ def test_many_wheres_over_one_input(run: Run) -> None:
     total = gc.add_n([gc.where(x > k, gc.sqrt(x), 0.0) for k in range(500)])
     assert run(gc.grad(total, x), {x: 100.5}) == pytest.approx(101 / (2 * np.sqrt(100.5)), rel=1e-4)
     assert run(gc.grad(total, x), {x: 0.0}) == 0
+
+
+@pytest.mark.parametrize(
+    ("entries", "expected"),
+    [(slice(-3), [0, 0.25, 0, 0, 0]), (slice(1, -2), [0, 0.25, 0.25, 0, 0])],
+)
+def test_gates_pass_slices_that_may_be_empty(
+    entries: slice, expected: list[float], run: Run
+) -> None:
+    x = gc.placeholder("x", ("n",), "float64")
+    moved = gc.concat([x[:1], gc.sqrt(x[entries])])
+    gradient = gc.grad(gc.where(moved > 0, moved, 0.0).sum(), x)
+    np.testing.assert_allclose(run(gradient, {x: [0.0, 4.0, 4.0, 9.0, 9.0]}), expected)
