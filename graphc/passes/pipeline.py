@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from graphc.ir.graph import Graph
 from graphc.ir.lowering import Composite, Contraction, ScatterAdd
-from graphc.ir.opdef import OpDef
+from graphc.ir.node import Node
 from graphc.ir.verifier import verify
 from graphc.passes.branches import choose_branches, sink_into_branches
 from graphc.passes.canonicalize.arith import ARITH
@@ -28,6 +28,7 @@ from graphc.passes.live import drop_unneeded
 from graphc.passes.loops import merge_loops
 from graphc.passes.motion import move_out
 from graphc.passes.narrow_products import NARROW_PRODUCTS
+from graphc.passes.narrow_sums import NARROW_SUMS, is_narrow_sum
 from graphc.passes.nested import fill_bodies, has_bodies, map_bodies
 from graphc.passes.pieces import join_pieces
 from graphc.passes.spectra import share_spectra
@@ -42,7 +43,7 @@ from graphc.rewrite.driver import RewriteLog, rewrite
 from graphc.rewrite.rule import RuleTable
 
 CANONICAL = (*ARITH, *SELECT, *MOVEMENT, *ENTRIES, *REDUCE, *SHAPE, *CHECKS)
-EXPANSION = RuleTable(expand=EXPAND)
+EXPANSION = RuleTable(expand=EXPAND, narrow_sums=NARROW_SUMS)
 STABLE = (*STABILIZE, *STABILIZE_LOGARITHMS, *LINEAR_ALGEBRA)
 PREPARATION = RuleTable(stabilize=STABLE, canonicalize=CANONICAL)  # before differentiation
 
@@ -59,7 +60,7 @@ class Pass:
     name: str
     table: RuleTable
     reason: str
-    needed: Callable[[OpDef], bool] = lambda op: True  # for an op that occurs; else it is skipped
+    needed: Callable[[Node], bool] = lambda node: True  # for one that occurs; else it is skipped
     follows: bool = False  # right after another one, after which equal nodes are one
 
 
@@ -76,7 +77,7 @@ VECTORS_FIRST = Pass(
     "vectors first",
     RuleTable(vector_product=VECTOR_FIRST),
     "In bodies, before products leave them: what is said of x_t @ W holds of W @ v_t as well.",
-    needed=lambda op: isinstance(op.lower, Contraction),
+    needed=lambda node: isinstance(node.op.lower, Contraction),
     follows=True,
 )
 
@@ -85,7 +86,7 @@ EXPANSIONS = Pass(
     RuleTable(expand=EXPAND, canonicalize=CANONICAL, fold=FOLD),
     "After stabilising rules, which would take the expansions apart: backends know simple ops "
     "alone, and an expansion often has less to do than its op could know. Loops in it follow.",
-    needed=lambda op: isinstance(op.lower, Composite),
+    needed=lambda node: isinstance(node.op.lower, Composite),
     follows=True,
 )
 
@@ -96,7 +97,7 @@ PIPELINE = (
         "entries",
         RuleTable(entries=TABLE_ENTRIES, canonicalize=CANONICAL),
         "When sums of what is scattered are in their last form.",
-        needed=lambda op: isinstance(op.lower, ScatterAdd),
+        needed=lambda node: isinstance(node.op.lower, ScatterAdd),
         follows=True,
     ),
     Pass(
@@ -104,21 +105,28 @@ PIPELINE = (
         RuleTable(contraction=CONTRACTION, canonicalize=MOVEMENT),
         "Composites bring transposes of their own, and the order of a matmul chain counts "
         "uses, which are known when nothing else changes them.",
-        needed=lambda op: isinstance(op.lower, Contraction),
+        needed=lambda node: isinstance(node.op.lower, Contraction),
         follows=True,
     ),
     Pass(
         "vector products",
         RuleTable(vector_product=VECTOR_PRODUCT, canonicalize=CANONICAL, fold=FOLD),
         "After contraction, whose order of a chain decides which products have a vector in them.",
-        needed=lambda op: isinstance(op.lower, Contraction),
+        needed=lambda node: isinstance(node.op.lower, Contraction),
         follows=True,
     ),
     Pass(
         "narrow products",
         RuleTable(narrow_products=NARROW_PRODUCTS),
         "Last: other rules know matmul alone.",
-        needed=lambda op: isinstance(op.lower, Contraction),
+        needed=lambda node: isinstance(node.op.lower, Contraction),
+        follows=True,
+    ),
+    Pass(
+        "narrow sums",
+        RuleTable(narrow_sums=NARROW_SUMS),
+        "Last: other rules know sums of exponentials and of products in any dtype.",
+        needed=is_narrow_sum,
         follows=True,
     ),
 )
@@ -207,7 +215,7 @@ def optimize_bodies(graph: Graph, log: RewriteLog, trace: Trace = _no_trace) -> 
 
 def _expanded(body: Graph, log: RewriteLog) -> Graph:
     """A body, optimised if it has composites still: one that came with an expansion."""
-    if any(EXPANSIONS.needed(node.op) for node in body.nodes):
+    if any(EXPANSIONS.needed(node) for node in body.nodes):
         return optimize(body, log=log)[0]
     return map_bodies(body, lambda inner: _expanded(inner, log)) if has_bodies(body) else body
 
@@ -221,7 +229,7 @@ def _through(graph: Graph, steps: Sequence[Callable[[Graph], Graph]], trace: Tra
 
 def run_pass(graph: Graph, one: Pass, log: RewriteLog | None = None) -> Graph:
     """The graph after one pass."""
-    if not any(one.needed(op) for op in {node.op for node in graph.nodes}):
+    if not any(map(one.needed, graph.nodes)):
         return graph
     results = rewrite(graph.results, one.table, log=log, unique=one.follows)
     unchanged = all(new is old for new, old in zip(results, graph.results, strict=True))

@@ -95,6 +95,21 @@ def test_sums_are_wide(backend: str, dtype: str) -> None:
     assert [float(value) for value in f(np.ones(3072, dtype))] == [3072, 1, 3072]
 
 
+@pytest.mark.parametrize("optimize", [True, False])
+@pytest.mark.parametrize("backend", ["reference", "interpreter", "llvm", "numba_cpu"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_sums_are_rounded_once(backend: str, dtype: str, optimize: bool) -> None:
+    x = gc.placeholder("x", (60, "n"), dtype)
+    sums = [gc.sum(x), gc.sum(x, axis=0), gc.sum(x, axis=1), gc.prod(x[:3, :3])]
+    f = gc.function([x], sums, backend=backend, optimize=optimize)
+    array = np.random.default_rng(0).uniform(0, 1, (60, 70)).astype(dtype)
+    wide = array.astype("float64")
+    exact = [wide.sum(), wide.sum(axis=0), wide.sum(axis=1), wide[:3, :3].prod()]
+    for found, expected in zip(f(array), exact, strict=True):
+        half_a_step = np.abs(expected) * float(gc.finfo(dtype).eps) / 2
+        assert (np.abs(found.astype("float64") - expected) <= half_a_step * 1.01).all()
+
+
 def products(x: Any, w: Any) -> list[Any]:
     """The product of x (m, k) and w (k), in all ways to write it."""
     column = w[:, None]
