@@ -12,12 +12,13 @@ from graphc.backends.llvm import emitter, short_rows
 from graphc.backends.llvm.pieces import ROUTINE
 from graphc.loops.ir import Contraction
 from tests import random_programs
+from tests.random_blocks import blocks
 from tests.random_networks import NETWORKS
 from tests.random_programs import RandomProgram
 from tests.random_tables import tables
 from tests.variants import seed_of
 
-FAMILIES = {**random_programs.FAMILIES, "tables": tables, **NETWORKS}
+FAMILIES = {**random_programs.FAMILIES, "tables": tables, "blocks": blocks, **NETWORKS}
 COUNT = {"updates": 12, "short rows": 10, "recurrences": 3}  # in the default run; 5 of the others
 
 
