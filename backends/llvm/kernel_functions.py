@@ -29,7 +29,7 @@ class Functions:
     keep: list[Kernel] = field(default_factory=list)
     parts: dict[Hashable, "Part | None"] = field(default_factory=dict)
     part_names: dict[tuple[str, str], str] = field(default_factory=dict)  # by text and kind
-    tiles: set[str] = field(default_factory=set)
+    tiles: dict[str, str] = field(default_factory=dict)  # by part and place, and by text
 
     def kernel(self, kernel: Kernel, whole: bool = False) -> tuple[str, KernelText]:
         """whole: not to be divided."""
@@ -86,9 +86,12 @@ class Functions:
         of = "".join(f"_{dtype.name}" for dtype in (tile.narrow, tile.other) if dtype is not None)
         name = f"{part.name}.tile_{result}_{placed}{of}"
         if name not in self.tiles:
-            self.tiles.add(name)
-            self.functions.append(finishing_tile(name, tile, finish, self.target))
-        return name
+            made = finishing_tile("KERNEL", tile, finish, self.target)
+            known = self.tiles.setdefault(made.text, name)
+            if known == name:
+                self.functions += renamed([made], name)
+            self.tiles[name] = known
+        return self.tiles[name]
 
 
 class Part(NamedTuple):

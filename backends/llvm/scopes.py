@@ -147,6 +147,8 @@ class Code:
             return a
         if a.text == "0" and op == "add" and b.lanes >= a.lanes:
             return b
+        if op == "mul" and "0" in (a.text, b.text) and a.lanes == b.lanes == 1:
+            return a if a.text == "0" else b
         a, b = self.match(a, b)
         return self.pure(
             (op, a.text, b.text, a.type, a.lanes),
