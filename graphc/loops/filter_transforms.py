@@ -5,36 +5,48 @@ for c parallel:
 
 for c parallel:
   for o vector: out[o, c, 0..2, 0..2] = G^T points[0..15, c, o] G
+
+Filters are small beside images, and a network has many: how many channels there are is said at the
+call, so that all its filters have one kernel.
 """
 
 from graphc.ir.node import Node
 from graphc.loops.ir import Kernel, Statement
 from graphc.loops.kernel_writer import kernel_of_node
-from graphc.loops.tile_transforms import FILTER, TAPS, TileWriter
-from graphc.shapes import Size
+from graphc.loops.tile_transforms import FILTER, POINTS, TAPS, TileWriter
+from graphc.shapes import Dim, Shape, Size
+
+PANELS, CHANNELS, LANES = (Dim.symbol(name) for name in ("panels", "channels", "lanes"))
 
 
 def filter_transform_kernel(node: Node) -> Kernel:
     """The kernel of a node with the lowering FilterTransform."""
+    back = node.attrs["back"]
+    points: Shape = (POINTS, CHANNELS, LANES) if back else (POINTS, PANELS, CHANNELS, LANES)
+    taps = _filter(node, CHANNELS, LANES if back else PANELS * LANES, 3, 3)
 
     def statements(symbols: set[str]) -> list[Statement]:
         return _FilterWriter(node, symbols).statements()
 
-    return kernel_of_node(node, node.op.name, ("given",), statements, fused=False)
+    shapes = (taps, points) if back else (points, taps)
+    return kernel_of_node(node, node.op.name, ("given",), statements, shapes=shapes, fused=False)
+
+
+def _filter(node: Node, channel: Size, lane: Size, p: int, q: int) -> tuple[Size, ...]:
+    """An index or a shape of a filter, in the order of its axes."""
+    outer, inner = (channel, lane) if node.attrs["turned"] else (lane, channel)
+    return (p, q, inner, outer) if node.attrs["channels_last"] else (outer, inner, p, q)
 
 
 class _FilterWriter(TileWriter):
     def statements(self) -> list[Statement]:
-        back, last = self.node.attrs["back"], self.node.attrs["channels_last"]
-        shape = self.node.inputs[0].shape if back else self.node.types[0].shape
+        back = self.node.attrs["back"]
         c, o = self.here("c"), self.here("o")
-        lane: Size = o if back else self.here("j") * shape[3] + o
-        turned = self.node.attrs["turned"]
-        outer, inner = (c, lane) if turned else (lane, c)
+        lane: Size = o if back else self.here("j") * LANES + o
 
         def tap(p: int, q: int) -> tuple[Size, ...]:
-            p, q = (2 - p, 2 - q) if turned else (p, q)
-            return (p, q, inner, outer) if last else (outer, inner, p, q)
+            p, q = (2 - p, 2 - q) if self.node.attrs["turned"] else (p, q)
+            return _filter(self.node, c, lane, p, q)
 
         body: list[Statement] = []
         if back:
@@ -43,13 +55,13 @@ class _FilterWriter(TileWriter):
             )
             for p, row in enumerate(values):
                 body += [self.store("out", tap(p, q), value) for q, value in enumerate(row)]
-            lanes = self.loop("o", shape[2], "vector", body)
-            return [self.loop("c", shape[1], "parallel", [lanes])]
+            lanes = self.loop("o", LANES, "vector", body)
+            return [self.loop("c", CHANNELS, "parallel", [lanes])]
         values = self.transformed(
             body, "whu", FILTER, 3, lambda p, q: self.load("given", *tap(p, q))
         )
         for number, value in enumerate([value for row in values for value in row]):
             body.append(self.store("out", (number, self.here("j"), c, o), value))
-        lanes = self.loop("o", shape[3], "vector", body)
-        panel = self.loop("c", shape[2], "parallel", [lanes])
-        return [self.loop("j", shape[1], "parallel", [panel])]
+        lanes = self.loop("o", LANES, "vector", body)
+        panel = self.loop("c", CHANNELS, "parallel", [lanes])
+        return [self.loop("j", PANELS, "parallel", [panel])]

@@ -7,7 +7,7 @@ from graphc.ir.node import Node
 from graphc.ir.tensor import Tensor
 from graphc.loops.ir import For, Kernel, LoopKind, Parameter, Statement, Store
 from graphc.scalar.expr import Expr, Index, Load
-from graphc.shapes import Dim, Size, symbols_of
+from graphc.shapes import Dim, Shape, Size, symbols_of
 
 
 class Epilogue(Protocol):
@@ -33,18 +33,22 @@ def kernel_of_node(
     *,
     epilogue: Epilogue | None = None,
     sizes: Sequence[Size] = (),
+    shapes: Sequence[Shape] | None = None,
     fused: bool = True,
 ) -> Kernel:
     """A kernel that stores the node's only output, or hands it to an epilogue.
 
     operands: names of the inputs. statements: made of the symbols of the kernel, which loops cannot
-    be named after. sizes: used beside those of the parameters.
+    be named after. sizes: used beside those of the parameters. shapes: of the output and the
+    inputs, where sizes of theirs are symbols of the kernel alone; see `sizes_of_call`.
     """
     output = Tensor(node)
-    stored = (Parameter("out", output.dtype, output.shape, True),)
+    own, *given = shapes or [tensor.shape for tensor in (output, *node.inputs)]
+    stored = (Parameter("out", output.dtype, own, True),)
+    inputs = zip(operands, node.inputs, given, strict=True)
     parameters = (
         *(stored if epilogue is None else epilogue.parameters),
-        *(Parameter(n, t.dtype, t.shape) for n, t in zip(operands, node.inputs, strict=True)),
+        *(Parameter(name, tensor.dtype, shape) for name, tensor, shape in inputs),
     )
     symbols = set(() if epilogue is None else epilogue.symbols)
     for size in (*sizes, *(size for item in parameters for size in item.shape)):
@@ -58,6 +62,18 @@ def kernel_of_node(
         node.op.name,
         fused=fused,
     )
+
+
+def sizes_of_call(kernel: Kernel, node: Node) -> dict[str, Size]:
+    """What the kernel's symbols stand for where it is called for the node."""
+    own = {Dim.symbol(name): name for name in kernel.sizes}
+    tensors = (Tensor(node), *node.inputs)
+    return {
+        own[symbol]: size
+        for parameter, tensor in zip(kernel.parameters, tensors, strict=True)
+        for symbol, size in zip(parameter.shape, tensor.shape, strict=True)
+        if isinstance(symbol, Dim) and symbol in own
+    }
 
 
 class KernelWriter:

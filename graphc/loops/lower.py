@@ -57,6 +57,7 @@ from graphc.loops.ir import (
 )
 from graphc.loops.ir import While as WhileStep
 from graphc.loops.kept_rows import with_rows_kept
+from graphc.loops.kernel_writer import sizes_of_call
 from graphc.loops.kernels import KernelBuilder, sources_of
 from graphc.loops.known_kernels import KnownKernels
 from graphc.loops.minimal_filtering import filtering_kernel, filtering_with
@@ -225,17 +226,19 @@ class _Lowering(GraphBuffers):
     def lower_structured(self, node: Node, names: Sequence[str], comment: str) -> None:
         """A call of a kernel of its own."""
         lower = node.op.lower
+        sizes: dict[str, Size] = {}
         if type(lower) in KERNELS_OF_NODES:
             make_kernel = KERNELS_OF_NODES[type(lower)]
             kernel = self.kernels.of_node(node, lambda: make_kernel(node))
             keys = (Tensor(node).key, *(root_of(tensor).key for tensor in node.inputs))
             arguments = tuple(self.buffer_of[key] for key in keys)
+            sizes = sizes_of_call(kernel, node)
         else:
             make = STRUCTURED_KERNELS.get(type(lower), row_kernel)
             kernel, arguments = make(node, names, self.buffer_of)
         name = f"{kernel.name}_{len(self.kernels)}"
         kernel = replace(kernel, name=name, comment=comment, sources=node.sources)
-        self.add_call(kernel, arguments, {})
+        self.add_call(kernel, arguments, sizes)
         if type(lower) in WITH_EPILOGUES:
             self.products[arguments[0]] = node
 

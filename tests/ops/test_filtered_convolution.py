@@ -134,6 +134,23 @@ def test_what_is_computed_of_it_alone_is_computed_with_it() -> None:
         np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
 
 
+def test_filters_of_all_sizes_have_three_kernels() -> None:
+    x = gc.placeholder("x", (2, 16, 14, 14), "float64")
+    shapes = [(24, 16, 3, 3), (130, 24, 3, 3), (17, 130, 3, 3)]
+    filters = [gc.placeholder(f"w{n}", shape, "float64") for n, shape in enumerate(shapes)]
+    h = x
+    for w in filters:
+        h = gc.sin(gc.nn.conv2d(h, w, padding=1))
+    inputs = [x, *filters]
+    results = [h, *gc.grad(gc.sum(h), inputs)]
+    f = gc.function(inputs, results)
+    kernels = [line for line in f.loops().splitlines() if line.startswith("kernel filter")]
+    assert len(kernels) == 3  # there, there with windows turned around, and back
+    arrays = [RNG.normal(size=shape) / shape[1] for shape in [(2, 16, 14, 14), *shapes]]
+    for found, wanted in zip(f(*arrays), direct(results, inputs, arrays), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-9)
+
+
 @pytest.mark.parametrize(
     ("shape", "outer", "options", "kernel"),
     [

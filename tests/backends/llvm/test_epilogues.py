@@ -114,6 +114,19 @@ def test_in_registers(name: str, dtype: str) -> None:
         assert g(*arrays).tobytes() == found.tobytes()
 
 
+def test_tiles_of_equal_text_are_one_function() -> None:
+    x = gc.placeholder("x", (40, 48))
+    weights = [gc.placeholder(f"w{n}", (48, n)) for n in (64, 128)]
+    added = [gc.placeholder(f"b{n}", (40, n)) for n in (64, 128)]
+    results = [gc.nn.relu(x @ w + b) for w, b in zip(weights, added, strict=True)]
+    f = gc.function([x, *weights, *added], results, backend="llvm", threads=1)
+    tiles = re.findall(r"define internal void @e\d+(\.tile_.*?\n}\n)", f.llvm(), re.DOTALL)
+    assert tiles and len({*tiles}) == len(tiles)
+    arrays = [np.ones(one.shape, "float32") for one in (x, *weights, *added)]
+    for found in f(*arrays):
+        np.testing.assert_array_equal(found, np.full(found.shape, 49, "float32"))
+
+
 BATCHED: dict[str, Expression] = {
     "softmax": lambda q, k, b: [gc.nn.softmax(q @ k.mT * 0.3, axis=-1)],
     "bias and activation": lambda q, k, b: [gc.tanh(q @ k.mT + b)],
