@@ -53,6 +53,7 @@ def join_pieces(graph: Graph) -> Graph:
         readers, is_result = users.get(id(node), []), Tensor(node).key in results
         if not _has_entries(node):
             asks = node.op.name == "slice_gradient" and bool(readers) and not is_result
+            asks = asks and 0 not in node.inputs[0].shape
             asks = asks and all(_reads_along(node, reader) for reader in readers)
             (filled if asks else of_pieces).add(id(node))
         elif _is_computed(node, users) and (is_result or _is_stored(readers)) and _is_large(node):

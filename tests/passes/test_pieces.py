@@ -116,3 +116,14 @@ def test_multiples_of_one_value_are_stored_once() -> None:
     assert optimized(("n", "m"), CASES["stencil"]).count("concat") == 2  # one for each axis
     assert optimized(("n", "m"), CASES["variation"]).count("concat") == 2
     assert "concat" not in optimized((100, 100), CASES["stencil"])
+
+
+def test_an_empty_slice_at_the_end() -> None:
+    """There is no place for an entry more."""
+    x = gc.placeholder("x", (4,), "float64")
+    largest = gc.max(x, keepdims=True)
+    cost = gc.sum(gc.tanh(gc.concat([-largest, largest[:0]])))
+    slope = gc.grad(cost, x)
+    f = gc.function([x], gc.grad(gc.sum(gc.sin(slope)), x))
+    g = gc.function([x], gc.grad(gc.sum(gc.sin(slope)), x), backend="reference", optimize=False)
+    np.testing.assert_allclose(f(np.arange(4.0)), g(np.arange(4.0)))

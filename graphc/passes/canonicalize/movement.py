@@ -76,6 +76,12 @@ def slice_of_broadcast(b: Builder, x: Tensor, sizes: Sizes) -> Tensor | None:
     return b.broadcast_to(x, sizes) if x.ndim == 0 else None
 
 
+@rule(P.slice_gradient(X))
+def gradient_of_an_empty_slice(b: Builder, root: Tensor, x: Tensor) -> Tensor | None:
+    """slice_gradient(x) = 0 for x without entries"""
+    return b.broadcast_to(constant(0, x.dtype), root.shape) if 0 in x.shape else None
+
+
 @rule(P.flip(P.flip(X, axis=attr("axis")), axis=attr("axis")))
 def flip_of_flip(b: Builder, x: Tensor) -> Tensor:
     """flip(flip(x)) = x"""
@@ -161,6 +167,7 @@ MOVEMENT = (
     full_slice,
     slice_of_slice,
     slice_of_broadcast,
+    gradient_of_an_empty_slice,
     flip_of_flip,
     idle_movement,
     sum_of_pieces,

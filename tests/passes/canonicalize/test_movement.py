@@ -65,6 +65,12 @@ CASES = [
         "broadcast_to(x, shape=(3,))",
         SCALAR,
     ),
+    Case(
+        "gradient_of_an_empty_slice",
+        lambda x: place(x[:, :0], 6, 6),
+        "broadcast_to(0.0, shape=(n, 6))",
+        ("float32[n, 2]",),
+    ),
     Case("flip_of_flip", lambda x: gc.flip(gc.flip(x, 1), 1), "x", MATRIX),
     Case(
         "sum_of_pieces",
