@@ -25,6 +25,7 @@ from graphc.ir.source import Sources, merge_sources, source_scope
 from graphc.ir.tensor import Tensor
 from graphc.ir.traversal import topological_order
 from graphc.records import dataclass
+from graphc.rewrite.barriers import Barriers
 from graphc.rewrite.rule import Rule, RuleTable, find_match
 from graphc.shapes import Shape
 
@@ -104,10 +105,12 @@ def rewrite(
     """`results` in normal form under the rules. barriers: values that stay as they are, seen as
     leaves. unique: equal nodes are one already, as after another rewriting. RewriteError: rules
     that undo each other or fire more than `budget` times in a row."""
-    driver = _Driver(results, table, log, barriers, budget)
-    if unique and driver.is_normal(results):
+    leaves = Barriers(barriers)
+    given = leaves.hide(results)
+    driver = _Driver(given, table, log, budget)
+    if unique and driver.is_normal(given):
         return list(results)
-    return driver.run(results)
+    return leaves.restore(driver.run(given))
 
 
 class _Driver:
@@ -116,22 +119,20 @@ class _Driver:
         results: Sequence[Tensor],
         table: RuleTable,
         log: RewriteLog | None,
-        barriers: Sequence[Tensor],
         budget: int,
     ) -> None:
         self.table = table
         self.log = log
         self.budget = budget
-        self.opaque = frozenset(id(tensor.node) for tensor in barriers)
         self.known: dict[tuple[object, ...], Node] = {}  # structure -> the one node that has it
         self.final: dict[int, tuple[Tensor, ...]] = {}  # node -> its values in normal form
         self.replaced: dict[int, tuple[Tensor, ...]] = {}  # node in progress -> what to finish
         self.fired: dict[int, str] = {}  # node -> the rule that replaced it
         self.lineage: dict[int, tuple[str, ...]] = {}  # node -> the rules in a row that led to it
-        self.alive: list[Node] = [tensor.node for tensor in barriers]
+        self.alive: list[Node] = []
         self.uses: dict[int, int] = {}
         if any("context" in rule.parameters for rule in table.rules):
-            for node in topological_order(results, lambda node: id(node) in self.opaque):
+            for node in topological_order(results):
                 self._count_uses(node.inputs)
             self._count_uses(results)
 
@@ -139,10 +140,7 @@ class _Driver:
 
     def is_normal(self, results: Sequence[Tensor]) -> bool:
         """Whether no rule fires anywhere: then nothing has to be built again."""
-        order = topological_order(results, lambda node: id(node) in self.opaque)
-        return not any(
-            id(node) not in self.opaque and self._found(node) is not None for node in order
-        )
+        return not any(self._found(node) is not None for node in topological_order(results))
 
     def run(self, results: Sequence[Tensor]) -> list[Tensor]:
         for tensor in results:
@@ -150,7 +148,7 @@ class _Driver:
         return [self._resolve(tensor) for tensor in results]
 
     def _finish(self, root: Node) -> None:
-        final, replaced, opaque = self.final, self.replaced, self.opaque
+        final, replaced = self.final, self.replaced
         stack = [root]
         while stack:
             node = stack[-1]
@@ -160,8 +158,6 @@ class _Driver:
                 continue
             goals = replaced.get(identity)
             needed = node.inputs if goals is None else goals
-            if identity in opaque:
-                needed = ()
             pending = [t.node for t in needed if id(t.node) not in final]
             if pending:
                 for one in pending:
@@ -178,9 +174,6 @@ class _Driver:
     def _examine(self, node: Node) -> None:
         """All inputs are finished: make the node final, or say by what it is replaced."""
         self.alive.append(node)
-        if id(node) in self.opaque:
-            self.final[id(node)] = _outputs(node)
-            return
         unique = self._unique(node)
         if unique is not node:
             self.lineage.setdefault(id(unique), self.lineage.get(id(node), ()))
@@ -246,7 +239,7 @@ class _Driver:
             return None
         root = Tensor(node)
         for rule, pattern in candidates:
-            match = find_match(pattern, root, self.opaque)
+            match = find_match(pattern, root)
             if match is None:
                 continue
             if any(map(has_complex_type, match.nodes)):

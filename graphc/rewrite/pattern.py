@@ -32,12 +32,8 @@ Number = bool | int | float
 
 @dataclass(slots=True)
 class Match:
-    """What a pattern found: values by name, and the nodes that were looked through.
+    """What a pattern found: values by name, and the nodes that were looked through."""
 
-    Nodes whose id is in `opaque` match variables only.
-    """
-
-    opaque: frozenset[int] = frozenset()
     bindings: dict[str, Any] = field(default_factory=dict)
     nodes: list[Node] = field(default_factory=list)
 
@@ -61,12 +57,12 @@ def same_number(a: Any, b: Any) -> bool:
     return a == b and math.copysign(1, a) == math.copysign(1, b)
 
 
-def uniform_value(tensor: Tensor, opaque: frozenset[int] = frozenset()) -> Number | None:
+def uniform_value(tensor: Tensor) -> Number | None:
     """The number, if the tensor is one scalar constant, possibly broadcast; else None."""
     node = tensor.node
-    while node.op.name == "broadcast_to" and id(node) not in opaque:
+    while node.op.name == "broadcast_to":
         node = node.inputs[0].node
-    if node.op is not CONSTANT or id(node) in opaque:
+    if node.op is not CONSTANT:
         return None
     array = node.attrs["value"]
     number: Number | None = array.item() if array.size == 1 else None
@@ -90,7 +86,7 @@ class ConstVar:
     name: str
 
     def match(self, tensor: Tensor, match: Match) -> bool:
-        value = uniform_value(tensor, match.opaque)
+        value = uniform_value(tensor)
         return value is not None and match.bind(self.name, value)
 
 
@@ -101,7 +97,7 @@ class Literal:
     value: Number
 
     def match(self, tensor: Tensor, match: Match) -> bool:
-        value = uniform_value(tensor, match.opaque)
+        value = uniform_value(tensor)
         return value is not None and same_number(value, self.value)
 
 
@@ -123,8 +119,6 @@ class Apply:
     def match(self, tensor: Tensor, match: Match) -> bool:
         node = tensor.node
         if node.op.name != self.op or len(node.inputs) != len(self.inputs):
-            return False
-        if id(node) in match.opaque:
             return False
         for name, wanted in self.attrs:
             value = node.attrs.get(name)

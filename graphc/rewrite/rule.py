@@ -118,7 +118,7 @@ class RuleTable:
         return found
 
 
-def find_match(pattern: Root, tensor: Tensor, opaque: frozenset[int] = frozenset()) -> Match | None:
-    """What the pattern binds on `tensor`, or None; nodes in `opaque` are not looked into."""
-    match = Match(opaque)
+def find_match(pattern: Root, tensor: Tensor) -> Match | None:
+    """What the pattern binds on `tensor`, or None."""
+    match = Match()
     return match if pattern.match(tensor, match) else None

@@ -198,3 +198,34 @@ def test_what_simplifying_takes_away_has_zero_gradient() -> None:
     x = gc.placeholder("x", (3,), "float64")
     gradient = gc.grad(gc.sum(x**0), x)
     np.testing.assert_array_equal(gc.run(gradient, {x: np.arange(3.0)}), np.zeros(3))
+
+
+# name -> a value made of x (3,): rules see what it is made of wherever it is not differentiated by
+INTERMEDIATE: dict[str, Callable[[Any], Any]] = {
+    "a broadcast": lambda x: gc.broadcast_to(x, (2, 3)),
+    "a number everywhere": lambda x: gc.full((2, 3), gc.sum(x)),
+    "a negative": lambda x: -gc.stack([x, x]),
+    "a concatenation": lambda x: gc.concat([gc.stack([x]), gc.stack([2 * x])]),
+    "a sum": lambda x: gc.sum(gc.broadcast_to(x, (4, 2, 3)), axis=0),
+    "a constant": lambda x: gc.constant(np.arange(6.0).reshape(2, 3)),
+}
+COSTS: dict[str, Callable[[Any], Any]] = {
+    "product": lambda y: gc.sum(y * gc.broadcast_to(gc.constant([1.0, 2.0, 4.0]), (2, 3))),
+    "logarithm": lambda y: -gc.sum(gc.log(gc.sigmoid(y))),
+    "slice": lambda y: gc.sum(gc.exp(y[1:, 1:])),
+    "sum of sums": lambda y: gc.sum(gc.sum(y, axis=0) ** 2),
+    "constants": lambda y: gc.sum(gc.exp(3.0 * y) * y),
+}
+
+
+@pytest.mark.parametrize("made", INTERMEDIATE)
+@pytest.mark.parametrize("cost", COSTS)
+def test_gradients_by_intermediate_values_are_those_by_inputs(
+    made: str, cost: str, run: Run
+) -> None:
+    x, y = gc.placeholder("x", (3,), "float64"), gc.placeholder("y", (2, 3), "float64")
+    between = INTERMEDIATE[made](x)
+    feeds = {x: [0.5, -1.0, 2.0]}
+    value = run(between, feeds)
+    found = run(gc.grad(COSTS[cost](between), between), feeds)
+    np.testing.assert_allclose(found, run(gc.grad(COSTS[cost](y), y), {y: value}), rtol=1e-12)
