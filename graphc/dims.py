@@ -10,6 +10,7 @@ from __future__ import annotations
 import keyword
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from math import gcd
 from numbers import Complex, Integral
 from typing import Never, TypeAlias, cast
@@ -247,8 +248,7 @@ class Dim:
 
     def coefficient(self, symbol: str) -> Size | None:
         """``c`` if this is ``c*symbol + rest``, c and rest free of ``symbol``; else None."""
-        found = coefficient_of(symbol, self.terms)
-        return None if found is None else _size(found)
+        return _coefficient(self, symbol)
 
     def collect(self, variable: Atom) -> dict[int, Size] | None:
         """This as a polynomial in ``variable``: power -> coefficient, the powers that occur.
@@ -334,6 +334,12 @@ def content(size: Size) -> tuple[int, Size]:
 def combine(summands: Iterable[tuple[Size, int]]) -> Size:
     """The sum of ``factor * size`` over all ``(size, factor)``, in linear time."""
     return _size(combined((terms_of(size), factor) for size, factor in summands))
+
+
+@lru_cache(maxsize=4096)
+def _coefficient(size: Dim, symbol: str) -> Size | None:
+    found = coefficient_of(symbol, size.terms)
+    return None if found is None else _size(found)
 
 
 def _multiply(a: Dim, b: Size) -> Size:

@@ -5,6 +5,7 @@ of a stride with whatever else the index expressions compute.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple, Protocol
@@ -40,7 +41,12 @@ class Array(NamedTuple):
     @property
     def strides(self) -> tuple[Size, ...]:
         """Elements between neighbours along each axis."""
-        return tuple(size_product(self.shape[axis + 1 :]) for axis in range(len(self.shape)))
+        return _strides(self.shape)
+
+
+@lru_cache(maxsize=1024)
+def _strides(shape: Shape) -> tuple[Size, ...]:
+    return tuple(size_product(shape[axis + 1 :]) for axis in range(len(shape)))
 
 
 @dataclass(slots=True)
@@ -75,24 +81,22 @@ class Addresses:
 
     def place(self, array: Array, index: Sequence[Expr]) -> Place:
         sizes = self.sizes
-        summands: list[tuple[Size, int]] = []
         inclined: Size = 0  # what `uniform` grows by from lane to lane
         uniform: list[Val] = []
         varying: list[Val] = []
-        terms = [
-            (term, stride)
-            for item, stride in zip(index, array.strides, strict=True)
-            for term in _terms(item)
-        ]
-        for item, stride in terms:
-            if isinstance(item, Index):
-                summands.append(_times(item.size, stride))
-            elif (affine := self.evaluator.affine(item)) is not None:
-                uniform.append(self._times(affine[0], stride))
-                inclined = inclined + affine[1] * stride
-            else:
-                varying.append(self._times(self.evaluator.value(item), stride))
-        polynomial = combine(summands)
+        polynomial = index_polynomial(array, index)
+        if polynomial is None:
+            summands: list[tuple[Size, int]] = []
+            for whole, stride in zip(index, array.strides, strict=True):
+                for item in _terms(whole):
+                    if isinstance(item, Index):
+                        summands.append(_times(item.size, stride))
+                    elif (affine := self.evaluator.affine(item)) is not None:
+                        uniform.append(self._times(affine[0], stride))
+                        inclined = inclined + affine[1] * stride
+                    else:
+                        varying.append(self._times(self.evaluator.value(item), stride))
+            polynomial = combine(summands)
         if array.lanes > 1:
             if inclined != 0:
                 varying.append(sizes.steps(inclined))
@@ -191,8 +195,13 @@ def _terms(item: Expr) -> list[Expr]:
 
 def index_polynomial(array: Array, index: Sequence[Expr]) -> Size | None:
     """The position in the array, where the index is a polynomial along all axes."""
+    return _position(array.shape, tuple(index))
+
+
+@lru_cache(maxsize=4096)
+def _position(shape: Shape, index: tuple[Expr, ...]) -> Size | None:
     summands: list[tuple[Size, int]] = []
-    for item, stride in zip(index, array.strides, strict=True):
+    for item, stride in zip(index, _strides(shape), strict=True):
         if not isinstance(item, Index):
             return None
         summands.append(_times(item.size, stride))

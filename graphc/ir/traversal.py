@@ -16,24 +16,25 @@ def topological_order(
     order: list[Node] = []
     done: set[int] = set()
     for output in outputs:
-        if id(output.node) in done:
-            continue
-        # A node is on the stack twice: to open its inputs, then (flag set) to be listed.
-        stack: list[tuple[Node, bool]] = [(output.node, False)]
+        # A node is listed when what stands above it on the stack is: its inputs, then None.
+        stack: list[Node | None] = [output.node]
+        opened: list[Node] = []
         while stack:
-            node, opened = stack.pop()
-            if opened:
-                order.append(node)
+            node = stack.pop()
+            if node is None:
+                order.append(opened.pop())
                 continue
             if id(node) in done:
                 continue
             done.add(id(node))
-            stack.append((node, True))
-            if stop is not None and stop(node):
+            if not node.inputs or (stop is not None and stop(node)):
+                order.append(node)
                 continue
+            opened.append(node)
+            stack.append(None)
             for tensor in reversed(node.inputs):
                 if id(tensor.node) not in done:
-                    stack.append((tensor.node, False))
+                    stack.append(tensor.node)
     return order
 
 

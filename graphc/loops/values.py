@@ -253,13 +253,13 @@ class Tracer:
         expand: bool,
     ) -> list[Reading]:
         """expand: open the tensor by its own op, although it may be a boundary."""
-        found: dict[Place, Reading] = {}
+        found: dict[Place, Reading | None] = {}
         if expand:
             shape, index = normal_form(tensor, shape, index)
             self._expand(tensor, shape, index, extents, found)
         else:
             self._visit(tensor, shape, index, extents, found)
-        return list(found.values())
+        return [reading for reading in found.values() if reading is not None]
 
     def _visit(
         self,
@@ -267,15 +267,20 @@ class Tracer:
         shape: Shape,
         index: IndexTuple,
         extents: Mapping[str, Size],
-        found: dict[Place, Reading],
+        found: dict[Place, Reading | None],
     ) -> None:
+        """found: by place; None for what is computed on the fly."""
         tensor = root_of(tensor)
         if self.lowerings.scalar(tensor) is not None:
             return
         shape, index = normal_form(tensor, shape, index)
+        place = (tensor.key, shape, index)
+        if place in found:
+            return
         if self.is_boundary(tensor):
-            found.setdefault((tensor.key, shape, index), Reading(tensor, shape, index))
+            found[place] = Reading(tensor, shape, index)
         else:
+            found[place] = None
             self._expand(tensor, shape, index, extents, found)
 
     def _expand(
@@ -284,7 +289,7 @@ class Tracer:
         shape: Shape,
         index: IndexTuple,
         extents: Mapping[str, Size],
-        found: dict[Place, Reading],
+        found: dict[Place, Reading | None],
     ) -> None:
         node = tensor.node
         if isinstance(node.op.lower, Elementwise):
