@@ -8,9 +8,11 @@ the other, the largest first, each into the tightest gap between those that live
 is not as good as can be, other orders are tried.
 """
 
+from bisect import insort
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from math import gcd
+from operator import itemgetter
 
 from graphc.dims import content
 from graphc.memory.lives import ALIGNMENT, Life
@@ -18,6 +20,7 @@ from graphc.records import dataclass
 from graphc.shapes import Size, ceil_div
 
 MOST = 1000  # temporaries: the work grows with the square
+ERA = 64  # steps: most live in one, and meet only what does
 WIDE = 1024  # bytes for each unit of the polynomial from which rounding up to a line costs little
 
 
@@ -112,24 +115,26 @@ def _place(
 ) -> tuple[list[int], int]:
     """Each in turn in the tightest gap that is free while it lives, else behind all."""
     starts = [0] * len(lengths)
-    placed: list[tuple[int, int, Life]] = []  # (start, end, life), by start
+    placed: list[tuple[int, int, int, int]] = []  # start, end, first and last step, by start
+    eras: dict[int, list[tuple[int, int, int, int]]] = {}  # those that live in some steps
     extent = 0
     for k in order:
-        length, life = lengths[k], lives[k]
+        length, first, last = lengths[k], lives[k].first, lives[k].last
         found, smallest, free = -1, 0, 0
-        for start, end, other in placed:
-            if other.last < life.first or life.last < other.first:
+        era, until = first // ERA, last // ERA
+        for start, end, begun, ended in placed if era < until else eras.get(era, ()):
+            if ended < first or last < begun:
                 continue
             gap = start - free
             if gap >= length and (found < 0 or gap < smallest):
                 found, smallest = free, gap
-            free = max(free, end)
+            if end > free:
+                free = end
         if found < 0:
             found = free
         starts[k] = found
         extent = max(extent, found + length)
-        low = 0
-        while low < len(placed) and placed[low][0] <= found:
-            low += 1
-        placed.insert(low, (found, found + length, life))
+        new = found, found + length, first, last
+        for beside in (placed, *(eras.setdefault(one, []) for one in range(era, until + 1))):
+            insort(beside, new, key=itemgetter(0))
     return starts, extent
