@@ -5,7 +5,7 @@ that trade places, stencils over two of three axes and what is written into thei
 a row that turn, loops over the first axis. Sizes lie on both sides of whole vectors, known and not.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import graphc as gc
@@ -17,6 +17,7 @@ SIZES = (
     (1, 2, 3, 7, 16, 17, 33, 65, 128),
     (1, 2, 3, 4, 5, 8, 15, 16, 17, 31, 32, 33, 64, 100, 130, 257),
 )
+AXIS_NAMES = ("a", "b", "c")
 MOST = 60_000  # elements of an input
 LONGEST = 128  # of the axes of a product's operands
 AXES = ((0,), (1,), (2,), (2,), (1, 2), (0, 1), (0, 2), (0, 1, 2))
@@ -274,34 +275,43 @@ def sizes_of(rng: Rng) -> tuple[int, int, int]:
     return a, b, c
 
 
+def leaves(rng: Rng, sizes: tuple[int, int, int], dtype: str, count: int) -> list[gc.Tensor]:
+    """A whole array, and others that go with it; each size fixed or unknown."""
+    shape: tuple[Any, ...] = tuple(
+        name if rng.random() < 0.45 else size for name, size in zip(AXIS_NAMES, sizes, strict=True)
+    )
+    a, b, c = shape
+    shapes = (shape, shape, (1, b, c), (1, 1, c), (a, 1, 1), (a, b, 1))
+    others = (gc.placeholder(name, pick(rng, shapes), dtype) for name in "yz"[: count - 1])
+    return [gc.placeholder("x", shape, dtype), *others]
+
+
+def grow(rng: Rng, inputs: Sequence[gc.Tensor], dtype: str, count: int) -> list[gc.Tensor]:
+    """So many values that are made of the inputs; fewer where little goes together."""
+    grower = Grower(rng, dtype)
+    grower.values = [Value(tensor, True) for tensor in inputs]
+    for _ in range(10 * count):
+        if len(grower.values) < len(inputs) + count:
+            grower.add()
+    return [value.tensor for value in grower.values[len(inputs) :]]
+
+
 def blocks(rng: Rng) -> RandomProgram:
     """Chains over one to three arrays that share sizes, fixed or unknown."""
     dtype = pick(rng, ("float32", "float32", "float32", "float64"))
     sizes = [sizes_of(rng) for _ in range(3)]
-    names = ("a", "b", "c")
-    shape: tuple[Any, ...] = tuple(
-        name if rng.random() < 0.45 else size for name, size in zip(names, sizes[0], strict=True)
-    )
-    a, b, c = shape
-    inputs = [gc.placeholder("x", shape, dtype)]
-    shapes = (shape, shape, (1, b, c), (1, 1, c), (a, 1, 1), (a, b, 1))
-    inputs += [gc.placeholder(name, pick(rng, shapes), dtype) for name in "yz"[: rng.integers(3)]]
-    grower = Grower(rng, dtype)
-    grower.values = [Value(tensor, True) for tensor in inputs]
-    while len(grower.values) < len(inputs) + 2:
-        grower.add()
-    for _ in range(int(rng.integers(1, 8))):
-        grower.add()
-    outputs: list[Any] = [grower.values[-1].tensor]
+    inputs = leaves(rng, sizes[0], dtype, int(rng.integers(1, 4)))
+    grown = grow(rng, inputs, dtype, 2 + int(rng.integers(1, 8)))
+    outputs: list[Any] = [grown[-1]]
     if rng.random() < 0.5:
-        outputs.append(pick(rng, grower.values[len(inputs) :]).tensor)
+        outputs.append(pick(rng, grown))
     if rng.random() < 0.5:
         cost = gc.sum(gc.tanh(outputs[0])) + gc.mean(outputs[-1])
         outputs += gc.grad(cost, inputs, disconnected="zero")
     calls = []
     for found in sizes:
-        symbols = dict(zip(names, found, strict=True))
+        symbols = dict(zip(AXIS_NAMES, found, strict=True))
         calls.append([fed(rng, tensor, symbols, dtype) for tensor in inputs])
-        if not any(isinstance(size, str) for size in shape):
+        if all(isinstance(size, int) for size in inputs[0].shape):
             break
     return RandomProgram(inputs, outputs, calls, tolerance=5 * tolerance_of(dtype))
