@@ -179,8 +179,8 @@ def optimize(
 # What happens to loops and branches around their bodies, in order, before these are simplified ...
 BEFORE_BODIES = (
     choose_branches,  # what is not taken is not looked at below
-    fill_bodies,  # numbers are seen where they are used
     merge_loops,  # a loop and the one that its gradient added read and hand on the same
+    fill_bodies,  # numbers are seen where they are used; in each body, so they are one no longer
     keep_last_rows,  # after merging: all readers of an output are known
     drop_unneeded,  # what the steps above have left without a reader
     sink_into_branches,  # once it is known what else needs a value

@@ -1,6 +1,7 @@
 """What leaves loops, what is dropped and what is merged; told from the optimised graph."""
 
 import numpy as np
+import pytest
 
 import graphc as gc
 from graphc.function import Function
@@ -73,6 +74,21 @@ def test_the_gradient_shares_the_loop_and_sums_after_it() -> None:
     )(*values)
     for one, other in zip(f(*values), expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-11)
+
+
+@pytest.mark.parametrize("of_known_size", [False, True])
+def test_loops_that_share_numbers_are_one(of_known_size: bool) -> None:
+    """Numbers are filled into every body, and uniform arrays are computed before derivatives."""
+    x = gc.placeholder("x", (7,) if of_known_size else ("n",), "float64")
+    weight = gc.ones_like(x) / 7
+    rate = gc.as_tensor(0.3, "float64")
+
+    def step(h: Tensor, _: None) -> tuple[Tensor, None]:
+        return gc.tanh(h * weight + x) * gc.log(weight + rate), None
+
+    final, _ = gc.scan(step, weight * (weight / 11), None, length=4)
+    cost = gc.sum(final)
+    assert len(loops(gc.function([x], [cost, gc.grad(cost, x)]))) == 2  # forwards and backwards
 
 
 def test_a_carry_that_is_read_stays() -> None:
