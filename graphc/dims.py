@@ -52,20 +52,15 @@ class Dim:
 
     def __init__(self, terms: Terms) -> None:
         """Internal: ``terms`` must be canonical. Use :meth:`symbol` and arithmetic."""
-        object.__setattr__(self, "terms", terms)
-        object.__setattr__(self, "_hash", None)
-        object.__setattr__(self, "_symbols", None)
-        object.__setattr__(self, "_text", None)
+        _set_terms(self, terms)
+        _set_hash(self, None)
+        _set_symbols(self, None)
+        _set_text(self, None)
 
     @staticmethod
     def symbol(name: str) -> Dim:
         """The size called ``name``, an integer >= 0."""
-        if not is_symbol_name(name):
-            raise DimError(
-                f"a dimension needs an identifier as its name, got {name!r}",
-                fix='names of sizes are identifiers: gc.dim("n")',
-            )
-        return of_atom(Symbol(name))
+        return _symbol(name)
 
     def __setattr__(self, name: str, value: object) -> Never:
         raise AttributeError(f"a Dim is immutable: cannot set {name!r}")
@@ -85,12 +80,12 @@ class Dim:
         known = self._hash
         if known is None:
             known = hash(self.terms)
-            object.__setattr__(self, "_hash", known)
+            _set_hash(self, known)
         return known
 
     def __str__(self) -> str:
         if self._text is None:
-            object.__setattr__(self, "_text", sum_text(self.terms))
+            _set_text(self, sum_text(self.terms))
         return cast(str, self._text)
 
     __repr__ = __str__
@@ -208,7 +203,7 @@ class Dim:
                     else:
                         pending.extend(part for part in parts(atom) if isinstance(part, Dim))
             known = frozenset(names)
-            object.__setattr__(self, "_symbols", known)
+            _set_symbols(self, known)
         return known
 
     def atoms(self) -> Iterator[Atom]:
@@ -268,6 +263,10 @@ class Dim:
         return False
 
 
+# Past __setattr__, and faster than that of object.
+_set_terms, _set_hash, _set_symbols, _set_text = (
+    vars(Dim)[name].__set__ for name in ("terms", "_hash", "_symbols", "_text")
+)
 Size: TypeAlias = int | Dim
 _Proof: TypeAlias = Callable[[Size, Size], bool]
 
@@ -282,6 +281,16 @@ def is_symbol_name(name: str) -> bool:
         and not keyword.iskeyword(name)
         and unicodedata.normalize("NFKC", name) == name
     )
+
+
+@lru_cache(maxsize=4096)
+def _symbol(name: str) -> Dim:
+    if not is_symbol_name(name):
+        raise DimError(
+            f"a dimension needs an identifier as its name, got {name!r}",
+            fix='names of sizes are identifiers: gc.dim("n")',
+        )
+    return of_atom(Symbol(name))
 
 
 def of_atom(atom: Atom) -> Dim:
