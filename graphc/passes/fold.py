@@ -18,12 +18,26 @@ TINY_BYTES = 64
 MOST_WORK = 1 << 22  # bytes read
 
 
-@rule(any_op(operands=lambda names: set(names) == {"constant"}))
+def _of_constants(names: tuple[str, ...]) -> bool:
+    return set(names) == {"constant"}
+
+
+@rule(any_op(operands=_of_constants))
 def fold_constants(b: Builder, root: Tensor) -> Tensor | tuple[Tensor, ...] | None:
     """op(constants) = constant. Not for results that outgrow their inputs; an op whose reference
     fails stays, so that the error appears where the value is needed. So does one that does more
     than compute."""
+    return _folded(root.node)
+
+
+@rule(any_op(operands=_of_constants))
+def fold_numbers(b: Builder, root: Tensor) -> Tensor | tuple[Tensor, ...] | None:
+    """op(numbers) = number. Arrays stay as they are: 1 - y tells what y is."""
     node = root.node
+    return None if any(tensor.ndim for tensor in node.inputs) else _folded(node)
+
+
+def _folded(node: Node) -> Tensor | tuple[Tensor, ...] | None:
     if "effect" in node.op.traits:
         return None
     if any(tensor.node.op is not CONSTANT for tensor in node.inputs):
@@ -55,3 +69,4 @@ def _worthwhile(node: Node, arrays: Iterable[np.ndarray]) -> bool:
 
 
 FOLD = (fold_constants,)
+FOLD_NUMBERS = (fold_numbers,)

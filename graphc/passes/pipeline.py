@@ -18,7 +18,7 @@ from graphc.passes.canonicalize.transposes import TRANSPOSES
 from graphc.passes.complex_parts import has_complex, split_complex
 from graphc.passes.contraction import CONTRACTION
 from graphc.passes.expand import EXPAND
-from graphc.passes.fold import FOLD
+from graphc.passes.fold import FOLD, FOLD_NUMBERS
 from graphc.passes.invariant import hoist_invariant
 from graphc.passes.kept_products import keep_products
 from graphc.passes.kept_sums import keep_sums
@@ -45,7 +45,8 @@ from graphc.rewrite.rule import RuleTable
 CANONICAL = (*ARITH, *SELECT, *MOVEMENT, *ENTRIES, *REDUCE, *SHAPE, *CHECKS)
 EXPANSION = RuleTable(expand=EXPAND, narrow_sums=NARROW_SUMS)
 STABLE = (*STABILIZE, *STABILIZE_LOGARITHMS, *LINEAR_ALGEBRA)
-PREPARATION = RuleTable(stabilize=STABLE, canonicalize=CANONICAL)  # before differentiation
+# Before differentiation: numbers as they will be, or what is computed of them is computed twice.
+PREPARATION = RuleTable(stabilize=STABLE, canonicalize=CANONICAL, fold=FOLD_NUMBERS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,15 @@ def test_loops_that_share_numbers_are_one(of_known_size: bool) -> None:
     assert len(loops(gc.function([x], [cost, gc.grad(cost, x)]))) == 2  # forwards and backwards
 
 
+def test_loops_that_start_at_the_same_number_are_one() -> None:
+    """The derivative is taken of numbers, not of what they are computed from in another order."""
+    x = gc.placeholder("x", (180, 210))
+    start = (gc.ones_like(x[:, 0]) / 180)[:, None] * (gc.ones_like(x[0]) / 210)[None]
+    final, _ = gc.scan(lambda h, _: (gc.tanh(h + x), None), start, None, length=3)
+    cost = gc.sum(final)
+    assert len(loops(gc.function([x], [cost, gc.grad(cost, x)]))) == 2  # forwards and backwards
+
+
 def test_a_carry_that_is_read_stays() -> None:
     x = gc.placeholder("x", ("t",), "float64")
     zero = gc.constant(0.0, "float64")
