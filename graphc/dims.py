@@ -142,6 +142,17 @@ class Dim:
         operand = _operand(other)
         return NotImplemented if operand is None else operand - self * floor_div(operand, self)
 
+    def __pow__(self, other: int) -> Size:
+        exponent = _operand(other)
+        if exponent is None or isinstance(exponent, Dim):
+            return NotImplemented
+        if exponent < 0:
+            raise _fraction(f"{self} ** {exponent}")
+        power: Size = 1
+        for _ in range(exponent):
+            power = power * self
+        return power
+
     def __neg__(self) -> Dim:
         return Dim(tuple((monomial, -factor) for monomial, factor in self.terms))
 

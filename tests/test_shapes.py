@@ -367,6 +367,8 @@ def test_upper_bound_of_an_unknown_sign_is_none() -> None:
         (n * m, m * n),
         (n - n, 0),
         (n * 0, 0),
+        (n**0, 1),
+        ((n + 1) ** 2, n * n + 2 * n + 1),
         ((4 * n + 8) // 4, n + 2),
         ((4 * n + 7) // 4, n + 1),
         ((n + 5) // 4, (n + 1) // 4 + 1),

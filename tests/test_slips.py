@@ -60,6 +60,8 @@ SLIPS: list[tuple[Slip, str, str, str]] = [
     (lambda: 0.5 * anything(vector().shape[0]), "E108", "sizes are whole numbers", "as_tensor"),
     (lambda: anything(vector().shape[0]) / 2, "E108", "n / 2: sizes are whole numbers", "//"),
     (lambda: anything(vector().shape[0]) - 1j, "E108", "1j beside a size", "//"),
+    (lambda: anything(vector().shape[0]) ** 0.5, "E108", "0.5 beside a size", "as_tensor"),
+    (lambda: anything(vector().shape[0]) ** -1, "E108", "n ** -1: sizes are whole", "as_tensor"),
     (lambda: GC.zeros(3, 3), "E110", "not a dtype: 3", "one tuple: (2, 3)"),
     (lambda: GC.concat(vector(), vector()), "E220", "a tensor is no list", "gc.concat([a, b])"),
     (lambda: GC.grad(lambda w: w * w, vector()), "E301", "got function", "gc.grad(f(w), w)"),
